@@ -1,0 +1,69 @@
+"""Directions around the listener and where they are in the picture.
+
+The one convention of the whole project: azimuth in radians, 0 ahead, positive to the listener's left; elevation in
+radians, positive up (the papers' zenith angle is pi/2 minus it). Cartesian axes: +x ahead, +y left, +z up. Positions in
+a picture: x from 0 (left edge) to 1 (right edge), y from 0 (top) to 1 (bottom).
+"""
+
+import math
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+ElevationLaw = Literal["cylinder", "proportional"]
+
+DEFAULT_FIELD_OF_VIEW = 2 * math.pi / 3  # 120 degrees: PseudoBinaural, section 3.2
+
+
+def to_cartesian(azimuth: Float[Tensor, "*batch"], elevation: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch 3"]:
+    """Unit vectors (x ahead, y left, z up) of directions in radians."""
+    horizontal = torch.cos(elevation)
+    return torch.stack([horizontal * torch.cos(azimuth), horizontal * torch.sin(azimuth), torch.sin(elevation)], dim=-1)
+
+
+def from_cartesian(vector: Float[Tensor, "*batch 3"]) -> tuple[Float[Tensor, "*batch"], Float[Tensor, "*batch"]]:
+    """Azimuth and elevation in radians of vectors of any length; the zero vector is straight ahead."""
+    x, y, z = vector.unbind(-1)
+    return torch.atan2(y, x), torch.atan2(z, torch.hypot(x, y))
+
+
+def picture_to_direction(
+    x: Float[Tensor, "*batch"],
+    y: Float[Tensor, "*batch"],
+    field_of_view: float = DEFAULT_FIELD_OF_VIEW,
+    elevation_law: ElevationLaw = "cylinder",
+) -> tuple[Float[Tensor, "*batch"], Float[Tensor, "*batch"]]:
+    """Azimuth and elevation in radians of positions in the picture (PseudoBinaural section 3.2).
+
+    The picture is a part of a cylinder around the listener. Azimuth falls in proportion to x from +field_of_view/2 at
+    the left edge to -field_of_view/2 at the right.
+
+    Args:
+        x, y: positions, 0 to 1 (values outside are extrapolated: a source may leave the picture).
+        field_of_view: horizontal angle of the whole picture in radians; the paper's is 2 pi / 3.
+        elevation_law: `cylinder`, the paper's text: arctan(h), h falling in proportion to y from +pi/3 at the top edge
+            to -pi/3 at the bottom; `proportional`, the released code: elevation in proportion to y, within pi/4.
+    """
+    azimuth = (0.5 - x) * field_of_view
+    if elevation_law == "cylinder":
+        return azimuth, torch.atan((0.5 - y) * (2 * math.pi / 3))
+    if elevation_law == "proportional":
+        return azimuth, (0.5 - y) * (math.pi / 2)
+    raise ValueError(f"unknown elevation law {elevation_law!r}; known: cylinder, proportional")
+
+
+def direction_to_picture(
+    azimuth: Float[Tensor, "*batch"],
+    elevation: Float[Tensor, "*batch"],
+    field_of_view: float = DEFAULT_FIELD_OF_VIEW,
+    elevation_law: ElevationLaw = "cylinder",
+) -> tuple[Float[Tensor, "*batch"], Float[Tensor, "*batch"]]:
+    """The inverse of `picture_to_direction`."""
+    x = 0.5 - azimuth / field_of_view
+    if elevation_law == "cylinder":
+        return x, 0.5 - torch.tan(elevation) / (2 * math.pi / 3)
+    if elevation_law == "proportional":
+        return x, 0.5 - elevation / (math.pi / 2)
+    raise ValueError(f"unknown elevation law {elevation_law!r}; known: cylinder, proportional")

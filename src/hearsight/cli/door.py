@@ -1,0 +1,95 @@
+"""What all commands share: `--quiet`, `--debug`, one clear line for each failure, exit codes, progress bars."""
+
+import errno
+import functools
+import inspect
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import typer
+
+from hearsight.errors import HearsightError
+from hearsight.progress import Progress, no_progress
+
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of a failure.")]
+
+
+def door(function: Callable[..., None]) -> Callable[..., None]:
+    """Decorator of a command function: adds `--debug` and turns failures into one line and exit code 1.
+
+    A `HearsightError` is the user's to mend and is printed as it is. Anything else is a defect of hearsight; it is
+    named as one, in one line too, unless `--debug` asks for the traceback.
+    """
+
+    @functools.wraps(function)
+    def guarded(*args: Any, debug: bool = False, **kwargs: Any) -> None:
+        try:
+            function(*args, **kwargs)
+        except (typer.Exit, typer.Abort):
+            raise
+        except KeyboardInterrupt:
+            _fail("interrupted", debug, code=130)
+        except HearsightError as error:
+            _fail(str(error), debug)
+        except BrokenPipeError:
+            raise typer.Exit(1) from None
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                _fail(f"{error.filename or 'output'}: the disk is full", debug)
+            _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error), debug)
+        except MemoryError:
+            _fail("not enough memory for this", debug)
+        except Exception as error:
+            first_line = (str(error).strip() or "no message").splitlines()[0]
+            _fail(f"defect in hearsight, {type(error).__name__}: {first_line} (--debug shows where)", debug)
+
+    signature = inspect.signature(function)
+    option = inspect.Parameter("debug", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Debug)
+    guarded.__signature__ = signature.replace(  # type: ignore[attr-defined]
+        parameters=[*signature.parameters.values(), option]
+    )
+    guarded.__annotations__ = {**function.__annotations__, "debug": Debug}
+    return guarded
+
+
+def _fail(message: str, debug: bool, code: int = 1) -> None:
+    if debug:
+        traceback.print_exc()
+    print("hearsight: " + " ".join(message.split()), file=sys.stderr)
+    raise typer.Exit(code)
+
+
+@contextmanager
+def progress_bar(label: str, unit: str, quiet: bool, patience_s: float = 2.0) -> Iterator[Progress]:
+    """A progress bar on standard error, shown on a terminal once the job has taken longer than `patience_s`."""
+    if quiet or not sys.stderr.isatty():
+        yield no_progress
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:.0f}/{task.total:.0f} " + unit if unit else "{task.percentage:.0f} %"),
+        TimeRemainingColumn(),
+    )
+    bar = Bar(*columns, console=Console(stderr=True), transient=True)
+    task = bar.add_task(label, total=0)
+    begun = time.monotonic()
+
+    def report(done: float, total: float | None) -> None:
+        if not bar.live.is_started and time.monotonic() - begun > patience_s:
+            bar.start()
+        bar.update(task, completed=done, total=total or done)
+
+    try:
+        yield report
+    finally:
+        bar.stop()

@@ -1,0 +1,40 @@
+"""The `hearsight` command: puts the doors together.
+
+A command's module imports what it computes with inside its function, so that `hearsight --help` answers at once.
+"""
+
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="hearsight",
+    help="Give any video two ears: mono sound and pictures in, binaural sound out.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(value: bool) -> None:
+    if value:
+        from importlib.metadata import version
+
+        print(f"hearsight {version('hearsight')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    app()

@@ -1,0 +1,1 @@
+"""Third floor: protocols, tables, reports."""

@@ -1,0 +1,102 @@
+"""Outputs that are whole or not there: write beside the target, then rename."""
+
+import errno
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from hearsight.errors import HearsightError
+
+
+@contextmanager
+def written_whole(target: str | os.PathLike[str]) -> Iterator[Path]:
+    """Context that yields a temporary path beside `target` and renames it to `target` on success.
+
+    The temporary file keeps the target's suffix (so that a writer can tell the format) and stands in the target's
+    folder (so that the rename is atomic). On any exception it is removed and `target` is left as it was. A process
+    that is killed leaves at most a hidden `.NAME.*` file, never a half-written target.
+
+    Raises:
+        HearsightError: the folder is missing or not writable, or the disk is full.
+    """
+    target = Path(target)
+    if target.is_dir():
+        raise HearsightError(f"{target}: is a folder; name a file")
+    with _clear_os_errors(target):
+        descriptor, name = tempfile.mkstemp(prefix=f".{target.stem}.", suffix=target.suffix, dir=target.parent)
+        os.close(descriptor)
+        temporary = Path(name)
+        try:
+            yield temporary
+            _as_if_newly_created(temporary)
+            with open(temporary, "rb") as file:  # a crash of the machine must not leave an empty target either
+                os.fsync(file.fileno())
+            os.replace(temporary, target)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+
+@contextmanager
+def folder_written_whole(target: str | os.PathLike[str]) -> Iterator[Path]:
+    """Like `written_whole`, for a folder: yields a temporary folder that becomes `target`.
+
+    An existing `target` is replaced only after the new one is complete.
+
+    Raises:
+        HearsightError: `target` is a file, its parent is missing or not writable, or the disk is full.
+    """
+    target = Path(target)
+    if target.is_file():
+        raise HearsightError(f"{target}: is a file; name a folder")
+    with _clear_os_errors(target):
+        temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+        try:
+            yield temporary
+            _as_if_newly_created(temporary)
+            if target.exists():
+                old = Path(tempfile.mkdtemp(prefix=f".{target.name}.old.", dir=target.parent))
+                os.replace(target, old / target.name)
+                os.replace(temporary, target)
+                shutil.rmtree(old)
+            else:
+                os.replace(temporary, target)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
+
+
+def write_json(target: str | os.PathLike[str], value: Any) -> None:
+    """Write `value` as indented JSON, whole or not at all. NaN and infinity are refused (they are not JSON)."""
+    text = json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+    with written_whole(target) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def _as_if_newly_created(path: Path) -> None:
+    """Give a temporary path (mode 0600 or 0700) the mode that a plain `open` or `mkdir` would have given."""
+    umask = os.umask(0)
+    os.umask(umask)
+    path.chmod((0o777 if path.is_dir() else 0o666) & ~umask)
+
+
+@contextmanager
+def _clear_os_errors(target: Path) -> Iterator[None]:
+    """Turn the operating system's errors about `target` into one clear line each."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        if not target.parent.is_dir():
+            raise HearsightError(f"{target}: the folder {target.parent} does not exist") from error
+        raise
+    except PermissionError as error:
+        raise HearsightError(f"{target}: no permission to write in {target.parent}") from error
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise HearsightError(f"{target}: the disk is full; nothing was written") from error
+        raise

@@ -1,0 +1,1 @@
+"""Third floor: a file through a model, in windows, batches and constant memory."""

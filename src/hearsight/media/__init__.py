@@ -1,0 +1,1 @@
+"""Ground floor: audio and video files in and out."""

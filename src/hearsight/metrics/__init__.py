@@ -1,0 +1,1 @@
+"""First floor: each metric a pure function and a torchmetrics class."""

@@ -1,0 +1,1 @@
+"""First floor: the building blocks of the networks."""

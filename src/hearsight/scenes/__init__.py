@@ -1,0 +1,1 @@
+"""Second floor: pseudo visual-stereo pairs and simulated concerts."""

@@ -1,0 +1,28 @@
+"""Ground floor: what every part of the house does with waveforms and spectrograms.
+
+STFT, complex masks, the mix and the difference, levels, resampling, overlap-add.
+"""
+
+from hearsight.signal.levels import amplitude_to_db, normalize_rms, rms
+from hearsight.signal.masks import apply_mask, bounded_mask, ideal_complex_mask
+from hearsight.signal.overlap_add import OverlapAdd, window_starts
+from hearsight.signal.resample import StreamResampler, resample
+from hearsight.signal.stereo import difference, left_right, mix
+from hearsight.signal.stft import STFT
+
+__all__ = [
+    "STFT",
+    "OverlapAdd",
+    "StreamResampler",
+    "amplitude_to_db",
+    "apply_mask",
+    "bounded_mask",
+    "difference",
+    "ideal_complex_mask",
+    "left_right",
+    "mix",
+    "normalize_rms",
+    "resample",
+    "rms",
+    "window_starts",
+]

@@ -1,0 +1,36 @@
+"""Complex masks on spectrograms (2.5D Visual Sound, section 3.3)."""
+
+import torch
+from jaxtyping import Complex, Float
+from torch import Tensor
+
+
+def bounded_mask(logits: Float[Tensor, "*batch 2 frequency time"]) -> Complex[Tensor, "*batch frequency time"]:
+    """Complex mask whose real and imaginary parts lie in (-1, 1): `2 sigmoid(x) - 1` of the two channels."""
+    bounded = 2 * torch.sigmoid(logits) - 1
+    return torch.complex(bounded[..., 0, :, :], bounded[..., 1, :, :])
+
+
+def apply_mask(
+    mask: Complex[Tensor, "*batch masked_frequency time"], spectrogram: Complex[Tensor, "*batch frequency time"]
+) -> Complex[Tensor, "*batch frequency time"]:
+    """Product of mask and spectrogram; rows above the mask's last are zero.
+
+    The papers' U-Net takes 257 rows and gives 256: the highest bin gets no prediction and is zero in the difference.
+    """
+    rows = mask.shape[-2]
+    if rows > spectrogram.shape[-2] or mask.shape[-1] != spectrogram.shape[-1]:
+        raise ValueError(f"a mask {tuple(mask.shape)} does not fit a spectrogram {tuple(spectrogram.shape)}")
+    missing = spectrogram.shape[-2] - rows
+    product = mask * spectrogram[..., :rows, :]
+    return torch.nn.functional.pad(product, (0, 0, 0, missing)) if missing else product
+
+
+def ideal_complex_mask(
+    target: Complex[Tensor, "*batch frequency time"],
+    mixture: Complex[Tensor, "*batch frequency time"],
+    floor: float = 1e-8,
+) -> Complex[Tensor, "*batch frequency time"]:
+    """The unbounded mask that turns `mixture` into `target`; zero where |mixture| is below `floor`."""
+    audible = mixture.abs() >= floor
+    return torch.where(audible, target / torch.where(audible, mixture, 1.0), 0.0)

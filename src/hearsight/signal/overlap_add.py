@@ -1,0 +1,71 @@
+"""Windows over a signal, and predictions that overlap put together again."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+def window_starts(samples: int, window: int, hop: int) -> list[int]:
+    """Start of every window over `samples` samples: each hop, the last window ending at the last sample.
+
+    A signal shorter than one window gets a single window at 0 (the caller pads). This is the papers' sliding window
+    (2.5D Visual Sound, section 4.3).
+    """
+    if window < 1 or hop < 1:
+        raise ValueError(f"window and hop must be positive, got {window} and {hop}")
+    if samples <= window:
+        return [0]
+    starts = list(range(0, samples - window + 1, hop))
+    if starts[-1] != samples - window:
+        starts.append(samples - window)
+    return starts
+
+
+class OverlapAdd:
+    """Weighted average of overlapping windows of a stream, in memory bounded by the window.
+
+    Each window is multiplied by `weight`, added up, and divided by the sum of the weights, so any positive weight
+    reproduces windows that agree. Windows come in the order of their starts; samples that no later window can touch
+    are handed out at once.
+
+    Args:
+        weight: one positive weight per sample of a window. The papers average with equal weights; a tapered one
+            hides the seams between windows that disagree.
+        channels: leading dimension of the windows.
+    """
+
+    def __init__(self, weight: Float[Tensor, "window"], channels: int = 2) -> None:
+        if not bool((weight > 0).all()):
+            raise ValueError("every weight must be positive, or a sample might get none")
+        self._weight = weight
+        self._sum = torch.zeros(channels, 0)
+        self._weights = torch.zeros(0)
+        self._start = 0  # of the first sample not yet handed out
+
+    def add(self, window: Float[Tensor, "channels window"], start: int) -> Float[Tensor, "channels finished"]:
+        """Add the window that begins at sample `start`; returns the samples before `start`, now finished."""
+        finished = self._take(start)
+        end = window.shape[-1] + start - self._start
+        grow = end - self._weights.shape[-1]
+        if grow > 0:
+            self._sum = torch.nn.functional.pad(self._sum, (0, grow))
+            self._weights = torch.nn.functional.pad(self._weights, (0, grow))
+        weight = self._weight[: window.shape[-1]]
+        self._sum[:, start - self._start : end] += window * weight
+        self._weights[start - self._start : end] += weight
+        return finished
+
+    def finish(self) -> Float[Tensor, "channels finished"]:
+        """The samples that are left."""
+        return self._take(self._start + self._weights.shape[-1])
+
+    def _take(self, end: int) -> Tensor:
+        count = end - self._start
+        if count < 0:
+            raise ValueError(f"windows must come in order: {end} was already handed out up to {self._start}")
+        if count > self._weights.shape[-1]:
+            raise ValueError(f"no window covers the samples before {end}")
+        finished = self._sum[:, :count] / self._weights[:count]
+        self._sum, self._weights = self._sum[:, count:].clone(), self._weights[count:].clone()
+        self._start = end
+        return finished

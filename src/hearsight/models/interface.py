@@ -1,23 +1,28 @@
 """What a model must offer so that every job (binauralize, train, evaluate) can run it.
 
-Two faces, and nothing else is asked of a model:
+Three faces, and nothing else is asked of a model:
 
 - `BinauralModel`, asked by the inference engine of everything that turns a clip into two ears, neural or not. The
   engine walks through the file once, hands a session its windows in order, and overlap-adds what comes back.
 - `StereoNetwork`, a `torch.nn.Module` that predicts the difference spectrogram of a segment and knows how it is
   trained. `inference` makes a `BinauralModel` of any `StereoNetwork`.
+- `SeparationNetwork`, a `torch.nn.Module` that takes a mix and one frame per source, and gives the stems.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol, Self
 
 import numpy as np
+import torch
 from jaxtyping import Complex, Float, UInt8
 from torch import Tensor, nn
 
 from hearsight.datasets.item import Item
+from hearsight.errors import DataError
+from hearsight.models.saving import SavedNetwork
+from hearsight.models.windows import separate_in_windows
 from hearsight.signal import STFT
 
 
@@ -121,6 +126,93 @@ class BinauralModel(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class SegmentFormat:
+    """Sizes of the segments that a network is made for; the defaults are those of all four papers.
+
+    Attributes:
+        sample_rate_hz: of the sound.
+        samples: length of a segment (0.63 s at 16 kHz).
+        n_fft, window_samples, hop_samples: of the STFT; 257 x 64 bins of a segment.
+        frame_size: (height, width) of a frame in pixels.
+    """
+
+    sample_rate_hz: int = 16_000
+    samples: int = 10_080
+    n_fft: int = 512
+    window_samples: int = 400
+    hop_samples: int = 160
+    frame_size: tuple[int, int] = (224, 448)
+
+    @classmethod
+    def small(cls) -> Self:
+        """129 x 64 bins of 0.315 s, and frames of 64 x 128: a tenth of the work, for tests and laptops."""
+        return cls(samples=5_040, n_fft=256, window_samples=200, hop_samples=80, frame_size=(64, 128))
+
+    @classmethod
+    def of(cls, value: "SegmentFormat | Mapping[str, Any] | None") -> "SegmentFormat":
+        """A format as it is, from the mapping that a configuration holds, or the default."""
+        if isinstance(value, SegmentFormat):
+            return value
+        settings = dict(value or {})
+        if "frame_size" in settings:
+            height, width = settings["frame_size"]
+            settings["frame_size"] = (int(height), int(width))
+        return cls(**settings)
+
+    @property
+    def stft(self) -> STFT:
+        """The transform that these sizes describe."""
+        return STFT(self.n_fft, self.window_samples, self.hop_samples)
+
+
+class AudioVisualNetwork(SavedNetwork, ABC):
+    """What stereo and separation networks share: sizes, settings that are saved, parameter groups.
+
+    Attributes:
+        stft: the transform that its spectrograms come from.
+        sample_rate_hz, segment_samples: of the segments it was made for (16 kHz and 10,080 samples in the papers).
+        frame_size: (height, width) of its frames.
+        needs_frames: false for a baseline that only hears; it takes frames all the same and ignores them.
+    """
+
+    needs_frames: ClassVar[bool] = True
+    stft: STFT
+    sample_rate_hz: int
+    segment_samples: int
+    frame_size: tuple[int, int]
+
+    def __init__(self, segment: SegmentFormat | Mapping[str, Any] | None = None) -> None:
+        super().__init__()
+        sizes = SegmentFormat.of(segment)
+        self.stft = sizes.stft
+        self.sample_rate_hz = sizes.sample_rate_hz
+        self.segment_samples = sizes.samples
+        self.frame_size = sizes.frame_size
+
+    @classmethod
+    @abstractmethod
+    def small(cls, **settings: Any) -> Self:
+        """The same system in a size for tests and laptops; `settings` override its constructor's arguments."""
+
+    @abstractmethod
+    def loss_terms(self, item: Item) -> dict[str, Tensor]:
+        """Named, weighted loss terms of a batch of segments, from its waveforms and frames."""
+
+    def parameter_groups(self, learning_rate: float, visual_learning_rate: float) -> list[Mapping[str, Any]]:
+        """Parameters for the optimiser: the visual backbone learns slower than the rest (2.5D Visual Sound, section 4).
+
+        Frozen parameters are in no group. A subclass's visual backbone is found by its attribute `visual`.
+        """
+        visual = getattr(self, "visual", None)
+        slow = {id(p) for p in visual.parameters()} if isinstance(visual, nn.Module) else set()
+        groups: list[Mapping[str, Any]] = [
+            {"params": [p for p in self.parameters() if p.requires_grad and id(p) not in slow], "lr": learning_rate},
+            {"params": [p for p in self.parameters() if p.requires_grad and id(p) in slow], "lr": visual_learning_rate},
+        ]
+        return [group for group in groups if group["params"]]
+
+
 @dataclass
 class StereoResult:
     """What a stereo network predicts for a batch of segments.
@@ -135,19 +227,8 @@ class StereoResult:
     extras: dict[str, Tensor] = field(default_factory=dict)
 
 
-class StereoNetwork(nn.Module, ABC):
-    """A network that predicts the difference of the ears from the spectrogram of the mix and a frame.
-
-    Attributes (plain, set by the subclass):
-        stft: the transform that its spectrograms come from.
-        sample_rate_hz, segment_samples: of the segments it was made for (16 kHz and 10,080 samples in the papers).
-        frame_size: (height, width) of its frames.
-    """
-
-    stft: STFT
-    sample_rate_hz: int
-    segment_samples: int
-    frame_size: tuple[int, int]
+class StereoNetwork(AudioVisualNetwork):
+    """A network that predicts the difference of the ears from the spectrogram of the mix and a frame."""
 
     @abstractmethod
     def encode_frames(self, frames: Float[Tensor, "batch 3 height width"]) -> Tensor | tuple[Tensor, ...]:
@@ -172,15 +253,63 @@ class StereoNetwork(nn.Module, ABC):
     def losses(self, result: StereoResult, item: Item) -> dict[str, Tensor]:
         """Named, weighted loss terms of a batch; their sum is what is minimised."""
 
-    def parameter_groups(self, learning_rate: float, visual_learning_rate: float) -> list[Mapping[str, Any]]:
-        """Parameters for the optimiser: the visual backbone learns slower than the rest (2.5D Visual Sound, section 4).
+    def loss_terms(self, item: Item) -> dict[str, Tensor]:
+        """Named, weighted loss terms of a batch of segments: spectrograms, prediction and `losses` in one call."""
+        return self.losses(self(self.stft.forward(item.mono), item.frames), item)
 
-        Frozen parameters are in no group. A subclass's visual backbone is found by its attribute `visual`.
+
+@dataclass
+class SeparationResult:
+    """What a separation network predicts for a batch of segments.
+
+    Attributes:
+        stems: predicted spectrogram of each source, in the order of the frames.
+            `[batch, sources, *channels, frequency, time]`, with the channel axis that the mix had, if any.
+        extras: further predictions (masks, component activations ...); each system's docstring lists its own.
+    """
+
+    stems: Complex[Tensor, "batch sources *channels frequency time"]
+    extras: dict[str, Tensor] = field(default_factory=dict)
+
+
+class SeparationNetwork(AudioVisualNetwork):
+    """A network that takes a mix and one frame per source, and gives the source that is seen in each frame."""
+
+    @abstractmethod
+    def forward(
+        self,
+        mix: Complex[Tensor, "batch *channels frequency time"],
+        frames: Float[Tensor, "batch sources 3 height width"],
+    ) -> SeparationResult:
+        """The prediction from the mix's spectrogram and ImageNet-normalised frames, one per source."""
+
+    @abstractmethod
+    def losses(self, result: SeparationResult, item: Item) -> dict[str, Tensor]:
+        """Named, weighted loss terms of a batch; their sum is what is minimised."""
+
+    def mixture(self, item: Item) -> Float[Tensor, "batch *channels samples"]:
+        """What the network hears of a batch: the mono mix, unless a system says otherwise."""
+        return item.mono
+
+    def loss_terms(self, item: Item) -> dict[str, Tensor]:
+        """Named, weighted loss terms of a batch of segments: spectrograms, prediction and `losses` in one call."""
+        if item.stem_frames is None:
+            raise DataError(f"{self.system} learns from mixed solo clips: the items need a frame of each source")
+        return self.losses(self(self.stft.forward(self.mixture(item)), item.stem_frames), item)
+
+    @torch.no_grad()
+    def separate(
+        self,
+        mix: Float[Tensor, "batch *channels samples"],
+        frames: Float[Tensor, "batch sources 3 height width"],
+    ) -> Float[Tensor, "batch sources *channels samples"]:
+        """Stems of a mix of any length, one picture per source for all of it.
+
+        Windows of `segment_samples` overlap by half and are averaged; each is scaled to the level of training by the
+        mix alone, and back.
         """
-        visual = getattr(self, "visual", None)
-        slow = {id(p) for p in visual.parameters()} if isinstance(visual, nn.Module) else set()
-        groups: list[Mapping[str, Any]] = [
-            {"params": [p for p in self.parameters() if p.requires_grad and id(p) not in slow], "lr": learning_rate},
-            {"params": [p for p in self.parameters() if p.requires_grad and id(p) in slow], "lr": visual_learning_rate},
-        ]
-        return [group for group in groups if group["params"]]
+        return separate_in_windows(
+            mix,
+            self.segment_samples,
+            lambda window: self.stft.inverse(self(self.stft.forward(window), frames).stems, window.shape[-1]),
+        )

@@ -33,7 +33,15 @@ class Card:
         return getattr(import_module(module), name)
 
 
-CARDS: tuple[Card, ...] = ()
+CARDS: tuple[Card, ...] = (
+    Card(
+        "mono2binaural",
+        "hearsight.models.mono2binaural:Mono2Binaural",
+        "binaural",
+        "Gao and Grauman, 2.5D Visual Sound, CVPR 2019, section 3.3",
+        "The difference of the ears as a complex mask on the mix, guided by a frame.",
+    ),
+)
 
 
 def card(name: str) -> Card:

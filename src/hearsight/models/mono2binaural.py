@@ -1,0 +1,83 @@
+"""Mono2Binaural: the difference of the ears as a complex mask on the mix, guided by a frame.
+
+Paper: Gao and Grauman, "2.5D Visual Sound", CVPR 2019, sections 3.2 and 3.3, appendix B.
+
+- Sees: the frame nearest to the segment's centre, 224 x 448, through a ResNet-18 without pooling (512 x 7 x 14), which
+  the authors start from ImageNet weights (`visual_weights="microsoft/resnet-18"`).
+- Hears: the spectrogram of the mix l + r, 257 x 64 bins of 0.63 s at 16 kHz, real and imaginary parts as channels.
+- Fusion: the map reduced to 8 channels, flattened to 784 numbers and tiled over the U-Net's 8 x 2 bottleneck.
+- Gives: a complex mask with both parts in (-1, 1); mask times mix is the spectrogram of l - r, and l + r is the mix.
+- Loss: mean squared error of that spectrogram.
+- Training: Adam (0.9, 0.999), weight decay 5e-4, batch 256, rate 1e-3 (1e-4 for the ResNet), times 0.94 every 10
+  epochs, 1,000 epochs; frames of 240 x 480 cropped at random, brightness and colour jittered.
+- Sizes: 34.3 million parameters, 11.2 million of them in the ResNet.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Self
+
+import torch
+from jaxtyping import Complex, Float
+from torch import Tensor
+
+from hearsight.datasets.item import Item
+from hearsight.models.interface import SegmentFormat, StereoNetwork, StereoResult
+from hearsight.models.losses import squared_error, true_difference
+from hearsight.nn import ConditionalUNet, VisualCondition, VisualResNet
+from hearsight.signal import apply_mask, bounded_mask
+
+
+class Mono2Binaural(StereoNetwork):
+    """The network of 2.5D Visual Sound.
+
+    `StereoResult.extras`: `mask`, the complex mask. `[batch, frequency - 1, time]`
+
+    Args:
+        segment: sizes of segments and frames.
+        channels: of the U-Net's encoder.
+        visual_widths, visual_depths: stages of the ResNet.
+        condition_channels: to which the map is reduced.
+        visual_weights: published weights of the ResNet, by Hub name or folder; None for random ones.
+        freeze_visual: do not train the ResNet.
+    """
+
+    system: ClassVar[str] = "mono2binaural"
+
+    def __init__(
+        self,
+        segment: SegmentFormat | Mapping[str, Any] | None = None,
+        channels: Sequence[int] = (64, 128, 256, 512, 512),
+        visual_widths: Sequence[int] = (64, 128, 256, 512),
+        visual_depths: Sequence[int] = (2, 2, 2, 2),
+        condition_channels: int = 8,
+        visual_weights: str | None = None,
+        freeze_visual: bool = False,
+    ) -> None:
+        super().__init__(segment)
+        self.visual = VisualResNet(visual_widths, visual_depths, weights=visual_weights, frozen=freeze_visual)
+        height, width = self.visual.map_size(self.frame_size)
+        self.condition = VisualCondition(self.visual.out_channels, condition_channels)
+        self.unet = ConditionalUNet(2, 2, channels, condition_channels * height * width)
+
+    @classmethod
+    def small(cls, **settings: Any) -> Self:
+        """0.2 million parameters on frames of 64 x 128."""
+        small = {"segment": SegmentFormat.small(), "channels": (8, 16, 32, 32, 32), "visual_widths": (8, 16, 24, 32)}
+        return cls(**{**small, **settings})
+
+    def encode_frames(self, frames: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch channels h w"]:
+        """Feature map of the frames; 512 x 7 x 14 in the paper's size."""
+        return self.visual(frames)
+
+    def predict(
+        self, mix: Complex[Tensor, "batch frequency time"], visual: Tensor | tuple[Tensor, ...]
+    ) -> StereoResult:
+        """The spectrogram of l - r from the spectrogram of l + r and the feature map."""
+        assert isinstance(visual, Tensor)
+        logits = self.unet(torch.stack([mix.real, mix.imag], dim=1), self.condition(visual)).logits
+        mask = bounded_mask(logits)
+        return StereoResult(apply_mask(mask, mix), {"mask": mask})  # equation 4
+
+    def losses(self, result: StereoResult, item: Item) -> dict[str, Tensor]:
+        """`difference`: squared error of the predicted difference (section 3.3)."""
+        return {"difference": squared_error(result.difference, true_difference(item, self.stft, self.system))}

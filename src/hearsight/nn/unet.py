@@ -1,0 +1,125 @@
+"""The conditional audio U-Net that all the published systems share (2.5D Visual Sound, section 3.3 and appendix B)."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+
+class Decoded(NamedTuple):
+    """What the U-Net gives.
+
+    Attributes:
+        logits: output of the last transposed convolution, before any bound. `[batch, out, frequency, time]`
+        stages: output of every inner decoder stage, coarse to fine; stage i has `channels[-2 - i]` channels and
+            1 / 2^(n - 1 - i) of the input's rows and columns. Associative convolutions fuse on these.
+    """
+
+    logits: Float[Tensor, "batch out frequency time"]
+    stages: tuple[Tensor, ...]
+
+
+class ConditionalUNet(nn.Module):
+    """U-Net on a spectrogram, with a vector of other knowledge tiled over its bottleneck.
+
+    Each stage down is a 4 x 4 convolution of stride 2, batch norm and a leaky ReLU of slope 0.2; each stage up a 4 x 4
+    transposed convolution of stride 2, batch norm and ReLU; encoder stage i is concatenated to decoder stage n - i. The
+    last stage up has neither norm nor activation: its caller bounds it (2.5D Visual Sound, appendix B). Weights are
+    drawn from N(0, 0.02), batch-norm scales from N(1, 0.02), as in the released code.
+
+    With n stages each axis is halved n times: an axis of k 2^n + 1 (257 rows) loses its last element, as in the papers.
+
+    Args:
+        in_channels, out_channels: 2 and 2 for real and imaginary parts of mix and mask.
+        channels: of the encoder's stages.
+        condition_channels: length of the conditioning vector; 0 for a U-Net that hears only.
+    """
+
+    def __init__(
+        self,
+        in_channels: int = 2,
+        out_channels: int = 2,
+        channels: Sequence[int] = (64, 128, 256, 512, 512),
+        condition_channels: int = 784,
+    ) -> None:
+        super().__init__()
+        widths = [in_channels, *channels]
+        self.down = nn.ModuleList(_down(a, b) for a, b in pairwise(widths))
+        ups = []
+        incoming = channels[-1] + condition_channels
+        for outgoing in reversed(channels[:-1]):
+            ups.append(upsample(incoming, outgoing))
+            incoming = 2 * outgoing  # the skip connection has as many channels
+        self.up = nn.ModuleList(ups)
+        self.head = nn.ConvTranspose2d(incoming, out_channels, kernel_size=4, stride=2, padding=1)
+        self.condition_channels = condition_channels
+        draw_weights(self)
+
+    def forward(
+        self,
+        spectrogram: Float[Tensor, "batch in frequency time"],
+        condition: Float[Tensor, "batch condition"] | None = None,
+    ) -> Decoded:
+        """Logits and the decoder's stages.
+
+        Raises:
+            ValueError: an axis that cannot be halved n times, or a condition where none (or another) is expected.
+        """
+        self._check(spectrogram, condition)
+        encoded = []
+        x = spectrogram
+        for stage in self.down:
+            x = stage(x)
+            encoded.append(x)
+        if condition is not None:
+            tiled = condition[:, :, None, None].expand(-1, -1, x.shape[-2], x.shape[-1])
+            x = torch.cat([tiled, x], dim=1)
+        stages = []
+        for i, stage in enumerate(self.up):
+            x = stage(x if i == 0 else torch.cat([x, encoded[-1 - i]], dim=1))
+            stages.append(x)
+        return Decoded(self.head(torch.cat([x, encoded[0]], dim=1)), tuple(stages))
+
+    def _check(self, spectrogram: Tensor, condition: Tensor | None) -> None:
+        unit = 2 ** len(self.down)
+        rows, columns = spectrogram.shape[-2:]
+        if rows % unit > 1 or rows < unit or columns % unit or not columns:
+            raise ValueError(
+                f"{len(self.down)} stages need k x {unit} (+ 1) rows and k x {unit} columns, got {rows} x {columns}"
+            )
+        given = 0 if condition is None else condition.shape[1]
+        if given != self.condition_channels:
+            raise ValueError(f"the condition must have {self.condition_channels} channels, got {given}")
+
+
+def draw_weights(module: nn.Module) -> None:
+    """Weights of (transposed) convolutions from N(0, 0.02), of batch norms from N(1, 0.02) with zero bias.
+
+    Biases of convolutions keep PyTorch's default, as in the released code.
+    """
+    for part in module.modules():
+        if isinstance(part, nn.Conv1d | nn.Conv2d | nn.ConvTranspose2d):
+            nn.init.normal_(part.weight, 0.0, 0.02)
+        elif isinstance(part, nn.BatchNorm2d):
+            nn.init.normal_(part.weight, 1.0, 0.02)
+            nn.init.zeros_(part.bias)
+
+
+def _down(in_channels: int, out_channels: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(in_channels, out_channels, kernel_size=4, stride=2, padding=1),
+        nn.BatchNorm2d(out_channels),
+        nn.LeakyReLU(0.2),
+    )
+
+
+def upsample(in_channels: int, out_channels: int) -> nn.Sequential:
+    """One stage up: transposed convolution that doubles each axis, batch norm, ReLU."""
+    return nn.Sequential(
+        nn.ConvTranspose2d(in_channels, out_channels, kernel_size=4, stride=2, padding=1),
+        nn.BatchNorm2d(out_channels),
+        nn.ReLU(),
+    )

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from hearsight.cli.evaluate import evaluate
+
 app = typer.Typer(
     name="hearsight",
     help="Give any video two ears: mono sound and pictures in, binaural sound out.",
@@ -33,6 +35,9 @@ def _options(
     ] = False,
 ) -> None:
     pass
+
+
+app.command("evaluate")(evaluate)
 
 
 def main() -> None:

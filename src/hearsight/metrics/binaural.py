@@ -1,0 +1,168 @@
+"""How far predicted ears are from recorded ones: the distances of the field's tables.
+
+Every function takes a prediction and a reference of one shape `[..., 2, samples]`, left ear first, and gives one value
+per leading index. None of them changes levels: the published numbers come from signals that were each divided by
+their own peak (`peak_normalize`), which `evaluation.protocols` does where a protocol asks for it.
+
+Values at the edges, all finite: two identical signals, silence included, have distance 0 in everything but the
+signal-to-noise ratio, which is 10 log10((power + 1e-4) / 1e-4), 0 dB for silence. A silent channel is a signal like any
+other. A difference of zero (identical ears) has phase 0.
+"""
+
+import torch
+from jaxtyping import Complex, Float
+from torch import Tensor
+
+from hearsight.signal import STFT
+
+Ears = Float[Tensor, "*batch 2 samples"]
+Value = Float[Tensor, "*batch"]
+
+PAPERS_STFT = STFT(n_fft=512, window_samples=400, hop_samples=160)  # at 16 kHz; 2.5D Visual Sound, section 4
+SNR_FLOOR = 1e-4
+
+
+def binaural_distances(prediction: Ears, reference: Ears, stft: STFT = PAPERS_STFT) -> dict[str, Value]:
+    """All distances of this module at once, each spectrogram computed only once.
+
+    Keys, in the tables' order: `stft`, `env`, `mag`, `mag_released`, `difference_phase`, `snr_db`, `wav`.
+
+    Raises:
+        ValueError: the shapes differ, are not `[..., 2, samples]`, or there is no sample.
+    """
+    _check(prediction, reference)
+    predicted, true = spectrogram(prediction, stft), spectrogram(reference, stft)
+    stft_value = _stft_distance(predicted, true)
+    return {
+        "stft": stft_value,
+        "env": envelope_distance(prediction, reference),
+        "mag": _magnitude_distance(predicted, true),
+        "mag_released": 2 * stft_value,
+        "difference_phase": difference_phase_distance(prediction, reference, stft),
+        "snr_db": snr_db(prediction, reference),
+        "wav": waveform_distance(prediction, reference),
+    }
+
+
+def stft_distance(prediction: Ears, reference: Ears, stft: STFT = PAPERS_STFT) -> Value:
+    """STFT distance: mean over bins and over real and imaginary parts of the squared difference, left plus right.
+
+    2.5D Visual Sound section 4.3 writes the norm of the difference; the mean is what all published tables hold.
+    """
+    _check(prediction, reference)
+    return _stft_distance(spectrogram(prediction, stft), spectrogram(reference, stft))
+
+
+def envelope_distance(prediction: Ears, reference: Ears) -> Value:
+    """ENV: root mean square of the difference of the Hilbert envelopes, left plus right (2.5D, section 4.3)."""
+    _check(prediction, reference)
+    return (hilbert_envelope(prediction) - hilbert_envelope(reference)).square().mean(-1).sqrt().sum(-1)
+
+
+def magnitude_distance(prediction: Ears, reference: Ears, stft: STFT = PAPERS_STFT) -> Value:
+    """Mag as the papers say it: mean squared difference of the magnitudes of the bins, left plus right.
+
+    PseudoBinaural section 4.2 and Beyond Mono to Binaural section 4. The published numbers under this name are
+    `magnitude_distance_released`.
+    """
+    _check(prediction, reference)
+    return _magnitude_distance(spectrogram(prediction, stft), spectrogram(reference, stft))
+
+
+def magnitude_distance_released(prediction: Ears, reference: Ears, stft: STFT = PAPERS_STFT) -> Value:
+    """Mag as the released scripts compute it: mean squared magnitude of the difference, left plus right.
+
+    It is twice `stft_distance`, as every published table shows, and so says nothing more.
+    """
+    return 2 * stft_distance(prediction, reference, stft)
+
+
+def difference_phase_distance(prediction: Ears, reference: Ears, stft: STFT = PAPERS_STFT) -> Value:
+    """D_phase: mean absolute angle, in [0, pi] radians, between the phases of the true and predicted l - r.
+
+    PseudoBinaural section 4.2. Swapped ears score pi. A bin where the difference is exactly zero has phase 0, so mono
+    scores the mean of |phase| of the truth, pi/2 for a truth of random phases.
+    """
+    _check(prediction, reference)
+    angle = (_difference_phase(prediction, stft) - _difference_phase(reference, stft)).abs()
+    return torch.minimum(angle, 2 * torch.pi - angle).mean((-2, -1))
+
+
+def snr_db(prediction: Ears, reference: Ears) -> Value:
+    """Signal-to-noise ratio in decibels over both channels, with a floor of 1e-4 in both powers, as released:
+
+    10 log10((mean reference^2 + 1e-4) / (mean (prediction - reference)^2 + 1e-4)). It depends on the level of the
+    signals through the floor, so compare it only within one protocol.
+    """
+    _check(prediction, reference)
+    signal = reference.square().mean((-2, -1)) + SNR_FLOOR
+    noise = (prediction - reference).square().mean((-2, -1)) + SNR_FLOOR
+    return 10 * torch.log10(signal / noise)
+
+
+def waveform_distance(prediction: Ears, reference: Ears) -> Value:
+    """WAV: mean squared difference of the waveforms, left plus right (later papers print it times 1,000)."""
+    _check(prediction, reference)
+    return (prediction - reference).square().mean(-1).sum(-1)
+
+
+def peak_normalize(ears: Ears) -> Ears:
+    """Each signal divided by its own largest absolute sample, over both channels; silence stays silent.
+
+    What the released scripts do to prediction and truth apart, before every metric: the prediction's level is lost.
+    """
+    return ears / ears.abs().amax((-2, -1), keepdim=True).clamp_min(1e-20)
+
+
+def hilbert_envelope(waveform: Float[Tensor, "*batch samples"]) -> Float[Tensor, "*batch samples"]:
+    """Magnitude of the analytic signal over the last axis (as `abs(scipy.signal.hilbert(x))`)."""
+    samples = waveform.shape[-1]
+    quadrature = torch.fft.rfft(waveform) * -1j
+    quadrature[..., 0] = 0
+    if samples % 2 == 0:
+        quadrature[..., -1] = 0
+    return torch.hypot(waveform, torch.fft.irfft(quadrature, n=samples))
+
+
+def spectrogram(
+    waveform: Float[Tensor, "*batch samples"], stft: STFT = PAPERS_STFT
+) -> Complex[Tensor, "*batch frequency time"]:
+    """Spectrogram for measuring: centred, zeros beyond both ends.
+
+    `STFT.forward` reflects the ends, which suits training; the published evaluation pads with zeros (librosa's default
+    since version 0.10), which changes the STFT distance of a 2 s signal by half a percent, and works for any length.
+    """
+    half = stft.n_fft // 2
+    window = torch.hann_window(stft.window_samples, dtype=waveform.dtype, device=waveform.device)
+    batch = waveform.shape[:-1]
+    result = torch.stft(
+        torch.nn.functional.pad(waveform.reshape(-1, waveform.shape[-1]), (half, half)),
+        stft.n_fft,
+        stft.hop_samples,
+        stft.window_samples,
+        window,
+        center=False,
+        return_complex=True,
+    )
+    return result.reshape(*batch, *result.shape[-2:])
+
+
+def _stft_distance(predicted: Tensor, true: Tensor) -> Tensor:
+    return torch.view_as_real(predicted - true).square().mean((-3, -2, -1)).sum(-1)
+
+
+def _magnitude_distance(predicted: Tensor, true: Tensor) -> Tensor:
+    return (predicted.abs() - true.abs()).square().mean((-2, -1)).sum(-1)
+
+
+def _difference_phase(ears: Tensor, stft: STFT) -> Tensor:
+    # Of the waveforms' difference, not of the spectrograms': identical ears then give exact zeros on every machine.
+    bins = spectrogram(ears[..., 0, :] - ears[..., 1, :], stft)
+    return torch.where(bins == 0, 0.0, bins.angle())  # a zero may be -0, whose angle would be pi
+
+
+def _check(prediction: Tensor, reference: Tensor) -> None:
+    if prediction.shape != reference.shape:
+        raise ValueError(f"prediction {tuple(prediction.shape)} and reference {tuple(reference.shape)} differ in shape")
+    if prediction.dim() < 2 or prediction.shape[-2] != 2 or prediction.shape[-1] < 1:
+        raise ValueError(f"need [..., 2, samples] with at least one sample, got {tuple(prediction.shape)}")

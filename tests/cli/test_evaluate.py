@@ -1,0 +1,197 @@
+"""`hearsight evaluate` on files and folders, good and bad."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from typer.testing import CliRunner
+
+from hearsight.cli.main import app
+
+DATA = Path(__file__).parent.parent / "metrics" / "data"
+PUBLISHED = json.loads((DATA / "published_values.json").read_text())
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, ["evaluate", *map(str, arguments)])
+
+
+def write(path: Path, samples: np.ndarray, rate: int = 16_000, subtype: str = "FLOAT") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, samples.T, rate, subtype=subtype)
+    return path
+
+
+def noise(seconds: float = 0.3, rate: int = 16_000, channels: int = 2, seed: int = 0) -> np.ndarray:
+    signal = np.random.default_rng(seed).standard_normal((channels, round(seconds * rate)))
+    return (0.1 * signal).astype(np.float32)
+
+
+@pytest.fixture
+def folders(tmp_path):
+    """Three clips, predicted as their own mono."""
+    for index in range(3):
+        truth = noise(seconds=0.2 + 0.1 * index, seed=index)
+        write(tmp_path / "true" / f"{index:06}.wav", truth)
+        write(tmp_path / "predicted" / f"{index:06}.wav", np.tile(truth.mean(0), (2, 1)))
+    return tmp_path / "true", tmp_path / "predicted"
+
+
+@pytest.mark.parametrize("signal", PUBLISHED)
+@pytest.mark.parametrize(("level", "protocol"), [("peak_normalized", "released-pseudobinaural"), ("as_is", "plain")])
+def test_published_values_are_met_to_six_digits_from_wav_files(tmp_path, signal, level, protocol):
+    with np.load(DATA / "published_signals.npz") as stored:
+        reference, predicted = stored["reference"], stored["predicted"]
+    signals = {
+        "predicted": predicted,
+        "mono_mono": np.tile(reference.mean(0), (2, 1)),
+        "swapped": reference[::-1],
+        "identical": reference,
+    }
+    true = write(tmp_path / "true.wav", reference)
+    result = run(true, write(tmp_path / "predicted.wav", signals[signal]), "--protocol", protocol, "--json")
+    assert result.exit_code == 0, result.stderr
+    printed = json.loads(result.stdout)
+    assert printed["clips"] == 1 and len(printed["per_clip"]) == 1
+    assert list(printed["metrics"]) == ["stft", "env", "mag", "mag_released", "difference_phase", "snr_db", "wav"]
+    for metric, value in PUBLISHED[signal][level].items():
+        assert printed["metrics"][metric] == pytest.approx(value, rel=5e-7, abs=1e-9), metric
+
+
+def test_folders_are_matched_by_name_and_averaged_over_clips(folders):
+    result = run(*folders, "--json")
+    assert result.exit_code == 0, result.stderr
+    printed = json.loads(result.stdout)
+    assert printed["clips"] == 3 and "problems" not in printed
+    assert [row["name"] for row in printed["per_clip"]] == ["000000", "000001", "000002"]
+    assert [row["duration_s"] for row in printed["per_clip"]] == pytest.approx([0.2, 0.3, 0.4])
+    for metric, mean in printed["metrics"].items():
+        assert mean == pytest.approx(np.mean([row[metric] for row in printed["per_clip"]]))
+    assert printed["metrics"]["difference_phase"] == pytest.approx(math.pi / 2, abs=0.1)
+
+
+def test_the_table_for_people_names_every_metric_and_quiet_prints_nothing(folders):
+    result = run(*folders)
+    assert result.exit_code == 0
+    assert all(name in result.stdout for name in ("3 clips", "stft", "env", "difference_phase", "snr_db"))
+    assert run(*folders, "--quiet").output == ""
+
+
+def test_files_of_different_rates_and_kinds_are_compared(tmp_path):
+    time = np.arange(48_000) / 48_000
+    slow = np.arange(16_000) / 16_000
+    tones = [np.stack([np.sin(2 * math.pi * 300 * t), 0.5 * np.sin(2 * math.pi * 500 * t)]) * 0.5 for t in (time, slow)]
+    true = write(tmp_path / "true.flac", tones[0], 48_000, "PCM_24")
+    predicted = write(tmp_path / "predicted.wav", tones[1], 16_000)
+    printed = json.loads(run(true, predicted, "--json", "--protocol", "plain").stdout)
+    assert printed["per_clip"][0]["sample_rate_hz"] == 48_000
+    assert printed["metrics"]["wav"] < 1e-5
+    assert printed["metrics"]["snr_db"] > 25
+
+
+def test_the_sound_of_a_video_is_measured(tmp_path):
+    import av
+
+    truth = noise(1.0, 48_000)
+    with av.open(str(tmp_path / "predicted.mkv"), "w") as container:
+        stream = container.add_stream("pcm_s16le", rate=48_000, layout="stereo")
+        pcm = np.ascontiguousarray(np.round(truth.T * 32_767).astype(np.int16)).reshape(1, -1)
+        frame = av.AudioFrame.from_ndarray(pcm, format="s16", layout="stereo")
+        frame.sample_rate, frame.pts = 48_000, 0
+        for packet in [*stream.encode(frame), *stream.encode(None)]:
+            container.mux(packet)
+    true = write(tmp_path / "true.wav", truth, 48_000)
+    result = run(true, tmp_path / "predicted.mkv", "--json", "--protocol", "plain")
+    assert result.exit_code == 0, result.stderr
+    assert json.loads(result.stdout)["metrics"]["wav"] < 1e-8
+
+
+def spoil_missing(true, predicted):
+    (predicted / "000001.wav").unlink()
+    return "000001: has no prediction in"
+
+
+def spoil_extra(true, predicted):
+    write(predicted / "999999.wav", noise())
+    return "999999: has no reference in"
+
+
+def spoil_unreadable(true, predicted):
+    (predicted / "000001.wav").write_bytes(b"this is no sound at all")
+    return "000001.wav: cannot be read as sound"
+
+
+def spoil_empty(true, predicted):
+    (predicted / "000001.wav").write_bytes(b"")
+    return "000001.wav: the file is empty"
+
+
+def spoil_no_samples(true, predicted):
+    write(true / "000001.wav", np.zeros((2, 0), np.float32))
+    return "000001.wav: holds no samples"
+
+
+def spoil_length(true, predicted):
+    write(predicted / "000001.wav", noise(0.31))
+    return "000001: the reference lasts 0.3000 s, the prediction 0.3100 s"
+
+
+def spoil_channels(true, predicted):
+    write(predicted / "000001.wav", noise(0.3, channels=1))
+    return "000001.wav: has 1 channel(s); two ears are needed"
+
+
+def spoil_values(true, predicted):
+    signal = noise(0.3)
+    signal[0, 5] = np.nan
+    write(predicted / "000001.wav", signal)
+    return "000001.wav: holds values that are not finite numbers"
+
+
+def spoil_twice(true, predicted):
+    write(true / "000001.flac", noise(0.3), subtype="PCM_16")
+    return "000001: is twice in"
+
+
+def spoil_video(true, predicted):
+    (predicted / "000001.wav").rename(predicted / "000001.mp4")
+    (predicted / "000001.mp4").write_bytes(b"no video either, but some bytes")
+    return "000001.mp4: cannot be read"
+
+
+SPOILERS = [value for name, value in sorted(globals().items()) if name.startswith("spoil_")]
+
+
+@pytest.mark.parametrize("spoil", SPOILERS, ids=lambda spoil: spoil.__name__)
+def test_a_bad_clip_is_named_no_mean_is_printed_and_the_exit_code_tells(folders, spoil):
+    line = spoil(*folders)
+    result = run(*folders, "--json")
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert line in result.stderr and "could not be measured" in result.stderr
+
+
+@pytest.mark.parametrize("spoil", [spoil_unreadable, spoil_missing], ids=lambda spoil: spoil.__name__)
+def test_partial_measures_the_others_names_the_bad_and_still_fails(folders, spoil):
+    line = spoil(*folders)
+    result = run(*folders, "--json", "--partial")
+    assert result.exit_code == 1 and line in result.stderr
+    printed = json.loads(result.stdout)
+    assert printed["clips"] == 2 and len(printed["problems"]) == 1
+
+
+def test_wrong_paths_and_protocols_are_one_line(tmp_path, folders):
+    true, predicted = folders
+    (tmp_path / "bare").mkdir()
+    for arguments, line in [
+        ((tmp_path / "nowhere", predicted), "nowhere: no such file or folder"),
+        ((true, predicted / "000000.wav"), "is a folder and"),
+        ((true, tmp_path / "bare"), "bare: holds no sound or video file"),
+        ((true, predicted, "--protocol", "2.5d"), "unknown protocol '2.5d'; known: released-2.5d"),
+    ]:
+        result = run(*arguments)
+        assert result.exit_code == 1 and result.stdout == ""
+        assert line in result.stderr.replace("\n", " ") and len(result.stderr.splitlines()) == 1

@@ -7,6 +7,8 @@ from torch import Tensor
 
 def bounded_mask(logits: Float[Tensor, "*batch 2 frequency time"]) -> Complex[Tensor, "*batch frequency time"]:
     """Complex mask whose real and imaginary parts lie in (-1, 1): `2 sigmoid(x) - 1` of the two channels."""
+    if logits.dtype in (torch.bfloat16, torch.float16):  # under autocast; complex numbers need float32
+        logits = logits.float()
     bounded = 2 * torch.sigmoid(logits) - 1
     return torch.complex(bounded[..., 0, :, :], bounded[..., 1, :, :])
 

@@ -1,0 +1,189 @@
+"""What is in a file, told without decoding more than the first frame of each stream."""
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import cast
+
+import numpy as np
+from av.audio.frame import AudioFrame
+from av.container import InputContainer
+from av.error import InvalidDataError
+from av.sidedata.sidedata import SideData
+from av.stream import Stream
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from hearsight.errors import MediaError
+from hearsight.media.opening import open_source, picture_stream, sound_stream, time_of
+
+
+@dataclass(frozen=True)
+class AudioInfo:
+    """A sound track as it is decoded.
+
+    Attributes:
+        sample_rate_hz, channels: as decoded.
+        layout: FFmpeg's name of the channels ("mono", "stereo", "5.1(side)", ...), for `mix_to_mono`.
+        codec: FFmpeg's name ("aac", "opus", ...).
+        start_s: when a player presents the first sample, on the container's clock. This is time 0 of the clip.
+        duration_s: as the container says; None if it does not.
+    """
+
+    sample_rate_hz: int
+    channels: int
+    layout: str
+    codec: str
+    start_s: float
+    duration_s: float | None
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """A picture track as it is shown.
+
+    Attributes:
+        width, height: in pixels as displayed, after pixel aspect ratio and rotation.
+        frame_rate_hz: the average; 0 if the container does not say.
+        codec: FFmpeg's name ("h264", "hevc", "vp9", ...).
+        start_s: when a player shows the first frame, on the container's clock (less `AudioInfo.start_s` is clip time).
+        rotation_deg: by which the decoded picture is turned counter-clockwise for display: 0, 90, 180 or 270.
+        interlaced: whether the first frame is; `read_frames` deinterlaces.
+    """
+
+    width: int
+    height: int
+    frame_rate_hz: float
+    codec: str
+    start_s: float
+    rotation_deg: int
+    interlaced: bool
+
+
+@dataclass(frozen=True)
+class MediaInfo:
+    """A file's chosen sound and picture; either may be missing. `duration_s` is None where the container is silent."""
+
+    path: str
+    container: str
+    duration_s: float | None
+    audio: AudioInfo | None
+    video: VideoInfo | None
+
+
+def probe(path: str | os.PathLike[str]) -> MediaInfo:
+    """What a file holds: container, duration, and the sound and picture that a player would choose.
+
+    Cover art and thumbnails are no picture.
+
+    Raises:
+        MediaError: the file cannot be read, is no video or sound, is cut off, or nothing in it can be decoded.
+    """
+    with open_source(path) as container:
+        names = container.format.name
+        duration_s = None if container.duration is None else container.duration / 1e6
+        first = first_frames(container)
+        audio, video = None, None
+        sound, picture = sound_stream(container), picture_stream(container)
+        if sound is not None and isinstance(frame := first.get(sound.index), AudioFrame):
+            audio = AudioInfo(
+                sample_rate_hz=frame.sample_rate,
+                channels=frame.layout.nb_channels,
+                layout=layout_name(frame),
+                codec=sound.codec_context.codec.canonical_name,
+                start_s=float(frame_time(frame)),
+                duration_s=_seconds(sound),
+            )
+        if picture is not None and isinstance(frame := first.get(picture.index), VideoFrame):
+            height, width = displayed_size(frame, picture)
+            video = VideoInfo(
+                width=width,
+                height=height,
+                frame_rate_hz=float(picture.average_rate or picture.guessed_rate or 0),
+                codec=picture.codec_context.codec.canonical_name,
+                start_s=float(frame_time(frame)),
+                rotation_deg=orientation(frame)[0] * 90,
+                interlaced=frame.interlaced_frame,
+            )
+        if audio is None and video is None:
+            raise MediaError(f"{path}: nothing in it can be decoded; it is damaged or of an unknown codec")
+    return MediaInfo(os.fspath(path), names, duration_s, audio, video)
+
+
+def first_frames(container: InputContainer, sound_only: bool = False) -> dict[int, AudioFrame | VideoFrame]:
+    """The first frame that decodes of the chosen sound (and picture), by stream index; reads on from where it stands.
+
+    Damaged packets before it are passed over.
+    """
+    wanted: list[Stream] = [stream for stream in (sound_stream(container),) if stream is not None]
+    if not sound_only:
+        wanted += [stream for stream in (picture_stream(container),) if stream is not None]
+    found: dict[int, AudioFrame | VideoFrame] = {}
+    if not wanted:
+        return found
+    for packet in container.demux(*wanted):
+        if packet.stream_index not in found:
+            try:
+                frames = packet.decode()
+            except InvalidDataError:
+                continue
+            for frame in frames:
+                if isinstance(frame, VideoFrame) or (isinstance(frame, AudioFrame) and frame.samples):
+                    found.setdefault(packet.stream_index, frame)
+        if len(found) == len(wanted):
+            break
+    return found
+
+
+def clip_start(path: str | os.PathLike[str]) -> Fraction:
+    """Time 0 of a clip on its container's clock, in seconds.
+
+    It is the presentation time of the first sample that is decoded of the sound (encoder priming and what an edit list
+    cuts off are not presented); in a file without sound, of the first frame.
+    """
+    with open_source(path) as container:
+        has_sound = sound_stream(container) is not None
+        first = first_frames(container, sound_only=has_sound)
+    return min((frame_time(frame) for frame in first.values()), default=Fraction(0))
+
+
+def frame_time(frame: AudioFrame | VideoFrame) -> Fraction:
+    """Presentation time of a decoded frame on the container's clock in seconds (0 if the file has no timestamps)."""
+    if frame.pts is None or frame.time_base is None:
+        return Fraction(0)
+    return frame.pts * frame.time_base
+
+
+def layout_name(frame: AudioFrame) -> str:
+    """FFmpeg's name of a frame's channels; one or two channels without a stated layout are mono or stereo."""
+    return {"1 channels": "mono", "2 channels": "stereo"}.get(frame.layout.name, frame.layout.name)
+
+
+def displayed_size(frame: VideoFrame, stream: VideoStream) -> tuple[int, int]:
+    """(height, width) in pixels as displayed: stretched to square pixels, then turned."""
+    ratio = stream.sample_aspect_ratio
+    width = round(frame.width * ratio) if ratio else frame.width
+    height = frame.height
+    return (width, height) if orientation(frame)[0] % 2 else (height, width)
+
+
+def orientation(frame: VideoFrame) -> tuple[int, bool]:
+    """(counter-clockwise quarter turns 0 to 3, whether the picture is mirrored left-right before them) for display.
+
+    From the file's display matrix (a, b, u, c, d, v, x, y, w), which takes a decoded point (p, q), q downwards, to
+    (a p + c q, b p + d q); angles between quarter turns are rounded, as players do.
+    """
+    for data in cast(Iterable[SideData], frame.side_data):
+        if data.type.name == "DISPLAYMATRIX":
+            a, b, _, c, d = np.frombuffer(bytes(data), dtype=np.int32)[:5].astype(float)
+            is_mirrored = bool(a * d - b * c < 0)
+            if is_mirrored:
+                a, b = -a, -b
+            return round(-np.degrees(np.arctan2(b, a)) / 90) % 4, is_mirrored
+    return 0, False
+
+
+def _seconds(stream: Stream) -> float | None:
+    duration = time_of(stream.duration, stream)
+    return None if duration is None else float(duration)

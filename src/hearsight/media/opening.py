@@ -1,0 +1,131 @@
+"""Opening a file for reading, with one clear line for whatever is not a video or a sound."""
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+
+import av
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from av.stream import Disposition, Stream
+from av.video.stream import VideoStream
+
+from hearsight.errors import MediaError
+from hearsight.media.completeness import missing_part
+
+# FFmpeg reads these too, but they are not media files: text shown as a terminal would, and lists that point to other
+# files or addresses (which a file from a stranger must not make us open).
+_TEXT = set("tty ffmetadata srt ass webvtt lrc microdvd subviewer subviewer1 sami stl mpl2 vplayer jacosub".split())
+_LISTS = {"hls", "dash", "concat", "concatf", "sdp", "rtsp", "lavfi", "imf", "bluray"}
+_PICTURES = {"image2", "image2pipe", "ico", "jpegxl_anim"}
+_NOT_THE_PICTURE = Disposition.attached_pic | Disposition.timed_thumbnails
+
+
+@contextmanager
+def open_source(path: str | os.PathLike[str]) -> Iterator[InputContainer]:
+    """Context that opens a video or sound file and closes it again.
+
+    Raises:
+        MediaError: missing file, folder, empty file, no permission, still image, text, playlist, cut-off file, or
+            anything else in which FFmpeg finds neither sound nor picture. Errors of FFmpeg inside the context become
+            a MediaError, too.
+    """
+    path = Path(path)
+    _refuse_what_is_no_file(path)
+    with media_errors(path):
+        # "file:" keeps FFmpeg from taking a colon in the name for a protocol; undecodable tags pass through unchanged.
+        container = av.open(
+            f"file:{path}", metadata_errors="surrogateescape", container_options={"protocol_whitelist": "file"}
+        )
+    try:
+        with media_errors(path):
+            _refuse_what_is_no_media(path, container)
+            yield container
+    finally:
+        container.close()
+
+
+def picture_stream(container: InputContainer) -> VideoStream | None:
+    """The stream that a player shows: not cover art, not thumbnails; the default one first, then the largest."""
+    candidates = [
+        stream
+        for stream in container.streams.video
+        if not stream.disposition & _NOT_THE_PICTURE and stream.codec_context is not None
+    ]
+    return max(candidates, key=_picture_rank, default=None)
+
+
+def sound_stream(container: InputContainer) -> AudioStream | None:
+    """The stream that a player plays by default (FFmpeg's choice: default disposition, then the richest)."""
+    stream = container.streams.best("audio")
+    return stream if isinstance(stream, AudioStream) and stream.codec_context is not None else None
+
+
+def require_sound(container: InputContainer, path: str | os.PathLike[str]) -> AudioStream:
+    """The chosen sound stream, or a MediaError that says that there is none."""
+    stream = sound_stream(container)
+    if stream is None:
+        raise MediaError(f"{path}: has no sound; give a video with a sound track")
+    return stream
+
+
+def require_picture(container: InputContainer, path: str | os.PathLike[str]) -> VideoStream:
+    """The chosen picture stream, or a MediaError that says that there is none."""
+    stream = picture_stream(container)
+    if stream is None:
+        raise MediaError(f"{path}: has no picture; give a video, not a sound file")
+    return stream
+
+
+def time_of(timestamp: int | None, stream: Stream) -> Fraction | None:
+    """Seconds of a timestamp in a stream's time base."""
+    return None if timestamp is None or stream.time_base is None else timestamp * stream.time_base
+
+
+@contextmanager
+def media_errors(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Turn FFmpeg's errors while reading `path` into a MediaError of one line."""
+    try:
+        yield
+    except av.error.PermissionError as error:
+        raise MediaError(f"{path}: no permission to read it") from error
+    except av.error.FFmpegError as error:
+        what = (error.strerror or type(error).__name__).lower()
+        raise MediaError(f"{path}: not a video or sound that can be read, or damaged ({what})") from error
+
+
+def _refuse_what_is_no_file(path: Path) -> None:
+    try:
+        status = path.stat()
+    except FileNotFoundError as error:
+        raise MediaError(f"{path}: no such file") from error
+    except OSError as error:
+        raise MediaError(f"{path}: cannot be opened ({error.strerror})") from error
+    if stat.S_ISDIR(status.st_mode):
+        raise MediaError(f"{path}: is a folder; name a video or sound file")
+    if not stat.S_ISREG(status.st_mode):
+        raise MediaError(f"{path}: is not a regular file; it must be read more than once, so save it as a file first")
+    if status.st_size == 0:
+        raise MediaError(f"{path}: is empty (0 bytes)")
+    part = missing_part(path)
+    if part is not None:
+        raise MediaError(f"{path}: {part}; copy or download it again")
+
+
+def _refuse_what_is_no_media(path: Path, container: InputContainer) -> None:
+    names = set(container.format.name.split(","))
+    if names & _TEXT:
+        raise MediaError(f"{path}: is text, not a video or sound")
+    if names & _LISTS:
+        raise MediaError(f"{path}: is a playlist, not a video or sound; give the media file itself")
+    if names & _PICTURES or any(name.endswith("_pipe") for name in names):
+        raise MediaError(f"{path}: is a still image; give a video with sound")
+    if not container.streams.audio and not container.streams.video:
+        raise MediaError(f"{path}: has neither sound nor picture")
+
+
+def _picture_rank(stream: VideoStream) -> tuple[bool, int]:
+    return bool(stream.disposition & Disposition.default), stream.codec_context.width * stream.codec_context.height

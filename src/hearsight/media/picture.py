@@ -1,0 +1,261 @@
+"""Pictures in: a stream of RGB frames at a requested rate, as a player would show them."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.filter import Graph
+from av.video.frame import VideoFrame as DecodedFrame
+from av.video.reformatter import Interpolation
+from av.video.stream import VideoStream
+from jaxtyping import UInt8
+
+from hearsight.errors import MediaError
+from hearsight.media.media_info import clip_start, displayed_size, frame_time, orientation
+from hearsight.media.opening import open_source, require_picture
+
+# Matroska rounds timestamps to 1 ms; a frame that begins this little after a tick is shown at it.
+_ROUNDING_S = Fraction(1, 1000)
+_HD_LINES = 720
+
+
+@dataclass(frozen=True)
+class VideoFrame:
+    """A picture of a clip.
+
+    Attributes:
+        time_s: clip time (0 is the first sample of the sound): the tick, or the frame's own time if no rate was asked.
+        rgb: the picture as displayed. Read-only, and shared by all ticks at which it is shown.
+        number: counts distinct pictures from 0; two frames with one number are the same picture.
+        shown_s: clip time at which a player begins to show it; may be negative, where the picture begins first.
+    """
+
+    time_s: float
+    rgb: UInt8[np.ndarray, "height width 3"]
+    number: int
+    shown_s: float
+
+
+def read_frames(
+    path: str | os.PathLike[str],
+    rate_hz: float | None = None,
+    size: tuple[int, int] | None = None,
+    start_s: float = 0.0,
+    end_s: float | None = None,
+    notes: list[str] | None = None,
+) -> Iterator[VideoFrame]:
+    """The pictures of a video as displayed: turned, deinterlaced, 8-bit RGB, in bounded memory.
+
+    With a rate, one frame per tick `start_s + k / rate_hz`: the one that is shown at that time by the file's timestamps
+    (variable frame rates and gaps hold the last frame; before the first frame, the first stands). Without a rate, every
+    frame at its own time.
+
+    Colours follow the stream's matrix (BT.709 where an HD stream names none, else BT.601); high dynamic range is not
+    tone-mapped.
+
+    Args:
+        path: a video file.
+        rate_hz: ticks per second, or None.
+        size: (height, width) to which frames are stretched; None for the displayed size.
+        start_s: clip time of the first tick; without a rate, frames that end before it are left out.
+        end_s: clip time at which to stop (exclusive); beyond the picture's end, its last frame stays. None: stop where
+            the last frame ends.
+        notes: filled with plain sentences about damage that was met.
+
+    Raises:
+        MediaError: the file cannot be read, has no picture, or none of its pictures can be decoded.
+    """
+    if rate_hz is not None and not rate_hz > 0:
+        raise ValueError("rate_hz must be positive")
+    begin = clip_start(path)
+    with open_source(path) as container:
+        stream = require_picture(container, path)
+        shown = _shown(container, stream, path, begin, start_s, notes if notes is not None else [])
+        if rate_hz is None:
+            yield from _all_frames(shown, stream, size, start_s, end_s)
+        else:
+            yield from _ticks(shown, stream, size, Fraction(rate_hz), Fraction(start_s), end_s)
+
+
+@dataclass
+class _Shown:
+    """A decoded frame with the clip times at which it appears and, if nothing follows, goes."""
+
+    frame: DecodedFrame
+    from_s: Fraction
+    until_s: Fraction
+
+
+def _ticks(
+    shown: Iterator[_Shown],
+    stream: VideoStream,
+    size: tuple[int, int] | None,
+    rate_hz: Fraction,
+    start_s: Fraction,
+    end_s: float | None,
+) -> Iterator[VideoFrame]:
+    current = next(shown)
+    tick, number = 0, -1
+    picture: VideoFrame | None = None
+    while True:
+        following = next(shown, None)
+        if following is not None:
+            stop = following.from_s - _ROUNDING_S
+        elif end_s is None:
+            stop = current.until_s - _ROUNDING_S
+        else:
+            stop = None
+        while True:
+            at_s = start_s + tick / rate_hz
+            if end_s is not None and at_s >= end_s:
+                return
+            if stop is not None and at_s >= stop:
+                break
+            if picture is None:
+                number += 1
+                picture = VideoFrame(0.0, _as_displayed(current.frame, stream, size), number, float(current.from_s))
+            yield VideoFrame(float(at_s), picture.rgb, picture.number, picture.shown_s)
+            tick += 1
+        if following is None:
+            return
+        current, picture = following, None
+
+
+def _all_frames(
+    shown: Iterator[_Shown], stream: VideoStream, size: tuple[int, int] | None, start_s: float, end_s: float | None
+) -> Iterator[VideoFrame]:
+    number = 0
+    for item in shown:
+        if end_s is not None and item.from_s >= end_s:
+            return
+        if start_s > 0 and item.until_s <= start_s:
+            continue
+        time_s = float(item.from_s)
+        yield VideoFrame(time_s, _as_displayed(item.frame, stream, size), number, time_s)
+        number += 1
+
+
+def _shown(
+    container: InputContainer,
+    stream: VideoStream,
+    path: str | os.PathLike[str],
+    begin: Fraction,
+    start_s: float,
+    notes: list[str],
+) -> Iterator[_Shown]:
+    """Frames in the order and at the clip times at which they are shown. At least one."""
+    usual = 1 / (stream.average_rate or stream.guessed_rate or Fraction(25))
+    last: Fraction | None = None
+    for frame in _deinterlaced(_decoded(container, stream, begin, start_s, notes)):
+        if frame.pts is None:
+            at = last + usual if last is not None else Fraction(0)
+        else:
+            at = frame_time(frame) - begin
+        if last is not None and at <= last:
+            continue  # a damaged timestamp: a player never goes back
+        lasts = frame.duration * frame.time_base if frame.duration and frame.time_base else usual
+        yield _Shown(frame, at, at + lasts)
+        last = at
+    if last is None:
+        raise MediaError(f"{path}: no picture of it can be decoded; the file is damaged")
+
+
+def _decoded(
+    container: InputContainer, stream: VideoStream, begin: Fraction, start_s: float, notes: list[str]
+) -> Iterator[DecodedFrame]:
+    stream.thread_type = "AUTO"
+    if start_s > 0 and stream.time_base is not None:
+        container.seek(int((begin + Fraction(start_s)) / stream.time_base), stream=stream)
+    damaged = 0
+    for packet in container.demux(stream):
+        try:
+            frames = packet.decode()
+        except av.error.InvalidDataError:
+            damaged += 1
+            continue
+        yield from frames
+    if damaged:
+        notes.append(f"{damaged} damaged packet(s) of the picture could not be decoded; the frame before stays")
+
+
+def _deinterlaced(frames: Iterator[DecodedFrame]) -> Iterator[DecodedFrame]:
+    """Frames marked as interlaced made whole by FFmpeg's `bwdif`; the rest as they are."""
+    graph: _Deinterlacer | None = None
+    for frame in frames:
+        if graph is not None and not graph.fits(frame):
+            yield from graph.flush()
+            graph = None
+        if graph is None and frame.interlaced_frame:
+            graph = _Deinterlacer(frame)
+        if graph is None:
+            yield frame
+        else:
+            yield from graph.process(frame)
+    if graph is not None:
+        yield from graph.flush()
+
+
+class _Deinterlacer:
+    """One frame per frame, a frame late; keeps the display matrix, which filters drop."""
+
+    def __init__(self, like: DecodedFrame) -> None:
+        self._form = (like.width, like.height, like.format.name)
+        self._graph = Graph()
+        source = self._graph.add_buffer(
+            width=like.width, height=like.height, format=like.format, time_base=like.time_base or Fraction(1, 1000)
+        )
+        filters = [source, self._graph.add("bwdif", "mode=send_frame:deint=interlaced"), self._graph.add("buffersink")]
+        self._graph.link_nodes(*filters).configure()
+
+    def fits(self, frame: DecodedFrame) -> bool:
+        return (frame.width, frame.height, frame.format.name) == self._form
+
+    def process(self, frame: DecodedFrame) -> list[DecodedFrame]:
+        self._graph.push(frame)
+        return self._pulled()
+
+    def flush(self) -> list[DecodedFrame]:
+        self._graph.push(None)
+        return self._pulled()
+
+    def _pulled(self) -> list[DecodedFrame]:
+        pulled: list[DecodedFrame] = []
+        while True:
+            try:
+                frame = self._graph.pull()
+            except (av.error.BlockingIOError, av.error.EOFError):
+                return pulled
+            assert isinstance(frame, DecodedFrame)
+            pulled.append(frame)
+
+
+def _as_displayed(
+    frame: DecodedFrame, stream: VideoStream, size: tuple[int, int] | None
+) -> UInt8[np.ndarray, "height width 3"]:
+    turns, is_mirrored = orientation(frame)
+    height, width = size or displayed_size(frame, stream)
+    if turns % 2:
+        height, width = width, height
+    shrinks = height * width < frame.height * frame.width
+    converted = frame.reformat(
+        width=width,
+        height=height,
+        format="rgb24",
+        src_colorspace=_matrix(frame),
+        interpolation=Interpolation.AREA if shrinks else Interpolation.BICUBIC,
+    )
+    rgb: np.ndarray = converted.to_ndarray()
+    if is_mirrored:
+        rgb = rgb[:, ::-1]
+    rgb = np.ascontiguousarray(np.rot90(rgb, turns))
+    rgb.flags.writeable = False
+    return rgb
+
+
+def _matrix(frame: DecodedFrame) -> str | None:
+    unspecified = frame.colorspace == 2
+    return ("ITU709" if frame.height >= _HD_LINES else "ITU601") if unspecified else None

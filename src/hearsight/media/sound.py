@@ -1,0 +1,217 @@
+"""Sound in and out: streams of blocks at the file's own rate, in step with the file's timestamps."""
+
+import os
+from collections import deque
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import soundfile
+import torch
+from av.audio.frame import AudioFrame
+from av.audio.resampler import AudioResampler
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from jaxtyping import Float
+from torch import Tensor
+
+from hearsight.errors import MediaError
+from hearsight.files import written_whole
+from hearsight.media.media_info import frame_time
+from hearsight.media.opening import open_source, require_sound, time_of
+
+# A jump of the timestamps shorter than this is taken for jitter: Matroska rounds to 1 ms, phones and browsers stamp by
+# their clock. The shortest packet that is likely to be lost (Opus, 20 ms) is longer.
+_JITTER_S = Fraction(10, 1000)
+_LOOK_AHEAD = 3
+
+
+def read_audio(
+    path: str | os.PathLike[str], block_samples: int = 1 << 16, notes: list[str] | None = None
+) -> Iterator[Float[Tensor, "channels samples"]]:
+    """The sound of a file in blocks of float32 at its own rate, with all its channels, in bounded memory.
+
+    Sample n is presented n / rate seconds after the first one: where the file's timestamps leave a gap (lost or damaged
+    packets, a paused recording), silence stands in it; where they overlap, what overlaps is left out. Integers are
+    scaled so that full scale is 1. If channels or rate change midway, the rest is converted to what it began with.
+
+    Args:
+        path: a video or sound file.
+        block_samples: length of each block but the last.
+        notes: filled with plain sentences about gaps and damage that were met.
+
+    Raises:
+        MediaError: the file cannot be read, has no sound, or its sound is damaged throughout.
+    """
+    if block_samples < 1:
+        raise ValueError("block_samples must be at least 1")
+    with open_source(path) as container:
+        stream = require_sound(container, path)
+        pending: list[np.ndarray] = []
+        held = 0
+        for part in _in_step(container, stream, path, notes if notes is not None else []):
+            pending.append(part)
+            held += part.shape[1]
+            if held >= block_samples:
+                joined = np.concatenate(pending, axis=1)
+                whole = held // block_samples * block_samples
+                for begin in range(0, whole, block_samples):
+                    yield torch.from_numpy(joined[:, begin : begin + block_samples].copy())
+                pending = [joined[:, whole:]]
+                held -= whole
+        if held:
+            yield torch.from_numpy(np.concatenate(pending, axis=1))
+
+
+def read_sound(path: str | os.PathLike[str]) -> tuple[Float[Tensor, "channels samples"], int]:
+    """The whole sound of a short file and its sample rate in hertz, as `read_audio` gives it.
+
+    Raises:
+        MediaError: as `read_audio`.
+    """
+    with open_source(path) as container:
+        stream = require_sound(container, path)
+        parts = list(_in_step(container, stream, path, []))
+        rate = stream.codec_context.sample_rate
+    return torch.from_numpy(np.concatenate(parts, axis=1)), rate
+
+
+def write_sound(path: str | os.PathLike[str], sound: Float[Tensor, "channels samples"], sample_rate_hz: int) -> None:
+    """Write a short sound as .wav or .flac (24 bit), whole or not at all.
+
+    Raises:
+        MediaError: another suffix, or a folder or disk that cannot be written.
+        ValueError: the sound is not finite or exceeds full scale.
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix not in (".wav", ".flac"):
+        raise MediaError(f"{path}: sound alone is written as .wav or .flac, not {suffix or 'without a suffix'}")
+    samples = sound.detach().cpu().numpy().astype(np.float32)
+    if samples.ndim != 2:
+        raise ValueError(f"sound must be [channels, samples], not {list(samples.shape)}")
+    peak = np.abs(samples).max(initial=0.0)
+    if not np.isfinite(peak) or peak > 1.0 + 1e-6:
+        raise ValueError(f"sound must be finite and within full scale; its peak is {peak:g}")
+    with written_whole(path) as temporary:
+        try:
+            soundfile.write(temporary, samples.T, sample_rate_hz, subtype="PCM_24")
+        except soundfile.LibsndfileError as error:
+            raise MediaError(f"{path}: cannot be written ({error.error_string}); is the disk full?") from error
+
+
+def _in_step(
+    container: InputContainer, stream: AudioStream, path: str | os.PathLike[str], notes: list[str]
+) -> Iterator[np.ndarray]:
+    """Decoded sound `[channels, samples]`, with silence where the timestamps leave gaps. At least one sample."""
+    rate = 0
+    position = 0  # samples handed on so far
+    drop = 0  # samples that overlap with what was handed on
+    ahead: deque[tuple[int | None, np.ndarray]] = deque()
+    decoded = _decoded(container, stream, path, notes)
+    end = _presented_samples(container, stream)
+    start: Fraction | None = None
+    silence_s, gaps = 0.0, 0
+    while True:
+        while len(ahead) < _LOOK_AHEAD:
+            item = next(decoded, None)
+            if item is None:
+                break
+            at_s, samples, rate = item
+            if start is None:
+                start = at_s or Fraction(0)
+            ahead.append((None if at_s is None else round((at_s - start) * rate), samples))
+        if not ahead:
+            break
+        jump = _confirmed_jump(position - drop, ahead, rate)
+        if jump > 0:
+            silence_s, gaps = silence_s + jump / rate, gaps + 1
+            channels = ahead[0][1].shape[0]
+            for begin in range(0, jump, rate):
+                yield np.zeros((channels, min(rate, jump - begin)), dtype=np.float32)
+            position += jump
+        elif jump < 0:
+            drop -= jump
+        samples = ahead.popleft()[1]
+        kept = samples[:, min(drop, samples.shape[1]) :]
+        drop -= samples.shape[1] - kept.shape[1]
+        if end is not None and not ahead and 0 < position + kept.shape[1] - end <= kept.shape[1]:
+            kept = kept[:, : end - position]
+        if kept.shape[1]:
+            yield kept
+            position += kept.shape[1]
+    if not position:
+        raise MediaError(f"{path}: its sound cannot be decoded; the file is damaged")
+    if gaps:
+        notes.append(f"the sound has {gaps} gap(s) of {silence_s:.3f} s in all; silence stands in them")
+
+
+def _presented_samples(container: InputContainer, stream: AudioStream) -> int | None:
+    """Where an MP4 or MOV file's edit list ends the sound; FFmpeg decodes the encoder's padding after it, too."""
+    duration = time_of(stream.duration, stream)
+    if duration is None or "mp4" not in container.format.name:
+        return None
+    return round(duration * stream.codec_context.sample_rate)
+
+
+def _confirmed_jump(expected: int, ahead: deque[tuple[int | None, np.ndarray]], rate: int) -> int:
+    """By how many samples the timestamps leap forward (or back, negative) here; 0 for jitter.
+
+    A leap must show in the following frames, too; the least of what they show is taken.
+    """
+    if ahead[0][0] is None:
+        return 0
+    leaps = []
+    for at, samples in ahead:
+        if at is not None:
+            leaps.append(at - expected)
+        expected += samples.shape[1]
+    least = min(leaps, key=abs)
+    return least if abs(least) > _JITTER_S * rate and (min(leaps) > 0 or max(leaps) < 0) else 0
+
+
+def _decoded(
+    container: InputContainer, stream: AudioStream, path: str | os.PathLike[str], notes: list[str]
+) -> Iterator[tuple[Fraction | None, np.ndarray, int]]:
+    """(presentation time, float32 `[channels, samples]`, rate) of each frame, all in the form of the first."""
+    form: tuple[str, int] | None = None
+    resampler: AudioResampler | None = None
+    damaged = 0
+    for packet in container.demux(stream):
+        try:
+            frames = packet.decode()
+            damaged_here = False
+        except av.error.InvalidDataError:
+            damaged_here = True
+        if damaged_here:
+            damaged += 1
+            continue
+        for frame in frames:
+            if not frame.samples:
+                continue
+            form = form or (frame.layout.name, frame.sample_rate)
+            at_s = None if frame.pts is None else frame_time(frame)
+            if (frame.layout.name, frame.sample_rate) == form:
+                yield at_s, _as_float(frame), form[1]
+                continue
+            if resampler is None:
+                resampler = AudioResampler(format="fltp", layout=form[0], rate=form[1])
+                notes.append("channels or sample rate change midway; the rest was converted to what it began with")
+            for converted in resampler.resample(frame):
+                yield at_s, converted.to_ndarray(), form[1]
+    if damaged:
+        notes.append(f"{damaged} damaged packet(s) of sound could not be decoded; silence stands in for them")
+
+
+def _as_float(frame: AudioFrame) -> np.ndarray:
+    """Samples of a frame as float32 `[channels, samples]`, full scale 1."""
+    raw: np.ndarray = frame.to_ndarray()
+    channels = frame.layout.nb_channels
+    if not frame.format.is_planar:
+        raw = raw.reshape(-1, channels).T
+    if raw.dtype == np.uint8:
+        return (raw.astype(np.float32) - 128.0) / 128.0
+    if np.issubdtype(raw.dtype, np.integer):
+        return (raw / -float(np.iinfo(raw.dtype).min)).astype(np.float32)
+    return np.ascontiguousarray(raw, dtype=np.float32)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from hearsight.cli.evaluate import evaluate
+from hearsight.cli.import_weights import import_weights
 
 app = typer.Typer(
     name="hearsight",
@@ -38,6 +39,7 @@ def _options(
 
 
 app.command("evaluate")(evaluate)
+app.command("import-weights")(import_weights)
 
 
 def main() -> None:

@@ -26,6 +26,7 @@ class Item:
         depth_unit: "metres" or "relative".
         stems: each source alone, mono, where known; they sum to `mono`. `[sources, samples]`
         stem_frames: the picture of each source. `[sources, 3, height, width]`
+        stem_ears: both ears of each source alone, where known; they sum to `ears`. `[sources, 2, samples]`
     """
 
     name: Any
@@ -37,6 +38,7 @@ class Item:
     depth_unit: str = "metres"
     stems: Float[Tensor, "*batch sources samples"] | None = None
     stem_frames: Float[Tensor, "*batch sources 3 height width"] | None = None
+    stem_ears: Float[Tensor, "*batch sources 2 samples"] | None = None
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Self:
         """The same item with every tensor on `device`."""

@@ -35,11 +35,75 @@ class Card:
 
 CARDS: tuple[Card, ...] = (
     Card(
+        "mono-mono",
+        "hearsight.models.baselines:MonoMono",
+        "binaural",
+        "Gao and Grauman, 2.5D Visual Sound, CVPR 2019, section 4.3",
+        "Baseline: the mix on both ears.",
+        ready=True,
+    ),
+    Card(
+        "audio-only",
+        "hearsight.models.baselines:AudioOnly",
+        "binaural",
+        "Gao and Grauman, 2.5D Visual Sound, CVPR 2019, section 4.3",
+        "Baseline: Mono2Binaural without the visual stream.",
+    ),
+    Card(
+        "flipped-visual",
+        "hearsight.models.baselines:FlippedVisual",
+        "binaural",
+        "Gao and Grauman, 2.5D Visual Sound, CVPR 2019, section 4.3",
+        "Baseline: a trained Mono2Binaural that is shown mirrored frames.",
+    ),
+    Card(
         "mono2binaural",
         "hearsight.models.mono2binaural:Mono2Binaural",
         "binaural",
         "Gao and Grauman, 2.5D Visual Sound, CVPR 2019, section 3.3",
         "The difference of the ears as a complex mask on the mix, guided by a frame.",
+    ),
+    Card(
+        "associative-conv",
+        "hearsight.models.associative_conv:AssociativeConvNetwork",
+        "binaural",
+        "Zhou et al., Sep-Stereo, ECCV 2020, section 4.3",
+        "Left and right as two masks, audio associated with picture positions at one stage.",
+    ),
+    Card(
+        "apnet",
+        "hearsight.models.apnet:APNet",
+        "binaural",
+        "Zhou et al., Sep-Stereo, ECCV 2020, section 3.2",
+        "Left and right as two masks, audio associated with picture positions in a pyramid.",
+    ),
+    Card(
+        "unet-out",
+        "hearsight.models.sep_stereo:UNetOut",
+        "binaural",
+        "Zhou et al., Sep-Stereo, ECCV 2020, supplement, table 1",
+        "Ablation: Sep-Stereo that predicts with its backbone.",
+    ),
+    Card(
+        "sep-stereo",
+        "hearsight.models.sep_stereo:SepStereo",
+        "binaural",
+        "Zhou et al., Sep-Stereo, ECCV 2020, section 3.3",
+        "APNet that learns stereo and separation together, or stereo from separation alone.",
+    ),
+    Card(
+        "pseudobinaural",
+        "hearsight.models.pseudobinaural:PseudoBinaural",
+        "binaural",
+        "Xu et al., Visually Informed Binaural Audio Generation without Binaural Audios, CVPR 2021, section 3.3",
+        "A stereo network learned from pseudo pairs made of mono clips, with a separation branch.",
+    ),
+    Card(
+        "mix-and-separate",
+        "hearsight.models.mix_and_separate:MixAndSeparate",
+        "separation",
+        "Gao and Grauman, 2.5D Visual Sound, CVPR 2019, section 3.4",
+        "Ratio masks on the log magnitude of one channel or of two ears, one frame per source.",
     ),
 )
 

@@ -1,0 +1,28 @@
+"""Associative-Conv: APNet with a single associative convolution, at the outermost inner stage of the decoder.
+
+Paper: Zhou et al., "Sep-Stereo", ECCV 2020, section 4.3, variant 1. Everything else is as in `apnet`; the two heads
+read the 98 maps of that one convolution.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from hearsight.models.apnet import APNet, Fusion, Output
+from hearsight.models.interface import SegmentFormat
+
+
+class AssociativeConvNetwork(APNet):
+    """APNet's backbone and losses with one associative convolution; arguments and extras as `APNet`'s."""
+
+    system: ClassVar[str] = "associative-conv"
+
+    def __init__(
+        self,
+        segment: SegmentFormat | Mapping[str, Any] | None = None,
+        channels: Sequence[int] = (64, 128, 256, 512, 512),
+        visual_widths: Sequence[int] = (64, 128, 256, 512),
+        fusion: Fusion = "outermost",
+        output: Output = "heads",
+        **settings: Any,
+    ) -> None:
+        super().__init__(segment, channels, visual_widths, fusion=fusion, output=output, **settings)

@@ -1,0 +1,105 @@
+"""The baselines of 2.5D Visual Sound, section 4.3: what stereo is worth without a picture, or with the wrong one.
+
+Paper: Gao and Grauman, "2.5D Visual Sound", CVPR 2019.
+
+- `mono-mono` copies the mix to both ears. It has no weights and works at once.
+- `audio-only` is Mono2Binaural without the visual stream: all else, losses and training included, is the same.
+- `flipped-visual` is a trained Mono2Binaural that is shown mirrored frames at test time. It is trained as Mono2Binaural
+  is, and reads its folders.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Self
+
+import torch
+from jaxtyping import Complex, Float
+from torch import Tensor
+
+from hearsight.datasets.item import Item
+from hearsight.models.interface import SegmentFormat, StereoNetwork, StereoResult
+from hearsight.models.losses import squared_error, true_difference
+from hearsight.models.mono2binaural import Mono2Binaural
+from hearsight.nn import ConditionalUNet
+from hearsight.signal import apply_mask, bounded_mask
+
+
+class MonoMono(StereoNetwork):
+    """Both ears get half of the mix: the predicted difference is zero. Nothing is learned."""
+
+    system: ClassVar[str] = "mono-mono"
+    needs_frames: ClassVar[bool] = False
+
+    def __init__(self, segment: SegmentFormat | Mapping[str, Any] | None = None) -> None:
+        super().__init__(segment)
+
+    @classmethod
+    def small(cls, **settings: Any) -> Self:
+        """On short segments and small frames."""
+        return cls(**{"segment": SegmentFormat.small(), **settings})
+
+    def encode_frames(self, frames: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch 0"]:
+        """Nothing."""
+        return frames.new_zeros(frames.shape[0], 0)
+
+    def predict(
+        self, mix: Complex[Tensor, "batch frequency time"], visual: Tensor | tuple[Tensor, ...]
+    ) -> StereoResult:
+        """No difference."""
+        return StereoResult(torch.zeros_like(mix))
+
+    def losses(self, result: StereoResult, item: Item) -> dict[str, Tensor]:
+        """`difference`: the energy of the true difference, which no training lowers."""
+        return {"difference": squared_error(result.difference, true_difference(item, self.stft, self.system))}
+
+
+class AudioOnly(StereoNetwork):
+    """The U-Net of Mono2Binaural with nothing tiled over its bottleneck.
+
+    `StereoResult.extras`: `mask`, the complex mask. `[batch, frequency - 1, time]`
+
+    Args:
+        segment: sizes of segments (and of the frames that it ignores).
+        channels: of the U-Net's encoder.
+    """
+
+    system: ClassVar[str] = "audio-only"
+    needs_frames: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        segment: SegmentFormat | Mapping[str, Any] | None = None,
+        channels: Sequence[int] = (64, 128, 256, 512, 512),
+    ) -> None:
+        super().__init__(segment)
+        self.unet = ConditionalUNet(2, 2, channels, condition_channels=0)
+
+    @classmethod
+    def small(cls, **settings: Any) -> Self:
+        """0.1 million parameters."""
+        return cls(**{"segment": SegmentFormat.small(), "channels": (8, 16, 32, 32, 32), **settings})
+
+    def encode_frames(self, frames: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch 0"]:
+        """Nothing: the picture is not looked at."""
+        return frames.new_zeros(frames.shape[0], 0)
+
+    def predict(
+        self, mix: Complex[Tensor, "batch frequency time"], visual: Tensor | tuple[Tensor, ...]
+    ) -> StereoResult:
+        """The spectrogram of l - r from the spectrogram of l + r alone."""
+        mask = bounded_mask(self.unet(torch.stack([mix.real, mix.imag], dim=1)).logits)
+        return StereoResult(apply_mask(mask, mix), {"mask": mask})
+
+    def losses(self, result: StereoResult, item: Item) -> dict[str, Tensor]:
+        """`difference`: squared error of the predicted difference."""
+        return {"difference": squared_error(result.difference, true_difference(item, self.stft, self.system))}
+
+
+class FlippedVisual(Mono2Binaural):
+    """Mono2Binaural that mirrors every frame in evaluation mode, and sees it as it is in training."""
+
+    system: ClassVar[str] = "flipped-visual"
+    reads: ClassVar[tuple[str, ...]] = ("mono2binaural",)
+
+    def encode_frames(self, frames: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch channels h w"]:
+        """Feature map of the frames, mirrored left to right unless the network is being trained."""
+        return super().encode_frames(frames if self.training else frames.flip(-1))

@@ -1,0 +1,270 @@
+"""The authors' released checkpoints as networks of ours.
+
+The published code saves one file per part: the visual network, the audio network (with the 1 x 1 convolution that
+reduces the visual map) and, from Sep-Stereo on, the fusion network. A file's tensors tell which part it is, so files
+may come in any order. Nothing in a file is executed (`torch.load(..., weights_only=True)`).
+"""
+
+import pickle
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from hearsight.errors import ModelError
+from hearsight.models.interface import StereoNetwork
+from hearsight.models.registry import card
+
+
+@dataclass(frozen=True)
+class Imported:
+    """A network with the authors' weights, in evaluation mode.
+
+    Attributes:
+        network: the network.
+        parts: what each file was recognised as, in the order given.
+        unused: tensors of the files that the authors' own networks never use, as "FILE: NAME".
+    """
+
+    network: StereoNetwork
+    parts: list[str]
+    unused: list[str]
+
+
+def import_weights(system: str, files: Sequence[str | Path]) -> Imported:
+    """The network of a system with weights from the authors' files.
+
+    Sizes (channels, ResNet-18 or -34) are read off the tensors. Prefixes of `DataParallel` are taken off; tensors that
+    the released networks hold but do not use (`channel_mapping_conv_b`, the ResNet's `fc`) are left out and reported.
+    Sep-Stereo with one fusion file uses it for stereo and separation, as the released code does; a second fusion file
+    is the separation's own. All of Sep-Stereo's systems get the released rearrangement.
+
+    Args:
+        system: one of `IMPORTABLE`.
+        files: of that system's parts, in any order (of two fusion files, stereo first).
+
+    Raises:
+        ModelError: a file is missing, no checkpoint, or holds more than tensors; it belongs to another system, a part
+            is missing or there twice, or a tensor is missing, unknown or of another shape.
+    """
+    if system not in IMPORTABLE:
+        raise ModelError(f"no released weights are known for {system!r}; there are some for {', '.join(IMPORTABLE)}")
+    parts = [_read_part(Path(file)) for file in files]
+    wanted = IMPORTABLE[system]
+    for part in parts:
+        if part.kind not in wanted.kinds:
+            raise ModelError(
+                f"{part.file}: holds {_ARTICLED[part.kind]}, of {_owners(part.kind)}; "
+                f"{system} is made of {wanted.described()}"
+            )
+    by_role = {role: [part for part in parts if _ROLES[part.kind] == role] for role in ("visual", "audio", "fusion")}
+    for role, (fewest, most) in wanted.counts.items():
+        found = by_role[role]
+        if len(found) < fewest:
+            raise ModelError(f"{system} also needs the file of its {role} network; it is made of {wanted.described()}")
+        if len(found) > most:
+            raise ModelError(f"{found[most].file}: a second {role} network beside {found[0].file}; give each part once")
+    network = _make(system, by_role)
+    unused = _fill(network, by_role)
+    return Imported(network.eval(), [_ARTICLED[part.kind] for part in parts], unused)
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """What a system is made of: kinds of parts it takes, and how many files of each role at least and at most."""
+
+    kinds: tuple[str, ...]
+    counts: Mapping[str, tuple[int, int]]
+
+    def described(self) -> str:
+        return ", ".join(_ARTICLED[kind] for kind in self.kinds)
+
+
+_ROLES = {"plain": "visual", "dilated": "visual", "audio": "audio", "apnet": "fusion", "associative-conv": "fusion"}
+_ARTICLED = {
+    "plain": "a plain visual network (feature_extraction.*)",
+    "dilated": "a dilated visual network (features.*)",
+    "audio": "an audio network (audionet_*)",
+    "apnet": "an APNet (fusion1.* to fusion4.*)",
+    "associative-conv": "an Associative-Conv (fusion.*)",
+}
+_THREE = {"visual": (1, 1), "audio": (1, 1), "fusion": (1, 1)}
+_TWO = {"visual": (1, 1), "audio": (1, 1)}
+
+IMPORTABLE: Mapping[str, _Wanted] = {
+    "mono2binaural": _Wanted(("plain", "audio"), _TWO),
+    "flipped-visual": _Wanted(("plain", "audio"), _TWO),
+    "associative-conv": _Wanted(("dilated", "audio", "associative-conv"), _THREE),
+    "apnet": _Wanted(("dilated", "audio", "apnet"), _THREE),
+    "sep-stereo": _Wanted(("dilated", "audio", "apnet", "associative-conv"), {**_TWO, "fusion": (1, 2)}),
+    "unet-out": _Wanted(("dilated", "audio", "apnet", "associative-conv"), {**_TWO, "fusion": (1, 2)}),
+    "pseudobinaural": _Wanted(("plain", "dilated", "audio", "apnet", "associative-conv"), {**_TWO, "fusion": (0, 1)}),
+}
+
+
+def _owners(kind: str) -> str:
+    return " or ".join(system for system, wanted in IMPORTABLE.items() if kind in wanted.kinds)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A file's tensors by the authors' names, without prefixes of `DataParallel`."""
+
+    file: Path
+    kind: str
+    tensors: dict[str, Tensor]
+
+
+def _read_part(file: Path) -> _Part:
+    tensors = _read_tensors(file)
+    marks: dict[str, Callable[[str], bool]] = {
+        "plain": lambda name: name.startswith("feature_extraction."),
+        "dilated": lambda name: name.startswith("features."),
+        "audio": lambda name: name.startswith("audionet_"),
+        "apnet": lambda name: re.match(r"fusion\d\.", name) is not None,
+        "associative-conv": lambda name: name.startswith("fusion."),
+    }
+    kinds = [kind for kind, mark in marks.items() if any(map(mark, tensors))]
+    if len(kinds) != 1:
+        what = " and ".join(_ARTICLED[kind] for kind in kinds) or f"tensors named {next(iter(tensors))!r} and the like"
+        raise ModelError(f"{file}: holds {what}, not one part of a released checkpoint")
+    return _Part(file, kinds[0], tensors)
+
+
+def _read_tensors(file: Path) -> dict[str, Tensor]:
+    if not file.is_file():
+        raise ModelError(f"{file}: no such file")
+    try:
+        content = torch.load(file, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise ModelError(
+            f"{file}: not read: it is no PyTorch checkpoint, or holds more than tensors, and nothing in it is run"
+        ) from error
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError, UnicodeDecodeError) as error:
+        raise ModelError(f"{file}: not a PyTorch checkpoint ({type(error).__name__})") from error
+    if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
+        content = content["state_dict"]
+    if not isinstance(content, Mapping) or not content:
+        raise ModelError(f"{file}: holds a {type(content).__name__}, not named tensors")
+    wrong = [name for name, value in content.items() if not (isinstance(name, str) and isinstance(value, Tensor))]
+    if wrong:
+        raise ModelError(f"{file}: {wrong[0]!r} is no tensor; a released checkpoint holds only named tensors")
+    return {name.removeprefix("module."): tensor for name, tensor in content.items()}
+
+
+def _make(system: str, by_role: Mapping[str, list[_Part]]) -> StereoNetwork:
+    """A network of the sizes that the tensors show."""
+    visual, audio, fusions = by_role["visual"][0], by_role["audio"][0], by_role["fusion"]
+    settings: dict[str, Any] = {
+        "channels": _sizes(audio, "audionet_convlayer{}.0.weight", range(1, 20)),
+        "condition_channels": _sizes(audio, "conv1x1.{}.weight", range(1))[0],
+        "visual_widths": _sizes(visual, _prefix(visual) + ".{}.0.conv1.weight", range(4, 8)),
+        "visual_depths": [
+            len(_sizes(visual, f"{_prefix(visual)}.{stage}.{{}}.conv1.weight", range(100))) for stage in range(4, 8)
+        ],
+    }
+    if system in ("sep-stereo", "unet-out"):
+        if len({fusion.kind for fusion in fusions}) > 1:
+            raise ModelError(f"{fusions[1].file}: its fusion is another than that of {fusions[0].file}")
+        settings["fusion"] = "pyramid" if fusions[0].kind == "apnet" else "outermost"
+        settings["share_pyramid"] = len(fusions) == 1
+        settings["rearrangement"] = "released"
+    elif system == "pseudobinaural":
+        settings["dilated"] = visual.kind == "dilated"
+        settings["backbone"] = fusions[0].kind if fusions else "mono2binaural"
+        settings["separation"] = False
+    network = card(system).load_class()(**settings)
+    assert isinstance(network, StereoNetwork)
+    return network
+
+
+def _sizes(part: _Part, name: str, numbers: Iterable[int]) -> list[int]:
+    """First dimension of the tensors `name` with each number, as far as they go."""
+    sizes: list[int] = []
+    for number in numbers:
+        tensor = part.tensors.get(name.format(number))
+        if tensor is None:
+            break
+        sizes.append(tensor.shape[0])
+    if not sizes:
+        raise ModelError(f"{part.file}: tensor {name.format(next(iter(numbers)))!r} is missing")
+    return sizes
+
+
+def _fill(network: StereoNetwork, by_role: Mapping[str, list[_Part]]) -> list[str]:
+    """Copy the parts' tensors into the network; returns those that were not used."""
+    own = network.state_dict()
+    unused: list[str] = []
+    for part, pairs in _correspondences(network, by_role):
+        known = dict(pairs)
+        unused += [f"{part.file}: {name}" for name in part.tensors if name not in known and _is_unused(part, name)]
+        for name in part.tensors:
+            if name not in known and not _is_unused(part, name):
+                raise ModelError(f"{part.file}: tensor {name!r} {list(part.tensors[name].shape)} is unknown")
+        for theirs, ours in known.items():
+            tensor = part.tensors.get(theirs)
+            if tensor is None:
+                if theirs.endswith("num_batches_tracked"):  # older batch norms did not count
+                    continue
+                raise ModelError(f"{part.file}: tensor {theirs!r} {list(own[ours].shape)} is missing")
+            if tensor.shape != own[ours].shape:
+                raise ModelError(
+                    f"{part.file}: tensor {theirs!r} has shape {list(tensor.shape)}, "
+                    f"this network's has {list(own[ours].shape)}"
+                )
+            own[ours].copy_(tensor)  # the state dict shares memory with the network
+    return unused
+
+
+def _is_unused(part: _Part, name: str) -> bool:
+    """Whether the authors' own forward pass never reads a tensor of this name."""
+    if _ROLES[part.kind] == "visual":
+        return name.startswith("fc.")
+    return "channel_mapping_conv_b." in name
+
+
+def _correspondences(
+    network: StereoNetwork, by_role: Mapping[str, list[_Part]]
+) -> Iterator[tuple[_Part, list[tuple[str, str]]]]:
+    """Per part, the authors' name and ours of every tensor that it must hold."""
+    ours = list(network.state_dict())
+    visual, audio = by_role["visual"][0], by_role["audio"][0]
+    yield visual, [(_visual_name(name, _prefix(visual)), name) for name in ours if name.startswith("visual.")]
+    last = sum(bool(re.match(r"unet\.up\.\d+\.0\.weight", name)) for name in ours) + 1
+    yield audio, [(_audio_name(name, last), name) for name in ours if name.startswith(("unet.", "condition."))]
+    for part, prefix in zip(by_role["fusion"], ("fusion.", "separation."), strict=False):
+        yield part, [(_fusion_name(name.removeprefix(prefix)), name) for name in ours if name.startswith(prefix)]
+
+
+def _prefix(part: _Part) -> str:
+    return "feature_extraction" if part.kind == "plain" else "features"
+
+
+def _visual_name(ours: str, prefix: str) -> str:
+    """torchvision's layers in a `Sequential`: 0 convolution, 1 norm, 4 to 7 the stages."""
+    leaf = ours.rsplit(".", 1)[1]
+    if ours.startswith("visual.stem."):
+        return f"{prefix}.{0 if '.convolution.' in ours else 1}.{leaf}"
+    stage, block = re.match(r"visual\.stages\.(\d+)\.layers\.(\d+)\.", ours).groups()  # type: ignore[union-attr]
+    within = f"{prefix}.{int(stage) + 4}.{block}"
+    if ".shortcut." in ours:
+        return f"{within}.downsample.{0 if '.convolution.' in ours else 1}.{leaf}"
+    number = int(re.search(r"\.layer\.(\d+)\.", ours).group(1)) + 1  # type: ignore[union-attr]
+    return f"{within}.{'conv' if '.convolution.' in ours else 'bn'}{number}.{leaf}"
+
+
+def _audio_name(ours: str, last: int) -> str:
+    ours = re.sub(r"^unet\.down\.(\d+)\.", lambda found: f"audionet_convlayer{int(found[1]) + 1}.", ours)
+    ours = re.sub(r"^unet\.up\.(\d+)\.", lambda found: f"audionet_upconvlayer{int(found[1]) + 1}.", ours)
+    return ours.replace("unet.head.", f"audionet_upconvlayer{last}.0.").replace("condition.reduce.", "conv1x1.")
+
+
+def _fusion_name(ours: str) -> str:
+    ours = re.sub(r"^associations\.(\d+)\.", lambda found: f"fusion{int(found[1]) + 1}.", ours)
+    ours = re.sub(r"^upsamplings\.(\d+)\.", lambda found: f"fusion_upconv{int(found[1]) + 1}.", ours)
+    ours = re.sub(r"^association\.", "fusion.", ours).replace("transfer.0.", "channel_mapping_conv_w.")
+    return re.sub(r"^(left|right)\.", r"lastconv_\1.0.", ours)

@@ -1,0 +1,199 @@
+"""Mix-and-Separate: separation of two clips' sounds by their pictures, from one channel or from two ears.
+
+Paper: Gao and Grauman, "2.5D Visual Sound", CVPR 2019, section 3.4, 4.5 and appendix C.
+
+- Sees: one frame of each source, through one shared ResNet-18.
+- Hears: the log magnitude of the mix of 2.55 s, 257 x 256 bins, of one channel or of both.
+- Fusion: as Mono2Binaural; the U-Net runs once per source, with that source's condition.
+- Gives: a ratio mask per source and channel, in (0, 1); the mask times the mix's spectrogram (its phase kept) is the
+  stem. The highest bin is zero.
+- Loss: mean absolute error of the mask against |source| / |mix|. The ratio can exceed 1 where sources cancel; it is
+  limited to 1, which is all that the sigmoid can reach (the paper is silent on this).
+- Inputs compared (table 2): "mono"; "mono-twice", the mono on both channels; "predicted", binaural sound that a stereo
+  network predicts for each clip before they are mixed; "true", binaural recordings.
+- Training: batch 128, rate 1e-3 (1e-4 for the ResNet).
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self
+
+import torch
+from jaxtyping import Complex, Float
+from torch import Tensor
+from torch.nn import functional as F
+
+from hearsight.datasets.item import Item
+from hearsight.errors import DataError
+from hearsight.models.interface import SegmentFormat, SeparationNetwork, SeparationResult, StereoNetwork
+from hearsight.models.registry import card
+from hearsight.models.saving import load_network
+from hearsight.models.windows import separate_in_windows
+from hearsight.nn import ConditionalUNet, VisualCondition, VisualResNet
+from hearsight.signal import left_right
+
+Hearing = Literal["mono", "mono-twice", "predicted", "true"]
+
+
+class MixAndSeparate(SeparationNetwork):
+    """The separation network of 2.5D Visual Sound.
+
+    It hears one channel with "mono" and takes mixes without a channel axis; otherwise it hears two, left first.
+
+    `SeparationResult.extras`: `masks`, the ratio masks. `[batch, sources, channels, frequency - 1, time]`
+
+    Args:
+        segment: sizes of segments and frames.
+        hears: "mono", "mono-twice", "predicted" or "true".
+        binauralizer: with "predicted", the stereo network that gives each clip two ears in training and is kept as it
+            is: a network, a folder or a Hub id. It is saved with this network.
+        channels, visual_widths, visual_depths, condition_channels, visual_weights, freeze_visual: as `Mono2Binaural`.
+        floor: added to magnitudes before the logarithm.
+
+    Raises:
+        ValueError: "predicted" without a binauralizer.
+    """
+
+    system: ClassVar[str] = "mix-and-separate"
+
+    def __init__(
+        self,
+        segment: SegmentFormat | Mapping[str, Any] | None = None,
+        hears: Hearing = "mono",
+        binauralizer: "StereoNetwork | Mapping[str, Any] | str | Path | None" = None,
+        channels: Sequence[int] = (64, 128, 256, 512, 512),
+        visual_widths: Sequence[int] = (64, 128, 256, 512),
+        visual_depths: Sequence[int] = (2, 2, 2, 2),
+        condition_channels: int = 8,
+        visual_weights: str | None = None,
+        freeze_visual: bool = False,
+        floor: float = 1e-4,
+    ) -> None:
+        super().__init__(SegmentFormat(samples=40_800) if segment is None else segment)
+        if hears not in ("mono", "mono-twice", "predicted", "true"):
+            raise ValueError(f"hears must be mono, mono-twice, predicted or true, got {hears!r}")
+        if (hears == "predicted") != (binauralizer is not None):
+            raise ValueError("a binauralizer is needed with hears='predicted', and only there")
+        self.hears = hears
+        self.floor = floor
+        self.visual = VisualResNet(visual_widths, visual_depths, weights=visual_weights, frozen=freeze_visual)
+        height, width = self.visual.map_size(self.frame_size)
+        self.condition = VisualCondition(self.visual.out_channels, condition_channels)
+        ears = 1 if hears == "mono" else 2
+        self.unet = ConditionalUNet(ears, ears, channels, condition_channels * height * width)
+        self.binauralizer = None if binauralizer is None else _stereo_network(binauralizer).requires_grad_(False).eval()
+        if self.binauralizer is not None:
+            inner = self.binauralizer
+            unsaved = dict.fromkeys(inner.not_saved & inner.settings.keys())
+            self.settings["binauralizer"] = {"system": inner.system, "settings": {**inner.settings, **unsaved}}
+
+    @classmethod
+    def small(cls, **settings: Any) -> Self:
+        """0.2 million parameters on segments of 0.315 s and frames of 64 x 128."""
+        small = {"segment": SegmentFormat.small(), "channels": (8, 16, 32, 32, 32), "visual_widths": (8, 16, 24, 32)}
+        return cls(**{**small, **settings})
+
+    def forward(
+        self,
+        mix: Complex[Tensor, "batch *channels frequency time"],
+        frames: Float[Tensor, "batch sources 3 height width"],
+    ) -> SeparationResult:
+        """Stems from the spectrogram of the mix (`[batch, frequency, time]`, or with two channels) and a frame each."""
+        batch, sources = frames.shape[:2]
+        heard = mix.unsqueeze(1) if mix.ndim == 3 else mix
+        visual = self.condition(self.visual(frames.flatten(0, 1)))  # shared weights (appendix C)
+        audio = torch.log(heard.abs() + self.floor)
+        logits = self.unet(audio.repeat_interleave(sources, dim=0), visual).logits
+        masks = torch.sigmoid(logits).unflatten(0, (batch, sources))
+        missing = heard.shape[-2] - masks.shape[-2]
+        stems = F.pad(masks, (0, 0, 0, missing)) * heard.unsqueeze(1)
+        return SeparationResult(stems.squeeze(2) if mix.ndim == 3 else stems, {"masks": masks})
+
+    def losses(self, result: SeparationResult, item: Item) -> dict[str, Tensor]:
+        """`mask`: mean absolute error of the ratio masks (section 3.4, appendix C)."""
+        sources = self.stft.forward(self._sources(item))
+        sources = sources.unsqueeze(2) if sources.ndim == 4 else sources
+        mix = sources.sum(1, keepdim=True)
+        ratio = (sources.abs() / mix.abs().clamp_min(1e-8)).clamp_max(1.0)
+        masks = result.extras["masks"]
+        return {"mask": (masks - ratio[..., : masks.shape[-2], :]).abs().mean()}
+
+    def mixture(self, item: Item) -> Float[Tensor, "batch *channels samples"]:
+        """What the network hears of a batch: the sum of what it is to find."""
+        return self._sources(item).sum(1)
+
+    @torch.no_grad()
+    def separate(
+        self,
+        mix: Float[Tensor, "batch *channels samples"],
+        frames: Float[Tensor, "batch sources 3 height width"],
+    ) -> Float[Tensor, "batch sources *channels samples"]:
+        """Stems of a mix of any length; "mono-twice" also takes a mono mix, and then gives stems of two channels.
+
+        Raises:
+            DataError: another number of channels than the network hears.
+        """
+        if self.hears == "mono-twice" and mix.ndim == 2:
+            mix = torch.stack([mix, mix], dim=1) / 2
+        heard = 1 if mix.ndim == 2 else mix.shape[1]
+        if heard != (1 if self.hears == "mono" else 2) or (self.hears == "mono" and mix.ndim != 2):
+            wanted = "a mono mix [batch, samples]" if self.hears == "mono" else "a mix of two ears [batch, 2, samples]"
+            raise DataError(f"this mix-and-separate hears {self.hears!r}: give it {wanted}, not {tuple(mix.shape)}")
+        return super().separate(mix, frames)
+
+    @torch.no_grad()
+    def binauralize(
+        self, mono: Float[Tensor, "batch samples"], frames: Float[Tensor, "batch 3 height width"]
+    ) -> Float[Tensor, "batch 2 samples"]:
+        """Two ears of mono clips by the stereo network that this one was given.
+
+        Raises:
+            DataError: it was given none.
+        """
+        network = self.binauralizer
+        if network is None:
+            raise DataError("this mix-and-separate was made without a binauralizer")
+        visual = network.encode_frames(frames)
+
+        def segment(window: Tensor) -> Tensor:
+            predicted = network.predict(network.stft.forward(window), visual).difference
+            return left_right(window, network.stft.inverse(predicted, window.shape[-1]))
+
+        return separate_in_windows(mono, network.segment_samples, segment)
+
+    def train(self, mode: bool = True) -> Self:
+        """Training mode; the binauralizer stays in evaluation mode."""
+        super().train(mode)
+        if self.binauralizer is not None:
+            self.binauralizer.eval()
+        return self
+
+    def _sources(self, item: Item) -> Float[Tensor, "batch sources *channels samples"]:
+        """The clips that were mixed, with the channels that the network hears."""
+        if self.hears == "true":
+            if item.stem_ears is None:
+                raise DataError("mix-and-separate that hears 'true' needs both ears of each source (stem_ears)")
+            return item.stem_ears
+        if item.stems is None:
+            raise DataError("mix-and-separate learns from mixed solo clips, but the items have no stems")
+        if self.hears == "mono":
+            return item.stems
+        if self.hears == "mono-twice":
+            return torch.stack([item.stems, item.stems], dim=2) / 2
+        if item.stem_frames is None:
+            raise DataError("mix-and-separate needs a frame of each source (stem_frames)")
+        ears = self.binauralize(item.stems.flatten(0, 1), item.stem_frames.flatten(0, 1))
+        return ears.unflatten(0, item.stems.shape[:2])
+
+
+def _stereo_network(given: "StereoNetwork | Mapping[str, Any] | str | Path") -> StereoNetwork:
+    """A stereo network as it is, from a folder or Hub id, or (as a configuration has it) with weights to be loaded."""
+    if isinstance(given, Mapping):
+        network = card(given["system"]).load_class()(**given["settings"])
+    elif isinstance(given, str | Path):
+        network = load_network(given)
+    else:
+        network = given
+    if not isinstance(network, StereoNetwork):
+        raise ValueError(f"the binauralizer must be a stereo network, not {getattr(network, 'system', network)!r}")
+    return network

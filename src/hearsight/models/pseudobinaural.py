@@ -1,0 +1,100 @@
+"""PseudoBinaural: stereo learned from pseudo pairs made of mono clips, with a separation branch that reads the edges.
+
+Paper: Xu, Zhou, Liu, Dai, Wang and Lin, "Visually Informed Binaural Audio Generation without Binaural Audios", CVPR
+2021, section 3.3 and appendices B and C. The pairs come from `hearsight pseudo` (sections 3.1 and 3.2).
+
+- Stereo training: a backbone of the earlier papers, `mono2binaural` or one with Sep-Stereo's heads (`apnet`,
+  `associative-conv`), with a plain ResNet-18, on pseudo pairs: items with `ears`. With a head, the loss terms are those
+  of `apnet`.
+- Separation training: a pseudo picture with one source at each of its two edges and nothing else, and the sum of the
+  two mono sounds: items with two `stems` (left edge first) and without `ears`. One APNet branch on the shared backbone
+  predicts each source; its weight lambda_sep is 1 (0.5 to 1.5 make little difference, appendix B).
+- Prediction: the backbone's difference, or the heads' where the backbone has them.
+- Augment-PseudoBinaural mixes recorded pairs with pseudo pairs; the network is the same, and `augment` records in its
+  settings that it was trained so.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal
+
+from jaxtyping import Complex, Float
+from torch import Tensor
+
+from hearsight.datasets.item import Item
+from hearsight.errors import DataError
+from hearsight.models.apnet import APNet, Fusion, make_fusion, masked_pair, pair_error
+from hearsight.models.interface import SegmentFormat, StereoResult
+
+Backbone = Literal["mono2binaural", "apnet", "associative-conv"]
+
+_FUSIONS: dict[str, Fusion] = {"mono2binaural": "none", "apnet": "pyramid", "associative-conv": "outermost"}
+
+
+class PseudoBinaural(APNet):
+    """A stereo network with a separation branch on the edges of the picture; arguments and extras as `APNet`'s, and:
+
+    `StereoResult.extras` of `forward` (not of `predict`, which inference uses): `separated_a`, `separated_b`, the
+    spectrograms of the sources at the left and at the right edge. `[batch, frequency, time]`
+
+    Args:
+        backbone: "mono2binaural", "apnet" or "associative-conv".
+        separation: whether there is a separation branch ("w/o sep." in table 1).
+        separation_weight: lambda_sep.
+        augment: whether recordings are mixed with the pseudo pairs in training.
+    """
+
+    system: ClassVar[str] = "pseudobinaural"
+
+    def __init__(
+        self,
+        segment: SegmentFormat | Mapping[str, Any] | None = None,
+        channels: Sequence[int] = (64, 128, 256, 512, 512),
+        visual_widths: Sequence[int] = (64, 128, 256, 512),
+        backbone: Backbone = "mono2binaural",
+        separation: bool = True,
+        separation_weight: float = 1.0,
+        augment: bool = False,
+        dilated: bool = False,
+        **settings: Any,
+    ) -> None:
+        if backbone not in _FUSIONS:
+            raise ValueError(f"backbone must be one of {', '.join(_FUSIONS)}, got {backbone!r}")
+        fusion = _FUSIONS[backbone]
+        settings.setdefault("output", "backbone" if fusion == "none" else "heads")
+        super().__init__(segment, channels, visual_widths, fusion=fusion, dilated=dilated, **settings)
+        positions = self.map_size[0] * self.map_size[1]
+        self.separation = make_fusion(
+            "pyramid" if separation else "none", channels, self.visual.out_channels, positions
+        )
+        self.separation_weight = separation_weight
+        self.augment = augment
+
+    def forward(
+        self,
+        mix: Complex[Tensor, "batch frequency time"],
+        frames: Float[Tensor, "batch 3 height width"],
+    ) -> StereoResult:
+        """The prediction, with the separation branch's where there is one."""
+        visual = self.encode_frames(frames)
+        logits, stages = self.decode(mix, visual)
+        result = self.heads(mix, visual, logits, stages)
+        if self.separation is not None:
+            a, b = masked_pair(self.separation(stages, visual), mix)
+            result.extras["separated_a"], result.extras["separated_b"] = a, b
+        return result
+
+    def losses(self, result: StereoResult, item: Item) -> dict[str, Tensor]:
+        """`backbone` (and `heads`) of items with ears, `separation` of items with two stems and no ears.
+
+        Raises:
+            DataError: the items have neither ears nor two stems.
+        """
+        if item.ears is not None:
+            return super().losses(result, item)
+        if item.stems is None or item.stems.shape[-2] != 2:
+            raise DataError("pseudobinaural learns from ears, or from the two stems at the edges of a pseudo picture")
+        if self.separation is None:
+            raise DataError("this pseudobinaural has no separation branch, but the items have stems and no ears")
+        a, b = self.stft.forward(item.stems).unbind(1)
+        pair = pair_error(result.extras["separated_a"], result.extras["separated_b"], a, b, self.released_losses)
+        return {"separation": self.separation_weight * pair}  # appendix B

@@ -1,0 +1,154 @@
+"""Sep-Stereo: stereo and separation learned together, separation being stereo with a source at each edge of sight.
+
+Paper: Zhou, Xu, Lin, Wang and Liu, "Sep-Stereo: Visually Guided Stereophonic Audio Generation by Associating Source
+Separation", ECCV 2020, section 3.3, and its supplement.
+
+- Stereo: as `apnet`.
+- Separation: the feature maps of two solo clips are max-pooled and put at the left and right edge of an empty map
+  (`nn.rearrange`); backbone and ResNet are the same, a pyramid of its own predicts source A and source B instead of
+  left and right. The paper first shared the pyramid too (`share_pyramid`).
+- Loss: L_D + lambda_1 L_rl + lambda_2 L_ab, equations 6, 7, 9, 10. An item with `ears` gives the first two, an item
+  with two `stems` and their `stem_frames` gives the third, and an item with both gives all.
+- Stereo without stereo supervision: with only separation learned, the left and the right half of a picture take the
+  places of the two clips (`output="unsupervised"`; supplement 1.1). The authors find its results over-intense.
+- Training: separation first, then both together; Adam, rate 5e-4, batch 144; amplitudes of solo clips scaled by 0.5 to
+  1.5.
+
+`unet-out` is the same network with the backbone's difference as its prediction (supplement, table 1).
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal
+
+import torch
+from jaxtyping import Complex, Float
+from torch import Tensor
+
+from hearsight.datasets.item import Item
+from hearsight.errors import DataError
+from hearsight.models.apnet import APNet, Fusion, make_fusion, masked_pair, pair_error
+from hearsight.models.interface import SegmentFormat, StereoResult
+from hearsight.models.windows import separate_in_windows
+from hearsight.nn import Extremes, Rearrangement, rearrange, split_sides
+
+
+class SepStereo(APNet):
+    """APNet with a second pyramid for separation; arguments and extras as `APNet`'s, and:
+
+    Args:
+        output: "heads", "backbone", or "unsupervised": stereo by the separation pyramid.
+        rearrangement: "paper" or "released", see `nn.rearrange`.
+        extremes: "horizontal" or "vertical", see `nn.rearrange`.
+        separation_weight: of L_ab (lambda_2 in equation 10).
+        share_pyramid: separate with the stereo pyramid instead of one of its own.
+    """
+
+    system: ClassVar[str] = "sep-stereo"
+
+    def __init__(
+        self,
+        segment: SegmentFormat | Mapping[str, Any] | None = None,
+        channels: Sequence[int] = (64, 128, 256, 512, 512),
+        visual_widths: Sequence[int] = (64, 128, 256, 512),
+        fusion: Fusion = "pyramid",
+        output: Literal["heads", "backbone", "unsupervised"] = "heads",
+        rearrangement: Rearrangement = "paper",
+        extremes: Extremes = "horizontal",
+        separation_weight: float = 1.0,
+        share_pyramid: bool = False,
+        **settings: Any,
+    ) -> None:
+        if rearrangement not in ("paper", "released") or extremes not in ("horizontal", "vertical"):
+            raise ValueError(f"no rearrangement {rearrangement!r} with {extremes!r} extremes")
+        if fusion == "none":
+            raise ValueError("sep-stereo needs a fusion, pyramid or outermost")
+        supervised = "heads" if output == "unsupervised" else output
+        super().__init__(segment, channels, visual_widths, fusion=fusion, output=supervised, **settings)
+        positions = self.map_size[0] * self.map_size[1]
+        self.separation = None if share_pyramid else make_fusion(fusion, channels, self.visual.out_channels, positions)
+        self.unsupervised = output == "unsupervised"
+        self.rearrangement = rearrangement
+        self.extremes = extremes
+        self.separation_weight = separation_weight
+
+    def predict(
+        self, mix: Complex[Tensor, "batch frequency time"], visual: Tensor | tuple[Tensor, ...]
+    ) -> StereoResult:
+        """The spectrogram of l - r from the spectrogram of l + r and the feature map."""
+        if not self.unsupervised:
+            return super().predict(mix, visual)
+        assert isinstance(visual, Tensor)
+        left, right = self._separated(mix, *split_sides(visual))
+        return StereoResult(left - right, {"left": left, "right": right})
+
+    def separated(
+        self,
+        mix: Complex[Tensor, "batch frequency time"],
+        frames_a: Float[Tensor, "batch 3 height width"],
+        frames_b: Float[Tensor, "batch 3 height width"],
+    ) -> tuple[Complex[Tensor, "batch frequency time"], Complex[Tensor, "batch frequency time"]]:
+        """Spectrograms of the sources seen in `frames_a` and `frames_b`, from the spectrogram of their sum."""
+        visual = self.encode_frames(torch.cat([frames_a, frames_b]))  # one batch, so that its statistics are shared
+        return self._separated(mix, *visual.chunk(2))
+
+    @torch.no_grad()
+    def separate(
+        self,
+        mix: Float[Tensor, "batch samples"],
+        frames_a: Float[Tensor, "batch 3 height width"],
+        frames_b: Float[Tensor, "batch 3 height width"],
+    ) -> Float[Tensor, "batch 2 samples"]:
+        """Waveforms of the two sources in a mix of any length, with one picture of each for all of it."""
+        visual_a, visual_b = self.encode_frames(frames_a), self.encode_frames(frames_b)
+
+        def segment(window: Tensor) -> Tensor:
+            pair = torch.stack(self._separated(self.stft.forward(window), visual_a, visual_b), dim=1)
+            return self.stft.inverse(pair, window.shape[-1])
+
+        return separate_in_windows(mix, self.segment_samples, segment)
+
+    def losses(self, result: StereoResult, item: Item) -> dict[str, Tensor]:
+        """`backbone` and `heads` of items with ears, `separation` (L_ab, equation 9) of items with stems.
+
+        Raises:
+            DataError: the items have neither, or another number of stems than two.
+        """
+        terms: dict[str, Tensor] = {}
+        if item.ears is not None:
+            if self.unsupervised:
+                raise DataError("sep-stereo with unsupervised output learns from stems, but the items have ears")
+            terms.update(super().losses(result, item))
+        if item.stems is not None and item.stem_frames is not None:
+            if item.stems.shape[-2] != 2:
+                raise DataError(f"sep-stereo separates two sources, the items have {item.stems.shape[-2]}")
+            true_a, true_b = self.stft.forward(item.stems).unbind(1)
+            a, b = self.separated(true_a + true_b, *item.stem_frames.unbind(1))
+            pair = pair_error(a, b, true_a, true_b, self.released_losses)
+            terms["separation"] = self.separation_weight * pair  # equation 9
+        if not terms:
+            raise DataError("sep-stereo learns from ears, or from stems and their frames; the items have neither")
+        return terms  # their sum is equation 10
+
+    def _separated(self, mix: Tensor, map_a: Tensor, map_b: Tensor) -> tuple[Tensor, Tensor]:
+        visual = rearrange(map_a, map_b, self.map_size, self.rearrangement, self.extremes)
+        fusion = self.fusion if self.separation is None else self.separation
+        assert fusion is not None
+        _, stages = self.decode(mix, visual)
+        return masked_pair(fusion(stages, visual), mix)
+
+
+class UNetOut(SepStereo):
+    """Sep-Stereo that predicts with its backbone instead of its heads ("Unet out", supplement, table 1)."""
+
+    system: ClassVar[str] = "unet-out"
+    reads: ClassVar[tuple[str, ...]] = ("sep-stereo",)
+
+    def __init__(
+        self,
+        segment: SegmentFormat | Mapping[str, Any] | None = None,
+        channels: Sequence[int] = (64, 128, 256, 512, 512),
+        visual_widths: Sequence[int] = (64, 128, 256, 512),
+        output: Literal["heads", "backbone", "unsupervised"] = "backbone",
+        **settings: Any,
+    ) -> None:
+        super().__init__(segment, channels, visual_widths, output="backbone", **settings)

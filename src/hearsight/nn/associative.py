@@ -1,0 +1,32 @@
+"""Kernel transfer and associative convolution (Sep-Stereo, section 3.2, equation 2)."""
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from hearsight.nn.unet import draw_weights
+
+
+class AssociativeConv(nn.Module):
+    """One audio feature map per position of the picture: a 1 x 1 convolution whose kernel is what is seen there.
+
+    Kernel transfer: a learned 1 x 1 convolution and a ReLU (the ReLU stands in the released code) turn each position's
+    visual feature into a kernel of `audio_channels` numbers. Convolving the audio with these kernels, which differ from
+    item to item, is a batched matrix product.
+
+    Args:
+        audio_channels: of the audio feature map.
+        visual_channels: of the visual feature map (512).
+    """
+
+    def __init__(self, audio_channels: int, visual_channels: int = 512) -> None:
+        super().__init__()
+        self.transfer = nn.Sequential(nn.Conv1d(visual_channels, audio_channels, kernel_size=1), nn.ReLU())
+        draw_weights(self)
+
+    def forward(
+        self, audio: Float[Tensor, "batch audio_channels frequency time"], visual: Float[Tensor, "batch channels h w"]
+    ) -> Float[Tensor, "batch h_times_w frequency time"]:
+        """Audio features associated with each position, row by row of the picture."""
+        kernels = self.transfer(visual.flatten(2)).transpose(1, 2)  # [batch, h * w, audio_channels]
+        associated = kernels @ audio.flatten(2)  # equation 2
+        return associated.unflatten(2, audio.shape[2:])

@@ -1,0 +1,82 @@
+"""The associative pyramid and its smallest form (Sep-Stereo, section 3.2, figure 3a).
+
+Both take the inner decoder stages of the U-Net and the visual feature map, and give the masks' logits for two
+channels: left and right ear, or source A and source B.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from hearsight.nn.associative import AssociativeConv
+from hearsight.nn.unet import draw_weights, upsample
+
+
+class Associated(NamedTuple):
+    """What an associative network gives.
+
+    Attributes:
+        left, right: logits of the masks of the first and the second channel. `[batch, 2, frequency, time]`
+        maps: the associative convolutions' outputs, coarse to fine, one channel per position of the visual map; the
+            last has half the rows and columns of the masks. `[batch, h * w, frequency_i, time_i]`
+    """
+
+    left: Float[Tensor, "batch 2 frequency time"]
+    right: Float[Tensor, "batch 2 frequency time"]
+    maps: tuple[Tensor, ...]
+
+
+class AssociativePyramid(nn.Module):
+    """APNet: associative convolutions at every inner decoder stage, combined from coarse to fine.
+
+    Args:
+        stage_channels: of the decoder's inner stages, coarse to fine (512, 256, 128, 64).
+        visual_channels: of the visual feature map.
+        positions: of the visual feature map, h * w (98).
+    """
+
+    def __init__(self, stage_channels: Sequence[int], visual_channels: int = 512, positions: int = 98) -> None:
+        super().__init__()
+        self.associations = nn.ModuleList(AssociativeConv(channels, visual_channels) for channels in stage_channels)
+        widths = [positions if i == 0 else 2 * positions for i in range(len(stage_channels))]
+        self.upsamplings = nn.ModuleList(upsample(width, positions) for width in widths[:-1])
+        self.left = _head(widths[-1])
+        self.right = _head(widths[-1])
+        draw_weights(self)
+
+    def forward(self, stages: Sequence[Tensor], visual: Float[Tensor, "batch channels h w"]) -> Associated:
+        """Logits for two channels from the decoder's inner stages, coarse to fine."""
+        maps = [associate(stage, visual) for associate, stage in zip(self.associations, stages, strict=True)]
+        x = maps[0]
+        for upsampling, finer in zip(self.upsamplings, maps[1:], strict=True):
+            x = torch.cat([finer, upsampling(x)], dim=1)  # equation 3
+        return Associated(self.left(x), self.right(x), tuple(maps))
+
+
+class OutermostAssociation(nn.Module):
+    """Associative-Conv: one associative convolution, at the outermost inner stage (section 4.3, variant 1).
+
+    Args:
+        stage_channels: as for `AssociativePyramid`; only the last is used.
+        visual_channels, positions: as for `AssociativePyramid`.
+    """
+
+    def __init__(self, stage_channels: Sequence[int], visual_channels: int = 512, positions: int = 98) -> None:
+        super().__init__()
+        self.association = AssociativeConv(stage_channels[-1], visual_channels)
+        self.left = _head(positions)
+        self.right = _head(positions)
+        draw_weights(self)
+
+    def forward(self, stages: Sequence[Tensor], visual: Float[Tensor, "batch channels h w"]) -> Associated:
+        """Logits for two channels from the decoder's inner stages, coarse to fine."""
+        associated = self.association(stages[-1], visual)
+        return Associated(self.left(associated), self.right(associated), (associated,))
+
+
+def _head(in_channels: int) -> nn.ConvTranspose2d:
+    """The last transposed convolution; its caller bounds the mask."""
+    return nn.ConvTranspose2d(in_channels, 2, kernel_size=4, stride=2, padding=1)

@@ -1,0 +1,57 @@
+"""Levels and colour of HRIR sets over the whole sphere."""
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+LOWEST_HZ, HIGHEST_HZ = 100.0, 16_000.0  # where the level of a set is measured
+LARGEST_BOOST_DB = 15.0  # of the equaliser: what the measurement did not pick up cannot be brought back
+
+
+def diffuse_field_equalizer(
+    responses: Float[Tensor, "direction 2 taps"], areas: Float[Tensor, "direction"], sample_rate_hz: float
+) -> Float[Tensor, "taps"]:
+    """Minimum-phase filter that makes the power average over the sphere flat.
+
+    The average is that of both ears together (so level differences between the ears stay), weighted by the area that
+    each direction stands for and smoothed over thirds of an octave; the filter never boosts by more than 15 dB over
+    its mean level.
+    """
+    length = 1 << int(np.ceil(np.log2(8 * responses.shape[-1])))
+    power = _diffuse_power(responses, areas, length)
+    frequency = np.fft.rfftfreq(length, 1 / sample_rate_hz)
+    smooth = _third_octave_smoothed(power, frequency)
+    band = (frequency >= LOWEST_HZ) & (frequency <= min(HIGHEST_HZ, sample_rate_hz / 2))
+    reference = np.average(smooth[band], weights=1 / frequency[band])
+    gain = np.minimum((reference / smooth) ** 0.5, 10 ** (LARGEST_BOOST_DB / 20))
+    cepstrum = np.fft.irfft(np.log(gain), length)
+    fold = np.zeros(length)
+    fold[0], fold[1 : length // 2], fold[length // 2] = 1, 2, 1
+    filters = np.fft.irfft(np.exp(np.fft.rfft(cepstrum * fold)), length)
+    return torch.from_numpy(filters[: length // 2]).to(responses)
+
+
+def pink_level(
+    responses: Float[Tensor, "direction 2 taps"], areas: Float[Tensor, "direction"], sample_rate_hz: float
+) -> float:
+    """Root mean square gain per ear for pink noise (100 Hz to 16 kHz) that comes from everywhere."""
+    length = 1 << int(np.ceil(np.log2(8 * responses.shape[-1])))
+    frequency = np.fft.rfftfreq(length, 1 / sample_rate_hz)
+    band = (frequency >= LOWEST_HZ) & (frequency <= min(HIGHEST_HZ, sample_rate_hz / 2))
+    return float(np.average(_diffuse_power(responses, areas, length)[band], weights=1 / frequency[band]) ** 0.5)
+
+
+def _diffuse_power(responses: Tensor, areas: Tensor, length: int) -> np.ndarray:
+    power = torch.zeros(length // 2 + 1, dtype=torch.float64)
+    for chunk, area in zip(responses.double().cpu().split(64), areas.cpu().split(64), strict=True):
+        power += (torch.fft.rfft(chunk, length).abs().square().mean(1) * area.unsqueeze(-1)).sum(0)
+    return np.maximum(power.numpy(), 1e-12 * float(power.max()))
+
+
+def _third_octave_smoothed(power: np.ndarray, frequency: np.ndarray) -> np.ndarray:
+    cumulative = np.concatenate([[0.0], np.cumsum(power)])
+    step = frequency[1]
+    low = np.floor(frequency * 2 ** (-1 / 6) / step).astype(int)
+    high = np.minimum(np.ceil(frequency * 2 ** (1 / 6) / step).astype(int), len(power) - 1)
+    return (cumulative[high + 1] - cumulative[low]) / (high + 1 - low)

@@ -1,0 +1,288 @@
+"""Sets of head-related impulse responses (HRIRs): loading, sample rates, directions between the measured ones."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import scipy.fft
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from hearsight.acoustics.arrays import directions_like
+from hearsight.acoustics.directions import to_cartesian
+from hearsight.acoustics.equalization import diffuse_field_equalizer, pink_level
+from hearsight.acoustics.sofa import read_sofa_hrirs
+from hearsight.acoustics.triangulation import SphericalTriangulation
+from hearsight.errors import DataError
+from hearsight.signal import resample
+
+KEMAR = Path(__file__).parent / "data" / "MIT_KEMAR_normal_pinna.sofa"
+LEAD_S = 0.25e-3  # kept before the earliest onset, for the rise of band-limited responses
+
+
+def load_hrirs(
+    path: str | os.PathLike[str] | None = None, *, diffuse_field_equalized: bool = False, normalized: bool = True
+) -> "HRIRSet":
+    """Load an HRIR set from a SOFA file (SimpleFreeFieldHRIR); without a path the KEMAR set of the package.
+
+    Time zero: measured responses begin with the sound's way from the loudspeaker. The same number of samples is
+    dropped from (or put before) all of them, so that the earliest onset over all directions and both ears is at
+    0.25 ms; nothing is shifted by a fraction of a sample, and all differences between ears and directions stay. With
+    KEMAR a source ahead then reaches both ears 0.46 ms after time zero.
+
+    Args:
+        path: the SOFA file; None is KEMAR, normal pinna (Gardner and Martin, 1995), 44.1 kHz, 710 directions from
+            -40 to 90 degrees of elevation.
+        diffuse_field_equalized: divide by the power average over all directions (`diffuse_field_equalizer`), which
+            takes out what the loudspeaker, the microphone and the ear canal do to every direction alike.
+        normalized: scale the set so that pink noise from everywhere keeps its level (one gain for the whole set).
+
+    Raises:
+        DataError: the file is missing, is not SOFA, is of another convention, or its content contradicts itself.
+    """
+    path = KEMAR if path is None else Path(path)
+    measured = read_sofa_hrirs(path)
+    responses = _with_delays(measured.responses, measured.delays_samples)
+    responses = _from_time_zero(responses, measured.sample_rate_hz)
+    hrirs = HRIRSet(
+        torch.from_numpy(responses),
+        torch.from_numpy(measured.azimuth),
+        torch.from_numpy(measured.elevation),
+        measured.sample_rate_hz,
+        path.stem,
+    )
+    if diffuse_field_equalized:
+        hrirs = hrirs.diffuse_field_equalized()
+    if normalized:
+        level = pink_level(hrirs.responses, hrirs.areas(), hrirs.sample_rate_hz)
+        hrirs = hrirs.replaced(hrirs.responses / level, hrirs.sample_rate_hz)
+    return hrirs.to(torch.float32)
+
+
+class HRIRSet:
+    """Head-related impulse responses of one head at one sample rate.
+
+    Sample 0 of every response is the same instant (see `load_hrirs`).
+
+    Args:
+        responses: `[direction, 2, taps]`, left ear first.
+        azimuth, elevation: `[direction]` in radians (azimuth positive to the left).
+        sample_rate_hz: of the responses.
+        name: for messages and reports.
+
+    Raises:
+        ValueError: the shapes do not fit together.
+    """
+
+    def __init__(
+        self,
+        responses: Float[Tensor, "direction 2 taps"],
+        azimuth: Float[Tensor, "direction"],
+        elevation: Float[Tensor, "direction"],
+        sample_rate_hz: float,
+        name: str = "",
+    ) -> None:
+        if responses.ndim != 3 or responses.shape[1] != 2 or responses.shape[:1] != azimuth.shape:
+            raise ValueError(f"responses {tuple(responses.shape)} do not fit directions {tuple(azimuth.shape)}")
+        self.responses = responses
+        self.azimuth, self.elevation = directions_like(azimuth, elevation, responses.device)
+        self.sample_rate_hz = float(sample_rate_hz)
+        self.name = name
+        self._points = to_cartesian(self.azimuth, self.elevation)
+        self._relatives: dict[object, HRIRSet] = {}  # the same set at other rates, precisions and places
+        self._native = self  # what resampling starts from, so that rates never pile up
+        self._triangulation: SphericalTriangulation | None = None
+        self._aligned: tuple[Tensor, Tensor] | None = None
+
+    def __repr__(self) -> str:
+        return f"HRIRSet({self.name!r}, {len(self.azimuth)} directions, {self.taps} taps, {self.sample_rate_hz:g} Hz)"
+
+    @property
+    def taps(self) -> int:
+        """Length of each response in samples."""
+        return self.responses.shape[-1]
+
+    def at_rate(self, sample_rate_hz: float) -> "HRIRSet":
+        """The set at another sample rate: band-limited resampling of the measured set, so delays in seconds stay.
+
+        PseudoBinaural's released code convolves HRIRs of 44.1 kHz with signals of 16 kHz, which stretches every
+        interaural delay 2.76 times; this is what to call instead (`render` does it with `sample_rate_hz`).
+        The result is kept, so asking again costs nothing.
+        """
+        if not sample_rate_hz > 0:
+            raise ValueError(f"a sample rate must be positive, got {sample_rate_hz}")
+        if sample_rate_hz == self.sample_rate_hz:
+            return self
+        if self._native is not self:
+            return self._native.at_rate(sample_rate_hz)
+        if sample_rate_hz not in self._relatives:
+            # A response is a sampled density: at a lower rate each sample stands for more time.
+            gain = self.sample_rate_hz / sample_rate_hz
+            responses = resample(self.responses, self.sample_rate_hz, sample_rate_hz) * gain
+            other = self.replaced(responses, sample_rate_hz)
+            other._native = self
+            self._relatives[sample_rate_hz] = other
+        return self._relatives[sample_rate_hz]
+
+    def to(self, dtype: torch.dtype | None = None, device: torch.device | str | None = None) -> "HRIRSet":
+        """The set in another precision or on another device (kept, so asking again costs nothing)."""
+        device = self.responses.device if device is None else torch.device(device)
+        dtype = dtype or self.responses.dtype
+        if (dtype, device) == (self.responses.dtype, self.responses.device):
+            return self
+        if (dtype, device) not in self._relatives:
+            other = self.replaced(self.responses.to(device, dtype), self.sample_rate_hz)
+            other._native = other if self._native is self else self._native.to(dtype, device)
+            self._relatives[dtype, device] = other
+        return self._relatives[dtype, device]
+
+    def replaced(self, responses: Float[Tensor, "direction 2 taps"], sample_rate_hz: float) -> "HRIRSet":
+        """A set with other responses at the same directions."""
+        azimuth, elevation = self.azimuth.to(responses.device), self.elevation.to(responses.device)
+        other = HRIRSet(responses, azimuth, elevation, sample_rate_hz, self.name)
+        if responses.device == self.responses.device:
+            other._triangulation = self._triangulation
+        return other
+
+    def diffuse_field_equalized(self) -> "HRIRSet":
+        """The set divided by its own power average over the sphere (minimum phase, so onsets stay)."""
+        responses = self.responses.double()
+        filters = diffuse_field_equalizer(responses, self.areas(), self.sample_rate_hz)
+        length = scipy.fft.next_fast_len(self.taps + len(filters), real=True)
+        spectra = torch.fft.rfft(responses, length) * torch.fft.rfft(filters, length)
+        equalized = torch.fft.irfft(spectra, length)[..., : self.taps]
+        return self.replaced(equalized.to(self.responses.dtype), self.sample_rate_hz)
+
+    def areas(self) -> Float[Tensor, "direction"]:
+        """The part of the sphere that each measured direction stands for; they sum to one."""
+        return self._triangles().areas()
+
+    def nearest(self, azimuth: Tensor | float, elevation: Tensor | float = 0.0) -> Float[Tensor, "*batch 2 taps"]:
+        """The measured responses nearest to each direction (radians)."""
+        azimuth, elevation = directions_like(azimuth, elevation, self.responses.device)
+        return self.responses[(to_cartesian(azimuth, elevation) @ self._points.T).argmax(-1)]
+
+    def interpolated(self, azimuth: Tensor | float, elevation: Tensor | float = 0.0) -> Float[Tensor, "*batch 2 taps"]:
+        """Responses for any direction (radians), differentiable in the direction; exact at measured ones.
+
+        Time-aligned interpolation: each ear's onset delay is taken out of the measured responses, responses and
+        delays are interpolated separately over the triangle around the direction, and the delay is put back. So
+        there is one wavefront between two measured directions, not two that cancel each other.
+
+        Raises:
+            DataError: the set has too few directions to interpolate between (use `nearest`).
+        """
+        azimuth, elevation = directions_like(azimuth, elevation, self.responses.device)
+        corners, weights = self._triangles().weights(to_cartesian(azimuth, elevation))
+        spectra, delays = self._aligned_spectra()
+        shape, dtype = weights.shape[:-1], self.responses.dtype
+        corners, weights = corners.reshape(-1, corners.shape[-1]), weights.reshape(-1, weights.shape[-1])
+        spectrum: Tensor = torch.zeros(len(corners), *spectra.shape[1:], dtype=spectra.dtype, device=spectra.device)
+        for corner in range(corners.shape[-1]):  # one at a time: the product of all would be six times as large
+            spectrum = spectrum + weights[:, corner, None, None].to(dtype) * spectra[corners[:, corner]]
+        delay = (weights.unsqueeze(-1) * delays[corners]).sum(1)
+        length = self._aligned_length()
+        responses = torch.fft.irfft(spectrum * _delaying(delay, length, dtype), length)
+        return responses[..., : self.taps].reshape(*shape, 2, self.taps)
+
+    def onset_delays_s(self) -> Float[Tensor, "direction 2"]:
+        """Smooth onset delay of each measured direction and ear in seconds after time zero."""
+        return self._aligned_spectra()[1][: len(self.azimuth)] / self.sample_rate_hz
+
+    def _triangles(self) -> SphericalTriangulation:
+        if self._triangulation is None:
+            try:
+                self._triangulation = SphericalTriangulation(self._points.cpu().numpy())
+            except ValueError as error:
+                raise DataError(f"{self.name}: {error}; use the nearest measured directions") from error
+        return self._triangulation
+
+    def _aligned_length(self) -> int:
+        # An odd length has no Nyquist bin, so that a shift by a fraction of a sample can be undone exactly.
+        length = self.taps + 32
+        while length % 2 == 0 or scipy.fft.next_fast_len(length, real=True) != length:
+            length += 1
+        return length
+
+    def _aligned_spectra(self) -> tuple[Tensor, Tensor]:
+        """Spectra `[vertex, 2, frequency]` without onset delays, and these delays in samples `[vertex, 2]`."""
+        if self._aligned is None:
+            native = self._native
+            onsets = _smooth_over_sphere(native._points, _onsets(native.responses))
+            delays = onsets * (self.sample_rate_hz / native.sample_rate_hz)
+            length, dtype = self._aligned_length(), self.responses.dtype
+            spectra = torch.fft.rfft(self.responses, length) * _delaying(-delays, length, dtype)
+            mixing = self._triangles().mixing.to(self.responses.device)
+            extra = mixing[len(spectra) :]
+            filled = (extra.to(spectra.dtype) @ spectra.reshape(len(spectra), -1)).reshape(-1, *spectra.shape[1:])
+            self._aligned = torch.cat([spectra, filled]), torch.cat([delays, extra @ delays])
+        return self._aligned
+
+
+def _delaying(delay: Float[Tensor, "*batch ear"], length: int, dtype: torch.dtype) -> Tensor:
+    """Spectrum `[*batch, ear, frequency]` of a delay in samples, for an FFT of `length`."""
+    frequency = torch.arange(length // 2 + 1, dtype=torch.float64, device=delay.device) / length
+    turns = delay.unsqueeze(-1) * frequency
+    turns = (turns - turns.detach().round()).to(dtype)  # small angles, so that float32 is enough
+    angle = -2 * torch.pi * turns
+    return torch.complex(torch.cos(angle), torch.sin(angle))
+
+
+def _onsets(responses: Float[Tensor, "direction 2 taps"], upsampling: int = 8) -> Float[Tensor, "direction 2"]:
+    """Where each response first reaches a tenth of its own peak, in samples, to a fraction of one."""
+    taps = responses.shape[-1]
+    onsets = []
+    for chunk in responses.detach().double().split(128):
+        spectrum = torch.fft.rfft(chunk, 2 * taps)
+        fine = torch.fft.irfft(spectrum, 2 * taps * upsampling)[..., : taps * upsampling].abs()
+        threshold = fine.amax(-1, keepdim=True) / 10
+        after = (fine >= threshold).to(torch.int8).argmax(-1, keepdim=True).clamp_min(1)
+        low, high = fine.gather(-1, after - 1), fine.gather(-1, after)
+        step = ((threshold - low) / (high - low).clamp_min(1e-12)).clamp(0, 1)
+        onsets.append((after - 1 + step).squeeze(-1) / upsampling)
+    return torch.cat(onsets)
+
+
+def _smooth_over_sphere(
+    points: Float[Tensor, "direction 3"], values: Float[Tensor, "direction 2"]
+) -> Float[Tensor, "direction 2"]:
+    """Values replaced by a smooth function of the direction: regularised least squares on low polynomials.
+
+    Onsets picked one by one jump where two wavefronts are equally strong (behind the head); responses aligned by a
+    smooth function vary smoothly with direction, which is what interpolation needs.
+    """
+    degree = 6
+    x, y, z = points.unbind(-1)
+    terms, costs = [], []
+    for total in range(degree + 1):
+        for i in range(total + 1):
+            for j in range(total - i + 1):
+                if total - i - j <= 1:  # z^2 = 1 - x^2 - y^2 on the sphere
+                    terms.append(x**i * y**j * z ** (total - i - j))
+                    costs.append(float(total))
+    basis = torch.stack(terms, dim=-1)
+    penalty = torch.diag(1e-4 * len(points) * torch.tensor(costs, dtype=basis.dtype, device=basis.device) / degree)
+    return basis @ torch.linalg.solve(
+        basis.T @ basis + penalty + 1e-12 * torch.eye(len(costs)).to(basis), basis.T @ values
+    )
+
+
+def _with_delays(responses: np.ndarray, delays_samples: np.ndarray) -> np.ndarray:
+    """SOFA's separate delays put into the responses (the smallest is common to all and left out)."""
+    delays = delays_samples - delays_samples.min()
+    if not delays.any():
+        return responses
+    taps = responses.shape[-1] + int(np.ceil(delays.max())) + 32
+    length = 2 * taps + 1
+    shift = _delaying(torch.from_numpy(delays), length, torch.float64).numpy()
+    return np.fft.irfft(np.fft.rfft(responses, length) * shift, length)[..., :taps]
+
+
+def _from_time_zero(responses: np.ndarray, sample_rate_hz: float) -> np.ndarray:
+    """All responses moved by one whole number of samples, so that the earliest onset is at `LEAD_S`."""
+    earliest = float(_onsets(torch.from_numpy(responses)).min())
+    drop = int(np.floor(earliest - LEAD_S * sample_rate_hz))
+    if drop >= 0:
+        return responses[..., drop:]
+    return np.pad(responses, ((0, 0), (0, 0), (-drop, 0)))

@@ -1,0 +1,102 @@
+"""Reads head-related impulse responses from SOFA files (AES69)."""
+
+import os
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+
+from hearsight.errors import DataError
+
+
+@dataclass(frozen=True)
+class MeasuredResponses:
+    """What a SimpleFreeFieldHRIR file holds: left ear first, angles in radians, one entry per direction."""
+
+    responses: Float[np.ndarray, "direction 2 taps"]
+    delays_samples: Float[np.ndarray, "direction 2"]
+    azimuth: Float[np.ndarray, "direction"]
+    elevation: Float[np.ndarray, "direction"]
+    sample_rate_hz: float
+
+
+def read_sofa_hrirs(path: str | os.PathLike[str]) -> MeasuredResponses:
+    """Read a SOFA file of the SimpleFreeFieldHRIR convention.
+
+    A direction measured at several distances is taken at the farthest.
+
+    Raises:
+        DataError: the file is missing, is not SOFA, is of another convention, or its content contradicts itself.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise DataError(f"{path}: no such file; name a SOFA file with head-related impulse responses")
+    content = _read(path)
+    convention = getattr(content, "GLOBAL_SOFAConventions", None)
+    if convention != "SimpleFreeFieldHRIR":
+        raise DataError(f"{path}: holds {convention}, not SimpleFreeFieldHRIR; convert it, or use another file")
+    try:
+        responses = np.asarray(content.Data_IR, dtype=np.float64)
+        rate = float(np.asarray(content.Data_SamplingRate).reshape(-1)[0])
+        delays = np.asarray(content.Data_Delay, dtype=np.float64)
+        azimuth, elevation, distance = _spherical(content.SourcePosition, content.SourcePosition_Type)
+        ears, _, _ = _spherical(content.ReceiverPosition, content.ReceiverPosition_Type)
+        view = _spherical(content.ListenerView, getattr(content, "ListenerView_Type", "cartesian"))
+    except (AttributeError, ValueError, TypeError, IndexError) as error:
+        raise DataError(f"{path}: the SOFA data is incomplete ({error}); export the file again") from error
+    if responses.ndim != 3 or responses.shape[1] != 2 or len(ears) != 2:
+        raise DataError(f"{path}: needs two ears, its responses have the shape {responses.shape}; use another file")
+    if responses.shape[0] != len(azimuth) or responses.shape[0] == 0 or not rate > 0:
+        raise DataError(
+            f"{path}: {responses.shape[0]} responses, {len(azimuth)} directions, {rate:g} Hz do not fit together"
+        )
+    if not np.isfinite(responses).all() or not (np.abs(responses).max(axis=-1) > 0).all():
+        raise DataError(f"{path}: some responses are silent or not finite; use another file")
+    if max(abs(view[0][0]), abs(view[1][0])) > 1e-3:
+        raise DataError(f"{path}: the listener does not look along +x; rotate the set to the default view first")
+    order = [1, 0] if np.sin(ears[0]) < np.sin(ears[1]) else [0, 1]  # left ear first
+    delays = np.broadcast_to(delays, responses.shape[:2])
+    kept = _farthest_of_each(azimuth, elevation, distance)
+    return MeasuredResponses(
+        responses[kept][:, order], delays[kept][:, order].copy(), azimuth[kept], elevation[kept], rate
+    )
+
+
+def _read(path: Path):  # type: ignore[no-untyped-def]
+    import sofar  # a heavy import, needed only here
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return sofar.read_sofa(str(path), verify=False, verbose=False)
+    except Exception as error:  # the reader raises whatever HDF5, netCDF or its own checks raise
+        raise DataError(f"{path}: cannot be read as SOFA ({_first_line(error)}); name a SOFA file (AES69)") from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def _spherical(position: np.ndarray, kind: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Azimuth, elevation (radians) and distance of SOFA positions `[count, 3]` or `[count, 3, 1]`."""
+    position = np.asarray(position, dtype=np.float64)
+    position = position.reshape(-1, 3) if position.ndim < 3 else position[..., 0].reshape(-1, 3)
+    first, second, third = position.T
+    if kind == "spherical":
+        return (np.deg2rad(first) + np.pi) % (2 * np.pi) - np.pi, np.deg2rad(second), third
+    if kind == "cartesian":
+        distance = np.sqrt(first**2 + second**2 + third**2)
+        return np.arctan2(second, first), np.arctan2(third, np.hypot(first, second)), distance
+    raise ValueError(f"positions of the type {kind!r}")
+
+
+def _farthest_of_each(azimuth: np.ndarray, elevation: np.ndarray, distance: np.ndarray) -> np.ndarray:
+    """Indices, in the file's order, of one measurement per direction (to 0.01 degrees)."""
+    unit = np.stack(
+        [np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth), np.sin(elevation)], axis=-1
+    )
+    farthest_first = np.lexsort((np.arange(len(distance)), -distance))
+    _, first = np.unique(np.round(unit[farthest_first] / 2e-4).astype(np.int64), axis=0, return_index=True)
+    return np.sort(farthest_first[first])

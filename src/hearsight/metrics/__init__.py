@@ -1,5 +1,18 @@
 """First floor: each metric a pure function on tensors and a torchmetrics class."""
 
+from hearsight.metrics.aggregate import (
+    BinauralDistances,
+    ClipMean,
+    DifferencePhaseDistance,
+    EnvelopeDistance,
+    InterauralErrors,
+    MagnitudeDistance,
+    MultiResolutionSTFTDistance,
+    SignalToNoiseRatio,
+    SpatialErrorEnergies,
+    STFTDistance,
+    WaveformDistance,
+)
 from hearsight.metrics.binaural import (
     PAPERS_STFT,
     binaural_distances,
@@ -14,17 +27,38 @@ from hearsight.metrics.binaural import (
     stft_distance,
     waveform_distance,
 )
+from hearsight.metrics.interaural import interaural_cues, interaural_errors
+from hearsight.metrics.separation import SeparationRatios, separation_ratios
+from hearsight.metrics.spatial import spatial_error_energies
+from hearsight.metrics.spectral import multi_resolution_stft_distance
 
 __all__ = [
     "PAPERS_STFT",
+    "BinauralDistances",
+    "ClipMean",
+    "DifferencePhaseDistance",
+    "EnvelopeDistance",
+    "InterauralErrors",
+    "MagnitudeDistance",
+    "MultiResolutionSTFTDistance",
+    "STFTDistance",
+    "SeparationRatios",
+    "SignalToNoiseRatio",
+    "SpatialErrorEnergies",
+    "WaveformDistance",
     "binaural_distances",
     "difference_phase_distance",
     "envelope_distance",
     "hilbert_envelope",
+    "interaural_cues",
+    "interaural_errors",
     "magnitude_distance",
     "magnitude_distance_released",
+    "multi_resolution_stft_distance",
     "peak_normalize",
+    "separation_ratios",
     "snr_db",
+    "spatial_error_energies",
     "spectrogram",
     "stft_distance",
     "waveform_distance",

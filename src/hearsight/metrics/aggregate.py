@@ -1,0 +1,151 @@
+"""The metrics as torchmetrics classes: means over the clips of a validation, in one process or many."""
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+import torchmetrics
+from torch import Tensor
+
+from hearsight.metrics import binaural
+from hearsight.metrics.interaural import interaural_errors
+from hearsight.metrics.spatial import spatial_error_energies
+from hearsight.metrics.spectral import multi_resolution_stft_distance
+
+
+class ClipMean(torchmetrics.Metric):
+    """Mean over clips of what a function gives for each; sums travel between processes, so every clip counts once.
+
+    Args:
+        function: takes a prediction and a reference `[batch, ...]` and gives one value per clip, or several by name;
+            defined at the top of a module, so that the metric can be sent to another process.
+        names: of the values, where there are several.
+
+    `compute()` gives the mean (or the means by name) and raises `ValueError` if no clip was ever shown.
+    """
+
+    full_state_update = False
+    is_differentiable = False
+    higher_is_better: bool | None = False
+    total: Tensor
+    clips: Tensor
+
+    def __init__(
+        self,
+        function: Callable[[Tensor, Tensor], Tensor | dict[str, Tensor]],
+        names: tuple[str, ...] = (),
+    ) -> None:
+        super().__init__()
+        self.function = function
+        self.names = names
+        self.add_state("total", torch.zeros(max(1, len(names)), dtype=torch.float64), dist_reduce_fx="sum")
+        self.add_state("clips", torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
+
+    def update(self, prediction: Tensor, reference: Tensor) -> None:
+        values = self.function(prediction, reference)
+        rows = torch.stack([values[name] for name in self.names]) if isinstance(values, dict) else values.unsqueeze(0)
+        self.total += rows.double().reshape(len(self.total), -1).sum(-1)
+        self.clips += rows[0].numel()
+
+    def compute(self) -> Tensor | dict[str, Tensor]:
+        if self.clips == 0:
+            raise ValueError("no clip was measured, so there is no mean")
+        means = (self.total / self.clips).float()
+        return dict(zip(self.names, means, strict=True)) if self.names else means[0]
+
+
+class BinauralDistances(ClipMean):
+    """All the field's distances at once, by name; see `metrics.binaural_distances`.
+
+    Args:
+        peak_normalized: divide prediction and reference by their own peaks first, as the released scripts do.
+    """
+
+    higher_is_better = None  # higher is better for one of them only
+
+    def __init__(self, peak_normalized: bool = True) -> None:
+        super().__init__(_normalized_distances if peak_normalized else binaural.binaural_distances, DISTANCES)
+
+
+DISTANCES = ("stft", "env", "mag", "mag_released", "difference_phase", "snr_db", "wav")
+
+
+class STFTDistance(ClipMean):
+    """Mean of `metrics.stft_distance`."""
+
+    def __init__(self) -> None:
+        super().__init__(binaural.stft_distance)
+
+
+class EnvelopeDistance(ClipMean):
+    """Mean of `metrics.envelope_distance`."""
+
+    def __init__(self) -> None:
+        super().__init__(binaural.envelope_distance)
+
+
+class MagnitudeDistance(ClipMean):
+    """Mean of `metrics.magnitude_distance`; `released` asks for `metrics.magnitude_distance_released`."""
+
+    def __init__(self, released: bool = False) -> None:
+        super().__init__(binaural.magnitude_distance_released if released else binaural.magnitude_distance)
+
+
+class DifferencePhaseDistance(ClipMean):
+    """Mean of `metrics.difference_phase_distance`."""
+
+    def __init__(self) -> None:
+        super().__init__(binaural.difference_phase_distance)
+
+
+class SignalToNoiseRatio(ClipMean):
+    """Mean of `metrics.snr_db`."""
+
+    higher_is_better = True
+
+    def __init__(self) -> None:
+        super().__init__(binaural.snr_db)
+
+
+class WaveformDistance(ClipMean):
+    """Mean of `metrics.waveform_distance`."""
+
+    def __init__(self) -> None:
+        super().__init__(binaural.waveform_distance)
+
+
+class MultiResolutionSTFTDistance(ClipMean):
+    """Mean of `metrics.multi_resolution_stft_distance`."""
+
+    def __init__(self) -> None:
+        super().__init__(multi_resolution_stft_distance)
+
+
+class InterauralErrors(ClipMean):
+    """Means of `metrics.interaural_errors` over the audible bands: `ild_db`, `ipd_rad`, `itd_us`, `coherence`."""
+
+    def __init__(self, sample_rate_hz: int = 16_000) -> None:
+        super().__init__(
+            partial(_interaural_means, sample_rate_hz=sample_rate_hz), ("ild_db", "ipd_rad", "itd_us", "coherence")
+        )
+
+
+class SpatialErrorEnergies(ClipMean):
+    """Means of `metrics.spatial_error_energies`: `spatial_db` and `residual_db`."""
+
+    higher_is_better = True
+
+    def __init__(self, sample_rate_hz: int = 16_000) -> None:
+        super().__init__(partial(_spatial_energies, sample_rate_hz=sample_rate_hz), ("spatial_db", "residual_db"))
+
+
+def _normalized_distances(prediction: Tensor, reference: Tensor) -> dict[str, Tensor]:
+    return binaural.binaural_distances(binaural.peak_normalize(prediction), binaural.peak_normalize(reference))
+
+
+def _interaural_means(prediction: Tensor, reference: Tensor, sample_rate_hz: int) -> dict[str, Tensor]:
+    return interaural_errors(prediction, reference, sample_rate_hz).means()
+
+
+def _spatial_energies(prediction: Tensor, reference: Tensor, sample_rate_hz: int) -> dict[str, Tensor]:
+    return vars(spatial_error_energies(prediction, reference, sample_rate_hz))

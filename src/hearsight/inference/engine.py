@@ -1,0 +1,258 @@
+"""The one way from a file to a file: every model, neural or not, is run by it."""
+
+import os
+import sys
+import time
+from collections.abc import Iterable, Iterator
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional as F
+
+from hearsight.errors import HearsightError, MediaError
+from hearsight.inference.full_band import FullBand
+from hearsight.inference.level import LARGEST_GAIN_DB, LevelKeeper, loudness_weights
+from hearsight.inference.report import Report
+from hearsight.inference.walk import Picture, walk
+from hearsight.media import BinauralWriter, MediaInfo, mix_to_mono, probe, read_audio, read_frames
+from hearsight.models.interface import BinauralModel, BinauralSession, ClipInfo, WindowSpec
+from hearsight.progress import Progress, no_progress
+from hearsight.signal import StreamResampler, difference
+
+_BLOCK_SAMPLES = 1 << 15
+_TOLD_LOSS_DB = 1.0
+
+
+def run_on_file(
+    model: BinauralModel,
+    source: str | os.PathLike[str],
+    target: str | os.PathLike[str],
+    audio_codec: str | None = None,
+    progress: Progress = no_progress,
+) -> Report:
+    """A file through a model: one walk, in memory that does not depend on its length.
+
+    The input's sound is mixed to mono (`media.mix_to_mono`) and goes through `ears_of`; picture and everything else of
+    the file are copied by `media.BinauralWriter`. An existing target is replaced once the new one is whole.
+
+    Args:
+        progress: told seconds of the clip.
+
+    Raises:
+        MediaError: the input cannot be read, has no sound, or has no picture and the model looks at it.
+        HearsightError: the target is the input, or cannot be written.
+    """
+    begun = time.monotonic()
+    if _same_file(source, target):
+        raise HearsightError(f"{target}: is the input itself; name another output")
+    clip, layout = _clip(probe(source))
+    if (
+        model.spec.frames != "none"
+        and clip.frame_rate_hz is None
+        and not getattr(model, "works_without_picture", False)
+    ):
+        raise MediaError(f"{source}: has no picture, and the model {model.name} looks at it; name one that only hears")
+    notes: list[str] = []
+    session = model.session(clip)
+    pictures: Iterable[Picture] = ()
+    if model.spec.frames != "none" and clip.frame_rate_hz is not None:
+        pictures = read_frames(source, model.spec.frame_rate_hz, model.spec.frame_size, notes=notes)
+    sound = _told(read_audio(source, _BLOCK_SAMPLES, notes), clip, progress)
+    written = 0
+    with BinauralWriter(source, target, clip.sample_rate_hz, audio_codec) as writer:
+        for ears in ears_of(session, model.spec, clip.sample_rate_hz, sound, layout, pictures, notes):
+            writer.write(ears)
+            written += ears.shape[-1]
+    duration_s = written / clip.sample_rate_hz
+    return Report(
+        input=os.fspath(source),
+        output=os.fspath(target),
+        duration_s=duration_s,
+        sample_rate_hz=clip.sample_rate_hz,
+        model=model.name,
+        realtime_factor=duration_s / max(1e-9, time.monotonic() - begun),
+        peak_memory_mib=_peak_memory_mib(),
+        sources=session.sources(),
+        notes=list(dict.fromkeys([*session.notes(), *writer.notes, *notes])),
+    )
+
+
+def ears_of(
+    session: BinauralSession,
+    spec: WindowSpec,
+    sample_rate_hz: int,
+    sound: Iterable[Float[Tensor, "channels samples"]],
+    layout: str,
+    pictures: Iterable[Picture] = (),
+    notes: list[str] | None = None,
+) -> Iterator[Float[Tensor, "2 samples"]]:
+    """Both ears of a sound of any number of channels, at its own rate, as they are finished; as long as the sound.
+
+    A model without a sample rate gives the ears themselves (`walk`). A model with one hears the mono sound resampled to
+    it and gives only the difference of the ears, which is resampled back, continued above the model's band
+    (`FullBand`) and added to the mono sound: left = mono + difference, right = mono - difference. (The papers'
+    l = (mix + difference) / 2 twice: a flat file plays `mono`, not its half, in each ear.) `LevelKeeper` then sets
+    loudness, silence and peaks. Samples of the input that are not finite are taken for silence.
+
+    Args:
+        layout: FFmpeg's name of the channels.
+        notes: filled with plain sentences about what had to be changed.
+    """
+    notes = notes if notes is not None else []
+    held = _Input(sound, layout, sample_rate_hz)
+    nothing = torch.zeros(2, 0)
+    if spec.sample_rate_hz is None:
+        for ears in walk(session, spec, sample_rate_hz, held.mono(), pictures, notes):
+            yield held.level.process(ears, held.take(ears.shape[-1]))
+    else:
+        for ears, mono in _with_difference(session, spec, sample_rate_hz, held, pictures, notes):
+            yield held.level.process(ears, mono)
+    yield held.level.process(nothing, nothing[0], last=True)
+    notes += held.notes()
+
+
+def _with_difference(
+    session: BinauralSession,
+    spec: WindowSpec,
+    sample_rate_hz: int,
+    held: "_Input",
+    pictures: Iterable[Picture],
+    notes: list[str],
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """(ears, mono) from a model that has a sample rate of its own."""
+    assert spec.sample_rate_hz is not None
+    there = StreamResampler(sample_rate_hz, spec.sample_rate_hz, 1)
+    back = StreamResampler(spec.sample_rate_hz, sample_rate_hz, 1)
+    band = FullBand(sample_rate_hz, spec.sample_rate_hz)
+    waiting, below = _Queue(), _Queue()  # mono samples whose full-band difference is not ready; differences
+
+    def resampled() -> Iterator[Tensor]:
+        for mono in held.mono():
+            yield there.process(mono[None])[0]
+        yield there.process(torch.zeros(1, 0), last=True)[0]
+
+    def joined(last: bool) -> tuple[Tensor, Tensor]:
+        ready = min(below.samples, held.samples)
+        mono, low = held.take(ready), below.take(ready)
+        if last:  # resampling there and back may lose or add a sample at the end
+            rest = held.take(held.samples)
+            mono, low = torch.cat([mono, rest]), F.pad(low, (0, rest.shape[-1]))
+        waiting.push(mono)
+        whole = band.process(mono, low, last)
+        mono = waiting.take(whole.shape[-1])
+        return torch.stack([mono + whole, mono - whole]), mono
+
+    for ears in walk(session, spec, spec.sample_rate_hz, resampled(), pictures, notes):
+        below.push(back.process(difference(ears)[None])[0])
+        yield joined(last=False)
+    below.push(back.process(torch.zeros(1, 0), last=True)[0])
+    yield joined(last=True)
+
+
+class _Queue:
+    """Samples in the order in which they came."""
+
+    def __init__(self) -> None:
+        self._parts: list[Tensor] = []
+        self.samples = 0
+
+    def push(self, part: Tensor) -> None:
+        self._parts.append(part)
+        self.samples += part.shape[-1]
+
+    def take(self, samples: int) -> Tensor:
+        joined = torch.cat(self._parts) if self._parts else torch.zeros(0)
+        self._parts = [joined[samples:].clone()]
+        self.samples -= samples
+        return joined[:samples]
+
+
+class _Input(_Queue):
+    """The input's sound, mixed to mono, and held until the ears that are made of it are finished."""
+
+    def __init__(self, sound: Iterable[Tensor], layout: str, sample_rate_hz: int) -> None:
+        super().__init__()
+        self._sound, self._layout, self._rate = sound, layout, sample_rate_hz
+        self._not_finite = False
+        self._level: LevelKeeper | None = None
+
+    @property
+    def level(self) -> LevelKeeper:
+        if self._level is None:  # no sound came at all
+            self._level = LevelKeeper(self._rate, [2.0])
+        return self._level
+
+    def mono(self) -> Iterator[Tensor]:
+        channels = 1
+        for block in self._sound:
+            if self._level is None:
+                channels = block.shape[0]
+                self._level = LevelKeeper(self._rate, loudness_weights(self._layout, channels))
+            if not bool(torch.isfinite(block).all()):
+                self._not_finite = True
+                block = torch.nan_to_num(block, 0.0, 0.0, 0.0)
+            self.level.hear(block)
+            mono = mix_to_mono(block, self._layout)
+            self.push(mono)
+            yield mono
+        self.level.hear(torch.zeros(channels, 0), last=True)
+
+    def notes(self) -> list[str]:
+        found = []
+        if self._not_finite:
+            found.append("the input holds samples that are not finite; they are taken for silence")
+        if self.level.lost_db > _TOLD_LOSS_DB:
+            found.append(
+                "the input is so loud that the louder ear had no room: "
+                f"keeping it from clipping cost {self.level.lost_db:.1f} dB of loudness"
+            )
+        if self.level.short_db > _TOLD_LOSS_DB:
+            found.append(
+                f"the input's channels cancel one another in the mono mix, of which no more than {LARGEST_GAIN_DB:.0f} "
+                f"dB are made up: up to {self.level.short_db:.0f} dB of loudness are missing"
+            )
+        return found
+
+
+def _clip(media: MediaInfo) -> tuple[ClipInfo, str]:
+    """What a model is told, and the layout of the channels."""
+    if media.audio is None:
+        raise MediaError(f"{media.path}: has no sound, so there is nothing to give two ears")
+    video = media.video
+    return (
+        ClipInfo(
+            sample_rate_hz=media.audio.sample_rate_hz,
+            duration_s=media.audio.duration_s or media.duration_s,
+            frame_rate_hz=video.frame_rate_hz if video else None,
+            frame_size=(video.height, video.width) if video else None,
+        ),
+        media.audio.layout,
+    )
+
+
+def _told(sound: Iterable[Tensor], clip: ClipInfo, progress: Progress) -> Iterator[Tensor]:
+    """The same blocks; tells the seconds that have been asked for."""
+    samples = 0
+    for block in sound:
+        progress(samples / clip.sample_rate_hz, clip.duration_s)
+        samples += block.shape[-1]
+        yield block
+    progress(samples / clip.sample_rate_hz, samples / clip.sample_rate_hz)
+
+
+def _same_file(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> bool:
+    try:
+        return os.path.samefile(source, target)
+    except OSError:  # one of them is not there
+        return False
+
+
+def _peak_memory_mib() -> float:
+    """Highest resident memory of this process so far; NaN where the system does not tell."""
+    try:
+        import resource
+    except ImportError:
+        return float("nan")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10

@@ -1,0 +1,72 @@
+"""A difference of the ears that a model predicted up to its own Nyquist frequency, continued over the whole band."""
+
+import math
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from scipy.signal import firwin, oaconvolve
+from torch import Tensor
+
+from hearsight.signal.context import ContextStream
+
+TRUSTED = 0.9  # of the model's Nyquist frequency; above it resamplers and the papers' missing highest bin take over
+SMOOTHING_S = 0.05
+_FILTER_S = 0.004
+
+
+class FullBand:
+    """Continues the difference above what a model was given to hear; a stream, in bounded memory.
+
+    Below the crossover at 0.9 of the model's Nyquist frequency (7.2 kHz for 16 kHz) the difference is the model's,
+    untouched but for a linear-phase low-pass. Above it, it is `p(t)` times the high band of the mono sound, where p
+    pans by the level difference that the model gives to its highest trusted octave (3.6 to 7.2 kHz): with the
+    octave's powers L and R of (mono + difference) / 2 and (mono - difference) / 2, smoothed over 50 ms,
+    p = (sqrt(L) - sqrt(R)) / (sqrt(L) + sqrt(R)), so that the high band has the same level difference and, as it must
+    where no phase is known, no time difference. The low- and the high-pass are complementary: a difference that is a
+    constant share of the mono sound comes out as that share at all frequencies.
+
+    An input whose own Nyquist frequency is below the crossover is left as it is.
+
+    Args:
+        sample_rate_hz: of the input and the output.
+        model_rate_hz: of the model.
+    """
+
+    def __init__(self, sample_rate_hz: int, model_rate_hz: int) -> None:
+        crossover_hz = TRUSTED * model_rate_hz / 2
+        self._stream: ContextStream | None = None
+        if crossover_hz >= 0.98 * sample_rate_hz / 2:
+            return
+        taps = 2 * round(_FILTER_S * sample_rate_hz * 16_000 / model_rate_hz / 2) + 1
+        self._low = firwin(taps, crossover_hz, fs=sample_rate_hz)
+        self._octave = firwin(taps, [crossover_hz / 2, crossover_hz], pass_zero=False, fs=sample_rate_hz)
+        smoothing = 2 * round(SMOOTHING_S * sample_rate_hz / 2) + 1
+        self._smoothing = np.hanning(smoothing + 2)[1:-1] / np.hanning(smoothing + 2)[1:-1].sum()
+        context = taps // 2 + smoothing // 2 + 1
+        self._context = context
+        self._stream = ContextStream(self._continued, context, channels=2, out_channels=1)
+
+    def process(
+        self, mono: Float[Tensor, "samples"], difference: Float[Tensor, "samples"], last: bool = False
+    ) -> Float[Tensor, "ready"]:
+        """The full-band difference that is ready; it comes late, and is whole after `last`."""
+        if self._stream is None:
+            return difference
+        return self._stream.process(torch.stack([mono, difference]), last)[0]
+
+    def _continued(self, stream: Tensor) -> Tensor:
+        mono, difference = stream.double().numpy()
+        inner = slice(self._context, len(mono) - self._context)
+        low_mono, low_difference = _filtered(mono, self._low), _filtered(difference, self._low)
+        left = _filtered(_filtered((mono + difference) / 2, self._octave) ** 2, self._smoothing)
+        right = _filtered(_filtered((mono - difference) / 2, self._octave) ** 2, self._smoothing)
+        left, right = np.sqrt(np.maximum(left, 0)), np.sqrt(np.maximum(right, 0))
+        floor = math.sqrt(1e-12)  # -120 dB: where the octave is silent the high band stays in the middle
+        pan = (left - right) / (left + right + floor)
+        whole = low_difference + pan * (mono - low_mono)
+        return torch.from_numpy(whole[inner].astype(np.float32))[None]
+
+
+def _filtered(signal: np.ndarray, kernel: np.ndarray) -> np.ndarray:
+    return oaconvolve(signal, kernel, mode="same")

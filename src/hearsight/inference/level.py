@@ -1,0 +1,175 @@
+"""The last stage of every model: as loud as the input, silent where it is silent, never clipping."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from scipy.ndimage import maximum_filter1d, minimum_filter1d
+from scipy.signal import oaconvolve
+from torch import Tensor
+
+from hearsight.signal.context import ContextStream
+from hearsight.signal.loudness import KWeightedPower
+
+CEILING = 10 ** (-0.5 / 20)  # -0.5 dB of full scale
+SILENCE = 1e-5  # -100 dB of full scale
+LOOK_AHEAD_S = 2.0
+MEMORY_S = 10.0
+LARGEST_GAIN_DB = 12.0
+
+_BLOCK_S = 0.1
+_FADE_S = 0.025
+
+
+class LevelKeeper:
+    """Sets the level of two ears that come in blocks, in bounded memory and one walk. In this order:
+
+    1. Loudness. Both ears get one gain that makes their K-weighted power (ITU-R BS.1770) that of the input, the input
+       being heard as a player plays it: one channel in both ears, several with the standard's weights. The powers are
+       compared over the past, with a time constant of 10 s, and the coming 2 s, so that the gain changes slowly (it
+       follows the colour of the sound and the direction, a few decibels in seconds) and a loud passage is met with its
+       own gain. It stays within 12 dB (an input whose channels cancel in the mono mix cannot be made up for).
+    2. Silence. Where the mono mix of the input stays below -100 dB of full scale, both ears fade to exact zeros within
+       50 ms of the last and of the next audible sample (echoes and window edges live there).
+    3. Peaks. A limiter that looks 25 ms ahead turns both ears down together (so their difference in level stays) just
+       enough that no sample exceeds -0.5 dB of full scale. Where the input leaves no room for the louder ear, this
+       costs loudness; `lost_db` tells how much over the whole clip.
+
+    Args:
+        sample_rate_hz: of ears and input.
+        weights: loudness weight of each input channel (`loudness_weights`).
+    """
+
+    def __init__(self, sample_rate_hz: int, weights: Sequence[float]) -> None:
+        self._input = KWeightedPower(sample_rate_hz, weights, _BLOCK_S)
+        self._ears = KWeightedPower(sample_rate_hz, [1.0, 1.0], _BLOCK_S)
+        self._powers = _Gains()
+        self._waiting = torch.zeros(3, 0)
+        self._gain: float | None = None
+        fade = max(1, round(_FADE_S * sample_rate_hz))
+        self._fade = fade
+        self._kernel = np.hanning(2 * fade + 3)[1:-1] / np.hanning(2 * fade + 3)[1:-1].sum()
+        self._finish = ContextStream(self._silenced_and_limited, 2 * fade, channels=3, out_channels=2)
+        self._before_limiter = self._after_limiter = 0.0
+
+    def hear(self, channels: Float[Tensor, "channels samples"], last: bool = False) -> None:
+        """The input as it is in the file; must be ahead of the ears that are processed."""
+        self._powers.reference += self._input.process(channels, last)
+
+    def process(
+        self, ears: Float[Tensor, "2 samples"], mono: Float[Tensor, "samples"], last: bool = False
+    ) -> Float[Tensor, "2 ready"]:
+        """The ears that are ready, given further ears and the mono sound they were made of."""
+        self._powers.ears += self._ears.process(ears, last)
+        self._waiting = torch.cat([self._waiting, torch.cat([ears, mono[None]])], dim=-1)
+        gains = self._powers.ready(last)
+        block = self._ears.block_samples
+        samples = self._waiting.shape[-1] if last else min(self._waiting.shape[-1], len(gains) * block)
+        now, self._waiting = self._waiting[:, :samples], self._waiting[:, samples:].clone()
+        if samples:
+            gain = self._ramps(gains, block)[:samples]
+            now = torch.cat([now[:2] * gain, now[2:]])
+        return self._finish.process(now, last)
+
+    @property
+    def lost_db(self) -> float:
+        """By how much the limiter lowered the power of the clip so far, in decibels."""
+        if not self._before_limiter:
+            return 0.0
+        return -10 * math.log10(max(1e-12, self._after_limiter / self._before_limiter))
+
+    @property
+    def short_db(self) -> float:
+        """By how many decibels the largest gain was less than what the input's loudness asked for."""
+        return self._powers.short_db
+
+    def _ramps(self, gains: list[float], block: int) -> Tensor:
+        """The gain of each sample: linear from block to block."""
+        first = gains[0] if self._gain is None else self._gain
+        ends = torch.tensor([first, *gains])
+        self._gain = gains[-1]
+        steps = torch.arange(1, block + 1) / block
+        return (ends[:-1, None] + (ends[1:] - ends[:-1])[:, None] * steps).reshape(-1)
+
+    def _silenced_and_limited(self, stream: Tensor) -> Tensor:
+        """Ears from `[left, right, mono]` with a context of two fades on both sides.
+
+        Smoothing a sliding extremum with a kernel of the same reach keeps the extremum's promise: each value that is
+        averaged at a sample comes from a window that holds the sample.
+        """
+        fade, samples = self._fade, stream.shape[-1] - 4 * self._fade
+        inner = slice(2 * fade, 2 * fade + samples)
+        audible = (stream[2].abs() > SILENCE).numpy().astype(np.float32)
+        if not audible.all():
+            gate = self._smoothed(maximum_filter1d(audible, 2 * fade + 1, mode="nearest"))
+            gate[gate < 1e-6] = 0
+            gate[gate > 1 - 1e-6] = 1
+            ears = stream[:2] * torch.from_numpy(gate)
+        else:
+            ears = stream[:2]
+        peak = ears.abs().amax(0)
+        self._before_limiter += float(ears[:, inner].double().square().sum())
+        if float(peak.max()) > CEILING:
+            needed = (CEILING / peak.clamp_min(CEILING)).numpy()
+            gain = torch.from_numpy(self._smoothed(minimum_filter1d(needed, 2 * fade + 1, mode="nearest")))
+            ears = (ears * gain).clamp(-CEILING, CEILING)  # the clamp is for rounding alone
+        out = ears[:, inner].clone()
+        self._after_limiter += float(out.double().square().sum())
+        return out
+
+    def _smoothed(self, values: np.ndarray) -> np.ndarray:
+        """Same length; right from one fade inside the edges on."""
+        return oaconvolve(values.astype(np.float64), self._kernel, mode="same").astype(np.float32)
+
+
+class _Gains:
+    """One gain per block from the powers of the input and of the ears."""
+
+    def __init__(self) -> None:
+        self.reference: list[float] = []
+        self.ears: list[float] = []
+        self._sums: tuple[float, float] | None = None
+        self._ahead = round(LOOK_AHEAD_S / _BLOCK_S)
+        self._forget = math.exp(-_BLOCK_S / MEMORY_S)
+        self._gain = 1.0
+        self.short_db = 0.0
+
+    def ready(self, last: bool) -> list[float]:
+        """Gains of the blocks for which enough is known; with `last`, of all."""
+        gains = []
+        while self.ears and (last or len(self.ears) > self._ahead):
+            if self._sums is None:
+                coming = slice(0, self._ahead + 1)
+                self._sums = (sum(self.reference[coming]), sum(self.ears[coming]))
+            elif len(self.ears) > self._ahead:
+                self._sums = (
+                    self._sums[0] * self._forget + self.reference[self._ahead],
+                    self._sums[1] * self._forget + self.ears[self._ahead],
+                )
+            reference, ears = self._sums
+            if ears > 1e-14 and reference > 1e-14:
+                gain_db = 10 * math.log10(reference / ears)
+                self.short_db = max(self.short_db, gain_db - LARGEST_GAIN_DB)
+                self._gain = 10 ** (max(-LARGEST_GAIN_DB, min(LARGEST_GAIN_DB, gain_db)) / 20)
+            gains.append(self._gain)
+            del self.reference[0], self.ears[0]
+        return gains
+
+
+def loudness_weights(layout: str, channels: int) -> list[float]:
+    """Weight of each channel's power in the loudness of the input (ITU-R BS.1770-4, table 3).
+
+    1 for front channels, 1.41 for surround, 0 for low-frequency effects; a single channel counts twice, since both ears
+    hear it. Ambisonics: W alone, as the mono mix has it. A layout without known positions: all channels 1.
+    """
+    import av
+
+    if layout.startswith("ambisonic"):
+        return [2.0] + [0.0] * (channels - 1)
+    names = [channel.name for channel in av.AudioLayout(layout).channels]
+    if channels == 1:
+        return [2.0]
+    weights = {"LFE": 0.0, "LFE2": 0.0, "SL": 1.41, "SR": 1.41, "BL": 1.41, "BR": 1.41, "SDL": 1.41, "SDR": 1.41}
+    return [weights.get(name, 1.0) for name in names] if len(names) == channels else [1.0] * channels

@@ -1,0 +1,46 @@
+"""What `binauralize` tells of a clip."""
+
+import math
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from hearsight.models.interface import Source
+
+
+@dataclass
+class Report:
+    """What was done to a clip.
+
+    Attributes:
+        input, output: paths.
+        duration_s, sample_rate_hz: of the sound that was written.
+        model: its name.
+        realtime_factor: seconds of clip per second of computing (2 is twice as fast as playing it).
+        peak_memory_mib: highest resident memory of the process since it began.
+        sources: located sources; empty for a model that does not locate any.
+        notes: plain sentences about what was weak, assumed or could not be kept.
+    """
+
+    input: str
+    output: str
+    duration_s: float
+    sample_rate_hz: int
+    model: str
+    realtime_factor: float
+    peak_memory_mib: float
+    sources: list[Source] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def as_json(self) -> dict[str, Any]:
+        """The object that `--report` writes; times to the millisecond, the rest to four digits."""
+        return _rounded(asdict(self))
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _rounded(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_rounded(part) for part in value]
+    if isinstance(value, float):
+        return round(value, 4) if math.isfinite(value) else None
+    return value

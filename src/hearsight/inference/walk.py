@@ -1,0 +1,153 @@
+"""A sound and its pictures through a session, window by window, in memory bounded by the windows."""
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from typing import Protocol
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+from torch.nn import functional as F
+
+from hearsight.models.interface import BinauralSession, Frame, Window, WindowSpec
+from hearsight.signal import OverlapAdd
+
+
+class Picture(Protocol):
+    """What the walk needs to know of a picture: `media.VideoFrame` is one."""
+
+    @property
+    def time_s(self) -> float: ...
+    @property
+    def number(self) -> int: ...
+    @property
+    def rgb(self) -> UInt8[np.ndarray, "height width 3"]: ...
+
+
+def walk(
+    session: BinauralSession,
+    spec: WindowSpec,
+    sample_rate_hz: int,
+    mono: Iterable[Float[Tensor, "samples"]],
+    pictures: Iterable[Picture] = (),
+    notes: list[str] | None = None,
+) -> Iterator[Float[Tensor, "2 samples"]]:
+    """Both ears, as they are finished; together as many samples as the mono sound.
+
+    Windows begin at every hop and the last one ends at the last sample; a sound shorter than one window is padded with
+    silence and cut again. Windows that overlap are averaged with equal weights except in the first and last hop of
+    each, over which the weight rises and falls, so that windows that disagree leave no seam.
+
+    A window gets the frame nearest to its centre, or all of its own (its beginning included, its end not); beyond the
+    first and the last picture, that picture stands. What a session gives back that is not finite is replaced by the
+    mono sound in both ears, half in each.
+
+    Args:
+        sample_rate_hz: of the mono sound; the spec's, unless that is None.
+        mono: blocks of any length.
+        pictures: in the order of their times.
+        notes: filled with plain sentences about what had to be replaced.
+    """
+    window, hop = max(1, round(spec.window_s * sample_rate_hz)), max(1, round(spec.hop_s * sample_rate_hz))
+    joined = OverlapAdd(_weight(window, hop))
+    seen = _Pictures(pictures, spec)
+    batch: list[tuple[int, Window]] = []
+    replaced = 0
+
+    def processed() -> Iterator[Tensor]:
+        nonlocal replaced
+        windows = [window for _, window in batch]
+        for (start, given), ears in zip(batch, session.process(windows), strict=True):
+            if not bool(torch.isfinite(ears).all()):
+                replaced += 1
+                ears = (given.mono / 2).expand(2, -1)
+            yield joined.add(ears.float().cpu(), start)
+        batch.clear()
+
+    padding = 0
+    for start, samples, missing in _cut(mono, window, hop):
+        padding += missing
+        start_s = start / sample_rate_hz
+        batch.append((start, Window(start_s, samples, seen.of(start_s, spec.window_s))))
+        if len(batch) == spec.batch:
+            yield from processed()
+    if batch:
+        yield from processed()
+    rest = joined.finish()
+    yield rest[:, : rest.shape[-1] - padding]
+    if replaced and notes is not None:
+        notes.append(
+            f"{replaced} windows came back with values that are not finite; the sound stays in the middle there"
+        )
+
+
+def _weight(window: int, hop: int) -> Tensor:
+    ramp = min(hop, window - hop)
+    rising = (torch.arange(1, ramp + 1) / (ramp + 1)).float()
+    weight = torch.ones(window)
+    weight[:ramp] = rising
+    weight[window - ramp :] = torch.minimum(weight[window - ramp :], rising.flip(0))
+    return weight
+
+
+def _cut(mono: Iterable[Tensor], window: int, hop: int) -> Iterator[tuple[int, Tensor, int]]:
+    """(first sample, `[window]`, how many samples at its end are padding) of each window."""
+    buffer, start, total = torch.zeros(0), 0, 0  # the buffer begins at `start`, where the next window may begin
+    covered = 0
+    last: tuple[int, Tensor] = (0, buffer)  # the samples of the latest window, from which a last one is completed
+    for block in mono:
+        total += block.shape[-1]
+        buffer = torch.cat([buffer, block.float()])
+        while buffer.shape[-1] >= window:
+            last = (start, buffer[:window].clone())
+            yield start, last[1], 0
+            covered = start + window
+            buffer, start = buffer[hop:].clone(), start + hop
+    if not total or covered == total:
+        return
+    if total < window:
+        yield 0, F.pad(buffer, (0, window - total)), window - total
+        return
+    at, samples = last
+    joined = torch.cat([samples[: max(0, start - at)], buffer])
+    yield total - window, joined[joined.shape[-1] - window :], 0
+
+
+class _Pictures:
+    """The pictures that the present window can need, of a stream that is read as far as needed."""
+
+    def __init__(self, pictures: Iterable[Picture], spec: WindowSpec) -> None:
+        self._stream = iter(pictures)
+        self._spec = spec
+        self._held: deque[Frame] = deque()
+        self._ended = spec.frames == "none"
+
+    def of(self, start_s: float, window_s: float) -> list[Frame]:
+        if self._spec.frames == "none":
+            return []
+        if self._spec.frames == "centre":
+            centre_s = start_s + window_s / 2
+            self._read_to(centre_s)
+            while len(self._held) > 1 and _distance(self._held[1], centre_s) <= _distance(self._held[0], centre_s):
+                self._held.popleft()
+            return [self._held[0]] if self._held else []
+        # Half a tick of tolerance: a frame whose time is the window's own, but for rounding, belongs to it.
+        early_s = 0.01 / self._spec.frame_rate_hz
+        self._read_to(start_s + window_s)
+        while len(self._held) > 1 and self._held[0].time_s < start_s - early_s:
+            self._held.popleft()
+        inside = [frame for frame in self._held if frame.time_s < start_s + window_s - early_s]
+        return inside or list(self._held)[:1]
+
+    def _read_to(self, time_s: float) -> None:
+        while not self._ended and (not self._held or self._held[-1].time_s <= time_s):
+            picture = next(self._stream, None)
+            if picture is None:
+                self._ended = True
+            else:
+                self._held.append(Frame(picture.time_s, picture.number, picture.rgb))
+
+
+def _distance(frame: Frame, time_s: float) -> float:
+    return abs(frame.time_s - time_s)

@@ -1,0 +1,122 @@
+"""Composing a pseudo picture: patches laid on a black or photographic background (PseudoBinaural, section 3.2)."""
+
+import os
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from jaxtyping import UInt8
+
+from hearsight.errors import DataError
+
+Picture = UInt8[np.ndarray, "height width 3"]
+
+
+@dataclass(frozen=True)
+class Rectangle:
+    """Whole pixels of a picture, the right and lower edge exclusive."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+
+def lay(canvas: Picture, patch: Picture, place: Rectangle, poisson: bool) -> Picture:
+    """The canvas with the patch stretched over `place`.
+
+    Args:
+        canvas: left as it is.
+        patch: RGB, of any size.
+        place: where it goes; must be within the canvas.
+        poisson: keep the patch's gradients and take the level from the canvas around it (Perez et al., Poisson image
+            editing, 2003, by OpenCV; no pixel outside of `place` changes). Otherwise the patch's pixels as they are.
+            A place under 8 pixels wide or high is too small to blend and is laid as it is.
+    """
+    height, width = canvas.shape[:2]
+    if not (place.left >= 0 and place.left + place.width <= width and place.top >= 0):
+        raise ValueError(f"{place} leaves the canvas of {width}x{height} pixels")
+    if place.top + place.height > height or place.width < 1 or place.height < 1:
+        raise ValueError(f"{place} leaves the canvas of {width}x{height} pixels or is empty")
+    patch = resized(patch, (place.height, place.width))
+    if not poisson or min(place.width, place.height) < 8:
+        laid = canvas.copy()
+        laid[place.top : place.top + place.height, place.left : place.left + place.width] = patch
+        return laid
+    # OpenCV wants canvas on all sides of a patch, so the edge is repeated and cut off again.
+    margin = 2
+    wider = cv2.copyMakeBorder(canvas, margin, margin, margin, margin, cv2.BORDER_REPLICATE)
+    centre = (place.left + margin + place.width // 2, place.top + margin + place.height // 2)
+    mask = np.full(patch.shape[:2], 255, np.uint8)
+    cloned = cv2.seamlessClone(patch, wider, mask, centre, cv2.NORMAL_CLONE)
+    return np.ascontiguousarray(cloned[margin:-margin, margin:-margin])
+
+
+def resized(picture: Picture, size: tuple[int, int]) -> Picture:
+    """The picture stretched to (height, width): by area where it shrinks, else bilinear, so that nothing aliases."""
+    if picture.shape[:2] == size:
+        return np.ascontiguousarray(picture)
+    shrinks = size[0] * size[1] < picture.shape[0] * picture.shape[1]
+    return cv2.resize(picture, size[::-1], interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+
+
+class Backgrounds:
+    """Photographs to lay patches on: all pictures of a folder (or one file), by their names in order.
+
+    Photographs are decoded when first asked for, at a small size, and the last few are kept.
+
+    Raises:
+        DataError: the folder is missing or has no picture in it; `crop`: a picture cannot be decoded.
+    """
+
+    _SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
+    _KEPT = 32
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        self.folder = Path(folder)
+        if self.folder.is_file():
+            paths = [self.folder]
+        elif self.folder.is_dir():
+            paths = sorted(path for path in self.folder.iterdir() if path.suffix.lower() in self._SUFFIXES)
+        else:
+            raise DataError(f"{self.folder}: not found; name a folder of photographs, or black")
+        if not paths:
+            raise DataError(f"{self.folder}: no pictures in it ({', '.join(sorted(self._SUFFIXES))})")
+        self._paths = {path.name: path for path in paths}
+        self.names = list(self._paths)
+        self._decoded: OrderedDict[str, Picture] = OrderedDict()
+
+    def crop(self, name: str, size: tuple[int, int], zoom: float, x: float, y: float) -> Picture:
+        """A part of a photograph, at (height, width) pixels.
+
+        Args:
+            name: one of `names`.
+            size: (height, width) of the result, whose shape the part has.
+            zoom: 1 is the largest part of that shape; 2 has half its width.
+            x, y: where the part lies between the left or top (0) and the right or lower edge (1).
+        """
+        picture = self._picture(name)
+        height, width = picture.shape[:2]
+        scale = min(width / size[1], height / size[0]) / zoom
+        part_width, part_height = max(round(size[1] * scale), 1), max(round(size[0] * scale), 1)
+        left, top = round(x * (width - part_width)), round(y * (height - part_height))
+        return resized(picture[top : top + part_height, left : left + part_width], size)
+
+    def _picture(self, name: str) -> Picture:
+        if name in self._decoded:
+            self._decoded.move_to_end(name)
+            return self._decoded[name]
+        if name not in self._paths:
+            raise DataError(f"{self.folder}: no picture {name} in it")
+        path = self._paths[name]
+        bgr = cv2.imread(str(path), cv2.IMREAD_COLOR)
+        if bgr is None:
+            raise DataError(f"{path}: cannot be decoded as a picture; remove it or convert it")
+        rgb = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+        shrink = min(1.0, 1280 / max(rgb.shape[:2]))  # a photograph of the phone's full size is not needed
+        self._decoded[name] = resized(rgb, (max(round(rgb.shape[0] * shrink), 1), max(round(rgb.shape[1] * shrink), 1)))
+        while len(self._decoded) > self._KEPT:
+            self._decoded.popitem(last=False)
+        return self._decoded[name]

@@ -1,0 +1,157 @@
+"""Lists of mono clips: videos with one visible source each, from which pseudo pairs are made."""
+
+import csv
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hearsight.errors import DataError
+
+VIDEO_SUFFIXES = frozenset({".mp4", ".mkv", ".mov", ".webm", ".avi", ".m4v", ".mpg", ".mpeg", ".ts", ".flv", ".wmv"})
+PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
+
+
+@dataclass(frozen=True)
+class MonoClip:
+    """A clip with one visible source.
+
+    Attributes:
+        name: unique in its list; its path as the list gives it.
+        picture: a video, or a folder of pictures taken 10 times a second (in the order of their names).
+        sound: a video or sound file; all its channels are mixed to mono.
+        label: what the source is (`cello`); chooses among boxes with labels and is what a detector is asked for.
+        box: of the source, in fractions of the picture (x0, y0, x1, y1), where the list gives it.
+    """
+
+    name: str
+    picture: Path
+    sound: Path
+    label: str | None = None
+    box: tuple[float, float, float, float] | None = None
+
+
+def read_clip_list(path: str | os.PathLike[str]) -> list[MonoClip]:
+    """Read a list of clips; paths in it are relative to its own folder.
+
+    - A folder: all videos in it and below it, by name.
+    - Text: one video per line; or `SOUND,PICTURES` with a folder of pictures (the published lists of FAIR-Play's mono
+      sources are such). Empty lines and lines that start with `#` are skipped.
+    - CSV with a header: the column `clip` (a video) or the columns `sound` and `picture`; optional `label` and
+      `x0,y0,x1,y1` (fractions of the picture).
+    - JSON: a list of paths, or of objects with the same keys and `box` [x0, y0, x1, y1].
+
+    Files are not opened here: what cannot be read is found, named and left out by `prepare_clips`.
+
+    Raises:
+        DataError: the list is missing, malformed (with its line), names a clip twice, or names none.
+    """
+    path = Path(path)
+    if path.is_dir():
+        clips = [
+            MonoClip(str(video.relative_to(path)), video, video)
+            for video in sorted(path.rglob("*"))
+            if video.suffix.lower() in VIDEO_SUFFIXES and not video.name.startswith(".") and video.is_file()
+        ]
+        if not clips:
+            raise DataError(f"{path}: no videos in this folder ({', '.join(sorted(VIDEO_SUFFIXES))})")
+        return clips
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: not found; give a list of clips (text, CSV, JSON) or a folder of videos") from error
+    except UnicodeDecodeError as error:
+        hint = "put its folder or a list with its path" if path.suffix.lower() in VIDEO_SUFFIXES else "give text"
+        raise DataError(f"{path}: is not a list of clips but binary data; {hint}") from error
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+    if path.suffix.lower() == ".json":
+        entries = _json_entries(path, text)
+    elif path.suffix.lower() == ".csv":
+        entries = _csv_entries(path, text)
+    else:
+        entries = _text_entries(path, text)
+    clips = [_clip(path, place, entry) for place, entry in entries]
+    if not clips:
+        raise DataError(f"{path}: the list is empty")
+    seen: set[str] = set()
+    for clip in clips:
+        if clip.name in seen:
+            raise DataError(f"{path}: names {clip.name} twice; name each clip once")
+        seen.add(clip.name)
+    return clips
+
+
+_Entry = tuple[str, dict[str, Any]]  # where it stands, what it says
+
+
+def _text_entries(path: Path, text: str) -> Iterable[_Entry]:
+    for number, line in enumerate(text.splitlines(), start=1):
+        line = line.strip()
+        if not line or line.startswith("#"):
+            continue
+        sound, comma, picture = (part.strip() for part in line.partition(","))
+        # A video may have a comma in its name.
+        if comma and Path(line).suffix.lower() not in VIDEO_SUFFIXES:
+            yield f"{path}, line {number}", {"sound": sound, "picture": picture}
+        else:
+            yield f"{path}, line {number}", {"clip": line}
+
+
+def _csv_entries(path: Path, text: str) -> Iterable[_Entry]:
+    reader = csv.DictReader(text.splitlines())
+    columns = reader.fieldnames or []
+    if "clip" not in columns and not {"sound", "picture"} <= set(columns):
+        raise DataError(f"{path}: a CSV list needs a header with `clip`, or with `sound` and `picture`")
+    edges = ("x0", "y0", "x1", "y1")
+    for number, row in enumerate(reader, start=2):
+        entry: dict[str, Any] = {key: value.strip() for key, value in row.items() if key and value and value.strip()}
+        given = [edge for edge in edges if edge in entry]
+        if given:
+            if len(given) < 4:
+                raise DataError(f"{path}, line {number}: a box needs x0, y0, x1 and y1; found {', '.join(given)}")
+            entry["box"] = [entry.pop(edge) for edge in edges]
+        yield f"{path}, line {number}", entry
+
+
+def _json_entries(path: Path, text: str) -> Iterable[_Entry]:
+    try:
+        content = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise DataError(f"{path}: not valid JSON (line {error.lineno}: {error.msg})") from error
+    if not isinstance(content, list):
+        raise DataError(f"{path}: a JSON list of clips is a list, not {type(content).__name__}")
+    for number, entry in enumerate(content):
+        place = f"{path}, entry {number}"
+        if isinstance(entry, str):
+            yield place, {"clip": entry}
+        elif isinstance(entry, dict):
+            yield place, entry
+        else:
+            raise DataError(f"{place}: an entry is a path or an object, not {type(entry).__name__}")
+
+
+def _clip(path: Path, place: str, entry: dict[str, Any]) -> MonoClip:
+    picture, sound = entry.get("picture", entry.get("clip")), entry.get("sound", entry.get("clip"))
+    if not isinstance(picture, str) or not isinstance(sound, str):
+        raise DataError(f"{place}: needs `clip`, or `sound` and `picture`")
+    box = entry.get("box")
+    if box is not None:
+        try:
+            x0, y0, x1, y1 = (float(edge) for edge in box)
+        except (TypeError, ValueError) as error:
+            raise DataError(f"{place}: a box is four numbers x0, y0, x1, y1; found {box!r}") from error
+        if not (0 <= x0 < x1 <= 1 and 0 <= y0 < y1 <= 1):
+            raise DataError(f"{place}: box {box} must be x0 < x1, y0 < y1 in fractions of the picture, 0 to 1")
+        box = (x0, y0, x1, y1)
+    label = entry.get("label")
+    folder = path.parent
+    return MonoClip(
+        name=entry.get("clip", sound),
+        picture=folder / picture,
+        sound=folder / sound,
+        label=None if label in (None, "") else str(label),
+        box=box,
+    )

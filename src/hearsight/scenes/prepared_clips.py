@@ -1,0 +1,398 @@
+"""Mono clips decoded once into memory-mapped arrays, from which pseudo pairs are made many times a second.
+
+A prepared folder holds:
+
+- `clips.json`: what it was made with, and of each clip its name, lengths, boxes and the part of the picture kept;
+- `sound.int16`: the mono sound of all clips, one after the other;
+- `frames.jpeg`: the pictures of all clips as JPEG, one after the other, cut to what the clip's boxes cover;
+- `frame_ends.npy`: where each picture ends in `frames.jpeg`;
+- `block_energy.npy`: energy of each whole block of 10 ms, to find audible segments without reading the sound.
+"""
+
+import hashlib
+import json
+import math
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+
+from hearsight.errors import DataError, HearsightError, MediaError
+from hearsight.files import folder_written_whole
+from hearsight.media import mix_to_mono, probe, read_frames, read_sound
+from hearsight.progress import Progress, no_progress
+from hearsight.scenes.boxes import WHOLE_FRAME, Box, BoxFile, box_at
+from hearsight.scenes.composing import resized
+from hearsight.scenes.mono_clips import PICTURE_SUFFIXES, MonoClip
+from hearsight.signal import resample
+
+FRAME_RATE_HZ = 10.0  # of the pictures kept, as in 2.5D Visual Sound
+SILENCE_RMS = 1e-3  # -60 dBFS: below it, a segment is noise that no gain should lift
+BoxFinder = Callable[[MonoClip], Sequence[Box]]
+
+_FORMAT = 1
+_BLOCK_S = 0.01
+_JPEG_QUALITY = 92
+
+
+@dataclass(frozen=True)
+class PreparedClip:
+    """One clip of a prepared folder.
+
+    Attributes:
+        name, label: as in the list.
+        samples: length of its sound.
+        frames: how many pictures it has, `FRAME_RATE_HZ` a second.
+        part: the part of the picture that is kept, in fractions (x0, y0, x1, y1): what all its boxes cover.
+        part_size: (height, width) of that part as it is kept, in pixels.
+        boxes: of its source, in fractions of the whole picture.
+    """
+
+    name: str
+    label: str | None
+    samples: int
+    frames: int
+    part: tuple[float, float, float, float]
+    part_size: tuple[int, int]
+    boxes: tuple[Box, ...]
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A clip that cannot be used, and why."""
+
+    name: str
+    reason: str
+
+
+def prepare_clips(
+    clips: Sequence[MonoClip],
+    folder: str | os.PathLike[str],
+    boxes: BoxFile | BoxFinder | None = None,
+    sample_rate_hz: int = 16000,
+    frame_height: int = 360,
+    shortest_s: float = 0.63,
+    progress: Progress = no_progress,
+) -> "PreparedClips":
+    """Decode clips into a prepared folder, which is written whole or not at all.
+
+    Args:
+        clips: from `read_clip_list`.
+        folder: to write; replaced if it exists.
+        boxes: where the sources are: a file of boxes, a function that finds them (a detector), or None for the whole
+            picture (close-ups). A box in the list itself comes first.
+        sample_rate_hz: of the sound kept.
+        frame_height: of the whole picture in pixels, before the part that the boxes cover is cut out; a smaller
+            picture keeps its own height.
+        shortest_s: clips that are shorter by more than 0.1 s are left out.
+        progress: told in clips.
+
+    Returns:
+        the prepared clips; `left_out` of it names the clips that cannot be used, and why: unreadable, silent, without
+        box, too short.
+
+    Raises:
+        DataError: no clip can be used; the message says what is wrong with the first few.
+        HearsightError: the folder cannot be written.
+    """
+    left_out: list[LeftOut] = []
+    kept: list[PreparedClip] = []
+    ends: list[int] = [0]
+    energies: list[np.ndarray] = []
+    digest = hashlib.sha256()
+    block = round(_BLOCK_S * sample_rate_hz)
+    Path(folder).parent.mkdir(parents=True, exist_ok=True)
+    with folder_written_whole(folder) as temporary:
+        with open(temporary / "sound.int16", "wb") as sound_file, open(temporary / "frames.jpeg", "wb") as frames_file:
+            for number, clip in enumerate(clips):
+                progress(number, len(clips))
+                try:
+                    sound = _mono_sound(clip, sample_rate_hz)
+                    _require_audible(sound, sample_rate_hz, shortest_s)
+                    entry, pictures = _pictures_of_source(clip, boxes, frame_height, len(sound) / sample_rate_hz)
+                except HearsightError as error:
+                    # Every line names its clip already; the file's name again would only make it longer.
+                    reason = str(error)
+                    for path in (clip.sound, clip.picture):
+                        reason = reason.removeprefix(f"{path}: ")
+                    left_out.append(LeftOut(clip.name, reason))
+                    continue
+                samples = np.round(sound * 32767).clip(-32768, 32767).astype("<i2")
+                for data in (samples.tobytes(), *pictures):
+                    digest.update(data)
+                sound_file.write(samples.tobytes())
+                for picture in pictures:
+                    frames_file.write(picture)
+                    ends.append(ends[-1] + len(picture))
+                whole = len(samples) // block * block
+                energies.append(np.square(samples[:whole].reshape(-1, block) / 32767.0).sum(1).astype(np.float32))
+                kept.append(PreparedClip(name=clip.name, label=clip.label, samples=len(samples), **entry))
+        progress(len(clips), len(clips))
+        if not kept:
+            reasons = "; ".join(f"{one.name}: {one.reason}" for one in left_out[:3])
+            more = f"; and {len(left_out) - 3} more" if len(left_out) > 3 else ""
+            raise DataError(f"none of {len(clips)} clips can be used ({reasons}{more})")
+        np.save(temporary / "frame_ends.npy", np.array(ends, np.int64))
+        np.save(temporary / "block_energy.npy", np.concatenate(energies))
+        about = {
+            "format": _FORMAT,
+            "sample_rate_hz": sample_rate_hz,
+            "frame_rate_hz": FRAME_RATE_HZ,
+            "frame_height": frame_height,
+            "digest": digest.hexdigest()[:16],
+            "clips": [asdict(clip) for clip in kept],
+            "left_out": [asdict(one) for one in left_out],
+        }
+        (temporary / "clips.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+    return PreparedClips(folder)
+
+
+class PreparedClips:
+    """Prepared clips, read from a folder that `prepare_clips` wrote.
+
+    The arrays are memory-mapped when first used, in each process anew, so that copies of this object in the workers of
+    a data loader share the file and nothing else.
+
+    Attributes:
+        clips: what is in it.
+        left_out: what could not be used.
+        sample_rate_hz: of the sound.
+        frame_height: in pixels, of a whole picture (`PreparedClip.part` of it is kept).
+        digest: tells different contents apart.
+
+    Raises:
+        DataError: the folder is missing, incomplete, or of another version of hearsight.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        self.folder = Path(folder)
+        try:
+            about = json.loads((self.folder / "clips.json").read_text(encoding="utf-8"))
+        except OSError as error:
+            raise DataError(f"{self.folder}: not a folder of prepared clips (no clips.json)") from error
+        except json.JSONDecodeError as error:
+            raise DataError(f"{self.folder / 'clips.json'}: damaged; prepare the clips again") from error
+        if about.get("format") != _FORMAT:
+            raise DataError(f"{self.folder}: prepared by another version of hearsight; prepare the clips again")
+        self.sample_rate_hz = int(about["sample_rate_hz"])
+        self.frame_height = int(about["frame_height"])
+        self.digest = str(about["digest"])
+        self.clips = [_prepared_clip(entry) for entry in about["clips"]]
+        self.left_out = [LeftOut(**entry) for entry in about["left_out"]]
+        self._numbers = {clip.name: number for number, clip in enumerate(self.clips)}
+        self._block = round(_BLOCK_S * self.sample_rate_hz)
+        self._sound_starts = np.cumsum([0] + [clip.samples for clip in self.clips])
+        self._frame_starts = np.cumsum([0] + [clip.frames for clip in self.clips])
+        self._block_starts = np.cumsum([0] + [clip.samples // self._block for clip in self.clips])
+        self._arrays: dict[str, np.ndarray] = {}
+        missing = [name for name in _ARRAYS if not (self.folder / name).is_file()]
+        if missing:
+            raise DataError(f"{self.folder}: {missing[0]} is missing; prepare the clips again")
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_arrays": {}}
+
+    def number_of(self, name: str) -> int:
+        """The number of the clip with this name.
+
+        Raises:
+            DataError: there is none.
+        """
+        if name not in self._numbers:
+            raise DataError(f"{self.folder}: no clip {name} in it")
+        return self._numbers[name]
+
+    def sound(self, number: int, start: int, stop: int) -> Float[np.ndarray, "samples"]:
+        """Samples `start` to `stop` of a clip's mono sound; silence before its beginning and after its end."""
+        clip = self.clips[number]
+        segment = np.zeros(stop - start, np.float32)
+        first, last = max(start, 0), min(stop, clip.samples)
+        if first < last:
+            offset = int(self._sound_starts[number])
+            segment[first - start : last - start] = self._array("sound.int16")[offset + first : offset + last]
+            segment /= 32767
+        return segment
+
+    def audible_starts(self, number: int, length: int) -> np.ndarray:
+        """First samples, one in each 10 ms, at which a segment of `length` samples is louder than `SILENCE_RMS`.
+
+        The loudness is that of the whole blocks of 10 ms from there on; a clip shorter than the segment has one start.
+        """
+        first, last = int(self._block_starts[number]), int(self._block_starts[number + 1])
+        energy = np.concatenate([[0.0], np.cumsum(self._array("block_energy.npy")[first:last], dtype=np.float64)])
+        blocks = min(length // self._block, last - first)
+        if self.clips[number].samples <= length or blocks == 0:
+            return np.zeros(1, np.int64)
+        starts = np.arange((self.clips[number].samples - length) // self._block + 1)
+        starts = starts[starts + blocks <= last - first]
+        loud = energy[starts + blocks] - energy[starts] >= SILENCE_RMS**2 * blocks * self._block
+        return starts[loud] * self._block
+
+    def patch(self, number: int, time_s: float, box: Box) -> UInt8[np.ndarray, "height width 3"]:
+        """What is in a box of a clip's picture nearest to a time.
+
+        Args:
+            number: of the clip.
+            time_s: since the clip's beginning; beyond its end, the last picture stands.
+            box: in fractions of the whole picture, within the part that is kept.
+        """
+        clip = self.clips[number]
+        frame = min(max(round(time_s * FRAME_RATE_HZ), 0), clip.frames - 1)
+        at = int(self._frame_starts[number]) + frame
+        ends = self._array("frame_ends.npy")
+        data = self._array("frames.jpeg")[int(ends[at]) : int(ends[at + 1])]
+        bgr = cv2.imdecode(data, cv2.IMREAD_COLOR)
+        if bgr is None:
+            raise DataError(f"{self.folder / 'frames.jpeg'}: damaged; prepare the clips again")
+        left, top, right, bottom = _pixels_of(box, clip.part, clip.part_size)
+        return cv2.cvtColor(np.ascontiguousarray(bgr[top:bottom, left:right]), cv2.COLOR_BGR2RGB)
+
+    def patch_size(self, number: int, box: Box) -> tuple[int, int]:
+        """(height, width) in pixels of what `patch` gives."""
+        clip = self.clips[number]
+        left, top, right, bottom = _pixels_of(box, clip.part, clip.part_size)
+        return bottom - top, right - left
+
+    def box(self, number: int, start_s: float, end_s: float) -> Box:
+        """The box of a clip's source over a segment (`box_at`)."""
+        clip = self.clips[number]
+        box = box_at(clip.boxes, start_s, end_s, clip.label)
+        assert box is not None  # a clip without boxes is not kept
+        return box
+
+    def _array(self, name: str) -> np.ndarray:
+        if name not in self._arrays:
+            path = self.folder / name
+            try:
+                if name.endswith(".npy"):
+                    self._arrays[name] = np.load(path, mmap_mode="r")
+                else:
+                    self._arrays[name] = np.memmap(path, dtype="<i2" if name == "sound.int16" else np.uint8, mode="r")
+            except (OSError, ValueError) as error:
+                raise DataError(f"{path}: damaged or missing; prepare the clips again") from error
+        return self._arrays[name]
+
+
+_ARRAYS = ("sound.int16", "frames.jpeg", "frame_ends.npy", "block_energy.npy")
+
+
+def _prepared_clip(entry: dict[str, Any]) -> PreparedClip:
+    boxes = tuple(Box(**box) for box in entry["boxes"])
+    return PreparedClip(
+        **{**entry, "part": tuple(entry["part"]), "part_size": tuple(entry["part_size"]), "boxes": boxes}
+    )
+
+
+def _mono_sound(clip: MonoClip, sample_rate_hz: int) -> np.ndarray:
+    info = probe(clip.sound)
+    sound, rate = read_sound(clip.sound)
+    mono = mix_to_mono(sound, info.audio.layout) if info.audio is not None else sound.mean(0)
+    return resample(mono.to(torch.float32), rate, sample_rate_hz).numpy()
+
+
+def _require_audible(sound: np.ndarray, sample_rate_hz: int, shortest_s: float) -> None:
+    seconds = len(sound) / sample_rate_hz
+    if seconds < shortest_s - 0.1:
+        raise DataError(f"too short: {seconds:.2f} s of {shortest_s:g} s")
+    length = min(round(shortest_s * sample_rate_hz), len(sound))
+    power = np.concatenate([[0.0], np.cumsum(np.square(sound, dtype=np.float64))])
+    loudest = math.sqrt(max(float((power[length:] - power[:-length]).max()), 0.0) / length)
+    if loudest < SILENCE_RMS:
+        level = f"{20 * math.log10(loudest):.0f} dBFS" if loudest > 0 else "digital silence"
+        raise DataError(f"silent: nowhere louder than {level} over {shortest_s:g} s")
+
+
+def _pictures_of_source(
+    clip: MonoClip, boxes: BoxFile | BoxFinder | None, frame_height: int, seconds: float
+) -> tuple[dict[str, Any], list[bytes]]:
+    """What a `PreparedClip` says of the picture, and the JPEGs."""
+    size, rate_hz = _picture_format(clip)
+    found = _boxes_of(clip, boxes, size, rate_hz)
+    if not found:
+        raise DataError("no box of a source")
+    scale = min(1.0, frame_height / size[0])
+    whole = (max(round(size[0] * scale), 2), max(round(size[1] * scale), 2))
+    edges = (min(b.x0 for b in found), min(b.y0 for b in found), max(b.x1 for b in found), max(b.y1 for b in found))
+    left, right = math.floor(edges[0] * whole[1]), math.ceil(edges[2] * whole[1])
+    top, bottom = math.floor(edges[1] * whole[0]), math.ceil(edges[3] * whole[0])
+    jpegs = []
+    for rgb in _pictures(clip, whole, seconds):
+        bgr = cv2.cvtColor(np.ascontiguousarray(rgb[top:bottom, left:right]), cv2.COLOR_RGB2BGR)
+        jpegs.append(cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1].tobytes())
+    if not jpegs:
+        raise MediaError("no pictures in it")
+    part = (left / whole[1], top / whole[0], right / whole[1], bottom / whole[0])
+    return {
+        "frames": len(jpegs),
+        "part": part,
+        "part_size": (bottom - top, right - left),
+        "boxes": tuple(found),
+    }, jpegs
+
+
+def _boxes_of(
+    clip: MonoClip, boxes: BoxFile | BoxFinder | None, size: tuple[int, int], rate_hz: float
+) -> Sequence[Box]:
+    if clip.box is not None:
+        return [Box(*clip.box, label=clip.label)]
+    if boxes is None:
+        return [WHOLE_FRAME]
+    return boxes.of(clip.name, size, rate_hz) if isinstance(boxes, BoxFile) else boxes(clip)
+
+
+def _picture_format(clip: MonoClip) -> tuple[tuple[int, int], float]:
+    """(height, width) in pixels and frames per second of a clip's own picture."""
+    if clip.picture.is_dir():
+        return _read_picture(_picture_files(clip.picture)[0]).shape[:2], FRAME_RATE_HZ
+    video = probe(clip.picture).video
+    if video is None:
+        raise MediaError(f"{clip.picture}: has no picture; give a video, not a sound file")
+    return (video.height, video.width), video.frame_rate_hz or FRAME_RATE_HZ
+
+
+def _pictures(clip: MonoClip, size: tuple[int, int], seconds: float) -> Iterator[np.ndarray]:
+    """The pictures of a clip at `FRAME_RATE_HZ` and (height, width), to the end of its sound at most."""
+    most = math.ceil(seconds * FRAME_RATE_HZ) + 1
+    if clip.picture.is_dir():
+        for path in _picture_files(clip.picture)[:most]:
+            yield resized(_read_picture(path), size)
+        return
+    for number, frame in enumerate(read_frames(clip.picture, rate_hz=FRAME_RATE_HZ, size=size)):
+        if number >= most:
+            return
+        yield frame.rgb
+
+
+def _picture_files(folder: Path) -> list[Path]:
+    """The pictures of a folder, `2.jpg` before `10.jpg`."""
+    files = [path for path in folder.iterdir() if path.suffix.lower() in PICTURE_SUFFIXES]
+    if not files:
+        raise MediaError(f"{folder}: no pictures in this folder ({', '.join(sorted(PICTURE_SUFFIXES))})")
+    return sorted(files, key=lambda path: (len(path.stem), path.stem) if path.stem.isdecimal() else (0, path.stem))
+
+
+def _read_picture(path: Path) -> np.ndarray:
+    bgr = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if bgr is None:
+        raise MediaError(f"{path}: cannot be decoded as a picture")
+    return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+
+
+def _pixels_of(box: Box, part: tuple[float, float, float, float], size: tuple[int, int]) -> tuple[int, int, int, int]:
+    """Left, top, right, bottom in pixels of the kept part; at least one pixel."""
+    height, width = size
+    scale_x, scale_y = width / (part[2] - part[0]), height / (part[3] - part[1])
+    left = min(max(round((box.x0 - part[0]) * scale_x), 0), width - 1)
+    top = min(max(round((box.y0 - part[1]) * scale_y), 0), height - 1)
+    right = min(max(round((box.x1 - part[0]) * scale_x), left + 1), width)
+    bottom = min(max(round((box.y1 - part[1]) * scale_y), top + 1), height)
+    return left, top, right, bottom

@@ -28,6 +28,7 @@ from hearsight.metrics.binaural import (
     waveform_distance,
 )
 from hearsight.metrics.interaural import interaural_cues, interaural_errors
+from hearsight.metrics.lateral import DirectionLookup, lateral_angle_error
 from hearsight.metrics.separation import SeparationRatios, separation_ratios
 from hearsight.metrics.spatial import spatial_error_energies
 from hearsight.metrics.spectral import multi_resolution_stft_distance
@@ -37,6 +38,7 @@ __all__ = [
     "BinauralDistances",
     "ClipMean",
     "DifferencePhaseDistance",
+    "DirectionLookup",
     "EnvelopeDistance",
     "InterauralErrors",
     "MagnitudeDistance",
@@ -52,6 +54,7 @@ __all__ = [
     "hilbert_envelope",
     "interaural_cues",
     "interaural_errors",
+    "lateral_angle_error",
     "magnitude_distance",
     "magnitude_distance_released",
     "multi_resolution_stft_distance",

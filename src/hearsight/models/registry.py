@@ -99,6 +99,13 @@ CARDS: tuple[Card, ...] = (
         "A stereo network learned from pseudo pairs made of mono clips, with a separation branch.",
     ),
     Card(
+        "beyond-mono",
+        "hearsight.models.beyond_mono:BeyondMono",
+        "binaural",
+        "Parida et al., Beyond Mono to Binaural, WACV 2022",
+        "Picture and depth transformers, cross-modal attention at every decoder stage, three decoders.",
+    ),
+    Card(
         "mix-and-separate",
         "hearsight.models.mix_and_separate:MixAndSeparate",
         "separation",

@@ -1,24 +1,36 @@
 """First floor: the building blocks of the networks."""
 
 from hearsight.nn.associative import AssociativeConv
+from hearsight.nn.cross_modal_attention import Attended, AttentiveDecoder, cosine_attention
+from hearsight.nn.depth import DepthEstimator, DepthMaps, depth_as_picture, read_depth_png
 from hearsight.nn.fusion import VisualCondition
 from hearsight.nn.pyramid import Associated, AssociativePyramid, OutermostAssociation
 from hearsight.nn.rearrange import Extremes, Rearrangement, rearrange, split_sides
-from hearsight.nn.unet import ConditionalUNet, Decoded, draw_weights, upsample
+from hearsight.nn.unet import ConditionalUNet, Decoded, downsample, draw_weights, upsample
+from hearsight.nn.vision_transformer import VisionTransformer
 from hearsight.nn.visual import VisualResNet
 
 __all__ = [
     "Associated",
     "AssociativeConv",
     "AssociativePyramid",
+    "Attended",
+    "AttentiveDecoder",
     "ConditionalUNet",
     "Decoded",
+    "DepthEstimator",
+    "DepthMaps",
     "Extremes",
     "OutermostAssociation",
     "Rearrangement",
+    "VisionTransformer",
     "VisualCondition",
     "VisualResNet",
+    "cosine_attention",
+    "depth_as_picture",
+    "downsample",
     "draw_weights",
+    "read_depth_png",
     "rearrange",
     "split_sides",
     "upsample",

@@ -47,7 +47,7 @@ class ConditionalUNet(nn.Module):
     ) -> None:
         super().__init__()
         widths = [in_channels, *channels]
-        self.down = nn.ModuleList(_down(a, b) for a, b in pairwise(widths))
+        self.down = nn.ModuleList(downsample(a, b) for a, b in pairwise(widths))
         ups = []
         incoming = channels[-1] + condition_channels
         for outgoing in reversed(channels[:-1]):
@@ -108,7 +108,8 @@ def draw_weights(module: nn.Module) -> None:
             nn.init.zeros_(part.bias)
 
 
-def _down(in_channels: int, out_channels: int) -> nn.Sequential:
+def downsample(in_channels: int, out_channels: int) -> nn.Sequential:
+    """One stage down: convolution that halves each axis, batch norm, leaky ReLU."""
     return nn.Sequential(
         nn.Conv2d(in_channels, out_channels, kernel_size=4, stride=2, padding=1),
         nn.BatchNorm2d(out_channels),

@@ -1,0 +1,264 @@
+"""Beyond-Mono: picture and depth seen by transformers, and every sound compared with every place.
+
+Paper: Parida, Srivastava and Sharma, "Beyond Mono to Binaural: Generating Binaural Audio from Mono Audio with Depth and
+Cross Modal Attention", WACV 2022.
+
+- Sees: the frame nearest to the segment's centre, 224 x 448, through two ViT-Large encoders of the dense-prediction
+  kind (patches of 16, layers 6, 12, 18 and 24; section 3.2), one that knows pictures (ImageNet:
+  `image_weights="google/vit-large-patch16-384"`), one that knows depth (MIX6: `depth_weights="Intel/dpt-large"`). In
+  the paper both read the RGB frame; with `depth_input="map"` the second reads a depth map instead.
+- Hears: the spectrogram of the mix, through the encoder of 2.5D Visual Sound's U-Net (section 3.3).
+- Fusion: 1 x 1 convolutions bring each layer's map to d = 128 channels; the four concatenated are as wide as the audio
+  bottleneck, 512. At each of the five decoder stages the cosine similarities of all places and all time-frequency
+  positions are concatenated with the audio features (section 3.4, `nn.cross_modal_attention`).
+- Gives: three decoders (section 3.4): a complex mask on the mix whose product is the spectrogram of l - r, the
+  magnitude of that spectrogram, and its phase. The mask's product is the result.
+- Loss: squared errors of spectrogram, magnitude, phase, and of the spectrogram made of magnitude and phase (equations 6
+  to 10). Each can be left out, and so can each modality (tables 1 and 2).
+- Sizes: 684 million parameters, 607 million of them in the transformers.
+
+Where the paper is silent: the magnitude decoder ends in a softplus; the weights of the loss terms, "set empirically"
+there, are 1, 1, 0.1 and 1 here, which brings the terms of an untrained network to one order of magnitude. The text
+writes the phase as arctan(Re / Im); it is atan2(Im, Re) here.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any, ClassVar, Literal, Self
+
+import torch
+from jaxtyping import Complex, Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from hearsight.datasets.item import Item
+from hearsight.errors import ModelError
+from hearsight.models.interface import SegmentFormat, StereoNetwork, StereoResult
+from hearsight.models.losses import squared_error, true_difference
+from hearsight.nn import AttentiveDecoder, DepthEstimator, VisionTransformer, depth_as_picture, downsample, draw_weights
+from hearsight.signal import apply_mask, bounded_mask
+
+MODALITIES = ("image", "depth")
+LOSS_WEIGHTS: Mapping[str, float] = {"difference": 1.0, "magnitude": 1.0, "phase": 0.1, "reconstruction": 1.0}
+
+
+class BeyondMono(StereoNetwork):
+    """The network of Beyond Mono to Binaural.
+
+    `StereoResult.extras` of `forward` (of `predict` only if asked for):
+
+    - `mask`, the complex mask. `[batch, frequency - 1, time]`
+    - `magnitude` and `phase` (radians) of the predicted difference, of their own decoders. `[batch, frequency - 1,
+      time]`
+    - `attention_image_1` to `attention_image_5` and `attention_depth_1` to `attention_depth_5`: cosine similarities at
+      each stage of the mask's decoder, coarse to fine. `[batch, h, w, f_i, t_i]`, with 14 x 28 places and 8 x 2,
+      16 x 4, 32 x 8, 64 x 16, 128 x 32 time-frequency positions in the paper's size.
+
+    Args:
+        segment: sizes of segments and frames.
+        channels: of the audio encoder; the last, a multiple of the number of taken layers, is also that of the fused
+            visual features.
+        transformer: arguments of both `nn.VisionTransformer`s; None for ViT-Large.
+        modalities: "image" and "depth", one of them, or none (table 1).
+        depth_input: what the depth transformer reads: "picture", the frame (the paper); or "map", a depth map.
+        depth_estimator: only for "map": DPT by Hub name or folder (`nn.DepthEstimator`) that estimates the map where
+            none is given.
+        loss_weights: of "difference", "magnitude", "phase" and "reconstruction" (equation 10); what is missing is left
+            out (table 2). Without "difference" the result is made of magnitude and phase.
+        image_weights, depth_weights: published weights of the transformers, by Hub name or folder; None for random
+            ones.
+        freeze_visual: do not train the transformers.
+    """
+
+    system: ClassVar[str] = "beyond-mono"
+    not_saved: ClassVar[frozenset[str]] = frozenset({"image_weights", "depth_weights"})
+    inference_batch = 8  # attention maps at the finest stage take 13 MB a window
+
+    def __init__(
+        self,
+        segment: SegmentFormat | Mapping[str, Any] | None = None,
+        channels: Sequence[int] = (64, 128, 256, 512, 512),
+        transformer: Mapping[str, Any] | None = None,
+        modalities: Sequence[str] = MODALITIES,
+        depth_input: Literal["picture", "map"] = "picture",
+        depth_estimator: str | None = None,
+        loss_weights: Mapping[str, float] | None = None,
+        image_weights: str | None = None,
+        depth_weights: str | None = None,
+        freeze_visual: bool = False,
+    ) -> None:
+        super().__init__(segment)
+        self.modalities = tuple(name for name in MODALITIES if name in modalities)
+        self.loss_weights = dict(LOSS_WEIGHTS if loss_weights is None else loss_weights)
+        self._check_settings(modalities, depth_input)
+        self.depth_input = depth_input
+        self.depth_estimator = depth_estimator
+        self._estimators: dict[str, DepthEstimator] = {}  # made on first use; not a part of the network
+        settings = dict(transformer or {})
+        published = {"image": image_weights, "depth": depth_weights}
+        self.visual = nn.ModuleDict(
+            {
+                name: VisionTransformer(**settings, weights=published[name], frozen=freeze_visual)
+                for name in self.modalities
+            }
+        )
+        self.places = (0, 0)
+        self.project = nn.ModuleDict()
+        for name, encoder in self.visual.items():
+            assert isinstance(encoder, VisionTransformer)
+            self.places = encoder.map_size(self.frame_size)
+            if channels[-1] % len(encoder.taken):
+                raise ValueError(f"{channels[-1]} audio channels cannot be shared by {len(encoder.taken)} layers")
+            width = channels[-1] // len(encoder.taken)  # the paper's d
+            self.project[name] = nn.ModuleList(
+                nn.Conv2d(encoder.out_channels, width, kernel_size=1) for _ in encoder.taken
+            )
+        self.visual_channels = channels[-1]
+        self.down = nn.ModuleList(downsample(a, b) for a, b in pairwise([2, *channels]))
+        draw_weights(self.down)
+        outputs = {"stft": 2, "magnitude": 1, "phase": 1}
+        self.decoders = nn.ModuleDict(
+            {
+                name: AttentiveDecoder(channels, math.prod(self.places), len(self.modalities), outputs[name])
+                for name in self._needed_decoders()
+            }
+        )
+
+    @classmethod
+    def small(cls, **settings: Any) -> Self:
+        """0.7 million parameters on frames of 64 x 128."""
+        transformer = {"width": 32, "layers": 4, "heads": 2, "mlp_width": 64, "taken": (1, 2, 3, 4), "grid": 4}
+        small = {"segment": SegmentFormat.small(), "channels": (8, 16, 32, 32, 32), "transformer": transformer}
+        return cls(**{**small, **settings})
+
+    @property
+    def needs_frames(self) -> bool:  # type: ignore[override]
+        """Whether any modality is left."""
+        return bool(self.modalities)
+
+    def forward(
+        self,
+        mix: Complex[Tensor, "batch frequency time"],
+        frames: Float[Tensor, "batch 3 height width"],
+        depth: Float[Tensor, "batch 1 height width"] | None = None,
+        depth_unit: Literal["metres", "relative"] = "metres",
+    ) -> StereoResult:
+        """The prediction from the mix's spectrogram, ImageNet-normalised frames and, with "map", their depth."""
+        return self.predict(mix, self.encode_frames(frames, depth, depth_unit), everything=True)
+
+    def encode_frames(
+        self,
+        frames: Float[Tensor, "batch 3 height width"],
+        depth: Float[Tensor, "batch 1 height width"] | None = None,
+        depth_unit: Literal["metres", "relative"] = "metres",
+    ) -> Float[Tensor, "batch modalities channels places"]:
+        """Features f_I and f_D of every place (section 3.2); `[batch, 2, 512, 392]` in the paper's size.
+
+        Raises:
+            ModelError: the network reads depth maps, none is given, and it has no `depth_estimator`.
+        """
+        features = []
+        for name in self.modalities:
+            reads_map = name == "depth" and self.depth_input == "map"
+            seen = self._depth_picture(frames, depth, depth_unit) if reads_map else frames
+            projections = self.project[name]
+            assert isinstance(projections, nn.ModuleList)
+            maps = [project(m) for project, m in zip(projections, self.visual[name](seen), strict=True)]
+            features.append(torch.cat(maps, dim=1).flatten(2))
+        if not features:
+            return frames.new_zeros(frames.shape[0], 0, self.visual_channels, 0)
+        return torch.stack(features, dim=1)
+
+    def predict(
+        self,
+        mix: Complex[Tensor, "batch frequency time"],
+        visual: Tensor | tuple[Tensor, ...],
+        everything: bool = False,
+    ) -> StereoResult:
+        """The spectrogram of l - r from the spectrogram of l + r and the visual features.
+
+        Args:
+            everything: run every decoder and fill `extras`; otherwise only what the result is made of.
+        """
+        assert isinstance(visual, Tensor)
+        x = torch.stack([mix.real, mix.imag], dim=1)
+        encoded = []
+        for stage in self.down:
+            x = stage(x)
+            encoded.append(x)
+        seen = visual.unbind(1)
+        decoded = {
+            name: decoder(encoded, seen)
+            for name, decoder in self.decoders.items()
+            if everything or name == "stft" or "stft" not in self.decoders
+        }
+        extras: dict[str, Tensor] = {}
+        if "stft" in decoded:
+            mask = extras["mask"] = bounded_mask(decoded["stft"].logits)
+            difference = apply_mask(mask, mix)
+        if "magnitude" in decoded:
+            extras["magnitude"] = F.softplus(decoded["magnitude"].logits.float()[:, 0])
+        if "phase" in decoded:
+            extras["phase"] = math.pi * torch.tanh(decoded["phase"].logits.float()[:, 0])
+        if "stft" not in decoded:
+            whole = torch.polar(extras["magnitude"], extras["phase"])
+            difference = F.pad(whole, (0, 0, 0, mix.shape[-2] - whole.shape[-2]))
+        if not everything:
+            return StereoResult(difference)
+        drawn = decoded["stft" if "stft" in decoded else "magnitude"].attention
+        for i, maps in enumerate(drawn, start=1):
+            for name, part in zip(self.modalities, maps.chunk(len(self.modalities), dim=1), strict=True):
+                extras[f"attention_{name}_{i}"] = part.unflatten(1, self.places)
+        return StereoResult(difference, extras)
+
+    def losses(self, result: StereoResult, item: Item) -> dict[str, Tensor]:
+        """The terms of equation 10 that have a weight: `difference`, `magnitude`, `phase`, `reconstruction`."""
+        truth = true_difference(item, self.stft, self.system)
+        terms = {}
+        if "difference" in self.loss_weights:
+            terms["difference"] = squared_error(result.difference, truth)  # equation 6
+        if self.loss_weights.keys() - {"difference"}:
+            extras = result.extras
+            rows = next(extras[name] for name in ("magnitude", "phase") if name in extras).shape[-2]
+            below = truth[..., :rows, :]
+            if "magnitude" in self.loss_weights:
+                terms["magnitude"] = (extras["magnitude"] - below.abs()).square().mean()  # equation 7
+            if "phase" in self.loss_weights:
+                terms["phase"] = (extras["phase"] - below.angle()).square().mean()  # equation 8
+            if "reconstruction" in self.loss_weights:
+                whole = torch.polar(extras["magnitude"], extras["phase"])
+                terms["reconstruction"] = squared_error(whole, below)  # equation 9
+        return {name: self.loss_weights[name] * term for name, term in terms.items()}  # equation 10
+
+    def loss_terms(self, item: Item) -> dict[str, Tensor]:
+        """Named, weighted loss terms of a batch of segments; depth maps of the items are used where they are read."""
+        unit: Any = item.depth_unit
+        return self.losses(self(self.stft.forward(item.mono), item.frames, item.depth, unit), item)
+
+    def _depth_picture(self, frames: Tensor, depth: Tensor | None, unit: Literal["metres", "relative"]) -> Tensor:
+        if depth is None:
+            if self.depth_estimator is None:
+                raise ModelError(
+                    f"this {self.system} reads depth maps and was given none; pass depth, or set depth_estimator "
+                    "('Intel/dpt-large') to estimate it from the frames"
+                )
+            if not self._estimators:
+                self._estimators["depth"] = DepthEstimator(self.depth_estimator, frames.device)
+            depth, unit = self._estimators["depth"](frames), "relative"
+        return depth_as_picture(depth, unit)
+
+    def _needed_decoders(self) -> list[str]:
+        weighted = self.loss_weights
+        both = "reconstruction" in weighted or "difference" not in weighted
+        needed = {"stft": "difference" in weighted, "magnitude": "magnitude" in weighted, "phase": "phase" in weighted}
+        return [name for name, wanted in needed.items() if wanted or (both and name != "stft")]
+
+    def _check_settings(self, modalities: Sequence[str], depth_input: str) -> None:
+        unknown = set(modalities) - set(MODALITIES)
+        if unknown or isinstance(modalities, str):
+            raise ValueError(f"modalities are some of {', '.join(MODALITIES)}, got {modalities!r}")
+        if depth_input not in ("picture", "map"):
+            raise ValueError(f"depth_input is 'picture' or 'map', got {depth_input!r}")
+        if not self.loss_weights or self.loss_weights.keys() - LOSS_WEIGHTS.keys():
+            raise ValueError(f"loss weights are of some of {', '.join(LOSS_WEIGHTS)}, got {self.loss_weights}")

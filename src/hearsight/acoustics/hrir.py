@@ -107,7 +107,8 @@ class HRIRSet:
         """The set at another sample rate: band-limited resampling of the measured set, so delays in seconds stay.
 
         PseudoBinaural's released code convolves HRIRs of 44.1 kHz with signals of 16 kHz, which stretches every
-        interaural delay 2.76 times; this is what to call instead (`render` does it with `sample_rate_hz`).
+        interaural delay 2.76 times; this is what to call instead (`render` does when told the
+        sample rate).
         The result is kept, so asking again costs nothing.
         """
         if not sample_rate_hz > 0:
@@ -129,6 +130,8 @@ class HRIRSet:
         """The set in another precision or on another device (kept, so asking again costs nothing)."""
         device = self.responses.device if device is None else torch.device(device)
         dtype = dtype or self.responses.dtype
+        if not dtype.is_floating_point:
+            raise TypeError(f"sound must be floating point in [-1, 1], got {dtype}")
         if (dtype, device) == (self.responses.dtype, self.responses.device):
             return self
         if (dtype, device) not in self._relatives:

@@ -19,6 +19,7 @@ def render(
     azimuth: Tensor | float,
     elevation: Tensor | float,
     hrirs: HRIRSet,
+    sample_rate_hz: float | None = None,
     *,
     block_samples: int | None = None,
 ) -> Float[Tensor, "*batch 2 samples"]:
@@ -29,16 +30,19 @@ def render(
     Several sources: sum over their axis (the rendering is linear), or see `spatialize`.
 
     Args:
-        mono: the sources, at the sample rate of `hrirs` (use `hrirs.at_rate`); differentiable.
+        mono: the sources; differentiable.
         azimuth, elevation: radians. With fewer axes than `mono`: one direction per batch entry (or for all).
             With as many axes as `mono`: a trajectory, the last axis being control points evenly spaced in time, the
             first at the first sample, the last at the last; between them the source moves on the great circle.
-        hrirs: the head; precision and device follow `mono`.
+        hrirs: the head, at any sample rate; precision and device follow `mono`.
+        sample_rate_hz: of `mono`; the HRIRs are resampled to it. None: they have that rate already.
         block_samples: how often a moving source gets a new response, with a crossfade in between; 5 ms unless told.
 
     Raises:
         ValueError: shapes that do not fit together.
     """
+    if sample_rate_hz is not None:
+        hrirs = hrirs.at_rate(sample_rate_hz)
     hrirs = hrirs.to(mono.dtype, mono.device)
     azimuth, elevation = directions_like(azimuth, elevation, mono.device)
     if azimuth.ndim > mono.ndim:

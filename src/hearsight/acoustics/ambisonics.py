@@ -1,0 +1,123 @@
+"""Ambisonic sound fields: encoding sources, turning the field, decoding to two ears (equations 4 to 8)."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from hearsight.acoustics.arrays import directions_like, numpy_friendly
+from hearsight.acoustics.convolution import convolve
+from hearsight.acoustics.harmonics import (
+    Convention,
+    ambisonic_order,
+    convert_ambisonics,
+    harmonic_rotation,
+    spherical_harmonics,
+)
+from hearsight.acoustics.hrir import HRIRSet
+from hearsight.acoustics.layouts import Decoding, SpeakerLayout, speaker_layout
+from hearsight.acoustics.rendering import along_path
+
+PATH_STEP = 240  # samples between two gains of a moving source; linear in between
+
+
+@numpy_friendly
+def encode(
+    mono: Float[Tensor, "*batch samples"], azimuth: Tensor | float, elevation: Tensor | float = 0.0, order: int = 1
+) -> Float[Tensor, "*batch channels samples"]:
+    """The field of a plane wave from a direction, ACN and SN3D (PseudoBinaural, equations 4 and 5).
+
+    Args:
+        mono: one source per batch entry.
+        azimuth, elevation: radians; fewer axes than `mono`: fixed directions; as many: a trajectory of control
+            points evenly spaced in time from the first to the last sample, followed on great circles.
+        order: of the ambisonics; the first four channels are W, Y, Z, X.
+    """
+    azimuth, elevation = directions_like(azimuth, elevation, mono.device)
+    if azimuth.ndim > mono.ndim:
+        raise ValueError(f"directions {tuple(azimuth.shape)} have more axes than the sound {tuple(mono.shape)}")
+    if azimuth.ndim < mono.ndim:
+        gains = spherical_harmonics(azimuth, elevation, order).to(mono.dtype)
+        return gains.unsqueeze(-1) * mono.unsqueeze(-2)
+    samples = mono.shape[-1]
+    count = -(-max(samples - 1, 1) // PATH_STEP)
+    step = torch.arange(count + 1, dtype=torch.float64, device=mono.device) * (PATH_STEP / max(samples - 1, 1))
+    path = along_path(azimuth, elevation, step.clamp_max(1.0))
+    gains = spherical_harmonics(*path, order).to(mono.dtype).transpose(-1, -2)
+    place = torch.arange(samples, device=mono.device)
+    before = (place // PATH_STEP).clamp_max(count - 1)
+    length = torch.full((count,), PATH_STEP, device=mono.device)
+    length[-1] = max(samples - 1 - (count - 1) * PATH_STEP, 1)
+    fraction = ((place - before * PATH_STEP) / length[before]).to(mono.dtype)
+    return (gains[..., before] * (1 - fraction) + gains[..., before + 1] * fraction) * mono.unsqueeze(-2)
+
+
+@numpy_friendly
+def rotate_ambisonics(
+    signals: Float[Tensor, "*batch channels samples"], rotation: Float[Tensor, "*#batch 3 3"]
+) -> Float[Tensor, "*batch channels samples"]:
+    """The field (ACN, SN3D or N3D) turned by a rotation of space (`rotation_matrix`), any order."""
+    order = ambisonic_order(signals.shape[-2])
+    return harmonic_rotation(rotation.to(signals.device), order).to(signals.dtype) @ signals
+
+
+def binaural_decoder(
+    hrirs: HRIRSet,
+    order: int = 1,
+    layout: str | SpeakerLayout = "lebedev-26",
+    decoding: Decoding = "pseudo-inverse",
+) -> Float[Tensor, "2 channels taps"]:
+    """Filters from ambisonic channels (ACN, SN3D) to the ears: virtual speakers and their HRIRs in one.
+
+    Equations 7 and 8 joined, since both are linear: as many convolutions as ambisonic channels, however many speakers.
+    """
+    layout = speaker_layout(layout) if isinstance(layout, str) else layout
+    speakers = hrirs.interpolated(layout.azimuth, layout.elevation)
+    decoder = layout.decoder(order, decoding).to(speakers)
+    return torch.einsum("sc,set->ect", decoder, speakers)
+
+
+@numpy_friendly
+def decode_binaural(
+    signals: Float[Tensor, "*batch channels samples"],
+    hrirs: HRIRSet,
+    sample_rate_hz: float | None = None,
+    *,
+    convention: Convention = "sn3d",
+    layout: str | SpeakerLayout = "lebedev-26",
+    decoding: Decoding = "pseudo-inverse",
+) -> Float[Tensor, "*batch 2 samples"]:
+    """Recorded ambisonics of any order to two ears, aligned in time and cut at the input's length.
+
+    This is what datasets of 360-degree video need: AmbiX (`sn3d`) or FuMa (`fuma`) in, first order as a rule.
+
+    Args:
+        signals: the recording.
+        hrirs: the head.
+        sample_rate_hz: of the recording; the HRIRs are resampled to it. None: they have that rate already.
+        convention: channel order and levels of the recording.
+        layout, decoding: see `speaker_layout` and `SpeakerLayout.decoder`.
+
+    Raises:
+        ValueError: the number of channels is not 1, 4, 9, 16, ...
+    """
+    order = ambisonic_order(signals.shape[-2])
+    hrirs = _fitting(hrirs, signals, sample_rate_hz)
+    filters = binaural_decoder(hrirs, order, layout, decoding)
+    field = convert_ambisonics(signals, convention, "sn3d")
+    ears: Tensor = torch.zeros(()).to(signals)
+    for channel in range(field.shape[-2]):  # one by one: the memory of one channel, not of all
+        ears = ears + convolve(field[..., channel : channel + 1, :], filters[:, channel])[..., : field.shape[-1]]
+    return ears
+
+
+@numpy_friendly
+def mid_side_ears(signals: Float[Tensor, "*batch channels samples"]) -> Float[Tensor, "*batch 2 samples"]:
+    """Two opposite cardioids, l = W + Y and r = W - Y (PseudoBinaural section 3.1, `ambisonic`); ACN and SN3D."""
+    mid, side = signals[..., 0, :], signals[..., 1, :]
+    return torch.stack([mid + side, mid - side], dim=-2)
+
+
+def _fitting(hrirs: HRIRSet, signal: Tensor, sample_rate_hz: float | None) -> HRIRSet:
+    if sample_rate_hz is not None:
+        hrirs = hrirs.at_rate(sample_rate_hz)
+    return hrirs.to(signal.dtype, signal.device)

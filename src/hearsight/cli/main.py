@@ -9,6 +9,7 @@ import typer
 
 from hearsight.cli.evaluate import evaluate
 from hearsight.cli.import_weights import import_weights
+from hearsight.cli.train import train
 
 app = typer.Typer(
     name="hearsight",
@@ -40,6 +41,7 @@ def _options(
 
 app.command("evaluate")(evaluate)
 app.command("import-weights")(import_weights)
+app.command("train", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(train)
 
 
 def main() -> None:

@@ -1,0 +1,42 @@
+"""Where the sound and the picture of a clip are, whatever dataset it comes from."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+Sound = Literal["binaural", "mono", "ambisonic"]
+AmbisonicFormat = Literal["ambix", "fuma"]
+Projection = Literal["flat", "equirectangular"]
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One clip of a dataset, as its reader lists it; nothing is opened yet.
+
+    Attributes:
+        name: unique in its dataset; what split lists call it, without suffix.
+        sound: the file whose sound counts (a video, or a sound file beside it).
+        picture: a video, or a folder of pictures in the order of their names; None for a clip without.
+        kind: "binaural" (two ears), "mono" (channels are mixed), or "ambisonic" (first order, four channels: decoded to
+            two ears).
+        recording: what it was cut from, where known: clips of one recording share a scene and must share a split.
+        picture_rate_hz: of a folder of pictures, which has no times of its own; None for a video.
+        depth: a folder of 16-bit PNGs (`datasets.prepared` says how it is kept); None where there is none.
+        depth_rate_hz: of those.
+        ambisonic_format: order and normalisation of an ambisonic clip's channels.
+        projection: of the picture; an equirectangular one is seen as a whole or as a normal view (`datasets.prepare`).
+        start_s, duration_s: the part of the file that is the clip; None: to the end.
+    """
+
+    name: str
+    sound: Path
+    picture: Path | None
+    kind: Sound = "binaural"
+    recording: str | None = None
+    picture_rate_hz: float | None = None
+    depth: Path | None = None
+    depth_rate_hz: float = 1.0
+    ambisonic_format: AmbisonicFormat = "ambix"
+    projection: Projection = "flat"
+    start_s: float = 0.0
+    duration_s: float | None = None

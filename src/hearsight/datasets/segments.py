@@ -1,0 +1,255 @@
+"""Training items cut from prepared clips: stereo segments, mixed solo clips, and both together.
+
+Every random choice of an item follows from the seed and the item's number alone, counted on over the epochs: the same
+number gives the same item in any worker, on any machine, in a run that was killed and resumed.
+"""
+
+import math
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from hearsight.datasets.item import Item
+from hearsight.datasets.prepared import PreparedClip
+from hearsight.errors import DataError
+from hearsight.signal import mix, normalize_rms, rms
+
+IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], np.float32)
+IMAGENET_DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
+
+
+class StereoSegments(Dataset[Item]):
+    """Segments of binaural clips with the picture at their centre (2.5D Visual Sound, section 4).
+
+    In training, item `number` is a random segment of a clip; an epoch visits every clip `segments_per_clip` times in a
+    new order. Otherwise the segments are the same every time, spread evenly over each clip.
+
+    Args:
+        clips: with two channels, and longer than a segment.
+        samples: length of a segment.
+        frame_size: (height, width) of the frames.
+        training: random segments, crops and jitter, or the fixed centre of each part.
+        seed: of every choice.
+        segments_per_clip: in an epoch.
+        with_depth: items carry the depth map (metres) under the frame, cropped with it.
+
+    Raises:
+        DataError: no clips, or one that is mono, too short, without a picture, or without depth where it is wanted.
+    """
+
+    def __init__(
+        self,
+        clips: Sequence[PreparedClip],
+        samples: int,
+        frame_size: tuple[int, int],
+        training: bool = True,
+        seed: int = 0,
+        segments_per_clip: int = 1,
+        with_depth: bool = False,
+    ) -> None:
+        _check(clips, samples, channels=2, with_depth=with_depth)
+        self.clips, self.samples, self.frame_size = list(clips), samples, frame_size
+        self.training, self.seed, self.segments_per_clip, self.with_depth = (
+            training,
+            seed,
+            segments_per_clip,
+            with_depth,
+        )
+
+    def __len__(self) -> int:
+        """Items of one epoch."""
+        return len(self.clips) * self.segments_per_clip
+
+    def __getitem__(self, number: int) -> Item:
+        epoch, place = divmod(number, len(self))
+        if self.training:
+            order = _generator(self.seed, epoch).permutation(len(self))
+            clip = self.clips[int(order[place]) % len(self.clips)]
+            generator: np.random.Generator | None = _generator(self.seed, epoch, place)
+            assert generator is not None
+            start = int(generator.integers(clip.entry.samples - self.samples + 1))
+        else:
+            clip, part = self.clips[place % len(self.clips)], place // len(self.clips)
+            generator = None
+            start = int((part + 0.5) / self.segments_per_clip * (clip.entry.samples - self.samples))
+        time_s = (start + self.samples / 2) / clip.settings.sample_rate_hz
+        ears = clip.sound(start, start + self.samples)
+        mono, gain = normalize_rms(mix(ears))
+        depth = clip.depth_at(time_s) if self.with_depth else None
+        frame, depth = augmented_frame(clip.picture_at(time_s), self.frame_size, generator, depth)
+        return Item(
+            name=clip.entry.name,
+            sample_rate_hz=clip.settings.sample_rate_hz,
+            mono=mono,
+            ears=ears * gain,
+            frames=frame,
+            depth=None if depth is None else torch.from_numpy(depth)[None],
+        )
+
+
+class SoloMixtures(Dataset[Item]):
+    """Mixtures of solo clips with a picture of each: Mix-and-Separate (2.5D Visual Sound, section 5; Sep-Stereo, 3.3).
+
+    Each source is a random segment of another clip, mixed to mono, brought to one level and scaled at random.
+
+    Args:
+        clips: with one visible source each; two channels are mixed.
+        samples, frame_size, training, seed: as for `StereoSegments`.
+        sources: how many are mixed.
+        gain_range: of the random amplitude of each source (Sep-Stereo, section 4.1: 0.5 to 1.5).
+        different_labels: sources of one mixture are of different kinds, as `labels` tell.
+        labels: kind of the source of each clip.
+
+    Raises:
+        DataError: fewer clips (or kinds) than sources, or a clip that is too short or without a picture.
+    """
+
+    def __init__(
+        self,
+        clips: Sequence[PreparedClip],
+        samples: int,
+        frame_size: tuple[int, int],
+        training: bool = True,
+        seed: int = 0,
+        sources: int = 2,
+        gain_range: tuple[float, float] = (0.5, 1.5),
+        labels: Sequence[str] | None = None,
+    ) -> None:
+        _check(clips, samples, channels=None, with_depth=False)
+        self.labels = list(labels) if labels is not None else [clip.entry.name for clip in clips]
+        if len(self.labels) != len(clips):
+            raise DataError(f"{len(self.labels)} labels for {len(clips)} clips")
+        if len(set(self.labels)) < sources:
+            raise DataError(f"{len(set(self.labels))} kinds of solo clips cannot make mixtures of {sources}")
+        self.clips, self.samples, self.frame_size = list(clips), samples, frame_size
+        self.training, self.seed, self.sources, self.gain_range = training, seed, sources, gain_range
+
+    def __len__(self) -> int:
+        """Items of one epoch: each clip is the first of one mixture."""
+        return len(self.clips)
+
+    def __getitem__(self, number: int) -> Item:
+        epoch, place = divmod(number, len(self))
+        if not self.training:
+            epoch = 0
+        generator = _generator(self.seed, epoch, place)
+        order = _generator(self.seed, epoch).permutation(len(self)) if self.training else np.arange(len(self))
+        chosen = [int(order[place])]
+        while len(chosen) < self.sources:
+            used = {self.labels[index] for index in chosen}
+            chosen.append(int(generator.choice([i for i, label in enumerate(self.labels) if label not in used])))
+        stems, frames, names = [], [], []
+        for index in chosen:
+            clip = self.clips[index]
+            start = int(generator.integers(clip.entry.samples - self.samples + 1))
+            time_s = (start + self.samples / 2) / clip.settings.sample_rate_hz
+            sound = clip.sound(start, start + self.samples).sum(0)
+            sound = sound / rms(sound).clamp_min(1e-4)
+            stems.append(sound * generator.uniform(*self.gain_range))
+            jitter = generator if self.training else None
+            frames.append(augmented_frame(clip.picture_at(time_s), self.frame_size, jitter)[0])
+            names.append(clip.entry.name)
+        together = torch.stack(stems)
+        mono, gain = normalize_rms(together.sum(0))
+        return Item(
+            name="+".join(names),
+            sample_rate_hz=self.clips[0].settings.sample_rate_hz,
+            mono=mono,
+            frames=frames[0],
+            stems=together * gain,
+            stem_frames=torch.stack(frames),
+        )
+
+
+class Blend(Dataset[Item]):
+    """Real recordings augmented by other items at a ratio (PseudoBinaural, section 3.3).
+
+    An epoch is as long as that of `real`; each item is taken from `added` with probability `ratio`.
+    """
+
+    def __init__(self, real: Dataset[Item], added: Dataset[Item], ratio: float, seed: int = 0) -> None:
+        if not 0 <= ratio <= 1:
+            raise DataError(f"the ratio of added items is {ratio}; give 0 to 1")
+        self.real, self.added, self.ratio, self.seed = real, added, ratio, seed
+
+    def __len__(self) -> int:
+        return len(self.real)  # type: ignore[arg-type]
+
+    def __getitem__(self, number: int) -> Item:
+        chosen = _generator(self.seed, number, 1).random() < self.ratio
+        return self.added[number] if chosen else self.real[number]
+
+
+def augmented_frame(
+    picture: UInt8[np.ndarray, "height width 3"],
+    frame_size: tuple[int, int],
+    generator: np.random.Generator | None,
+    depth: Float[np.ndarray, "depth_height depth_width"] | None = None,
+) -> tuple[Float[Tensor, "3 frame_height frame_width"], Float[np.ndarray, "frame_height frame_width"] | None]:
+    """A frame as a network sees it, and its depth map beside it.
+
+    2.5D Visual Sound, section 4: in training a random crop of 448 x 224 from 480 x 240, and brightness and colour
+    scaled by 0.7 to 1.3; in testing (`generator` None) the whole picture resized. Other frame sizes keep the
+    proportion of the crop, 14/15 of each axis.
+    """
+    height, width = frame_size
+    top, left, rows, columns = 0.0, 0.0, 1.0, 1.0
+    if generator is not None:
+        rows = columns = 14 / 15
+        top, left = generator.uniform(0, 1 - rows), generator.uniform(0, 1 - columns)
+
+    def cropped(image: np.ndarray) -> np.ndarray:
+        y0, x0 = round(top * image.shape[0]), round(left * image.shape[1])
+        y1, x1 = y0 + round(rows * image.shape[0]), x0 + round(columns * image.shape[1])
+        cut = image[y0:y1, x0:x1]
+        return (
+            cut if cut.shape[:2] == (height, width) else cv2.resize(cut, (width, height), interpolation=cv2.INTER_AREA)
+        )
+
+    pixels = cropped(picture).astype(np.float32)
+    if generator is not None:
+        brightness, colour = generator.uniform(0.7, 1.3, 2)
+        pixels = np.clip(pixels * np.float32(brightness), 0, 255)
+        grey = pixels @ np.array([0.299, 0.587, 0.114], np.float32)
+        pixels = np.clip(grey[..., None] + np.float32(colour) * (pixels - grey[..., None]), 0, 255)
+    normalised = (pixels / 255 - IMAGENET_MEAN) / IMAGENET_DEVIATION
+    tensor = torch.from_numpy(np.ascontiguousarray(normalised.transpose(2, 0, 1)))
+    return tensor, None if depth is None else cropped(depth)
+
+
+def _generator(*numbers: int) -> np.random.Generator:
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence([number % 2**32 for number in numbers])))
+
+
+def _check(clips: Sequence[PreparedClip], samples: int, channels: int | None, with_depth: bool) -> None:
+    if not clips:
+        raise DataError("no clips to train on")
+    for clip in clips:
+        entry = clip.entry
+        if channels is not None and entry.channels != channels:
+            raise DataError(f"{entry.name}: has {entry.channels} channel, {channels} are needed")
+        if entry.samples < samples:
+            need = samples / clip.settings.sample_rate_hz
+            raise DataError(
+                f"{entry.name}: is {entry.samples / clip.settings.sample_rate_hz:.2f} s, shorter than {need:.2f}"
+            )
+        if not entry.pictures:
+            raise DataError(f"{entry.name}: has no pictures")
+        if with_depth and entry.depth_rate_hz is None:
+            raise DataError(f"{entry.name}: has no depth")
+    rates = {clip.settings.sample_rate_hz for clip in clips}
+    if len(rates) > 1:
+        raise DataError(f"clips of different sample rates: {', '.join(f'{rate} Hz' for rate in sorted(rates))}")
+
+
+def fraction_of(clips: Sequence[PreparedClip], fraction: float, seed: int = 0) -> list[PreparedClip]:
+    """A random part of the clips, at least one; a smaller fraction is always inside a larger one (low-data curves)."""
+    if not 0 < fraction <= 1:
+        raise DataError(f"the fraction of the data is {fraction}; give more than 0, at most 1")
+    order = _generator(seed, 7).permutation(len(clips))
+    return [clips[int(index)] for index in sorted(order[: max(1, math.ceil(fraction * len(clips)))])]

@@ -1,0 +1,198 @@
+"""From a recipe's data part to loaders that give the same items in the same order, however often a run is resumed."""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence, Sized
+from pathlib import Path
+
+import lightning
+import numpy as np
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from hearsight.datasets import Item, collate
+from hearsight.datasets.prepared import PreparedClip, PreparedSet
+from hearsight.datasets.segments import Blend, SoloMixtures, StereoSegments, fraction_of
+from hearsight.errors import DataError
+from hearsight.models.interface import AudioVisualNetwork
+from hearsight.training.recipe import ClipsPart, Recipe
+
+Batch = dict[str, Item]
+"""A batch of each task: "stereo" (items with ears) and "separation" (items with stems)."""
+
+
+class TrainingData(lightning.LightningDataModule):
+    """The loaders of a recipe, for a network of given sizes.
+
+    Raises:
+        DataError: a folder, a split or a clip is missing or unfit, or an epoch is shorter than a batch.
+    """
+
+    def __init__(self, recipe: Recipe, network: AudioVisualNetwork) -> None:
+        super().__init__()
+        self.recipe, self.network = recipe, network
+        self.summary: dict[str, int] = {}
+        training: dict[str, Dataset[Item]] = {}
+        validation: dict[str, Dataset[Item]] = {}
+        data = recipe.data
+        if data.stereo is not None:
+            train, held_out = _split(data.stereo, recipe.seed, channels=2)
+            train = fraction_of(train, data.stereo.fraction, recipe.seed)
+            self.summary |= {"stereo clips": len(train), "stereo clips held out": len(held_out)}
+            training["stereo"] = self._stereo(train, True, data.stereo.segments_per_clip)
+            validation["stereo"] = self._stereo(held_out, False, 4)
+        if data.solo is not None:
+            train, held_out = _split(data.solo, recipe.seed, channels=None)
+            train = fraction_of(train, data.solo.fraction, recipe.seed)
+            self.summary |= {"solo clips": len(train), "solo clips held out": len(held_out)}
+            training["separation"] = self._mixtures(train, True)
+            validation["separation"] = self._mixtures(held_out, False)
+        if data.pseudo is not None:
+            self._add_pseudo_pairs(training, validation)
+        self.training_items = TaskItems(training, recipe.schedule.separation_epochs)
+        self.validation_items = TaskItems(validation, 0)
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        schedule, trainer = self.recipe.schedule, self.trainer
+        assert trainer is not None
+        numbers = EpochNumbers(len(self.training_items), schedule.batch_size, trainer.global_rank, trainer.world_size)
+        return self._loader(self.training_items, numbers)
+
+    def val_dataloader(self) -> DataLoader[Batch]:
+        trainer = self.trainer
+        assert trainer is not None
+        everyone = range(trainer.global_rank, len(self.validation_items), trainer.world_size)
+        return self._loader(self.validation_items, everyone)
+
+    def _loader(self, items: "TaskItems", numbers: "EpochNumbers | range") -> DataLoader[Batch]:
+        workers = self.recipe.workers
+        workers = max(0, (os.cpu_count() or 1) - 1) if workers is None else workers
+        return DataLoader(
+            items,
+            batch_size=self.recipe.schedule.batch_size,
+            sampler=numbers,
+            num_workers=workers,
+            collate_fn=collate_tasks,
+            persistent_workers=workers > 0,
+        )
+
+    def _stereo(self, clips: Sequence[PreparedClip], training: bool, segments_per_clip: int) -> StereoSegments:
+        return StereoSegments(
+            clips,
+            self.network.segment_samples,
+            self.network.frame_size,
+            training,
+            self.recipe.seed,
+            segments_per_clip,
+            self.recipe.data.with_depth,
+        )
+
+    def _mixtures(self, clips: Sequence[PreparedClip], training: bool) -> SoloMixtures:
+        return SoloMixtures(clips, self.network.segment_samples, self.network.frame_size, training, self.recipe.seed)
+
+    def _add_pseudo_pairs(self, training: dict[str, Dataset[Item]], validation: dict[str, Dataset[Item]]) -> None:
+        from hearsight.training.pseudo import pseudo_items
+
+        part = self.recipe.data.pseudo
+        assert part is not None
+        pairs = pseudo_items(part, self.network, self.recipe.seed)
+        self.summary["clips for pseudo pairs"] = pairs.clips
+        if "stereo" in training:  # augmentation of real recordings: validation stays real
+            training["stereo"] = Blend(training["stereo"], pairs.stereo, part.augment_ratio, self.recipe.seed)
+        else:
+            training["stereo"], validation["stereo"] = pairs.stereo, pairs.stereo_held_out
+        if part.separation:
+            training["separation"] = pairs.separation
+
+
+class TaskItems(Dataset[Batch]):
+    """Items of all tasks side by side; an epoch is as long as that of the first task.
+
+    Args:
+        tasks: name to items. The others go round as often as they must.
+        separation_epochs: first epochs in which only "separation" is given.
+    """
+
+    def __init__(self, tasks: Mapping[str, Dataset[Item]], separation_epochs: int) -> None:
+        if separation_epochs and "separation" not in tasks:
+            raise DataError("schedule: separation_epochs needs solo clips (data: solo) to separate")
+        self.tasks, self.separation_epochs = dict(tasks), separation_epochs
+        first = next(iter(self.tasks.values()))
+        assert isinstance(first, Sized)
+        self._length = len(first)
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, number: int) -> Batch:
+        alone = number // self._length < self.separation_epochs
+        return {task: items[number] for task, items in self.tasks.items() if not alone or task == "separation"}
+
+
+class EpochNumbers(Sampler[int]):
+    """Numbers of the items of an epoch, counted on over the epochs, dealt out to the processes of a distributed run.
+
+    Step by step, all processes together take the numbers that one process would with the same global batch. Items that
+    do not fill a global batch are left out.
+    """
+
+    def __init__(self, length: int, batch_size: int, rank: int = 0, world_size: int = 1) -> None:
+        self._whole = length - length % (batch_size * world_size)
+        if self._whole == 0:
+            raise DataError(
+                f"an epoch of {length} items does not fill a batch of {batch_size * world_size}; "
+                "lower schedule.batch_size or raise segments_per_clip"
+            )
+        self._length, self._rank, self._world_size, self._epoch = length, rank, world_size, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by Lightning at the start of each epoch, also of a resumed one."""
+        self._epoch = epoch
+
+    def __len__(self) -> int:
+        return self._whole // self._world_size
+
+    def __iter__(self) -> Iterator[int]:
+        first = self._epoch * self._length
+        return iter(range(first + self._rank, first + self._whole, self._world_size))
+
+
+def collate_tasks(items: list[Batch]) -> Batch:
+    """A batch of each task."""
+    return {task: collate([item[task] for item in items]) for task in items[0]}
+
+
+def read_split(folder: Path, part: str) -> list[str]:
+    """Names of the clips of a part ("train", "val", "test") of a split folder; suffixes are dropped."""
+    file = folder / f"{part}.txt"
+    try:
+        lines = file.read_text(encoding="utf-8").split("\n")
+    except OSError as error:
+        raise DataError(f"{file}: cannot be read ({error.strerror})") from error
+    return [str(Path(line.strip()).with_suffix("")) for line in lines if line.strip()]
+
+
+def _split(part: ClipsPart, seed: int, channels: int | None) -> tuple[list[PreparedClip], list[PreparedClip]]:
+    """Clips for training and for validation."""
+    if part.folder is None:
+        raise DataError("data: the key 'folder' is missing; name a folder written by `hearsight prepare`")
+    prepared = PreparedSet(part.folder)
+    clips = [clip for clip in prepared if channels is None or clip.entry.channels == channels]
+    if part.split is None:
+        return _split_by_recording(clips, seed)
+    by_name = {clip.entry.name: clip for clip in clips}
+    folder = Path(part.folder) / part.split
+    chosen = [[by_name[name] for name in read_split(folder, half) if name in by_name] for half in ("train", "val")]
+    if not chosen[0] or not chosen[1]:
+        raise DataError(f"{folder}: names no training or no validation clip that is in {part.folder}")
+    return chosen[0], chosen[1]
+
+
+def _split_by_recording(clips: list[PreparedClip], seed: int) -> tuple[list[PreparedClip], list[PreparedClip]]:
+    recordings = sorted({clip.entry.recording or clip.entry.name for clip in clips})
+    if len(recordings) < 2:
+        raise DataError(
+            f"{len(recordings)} recordings cannot be split into training and validation; at least 2 are needed"
+        )
+    shuffled = np.random.default_rng(seed).permutation(len(recordings))
+    held_out = {recordings[int(index)] for index in shuffled[: max(1, len(recordings) // 10)]}
+    training = [clip for clip in clips if (clip.entry.recording or clip.entry.name) not in held_out]
+    return training, [clip for clip in clips if (clip.entry.recording or clip.entry.name) in held_out]

@@ -1,0 +1,84 @@
+"""The network, its losses and its schedule, as Lightning wants them."""
+
+import lightning
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from hearsight.datasets import Item
+from hearsight.errors import DataError
+from hearsight.metrics import envelope_distance, stft_distance
+from hearsight.models.interface import AudioVisualNetwork, StereoNetwork
+from hearsight.signal import left_right
+from hearsight.training.data import Batch
+from hearsight.training.recipe import SchedulePart
+
+
+class TrainingModule(lightning.LightningModule):
+    """Minimises the weighted sum of the losses of all tasks; validates by the losses and by quick metrics.
+
+    Logged: `train/loss`, `train/TASK/TERM`, `val/loss`, `val/TASK/TERM`, and for stereo tasks `val/stft` and `val/env`
+    (levels kept, on segments at a root mean square of 0.1) with `val/stft_of_mono_mono`, what two equal ears score.
+
+    Args:
+        network: what is trained.
+        schedule: how.
+        seed: PyTorch's generator is set from it and the epoch, so that a resumed run goes on as it would have.
+    """
+
+    def __init__(self, network: AudioVisualNetwork, schedule: SchedulePart, seed: int = 0) -> None:
+        super().__init__()
+        self.network, self.schedule, self.seed = network, schedule, seed
+
+    def on_train_epoch_start(self) -> None:
+        torch.manual_seed(hash((self.seed, self.current_epoch)) % 2**63)
+
+    def training_step(self, batch: Batch, number: int) -> Tensor:
+        return self._loss(batch, "train")
+
+    def validation_step(self, batch: Batch, number: int) -> None:
+        self._loss(batch, "val")
+        if "stereo" in batch and isinstance(self.network, StereoNetwork):
+            item = batch["stereo"]
+            assert item.ears is not None
+            predicted = predicted_ears(self.network, item)
+            equal = left_right(item.mono, torch.zeros_like(item.mono))
+            size = item.mono.shape[0]
+            self._log("val/stft", stft_distance(predicted, item.ears).mean(), size)
+            self._log("val/env", envelope_distance(predicted, item.ears).mean(), size)
+            self._log("val/stft_of_mono_mono", stft_distance(equal, item.ears).mean(), size)
+
+    def configure_optimizers(self):  # type: ignore[no-untyped-def]
+        schedule = self.schedule
+        groups = [
+            dict(group)
+            for group in self.network.parameter_groups(schedule.learning_rate, schedule.visual_learning_rate)
+        ]
+        if not groups:
+            raise DataError("nothing to train: every parameter of this network is frozen, or it has none")
+        optimizer = torch.optim.Adam(groups, betas=(0.9, 0.999), weight_decay=schedule.weight_decay)
+        decay = torch.optim.lr_scheduler.StepLR(optimizer, schedule.decay_every, schedule.decay)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": decay, "interval": "epoch"}}
+
+    def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
+        return {task: item.to(device, non_blocking=True) for task, item in batch.items()}
+
+    def _loss(self, batch: Batch, stage: str) -> Tensor:
+        total = torch.zeros((), device=self.device)
+        for task, item in batch.items():
+            size = item.mono.shape[0]
+            for name, term in self.network.loss_terms(item).items():
+                self._log(f"{stage}/{task}/{name}", term, size)
+                total = total + self.schedule.task_weights.get(task, 1.0) * term
+        self._log(f"{stage}/loss", total, next(iter(batch.values())).mono.shape[0])
+        return total
+
+    def _log(self, name: str, value: Tensor, size: int) -> None:
+        held_out = name.startswith("val/")
+        self.log(name, value, on_step=not held_out, on_epoch=held_out, batch_size=size, sync_dist=held_out)
+
+
+def predicted_ears(network: StereoNetwork, item: Item) -> Float[Tensor, "batch 2 samples"]:
+    """Both ears of a batch of segments as the network predicts them."""
+    result = network(network.stft.forward(item.mono), item.frames)
+    return left_right(item.mono, network.stft.inverse(result.difference, item.mono.shape[-1]))

@@ -1,0 +1,292 @@
+"""Recipes: one YAML file per experiment, checked when it is read.
+
+A recipe names what differs from its `base` (another recipe, relative to it); mappings are merged, everything else is
+replaced. Every key is known, typed and documented by the dataclasses below; what is unknown, missing or of the wrong
+type is named with its place.
+"""
+
+import dataclasses
+import types
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import yaml
+
+from hearsight.errors import DataError
+
+
+@dataclass(frozen=True)
+class ModelPart:
+    """What is trained.
+
+    Attributes:
+        system: its name in the registry (`hearsight models`).
+        size: "full", as in the paper, or "small", for tests and laptops.
+        settings: further arguments of its constructor.
+        initialize: a folder or Hub id of a trained model whose tensors are copied where name and shape agree.
+    """
+
+    system: str
+    size: Literal["full", "small"] = "full"
+    settings: dict[str, Any] = field(default_factory=dict)
+    initialize: str | None = None
+
+
+@dataclass(frozen=True)
+class ClipsPart:
+    """Which prepared clips.
+
+    Attributes:
+        folder: written by `hearsight prepare`.
+        split: a folder of lists (`train.txt`, `val.txt`, `test.txt`), relative to `folder` or absolute; None: a tenth
+            of the recordings, chosen by the seed, is for validation.
+        fraction: part of the training clips that is used (low-data curves).
+        segments_per_clip: training items per clip and epoch.
+    """
+
+    folder: str | None = None
+    split: str | None = None
+    fraction: float = 1.0
+    segments_per_clip: int = 1
+
+
+@dataclass(frozen=True)
+class PseudoPart:
+    """Pseudo visual-stereo pairs made while training (PseudoBinaural, section 3.2).
+
+    Attributes:
+        folder: of clips prepared for pseudo pairs.
+        settings: further arguments of `scenes.pseudo.PseudoSettings`.
+        pairs_per_epoch: None: as many as there are clips.
+        separation: also make the two-edge separation pairs of section 3.3.
+        augment_ratio: with stereo clips too, the part of the stereo items that are pseudo pairs.
+    """
+
+    folder: str | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
+    pairs_per_epoch: int | None = None
+    separation: bool = False
+    augment_ratio: float = 0.5
+
+
+@dataclass(frozen=True)
+class DataPart:
+    """What it is trained on: recorded ears, solo clips to mix and separate, pseudo pairs, or several of them."""
+
+    stereo: ClipsPart | None = None
+    solo: ClipsPart | None = None
+    pseudo: PseudoPart | None = None
+    with_depth: bool = False
+
+
+@dataclass(frozen=True)
+class SchedulePart:
+    """How long and how fast; the defaults are those of 2.5D Visual Sound, section 4.
+
+    Attributes:
+        epochs: passes over the data.
+        separation_epochs: of these, the first ones train separation alone (Sep-Stereo, section 4.1).
+        batch_size: items of one step on one device.
+        accumulate: steps whose gradients are added before the weights move.
+        learning_rate, visual_learning_rate: of the network, and of its visual backbone.
+        weight_decay: of Adam.
+        decay, decay_every: the rates are multiplied by `decay` every `decay_every` epochs.
+        gradient_clip: largest norm of the gradient; None: as it is.
+        task_weights: of the tasks' losses in their sum.
+        early_stop: end when the validation loss has not fallen for so many epochs; None: never.
+        validate_every: epochs between validations.
+        precision: Lightning's name ("32-true", "bf16-mixed", ...).
+    """
+
+    epochs: int = 1000
+    separation_epochs: int = 0
+    batch_size: int = 256
+    accumulate: int = 1
+    learning_rate: float = 1e-3
+    visual_learning_rate: float = 1e-4
+    weight_decay: float = 5e-4
+    decay: float = 0.94
+    decay_every: int = 10
+    gradient_clip: float | None = None
+    task_weights: dict[str, float] = field(default_factory=dict)
+    early_stop: int | None = None
+    validate_every: int = 1
+    precision: str = "32-true"
+
+
+@dataclass(frozen=True)
+class Reproduces:
+    """The published result that a recipe stands for.
+
+    Attributes:
+        paper, table, row: where it is printed.
+        dataset: on which.
+        published: metric to value, as printed.
+        note: what differs from the paper, if anything.
+    """
+
+    paper: str
+    table: str
+    row: str
+    dataset: str = "FAIR-Play"
+    published: dict[str, float] = field(default_factory=dict)
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One experiment.
+
+    Attributes:
+        model, data, schedule: see there.
+        reproduces: what it stands for, if it is published.
+        seed: of everything random.
+        workers: processes that make items; None: one per core but one.
+    """
+
+    model: ModelPart
+    data: DataPart
+    schedule: SchedulePart = field(default_factory=SchedulePart)
+    reproduces: Reproduces | None = None
+    seed: int = 0
+    workers: int | None = None
+
+
+def read_recipe(path: str | Path, overrides: Mapping[str, str] | None = None) -> Recipe:
+    """Read and check a recipe.
+
+    Args:
+        path: of the YAML file.
+        overrides: dotted key ("schedule.epochs") to a value in YAML's notation, as the command line gives them.
+
+    Raises:
+        DataError: a file is missing or not YAML, bases go in a circle, or a key is unknown, missing or of a wrong type.
+    """
+    content = _with_bases(Path(path), ())
+    for key, text in (overrides or {}).items():
+        _override(content, key, text)
+    recipe = _build(Recipe, content, str(path))
+    assert isinstance(recipe, Recipe)
+    if recipe.data.stereo is None and recipe.data.solo is None and recipe.data.pseudo is None:
+        raise DataError(f"{path}: data names none of stereo, solo and pseudo; nothing to train on")
+    return recipe
+
+
+def recipe_as_mapping(recipe: Recipe) -> dict[str, Any]:
+    """The whole recipe, bases and overrides resolved, as `read_recipe` would read it from a file."""
+    return {name: value for name, value in dataclasses.asdict(recipe).items() if value is not None}
+
+
+def _with_bases(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
+    path = path.resolve()
+    if path in seen:
+        raise DataError(f"{path}: is its own base, by way of {' and '.join(str(other) for other in seen)}")
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such recipe") from error
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise DataError(f"{path}: not readable as YAML ({' '.join(str(error).split())})") from error
+    if not isinstance(content, dict):
+        raise DataError(f"{path}: a recipe is a mapping with the keys {', '.join(_names(Recipe))}")
+    base = content.pop("base", None)
+    if base is None:
+        return content
+    return _merged(_with_bases(path.parent / str(base), (*seen, path)), content)
+
+
+def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        old = merged.get(key)
+        merged[key] = _merged(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return merged
+
+
+def _override(content: dict[str, Any], key: str, text: str) -> None:
+    *path, last = key.split(".")
+    place = content
+    for part in path:
+        inner = place.get(part)
+        if inner is None:
+            inner = place[part] = {}
+        if not isinstance(inner, dict):
+            raise DataError(f"--{key}: {part} is not a mapping in this recipe")
+        place = inner
+    try:
+        place[last] = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise DataError(f"--{key}: {text!r} is not a value in YAML's notation") from error
+
+
+def _names(cls: type) -> list[str]:
+    return [entry.name for entry in dataclasses.fields(cls)]
+
+
+def _build(kind: Any, value: Any, place: str) -> Any:
+    """`value` as an instance of the annotation `kind`, or an error that names the place."""
+    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
+        if not isinstance(value, Mapping):
+            raise DataError(f"{place}: must be a mapping with the keys {', '.join(_names(kind))}")
+        unknown = [str(key) for key in value if key not in _names(kind)]
+        if unknown:
+            raise DataError(f"{place}: unknown key {unknown[0]!r}; known: {', '.join(_names(kind))}")
+        hints = get_type_hints(kind)
+        built = {key: _build(hints[key], entry, f"{place}: {key}") for key, entry in value.items()}
+        for entry in dataclasses.fields(kind):
+            required = entry.default is dataclasses.MISSING and entry.default_factory is dataclasses.MISSING
+            if required and entry.name not in built:
+                raise DataError(f"{place}: the key {entry.name!r} is missing")
+        return kind(**built)
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin in (Union, types.UnionType):
+        if value is None and type(None) in arguments:
+            return None
+        return _build(next(argument for argument in arguments if argument is not type(None)), value, place)
+    if origin is Literal:
+        if value not in arguments:
+            raise DataError(f"{place}: must be one of {', '.join(map(str, arguments))}, not {value!r}")
+        return value
+    if origin is dict:
+        if not isinstance(value, Mapping):
+            raise DataError(f"{place}: must be a mapping, not {value!r}")
+        return {str(key): _build(arguments[1], entry, f"{place}: {key}") for key, entry in value.items()}
+    if kind is Any:
+        return value
+    if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    if kind is float and isinstance(value, str):  # YAML 1.1 reads 1e-3 as text
+        try:
+            return float(value)
+        except ValueError:
+            pass
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        raise DataError(f"{place}: must be {_called(kind)}, not {value!r}")
+    return value
+
+
+def _called(kind: type) -> str:
+    return {int: "a whole number", float: "a number", str: "text", bool: "true or false"}.get(kind, kind.__name__)
+
+
+def override_pairs(arguments: Sequence[str]) -> dict[str, str]:
+    """`--key value` and `--key=value` pairs of a command line as overrides.
+
+    Raises:
+        DataError: an argument that is no key, or a key without a value.
+    """
+    pairs: dict[str, str] = {}
+    rest = list(arguments)
+    while rest:
+        argument = rest.pop(0)
+        if not argument.startswith("--") or argument == "--":
+            raise DataError(f"{argument!r}: expected --key value")
+        key, equals, value = argument[2:].partition("=")
+        if not equals:
+            if not rest:
+                raise DataError(f"--{key}: has no value")
+            value = rest.pop(0)
+        pairs[key] = value
+    return pairs

@@ -1,0 +1,120 @@
+"""Training items: what is heard agrees with what is seen, and a number always gives the same item."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from prepared_sets import panned_set
+
+from hearsight.datasets import collate
+from hearsight.datasets.segments import Blend, SoloMixtures, StereoSegments, augmented_frame, fraction_of
+from hearsight.errors import DataError
+
+SIZES = {"samples": 5_040, "frame_size": (42, 84)}
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory):
+    return list(panned_set(tmp_path_factory.mktemp("panned"), clips=6, depth=True))
+
+
+def same(a, b):
+    return a.name == b.name and all(
+        torch.equal(getattr(a, name), getattr(b, name)) for name in ("mono", "frames") if getattr(a, name) is not None
+    )
+
+
+def test_stereo_items_have_the_promised_levels_and_sides(clips):
+    items = StereoSegments(clips, **SIZES, with_depth=True)
+    for number in range(12):
+        item = items[number]
+        assert item.ears.shape == (2, 5_040) and item.frames.shape == (3, 42, 84) and item.depth.shape == (1, 42, 84)
+        torch.testing.assert_close(item.ears.sum(0), item.mono, atol=1e-6, rtol=0)
+        assert item.mono.square().mean().sqrt().item() == pytest.approx(0.1, rel=1e-4)
+        louder_right = item.ears[1].square().sum() > item.ears[0].square().sum()
+        brightness = item.frames.sum((0, 1))
+        seen_right = (brightness - brightness.min()).mul(torch.arange(84.0)).sum() / (
+            brightness - brightness.min()
+        ).sum() > 41.5
+        assert louder_right == seen_right
+        assert item.depth.mean().item() == pytest.approx(2.5 + int(item.name[1:]) / 1000, abs=1e-4)
+
+
+def test_an_epoch_visits_every_clip_and_the_next_in_another_order(clips):
+    items = StereoSegments(clips, **SIZES, seed=3)
+    epochs = [[items[number].name for number in range(6 * e, 6 * e + 6)] for e in range(4)]
+    assert all(sorted(names) == [f"c{n}" for n in range(6)] for names in epochs)
+    assert len({tuple(names) for names in epochs}) > 1
+
+
+@given(number=st.integers(0, 10_000), seed=st.integers(0, 100))
+def test_a_number_always_gives_the_same_item(clips, number, seed):
+    for make in (StereoSegments, SoloMixtures):
+        assert same(make(clips, **SIZES, seed=seed)[number], make(clips, **SIZES, seed=seed)[number])
+
+
+def test_held_out_segments_do_not_change(clips):
+    items = StereoSegments(clips, **SIZES, training=False, segments_per_clip=2)
+    assert all(same(items[number], items[number + 12]) for number in range(12))
+    assert not same(items[0], items[6])  # two parts of one clip
+
+
+def test_mixtures_are_the_sum_of_different_solos(clips):
+    items = SoloMixtures(clips, **SIZES, sources=3)
+    batch = collate([items[number] for number in range(6)])
+    torch.testing.assert_close(batch.stems.sum(1), batch.mono, atol=1e-6, rtol=0)
+    assert batch.stem_frames.shape == (6, 3, 3, 42, 84)
+    assert all(len(set(name.split("+"))) == 3 for name in batch.name)
+    labelled = SoloMixtures(clips, **SIZES, labels=["cello", "cello", "cello", "harp", "harp", "harp"])
+    for number in range(20):
+        first, second = (int(name[1:]) // 3 for name in labelled[number].name.split("+"))
+        assert first != second
+    with pytest.raises(DataError, match="2 kinds of solo clips cannot make mixtures of 3"):
+        SoloMixtures(clips, **SIZES, sources=3, labels=["a", "a", "a", "b", "b", "b"])
+
+
+def test_blending_follows_its_ratio(clips):
+    real, added = StereoSegments(clips, **SIZES), StereoSegments(clips[:1], **SIZES, seed=9)
+    count = sum(same(Blend(real, added, 0.3)[n], added[n]) for n in range(300))
+    assert 60 < count < 120
+    assert all(same(Blend(real, added, 0.0)[n], real[n]) for n in range(12))
+
+
+def test_frames_are_cropped_and_jittered_in_training_only():
+    picture = np.random.default_rng(0).integers(0, 256, (240, 480, 3)).astype(np.uint8)
+    plain, _ = augmented_frame(picture, (240, 480), None)
+    mean, deviation = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
+    expected = ((picture / 255 - mean) / deviation).transpose(2, 0, 1)
+    np.testing.assert_allclose(plain.numpy(), expected, atol=1e-5)
+    cropped = [augmented_frame(picture, (224, 448), np.random.default_rng(seed))[0] for seed in range(4)]
+    assert all(frame.shape == (3, 224, 448) for frame in cropped)
+    assert not torch.equal(cropped[0], cropped[1])
+
+
+def test_depth_is_cropped_with_the_frame():
+    ramp = np.tile(np.linspace(0, 1, 480, dtype=np.float32), (240, 1))
+    picture = np.repeat((ramp * 255).round().astype(np.uint8)[..., None], 3, 2)
+    frame, depth = augmented_frame(picture, (224, 448), np.random.default_rng(5), ramp)
+    order = np.corrcoef(frame[0].numpy().ravel(), depth.ravel())[0, 1]
+    assert order > 0.99
+
+
+def test_a_smaller_fraction_lies_inside_a_larger_one(clips):
+    few = {clip.entry.name for clip in fraction_of(clips, 0.3, seed=1)}
+    more = {clip.entry.name for clip in fraction_of(clips, 0.7, seed=1)}
+    assert len(few) == 2 and len(more) == 5 and few < more
+    with pytest.raises(DataError, match="more than 0"):
+        fraction_of(clips, 0.0)
+
+
+def test_unfit_clips_are_named(tmp_path):
+    mono = list(panned_set(tmp_path / "mono", clips=2, channels=1))
+    with pytest.raises(DataError, match="c0: has 1 channel, 2 are needed"):
+        StereoSegments(mono, **SIZES)
+    with pytest.raises(DataError, match=r"c0: is 1\.00 s, shorter than 2\.00"):
+        SoloMixtures(mono, samples=32_000, frame_size=(42, 84))
+    with pytest.raises(DataError, match="no clips"):
+        StereoSegments([], **SIZES)
+    with pytest.raises(DataError, match="c0: has no depth"):
+        StereoSegments(list(panned_set(tmp_path / "flat", clips=1)), **SIZES, with_depth=True)

@@ -1,0 +1,199 @@
+"""A run trains, survives a kill, repeats exactly, and leaves a model that can be used."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+import yaml
+from prepared_sets import panned_set
+
+from hearsight.datasets.segments import StereoSegments
+from hearsight.errors import DataError, HearsightError, ModelError
+from hearsight.models.saving import load_network
+from hearsight.training.data import EpochNumbers, TaskItems
+from hearsight.training.recipe import read_recipe
+from hearsight.training.run import WholeCheckpoints, build_network, train
+
+
+def write_recipe(folder, prepared, **schedule):
+    content = {
+        "model": {"system": "mono2binaural", "size": "small"},
+        "data": {"stereo": {"folder": str(prepared), "segments_per_clip": 2}},
+        "schedule": {"epochs": 3, "batch_size": 4, "learning_rate": 2e-3, "visual_learning_rate": 2e-3, **schedule},
+        "workers": 0,
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "recipe.yaml"
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("prepared")
+    panned_set(folder, clips=8)
+    return folder
+
+
+def weights(folder):
+    return load_network(folder).state_dict()
+
+
+def test_a_run_leaves_a_model_a_log_and_a_card(tmp_path, prepared):
+    recipe = read_recipe(write_recipe(tmp_path, prepared))
+    told = []
+    model = train(recipe, tmp_path / "run", accelerator="cpu", progress=lambda done, total: told.append((done, total)))
+    assert told == [(1, 3), (2, 3), (3, 3)]
+    log = json.loads((tmp_path / "run" / "log.json").read_text())
+    assert log["system"] == "mono2binaural" and log["data"]["stereo clips"] == 6
+    assert {"val/loss", "val/stft", "val/env", "val/stft_of_mono_mono"} <= set(log["last_metrics"])
+    assert "mono2binaural" in (model / "README.md").read_text()
+    assert read_recipe(tmp_path / "run" / "recipe.yaml") == recipe
+    assert any((tmp_path / "run" / "tensorboard").iterdir())
+    with pytest.raises(DataError, match="add --resume"):
+        train(recipe, tmp_path / "run", accelerator="cpu")
+    other = read_recipe(tmp_path / "recipe.yaml", {"seed": "9"})
+    with pytest.raises(DataError, match=r"another recipe \(seed differ\)"):
+        train(other, tmp_path / "run", resume=True, accelerator="cpu")
+
+
+RUN = """
+import sys, torch
+torch.set_num_threads(1)
+from hearsight.training.recipe import read_recipe
+from hearsight.training.run import train
+train(read_recipe(sys.argv[1]), sys.argv[2], resume=True, accelerator="cpu")
+"""
+
+
+def test_a_killed_run_ends_with_the_weights_of_an_undisturbed_one(tmp_path, prepared):
+    path = write_recipe(tmp_path, prepared, epochs=8)
+    train(read_recipe(path), tmp_path / "whole", accelerator="cpu")
+    command = [sys.executable, "-c", RUN, str(path), str(tmp_path / "killed")]
+    kills = 0
+    generator = random.Random(0)
+    while not (tmp_path / "killed" / "log.json").exists():
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        checkpoint = tmp_path / "killed" / "checkpoints" / "last.ckpt"
+        before = checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
+        # Wait for a further checkpoint, then for a random part of an epoch.
+        while process.poll() is None and kills < 2:
+            if checkpoint.exists() and checkpoint.stat().st_mtime_ns > before:
+                time.sleep(generator.uniform(0, 0.2))
+                os.kill(process.pid, signal.SIGKILL)
+                kills += 1
+                break
+            time.sleep(0.005)
+        _, stderr = process.communicate()
+        assert process.returncode in (0, -signal.SIGKILL), stderr.decode()
+    assert kills == 2
+    whole, killed = weights(tmp_path / "whole" / "model"), weights(tmp_path / "killed" / "model")
+    assert all(torch.equal(whole[name], killed[name]) for name in whole)
+
+
+@pytest.mark.parametrize("world_size", [1, 2, 3])
+def test_processes_together_take_what_one_would(world_size):
+    alone = EpochNumbers(50, 6 // world_size * world_size)
+    ranks = [EpochNumbers(50, 6 // world_size, rank, world_size) for rank in range(world_size)]
+    for epoch in (0, 3):
+        alone.set_epoch(epoch)
+        for rank in ranks:
+            rank.set_epoch(epoch)
+        together = [number for group in zip(*ranks, strict=True) for number in group]
+        assert together == list(alone)
+        assert together[0] == 50 * epoch
+    with pytest.raises(DataError, match="does not fill a batch of 60"):
+        EpochNumbers(50, 60)
+
+
+def test_separation_comes_first_then_both(prepared):
+    from hearsight.datasets.prepared import PreparedSet
+
+    items = StereoSegments(list(PreparedSet(prepared)), 5_040, (64, 128))
+    tasks = TaskItems({"stereo": items, "separation": items}, separation_epochs=1)
+    assert [set(tasks[number]) for number in (0, 7, 8)] == [{"separation"}, {"separation"}, {"stereo", "separation"}]
+    with pytest.raises(DataError, match="needs solo clips"):
+        TaskItems({"stereo": items}, separation_epochs=1)
+
+
+GRADIENTS = """
+import sys, torch
+import torch.distributed as dist
+from pathlib import Path
+from hearsight.datasets import collate
+from hearsight.datasets.prepared import PreparedSet
+from hearsight.datasets.segments import StereoSegments
+from hearsight.models.mono2binaural import Mono2Binaural
+from hearsight.training.data import EpochNumbers
+from hearsight.training.module import TrainingModule
+from hearsight.training.recipe import SchedulePart
+
+torch.set_num_threads(1)
+folder, out, rank, world = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+if world > 1:
+    dist.init_process_group("gloo", init_method="file://" + out + ".store", rank=rank, world_size=world)
+torch.manual_seed(0)
+module = TrainingModule(Mono2Binaural.small(), SchedulePart()).eval()  # batch statistics are a GPU's to synchronise
+module.log = lambda *arguments, **settings: None
+class Step(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.module = module
+    def forward(self, batch):
+        return self.module._loss(batch, "train")
+step = Step()
+if world > 1:
+    step = torch.nn.parallel.DistributedDataParallel(step)
+items = StereoSegments(list(PreparedSet(folder)), 5_040, (64, 128))
+numbers = list(EpochNumbers(len(items), 8 // world, rank, world))
+step({"stereo": collate([items[number] for number in numbers])}).backward()
+if rank == 0:
+    torch.save({name: p.grad for name, p in module.named_parameters() if p.grad is not None}, out)
+if world > 1:
+    dist.destroy_process_group()
+"""
+
+
+def test_two_processes_give_the_gradients_of_one(tmp_path, prepared):
+    def gradients(world):
+        out = tmp_path / f"gradients{world}"
+        processes = [
+            subprocess.Popen([sys.executable, "-c", GRADIENTS, str(prepared), str(out), str(rank), str(world)])
+            for rank in range(world)
+        ]
+        assert [process.wait(timeout=120) for process in processes] == [0] * world
+        return torch.load(out, weights_only=True)
+
+    one, two = gradients(1), gradients(2)
+    assert one.keys() == two.keys() and len(one) > 20
+    for name in one:
+        torch.testing.assert_close(two[name], one[name], rtol=1e-3, atol=1e-3 * one[name].abs().max().item())
+
+
+def test_initialisation_copies_what_fits(tmp_path, prepared):
+    source = build_network(read_recipe(write_recipe(tmp_path, prepared)))
+    source.save_pretrained(tmp_path / "source")
+    overrides = {"model.initialize": str(tmp_path / "source"), "model.settings": "{condition_channels: 4}"}
+    network = build_network(read_recipe(tmp_path / "recipe.yaml", overrides))
+    ours, theirs = network.state_dict(), source.state_dict()
+    copied = [name for name in ours if ours[name].shape == theirs[name].shape and torch.equal(ours[name], theirs[name])]
+    assert any(name.startswith("visual.") for name in copied) and len(copied) < len(ours)
+
+
+def test_what_cannot_be_trained_is_said_in_one_line(tmp_path, prepared):
+    path = write_recipe(tmp_path, prepared)
+    with pytest.raises(ModelError, match="settings that it refuses"):
+        build_network(read_recipe(path, {"model.settings": "{chanels: 3}"}))
+    with pytest.raises(ModelError, match="unknown model 'nobody'"):
+        build_network(read_recipe(path, {"model.system": "nobody"}))
+    with pytest.raises(DataError, match=r"holds no prepared\.json"):
+        train(read_recipe(path, {"data.stereo.folder": str(tmp_path)}), tmp_path / "a", accelerator="cpu")
+    (tmp_path / "bad.ckpt").write_bytes(b"not a checkpoint")
+    with pytest.raises(HearsightError, match="not a whole checkpoint"):
+        WholeCheckpoints().load_checkpoint(tmp_path / "bad.ckpt")

@@ -7,6 +7,7 @@ may come in any order. Nothing in a file is executed (`torch.load(..., weights_o
 
 import pickle
 import re
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,7 +59,7 @@ def import_weights(system: str, files: Sequence[str | Path]) -> Imported:
     for part in parts:
         if part.kind not in wanted.kinds:
             raise ModelError(
-                f"{part.file}: holds {_ARTICLED[part.kind]}, of {_owners(part.kind)}; "
+                f"{part.file}: holds {_ARTICLED[part.kind]}, which belongs to {_owners(part.kind)}; "
                 f"{system} is made of {wanted.described()}"
             )
     by_role = {role: [part for part in parts if _ROLES[part.kind] == role] for role in ("visual", "audio", "fusion")}
@@ -107,7 +108,7 @@ IMPORTABLE: Mapping[str, _Wanted] = {
 
 
 def _owners(kind: str) -> str:
-    return " or ".join(system for system, wanted in IMPORTABLE.items() if kind in wanted.kinds)
+    return ", ".join(system for system, wanted in IMPORTABLE.items() if kind in wanted.kinds)
 
 
 @dataclass(frozen=True)
@@ -139,12 +140,14 @@ def _read_tensors(file: Path) -> dict[str, Tensor]:
     if not file.is_file():
         raise ModelError(f"{file}: no such file")
     try:
-        content = torch.load(file, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():  # about pickle protocols: whatever matters here becomes an error
+            warnings.simplefilter("ignore")
+            content = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ModelError(
             f"{file}: not read: it is no PyTorch checkpoint, or holds more than tensors, and nothing in it is run"
         ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError, UnicodeDecodeError) as error:
+    except Exception as error:  # whatever the unpickler trips over in a file that is no checkpoint
         raise ModelError(f"{file}: not a PyTorch checkpoint ({type(error).__name__})") from error
     if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
         content = content["state_dict"]

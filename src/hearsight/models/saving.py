@@ -102,7 +102,7 @@ class SavedNetwork(nn.Module):
         folder = _local_folder(folder_or_hub_id, revision)
         config = _read_config(folder)
         if config["system"] != cls.system and config["system"] not in cls.reads:
-            raise ModelError(f"{folder} holds a {config['system']!r}, not a {cls.system!r}")
+            raise ModelError(f"{folder}: holds {config['system']!r}, not {cls.system!r}")
         return cls._from_folder(folder, config)
 
     def push_to_hub(self, repo_id: str, private: bool = False, token: str | None = None) -> str:
@@ -150,8 +150,9 @@ class SavedNetwork(nn.Module):
 
     @classmethod
     def _from_folder(cls, folder: Path, config: Mapping[str, Any]) -> Self:
+        settings = {name: None if name in cls.not_saved else value for name, value in config["settings"].items()}
         try:
-            network = cls(**config["settings"])
+            network = cls(**settings)
         except (TypeError, ValueError) as error:
             raise ModelError(f"{folder / CONFIG_FILE}: settings that {cls.system!r} refuses: {error}") from error
         network._load_file(folder / WEIGHTS_FILE)

@@ -116,18 +116,26 @@ class SepStereo(APNet):
         terms: dict[str, Tensor] = {}
         if item.ears is not None:
             if self.unsupervised:
-                raise DataError("sep-stereo with unsupervised output learns from stems, but the items have ears")
+                raise DataError(f"{self.system} with unsupervised output learns from stems, but the items have ears")
             terms.update(super().losses(result, item))
         if item.stems is not None and item.stem_frames is not None:
-            if item.stems.shape[-2] != 2:
-                raise DataError(f"sep-stereo separates two sources, the items have {item.stems.shape[-2]}")
-            true_a, true_b = self.stft.forward(item.stems).unbind(1)
-            a, b = self.separated(true_a + true_b, *item.stem_frames.unbind(1))
-            pair = pair_error(a, b, true_a, true_b, self.released_losses)
-            terms["separation"] = self.separation_weight * pair  # equation 9
+            terms["separation"] = self._separation_error(item.stems, item.stem_frames)
         if not terms:
-            raise DataError("sep-stereo learns from ears, or from stems and their frames; the items have neither")
+            raise DataError(f"{self.system} learns from ears, or from stems and their frames; the items have neither")
         return terms  # their sum is equation 10
+
+    def loss_terms(self, item: Item) -> dict[str, Tensor]:
+        """As `StereoNetwork.loss_terms`, without the stereo prediction for items that have no ears."""
+        if item.ears is None and item.stems is not None and item.stem_frames is not None:
+            return {"separation": self._separation_error(item.stems, item.stem_frames)}
+        return super().loss_terms(item)
+
+    def _separation_error(self, stems: Tensor, stem_frames: Tensor) -> Tensor:
+        if stems.shape[-2] != 2:
+            raise DataError(f"{self.system} separates two sources, the items have {stems.shape[-2]}")
+        true_a, true_b = self.stft.forward(stems).unbind(1)
+        a, b = self.separated(true_a + true_b, *stem_frames.unbind(1))
+        return self.separation_weight * pair_error(a, b, true_a, true_b, self.released_losses)  # equation 9
 
     def _separated(self, mix: Tensor, map_a: Tensor, map_b: Tensor) -> tuple[Tensor, Tensor]:
         visual = rearrange(map_a, map_b, self.map_size, self.rearrangement, self.extremes)

@@ -48,7 +48,7 @@ class MixAndSeparate(SeparationNetwork):
         binauralizer: with "predicted", the stereo network that gives each clip two ears in training and is kept as it
             is: a network, a folder or a Hub id. It is saved with this network.
         channels, visual_widths, visual_depths, condition_channels, visual_weights, freeze_visual: as `Mono2Binaural`.
-        floor: added to magnitudes before the logarithm.
+        floor: magnitude below which a bin is silent: added before the logarithm, and the least divisor of a ratio.
 
     Raises:
         ValueError: "predicted" without a binauralizer.
@@ -114,7 +114,7 @@ class MixAndSeparate(SeparationNetwork):
         sources = self.stft.forward(self._sources(item))
         sources = sources.unsqueeze(2) if sources.ndim == 4 else sources
         mix = sources.sum(1, keepdim=True)
-        ratio = (sources.abs() / mix.abs().clamp_min(1e-8)).clamp_max(1.0)
+        ratio = (sources.abs() / mix.abs().clamp_min(self.floor)).clamp_max(1.0)
         masks = result.extras["masks"]
         return {"mask": (masks - ratio[..., : masks.shape[-2], :]).abs().mean()}
 

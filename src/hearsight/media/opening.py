@@ -18,7 +18,7 @@ from hearsight.media.completeness import missing_part
 
 # FFmpeg reads these too, but they are not media files: text shown as a terminal would, and lists that point to other
 # files or addresses (which a file from a stranger must not make us open).
-_TEXT = set("tty ffmetadata srt ass webvtt lrc microdvd subviewer subviewer1 sami stl mpl2 vplayer jacosub".split())
+_TEXT = {"tty", "ffmetadata", "srt", "ass", "webvtt", "lrc", "microdvd", "subviewer", "subviewer1", "sami", "stl"}
 _LISTS = {"hls", "dash", "concat", "concatf", "sdp", "rtsp", "lavfi", "imf", "bluray"}
 _PICTURES = {"image2", "image2pipe", "ico", "jpegxl_anim"}
 _NOT_THE_PICTURE = Disposition.attached_pic | Disposition.timed_thumbnails

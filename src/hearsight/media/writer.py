@@ -2,6 +2,7 @@
 
 import errno
 import io
+import math
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -16,7 +17,8 @@ import torch
 from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
 from av.packet import Packet
-from av.stream import Stream
+from av.stream import Disposition, Stream
+from av.video.stream import VideoStream
 from jaxtyping import Float
 from torch import Tensor
 
@@ -86,7 +88,7 @@ class BinauralWriter:
         with ExitStack() as stack:
             temporary = stack.enter_context(written_whole(self._target))
             source = stack.enter_context(open_source(self._source))
-            self._shift_s = _clock_start(source)
+            self._shift_s = _avi_shift(source, start_s) if self._container == "avi" else _clock_start(source)
             self._output = av.open(
                 f"file:{temporary}",
                 "w",
@@ -100,7 +102,7 @@ class BinauralWriter:
             self._resampler = StreamResampler(self._rate, self._encoder.sample_rate, channels=2)
             with self._write_errors():
                 self._output.start_encoding()
-            self._begin(start_s - self._shift_s, self._copied.picture_start_s)
+            self._begin(start_s - self._shift_s)
             self._stack = stack.pop_all()
         return self
 
@@ -174,6 +176,11 @@ class BinauralWriter:
 
     def _add_copy(self, source: InputContainer, stream: Stream) -> Stream | None:
         """A stream of the output that takes `stream`'s packets; None, with a note, if the container has no place."""
+        if _written_anew(source, stream):
+            return None
+        if self._container == "matroska" and stream.disposition & Disposition.attached_pic:
+            _attach_cover(self._output, self._source, stream)
+            return None
         is_picture = (shown := picture_stream(source)) is not None and shown.index == stream.index
         same_kind = self._container in source.format.name.split(",") or (
             self._container in _MOV_FAMILY and "mov" in source.format.name
@@ -189,28 +196,17 @@ class BinauralWriter:
         self.notes.append(f"{stream.type} stream {stream.index} was left out: {reason}")
         return None
 
-    def _begin(self, start_s: Fraction, picture_start_s: Fraction | None) -> None:
+    def _begin(self, start_s: Fraction) -> None:
         """Set at which sample of the output's clock the sound begins."""
         rate = self._encoder.sample_rate
-        self._skip = 0
-        self._position = 0
-        if self._alone:
-            return
-        if self._container != "avi":
-            self._position = round(start_s * rate)
-            return
-        # AVI has no clock: both streams begin at once, so what comes first is silence, or cut.
-        lead = round((start_s - (picture_start_s or Fraction(0))) * rate)
-        if lead >= 0:
-            self._encode(torch.zeros(2, lead))
-        else:
-            self._skip = -lead
-            self.notes.append(f"the first {-lead / rate:.3f} s of sound, before the picture, have no place in AVI")
+        self._correction: int | None = None
+        self._position = 0 if self._alone or self._container == "avi" else round(start_s * rate)
+        self._began = self._position
+        if self._container == "avi":  # sound begins at 0 there; silence stands before it
+            self._encode(torch.zeros(2, round(start_s * rate)))
 
     def _encode(self, ears: Float[Tensor, "2 samples"]) -> None:
-        skipped = min(self._skip, ears.shape[1])
-        self._skip -= skipped
-        samples = ears[:, skipped:].numpy()
+        samples = ears.numpy()
         for begin in range(0, samples.shape[1], _ENCODE_SAMPLES):
             part = np.ascontiguousarray(samples[:, begin : begin + _ENCODE_SAMPLES])
             frame = av.AudioFrame.from_ndarray(part, format="fltp", layout="stereo")
@@ -224,10 +220,28 @@ class BinauralWriter:
         """Hand encoded sound to the muxer, after the copied packets that come before it."""
         for packet in packets:
             packet.stream = self._sound
-            assert packet.dts is not None
+            assert packet.dts is not None and packet.pts is not None
+            if self._correction is None:
+                self._correction = self._rounding(packet.pts)
+            packet.pts += self._correction
+            packet.dts += self._correction
             for copied in self._copied.until(packet.dts * packet.time_base):
                 self._mux_one(copied)
             self._mux_one(packet)
+
+    def _rounding(self, first_pts: int) -> int:
+        """By how many samples to move the encoded sound so that Matroska's rounding to 1 ms does not move it.
+
+        FFmpeg's muxer rounds a packet's time and the encoder's delay, each, and adds them. Moved by less than 1 ms, the
+        first packet stands at a whole millisecond before its delay is added, so that the sum is where it should be.
+        """
+        delay = self._began - first_pts
+        if self._container not in ("matroska", "webm") or not delay:
+            return 0
+        rate = self._encoder.sample_rate
+        wanted_ms = round(Fraction(self._began * 1000, rate))
+        delay_ms = int(Fraction(delay * 1000, rate) + Fraction(1, 2))
+        return round(Fraction((wanted_ms - delay_ms) * rate, 1000)) - first_pts
 
     def _mux_one(self, packet: Packet) -> None:
         with self._write_errors():
@@ -256,9 +270,6 @@ class _Copied:
 
     def __init__(self, source: InputContainer, path: Path, copies: dict[int, Stream], shift_s: Fraction) -> None:
         self._path, self._copies, self._shift_s = path, copies, shift_s
-        picture = picture_stream(source)
-        start_s = None if picture is None else time_of(picture.start_time, picture)
-        self.picture_start_s = None if start_s is None else start_s - shift_s
         chosen = [stream for stream in source.streams if stream.index in copies and stream.type != "attachment"]
         self._packets = source.demux(*chosen) if chosen else iter(())
         self._held: Packet | None = None
@@ -266,8 +277,7 @@ class _Copied:
     def until(self, time_s: Fraction | None) -> Iterator[Packet]:
         """Packets that are decoded at `time_s` or before (None: all that are left), addressed to their copies."""
         while True:
-            packet = self._held or self._next()
-            self._held = None
+            packet, self._held = self._held or self._next(), None
             if packet is None:
                 return
             stamp = packet.dts if packet.dts is not None else packet.pts
@@ -277,17 +287,19 @@ class _Copied:
             yield packet
 
     def _next(self) -> Packet | None:
+        """The file's next packet, addressed and on the output's clock; None at its end."""
         with media_errors(self._path):
-            for packet in self._packets:
-                if packet.size == 0 and packet.dts is None:  # marks the end of a stream
-                    continue
-                ticks = round(self._shift_s / packet.time_base)
-                if ticks:
-                    packet.pts = None if packet.pts is None else packet.pts - ticks
-                    packet.dts = None if packet.dts is None else packet.dts - ticks
-                packet.stream = self._copies[packet.stream_index]
-                return packet
-        return None
+            packet = next(self._packets, None)
+            while packet is not None and packet.size == 0 and packet.dts is None:  # marks the end of a stream
+                packet = next(self._packets, None)
+        if packet is None:
+            return None
+        ticks = round(self._shift_s / packet.time_base)
+        if ticks:
+            packet.pts = None if packet.pts is None else packet.pts - ticks
+            packet.dts = None if packet.dts is None else packet.dts - ticks
+        packet.stream = self._copies[packet.stream_index]
+        return packet
 
 
 def _clock_start(source: InputContainer) -> Fraction:
@@ -295,6 +307,22 @@ def _clock_start(source: InputContainer) -> Fraction:
     if not set(source.format.name.split(",")) & _ANY_CLOCK or source.start_time is None:
         return Fraction(0)
     return Fraction(source.start_time, 1_000_000)
+
+
+def _avi_shift(source: InputContainer, start_s: Fraction) -> Fraction:
+    """What to take off all times so that nothing begins before 0 and the picture stays on AVI's grid of frames."""
+    picture = picture_stream(source)
+    picture_s = None if picture is None else time_of(picture.start_time, picture)
+    if picture is None or picture_s is None:
+        return start_s
+    frame_s = _steady_frame_s(picture) or picture.time_base or Fraction(1, 1000)
+    return picture_s - math.ceil(max(picture_s - start_s, Fraction(0)) / frame_s) * frame_s
+
+
+def _steady_frame_s(stream: VideoStream) -> Fraction | None:
+    """How long each frame of a picture with a constant frame rate is shown."""
+    rate = stream.average_rate
+    return 1 / rate if rate and rate == stream.base_rate else None
 
 
 def _muxer_options(container: str, source: InputContainer) -> dict[str, str]:
@@ -316,8 +344,10 @@ def _why_not(container: str, same_kind: bool, stream: Stream) -> str | None:
     name = stream.codec_context.codec.canonical_name if stream.codec_context is not None else stream.type
     if container == "mpegts" and not same_kind and stream.type in ("subtitle", "data", "attachment"):
         return f"MPEG-TS has no place for {name}"
-    if stream.type == "data" and stream.codec_context is None and "timecode" in stream.metadata:
-        return "the muxer writes the time code anew"
+    if stream.disposition & Disposition.attached_pic and container in ("mov", "3gp"):
+        return "MOV has no place for cover art"  # FFmpeg takes it and loses it
+    if container == "avi" and not same_kind and isinstance(stream, VideoStream) and _reordered(stream):
+        return f"AVI keeps no presentation times, which {name} needs"
     trial = av.open(io.BytesIO(), "w", format=container)
     try:
         _copy_of(stream, trial, same_kind)
@@ -330,10 +360,33 @@ def _why_not(container: str, same_kind: bool, stream: Stream) -> str | None:
     return None
 
 
+def _written_anew(source: InputContainer, stream: Stream) -> bool:
+    """Whether a MOV data track is one that the muxer makes itself from what is copied: chapters and time code."""
+    if stream.type != "data" or "mov" not in source.format.name:
+        return False
+    return "timecode" in stream.metadata or (stream.name == "bin_data" and bool(source.chapters()))
+
+
+def _attach_cover(output: OutputContainer, path: Path, stream: Stream) -> None:
+    """Matroska keeps cover art as an attached file."""
+    kind = {"mjpeg": "jpeg"}.get(name := stream.codec_context.codec.canonical_name, name)
+    with open_source(path) as source:
+        data = next(bytes(packet) for packet in source.demux(source.streams[stream.index]) if packet.size)
+    filename = stream.metadata.get("filename", "cover." + {"jpeg": "jpg"}.get(kind, kind))
+    output.add_attachment(filename, stream.metadata.get("mimetype", f"image/{kind}"), data)
+
+
+def _reordered(stream: VideoStream) -> bool:
+    return stream.codec_context.has_b_frames or stream.codec_context.codec.canonical_name in ("h264", "hevc", "vvc")
+
+
 def _copy_of(stream: Stream, output: OutputContainer, same_kind: bool) -> Stream:
     copy = output.add_stream_from_template(stream, opaque=True)
     copy.metadata.update(_kept(stream.metadata))
     copy.disposition = stream.disposition
+    if output.format.name == "avi" and isinstance(stream, VideoStream):
+        # AVI counts frames; it would fill a finer unit with empty ones.
+        copy.time_base = _steady_frame_s(stream) or stream.time_base
     if same_kind and stream.codec_context is not None:
         with suppress(UnicodeDecodeError, UnicodeEncodeError):  # a tag beyond ASCII; the muxer chooses one
             copy.codec_context.codec_tag = stream.codec_context.codec_tag

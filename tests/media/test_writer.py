@@ -1,0 +1,423 @@
+"""The output: copied packets keep every bit, the sound keeps its place, nothing else is lost without a word."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+import torch
+from av.subtitles.subtitle import SubtitleSet
+from media_clips import (
+    CONTAINERS,
+    Clip,
+    click_times,
+    clicks_after_flashes,
+    decoded_sound,
+    make_clip,
+    packet_hash,
+    packet_times,
+)
+
+from hearsight.errors import HearsightError, MediaError
+from hearsight.media import BinauralWriter, mix_to_mono, probe, read_audio, read_sound
+
+
+def two_ears(source: Path, target: Path, block_samples: int = 30_000, **options) -> list[str]:
+    """The simplest use of the writer: the mono mix on the left, half of it on the right."""
+    info = probe(source)
+    assert info.audio is not None
+    with BinauralWriter(source, target, info.audio.sample_rate_hz, **options) as writer:
+        for block in read_audio(source, block_samples):
+            mono = mix_to_mono(block, info.audio.layout)
+            writer.write(torch.stack([mono, 0.5 * mono]))
+    return writer.notes
+
+
+@pytest.mark.parametrize("offset_s", [0.0, 0.25, -0.15], ids=["together", "sound later", "sound earlier"])
+@pytest.mark.parametrize("kind", CONTAINERS)
+def test_picture_packets_keep_every_bit_and_sound_its_place(tmp_path, kind, offset_s):
+    suffix, picture, sound = CONTAINERS[kind]
+    clip = Clip(picture=picture, sound=sound, sound_start_s=offset_s)
+    source = make_clip(tmp_path / f"in{suffix}", clip)
+    target = tmp_path / f"out{suffix}"
+    notes = two_ears(source, target)
+
+    assert packet_hash(target) == packet_hash(source)
+    before, after = np.array(clicks_after_flashes(source)), np.array(clicks_after_flashes(target))
+    assert len(after) == 2
+    assert np.abs(after - before).max() < 0.001
+    assert notes == []
+
+
+@pytest.mark.parametrize("suffix", [".mov", ".mkv", ".ts", ".flv", ".3gp"])
+def test_another_container_keeps_picture_and_sound_in_step(tmp_path, suffix):
+    source = make_clip(tmp_path / "in.mp4", Clip(sound_start_s=0.1, sample_rate_hz=44100))
+    target, back = tmp_path / f"out{suffix}", tmp_path / "back.mp4"
+    two_ears(source, target)
+    two_ears(target, back)
+    before = np.array(clicks_after_flashes(source))
+    assert np.abs(np.array(clicks_after_flashes(target)) - before).max() < 0.001
+    assert np.abs(np.array(clicks_after_flashes(back)) - before).max() < 0.001
+
+
+def test_avi_without_a_clock_gets_silence_before_late_sound(tmp_path):
+    source = make_clip(tmp_path / "in.mkv", Clip(picture="mpeg4", sound="flac", sound_start_s=0.3))
+    target = tmp_path / "out.avi"
+    assert two_ears(source, target) == []
+    assert np.abs(clicks_after_flashes(target)).max() < 0.001
+    with av.open(str(target)) as container:
+        assert container.streams.video[0].average_rate == 25
+
+
+def test_avi_without_a_clock_gets_empty_frames_before_a_late_picture(tmp_path):
+    source = make_clip(tmp_path / "in.mkv", Clip(picture="mpeg4", sound="flac", sound_start_s=-0.21))
+    assert two_ears(source, tmp_path / "out.avi") == []
+    difference = np.array(clicks_after_flashes(tmp_path / "out.avi")) - clicks_after_flashes(source)
+    assert np.abs(difference).max() < 0.001
+
+
+@pytest.mark.parametrize(
+    ("suffix", "asked", "codec", "rate"),
+    [
+        (".mp4", None, "aac", 44100),
+        (".mov", None, "aac", 44100),
+        (".mkv", None, "flac", 44100),
+        (".ts", None, "aac", 44100),
+        (".mp4", "opus", "opus", 48000),
+        (".mp4", "alac", "alac", 44100),
+        (".mov", "pcm24", "pcm_s24le", 44100),
+        (".mkv", "aac", "aac", 44100),
+        (".mkv", "opus", "opus", 48000),
+        (".mkv", "mp3", "mp3", 44100),
+        (".ts", "ac3", "ac3", 44100),
+    ],
+)
+def test_each_container_gets_its_codec_or_the_one_asked_for(tmp_path, suffix, asked, codec, rate):
+    source = make_clip(tmp_path / "in.mp4", Clip(sample_rate_hz=44100))
+    target = tmp_path / f"out{suffix}"
+    notes = two_ears(source, target, audio_codec=asked)
+    info = probe(target)
+    assert info.audio is not None
+    assert (info.audio.codec, info.audio.sample_rate_hz, info.audio.channels) == (codec, rate, 2)
+    assert bool(notes) == (rate != 44100)
+    assert np.abs(np.array(clicks_after_flashes(target)) - clicks_after_flashes(source)).max() < 0.001
+
+
+def test_aac_has_the_promised_bit_rate(tmp_path):
+    source = make_clip(tmp_path / "in.mp4", Clip(seconds=4))
+    noise = torch.from_numpy(np.random.default_rng(0).standard_normal((2, 4 * 48000)).astype(np.float32)) * 0.1
+    with BinauralWriter(source, tmp_path / "out.mp4", 48000) as writer:
+        writer.write(noise)
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        size = sum(packet.size for packet in container.demux(container.streams.audio[0]))
+    assert size * 8 / 4 == pytest.approx(256_000, rel=0.05)
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".flac"])
+def test_sound_alone_holds_what_was_written_to_24_bits(tmp_path, suffix):
+    source = make_clip(tmp_path / "in.mp4", Clip(metadata={"title": "A title"}))
+    ears = torch.from_numpy(np.random.default_rng(1).uniform(-1, 1, (2, 50_001)).astype(np.float32))
+    target = tmp_path / f"out{suffix}"
+    with BinauralWriter(source, target, 48000) as writer:
+        for begin in range(0, ears.shape[1], 7_777):
+            writer.write(ears[:, begin : begin + 7_777])
+    written, rate = read_sound(target)
+    assert rate == 48000
+    assert written.shape == ears.shape
+    assert (written - ears).abs().max() <= 2.0**-23
+    with av.open(str(target)) as container:
+        assert container.metadata["title"] == "A title"
+        assert not container.streams.video
+
+
+def test_blocks_of_any_length_give_the_same_file(tmp_path):
+    source = make_clip(tmp_path / "in.mkv", Clip(sound="flac"))
+    outputs = []
+    for block in (1_000, 48_000, 1 << 20):
+        target = tmp_path / f"{block}.mkv"
+        two_ears(source, target, block_samples=block)
+        outputs.append((packet_hash(target, "audio"), packet_hash(target), packet_times(target, "audio")))
+    assert outputs[0] == outputs[1] == outputs[2]
+
+
+def test_packets_are_interleaved_by_time(tmp_path):
+    source = make_clip(tmp_path / "in.mp4", Clip(seconds=6))
+    two_ears(source, tmp_path / "out.mkv", block_samples=6 * 48000)  # all at once: the writer must cut it up
+    with av.open(str(tmp_path / "out.mkv")) as container:
+        latest = 0.0
+        for packet in container.demux():
+            if packet.dts is not None:
+                at_s = float(packet.dts * packet.time_base)
+                assert at_s > latest - 0.15
+                latest = max(latest, at_s)
+
+
+def test_index_stands_before_the_media_so_that_it_plays_while_loading(tmp_path):
+    source = make_clip(tmp_path / "in.mp4", Clip())
+    two_ears(source, tmp_path / "out.mp4")
+    data = (tmp_path / "out.mp4").read_bytes()
+    assert data.index(b"moov") < data.index(b"mdat")
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
+@pytest.mark.parametrize(("turned_deg", "mirrored"), [(90, False), (180, False), (270, False), (0, True), (90, True)])
+def test_rotation_survives(tmp_path, suffix, turned_deg, mirrored):
+    source = make_clip(tmp_path / f"in{suffix}", Clip(rotation_deg=turned_deg, mirrored=mirrored))
+    two_ears(source, tmp_path / f"out{suffix}")
+
+    def matrix(path):
+        with av.open(str(path)) as container:
+            frame = next(container.decode(video=0))
+            return [bytes(data) for data in frame.side_data if data.type.name == "DISPLAYMATRIX"]
+
+    assert len(matrix(source)) == 1
+    assert matrix(tmp_path / f"out{suffix}") == matrix(source)
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
+def test_pixel_aspect_ratio_survives(tmp_path, suffix):
+    def anamorphic(output):
+        output.streams.video[0].codec_context.sample_aspect_ratio = Fraction(4, 3)
+
+    source = make_clip(tmp_path / f"in{suffix}", Clip(before_header=anamorphic))
+    two_ears(source, tmp_path / f"out{suffix}")
+    with av.open(str(tmp_path / f"out{suffix}")) as container:
+        assert container.streams.video[0].sample_aspect_ratio == Fraction(4, 3)
+    assert probe(source).video == probe(tmp_path / f"out{suffix}").video
+
+
+ASS_HEADER = b"""[Script Info]
+ScriptType: v4.00+
+
+[V4+ Styles]
+Format: Name, Fontname, Fontsize, PrimaryColour, SecondaryColour, OutlineColour, BackColour, Bold, Italic, Underline, \
+StrikeOut, ScaleX, ScaleY, Spacing, Angle, BorderStyle, Outline, Shadow, Alignment, MarginL, MarginR, MarginV, Encoding
+Style: Default,Arial,16,&Hffffff,&Hffffff,&H0,&H0,0,0,0,0,100,100,0,0,1,1,0,2,10,10,10,1
+
+[Events]
+Format: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text
+""".replace(b"\\\n", b"")
+
+
+def clip_with_everything(path: Path) -> Path:
+    """Chapters, subtitles, languages and titles, a second sound track, and cover art or (Matroska) a font."""
+    matroska = path.suffix == ".mkv"
+
+    def before(output) -> None:
+        audio = output.streams.audio[0]
+        audio.metadata.update({"language": "deu", "title": "Hauptton"})
+        second = output.add_stream("ac3", rate=48000)
+        second.metadata["language"] = "fra"
+        subtitle = output.add_stream("srt" if matroska else "mov_text")
+        subtitle.codec_context.subtitle_header = ASS_HEADER
+        subtitle.metadata["language"] = "ita"
+        output.set_chapters(
+            [
+                {"id": 1, "start": 0, "end": 700, "time_base": Fraction(1, 1000), "metadata": {"title": "One"}},
+                {"id": 2, "start": 700, "end": 2000, "time_base": Fraction(1, 1000), "metadata": {"title": "Two"}},
+            ]
+        )
+        if matroska:
+            output.add_attachment("font.ttf", "application/x-truetype-font", b"\0\1\0\0not really a font")
+        elif path.suffix == ".mp4":
+            cover = output.add_stream("png", rate=25)
+            cover.width, cover.height, cover.pix_fmt = 32, 32, "rgb24"
+            cover.disposition = av.stream.Disposition.attached_pic
+
+    def after(output) -> None:
+        second, subtitle = output.streams.audio[1], output.streams.subtitles[0]
+        for begin in range(0, 2 * 48000, 1536):
+            frame = av.AudioFrame.from_ndarray(np.zeros((2, 1536), np.float32), format="fltp", layout="stereo")
+            frame.sample_rate, frame.pts, frame.time_base = 48000, begin, Fraction(1, 48000)
+            output.mux(second.encode(frame))
+        for at_ms, text in ((300, b"Buongiorno"), (1100, b"Addio")):
+            lines = SubtitleSet.create(b"0,0,Default,,0,0,0,," + text, 0, 500, pts=at_ms)
+            packet = subtitle.codec_context.encode_subtitle(lines)
+            packet.stream, packet.time_base = subtitle, Fraction(1, 1000)
+            packet.pts = packet.dts = at_ms
+            packet.duration = 500
+            output.mux(packet)
+        if path.suffix == ".mp4":
+            cover = output.streams.video[1]
+            picture = av.VideoFrame.from_ndarray(np.full((32, 32, 3), 200, np.uint8), format="rgb24")
+            for packet in cover.encode(picture) + cover.encode(None):
+                packet.pts = packet.dts = 0
+                output.mux(packet)
+
+    clip = Clip(metadata={"title": "A title", "artist": "Somebody"}, before_header=before, after_header=after)
+    return make_clip(path, clip)
+
+
+def contents(path: Path) -> dict:
+    """Everything of a file but the first sound track and the picture's own numbers."""
+    with av.open(str(path)) as container:
+        streams = [
+            (
+                stream.type,
+                stream.codec_context.codec.canonical_name if stream.codec_context else None,
+                stream.metadata.get("language"),
+                stream.metadata.get("title"),
+                int(stream.disposition),
+                stream.data if stream.type == "attachment" else None,
+            )
+            for stream in container.streams
+            if stream.type != "data"  # MP4's track of chapters
+        ]
+        chapters = [
+            (float(c["start"] * c["time_base"]), float(c["end"] * c["time_base"]), c["metadata"].get("title"))
+            for c in container.chapters()
+        ]
+        texts = []
+        for packet in container.demux(container.streams.subtitles[0]):
+            if packet.size and packet.pts is not None:
+                shown = [part.dialogue for part in packet.decode()]
+                texts += [(float(packet.pts * packet.time_base), text) for text in shown if text]
+        tags = {key.lower(): value for key, value in container.metadata.items()}
+    return {"streams": streams, "chapters": chapters, "texts": texts, "tags": tags}
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
+def test_subtitles_chapters_metadata_cover_and_other_tracks_are_kept(tmp_path, suffix):
+    source = clip_with_everything(tmp_path / f"in{suffix}")
+    target = tmp_path / f"out{suffix}"
+    notes = two_ears(source, target)
+    before, after = contents(source), contents(target)
+    assert [text for _, text in before["texts"]] == [b"Buongiorno", b"Addio"]
+    assert len(before["chapters"]) == 2 and len(before["streams"]) == (4 if suffix == ".mov" else 5)
+
+    def but_sound(streams):
+        return [(kind, None if kind == "audio" else codec, *rest) for kind, codec, *rest in streams]
+
+    assert but_sound(after["streams"]) == but_sound(before["streams"])
+    assert after["streams"][1][1] == ("flac" if suffix == ".mkv" else "aac")
+    assert after["streams"][2][1] == "ac3"
+    assert packet_hash(target, "audio", 1) == packet_hash(source, "audio", 1)
+    assert (after["chapters"], after["texts"]) == (before["chapters"], before["texts"])
+    assert (after["tags"]["title"], after["tags"]["artist"]) == ("A title", "Somebody")
+    assert notes == []
+
+
+@pytest.mark.parametrize(
+    ("from_suffix", "to_suffix", "lost"),
+    [(".mp4", ".mov", ["cover art"]), (".mp4", ".mkv", ["mov_text"]), (".mkv", ".mp4", ["subrip", "attachment"])],
+)
+def test_what_the_container_cannot_hold_is_noted(tmp_path, from_suffix, to_suffix, lost):
+    source = clip_with_everything(tmp_path / f"in{from_suffix}")
+    target = tmp_path / f"out{to_suffix}"
+    notes = two_ears(source, target)
+    assert len(notes) == len(lost)
+    assert all(word in note for word, note in zip(lost, notes, strict=True))
+    with av.open(str(source)) as before, av.open(str(target)) as after:
+        kept = len([stream for stream in before.streams if stream.type != "data"]) - len(lost)
+        assert len([stream for stream in after.streams if stream.type != "data"]) == kept
+        assert len(after.chapters()) == 2
+
+
+def test_cover_art_goes_from_mp4_through_matroska_and_back(tmp_path):
+    source = clip_with_everything(tmp_path / "in.mp4")
+    two_ears(source, tmp_path / "there.mkv")
+    two_ears(tmp_path / "there.mkv", tmp_path / "again.mkv")
+    two_ears(tmp_path / "again.mkv", tmp_path / "back.mp4")
+    cover = packet_hash(source, "video", 1)
+    for name in ("there.mkv", "again.mkv", "back.mp4"):
+        assert packet_hash(tmp_path / name, "video", 1) == cover
+        info = probe(tmp_path / name)
+        assert info.video is not None and (info.video.width, info.video.height) == (64, 48)
+
+
+def test_a_picture_that_the_container_cannot_hold_is_an_error(tmp_path):
+    source = make_clip(tmp_path / "in.mp4", Clip())
+    for target in (tmp_path / "out.webm", tmp_path / "out.avi"):
+        with pytest.raises(MediaError, match=r"cannot hold this picture.*\.mp4.*\.mkv"):
+            two_ears(source, target)
+        assert list(tmp_path.iterdir()) == [source]
+
+
+@pytest.mark.parametrize(
+    ("target", "codec", "words"),
+    [
+        ("out.webm", "aac", "another audio codec"),
+        ("out.mp4", "nonsense", "one of aac, opus"),
+        ("out.xyz", None, "suffix '.xyz'"),
+        ("out", None, "suffix ''"),
+    ],
+)
+def test_a_codec_or_container_that_cannot_be_is_one_clear_line(tmp_path, target, codec, words):
+    source = make_clip(tmp_path / "in.webm", Clip(picture="libvpx-vp9", sound="libopus"))
+    with pytest.raises(MediaError, match=words) as caught:
+        two_ears(source, tmp_path / target, audio_codec=codec)
+    assert "\n" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == [source]
+
+
+def test_rates_that_a_codec_lacks_are_raised_to_the_next(tmp_path):
+    source = make_clip(tmp_path / "in.mkv", Clip(sound="flac", sample_rate_hz=192_000))
+    notes = two_ears(source, tmp_path / "out.mp4")
+    info = probe(tmp_path / "out.mp4")
+    assert info.audio is not None and info.audio.sample_rate_hz == 96_000
+    assert len(notes) == 1 and "96000 Hz" in notes[0]
+    assert np.abs(clicks_after_flashes(tmp_path / "out.mp4")).max() < 0.001
+
+
+@pytest.mark.parametrize("rate", [8_000, 11_025, 22_050, 32_000, 96_000, 192_000])
+@pytest.mark.parametrize("suffix", [".mkv", ".mov"])
+def test_any_rate_is_kept_where_the_codec_has_it(tmp_path, rate, suffix):
+    source = make_clip(tmp_path / "in.mov", Clip(sound="pcm_s16le", sample_rate_hz=rate))
+    two_ears(source, tmp_path / f"out{suffix}", audio_codec="flac" if suffix == ".mkv" else "pcm16")
+    info = probe(tmp_path / f"out{suffix}")
+    assert info.audio is not None and info.audio.sample_rate_hz == rate
+    assert np.abs(clicks_after_flashes(tmp_path / f"out{suffix}")).max() < 0.001
+
+
+def test_the_ears_are_not_swapped(tmp_path):
+    source = make_clip(tmp_path / "in.mp4", Clip())
+    for suffix in (".mp4", ".mkv", ".wav", ".flac"):
+        two_ears(source, tmp_path / f"out{suffix}")
+        ears, _ = read_sound(tmp_path / f"out{suffix}")
+        assert ears[1].square().sum() / ears[0].square().sum() == pytest.approx(0.25, rel=0.05)
+
+
+def test_the_target_may_be_the_source(tmp_path):
+    clip = make_clip(tmp_path / "clip.mp4", Clip())
+    before = packet_hash(clip), clicks_after_flashes(clip)
+    two_ears(clip, clip)
+    assert packet_hash(clip) == before[0]
+    assert np.abs(np.array(clicks_after_flashes(clip)) - before[1]).max() < 0.001
+    assert list(tmp_path.iterdir()) == [clip]
+
+
+def test_a_source_without_a_picture_gives_sound_alone(tmp_path):
+    source = make_clip(tmp_path / "in.flac", Clip(picture=None, sound="flac", sample_rate_hz=44100))
+    for suffix in (".m4a", ".mp3", ".opus", ".wav", ".mp4"):
+        two_ears(source, tmp_path / f"out{suffix}")
+        sound, rate, _ = decoded_sound(tmp_path / f"out{suffix}")
+        assert len(click_times(sound, rate)) == 2
+        info = probe(tmp_path / f"out{suffix}")
+        assert info.video is None and info.audio is not None and info.audio.channels == 2
+
+
+@pytest.mark.parametrize("bad", [torch.zeros(1, 10), torch.zeros(10), torch.full((2, 10), float("nan"))])
+def test_what_is_not_two_finite_ears_is_refused_and_nothing_is_left(tmp_path, bad):
+    source = make_clip(tmp_path / "in.mp4", Clip())
+    with pytest.raises(ValueError, match="ears must be"), BinauralWriter(source, tmp_path / "out.mp4", 48000) as writer:
+        writer.write(torch.zeros(2, 48000))
+        writer.write(bad)
+    assert list(tmp_path.iterdir()) == [source]
+
+
+def test_an_error_midway_leaves_the_old_target(tmp_path):
+    source = make_clip(tmp_path / "in.mp4", Clip())
+    target = tmp_path / "out.mp4"
+    target.write_bytes(b"old")
+    with pytest.raises(RuntimeError, match="midway"), BinauralWriter(source, target, 48000) as writer:
+        writer.write(torch.zeros(2, 48000))
+        raise RuntimeError("midway")
+    assert target.read_bytes() == b"old"
+    assert sorted(tmp_path.iterdir()) == [source, target]
+
+
+def test_a_missing_folder_is_one_clear_line(tmp_path):
+    source = make_clip(tmp_path / "in.mp4", Clip())
+    with pytest.raises(HearsightError, match="does not exist"):
+        two_ears(source, tmp_path / "nowhere" / "out.mp4")

@@ -9,6 +9,7 @@ import typer
 
 from hearsight.cli.evaluate import evaluate
 from hearsight.cli.import_weights import import_weights
+from hearsight.cli.pseudo import pseudo
 from hearsight.cli.train import train
 
 app = typer.Typer(
@@ -42,6 +43,7 @@ def _options(
 app.command("evaluate")(evaluate)
 app.command("import-weights")(import_weights)
 app.command("train", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(train)
+app.command("pseudo")(pseudo)
 
 
 def main() -> None:

@@ -5,6 +5,7 @@ size to which a picture was scaled. Files in pixels are converted with the size 
 """
 
 import csv
+import hashlib
 import json
 import math
 import os
@@ -109,6 +110,11 @@ class BoxFile:
             stem, _, number = name.rpartition("_")
             if stem and number.isdecimal():
                 self._frames[stem].append((int(number), name))
+
+    @property
+    def key(self) -> str:
+        """Tells different contents apart."""
+        return hashlib.sha256(repr(sorted(self._records.items(), key=lambda item: item[0])).encode()).hexdigest()
 
     @property
     def names(self) -> list[str]:

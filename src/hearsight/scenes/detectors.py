@@ -78,6 +78,11 @@ class SourceDetector:
         """Whether it is asked for a text."""
         return self._network.open_vocabulary
 
+    @property
+    def key(self) -> str:
+        """Tells detectors that are asked differently apart."""
+        return repr((self.name, self.prompt, self.classes, self.threshold, self.rate_hz))
+
     def __call__(self, clip: MonoClip) -> list[Box]:
         """The boxes of a clip at `rate_hz`, from beside the clip where they were found before.
 

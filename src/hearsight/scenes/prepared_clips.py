@@ -16,7 +16,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -35,6 +35,7 @@ from hearsight.signal import resample
 FRAME_RATE_HZ = 10.0  # of the pictures kept, as in 2.5D Visual Sound
 SILENCE_RMS = 1e-3  # -60 dBFS: below it, a segment is noise that no gain should lift
 BoxFinder = Callable[[MonoClip], Sequence[Box]]
+BoxSource = BoxFile | BoxFinder | Literal["whole-frame"] | None
 
 _FORMAT = 1
 _BLOCK_S = 0.01
@@ -74,7 +75,7 @@ class LeftOut:
 def prepare_clips(
     clips: Sequence[MonoClip],
     folder: str | os.PathLike[str],
-    boxes: BoxFile | BoxFinder | None = None,
+    boxes: BoxSource = None,
     sample_rate_hz: int = 16000,
     frame_height: int = 360,
     shortest_s: float = 0.63,
@@ -82,11 +83,14 @@ def prepare_clips(
 ) -> "PreparedClips":
     """Decode clips into a prepared folder, which is written whole or not at all.
 
+    A folder that was prepared from the same files in the same way is taken as it is.
+
     Args:
         clips: from `read_clip_list`.
-        folder: to write; replaced if it exists.
-        boxes: where the sources are: a file of boxes, a function that finds them (a detector), or None for the whole
-            picture (close-ups). A box in the list itself comes first.
+        folder: to write; what else is in it is replaced.
+        boxes: where the sources are: a file of boxes, a function that finds them (a detector; `key` of it, if it has
+            one, tells whether it is still the same), or `whole-frame` for close-ups. A box in the list itself comes
+            first; None leaves clips without one out.
         sample_rate_hz: of the sound kept.
         frame_height: of the whole picture in pixels, before the part that the boxes cover is cut out; a smaller
             picture keeps its own height.
@@ -101,6 +105,9 @@ def prepare_clips(
         DataError: no clip can be used; the message says what is wrong with the first few.
         HearsightError: the folder cannot be written.
     """
+    made_of = _made_of(clips, boxes, sample_rate_hz, frame_height, shortest_s)
+    if (before := _already_prepared(Path(folder), made_of)) is not None:
+        return before
     left_out: list[LeftOut] = []
     kept: list[PreparedClip] = []
     ends: list[int] = [0]
@@ -124,7 +131,8 @@ def prepare_clips(
                     left_out.append(LeftOut(clip.name, reason))
                     continue
                 samples = np.round(sound * 32767).clip(-32768, 32767).astype("<i2")
-                for data in (samples.tobytes(), *pictures):
+                prepared = PreparedClip(name=clip.name, label=clip.label, samples=len(samples), **entry)
+                for data in (repr(prepared).encode(), samples.tobytes(), *pictures):
                     digest.update(data)
                 sound_file.write(samples.tobytes())
                 for picture in pictures:
@@ -132,12 +140,10 @@ def prepare_clips(
                     ends.append(ends[-1] + len(picture))
                 whole = len(samples) // block * block
                 energies.append(np.square(samples[:whole].reshape(-1, block) / 32767.0).sum(1).astype(np.float32))
-                kept.append(PreparedClip(name=clip.name, label=clip.label, samples=len(samples), **entry))
+                kept.append(prepared)
         progress(len(clips), len(clips))
         if not kept:
-            reasons = "; ".join(f"{one.name}: {one.reason}" for one in left_out[:3])
-            more = f"; and {len(left_out) - 3} more" if len(left_out) > 3 else ""
-            raise DataError(f"none of {len(clips)} clips can be used ({reasons}{more})")
+            raise DataError(f"none of {len(clips)} clips can be used: {_grouped_by_reason(left_out)}")
         np.save(temporary / "frame_ends.npy", np.array(ends, np.int64))
         np.save(temporary / "block_energy.npy", np.concatenate(energies))
         about = {
@@ -146,6 +152,7 @@ def prepare_clips(
             "frame_rate_hz": FRAME_RATE_HZ,
             "frame_height": frame_height,
             "digest": digest.hexdigest()[:16],
+            "made_of": made_of,
             "clips": [asdict(clip) for clip in kept],
             "left_out": [asdict(one) for one in left_out],
         }
@@ -285,6 +292,17 @@ class PreparedClips:
 _ARRAYS = ("sound.int16", "frames.jpeg", "frame_ends.npy", "block_energy.npy")
 
 
+def _grouped_by_reason(left_out: list[LeftOut]) -> str:
+    names: dict[str, list[str]] = {}
+    for one in left_out:
+        names.setdefault(one.reason, []).append(one.name)
+    shown = [
+        f"{of_reason[0]}{f' and {len(of_reason) - 1} more' if len(of_reason) > 1 else ''}: {reason}"
+        for reason, of_reason in list(names.items())[:3]
+    ]
+    return "; ".join(shown) + ("; and other reasons" if len(names) > 3 else "")
+
+
 def _prepared_clip(entry: dict[str, Any]) -> PreparedClip:
     boxes = tuple(Box(**box) for box in entry["boxes"])
     return PreparedClip(
@@ -312,13 +330,13 @@ def _require_audible(sound: np.ndarray, sample_rate_hz: int, shortest_s: float) 
 
 
 def _pictures_of_source(
-    clip: MonoClip, boxes: BoxFile | BoxFinder | None, frame_height: int, seconds: float
+    clip: MonoClip, boxes: BoxSource, frame_height: int, seconds: float
 ) -> tuple[dict[str, Any], list[bytes]]:
     """What a `PreparedClip` says of the picture, and the JPEGs."""
     size, rate_hz = _picture_format(clip)
     found = _boxes_of(clip, boxes, size, rate_hz)
     if not found:
-        raise DataError("no box of a source")
+        raise DataError("no box of its source; give boxes in the list or a file, name a detector, or choose whole-frame")
     scale = min(1.0, frame_height / size[0])
     whole = (max(round(size[0] * scale), 2), max(round(size[1] * scale), 2))
     edges = (min(b.x0 for b in found), min(b.y0 for b in found), max(b.x1 for b in found), max(b.y1 for b in found))
@@ -339,14 +357,40 @@ def _pictures_of_source(
     }, jpegs
 
 
-def _boxes_of(
-    clip: MonoClip, boxes: BoxFile | BoxFinder | None, size: tuple[int, int], rate_hz: float
-) -> Sequence[Box]:
+def _boxes_of(clip: MonoClip, boxes: BoxSource, size: tuple[int, int], rate_hz: float) -> Sequence[Box]:
     if clip.box is not None:
         return [Box(*clip.box, label=clip.label)]
     if boxes is None:
+        return []
+    if isinstance(boxes, str):
         return [WHOLE_FRAME]
     return boxes.of(clip.name, size, rate_hz) if isinstance(boxes, BoxFile) else boxes(clip)
+
+
+def _made_of(
+    clips: Sequence[MonoClip], boxes: BoxSource, sample_rate_hz: int, frame_height: int, shortest_s: float
+) -> str | None:
+    """Tells one preparation from another; None if that cannot be told (a box finder without `key`)."""
+    if callable(boxes) and not hasattr(boxes, "key"):
+        return None
+    key = boxes if boxes is None or isinstance(boxes, str) else boxes.key  # type: ignore[union-attr]
+    digest = hashlib.sha256(repr((_FORMAT, sample_rate_hz, frame_height, shortest_s, key)).encode())
+    for clip in clips:
+        digest.update(repr((clip.name, clip.label, clip.box)).encode())
+        for path in (clip.sound, clip.picture):
+            files = sorted(path.iterdir()) if path.is_dir() else [path]
+            for file in files:
+                status = file.stat() if file.exists() else None
+                digest.update(repr((file.name, status and (status.st_size, status.st_mtime_ns))).encode())
+    return digest.hexdigest()
+
+
+def _already_prepared(folder: Path, made_of: str | None) -> "PreparedClips | None":
+    try:
+        about = json.loads((folder / "clips.json").read_text(encoding="utf-8"))
+        return PreparedClips(folder) if made_of is not None and about.get("made_of") == made_of else None
+    except (OSError, ValueError, HearsightError):
+        return None
 
 
 def _picture_format(clip: MonoClip) -> tuple[tuple[int, int], float]:

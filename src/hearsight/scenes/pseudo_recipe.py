@@ -12,14 +12,20 @@ from typing import Any, Literal, Self, get_args
 import numpy as np
 import torch
 
-from hearsight.acoustics.directions import DEFAULT_FIELD_OF_VIEW, ElevationLaw, picture_to_direction
+from hearsight.acoustics import (
+    DEFAULT_FIELD_OF_VIEW,
+    LAYOUTS,
+    Decoding,
+    ElevationLaw,
+    Rendering,
+    picture_to_direction,
+)
 from hearsight.errors import DataError
 from hearsight.scenes.boxes import Box
 from hearsight.scenes.composing import Backgrounds, Rectangle
 from hearsight.scenes.prepared_clips import SILENCE_RMS, PreparedClips
 
 PairKind = Literal["binaural", "separation"]
-Rendering = Literal["virtual-speakers", "direct", "ambisonic"]
 Blending = Literal["auto", "paste", "poisson"]
 LevelLaw = Literal["tied", "equal"]
 
@@ -40,6 +46,8 @@ class PairSettings:
         elevation_law: `cylinder`, the paper's, or `proportional`, the released code's (`picture_to_direction`).
         rendering: `virtual-speakers`: first-order ambisonics through eight virtual speakers with HRIRs, the paper's;
             `direct`: HRIRs alone; `ambisonic`: W + Y and W - Y.
+        speakers, decoding: of the virtual speakers (`hearsight.acoustics.spatialize`); the released code's are
+            `surround-8` and `projection`.
         blending: `poisson`, `paste`, or `auto`: Poisson blending on photographs, plain on black (where there is nothing
             to blend with).
         resize: range of the random factor of a patch's size.
@@ -58,6 +66,8 @@ class PairSettings:
     field_of_view: float = DEFAULT_FIELD_OF_VIEW
     elevation_law: ElevationLaw = "cylinder"
     rendering: Rendering = "virtual-speakers"
+    speakers: str = "frontal-8"
+    decoding: Decoding = "pseudo-inverse"
     blending: Blending = "auto"
     resize: tuple[float, float] = (0.8, 1.0)
     level: LevelLaw = "tied"
@@ -70,11 +80,14 @@ class PairSettings:
             ("kind", PairKind),
             ("elevation_law", ElevationLaw),
             ("rendering", Rendering),
+            ("speakers", LAYOUTS),
+            ("decoding", Decoding),
             ("blending", Blending),
             ("level", LevelLaw),
         ):
-            if getattr(self, name) not in get_args(known):
-                raise DataError(f"unknown {name} {getattr(self, name)!r}; known: {', '.join(get_args(known))}")
+            names = known if isinstance(known, tuple) else get_args(known)
+            if getattr(self, name) not in names:
+                raise DataError(f"unknown {name} {getattr(self, name)!r}; known: {', '.join(names)}")
         if not self.mixing or min(self.mixing) < 0 or not math.isclose(sum(self.mixing), 1, abs_tol=1e-6):
             raise DataError(f"mixing {self.mixing}: give the probabilities of 1, 2, ... sources; they sum to 1")
         if self.duration_s <= 0:

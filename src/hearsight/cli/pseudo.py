@@ -1,0 +1,148 @@
+"""`hearsight pseudo`: pseudo visual-stereo pairs from mono clips."""
+
+import math
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from hearsight.cli.door import Quiet, door, progress_bar
+
+
+def _numbers(text: str) -> str:
+    """Refuse what is not numbers with commas between: wrong usage, found before anything else is done."""
+    try:
+        _parsed(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not numbers with commas between") from None
+    return text
+
+
+def _parsed(text: str) -> tuple[float, ...]:
+    return tuple(float(part) for part in text.split(","))
+
+
+@door
+def pseudo(
+    clips: Annotated[
+        Path,
+        typer.Argument(
+            metavar="LIST", help="Mono clips, one visible source each: a list (text, CSV, JSON) or a folder."
+        ),
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FOLDER", help="The data set; completed if it is there.")
+    ],
+    pairs: Annotated[int, typer.Option(min=1, help="How many pairs there are to be in all.")],
+    boxes: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE|whole-frame|detector:NAME",
+            help="Where the sources are: a file or folder of boxes (COCO, YOLO, CSV, JSON), the whole picture "
+            "(close-ups), or a detector of transformers by Hub name or folder. Boxes in LIST come first.",
+        ),
+    ] = None,
+    prompt: Annotated[
+        str, typer.Option(help="What an open-vocabulary detector is asked for.")
+    ] = "a person playing a {label}",
+    classes: Annotated[str, typer.Option(help="What a closed-set detector looks for, by commas.")] = "person",
+    threshold: Annotated[float, typer.Option(min=0, max=1, help="Score from which a detected box counts.")] = 0.1,
+    seconds: Annotated[float, typer.Option(min=0.1, help="Length of a pair.")] = 10.0,
+    seed: Annotated[int, typer.Option(min=0, help="Of all random choices.")] = 0,
+    kind: Annotated[
+        Literal["binaural", "separation"],
+        typer.Option(help="Separation: two sources at the edges, one in each channel."),
+    ] = "binaural",
+    mixing: Annotated[
+        str, typer.Option(callback=_numbers, help="Probabilities of 1, 2, 3, ... sources, by commas.")
+    ] = "0.4,0.5,0.1",
+    fov: Annotated[float, typer.Option(metavar="DEGREES", help="Horizontal field of view of the picture.")] = 120.0,
+    elevation: Annotated[
+        Literal["cylinder", "proportional"], typer.Option(help="The paper's law, or the released code's.")
+    ] = "cylinder",
+    background: Annotated[str, typer.Option(metavar="black|FOLDER", help="Or a folder of photographs.")] = "black",
+    blending: Annotated[
+        Literal["auto", "poisson", "paste"], typer.Option(help="Auto: Poisson on photographs.")
+    ] = "auto",
+    rendering: Annotated[
+        Literal["virtual-speakers", "direct", "ambisonic"],
+        typer.Option(help="The paper's, HRIRs alone, or W + Y and W - Y."),
+    ] = "virtual-speakers",
+    hrtf: Annotated[Path | None, typer.Option(metavar="FILE.sofa", help="Measured ears; KEMAR if not given.")] = None,
+    sample_rate: Annotated[int, typer.Option(min=8000, help="Of the sound, in hertz.")] = 16000,
+    frame_rate: Annotated[float, typer.Option(min=1, help="Of the videos, per second.")] = 10.0,
+    shares: Annotated[
+        str, typer.Option(callback=_numbers, help="Of training, validation and test; no clip is in two.")
+    ] = "0.8,0.1,0.1",
+    prepared: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Where decoded clips are kept; FOLDER/prepared if not given."),
+    ] = None,
+    device: Annotated[str, typer.Option(help="Of the detector: cpu, cuda, ...")] = "cpu",
+    quiet: Quiet = False,
+) -> None:
+    """Make binaural training data from mono videos: pseudo visual-stereo pairs (PseudoBinaural, CVPR 2021).
+
+    Writes FAIR-Play's layout (videos/, binaural_audios/, splits/), a recipe of each pair and a contact sheet.
+    Interrupted or asked for more pairs, it completes the set; the same clips, options and seed give the same bytes.
+    Clips that cannot be used (unreadable, silent, too short, without box) are named and left out.
+
+    Example: hearsight pseudo clips.csv -o pairs --pairs 1000 --boxes detector:google/owlv2-base-patch16-ensemble
+    """
+    from hearsight.acoustics import load_hrirs
+    from hearsight.scenes import Backgrounds, PairSettings, prepare_clips, read_clip_list, write_pairs
+
+    settings = PairSettings(
+        kind=kind,
+        duration_s=seconds,
+        mixing=_parsed(mixing),
+        field_of_view=math.radians(fov),
+        elevation_law=elevation,
+        rendering=rendering,
+        blending=blending,
+    )
+    hrirs = load_hrirs(hrtf)
+    backgrounds = None if background == "black" else Backgrounds(background)
+    listed = read_clip_list(clips)
+    finder = _box_source(boxes, prompt, classes, threshold, device)
+    with progress_bar("decoding clips", "clips", quiet) as progress:
+        decoded = prepare_clips(
+            listed, prepared or output / "prepared", finder, sample_rate, shortest_s=seconds, progress=progress
+        )
+    for one in decoded.left_out:
+        print(f"hearsight: left out {one.name}: {one.reason}", file=sys.stderr)
+    with progress_bar("making pairs", "pairs", quiet) as progress:
+        written = write_pairs(
+            output,
+            decoded,
+            pairs,
+            settings,
+            seed,
+            backgrounds,
+            hrirs,
+            frame_rate,
+            _parsed(shares),
+            progress,
+        )
+    if not quiet:
+        print(
+            f"{pairs} pairs in {output} ({written.train} train, {written.val} val, {written.test} test"
+            + (f"; {written.kept} were there" if written.kept else "")
+            + f") from {len(decoded)} clips"
+            + (f", {len(decoded.left_out)} left out" if decoded.left_out else "")
+            + f"; look at {output / 'contact_sheet.png'}"
+        )
+
+
+def _box_source(boxes: str | None, prompt: str, classes: str, threshold: float, device: str) -> Any:
+    from hearsight.scenes import SourceDetector, read_boxes
+
+    if boxes is None or boxes == "whole-frame":
+        return boxes
+    if boxes.startswith("detector:"):
+        names = tuple(part.strip() for part in classes.split(","))
+        return SourceDetector(
+            boxes.removeprefix("detector:"), prompt=prompt, classes=names, threshold=threshold, device=device
+        )
+    return read_boxes(boxes)

@@ -35,6 +35,14 @@ class Card:
 
 CARDS: tuple[Card, ...] = (
     Card(
+        "located",
+        "hearsight.models.located:Located",
+        "binaural",
+        "hearsight's own; directions as in Xu et al., CVPR 2021, section 3.2",
+        "Sources at given positions, or found by motion in step with the sound, rendered by HRIRs.",
+        ready=True,
+    ),
+    Card(
         "mono-mono",
         "hearsight.models.baselines:MonoMono",
         "binaural",
@@ -62,6 +70,13 @@ CARDS: tuple[Card, ...] = (
         "binaural",
         "Gao and Grauman, 2.5D Visual Sound, CVPR 2019, section 3.3",
         "The difference of the ears as a complex mask on the mix, guided by a frame.",
+    ),
+    Card(
+        "ambisonic",
+        "hearsight.models.ambisonic:Ambisonic",
+        "binaural",
+        "Morgado et al., NeurIPS 2018, as in 2.5D Visual Sound, section 4.3",
+        "The 360-degree baseline: first-order ambisonics predicted from mono and frames, decoded with HRIRs.",
     ),
     Card(
         "associative-conv",
@@ -111,6 +126,13 @@ CARDS: tuple[Card, ...] = (
         "separation",
         "Gao and Grauman, 2.5D Visual Sound, CVPR 2019, section 3.4",
         "Ratio masks on the log magnitude of one channel or of two ears, one frame per source.",
+    ),
+    Card(
+        "pixel-player",
+        "hearsight.models.pixel_player:PixelPlayer",
+        "separation",
+        "Zhao et al., The Sound of Pixels, ECCV 2018",
+        "Binary or ratio masks: components of the mix, weighted by what each source's frame shows.",
     ),
 )
 

@@ -1,0 +1,212 @@
+"""PixelPlayer: separation by a weighted sum of components, the weights of which are seen in the picture.
+
+Paper: Zhao, Gan, Rouditchenko, Vondrick, McDermott and Torralba, "The Sound of Pixels", ECCV 2018; the separation
+baseline of Sep-Stereo (section 4.3, supplement).
+
+- Sees: one frame of each source, 224 x 224, through a ResNet-18 with a dilated last stage and a 3 x 3 convolution to K
+  channels; max-pooled over the picture in training ("pooled"), or pixel by pixel (`play_pixels`).
+- Hears: the log magnitude of the mix of 6 s at 11,025 Hz, 512 x 256 bins, warped to 256 rows of logarithmic frequency.
+- Fusion: an audio U-Net splits the mix into K components; a mask is the sum of the components, each times the weight
+  that the picture gives it and a learned one, plus a learned bias.
+- Gives: a binary mask (what is louder than every other source) or a ratio mask per source, on the mix's spectrogram
+  (its phase kept).
+- Loss: per bin, cross entropy for binary masks, mean absolute error for ratio masks.
+- Sizes: K = 32; 46.1 million parameters, 11.2 million of them in the ResNet.
+
+One frame per source where the paper max-pools over several; the U-Net is that of 2.5D Visual Sound with seven stages.
+Sep-Stereo compares at 16 kHz: `segment=SegmentFormat(samples=40_800)` with `channels` of at most six stages, for
+257 x 256 bins.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal, Self
+
+import torch
+from jaxtyping import Complex, Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from hearsight.datasets.item import Item
+from hearsight.errors import DataError
+from hearsight.models.interface import SegmentFormat, SeparationNetwork, SeparationResult
+from hearsight.nn import ConditionalUNet, VisualResNet, draw_weights
+
+SOUND_OF_PIXELS = SegmentFormat(
+    sample_rate_hz=11_025, samples=65_535, n_fft=1022, window_samples=1022, hop_samples=256, frame_size=(224, 224)
+)
+LOG_BASE = 21.0  # the lowest rows of the warped spectrogram are 21 times as dense as the highest
+
+
+class PixelPlayer(SeparationNetwork):
+    """The separation network of The Sound of Pixels. It hears one channel.
+
+    `SeparationResult.extras`:
+    - `logits`, of the masks on the warped rows. `[batch, sources, rows, time]`
+    - `components` of the mix. `[batch, K, rows, time]`
+    - `weights` that the picture gives them, 0 to 1. `[batch, sources, K]`
+
+    Args:
+        segment: sizes of segments and frames; None for those of the paper.
+        components: K.
+        mask: "binary" or "ratio".
+        log_frequency_rows: rows of the logarithmic frequency axis; None keeps the linear one.
+        channels: of the U-Net's encoder.
+        visual_widths, visual_depths, visual_weights, freeze_visual: as `nn.VisualResNet`.
+        weigh_by_level: weigh each bin's loss by its log magnitude in the mix (the released code's option).
+        floor: added to magnitudes before the logarithm.
+    """
+
+    system: ClassVar[str] = "pixel-player"
+
+    def __init__(
+        self,
+        segment: SegmentFormat | Mapping[str, Any] | None = None,
+        components: int = 32,
+        mask: Literal["binary", "ratio"] = "binary",
+        log_frequency_rows: int | None = 256,
+        channels: Sequence[int] = (64, 128, 256, 512, 512, 512, 512),
+        visual_widths: Sequence[int] = (64, 128, 256, 512),
+        visual_depths: Sequence[int] = (2, 2, 2, 2),
+        visual_weights: str | None = None,
+        freeze_visual: bool = False,
+        weigh_by_level: bool = False,
+        floor: float = 1e-4,
+    ) -> None:
+        super().__init__(SOUND_OF_PIXELS if segment is None else segment)
+        if mask not in ("binary", "ratio"):
+            raise ValueError(f"the mask is 'binary' or 'ratio', got {mask!r}")
+        self.mask = mask
+        self.weigh_by_level = weigh_by_level
+        self.floor = floor
+        self.log_frequency_rows = log_frequency_rows
+        self.visual = VisualResNet(
+            visual_widths, visual_depths, dilated=True, pool=False, weights=visual_weights, frozen=freeze_visual
+        )
+        self.visual.map_size(self.frame_size)  # refuses frames that the ResNet cannot take
+        self.look = nn.Conv2d(self.visual.out_channels, components, kernel_size=3, padding=1)
+        self.unet = ConditionalUNet(1, components, channels, condition_channels=0)
+        self.scale = nn.Parameter(torch.ones(components))
+        self.bias = nn.Parameter(torch.zeros(1))
+        draw_weights(self.look)
+
+    @classmethod
+    def small(cls, **settings: Any) -> Self:
+        """0.2 million parameters on segments of 0.315 s and frames of 64 x 128; eight components, 64 rows."""
+        small = {
+            "segment": SegmentFormat.small(),
+            "components": 8,
+            "log_frequency_rows": 64,
+            "channels": (8, 16, 32, 32, 32),
+            "visual_widths": (8, 16, 24, 32),
+        }
+        return cls(**{**small, **settings})
+
+    def forward(
+        self,
+        mix: Complex[Tensor, "batch frequency time"],
+        frames: Float[Tensor, "batch sources 3 height width"],
+    ) -> SeparationResult:
+        """Stems from the spectrogram of the mix and a frame each.
+
+        Raises:
+            DataError: the mix has a channel axis.
+        """
+        components = self.components_of(mix)
+        batch, sources = frames.shape[:2]
+        weights = torch.sigmoid(self._features(frames.flatten(0, 1)).amax((-2, -1))).unflatten(0, (batch, sources))
+        logits = self._mask_logits(weights, components)
+        extras = {"logits": logits, "components": components, "weights": weights}
+        return SeparationResult(self._masks(logits, mix) * mix.unsqueeze(1), extras)
+
+    def components_of(
+        self, mix: Complex[Tensor, "batch frequency time"]
+    ) -> Float[Tensor, "batch components rows time"]:
+        """What the U-Net splits the mix into, on warped rows."""
+        if mix.ndim != 3:
+            raise DataError(f"pixel-player hears one channel: give it a mono mix, not {tuple(mix.shape)}")
+        return self.unet(torch.log(self._warped(mix.abs()) + self.floor)[:, None]).logits.float()
+
+    @torch.no_grad()
+    def play_pixels(
+        self,
+        mix: Complex[Tensor, "batch frequency time"],
+        frames: Float[Tensor, "batch 3 height width"],
+    ) -> Float[Tensor, "batch h w"]:
+        """Energy of the sound of each of a picture's H / 16 x W / 16 places: the mix times the place's own mask."""
+        features = torch.sigmoid(self._features(frames))
+        components = self.components_of(mix)
+        rows = []
+        for row in features.unbind(-2):  # a row at a time: masks of all places at once would fill the memory
+            masks = self._masks(self._mask_logits(row.transpose(1, 2), components), mix)
+            rows.append((masks * mix.abs().unsqueeze(1)).square().sum((-2, -1)))
+        return torch.stack(rows, dim=1)
+
+    def losses(self, result: SeparationResult, item: Item) -> dict[str, Tensor]:
+        """`mask`: cross entropy or mean absolute error of the masks, on the warped rows.
+
+        Raises:
+            DataError: the items have no stems.
+        """
+        if item.stems is None:
+            raise DataError("pixel-player learns from mixed solo clips, but the items have no stems")
+        logits = result.extras["logits"]
+        rows = logits.shape[-2]
+        magnitudes = self._warped(self.stft.forward(item.stems).abs())[..., :rows, :]
+        mix = self._warped(self.stft.forward(item.stems.sum(1)).abs())[:, None, :rows]
+        if self.mask == "binary":
+            dominant = (magnitudes >= magnitudes.amax(1, keepdim=True)).to(logits.dtype)
+            error = F.binary_cross_entropy_with_logits(logits, dominant, reduction="none")
+        else:
+            ratio = (magnitudes / mix.clamp_min(1e-8)).clamp_max(1.0)  # all that a sigmoid can reach
+            error = (torch.sigmoid(logits) - ratio).abs()
+        if self.weigh_by_level:
+            error = error * torch.log1p(mix).clamp(1e-3, 10.0)
+        return {"mask": error.mean()}
+
+    def _features(self, frames: Float[Tensor, "n 3 height width"]) -> Float[Tensor, "n components h w"]:
+        return self.look(self.visual(frames)).float()
+
+    def _mask_logits(
+        self,
+        weights: Float[Tensor, "batch sources components"],
+        components: Float[Tensor, "batch components rows time"],
+    ) -> Float[Tensor, "batch sources rows time"]:
+        summed = (weights * self.scale) @ components.flatten(2) + self.bias
+        return summed.unflatten(2, components.shape[-2:])
+
+    def _masks(
+        self, logits: Float[Tensor, "batch sources rows time"], mix: Complex[Tensor, "batch frequency time"]
+    ) -> Float[Tensor, "batch sources frequency time"]:
+        """Masks on the rows of the spectrogram; rows that the network does not predict are zero."""
+        masks = torch.sigmoid(logits)
+        if self.log_frequency_rows is not None:
+            masks = _at_rows(masks, _linear_in_log(mix.shape[-2], masks.shape[-2], masks))
+        masks = F.pad(masks, (0, 0, 0, mix.shape[-2] - masks.shape[-2]))
+        return (masks > 0.5).to(masks.dtype) if self.mask == "binary" else masks
+
+    def _warped(self, magnitude: Float[Tensor, "*batch frequency time"]) -> Float[Tensor, "*batch rows time"]:
+        """The magnitude on the rows that the U-Net sees."""
+        if self.log_frequency_rows is None:
+            return magnitude
+        return _at_rows(magnitude, _log_in_linear(self.log_frequency_rows, magnitude.shape[-2], magnitude))
+
+
+def _log_in_linear(rows: int, bins: int, like: Tensor) -> Float[Tensor, "rows"]:
+    """Where the rows of the logarithmic axis are on the linear one, in bins; both have the same ends."""
+    even = torch.linspace(0, 1, rows, device=like.device, dtype=like.dtype)
+    return (LOG_BASE**even - 1) / (LOG_BASE - 1) * (bins - 1)
+
+
+def _linear_in_log(bins: int, rows: int, like: Tensor) -> Float[Tensor, "bins"]:
+    """The inverse: where the bins of the linear axis are on the logarithmic one, in rows."""
+    even = torch.linspace(0, 1, bins, device=like.device, dtype=like.dtype)
+    return torch.log1p(even * (LOG_BASE - 1)) / torch.log(torch.tensor(LOG_BASE).to(like)) * (rows - 1)
+
+
+def _at_rows(
+    values: Float[Tensor, "*batch rows time"], places: Float[Tensor, "wanted"]
+) -> Float[Tensor, "*batch wanted time"]:
+    """Values between rows, interpolated linearly."""
+    below = places.floor().long().clamp(0, values.shape[-2] - 2)
+    share = (places - below).clamp(0, 1)[:, None]
+    return values[..., below, :] * (1 - share) + values[..., below + 1, :] * share

@@ -1,0 +1,75 @@
+"""PseudoBinaural's backbones and its separation branch (section 3.3 and appendix B)."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from synthetic_scenes import batch
+
+from hearsight.errors import DataError
+from hearsight.models.pseudobinaural import Backbone, PseudoBinaural
+from hearsight.models.saving import load_network
+
+
+@pytest.mark.parametrize(
+    ("backbone", "terms"),
+    [
+        ("mono2binaural", {"backbone"}),
+        ("apnet", {"backbone", "heads"}),
+        ("associative-conv", {"backbone", "heads"}),
+    ],
+)
+def test_learns_from_stereo_and_from_separation_pairs(backbone: Backbone, terms: set[str]) -> None:
+    torch.manual_seed(0)
+    network = PseudoBinaural.small(backbone=backbone)
+    item = batch(network, scenes=2)
+    stereo = network.loss_terms(replace(item, stems=None))
+    separation = network.loss_terms(replace(item, ears=None))
+    assert stereo.keys() == terms
+    assert separation.keys() == {"separation"}
+    torch.stack([*stereo.values(), *separation.values()]).sum().backward()
+    assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in network.parameters())
+
+
+def test_the_branch_predicts_each_source_at_its_edge() -> None:
+    torch.manual_seed(0)
+    network = PseudoBinaural.small(separation_weight=0.5).eval()
+    item = replace(batch(network, scenes=2), ears=None)
+    assert item.stems is not None
+    result = network(network.stft.forward(item.mono), item.frames)
+    a, b = network.stft.forward(item.stems).unbind(1)
+    errors = [result.extras["separated_a"] - a, result.extras["separated_b"] - b]
+    expected = sum(torch.view_as_real(error[:, :-1]).square().mean() for error in errors)
+    torch.testing.assert_close(network.losses(result, item)["separation"], 0.5 * expected)
+
+
+def test_inference_leaves_the_branch_out() -> None:
+    network = PseudoBinaural.small().eval()
+    item = batch(network, scenes=1)
+    mix = network.stft.forward(item.mono)
+    with torch.no_grad():
+        trained, inferred = network(mix, item.frames), network.predict(mix, network.encode_frames(item.frames))
+    assert torch.equal(trained.difference, inferred.difference)
+    assert trained.extras.keys() - inferred.extras.keys() == {"separated_a", "separated_b"}
+
+
+def test_without_separation_there_is_no_branch() -> None:
+    network = PseudoBinaural.small(separation=False)
+    assert not any(name.startswith("separation") for name in network.state_dict())
+    item = batch(network, scenes=2)
+    assert network.loss_terms(item).keys() == {"backbone"}
+    with pytest.raises(DataError, match="no separation branch"):
+        network.loss_terms(replace(item, ears=None))
+
+
+def test_augmentation_is_recorded_in_the_saved_settings(tmp_path) -> None:
+    PseudoBinaural.small(augment=True, backbone="apnet").save_pretrained(tmp_path / "saved")
+    again = load_network(tmp_path / "saved")
+    assert isinstance(again, PseudoBinaural) and again.augment and again.fusion is not None
+
+
+def test_backbones_that_there_are_not_are_refused() -> None:
+    with pytest.raises(ValueError, match="mono2binaural, apnet, associative-conv"):
+        PseudoBinaural.small(backbone="transformer")
+    with pytest.raises(ValueError, match="output 'heads'"):
+        PseudoBinaural.small(output="heads")

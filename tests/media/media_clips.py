@@ -148,8 +148,9 @@ def _sound_packets(stream, clip: Clip):
             sound[:, begin : begin + len(pulse)] = pulse[: sound.shape[1] - begin]
     packets = []
     for begin in range(0, sound.shape[1], 1024):
-        part = np.ascontiguousarray(sound[:, begin : begin + 1024])
-        frame = av.AudioFrame.from_ndarray(part, format="fltp", layout=clip.layout)
+        # Interleaved, as PyAV reads past the end of what it is given in frames of eight planes and more.
+        part = np.ascontiguousarray(sound[:, begin : begin + 1024].T).reshape(1, -1)
+        frame = av.AudioFrame.from_ndarray(part, format="flt", layout=clip.layout)
         frame.sample_rate, frame.time_base = rate, Fraction(1, rate)
         frame.pts = round(clip.sound_start_s * rate) + begin
         packets += stream.encode(frame)

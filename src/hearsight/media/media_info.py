@@ -9,14 +9,13 @@ from typing import cast
 import numpy as np
 from av.audio.frame import AudioFrame
 from av.container import InputContainer
-from av.error import InvalidDataError
 from av.sidedata.sidedata import SideData
 from av.stream import Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from hearsight.errors import MediaError
-from hearsight.media.opening import open_source, picture_stream, sound_stream, time_of
+from hearsight.media.opening import decoded, open_source, picture_stream, sound_stream, time_of
 
 
 @dataclass(frozen=True)
@@ -124,11 +123,7 @@ def first_frames(container: InputContainer, sound_only: bool = False) -> dict[in
         return found
     for packet in container.demux(*wanted):
         if packet.stream_index not in found:
-            try:
-                frames = packet.decode()
-            except InvalidDataError:
-                continue
-            for frame in frames:
+            for frame in decoded(packet) or []:
                 if isinstance(frame, VideoFrame) or (isinstance(frame, AudioFrame) and frame.samples):
                     found.setdefault(packet.stream_index, frame)
         if len(found) == len(wanted):

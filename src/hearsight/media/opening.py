@@ -10,6 +10,8 @@ from pathlib import Path
 import av
 from av.audio.stream import AudioStream
 from av.container import InputContainer
+from av.frame import Frame
+from av.packet import Packet
 from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
@@ -85,13 +87,21 @@ def time_of(timestamp: int | None, stream: Stream) -> Fraction | None:
     return None if timestamp is None or stream.time_base is None else timestamp * stream.time_base
 
 
+def decoded(packet: Packet) -> list[Frame] | None:
+    """The frames that a packet completes; None if the packet is damaged (decoders give many errors for that)."""
+    try:
+        return list(packet.decode())  # type: ignore[arg-type]
+    except (av.error.MemoryError, av.error.ExitError):
+        raise
+    except av.error.FFmpegError:
+        return None
+
+
 @contextmanager
 def media_errors(path: str | os.PathLike[str]) -> Iterator[None]:
     """Turn FFmpeg's errors while reading `path` into a MediaError of one line."""
     try:
         yield
-    except av.error.PermissionError as error:
-        raise MediaError(f"{path}: no permission to read it") from error
     except av.error.FFmpegError as error:
         what = (error.strerror or type(error).__name__).lower()
         raise MediaError(f"{path}: not a video or sound that can be read, or damaged ({what})") from error
@@ -108,6 +118,8 @@ def _refuse_what_is_no_file(path: Path) -> None:
         raise MediaError(f"{path}: is a folder; name a video or sound file")
     if not stat.S_ISREG(status.st_mode):
         raise MediaError(f"{path}: is not a regular file; it must be read more than once, so save it as a file first")
+    if not os.access(path, os.R_OK):
+        raise MediaError(f"{path}: no permission to read it")
     if status.st_size == 0:
         raise MediaError(f"{path}: is empty (0 bytes)")
     part = missing_part(path)

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import cast
 
 import av
 import numpy as np
@@ -16,7 +17,7 @@ from jaxtyping import UInt8
 
 from hearsight.errors import MediaError
 from hearsight.media.media_info import clip_start, displayed_size, frame_time, orientation
-from hearsight.media.opening import open_source, require_picture
+from hearsight.media.opening import decoded, open_source, require_picture
 
 # Matroska rounds timestamps to 1 ms; a frame that begins this little after a tick is shown at it.
 _ROUNDING_S = Fraction(1, 1000)
@@ -172,12 +173,9 @@ def _decoded(
         container.seek(int((begin + Fraction(start_s)) / stream.time_base), stream=stream)
     damaged = 0
     for packet in container.demux(stream):
-        try:
-            frames = packet.decode()
-        except av.error.InvalidDataError:
-            damaged += 1
-            continue
-        yield from frames
+        frames = decoded(packet)
+        damaged += frames is None
+        yield from cast(list[DecodedFrame], frames or [])
     if damaged:
         notes.append(f"{damaged} damaged packet(s) of the picture could not be decoded; the frame before stays")
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
-import av
 import numpy as np
 import soundfile
 import torch
@@ -20,12 +19,14 @@ from torch import Tensor
 from hearsight.errors import MediaError
 from hearsight.files import written_whole
 from hearsight.media.media_info import frame_time
-from hearsight.media.opening import open_source, require_sound, time_of
+from hearsight.media.opening import decoded, open_source, require_sound, time_of
 
 # A jump of the timestamps shorter than this is taken for jitter: Matroska rounds to 1 ms, phones and browsers stamp by
 # their clock. The shortest packet that is likely to be lost (Opus, 20 ms) is longer.
 _JITTER_S = Fraction(10, 1000)
 _LOOK_AHEAD = 3
+# PyAV reads beyond the list of planes where it is full; such frames are interleaved first.
+_UNSAFE_PLANES = 8
 
 
 def read_audio(
@@ -177,21 +178,20 @@ def _decoded(
     """(presentation time, float32 `[channels, samples]`, rate) of each frame, all in the form of the first."""
     form: tuple[str, int] | None = None
     resampler: AudioResampler | None = None
+    interleaver: AudioResampler | None = None
     damaged = 0
     for packet in container.demux(stream):
-        try:
-            frames = packet.decode()
-            damaged_here = False
-        except av.error.InvalidDataError:
-            damaged_here = True
-        if damaged_here:
-            damaged += 1
-            continue
-        for frame in frames:
-            if not frame.samples:
+        frames = decoded(packet)
+        damaged += frames is None
+        for frame in frames or []:
+            if not isinstance(frame, AudioFrame) or not frame.samples:
                 continue
             form = form or (frame.layout.name, frame.sample_rate)
             at_s = None if frame.pts is None else frame_time(frame)
+            if frame.format.is_planar and frame.layout.nb_channels >= _UNSAFE_PLANES:
+                if interleaver is None:
+                    interleaver = AudioResampler(frame.format.packed.name, frame.layout, frame.sample_rate)
+                frame = interleaver.resample(frame)[0]
             if (frame.layout.name, frame.sample_rate) == form:
                 yield at_s, _as_float(frame), form[1]
                 continue
@@ -199,7 +199,7 @@ def _decoded(
                 resampler = AudioResampler(format="fltp", layout=form[0], rate=form[1])
                 notes.append("channels or sample rate change midway; the rest was converted to what it began with")
             for converted in resampler.resample(frame):
-                yield at_s, converted.to_ndarray(), form[1]
+                yield at_s, _as_float(converted), form[1]
     if damaged:
         notes.append(f"{damaged} damaged packet(s) of sound could not be decoded; silence stands in for them")
 

@@ -1,1 +1,23 @@
 """Third floor: a file through a model, in windows, batches and constant memory."""
+
+from hearsight.inference.binauralizing import DEFAULT_MODEL, binauralize, default_output
+from hearsight.inference.engine import ears_of, run_on_file
+from hearsight.inference.level import loudness_weights
+from hearsight.inference.loading import LoadedModel, load
+from hearsight.inference.neural import NeuralModel
+from hearsight.inference.report import Report
+from hearsight.inference.walk import walk
+
+__all__ = [
+    "DEFAULT_MODEL",
+    "LoadedModel",
+    "NeuralModel",
+    "Report",
+    "binauralize",
+    "default_output",
+    "ears_of",
+    "load",
+    "loudness_weights",
+    "run_on_file",
+    "walk",
+]

@@ -32,8 +32,10 @@ class KWeightedPower:
 
     def process(self, samples: Float[Tensor, "channels samples"], last: bool = False) -> list[float]:
         """Mean power of each block that is complete; with `last`, the incomplete one too."""
-        weighted, self._state = sosfilt(self._sos, samples.double().numpy(), axis=-1, zi=self._state)
-        rest = np.concatenate([self._rest, (self._weights * weighted**2).sum(0)])
+        rest = self._rest
+        if samples.shape[-1]:
+            weighted, self._state = sosfilt(self._sos, samples.double().numpy(), axis=-1, zi=self._state)
+            rest = np.concatenate([rest, (self._weights * weighted**2).sum(0)])
         whole = len(rest) // self._block * self._block
         powers = list(rest[:whole].reshape(-1, self._block).mean(1)) if whole else []
         self._rest = rest[whole:]

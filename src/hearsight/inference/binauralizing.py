@@ -1,0 +1,104 @@
+"""`hearsight.binauralize`: one call from a video to a video with two ears."""
+
+import math
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from hearsight.acoustics import load_hrirs
+from hearsight.errors import HearsightError, MediaError, ModelError
+from hearsight.files import write_json
+from hearsight.inference.engine import run_on_file
+from hearsight.inference.loading import load
+from hearsight.inference.report import Report
+from hearsight.media import probe
+from hearsight.models.interface import BinauralModel
+from hearsight.models.located import Located, Track, read_tracks
+from hearsight.progress import Progress, no_progress
+
+DEFAULT_MODEL = "located"
+
+
+def binauralize(
+    input: str | os.PathLike[str],
+    output: str | os.PathLike[str] | None = None,
+    model: str | os.PathLike[str] | BinauralModel = DEFAULT_MODEL,
+    *,
+    sources: Sequence[tuple[float, float]] | None = None,
+    tracks: str | os.PathLike[str] | None = None,
+    hrtf: str | os.PathLike[str] | None = None,
+    fov_degrees: float = 120.0,
+    device: str = "cpu",
+    audio_codec: str | None = None,
+    report: str | os.PathLike[str] | None = None,
+    progress: Progress = no_progress,
+) -> Report:
+    """Give a video's sound two ears.
+
+    The picture is copied bit for bit, the sound becomes binaural, as loud as it was. The output is written whole or not
+    at all; an existing one is replaced, except the input itself.
+
+    Args:
+        input: a video (or sound) that FFmpeg reads.
+        output: where to; None is `NAME.binaural.EXT` beside the input. `.wav` and `.flac` hold the sound alone.
+        model: a name (`hearsight models` lists them), a folder, a Hugging Face Hub id, or a loaded model.
+        sources: for `located`: positions (x, y) in the picture, 0 to 1 from the left and from the top.
+        tracks: for `located`: a JSON file of moving sources, in the report's own format.
+        hrtf: for `located`: a SOFA file; None is KEMAR. It is diffuse-field equalised, as headphones are.
+        fov_degrees: for `located`: the horizontal angle that the picture covers.
+        device: for a network: "cpu", "cuda", "mps".
+        audio_codec: None for the container's usual.
+        report: where to write the report as JSON.
+        progress: told seconds of the clip.
+
+    Raises:
+        MediaError: the input cannot be read, has no sound, or lacks the picture that the model needs.
+        ModelError: an unknown model, one without weights, or settings that it does not take.
+        DataError: a SOFA file or tracks that cannot be used.
+        HearsightError: the output cannot be written.
+    """
+    if not os.path.lexists(input):
+        raise MediaError(f"{input}: no such file")
+    output = default_output(input) if output is None else Path(output)
+    if output.suffix == "":
+        raise HearsightError(f"{output}: has no suffix that tells the container; name it like {Path(input).name}")
+    chosen = _chosen(model, sources, tracks, hrtf, fov_degrees, device)
+    if isinstance(chosen, Located) and not chosen.works_without_picture and probe(input).video is None:
+        raise MediaError(f"{input}: has no picture to find sources in; say where they are (--source X,Y or --tracks)")
+    told = run_on_file(chosen, input, output, audio_codec, progress)
+    if report is not None:
+        write_json(report, told.as_json())
+    return told
+
+
+def default_output(input: str | os.PathLike[str]) -> Path:
+    """`NAME.binaural.EXT` beside the input."""
+    input = Path(input)
+    return input.with_name(f"{input.stem}.binaural{input.suffix}")
+
+
+def _chosen(
+    model: str | os.PathLike[str] | BinauralModel,
+    sources: Sequence[tuple[float, float]] | None,
+    tracks: str | os.PathLike[str] | None,
+    hrtf: str | os.PathLike[str] | None,
+    fov_degrees: float,
+    device: str,
+) -> BinauralModel:
+    if model != "located":
+        if sources or tracks is not None or hrtf is not None or fov_degrees != 120.0:
+            name = getattr(model, "name", model)
+            raise ModelError(
+                f"positions, tracks, HRTF and field of view are for the model located; {name} takes none of them"
+            )
+        return load(model, device) if isinstance(model, str | os.PathLike) else model
+    if not 0 < fov_degrees <= 360:
+        raise ModelError(f"the field of view must be above 0 and at most 360 degrees, got {fov_degrees:g}")
+    if sources and tracks is not None:
+        raise ModelError("positions and tracks exclude each other; give one of them")
+    given: list[Track] | None = None
+    if sources:
+        given = [Track.at(f"source {index}", x, y) for index, (x, y) in enumerate(sources, 1)]
+    elif tracks is not None:
+        given = read_tracks(tracks)
+    return Located(given, load_hrirs(hrtf, diffuse_field_equalized=True), math.radians(fov_degrees))

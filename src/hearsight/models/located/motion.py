@@ -1,0 +1,93 @@
+"""What moves in the picture by itself, the camera's own motion removed."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from jaxtyping import Float, UInt8
+
+GRID = (18, 32)  # rows and columns in which motion is summed up
+_SAMPLED_EVERY = 12  # pixels between the points that the camera's motion is fitted to
+_INLIER_PIXELS = 0.7
+_BORDER_PIXELS = 4
+_STILL_PIXELS = 0.15  # per frame: the noise of the optical flow
+_CUT_INLIERS = 0.3
+_CUT_GREY_LEVELS = 30.0
+
+
+@dataclass(frozen=True)
+class Motion:
+    """What happened between a picture and the one before.
+
+    Attributes:
+        speed: how fast things move by themselves, in picture widths per second, mean of each cell. `[rows, columns]`
+        camera: the camera's motion as the homography of positions (x, y in 0 to 1) in the picture before to this one.
+            `[3, 3]`
+        is_cut: whether this is another scene; `speed` is then zero and `camera` the identity.
+    """
+
+    speed: Float[np.ndarray, "rows columns"]
+    camera: Float[np.ndarray, "3 3"]
+    is_cut: bool
+
+
+def still() -> Motion:
+    """Nothing moved."""
+    return Motion(np.zeros(GRID, np.float32), np.eye(3), False)
+
+
+class MotionMeter:
+    """Measures motion from picture to picture of a stream.
+
+    Dense optical flow (DIS: Kroeger et al., "Fast optical flow using dense inverse search", ECCV 2016); the camera's
+    motion is the homography that most of a grid of flow vectors agree on (RANSAC; exact for a camera that turns); what
+    differs from it by more than the flow's noise moves by itself. A residue common to most of the picture is taken for
+    a camera motion that is no homography (parallax, rolling shutter) and removed too.
+    """
+
+    def __init__(self) -> None:
+        self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+        self._before: UInt8[np.ndarray, "height width"] | None = None
+
+    def measure(self, rgb: UInt8[np.ndarray, "height width 3"], interval_s: float) -> Motion:
+        """The motion since the picture before, which was `interval_s` seconds earlier; the first has none."""
+        grey = cv2.cvtColor(np.ascontiguousarray(rgb), cv2.COLOR_RGB2GRAY)
+        before, self._before = self._before, grey
+        if before is None:
+            return still()
+        flow = self._flow.calc(before, grey, np.zeros((*grey.shape, 2), np.float32))
+        camera, inliers = _camera(flow)
+        height, width = grey.shape
+        rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
+        start = np.stack([columns, rows], axis=-1)
+        landed = start + flow
+        if inliers < _CUT_INLIERS:
+            warped = cv2.remap(grey, landed[..., 0], landed[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+            if cv2.absdiff(warped, before).mean() > _CUT_GREY_LEVELS:
+                return Motion(np.zeros(GRID, np.float32), np.eye(3), True)
+        residue = np.linalg.norm(landed - cv2.perspectiveTransform(start, camera), axis=-1)
+        # What leaves the picture has no flow that could be seen.
+        inside = (landed >= _BORDER_PIXELS).all(-1) & (landed < (width - _BORDER_PIXELS, height - _BORDER_PIXELS)).all(
+            -1
+        )
+        residue = np.where(inside, np.maximum(residue - _STILL_PIXELS, 0), 0).astype(np.float32)
+        cells = cv2.resize(residue, GRID[::-1], interpolation=cv2.INTER_AREA)
+        cells = np.maximum(cells - np.median(cells), 0)
+        unit = np.diag([1 / width, 1 / height, 1]) @ camera @ np.diag([width, height, 1])
+        return Motion(cells / (width * interval_s), unit, False)
+
+
+def _camera(flow: Float[np.ndarray, "height width 2"]) -> tuple[Float[np.ndarray, "3 3"], float]:
+    """The homography in pixels that most flow vectors agree on, and the share that does."""
+    height, width = flow.shape[:2]
+    rows, columns = np.mgrid[
+        _SAMPLED_EVERY // 2 : height : _SAMPLED_EVERY, _SAMPLED_EVERY // 2 : width : _SAMPLED_EVERY
+    ]
+    start = np.stack([columns, rows], axis=-1).reshape(-1, 2).astype(np.float32)
+    moved = flow[rows, columns].reshape(-1, 2)
+    matrix, inliers = cv2.findHomography(
+        start, start + moved, cv2.RANSAC, ransacReprojThreshold=_INLIER_PIXELS, maxIters=300
+    )
+    if matrix is None or not np.isfinite(matrix).all() or abs(np.linalg.det(matrix)) < 0.1:
+        return np.eye(3), 0.0
+    return matrix, float(inliers.mean())

@@ -1,0 +1,117 @@
+"""Where sources are over time, and tracks that a user gives."""
+
+import json
+import math
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from hearsight.acoustics import picture_to_direction
+from hearsight.errors import DataError
+from hearsight.models.interface import TrackPoint
+
+
+@dataclass
+class Track:
+    """A source's positions; between points they are interpolated, before and after they stay.
+
+    Attributes:
+        label: what the report calls it.
+        times_s: clip times, rising. `[points]`
+        x, y: in the picture. `[points]`
+        confidence: 0 to 1; the direction is drawn to the middle in proportion. `[points]`
+    """
+
+    label: str
+    times_s: Float[np.ndarray, "points"]
+    x: Float[np.ndarray, "points"]
+    y: Float[np.ndarray, "points"]
+    confidence: Float[np.ndarray, "points"]
+
+    @classmethod
+    def at(cls, label: str, x: float, y: float) -> "Track":
+        """A source that stays.
+
+        Raises:
+            DataError: the position is not in the picture.
+        """
+        if not (0 <= x <= 1 and 0 <= y <= 1):
+            raise DataError(
+                f"a source at {x:g},{y:g} is not in the picture: both must be from 0 to 1 (left, top first)"
+            )
+        return cls(label, np.zeros(1), np.array([x]), np.array([y]), np.ones(1))
+
+    def positions(self, times_s: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(x, y, confidence) at any times."""
+        return (
+            np.interp(times_s, self.times_s, self.x),
+            np.interp(times_s, self.times_s, self.y),
+            np.interp(times_s, self.times_s, self.confidence),
+        )
+
+    def directions(self, times_s: np.ndarray, field_of_view: float) -> tuple[Tensor, Tensor]:
+        """(azimuth, elevation) in radians from which the source is heard: that of its position times the confidence."""
+        x, y, confidence = (torch.from_numpy(values).float() for values in self.positions(times_s))
+        azimuth, elevation = picture_to_direction(x, y, field_of_view)
+        return azimuth * confidence, elevation * confidence
+
+    def points(self, times_s: np.ndarray, field_of_view: float) -> list[TrackPoint]:
+        """The track at given times as the report tells it."""
+        azimuth, elevation = self.directions(times_s, field_of_view)
+        return [
+            TrackPoint(float(t), float(x), float(y), math.degrees(a), math.degrees(e), float(c))
+            for t, x, y, c, a, e in zip(
+                times_s, *self.positions(times_s), azimuth.tolist(), elevation.tolist(), strict=True
+            )
+        ]
+
+
+def read_tracks(file: str | os.PathLike[str]) -> list[Track]:
+    """Tracks from a report of `binauralize`, or any JSON with its `sources`.
+
+    Of each source `label` and `track` are read, of each point `time_s`, `x`, `y` and `confidence` (1 if missing): the
+    direction follows from the position, so a report given back as tracks gives the same directions. A bare list of
+    sources will do.
+
+    Raises:
+        DataError: the file is missing or is no such JSON; the message names the source and the point.
+    """
+    file = Path(file)
+    try:
+        value = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DataError(f"{file}: cannot be read ({error.strerror or error})") from error
+    except ValueError as error:
+        raise DataError(f"{file}: is not JSON ({error})") from error
+    sources = value.get("sources") if isinstance(value, dict) else value
+    if not isinstance(sources, list) or not sources:
+        raise DataError(f'{file}: holds no tracks; it must have "sources", a list as in the report of binauralize')
+    return [_track(source, index, file) for index, source in enumerate(sources, 1)]
+
+
+def _track(source: Any, index: int, file: Path) -> Track:
+    points = source.get("track") if isinstance(source, dict) else None
+    if not isinstance(points, list) or not points:
+        raise DataError(f'{file}: source {index} has no "track", a list of points with time_s, x and y')
+    rows = []
+    for number, point in enumerate(points, 1):
+        try:
+            row = [float(point[name]) for name in ("time_s", "x", "y")] + [float(point.get("confidence", 1.0))]
+        except (KeyError, TypeError, ValueError, AttributeError):
+            raise DataError(f"{file}: source {index}, point {number}: time_s, x and y must be numbers") from None
+        if not all(math.isfinite(number) for number in row):
+            raise DataError(f"{file}: source {index}, point {number}: time_s, x and y must be finite")
+        if not (-1 <= row[1] <= 2 and -1 <= row[2] <= 2 and 0 <= row[3] <= 1):
+            raise DataError(
+                f"{file}: source {index}, point {number}: x and y are parts of the picture (0 to 1), confidence 0 to 1"
+            )
+        rows.append(row)
+    times_s, x, y, confidence = np.asarray(sorted(rows, key=lambda row: row[0])).T
+    label = source.get("label")
+    return Track(label if isinstance(label, str) and label else f"source {index}", times_s, x, y, confidence)

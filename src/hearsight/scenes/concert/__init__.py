@@ -1,0 +1,1 @@
+"""Simulated concerts: rooms, performers, sound and pictures drawn by chance, with every truth known."""

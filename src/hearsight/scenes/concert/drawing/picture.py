@@ -1,0 +1,123 @@
+"""The pictures of a concert: colours, depth, and which pixels are whose, at every moment."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hearsight.scenes.concert.drawing.canvas import Canvas, Light
+from hearsight.scenes.concert.drawing.furniture import furniture
+from hearsight.scenes.concert.drawing.players import Gesture, idle_parts, moving_parts, still_parts
+from hearsight.scenes.concert.drawing.solids import Limb, Solid
+from hearsight.scenes.concert.drawing.walls import Walls
+from hearsight.scenes.concert.scene import Scene, rotation_about_z
+from hearsight.scenes.concert.settings import KINDS, Settings
+
+Parts = list[Solid | Limb]
+OVERSAMPLING = 2
+BODY, INSTRUMENT, THING = 1, 2, 100
+"""Owners: performer p's body is 2 p + BODY, the instrument 2 p + INSTRUMENT; thing i is THING + i; the room 0."""
+
+
+@dataclass(frozen=True)
+class View:
+    """One moment of a concert as the camera sees it.
+
+    Attributes:
+        colour: the picture. `[height, width, 3]` uint8 RGB
+        owner: whose each sub-pixel is (see BODY). `[height * OVERSAMPLING, width * OVERSAMPLING]`
+        depth: metres along the ray through each pixel's centre, only where it was asked for. `[height, width]`
+    """
+
+    colour: NDArray[np.uint8]
+    owner: NDArray[np.uint8]
+    depth: NDArray[np.float32] | None
+
+
+def views(
+    scene: Scene,
+    settings: Settings,
+    gestures: Sequence[Sequence[Gesture]],
+    with_depth: Sequence[bool] | None = None,
+) -> Iterator[View]:
+    """Draw the frames of a clip in order; frame k shows the moment k / frame rate.
+
+    What does not move is drawn once while the camera is still. A view's arrays are only valid until the next one.
+
+    Args:
+        gestures: of each performer, one per frame.
+        with_depth: for each frame, whether its depth is wanted.
+    """
+    stage = _Stage(scene, settings)
+    times = np.arange(settings.frames) / settings.frame_rate_hz
+    rotations = scene.listener.to_head(times)
+    fine = Canvas(settings.camera, OVERSAMPLING)
+    coarse = Canvas(settings.camera, 1)
+    fine_still: Canvas | None = None
+    coarse_still: Canvas | None = None
+    for index, rotation in enumerate(rotations):
+        moving = [
+            moving_parts(performer.instrument, performer.dress, poses[index])
+            for performer, poses in zip(scene.performers, gestures, strict=True)
+        ]
+        fine_still = stage.draw(fine, fine_still, rotation, moving)
+        depth = None
+        if with_depth is not None and with_depth[index]:
+            coarse_still = stage.draw(coarse, coarse_still, rotation, moving)
+            depth = coarse.depth
+        yield View(fine.picture(), fine.owner, depth)
+
+
+class _Stage:
+    """All that stands in the room, in room axes."""
+
+    def __init__(self, scene: Scene, settings: Settings) -> None:
+        self.scene, self.still_camera = scene, scene.listener.motion == "still"
+        self.head = np.array(scene.listener.position)
+        self.places = [
+            (rotation_about_z(p.yaw), np.array([*p.position, 0.0])) for p in scene.performers
+        ]  # fmt: skip
+        self.still: list[tuple[int, Parts]] = []
+        shadows = []
+        for index, performer in enumerate(scene.performers):
+            parts = still_parts(performer.instrument, performer.dress)
+            self.still.append((2 * index + INSTRUMENT, _moved(parts, *self.places[index])))
+            shadows.append((*performer.position, 0.28))
+            if performer.instrument in ("piano", "drums", "harp", "cello", "upright bass"):
+                ahead = {"piano": 1.3 if performer.dress.grand else 0.75, "drums": 0.65}.get(performer.instrument, 0.45)
+                spot = np.array(performer.position) + ahead * self.places[index][0][:2, 0]
+                shadows.append((*spot, {"piano": 0.7, "drums": 0.6}.get(performer.instrument, 0.25)))
+        for index, thing in enumerate(scene.things):
+            whole = idle_parts(thing.kind, thing.dress) if thing.kind in KINDS else furniture(thing.kind, thing.looks)
+            self.still.append(
+                (THING + index, _moved(whole, rotation_about_z(thing.yaw), np.array([*thing.position, 0])))
+            )
+            shadows.append((*thing.position, 0.28))
+        self.walls = Walls(scene.room, shadows)
+        self.lamps = np.array(scene.room.lamps)
+
+    def draw(
+        self, canvas: Canvas, still: Canvas | None, to_head: NDArray[np.float64], moving: list[tuple[Parts, Parts]]
+    ) -> Canvas | None:
+        """Draw one moment on the canvas. Gives back what can stay for the next moment, and takes it as `still`."""
+        shift = -to_head @ self.head
+        light = Light(self.lamps @ to_head.T + shift, to_head[:, 2], 1.0)
+        if still is None:
+            self.walls.draw(canvas, to_head, self.head)
+            for owner, parts in self.still:
+                canvas.draw((part.moved(to_head, shift) for part in parts), light, owner)
+            if self.still_camera:
+                still = canvas.copy()
+        else:
+            canvas.restore(still)
+        for index, (person, things) in enumerate(moving):
+            rotation, place = self.places[index]
+            turned, at = to_head @ rotation, to_head @ place + shift
+            for owner, parts in ((2 * index + BODY, person), (2 * index + INSTRUMENT, things)):
+                canvas.draw((part.moved(turned, at) for part in parts), light, owner)
+        return still
+
+
+def _moved(parts: Parts, rotation: NDArray[np.float64], shift: NDArray[np.float64]) -> Parts:
+    return [part.moved(rotation, shift) for part in parts]

@@ -1,0 +1,246 @@
+"""Solids that rays meet: where a ray from the eye first touches each, and which way the surface faces there.
+
+The eye is the origin. Rays are unit vectors, so the parameter `t` of a hit is its distance from the eye in metres.
+Every solid but the limb is a unit shape under an affine map (`centre`, and `axes` whose columns are the images of the
+unit vectors), so that one ray transform serves all of them.
+"""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Shape = Literal["ball", "block", "can", "slab", "board"]
+
+
+@dataclass(frozen=True)
+class Surface:
+    """What a solid looks like.
+
+    Attributes:
+        colour: red, green and blue, 0 to 1, in full light.
+        gloss: strength of the highlight, 0 (cloth) to 1 (polished brass).
+        texture: picture on the shape's +z face, RGB or RGBA uint8, row 0 at +y. A slab's or board's alpha cuts its
+            outline.
+        wrapped: a block shows its texture on all faces.
+    """
+
+    colour: tuple[float, float, float]
+    gloss: float = 0.0
+    texture: NDArray[np.uint8] | None = None
+    wrapped: bool = False
+
+    @cached_property
+    def outward(self) -> NDArray[np.float32]:
+        """Unit vectors (x right, y up) from the inside of the texture's outline to its outside. `[h, w, 2]`"""
+        alpha = cv2.GaussianBlur(self.texture[..., 3].astype(np.float32), (0, 0), 3)  # type: ignore[index]
+        slope = np.stack([-cv2.Sobel(alpha, cv2.CV_32F, 1, 0), cv2.Sobel(alpha, cv2.CV_32F, 0, 1)], axis=-1)
+        return slope / (np.linalg.norm(slope, axis=-1, keepdims=True) + 1e-6)
+
+
+@dataclass(frozen=True)
+class Solid:
+    """A unit ball, block, can (cylinder along z), slab (an outline with thickness along z) or board (one without)."""
+
+    shape: Shape
+    centre: NDArray[np.float64]
+    axes: NDArray[np.float64]
+    surface: Surface
+
+    def moved(self, rotation: NDArray, shift: NDArray) -> "Solid":
+        """The solid after `p -> rotation @ p + shift`."""
+        return replace(self, centre=rotation @ self.centre + shift, axes=rotation @ self.axes)
+
+    def hull(self) -> NDArray[np.float64]:
+        """Points whose convex hull holds the solid, with some inside it. `[n, 3]`"""
+        return self.centre + _CUBE @ self.axes.T
+
+    def hits(self, rays: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Distance along each of the rays `[3, n]` at which the solid is met; infinite where it is not. `[n]`"""
+        direction, origin = self._local(rays)
+        if self.shape == "ball":
+            a = np.einsum("in,in->n", direction, direction)
+            b = origin @ direction
+            discriminant = b * b - a * (origin @ origin - 1)
+            near = -b - np.sqrt(np.maximum(discriminant, 0))
+            return np.where((discriminant > 0) & (near > 0), near / a, np.inf).astype(np.float32)
+        if self.shape == "board":
+            return self._outline_hits(direction, origin, *_plane(direction, origin))
+        near, far = self._span(direction, origin)
+        if self.shape == "slab":
+            return self._outline_hits(direction, origin, near, far)
+        return np.where((near < far) & (near > 0), near, np.inf)
+
+    def faces(self, rays: NDArray[np.float32], t: NDArray[np.float32]) -> tuple[NDArray, NDArray]:
+        """Outward unit normals `[3, n]` and colours `[n, 3]` (0 to 1) at the hits of rays that do meet the solid."""
+        direction, origin = self._local(rays)
+        point = origin[:, None] + t * direction
+        normal = np.zeros_like(point)
+        if self.shape == "ball":
+            normal = point
+            front = np.zeros(len(t), bool)
+        elif self.shape == "block":
+            axis = np.abs(point).argmax(axis=0)
+            columns = np.arange(len(t))
+            normal[axis, columns] = np.sign(point[axis, columns])
+            front = (axis == 2) & (point[2] > 0)
+            if self.surface.wrapped:
+                front = np.ones(len(t), bool)
+                point = np.where(axis == 0, point[[1, 2, 0]], np.where(axis == 1, point[[0, 2, 1]], point))
+        elif self.shape == "can":
+            cap = np.abs(point[2]) > 0.999
+            normal = np.where(cap, [[0], [0], [1]] * np.sign(point[2]), point * [[1], [1], [0]])
+            front = cap & (point[2] > 0)
+        else:
+            front = np.abs(point[2]) > 0.99 if self.shape == "slab" else np.ones(len(t), bool)
+            rows, columns = self._texels(point)
+            slope = self.surface.outward[rows, columns].T
+            normal = np.where(front, [[0], [0], [1]] * np.sign(point[2] + 1e-9), np.vstack([slope, 0 * slope[:1]]))
+            front = front & (point[2] > -0.5)
+        normal = np.linalg.inv(self.axes).T.astype(np.float32) @ normal.astype(np.float32)
+        normal /= np.linalg.norm(normal, axis=0) + 1e-9
+        if self.shape in ("board", "slab"):  # seen from either side
+            normal *= np.where((normal * rays).sum(axis=0) > 0, -1, 1)
+        colour = np.broadcast_to(np.float32(self.surface.colour), (len(t), 3))
+        if self.surface.texture is not None and front.any():
+            rows, columns = self._texels(point)
+            colour = np.where(front[:, None], self.surface.texture[rows, columns, :3] / np.float32(255), colour)
+        return normal, colour
+
+    def _local(self, rays: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        inverse = np.linalg.inv(self.axes)
+        return inverse.astype(np.float32) @ rays, (-inverse @ self.centre).astype(np.float32)
+
+    def _span(self, direction: NDArray, origin: NDArray) -> tuple[NDArray, NDArray]:
+        """Where each ray enters and leaves the block or can; enters after it leaves where it misses."""
+        direction = np.where(np.abs(direction) < 1e-9, np.float32(1e-9), direction)
+        first, second = (-1 - origin)[:, None] / direction, (1 - origin)[:, None] / direction
+        near, far = np.minimum(first, second), np.maximum(first, second)
+        if self.shape != "can":
+            return near.max(axis=0), far.min(axis=0)
+        x, y = direction[0], direction[1]
+        a, b = x * x + y * y, x * origin[0] + y * origin[1]
+        discriminant = b * b - a * (origin[0] ** 2 + origin[1] ** 2 - 1)
+        root = np.sqrt(np.maximum(discriminant, 0))
+        enter, leave = np.maximum((-b - root) / a, near[2]), np.minimum((-b + root) / a, far[2])
+        return enter, np.where(discriminant > 0, leave, -np.inf)
+
+    def _outline_hits(self, direction: NDArray, origin: NDArray, near: NDArray, far: NDArray) -> NDArray[np.float32]:
+        """First point between `near` and `far` whose texel is not transparent, to a thirtieth of the way through."""
+        steps = 1 if self.shape == "board" else 30
+        t = np.full(direction.shape[1], np.inf, np.float32)
+        open_ = np.flatnonzero((near <= far) & (near > 0))
+        solid = self.surface.texture[..., 3] > 127  # type: ignore[index]
+        for step in range(steps):
+            if not len(open_):
+                break
+            at = near[open_] + (far[open_] - near[open_]) * np.float32(step / max(steps - 1, 1))
+            met = solid[self._texels(origin[:, None] + at * direction[:, open_])]
+            t[open_[met]] = at[met]
+            open_ = open_[~met]
+        return t
+
+    def _texels(self, point: NDArray) -> tuple[NDArray, NDArray]:
+        height, width = self.surface.texture.shape[:2]  # type: ignore[union-attr]
+        columns = np.clip((point[0] + 1) * (width / 2), 0, width - 1).astype(np.int32)
+        rows = np.clip((1 - point[1]) * (height / 2), 0, height - 1).astype(np.int32)
+        return rows, columns
+
+
+@dataclass(frozen=True)
+class Limb:
+    """The hull of a ball of radius `ra` at `a` and one of radius `rb` at `b`: arms, legs, sticks, bows, bells."""
+
+    a: NDArray[np.float64]
+    b: NDArray[np.float64]
+    ra: float
+    rb: float
+    surface: Surface
+
+    @property
+    def centre(self) -> NDArray[np.float64]:
+        return (self.a + self.b) / 2
+
+    def moved(self, rotation: NDArray, shift: NDArray) -> "Limb":
+        """The limb after `p -> rotation @ p + shift`."""
+        return replace(self, a=rotation @ self.a + shift, b=rotation @ self.b + shift)
+
+    def hull(self) -> NDArray[np.float64]:
+        """Points whose convex hull holds the limb, with some inside it. `[n, 3]`"""
+        ends = np.concatenate([self.a + self.ra * _CORNERS, self.b + self.rb * _CORNERS])
+        return np.concatenate([ends, self.centre[None]])
+
+    def hits(self, rays: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Distance along each of the rays `[3, n]` at which the limb is met; infinite where it is not. `[n]`
+
+        The surface between the balls is the part of their common tangent cone between the circles of contact: with
+        `h` along the axis from `a` and `s = (ra - rb) / length`, radius `(ra - h s) / sqrt(1 - s^2)`.
+        """
+        t = np.minimum(_ball_hits(rays, self.a, self.ra), _ball_hits(rays, self.b, self.rb))
+        axis, length, slope = self._axis()
+        if slope is None:
+            return t
+        c2 = 1 - slope * slope
+        along, start = axis.astype(np.float32) @ rays, -float(self.a @ axis)
+        # |q|^2 - h^2 = ((ra - h s)^2) / c2 with q = t d - a, h = start + t along: a quadratic in t
+        gap = self.ra - start * slope
+        qa = 1 - along * along - slope * slope * along * along / c2
+        qb = -(self.a.astype(np.float32) @ rays) - along * start + gap * slope * along / c2
+        qc = float(self.a @ self.a) - start * start - gap * gap / c2
+        discriminant = qb * qb - qa * qc
+        with np.errstate(divide="ignore", invalid="ignore"):
+            cone = (-qb - np.sqrt(np.maximum(discriminant, 0))) / qa
+            h = start + cone * along
+        good = (discriminant > 0) & (cone > 0) & (h >= self.ra * slope) & (h <= length + self.rb * slope)
+        return np.where(good, np.minimum(t, cone), t).astype(np.float32)
+
+    def faces(self, rays: NDArray[np.float32], t: NDArray[np.float32]) -> tuple[NDArray, NDArray]:
+        """Outward unit normals `[3, n]` and colours `[n, 3]` (0 to 1) at the hits of rays that do meet the limb."""
+        axis, length, slope = self._axis()
+        q = t * rays - self.a[:, None].astype(np.float32)
+        h = np.clip(axis.astype(np.float32) @ q, 0, length)
+        normal = q - axis[:, None].astype(np.float32) * h
+        normal /= np.linalg.norm(normal, axis=0) + 1e-9
+        return normal, np.broadcast_to(np.float32(self.surface.colour), (len(t), 3))
+
+    def _axis(self) -> tuple[NDArray[np.float64], float, float | None]:
+        """Axis from a to b, its length, and the cone's slope (None where one ball holds the other)."""
+        between = self.b - self.a
+        length = float(np.linalg.norm(between))
+        if length <= abs(self.ra - self.rb) + 1e-9:
+            return np.array([0.0, 0.0, 1.0]), 0.0, None
+        return between / length, length, (self.ra - self.rb) / length
+
+
+def frame_along(direction: NDArray, up: NDArray | tuple[float, float, float] = (0.0, 0.0, 1.0)) -> NDArray[np.float64]:
+    """Rotation whose columns are x (to the side), y (as near `up` as may be) and z along `direction`. `[3, 3]`"""
+    z = np.asarray(direction, dtype=np.float64) / np.linalg.norm(direction)
+    up = np.asarray(up, dtype=np.float64)
+    if abs(up @ z) > 0.999 * np.linalg.norm(up):
+        up = np.array([1.0, 0.0, 0.0])
+    x = np.cross(up, z)
+    x /= np.linalg.norm(x)
+    return np.stack([x, np.cross(z, x), z], axis=1)
+
+
+_CORNERS = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], dtype=np.float64)
+_CUBE = np.array([[x, y, z] for x in (-1, 0, 1) for y in (-1, 0, 1) for z in (-1, 0, 1)], dtype=np.float64)
+
+
+def _ball_hits(rays: NDArray[np.float32], centre: NDArray, radius: float) -> NDArray[np.float32]:
+    b = centre.astype(np.float32) @ rays
+    discriminant = b * b - np.float32(centre @ centre - radius * radius)
+    near = b - np.sqrt(np.maximum(discriminant, 0))
+    return np.where((discriminant > 0) & (near > 0), near, np.inf).astype(np.float32)
+
+
+def _plane(direction: NDArray, origin: NDArray) -> tuple[NDArray, NDArray]:
+    """Where rays cross z = 0 within the unit square, as an interval without length; empty where they miss it."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        t = -origin[2] / direction[2]
+        point = origin[:2, None] + t * direction[:2]
+    inside = (np.abs(point) < 1).all(axis=0)
+    return np.where(inside, t, np.inf), np.where(inside, t, -np.inf)

@@ -1,6 +1,8 @@
 """Networks in folders: what is written, what is refused, and how that is said."""
 
+import copy
 import json
+import pickle
 from pathlib import Path
 
 import pytest
@@ -43,6 +45,13 @@ def test_settings_make_a_network_of_the_same_shape() -> None:
     assert second.segment_samples == SegmentFormat.small().samples and second.frame_size == (64, 128)
     assert (second.separation_weight, second.backbone_weight) == (0.5, 0.0)
     assert {n: t.shape for n, t in first.state_dict().items()} == {n: t.shape for n, t in second.state_dict().items()}
+
+
+def test_copies_keep_their_settings() -> None:
+    network = SepStereo.small(share_pyramid=True)
+    for twin in (copy.deepcopy(network), pickle.loads(pickle.dumps(network))):
+        assert twin.settings == network.settings
+        assert torch.equal(twin.unet.head.weight, network.unet.head.weight)
 
 
 def test_saving_over_a_folder_keeps_its_other_files(folder) -> None:

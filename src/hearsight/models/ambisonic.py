@@ -6,9 +6,9 @@ Video", NeurIPS 2018, as 2.5D Visual Sound (section 4.3, "Ambisonics") and Pseud
 - Sees and hears: as Mono2Binaural.
 - Fusion: as Mono2Binaural.
 - Gives: W is the mono sound (half of l + r: what one ear gets of a source ahead); three complex masks on l + r give
-  Y, Z and X (ACN order, SN3D). The masks are not bounded: where several sources meet in one bin, the field's gradient can
-  exceed its pressure. The field is decoded by virtual speakers and the pseudo-inverse (PseudoBinaural, equations 6 to
-  8) with HRIRs resampled to the network's rate.
+  Y, Z and X (ACN order, SN3D). The masks are not bounded: where several sources meet in one bin, the field's gradient
+  can exceed its pressure. The field is decoded by virtual speakers and the pseudo-inverse (PseudoBinaural, equations 6
+  to 8) with HRIRs resampled to the network's rate.
 - Loss: mean squared error of both decoded ears against the true ones, which 360-degree datasets are decoded to as well.
 - Prediction: l - r of the decoded ears. They need not add up to the mix (the paper's baseline does not promise it); the
   ears that hearsight makes of the difference do. A head that is the same on both sides hears l - r in Y alone.
@@ -30,14 +30,13 @@ from typing import Any, ClassVar, Self
 import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
-from torch.nn import functional as F
 
 from hearsight.acoustics import HRIRSet, binaural_decoder, load_hrirs
 from hearsight.datasets.item import Item
 from hearsight.models.interface import SegmentFormat, StereoNetwork, StereoResult
 from hearsight.models.losses import squared_error, true_ears
 from hearsight.nn import ConditionalUNet, VisualCondition, VisualResNet
-from hearsight.signal import STFT
+from hearsight.signal import STFT, zeros_above
 
 
 class Ambisonic(StereoNetwork):
@@ -99,14 +98,24 @@ class Ambisonic(StereoNetwork):
         assert isinstance(visual, Tensor)
         logits = self.unet(torch.stack([mix.real, mix.imag], dim=1), self.condition(visual)).logits.float()
         rows = logits.shape[-2]
-        masks = torch.complex(logits[:, 0::2], logits[:, 1::2])
-        heard = mix[:, None, :rows].to(masks.dtype)
-        field = torch.cat([heard / 2, masks * heard], dim=1)  # W, Y, Z, X
-        decoder = torch.complex(self.decoder[..., 0], self.decoder[..., 1])[:, :, :rows, None]
-        left, right = (field * decoder[0]).sum(1), (field * decoder[1]).sum(1)  # equation 8, in the frequency domain
-        above = (0, 0, 0, mix.shape[-2] - rows)
-        extras = {"ambisonics": F.pad(field, above), "left": F.pad(left, above), "right": F.pad(right, above)}
-        return StereoResult(F.pad(left - right, above), extras)
+        heard = mix[:, :rows]
+        field = [heard / 2]  # W
+        field += [torch.complex(logits[:, 2 * i], logits[:, 2 * i + 1]) * heard for i in range(3)]  # Y, Z, X
+        left, right = (self._decoded(field, ear) for ear in range(2))
+        above = mix.shape[-2] - rows
+        extras = {
+            "ambisonics": torch.stack([zeros_above(channel, above) for channel in field], dim=1),
+            "left": zeros_above(left, above),
+            "right": zeros_above(right, above),
+        }
+        return StereoResult(zeros_above(left - right, above), extras)
+
+    def _decoded(self, field: Sequence[Tensor], ear: int) -> Complex[Tensor, "batch frequency time"]:
+        """What an ear hears of the field (equation 8, in the frequency domain)."""
+        rows = field[0].shape[-2]
+        response = self.decoder[ear, :, :rows, None]
+        heard = [channel * torch.complex(response[c, ..., 0], response[c, ..., 1]) for c, channel in enumerate(field)]
+        return heard[0] + heard[1] + heard[2] + heard[3]
 
     def losses(self, result: StereoResult, item: Item) -> dict[str, Tensor]:
         """`left`, `right`: squared errors of the decoded ears."""

@@ -3,7 +3,8 @@
 Paper: Gao and Grauman, "2.5D Visual Sound", CVPR 2019.
 
 - `mono-mono` copies the mix to both ears. It has no weights and works at once.
-- `audio-only` is Mono2Binaural without the visual stream: all else, losses and training included, is the same.
+- `audio-only` is Mono2Binaural without the visual stream: all else, losses and training included, is the same (16.7
+  million parameters).
 - `flipped-visual` is a trained Mono2Binaural that is shown mirrored frames at test time. It is trained as Mono2Binaural
   is, and reads its folders.
 """
@@ -45,7 +46,8 @@ class MonoMono(StereoNetwork):
         self, mix: Complex[Tensor, "batch frequency time"], visual: Tensor | tuple[Tensor, ...]
     ) -> StereoResult:
         """No difference."""
-        return StereoResult(torch.zeros_like(mix))
+        nothing = torch.zeros_like(mix.real)
+        return StereoResult(torch.complex(nothing, nothing))
 
     def losses(self, result: StereoResult, item: Item) -> dict[str, Tensor]:
         """`difference`: the energy of the true difference, which no training lowers."""

@@ -37,7 +37,7 @@ from hearsight.errors import ModelError
 from hearsight.models.interface import SegmentFormat, StereoNetwork, StereoResult
 from hearsight.models.losses import squared_error, true_difference
 from hearsight.nn import AttentiveDecoder, DepthEstimator, VisionTransformer, depth_as_picture, downsample, draw_weights
-from hearsight.signal import apply_mask, bounded_mask
+from hearsight.signal import apply_mask, bounded_mask, zeros_above
 
 MODALITIES = ("image", "depth")
 LOSS_WEIGHTS: Mapping[str, float] = {"difference": 1.0, "magnitude": 1.0, "phase": 0.1, "reconstruction": 1.0}
@@ -203,7 +203,7 @@ class BeyondMono(StereoNetwork):
             extras["phase"] = math.pi * torch.tanh(decoded["phase"].logits.float()[:, 0])
         if "stft" not in decoded:
             whole = torch.polar(extras["magnitude"], extras["phase"])
-            difference = F.pad(whole, (0, 0, 0, mix.shape[-2] - whole.shape[-2]))
+            difference = zeros_above(whole, mix.shape[-2] - whole.shape[-2])
         if not everything:
             return StereoResult(difference)
         drawn = decoded["stft" if "stft" in decoded else "magnitude"].attention

@@ -116,7 +116,8 @@ class PixelPlayer(SeparationNetwork):
         weights = torch.sigmoid(self._features(frames.flatten(0, 1)).amax((-2, -1))).unflatten(0, (batch, sources))
         logits = self._mask_logits(weights, components)
         extras = {"logits": logits, "components": components, "weights": weights}
-        return SeparationResult(self._masks(logits, mix) * mix.unsqueeze(1), extras)
+        heard = torch.stack([mix], dim=1)  # not unsqueeze, which ONNX does not know of complex numbers
+        return SeparationResult(self._masks(logits, mix) * heard, extras)
 
     def components_of(
         self, mix: Complex[Tensor, "batch frequency time"]

@@ -4,7 +4,7 @@ STFT, complex masks, the mix and the difference, levels, resampling, overlap-add
 """
 
 from hearsight.signal.levels import amplitude_to_db, normalize_rms, rms
-from hearsight.signal.masks import apply_mask, bounded_mask, ideal_complex_mask
+from hearsight.signal.masks import apply_mask, bounded_mask, ideal_complex_mask, zeros_above
 from hearsight.signal.overlap_add import OverlapAdd, window_starts
 from hearsight.signal.resample import StreamResampler, resample
 from hearsight.signal.stereo import difference, left_right, mix
@@ -25,4 +25,5 @@ __all__ = [
     "resample",
     "rms",
     "window_starts",
+    "zeros_above",
 ]

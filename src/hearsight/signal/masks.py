@@ -25,7 +25,18 @@ def apply_mask(
         raise ValueError(f"a mask {tuple(mask.shape)} does not fit a spectrogram {tuple(spectrogram.shape)}")
     missing = spectrogram.shape[-2] - rows
     product = mask * spectrogram[..., :rows, :]
-    return torch.nn.functional.pad(product, (0, 0, 0, missing)) if missing else product
+    return zeros_above(product, missing)
+
+
+def zeros_above(
+    spectrogram: Complex[Tensor, "*batch frequency time"], rows: int
+) -> Complex[Tensor, "*batch more_frequency time"]:
+    """A spectrogram with `rows` rows of zeros above its highest bin."""
+    if not rows:
+        return spectrogram
+    above = (0, 0, 0, rows)  # part by part, because ONNX pads real numbers only
+    pad = torch.nn.functional.pad
+    return torch.complex(pad(spectrogram.real, above), pad(spectrogram.imag, above))
 
 
 def ideal_complex_mask(

@@ -7,8 +7,13 @@ from typing import Annotated
 
 import typer
 
+from hearsight.cli.benchmark import benchmark
+from hearsight.cli.binauralize import binauralize
+from hearsight.cli.demo import demo
 from hearsight.cli.evaluate import evaluate
 from hearsight.cli.import_weights import import_weights
+from hearsight.cli.models import models
+from hearsight.cli.prepare import prepare
 from hearsight.cli.pseudo import pseudo
 from hearsight.cli.train import train
 
@@ -40,8 +45,13 @@ def _options(
     pass
 
 
+app.command("binauralize")(binauralize)
+app.command("demo")(demo)
+app.command("models")(models)
 app.command("evaluate")(evaluate)
+app.command("benchmark")(benchmark)
 app.command("import-weights")(import_weights)
+app.command("prepare")(prepare)
 app.command("train", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(train)
 app.command("pseudo")(pseudo)
 

@@ -62,7 +62,7 @@ def binauralize(
     output = default_output(input) if output is None else Path(output)
     if output.suffix == "":
         raise HearsightError(f"{output}: has no suffix that tells the container; name it like {Path(input).name}")
-    chosen = _chosen(model, sources, tracks, hrtf, fov_degrees, device)
+    chosen = choose_model(model, sources, tracks, hrtf, fov_degrees, device)
     if isinstance(chosen, Located) and not chosen.works_without_picture and probe(input).video is None:
         raise MediaError(f"{input}: has no picture to find sources in; say where they are (--source X,Y or --tracks)")
     told = run_on_file(chosen, input, output, audio_codec, progress)
@@ -77,14 +77,19 @@ def default_output(input: str | os.PathLike[str]) -> Path:
     return input.with_name(f"{input.stem}.binaural{input.suffix}")
 
 
-def _chosen(
-    model: str | os.PathLike[str] | BinauralModel,
-    sources: Sequence[tuple[float, float]] | None,
-    tracks: str | os.PathLike[str] | None,
-    hrtf: str | os.PathLike[str] | None,
-    fov_degrees: float,
-    device: str,
+def choose_model(
+    model: str | os.PathLike[str] | BinauralModel = DEFAULT_MODEL,
+    sources: Sequence[tuple[float, float]] | None = None,
+    tracks: str | os.PathLike[str] | None = None,
+    hrtf: str | os.PathLike[str] | None = None,
+    fov_degrees: float = 120.0,
+    device: str = "cpu",
 ) -> BinauralModel:
+    """The model that `binauralize` would use for these arguments (see there), to use it for several clips.
+
+    Raises:
+        ModelError, DataError: as `binauralize`.
+    """
     if model != "located":
         if sources or tracks is not None or hrtf is not None or fov_degrees != 120.0:
             name = getattr(model, "name", model)

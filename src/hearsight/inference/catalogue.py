@@ -1,0 +1,40 @@
+"""What `hearsight models` lists."""
+
+from typing import Any
+
+from torch import nn
+
+from hearsight.models.registry import CARDS
+
+
+def catalogue(count: bool = True) -> list[dict[str, Any]]:
+    """One entry per model: `name`, `kind`, `ready`, `parameters` (None if not counted), `source`, `summary`.
+
+    Args:
+        count: build each network on the meta device (no memory, no weights) and count its parameters.
+    """
+    return [
+        {
+            "name": card.name,
+            "kind": card.kind,
+            "ready": card.ready,
+            "parameters": _parameters(card.load_class()) if count else None,
+            "source": card.source,
+            "summary": card.summary,
+        }
+        for card in CARDS
+    ]
+
+
+def _parameters(cls: type) -> int | None:
+    """Parameters of a network made with its default settings; 0 for a model that is no network; None if unknown."""
+    if not issubclass(cls, nn.Module):
+        return 0
+    import torch
+
+    try:
+        with torch.device("meta"):
+            network = cls()
+    except (NotImplementedError, RuntimeError, TypeError):  # a constructor that computes with its tensors
+        network = cls()
+    return sum(parameter.numel() for parameter in network.parameters())

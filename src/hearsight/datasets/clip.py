@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-Sound = Literal["binaural", "mono", "ambisonic"]
+Sound = Literal["binaural", "mono", "ambisonic", "any"]
 AmbisonicFormat = Literal["ambix", "fuma"]
 Projection = Literal["flat", "equirectangular"]
 
@@ -17,8 +17,8 @@ class Clip:
         name: unique in its dataset; what split lists call it, without suffix.
         sound: the file whose sound counts (a video, or a sound file beside it).
         picture: a video, or a folder of pictures in the order of their names; None for a clip without.
-        kind: "binaural" (two ears), "mono" (channels are mixed), or "ambisonic" (first order, four channels: decoded to
-            two ears).
+        kind: "binaural" (two ears), "mono" (channels are mixed), "ambisonic" (first order, four channels: decoded to
+            two ears), or "any": binaural if its two channels differ, else mono (`datasets.prepare.is_binaural`).
         recording: what it was cut from, where known: clips of one recording share a scene and must share a split.
         picture_rate_hz: of a folder of pictures, which has no times of its own; None for a video.
         depth: a folder of 16-bit PNGs (`datasets.prepared` says how it is kept); None where there is none.

@@ -3,7 +3,7 @@
 ```
 FOLDER/
     videos/000001.mp4             the picture (its sound is not used)
-    binaural_audios/000001.wav    the two ears, left first
+    binaural_audios/000001.wav    the two ears, left first (or .mp3, .flac)
     splits/split1/train.txt       names of clips, one a line; val.txt and test.txt beside it; or HDF5 files
 ```
 
@@ -43,15 +43,12 @@ def fair_play_clips(
         if not (root / needed).is_dir():
             raise DataError(f"{root}: is not in FAIR-Play's layout, the folder {needed} is missing")
     if split is None:
-        names = sorted(path.stem for path in (root / BINAURAL_AUDIOS).glob("*.wav"))
+        names = sorted({path.stem for path in (root / BINAURAL_AUDIOS).iterdir() if path.suffix in _SOUND_SUFFIXES})
         if not names:
-            raise DataError(f"{root / BINAURAL_AUDIOS}: holds no .wav file")
+            raise DataError(f"{root / BINAURAL_AUDIOS}: holds no sound ({', '.join(_SOUND_SUFFIXES)})")
     else:
-        names = _listed(root / splits / split, part)
-    clips = [
-        Clip(name, sound=root / BINAURAL_AUDIOS / f"{name}.wav", picture=root / VIDEOS / f"{name}.mp4")
-        for name in names
-    ]
+        names = fair_play_split_names(root, split, part, splits)
+    clips = [Clip(name, sound=_sound(root, name), picture=root / VIDEOS / f"{name}.mp4") for name in names]
     for what, missing in (
         ("sound", [clip.name for clip in clips if not clip.sound.is_file()]),
         ("video", [clip.name for clip in clips if clip.picture is None or not clip.picture.is_file()]),
@@ -67,6 +64,22 @@ def fair_play_splits(folder: str | os.PathLike[str], splits: str | os.PathLike[s
     root = Path(folder) / splits
     found = [path.name for path in root.iterdir() if path.is_dir()] if root.is_dir() else []
     return sorted(found, key=lambda name: [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)])
+
+
+def fair_play_split_names(
+    folder: str | os.PathLike[str], split: str, part: str, splits: str | os.PathLike[str] = "splits"
+) -> list[str]:
+    """Names of the clips in a part of a split, in the list's order; arguments and errors as `fair_play_clips`."""
+    return _listed(Path(folder) / splits / split, part)
+
+
+_SOUND_SUFFIXES = (".wav", ".mp3", ".flac")
+
+
+def _sound(root: Path, name: str) -> Path:
+    """The clip's sound; the .wav where there are several (or none: the caller tells that it is missing)."""
+    candidates = [root / BINAURAL_AUDIOS / f"{name}{suffix}" for suffix in _SOUND_SUFFIXES]
+    return next((path for path in candidates if path.is_file()), candidates[0])
 
 
 def _listed(split: Path, part: str) -> list[str]:

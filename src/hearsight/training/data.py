@@ -5,12 +5,12 @@ from collections.abc import Iterator, Mapping, Sequence, Sized
 from pathlib import Path
 
 import lightning
-import numpy as np
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from hearsight.datasets import Item, collate
 from hearsight.datasets.prepared import PreparedClip, PreparedSet
 from hearsight.datasets.segments import Blend, SoloMixtures, StereoSegments, fraction_of
+from hearsight.datasets.splits import read_names, split_by_recording
 from hearsight.errors import DataError
 from hearsight.models.interface import AudioVisualNetwork
 from hearsight.training.recipe import ClipsPart, Recipe
@@ -160,16 +160,6 @@ def collate_tasks(items: list[Batch]) -> Batch:
     return {task: collate([item[task] for item in items]) for task in items[0]}
 
 
-def read_split(folder: Path, part: str) -> list[str]:
-    """Names of the clips of a part ("train", "val", "test") of a split folder; suffixes are dropped."""
-    file = folder / f"{part}.txt"
-    try:
-        lines = file.read_text(encoding="utf-8").split("\n")
-    except OSError as error:
-        raise DataError(f"{file}: cannot be read ({error.strerror})") from error
-    return [str(Path(line.strip()).with_suffix("")) for line in lines if line.strip()]
-
-
 def _split(part: ClipsPart, seed: int, channels: int | None) -> tuple[list[PreparedClip], list[PreparedClip]]:
     """Clips for training and for validation."""
     if part.folder is None:
@@ -177,22 +167,17 @@ def _split(part: ClipsPart, seed: int, channels: int | None) -> tuple[list[Prepa
     prepared = PreparedSet(part.folder)
     clips = [clip for clip in prepared if channels is None or clip.entry.channels == channels]
     if part.split is None:
-        return _split_by_recording(clips, seed)
+        parts = split_by_recording({clip.entry.name: clip.entry.recording or clip.entry.name for clip in clips}, seed)
+        inside = {name: half for half, names in parts.items() for name in names}
+        return (
+            [clip for clip in clips if inside[clip.entry.name] != "val"],
+            [clip for clip in clips if inside[clip.entry.name] == "val"],
+        )
     by_name = {clip.entry.name: clip for clip in clips}
     folder = Path(part.folder) / part.split
-    chosen = [[by_name[name] for name in read_split(folder, half) if name in by_name] for half in ("train", "val")]
+    chosen = [
+        [by_name[name] for name in read_names(folder / f"{half}.txt") if name in by_name] for half in ("train", "val")
+    ]
     if not chosen[0] or not chosen[1]:
         raise DataError(f"{folder}: names no training or no validation clip that is in {part.folder}")
     return chosen[0], chosen[1]
-
-
-def _split_by_recording(clips: list[PreparedClip], seed: int) -> tuple[list[PreparedClip], list[PreparedClip]]:
-    recordings = sorted({clip.entry.recording or clip.entry.name for clip in clips})
-    if len(recordings) < 2:
-        raise DataError(
-            f"{len(recordings)} recordings cannot be split into training and validation; at least 2 are needed"
-        )
-    shuffled = np.random.default_rng(seed).permutation(len(recordings))
-    held_out = {recordings[int(index)] for index in shuffled[: max(1, len(recordings) // 10)]}
-    training = [clip for clip in clips if (clip.entry.recording or clip.entry.name) not in held_out]
-    return training, [clip for clip in clips if (clip.entry.recording or clip.entry.name) in held_out]

@@ -1,0 +1,79 @@
+"""MUSIC, MUSIC-21 and MUSIC-Stereo: videos of solos and duets, listed by instrument.
+
+The datasets are published as JSON lists of YouTube ids, `{"videos": {"cello": ["ID", ...], "flute cello": [...]}}`; the
+videos are kept as `ID.mp4` (or another container) in one folder or in folders by instrument.
+"""
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from hearsight.datasets.clip import Clip, Sound
+from hearsight.datasets.video_folder import VIDEO_SUFFIXES
+from hearsight.errors import DataError
+
+
+def music_clips(
+    folder: str | os.PathLike[str], lists: Sequence[str | os.PathLike[str]] = (), kind: Sound = "mono"
+) -> list[Clip]:
+    """Recordings of the dataset; each is named `INSTRUMENT/ID` (`_` for the blanks in an instrument's name).
+
+    Args:
+        folder: with the videos, directly or in folders by instrument.
+        lists: the published JSON lists; only what they name is used, and videos that are missing are skipped (many have
+            left YouTube): the caller can compare the count. None: every video in a folder by instrument.
+        kind: "mono" for separation and pseudo pairs, "any" for MUSIC-Stereo's selection of binaural videos.
+
+    Raises:
+        DataError: a list is not readable or not in the published form, or no video is found.
+    """
+    root = Path(folder)
+    if not root.is_dir():
+        raise DataError(f"{root}: no such folder")
+    found = {
+        path.stem: path
+        for path in sorted(root.rglob("*"))
+        if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file() and not path.name.startswith(".")
+    }
+    listed = [pair for source in lists for pair in _listed(Path(source))]
+    if not lists:
+        listed = [(path.parent.name, name) for name, path in found.items() if path.parent != root]
+    clips = {
+        f"{label.replace(' ', '_')}/{name}": Clip(
+            f"{label.replace(' ', '_')}/{name}", found[name], found[name], kind, recording=name
+        )
+        for label, name in listed
+        if name in found
+    }
+    if not clips:
+        what = "that the lists name" if lists else "in folders by instrument"
+        raise DataError(f"{root}: holds no video {what} ({len(found)} videos in all)")
+    return list(clips.values())
+
+
+def instruments_of(name: str) -> list[str]:
+    """Kinds of the sources of a clip, from its name; a duet has two."""
+    label = name.split("/")[0]
+    known = sorted(_TWO_WORDS, key=len, reverse=True)
+    instruments: list[str] = []
+    while label:
+        word = next((one for one in known if label.startswith(one)), label.split("_")[0])
+        instruments.append(word)
+        label = label[len(word) :].lstrip("_-")
+    return instruments
+
+
+# Instruments of MUSIC and MUSIC-21 whose names have more than one word.
+_TWO_WORDS = ("acoustic_guitar", "electric_bass", "electric_guitar", "french_horn")
+
+
+def _listed(path: Path) -> list[tuple[str, str]]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        videos = content["videos"]
+        return [(str(label), str(name)) for label, names in videos.items() for name in names]
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(f'{path}: is not a published list, {{"videos": {{"cello": ["ID", ...]}}}}') from error

@@ -1,0 +1,28 @@
+"""This project's own simulated concerts: FAIR-Play's layout with depth and every truth beside it."""
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+
+from hearsight.datasets.clip import Clip
+from hearsight.datasets.fair_play import fair_play_clips
+from hearsight.errors import DataError
+
+
+def simulated_clips(folder: str | os.PathLike[str]) -> list[Clip]:
+    """Clips with their depth maps; clips of one room count as one recording.
+
+    Raises:
+        DataError: the folder is not in the layout, or a clip's truth is missing or unreadable.
+    """
+    root = Path(folder)
+    clips = []
+    for clip in fair_play_clips(root):
+        truth = root / "scenes" / f"{clip.name}.json"
+        try:
+            room = json.loads(truth.read_text(encoding="utf-8"))["room"]["number"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise DataError(f"{truth}: is not the truth of a simulated clip; simulate the set again") from error
+        clips.append(replace(clip, recording=f"room{room}", depth=root / "depth" / clip.name, depth_rate_hz=1.0))
+    return clips

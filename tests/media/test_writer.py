@@ -61,6 +61,14 @@ def test_another_container_keeps_picture_and_sound_in_step(tmp_path, suffix):
     assert np.abs(np.array(clicks_after_flashes(back)) - before).max() < 0.001
 
 
+@pytest.mark.parametrize("suffix", [".ts", ".mkv", ".mp4"])
+def test_lost_packets_of_sound_do_not_move_what_follows(tmp_path, suffix):
+    lossy = Clip(dropped_packets=tuple(range(25, 40)), clicks_s=(0.2, 1.4), flashes_s=(0.2, 1.4))
+    source = make_clip(tmp_path / "in.ts", lossy)
+    two_ears(source, tmp_path / f"out{suffix}")
+    assert np.abs(clicks_after_flashes(tmp_path / f"out{suffix}")).max() < 0.001
+
+
 def test_avi_without_a_clock_gets_silence_before_late_sound(tmp_path):
     source = make_clip(tmp_path / "in.mkv", Clip(picture="mpeg4", sound="flac", sound_start_s=0.3))
     target = tmp_path / "out.avi"

@@ -1,8 +1,13 @@
 """Little mono clips for the tests of pseudo pairs: a coloured rectangle on grey, and noise of a known level."""
 
+import json
+from functools import cache
+
 import cv2
 import numpy as np
 import soundfile
+
+from hearsight.acoustics import load_hrirs
 
 RATE = 16000
 COLOURS = [(230, 40, 40), (40, 220, 40), (50, 60, 235), (230, 220, 40), (220, 50, 220), (40, 220, 220)]
@@ -37,8 +42,6 @@ def write_clips(folder, count=6, seconds=3.0, size=(120, 240)):
                 "box": BOXES[number % 6],
             }
         )
-    import json
-
     (folder / "clips.json").write_text(json.dumps(entries))
     return folder / "clips.json"
 
@@ -50,3 +53,9 @@ def picture_of(number, size=(120, 240)):
     x0, y0, x1, y1 = BOXES[number % 6]
     picture[round(y0 * height) : round(y1 * height), round(x0 * width) : round(x1 * width)] = COLOURS[number % 6]
     return picture
+
+
+@cache
+def hrirs():
+    """KEMAR at the clips' rate."""
+    return load_hrirs().at_rate(RATE)

@@ -1,6 +1,23 @@
 """Third floor: protocols, comparisons of files, tables, reports."""
 
+from hearsight.evaluation.benchmark_file import Benchmark, parse_benchmark, read_benchmark
 from hearsight.evaluation.comparison import Comparison, compare, read_ears
+from hearsight.evaluation.prediction import model_input, predict_ears
 from hearsight.evaluation.protocols import DEFAULT_PROTOCOL, PROTOCOLS, Protocol, protocol
+from hearsight.evaluation.results import benchmark_and_report
 
-__all__ = ["DEFAULT_PROTOCOL", "PROTOCOLS", "Comparison", "Protocol", "compare", "protocol", "read_ears"]
+__all__ = [
+    "DEFAULT_PROTOCOL",
+    "PROTOCOLS",
+    "Benchmark",
+    "Comparison",
+    "Protocol",
+    "benchmark_and_report",
+    "compare",
+    "model_input",
+    "parse_benchmark",
+    "predict_ears",
+    "protocol",
+    "read_benchmark",
+    "read_ears",
+]

@@ -12,9 +12,9 @@ from hearsight.metrics.binaural import Ears, spectrogram
 from hearsight.signal import STFT
 
 LEVEL_LIMIT_DB = 60.0
-LONGEST_DELAY_S = 1e-3
+LONGEST_DELAY_S = 0.8e-3  # low notes from the side go around a head in 0.78 ms
 DELAY_STEP_S = 1e-5
-FINE_STRUCTURE_LIMIT_HZ = 1500.0
+UNAMBIGUOUS_HZ = 600.0  # above, two delays of a head can give one phase
 AUDIBLE_DB = -60.0
 
 
@@ -26,8 +26,8 @@ class InterauralCues:
         centre_hz: centre of each band. `[bands]`
         level_db: left over right, within +-60 dB; 0 where both are silent.
         phase_rad: of left before right, in (-pi, pi]; 0 where an ear is silent.
-        time_s: how much earlier the sound is at the left ear, the best alignment of the band within +-1 ms in steps of
-            10 us; only below 1.5 kHz, where ears follow the fine structure, and 0 in higher bands.
+        time_s: how much earlier the sound is at the left ear, the best alignment of the band within +-0.8 ms in steps
+            of 10 us; only below 600 Hz, where no delay that a head makes is ambiguous, and 0 in higher bands.
         coherence: 0 (unrelated or silent) to 1 (one is the delayed and scaled other).
         energy: of both ears.
     """
@@ -55,11 +55,11 @@ class InterauralErrors:
     audible: Float[Tensor, "*batch bands"]
 
     def means(self) -> dict[str, Float[Tensor, "*batch"]]:
-        """Mean over the audible bands (over those below 1.5 kHz for the time), 0 if there are none:
+        """Mean over the audible bands (over those below 600 Hz for the time), 0 if there are none:
 
         `ild_db`, `ipd_rad`, `itd_us` (microseconds) and `coherence`, all errors.
         """
-        low = self.audible * (self.centre_hz < FINE_STRUCTURE_LIMIT_HZ)
+        low = self.audible * (self.centre_hz < UNAMBIGUOUS_HZ)
 
         def mean(values: Tensor, weight: Tensor) -> Tensor:
             return (values * weight).sum(-1) / weight.sum(-1).clamp_min(1)
@@ -137,7 +137,7 @@ def interaural_cues(ears: Ears, sample_rate_hz: int) -> InterauralCues:
         root = energy_left.sqrt() * energy_right.sqrt()
         columns["coherence"].append(torch.where(sounding, product.abs() / root.clamp_min(tiny), 0.0).clamp(max=1.0))
         columns["energy"].append(energy_left + energy_right)
-        if float(frequency_hz[low:high].mean()) < FINE_STRUCTURE_LIMIT_HZ:
+        if float(frequency_hz[low:high].mean()) < UNAMBIGUOUS_HZ:
             delay = _best_delay(cross[..., low:high, :], frequency_hz[low:high].to(ears))
             columns["time"].append(torch.where(sounding, delay, 0.0))
         else:

@@ -1,0 +1,337 @@
+"""The YAML file of a benchmark, checked when it is read: every key known, typed and in its place.
+
+```yaml
+name: Simulated concerts
+protocol: released-pseudobinaural
+datasets:
+  - {name: concerts, folder: concerts, splits: [split1], part: test}
+systems:
+  - {name: Mono-Mono, model: mono-mono}
+  - {name: Mono2Binaural, model: "runs/mono2binaural/{split}", trained_on: concerts}
+  - {name: Flipped-Visual, model: "runs/mono2binaural/{split}", flipped: true}
+reference: Mono-Mono
+out: results
+```
+
+Relative folders are relative to the file. `{dataset}` and `{split}` in a model or predictions folder stand for the
+names of what is being evaluated.
+"""
+
+import dataclasses
+import os
+import types
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+import yaml
+
+from hearsight.errors import DataError
+from hearsight.evaluation.protocols import DEFAULT_PROTOCOL, PROTOCOLS
+
+DEFAULT_COLUMNS: tuple[str, ...] = ("stft", "env", "mag_released", "difference_phase", "snr_db", "lateral_deg")
+
+
+@dataclass(frozen=True)
+class DatasetPart:
+    """A dataset in FAIR-Play's layout.
+
+    Attributes:
+        name: in tables; also what `{dataset}` stands for.
+        folder: where it is.
+        splits: names of splits; None for all there are, or all clips at once where there is no split.
+        splits_folder: where the lists are, relative to `folder`, or absolute.
+        part: "train", "val" or "test".
+        limit: only so many clips of each split, the first ones.
+        published: key of the published values that belong beside the results (`evaluation.published`).
+    """
+
+    name: str
+    folder: str
+    splits: list[str] | None = None
+    splits_folder: str = "splits"
+    part: str = "test"
+    limit: int | None = None
+    published: str | None = None
+
+
+@dataclass(frozen=True)
+class SystemPart:
+    """One system. Exactly one of `model`, `python` and `predictions` says what it is.
+
+    Attributes:
+        name: in tables.
+        model: a name of `hearsight models`, a folder, or a Hub id.
+        python: "module:function" that returns a `BinauralModel`, for systems that are not part of hearsight.
+        predictions: a folder of predicted ears, one sound file per clip, for systems run elsewhere.
+        options: arguments of the model's loading or of the function.
+        flipped: mirror the pictures (the Flipped-Visual baseline of 2.5D Visual Sound).
+        true_positions: tell the model where the sources really are (`scenes/NAME.json` of simulated concerts).
+        trained_on: the dataset that it learned from, for cross-dataset tables.
+        published: its row in the published tables.
+        family, data_share: points of one low-data curve: what the curve is called, and the part of the training data.
+    """
+
+    name: str
+    model: str | None = None
+    python: str | None = None
+    predictions: str | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+    flipped: bool = False
+    true_positions: bool = False
+    trained_on: str | None = None
+    published: str | None = None
+    family: str | None = None
+    data_share: float | None = None
+
+
+@dataclass(frozen=True)
+class SeparationPart:
+    """A table of SDR, SIR and SAR over mixtures of two solo clips.
+
+    Attributes:
+        name: in the report.
+        folder: a dataset in FAIR-Play's layout that holds the solo clips.
+        clips: the solo clips; all pairs of them are mixed (ten give the 45 of 2.5D Visual Sound).
+        systems: separation networks: `name`, `model` and optionally `published` and `ears`.
+        published: key of the published values.
+        offset_s, duration_s: the part of each clip that is mixed.
+    """
+
+    name: str
+    folder: str
+    clips: list[str]
+    systems: list["SeparationSystemPart"]
+    published: str | None = None
+    offset_s: float = 0.0
+    duration_s: float = 5.0
+
+
+@dataclass(frozen=True)
+class SeparationSystemPart:
+    """A separation network and what it hears.
+
+    Attributes:
+        name, model, published, options: as for a system.
+        ears: "mono" (the mono mix), "mono-mono" (the mix twice), "true" (both recorded ears), or the name of one of the
+            benchmark's systems, whose predicted ears are heard (2.5D Visual Sound, table 2).
+    """
+
+    name: str
+    model: str
+    ears: str = "mono"
+    published: str | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """A benchmark.
+
+    Attributes:
+        name: title of the report.
+        datasets, systems, separation: see there.
+        protocol: how it is measured.
+        reference: the system that the others are tested against; None for the first.
+        metrics: columns of the tables.
+        compare: pairs of systems whose gain ranks the clips; None for the last system over the reference.
+        ranked_by: the metric of that gain.
+        report_clips: how many clips of each dataset are to be heard in the report.
+        bootstrap: resamplings of the clips for the significance.
+        seed: of these.
+        out: folder of the results.
+        device: "cpu", "cuda" (all there are), "cuda:1", "mps".
+        workers: processes; None for one per core, or one per GPU.
+    """
+
+    datasets: list[DatasetPart] = field(default_factory=list)
+    systems: list[SystemPart] = field(default_factory=list)
+    separation: list[SeparationPart] = field(default_factory=list)
+    name: str = "Benchmark"
+    protocol: str = DEFAULT_PROTOCOL
+    reference: str | None = None
+    metrics: list[str] = field(default_factory=lambda: list(DEFAULT_COLUMNS))
+    compare: list[list[str]] | None = None
+    ranked_by: str = "stft"
+    report_clips: int = 4
+    bootstrap: int = 10_000
+    seed: int = 0
+    out: str = "benchmark"
+    device: str = "cpu"
+    workers: int | None = None
+
+
+METRICS = {
+    # name: (title, whether higher is better, what one unit is)
+    "stft": ("STFT", False, ""),
+    "env": ("ENV", False, ""),
+    "mag": ("Mag", False, ""),
+    "mag_released": ("Mag (released)", False, ""),
+    "difference_phase": ("D phase", False, "rad"),
+    "snr_db": ("SNR", True, "dB"),
+    "wav": ("WAV", False, ""),
+    "multi_resolution_stft": ("MR-STFT", False, ""),
+    "ild_db": ("ILD error", False, "dB"),
+    "ipd_rad": ("IPD error", False, "rad"),
+    "itd_us": ("ITD error", False, "µs"),
+    "coherence": ("Coherence error", False, ""),
+    "lateral_deg": ("Lateral error", False, "°"),
+    "spatial_db": ("Spatial SER", True, "dB"),
+    "residual_db": ("Residual SER", True, "dB"),
+    "direction_deg": ("Direction error", False, "°"),
+}
+
+
+def read_benchmark(path: str | os.PathLike[str]) -> Benchmark:
+    """The benchmark in a YAML file, its folders made absolute.
+
+    Raises:
+        DataError: the file is missing or not YAML, or a key is unknown, missing, of the wrong type or contradicts
+            another one; the message names the place.
+    """
+    path = Path(path)
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such file") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: is not YAML ({' '.join(str(error).split())[:200]})") from error
+    try:
+        benchmark = parse_benchmark(content)
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
+    return _with_absolute_folders(benchmark, path.resolve().parent)
+
+
+def parse_benchmark(content: Any) -> Benchmark:
+    """The benchmark that a mapping says.
+
+    Raises:
+        DataError: as `read_benchmark`.
+    """
+    benchmark: Benchmark = _typed(Benchmark, content, "")
+    _check(benchmark)
+    return benchmark
+
+
+def _check(benchmark: Benchmark) -> None:
+    if bool(benchmark.datasets) != bool(benchmark.systems) or not (benchmark.datasets or benchmark.separation):
+        raise DataError("datasets and systems must each name at least one")
+    for what, names in (
+        ("datasets", [part.name for part in benchmark.datasets]),
+        ("systems", [part.name for part in benchmark.systems]),
+    ):
+        for name in names:
+            if names.count(name) > 1:
+                raise DataError(f"{what}: two are called {name!r}")
+    for index, system in enumerate(benchmark.systems):
+        if sum(value is not None for value in (system.model, system.python, system.predictions)) != 1:
+            raise DataError(f"systems[{index}] ({system.name}): give exactly one of model, python and predictions")
+        if (system.family is None) != (system.data_share is None):
+            raise DataError(f"systems[{index}] ({system.name}): family and data_share belong together")
+        if system.trained_on is not None and system.trained_on not in [part.name for part in benchmark.datasets]:
+            raise DataError(f"systems[{index}] ({system.name}): trained_on {system.trained_on!r} is no dataset here")
+        if system.predictions is not None and (system.flipped or system.true_positions or system.options):
+            raise DataError(f"systems[{index}] ({system.name}): predictions are files; nothing can be set")
+    if benchmark.protocol not in [known.name for known in PROTOCOLS]:
+        raise DataError(f"protocol: {benchmark.protocol!r}; known: {', '.join(known.name for known in PROTOCOLS)}")
+    for metric in [*benchmark.metrics, benchmark.ranked_by]:
+        if metric not in METRICS:
+            raise DataError(f"metrics: unknown {metric!r}; known: {', '.join(METRICS)}")
+    known_systems = [part.name for part in benchmark.systems]
+    pairs = benchmark.compare or []
+    if any(len(pair) != 2 for pair in pairs):
+        raise DataError("compare: each entry is a pair of systems")
+    for name in [*([benchmark.reference] if benchmark.reference else []), *(name for pair in pairs for name in pair)]:
+        if name not in known_systems:
+            raise DataError(f"{name!r} is none of the systems: {', '.join(known_systems)}")
+    for part in benchmark.separation:
+        if len(set(part.clips)) < 2 or len(set(part.clips)) < len(part.clips):
+            raise DataError(f"separation ({part.name}): clips must name at least two clips, each once")
+        for separator in part.systems:
+            if separator.ears not in ("mono", "mono-mono", "true", *known_systems):
+                raise DataError(
+                    f"separation ({part.name}, {separator.name}): ears must be mono, mono-mono, true or the name of a "
+                    f"system, not {separator.ears!r}"
+                )
+
+
+def _with_absolute_folders(benchmark: Benchmark, base: Path) -> Benchmark:
+    def absolute(folder: str) -> str:
+        return str(base / folder)
+
+    def model(name: str | None) -> str | None:
+        """A folder beside the file, if there is one (before the names are filled in, its fixed part)."""
+        if name is None:
+            return None
+        fixed = name.split("{")[0].rstrip("/") if "{" in name else name
+        return absolute(name) if fixed and (base / fixed).is_dir() else name
+
+    return dataclasses.replace(
+        benchmark,
+        out=absolute(benchmark.out),
+        datasets=[dataclasses.replace(part, folder=absolute(part.folder)) for part in benchmark.datasets],
+        systems=[
+            dataclasses.replace(
+                part,
+                model=model(part.model),
+                predictions=None if part.predictions is None else absolute(part.predictions),
+            )
+            for part in benchmark.systems
+        ],
+        separation=[
+            dataclasses.replace(
+                part,
+                folder=absolute(part.folder),
+                systems=[
+                    dataclasses.replace(system, model=model(system.model) or system.model) for system in part.systems
+                ],
+            )
+            for part in benchmark.separation
+        ],
+    )
+
+
+def _typed(kind: Any, value: Any, place: str) -> Any:
+    """`value` as `kind`: a dataclass, list, dict, optional or plain type; errors name the place."""
+    here = place or "the file"
+    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
+        if not isinstance(value, Mapping):
+            raise DataError(f"{here}: must be a mapping of keys, not {_named(value)}")
+        hints = get_type_hints(kind)
+        fields = {part.name: part for part in dataclasses.fields(kind)}
+        for key in value:
+            if key not in fields:
+                raise DataError(f"{here}: unknown key {key!r}; known: {', '.join(fields)}")
+        for name, part in fields.items():
+            required = part.default is dataclasses.MISSING and part.default_factory is dataclasses.MISSING
+            if required and name not in value:
+                raise DataError(f"{here}: the key {name!r} is missing")
+        return kind(**{key: _typed(hints[key], item, f"{place}.{key}".lstrip(".")) for key, item in value.items()})
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin in (Union, types.UnionType):
+        if value is None and type(None) in arguments:
+            return None
+        (inner,) = (argument for argument in arguments if argument is not type(None))
+        return _typed(inner, value, place)
+    if origin is list:
+        if not isinstance(value, list):
+            raise DataError(f"{here}: must be a list, not {_named(value)}")
+        return [_typed(arguments[0], item, f"{place}[{index}]") for index, item in enumerate(value)]
+    if origin is dict:
+        if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+            raise DataError(f"{here}: must be a mapping of names, not {_named(value)}")
+        return dict(value)
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        raise DataError(f"{here}: must be {_WORDS.get(kind, kind.__name__)}, not {_named(value)}")
+    return value
+
+
+_WORDS = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
+
+
+def _named(value: Any) -> str:
+    return "nothing" if value is None else f"{value!r}"[:60]

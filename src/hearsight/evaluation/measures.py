@@ -1,0 +1,95 @@
+"""Everything that is measured of one predicted clip."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from hearsight.acoustics import load_hrirs
+from hearsight.errors import DataError
+from hearsight.evaluation.protocols import Protocol
+from hearsight.metrics import (
+    DirectionLookup,
+    interaural_errors,
+    multi_resolution_stft_distance,
+    spatial_error_energies,
+)
+
+VERSION = 1  # raise it when a number changes, so that cached ones are computed again
+
+
+class ClipMeasures:
+    """Measures predicted ears by a protocol, and what the tables of papers do not tell beside.
+
+    Beside the protocol's distances: `multi_resolution_stft`; the interaural errors `ild_db`, `ipd_rad`, `itd_us` and
+    `coherence`; `spatial_db` and `residual_db`; and `lateral_deg`, the mean absolute difference of the lateral angles
+    that prediction and truth tell by the KEMAR lookup, weighted by the truth's level. Where one source's true direction
+    is known, `direction_deg` is the error against it.
+    """
+
+    def __init__(self, protocol: Protocol) -> None:
+        self.protocol = protocol
+        self._lookup = DirectionLookup(load_hrirs(), protocol.sample_rate_hz)
+
+    def measure(
+        self,
+        prediction: Float[Tensor, "2 samples"],
+        truth: Float[Tensor, "2 samples"],
+        directions: "KnownDirections | None" = None,
+    ) -> dict[str, float]:
+        """All values of one clip; both signals at the protocol's rate, levels as they are."""
+        rate = self.protocol.sample_rate_hz
+        predicted, true = self.protocol.prepare(prediction, rate), self.protocol.prepare(truth, rate)
+        values = {name: float(value) for name, value in self.protocol.distances(predicted, true).items()}
+        values["multi_resolution_stft"] = float(multi_resolution_stft_distance(predicted, true))
+        values |= {name: float(value) for name, value in interaural_errors(predicted, true, rate).means().items()}
+        energies = spatial_error_energies(predicted, true, rate)
+        values |= {"spatial_db": float(energies.spatial_db), "residual_db": float(energies.residual_db)}
+        angles, _ = self._lookup.lateral_angles(predicted)
+        true_angles, level = self._lookup.lateral_angles(true)
+        weight = level / level.sum().clamp_min(1e-12)
+        values["lateral_deg"] = float(((angles - true_angles).abs() * weight).sum().rad2deg())
+        if directions is not None:
+            azimuth, elevation = directions.at(len(angles), self._lookup.window_s)
+            values["direction_deg"] = float(self._lookup.error(predicted, azimuth, elevation).rad2deg())
+        return values
+
+
+class KnownDirections:
+    """Where the only source of a clip is over time."""
+
+    def __init__(self, time_s: list[float], azimuth_deg: list[float], elevation_deg: list[float]) -> None:
+        self._time = torch.tensor(time_s)
+        self._azimuth, self._elevation = (torch.tensor(angle).deg2rad() for angle in (azimuth_deg, elevation_deg))
+
+    def at(self, windows: int, window_s: float) -> tuple[Float[Tensor, "windows"], Float[Tensor, "windows"]]:
+        """Azimuth and elevation in radians at the centres of half-overlapping windows."""
+        centres = (torch.arange(windows) + 1) * window_s / 2
+        nearest = (centres.unsqueeze(-1) - self._time).abs().argmin(-1)
+        return self._azimuth[nearest], self._elevation[nearest]
+
+
+def known_directions(scene: Path) -> KnownDirections | None:
+    """The directions in a simulated concert's scene file, if it has exactly one source; None if there is no file.
+
+    Raises:
+        DataError: the file is not what `hearsight simulate` writes.
+    """
+    if not scene.is_file():
+        return None
+    try:
+        content: Any = json.loads(scene.read_text(encoding="utf-8"))
+        sources = content["sources"]
+        if len(sources) != 1:
+            return None
+        track = sources[0]["track"]
+        return KnownDirections(
+            [float(point["time_s"]) for point in track],
+            [float(point["azimuth_deg"]) for point in track],
+            [float(point["elevation_deg"]) for point in track],
+        )
+    except (json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{scene}: is not a scene as hearsight simulate writes it ({type(error).__name__})") from error

@@ -1,0 +1,109 @@
+"""Ears predicted for a clip by the published protocol, from the mono sound alone."""
+
+import dataclasses
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from hearsight.evaluation.protocols import Protocol
+from hearsight.inference.engine import ears_of
+from hearsight.media import probe, read_frames
+from hearsight.models.interface import BinauralModel, ClipInfo, Frame, Window, WindowSpec
+from hearsight.signal import OverlapAdd, difference, left_right, mix, resample, window_starts
+
+
+def model_input(ears: Float[Tensor, "2 samples"]) -> Float[Tensor, "samples"]:
+    """All that a model may hear of a recorded clip: the mix, left plus right. Nothing of the difference is in it."""
+    return mix(ears)
+
+
+def predict_ears(
+    model: BinauralModel,
+    mono_mix: Float[Tensor, "samples"],
+    sample_rate_hz: int,
+    picture: Path | None,
+    protocol: Protocol,
+    flipped: bool = False,
+) -> Float[Tensor, "2 samples"]:
+    """Both ears at `sample_rate_hz`, at the level of the mix: for a network their sum is `mono_mix`.
+
+    A model with a sample rate of its own is run as published: windows of its own length, the protocol's hop, equal
+    weights where they overlap, and each window's level set by the mono alone; a clip shorter than a window is padded.
+    A model without one (which renders ears by itself) is run by the inference engine on half of the mix, which is what
+    a flat file would play in each ear.
+
+    Args:
+        model: see `models.interface`.
+        mono_mix: what `model_input` gives.
+        sample_rate_hz: of the mix.
+        picture: the video; its sound is not read.
+        protocol: whose hop is taken.
+        flipped: mirror the pictures.
+
+    Raises:
+        MediaError: the picture cannot be read.
+        ModelError: the model cannot work on this clip.
+    """
+    spec = model.spec
+    rate = spec.sample_rate_hz or sample_rate_hz
+    info = _clip_info(rate, mono_mix.shape[-1] / sample_rate_hz, picture)
+    frames: list[Frame] = []
+    if spec.frames != "none" and picture is not None:
+        frames = list(_frames(picture, spec, flipped))
+    session = model.session(info)
+    if spec.sample_rate_hz is None:
+        blocks = ears_of(session, spec, sample_rate_hz, [mono_mix.unsqueeze(0) / 2], "mono", frames)
+        return torch.cat(list(blocks), dim=-1)
+    heard = resample(mono_mix, sample_rate_hz, rate)
+    window, hop = round(spec.window_s * rate), max(1, round(protocol.hop_s * rate))
+    padded = torch.nn.functional.pad(heard, (0, max(0, window - heard.shape[-1])))
+    starts = window_starts(padded.shape[-1], window, hop)
+    joined = OverlapAdd(torch.ones(window))
+    parts = []
+    for first in range(0, len(starts), spec.batch):
+        some = starts[first : first + spec.batch]
+        windows = [
+            Window(start / rate, padded[start : start + window], _of_window(frames, start / rate, spec))
+            for start in some
+        ]
+        for start, ears in zip(some, session.process(windows), strict=True):
+            parts.append(joined.add(ears.float().cpu(), start))
+    ears = torch.cat([*parts, joined.finish()], dim=-1)[:, : heard.shape[-1]]
+    if rate == sample_rate_hz:
+        return ears
+    # What is above the model's band stays as it was, in the middle.
+    back = resample(difference(ears), rate, sample_rate_hz)
+    samples = mono_mix.shape[-1]
+    back = torch.nn.functional.pad(back, (0, max(0, samples - back.shape[-1])))[:samples]
+    return left_right(mono_mix, back)
+
+
+def _of_window(frames: list[Frame], start_s: float, spec: WindowSpec) -> list[Frame]:
+    if not frames:
+        return []
+    if spec.frames == "centre":
+        centre_s = start_s + spec.window_s / 2
+        return [min(frames, key=lambda frame: abs(frame.time_s - centre_s))]
+    inside = [frame for frame in frames if start_s <= frame.time_s < start_s + spec.window_s]
+    return inside or [min(frames, key=lambda frame: abs(frame.time_s - start_s))]
+
+
+def _frames(picture: Path, spec: WindowSpec, flipped: bool) -> Iterator[Frame]:
+    pictures: Iterable[Frame] = (
+        Frame(frame.time_s, frame.number, frame.rgb)
+        for frame in read_frames(picture, spec.frame_rate_hz, spec.frame_size)
+    )
+    for frame in pictures:
+        mirrored = np.ascontiguousarray(frame.rgb[:, ::-1]) if flipped else frame.rgb
+        yield dataclasses.replace(frame, rgb=mirrored)
+
+
+def _clip_info(sample_rate_hz: int, duration_s: float, picture: Path | None) -> ClipInfo:
+    video = probe(picture).video if picture is not None else None
+    if video is None:
+        return ClipInfo(sample_rate_hz, duration_s)
+    return ClipInfo(sample_rate_hz, duration_s, video.frame_rate_hz, (video.height, video.width))

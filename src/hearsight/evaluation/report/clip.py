@@ -1,0 +1,105 @@
+"""One clip of the report: its picture, a player whose tracks switch in step, and what is to be seen of the sound."""
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+
+import soundfile
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from hearsight.evaluation.report.images import frame_image, level_map, spectrogram_image, time_map
+from hearsight.evaluation.report.plots import TRUTH, line_plot
+from hearsight.metrics import DirectionLookup, spectrogram
+
+PEAK = 0.9
+
+
+@dataclass(frozen=True)
+class Track:
+    """One thing to hear.
+
+    Attributes:
+        name: on its button.
+        colour: of its line in the plot of lateral angles; None for one that is not drawn.
+        ears: at the report's rate, levels as they are.
+    """
+
+    name: str
+    colour: str | None
+    ears: Float[Tensor, "2 samples"]
+
+
+def clip_section(
+    anchor: str,
+    title: str,
+    picture: Path,
+    tracks: Sequence[Track],
+    values: str,
+    sample_rate_hz: int,
+    lookup: DirectionLookup,
+) -> str:
+    """HTML of one clip. The tracks are played at their true levels to one another: one gain for all of them."""
+    loudest = max(float(spectrogram(track.ears).abs().max()) for track in tracks)
+    gain = PEAK / max(1e-6, *(float(track.ears.abs().max()) for track in tracks))
+    duration = tracks[0].ears.shape[-1] / sample_rate_hz
+    buttons, panels = [], []
+    for index, track in enumerate(tracks):
+        on = " on" if index == len(tracks) - 1 else ""
+        shade = f' style="border-color:{track.colour}"' if track.colour else ""
+        buttons.append(
+            f'<button class="track{on}" data-track="{escape(track.name, quote=True)}"{shade} '
+            f'data-audio="{_flac(track.ears * gain, sample_rate_hz)}">{escape(track.name)}</button>'
+        )
+        panels.append(
+            f'<div class="panel{on}" data-panel="{escape(track.name, quote=True)}">'
+            f'<figure><figcaption>Spectrogram, left over right, 0–8 kHz</figcaption><div class="over">'
+            f'<img alt="spectrogram" src="{spectrogram_image(track.ears, loudest)}"><i class="cursor"></i></div>'
+            f"</figure>"
+            f"<figure><figcaption>Interaural level, ±20 dB, high bands above; red: left is louder</figcaption>"
+            f'<div class="over"><img alt="interaural level" src="{level_map(track.ears, sample_rate_hz)}">'
+            f'<i class="cursor"></i></div></figure>'
+            f"<figure><figcaption>Interaural time below 600 Hz, ±0.8 ms; red: left is first</figcaption>"
+            f'<div class="over"><img alt="interaural time" src="{time_map(track.ears, sample_rate_hz)}">'
+            f'<i class="cursor"></i></div></figure></div>'
+        )
+    return (
+        f'<article class="clip" id="{anchor}"><h3>{escape(title)}</h3><div class="columns"><div class="side">'
+        f'<img class="frame" alt="frame of the clip" src="{frame_image(picture, duration / 2)}">'
+        f'<div class="player" data-duration="{duration:.3f}"><button class="play" aria-label="play">▶</button>'
+        f'<input class="seek" type="range" min="0" max="{duration:.3f}" step="0.01" value="0" aria-label="position">'
+        f'<span class="time">0.0 / {duration:.1f} s</span><div class="tracks">{"".join(buttons)}</div></div>'
+        f'{_lateral_plot(tracks, lookup)}</div><div class="main">{"".join(panels)}</div></div>{values}</article>'
+    )
+
+
+def _lateral_plot(tracks: Sequence[Track], lookup: DirectionLookup) -> str:
+    lines = []
+    for track in tracks:
+        if track.colour is None:
+            continue
+        angles, level = lookup.lateral_angles(track.ears)
+        times = (torch.arange(len(angles)) + 1) * lookup.window_s / 2
+        sounding = level > 1e-4
+        points = list(zip(times[sounding].tolist(), angles[sounding].rad2deg().tolist(), strict=True))
+        if points:
+            lines.append((track.name, track.colour, points))
+    if not lines:
+        return ""
+    return line_plot(
+        "Lateral angle heard, degrees, left is up", "time in seconds", lines, False, 240, y_range=(-90.0, 90.0)
+    )
+
+
+def _flac(ears: Tensor, sample_rate_hz: int) -> str:
+    """Lossless, 16 bit: every browser decodes it, and to the same length for all tracks."""
+    data = io.BytesIO()
+    soundfile.write(data, ears.clamp(-1, 1).numpy().T, sample_rate_hz, format="FLAC", subtype="PCM_16")
+    return "data:audio/flac;base64," + base64.b64encode(data.getvalue()).decode()
+
+
+__all__ = ["TRUTH", "Track", "clip_section"]

@@ -1,0 +1,148 @@
+"""Everything that a benchmark writes."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hearsight.errors import DataError
+from hearsight.evaluation.benchmark_file import METRICS, Benchmark
+from hearsight.evaluation.report import html_report
+from hearsight.evaluation.runner import Results, run_benchmark
+from hearsight.evaluation.statistics import ranked_gains
+from hearsight.evaluation.tables import (
+    cross_dataset_tables,
+    csv_of,
+    latex,
+    low_data_curves,
+    markdown,
+    markdown_grid,
+    result_table,
+    table_json,
+    title_of,
+)
+from hearsight.files import write_json, written_whole
+from hearsight.progress import Progress, no_progress
+
+Ranking = tuple[str, str, str, list[tuple[str, float, float, float]]]
+
+
+@dataclass(frozen=True)
+class Written:
+    """The files of a benchmark by their names, and a line for each clip that was left out."""
+
+    files: dict[str, Path]
+    problems: list[str]
+
+
+def benchmark_and_report(benchmark: Benchmark, partial: bool = False, progress: Progress = no_progress) -> Written:
+    """Run a benchmark and write its results into `benchmark.out`.
+
+    `per_clip.csv`, `per_clip.json`, `results.json` (means, tests, rankings, curves), `tables.md`, `tables.tex` and
+    `report.html`. An interrupted run goes on where it was: what is in `cache` is not done again.
+
+    Args:
+        partial: write results over the clips that could be done although some could not.
+
+    Raises:
+        DataError: a clip could not be done and `partial` is false; the message counts them and names the first ones.
+        ModelError: a model cannot be loaded.
+        HearsightError: the folder cannot be written.
+    """
+    out = Path(benchmark.out)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"{out}: cannot be made ({error.strerror})") from error
+    results = run_benchmark(benchmark, progress)
+    if results.problems and not (partial and results.rows):
+        named = "; ".join(results.problems[:3]) + (" ..." if len(results.problems) > 3 else "")
+        raise DataError(f"{len(results.problems)} could not be done (--partial leaves them out): {named}")
+    return Written(write_results(benchmark, results), results.problems)
+
+
+def write_results(benchmark: Benchmark, results: Results) -> dict[str, Path]:
+    """Write what `benchmark_and_report` lists, each file whole or not at all; their paths by their names."""
+    out = Path(benchmark.out)
+    tables = [result_table(benchmark, results.rows, part.name) for part in benchmark.datasets]
+    rankings = rank(benchmark, results)
+    texts = {
+        "per_clip.csv": csv_of(results.rows),
+        "tables.md": _markdown(benchmark, results, rankings),
+        "tables.tex": "\n".join(latex(table) for table in tables),
+        "report.html": html_report(benchmark, results, rankings),
+    }
+    for name, text in texts.items():
+        with written_whole(out / name) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    write_json(out / "per_clip.json", {"clips": results.rows, "problems": results.problems})
+    write_json(
+        out / "results.json",
+        {
+            "name": benchmark.name,
+            "protocol": benchmark.protocol,
+            "reference": benchmark.reference or benchmark.systems[0].name,
+            "datasets": {table.title: table_json(table) for table in tables},
+            "rankings": [_ranking_json(benchmark, ranking) for ranking in rankings],
+            "low_data": {
+                metric: {
+                    family: [{"share": share, "mean": value.mean} for share, value in points]
+                    for family, points in low_data_curves(benchmark, results.rows, metric).items()
+                }
+                for metric in benchmark.metrics
+            },
+            "problems": results.problems,
+        },
+    )
+    return {name: out / name for name in (*texts, "per_clip.json", "results.json")}
+
+
+def rank(benchmark: Benchmark, results: Results) -> list[Ranking]:
+    """Per dataset and compared pair, the clips by gain (Sep-Stereo, supplement, section 2)."""
+    reference = benchmark.reference or benchmark.systems[0].name
+    others = [system.name for system in benchmark.systems if system.name != reference]
+    pairs = benchmark.compare if benchmark.compare is not None else [[others[-1], reference]] if others else []
+    metric = benchmark.ranked_by
+    rankings = []
+    for part in benchmark.datasets:
+        for better, worse in pairs:
+            first, second = (
+                [row for row in results.rows if row["dataset"] == part.name and row["system"] == name]
+                for name in (better, worse)
+            )
+            if all(metric in row for row in (*first, *second)):
+                rankings.append((part.name, better, worse, ranked_gains(first, second, metric, METRICS[metric][1])))
+    return rankings
+
+
+def _ranking_json(benchmark: Benchmark, ranking: Ranking) -> dict[str, Any]:
+    dataset, better, worse, gains = ranking
+    return {
+        "dataset": dataset,
+        "of": better,
+        "over": worse,
+        "metric": benchmark.ranked_by,
+        "clips": [{"clip": clip, "gain": gain, "value": own, "other": other} for clip, gain, own, other in gains],
+    }
+
+
+def _markdown(benchmark: Benchmark, results: Results, rankings: list[Ranking]) -> str:
+    parts = [f"# {benchmark.name}\n"]
+    parts += [markdown(result_table(benchmark, results.rows, part.name)) for part in benchmark.datasets]
+    for title, grid in cross_dataset_tables(benchmark, results.rows):
+        parts.append(f"### Across datasets: {title}\n\n{markdown_grid(grid)}\n")
+    for metric in benchmark.metrics:
+        curves = low_data_curves(benchmark, results.rows, metric)
+        if curves:
+            shares = sorted({share for points in curves.values() for share, _ in points})
+            grid = [["Share of the data", *(f"{share:.0%}" for share in shares)]]
+            for family, points in curves.items():
+                values = dict(points)
+                grid.append([family, *(f"{values[s].mean:.4f}" if s in values else "–" for s in shares)])
+            parts.append(f"### With less data: {title_of(metric)}\n\n{markdown_grid(grid)}\n")
+    for dataset, better, worse, gains in rankings:
+        for title, entries in (("best", gains[:10]), ("worst", gains[::-1][:10])):
+            grid = [["Clip", "Gain", better, worse]]
+            grid += [[clip, f"{gain:+.4f}", f"{own:.4f}", f"{other:.4f}"] for clip, gain, own, other in entries]
+            heading = f"### {dataset}: ten {title} clips by gain in {benchmark.ranked_by} of {better} over {worse}"
+            parts.append(f"{heading}\n\n{markdown_grid(grid)}\n")
+    return "\n".join(parts)

@@ -1,0 +1,328 @@
+"""Runs a benchmark's systems over its clips, on all cores or GPUs; what is done is kept and not done again."""
+
+import dataclasses
+import hashlib
+import importlib
+import json
+import multiprocessing
+import os
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import soundfile
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from hearsight.datasets.fair_play import fair_play_clips, fair_play_splits
+from hearsight.errors import DataError, HearsightError, ModelError
+from hearsight.evaluation.benchmark_file import Benchmark, DatasetPart, SystemPart
+from hearsight.evaluation.comparison import SOUND_SUFFIXES, VIDEO_SUFFIXES, read_ears
+from hearsight.evaluation.measures import VERSION, ClipMeasures, known_directions
+from hearsight.evaluation.prediction import model_input, predict_ears
+from hearsight.evaluation.protocols import Protocol, protocol
+from hearsight.files import write_json, written_whole
+from hearsight.inference import load
+from hearsight.models.interface import BinauralModel
+from hearsight.models.located import Located, read_tracks
+from hearsight.progress import Progress, no_progress
+from hearsight.signal import resample
+
+
+@dataclass(frozen=True)
+class Job:
+    """One clip of one split of one dataset, for one system.
+
+    Attributes:
+        dataset, split, system, clip: their names; `split` is "" where the dataset has none.
+        sound, picture, scene: the truth, the video and the (maybe missing) scene file.
+        part: the system with `{dataset}` and `{split}` filled in.
+        store: where the predicted ears (.wav) and the values (.json) are kept, without suffix.
+    """
+
+    dataset: str
+    split: str
+    system: str
+    clip: str
+    sound: Path
+    picture: Path
+    scene: Path
+    part: SystemPart
+    store: Path
+
+    def fingerprint(self, protocol: Protocol) -> str:
+        """Changes when anything changes that the values depend on."""
+        said = [VERSION, dataclasses.asdict(protocol), dataclasses.asdict(self.part)]
+        files = [_state(path) for path in (self.sound, self.picture, self.scene)]
+        files += [_state(path) for path in (*_files_of(self.part.model), *_given_files(self))]
+        return hashlib.sha256(json.dumps([said, files], default=str, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def ears_path(self) -> Path:
+        """The predicted ears, at the protocol's rate."""
+        return self.store.with_suffix(".wav")
+
+
+@dataclass(frozen=True)
+class Results:
+    """What the runner hands to the tables.
+
+    Attributes:
+        rows: per dataset, split, system and clip: these four names, and the values.
+        jobs: those that the rows came from, in their order.
+        problems: one line for each clip that could not be done, or done for every system.
+    """
+
+    rows: list[dict[str, Any]]
+    jobs: list[Job]
+    problems: list[str]
+
+
+def run_benchmark(benchmark: Benchmark, progress: Progress = no_progress) -> Results:
+    """Predict and measure every clip for every system; clips done before are taken from the cache under `out`.
+
+    A clip that fails for one system is left out for all, so that every system is averaged over the same clips; it is
+    named in `problems`.
+
+    Raises:
+        DataError: a dataset is missing or its lists do not fit.
+        ModelError: a model cannot be loaded.
+    """
+    jobs = plan(benchmark)
+    rule = protocol(benchmark.protocol)
+    # A clip that is in several splits is one piece of work, unless the split has a model of its own.
+    open_jobs = list({job.store: job for job in jobs if _stored(job, rule) is None}.values())
+    workers = benchmark.workers or _workers(benchmark.device)
+    total = len({job.store for job in jobs})
+    done = total - len(open_jobs)
+    progress(done, total)
+    problems: dict[tuple[str, str], list[str]] = {}
+    for finished, failures in _worked(open_jobs, rule, benchmark.device, workers):
+        done += finished
+        for job, line in failures:
+            problems.setdefault((job.dataset, job.clip), []).append(f"{job.dataset}/{job.clip}, {job.system}: {line}")
+        progress(done, total)
+    rows, kept = [], []
+    for job in jobs:
+        if (job.dataset, job.clip) in problems:
+            continue
+        values = _stored(job, rule)
+        if values is None:  # it was there a moment ago
+            raise DataError(f"{job.store}: the result has vanished or its inputs changed; run the benchmark again")
+        rows.append({"dataset": job.dataset, "split": job.split, "system": job.system, "clip": job.clip} | values)
+        kept.append(job)
+    return Results(rows, kept, [line for lines in problems.values() for line in dict.fromkeys(lines)])
+
+
+def plan(benchmark: Benchmark) -> list[Job]:
+    """All jobs of a benchmark, systems one after the other.
+
+    Raises:
+        DataError: a dataset is missing or its lists do not fit.
+    """
+    jobs = []
+    clips = {part.name: list(_clips_of(part)) for part in benchmark.datasets}
+    for system in benchmark.systems:
+        for dataset in benchmark.datasets:
+            for split, clip, sound, picture in clips[dataset.name]:
+                part = _filled_in(system, dataset.name, split, clip, Path(dataset.folder))
+                key = hashlib.sha256(json.dumps(dataclasses.asdict(part), sort_keys=True).encode()).hexdigest()[:10]
+                folder = Path(benchmark.out) / "cache" / benchmark.protocol / f"{_slug(system.name)}-{key}"
+                jobs.append(
+                    Job(
+                        dataset.name, split, system.name, clip, sound, picture,
+                        Path(dataset.folder) / "scenes" / f"{clip}.json",
+                        part, folder / _slug(dataset.name) / clip,
+                    )
+                )  # fmt: skip
+    return jobs
+
+
+def load_system(part: SystemPart, device: str) -> BinauralModel:
+    """The model that a system names.
+
+    Raises:
+        ModelError: it cannot be loaded.
+    """
+    if part.python is not None:
+        module, _, name = part.python.partition(":")
+        try:
+            made = getattr(importlib.import_module(module), name)(**part.options)
+        except (ImportError, AttributeError) as error:
+            raise ModelError(f"{part.name}: {part.python} cannot be imported ({error})") from error
+        return cast(BinauralModel, made)
+    assert part.model is not None
+    if part.model == "located":
+        options = dict(part.options)
+        scene = options.pop("tracks", None)
+        try:
+            return Located(None if scene is None else read_tracks(scene), **options)
+        except TypeError as error:
+            raise ModelError(f"{part.name}: located does not take these options ({error})") from error
+    try:
+        return cast(BinauralModel, load(part.model, device, **part.options))
+    except TypeError as error:
+        raise ModelError(f"{part.name}: {part.model} does not take these options ({error})") from error
+
+
+def truth_of(sound: Path, rule: Protocol) -> Float[Tensor, "2 samples"]:
+    """The recorded ears at the protocol's rate, levels as they are."""
+    ears, rate = read_ears(sound)
+    return resample(ears, rate, rule.sample_rate_hz)
+
+
+def _clips_of(part: DatasetPart) -> Iterator[tuple[str, str, Path, Path]]:
+    splits: list[str | None] = list(part.splits or fair_play_splits(part.folder, part.splits_folder)) or [None]
+    for split in splits:
+        clips = fair_play_clips(part.folder, split, part.part, part.splits_folder)
+        for clip in clips[: part.limit]:
+            assert clip.picture is not None
+            yield split or "", clip.name, clip.sound, clip.picture
+
+
+def _filled_in(part: SystemPart, dataset: str, split: str, clip: str, folder: Path) -> SystemPart:
+    def fill(text: str | None) -> str | None:
+        return None if text is None else text.replace("{dataset}", dataset).replace("{split}", split)
+
+    return dataclasses.replace(part, model=fill(part.model), predictions=fill(part.predictions))
+
+
+def _worked(jobs: list[Job], rule: Protocol, device: str, workers: int) -> Iterator[tuple[int, list[tuple[Job, str]]]]:
+    """(how many were finished, which of them failed and why), as it comes."""
+    chunks = list(_chunks(jobs, workers))
+    if workers == 1 or len(jobs) < 2:
+        for chunk in chunks:
+            yield from _work_on(chunk, rule, device)
+        return
+    devices = _devices(device)
+    # Spawned, not forked: neither CUDA nor the threads of PyTorch survive a fork.
+    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+        futures = [
+            pool.submit(_work_through, chunk, rule, devices[index % len(devices)]) for index, chunk in enumerate(chunks)
+        ]
+        try:
+            for future in as_completed(futures):
+                yield future.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _work_through(jobs: list[Job], rule: Protocol, device: str) -> tuple[int, list[tuple[Job, str]]]:
+    torch.set_num_threads(1)
+    done, failed = 0, []
+    for finished, failures in _work_on(jobs, rule, device):
+        done += finished
+        failed += failures
+    return done, failed
+
+
+def _work_on(jobs: list[Job], rule: Protocol, device: str) -> Iterator[tuple[int, list[tuple[Job, str]]]]:
+    """Jobs of one system, one by one; the model is loaded once."""
+    measures = ClipMeasures(rule)
+    model: BinauralModel | None = None
+    for job in jobs:
+        try:
+            truth = truth_of(job.sound, rule)
+            if job.part.predictions is not None:
+                ears = _given_ears(job, truth.shape[-1], rule)
+            else:
+                if model is None or job.part.true_positions:
+                    model = load_system(_with_positions(job), device)
+                ears = predict_ears(model, model_input(truth), rule.sample_rate_hz, job.picture, rule, job.part.flipped)
+            if ears.shape != truth.shape:
+                raise DataError(f"{ears.shape[-1]} samples were predicted of {truth.shape[-1]}")
+            values = measures.measure(ears, truth, known_directions(job.scene))
+            _store(job, ears, values, rule)
+            yield 1, []
+        except ModelError:
+            raise
+        except HearsightError as error:
+            yield 1, [(job, str(error))]
+
+
+def _with_positions(job: Job) -> SystemPart:
+    if not job.part.true_positions:
+        return job.part
+    if not job.scene.is_file():
+        raise DataError(f"{job.scene}: is missing, so the true positions are not known")
+    return dataclasses.replace(job.part, options=job.part.options | {"tracks": str(job.scene)})
+
+
+def _given_ears(job: Job, samples: int, rule: Protocol) -> Tensor:
+    found = _given_files(job)
+    if not found:
+        raise DataError(f"{job.part.predictions}: holds no prediction called {job.clip}")
+    ears, rate = read_ears(found[0])
+    ears = resample(ears, rate, rule.sample_rate_hz)
+    if abs(ears.shape[-1] - samples) == 1:  # rounding of two rates
+        ears = torch.nn.functional.pad(ears, (0, 1))[:, :samples]
+    return ears
+
+
+def _given_files(job: Job) -> list[Path]:
+    if job.part.predictions is None:
+        return []
+    paths = [Path(job.part.predictions) / f"{job.clip}{suffix}" for suffix in SOUND_SUFFIXES + VIDEO_SUFFIXES]
+    return [path for path in paths if path.is_file()]
+
+
+def _store(job: Job, ears: Tensor, values: dict[str, float], rule: Protocol) -> None:
+    job.store.parent.mkdir(parents=True, exist_ok=True)
+    with written_whole(job.ears_path) as temporary:
+        soundfile.write(temporary, ears.numpy().T, rule.sample_rate_hz, subtype="FLOAT", format="WAV")
+    # Last: a clip with values is complete.
+    write_json(job.store.with_suffix(".json"), {"fingerprint": job.fingerprint(rule), "values": values})
+
+
+def _stored(job: Job, rule: Protocol) -> dict[str, float] | None:
+    try:
+        content = json.loads(job.store.with_suffix(".json").read_text(encoding="utf-8"))
+    except (OSError, json.JSONDecodeError):
+        return None
+    if content.get("fingerprint") != job.fingerprint(rule) or not job.ears_path.is_file():
+        return None
+    values: dict[str, float] = content["values"]
+    return values
+
+
+def _chunks(jobs: list[Job], workers: int) -> Iterator[list[Job]]:
+    """Runs of jobs that share a model, short enough that all workers end together."""
+    groups: dict[str, list[Job]] = {}
+    for job in jobs:
+        groups.setdefault(json.dumps(dataclasses.asdict(job.part), sort_keys=True), []).append(job)
+    for group in groups.values():
+        size = max(1, -(-len(group) // (2 * workers)))
+        yield from (group[start : start + size] for start in range(0, len(group), size))
+
+
+def _workers(device: str) -> int:
+    return len(_devices(device)) if device.startswith("cuda") else os.cpu_count() or 1
+
+
+def _devices(device: str) -> list[str]:
+    if device == "cuda":
+        return [f"cuda:{index}" for index in range(torch.cuda.device_count())] or ["cuda"]
+    return [device]
+
+
+def _state(path: Path) -> list[Any]:
+    try:
+        state = path.stat()
+    except OSError:
+        return [path.name, None]
+    return [path.name, state.st_size, state.st_mtime_ns]
+
+
+def _files_of(source: str | None) -> list[Path]:
+    folder = Path(source) if source else None
+    if folder is None or not folder.is_dir():
+        return []
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def _slug(name: str) -> str:
+    return "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in name.lower()).strip(".-") or "x"

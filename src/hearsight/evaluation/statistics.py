@@ -1,0 +1,104 @@
+"""What many clips say together: means, their uncertainty, and whether one system is better than another."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One metric of one system on one dataset.
+
+    Attributes:
+        mean: over the splits of the mean over each split's clips, as the papers average.
+        standard_error: of the mean over clips: deviation of the clips (each counted once, averaged over the splits it
+            is in) over the root of their number; 0 for a single clip.
+        spread: standard deviation of the splits' means; None with fewer than two splits.
+        clips, splits: how many there are.
+    """
+
+    mean: float
+    standard_error: float
+    spread: float | None
+    clips: int
+    splits: int
+
+
+def summary(rows: Sequence[Row], metric: str) -> Summary | None:
+    """Summary of the rows of one system on one dataset; None if not all of them have the metric."""
+    if not rows or any(metric not in row for row in rows):
+        return None
+    splits = sorted({row["split"] for row in rows})
+    means = [float(np.mean([row[metric] for row in rows if row["split"] == split])) for split in splits]
+    clips = np.array(list(per_clip(rows, metric).values()))
+    error = float(clips.std(ddof=1) / np.sqrt(len(clips))) if len(clips) > 1 else 0.0
+    spread = float(np.std(means, ddof=1)) if len(means) > 1 else None
+    return Summary(float(np.mean(means)), error, spread, len(clips), len(splits))
+
+
+def per_clip(rows: Sequence[Row], metric: str) -> dict[str, float]:
+    """Each clip's value, averaged over the splits that it is in."""
+    values: dict[str, list[float]] = {}
+    for row in rows:
+        values.setdefault(row["clip"], []).append(row[metric])
+    return {clip: float(np.mean(numbers)) for clip, numbers in values.items()}
+
+
+@dataclass(frozen=True)
+class PairedTest:
+    """Whether two systems differ on the same clips.
+
+    Attributes:
+        difference: mean of the first minus the second.
+        low, high: 95 % interval of it.
+        p: two-sided; the smallest value it can take is 2 / (resamplings + 1).
+    """
+
+    difference: float
+    low: float
+    high: float
+    p: float
+
+
+def paired_bootstrap(
+    first: Float[np.ndarray, "clips"], second: Float[np.ndarray, "clips"], resamplings: int = 10_000, seed: int = 0
+) -> PairedTest:
+    """Paired bootstrap over clips (Efron and Tibshirani 1993, chapter 16, by the percentile of zero).
+
+    Clips are drawn with replacement, the same ones for both systems. p is twice the share of resamplings in which the
+    difference has the other sign (or is zero), with one added to both counts.
+
+    Raises:
+        ValueError: the two are not of one length, or empty.
+    """
+    if first.shape != second.shape or first.ndim != 1 or len(first) == 0:
+        raise ValueError(f"need two rows of clips alike, got {first.shape} and {second.shape}")
+    gain = np.asarray(first, np.float64) - np.asarray(second, np.float64)
+    generator = np.random.default_rng(seed)
+    means = np.empty(resamplings)
+    block = max(1, 4_000_000 // len(gain))  # bounds the memory
+    for start in range(0, resamplings, block):
+        chosen = generator.integers(0, len(gain), (min(block, resamplings - start), len(gain)))
+        means[start : start + block] = gain[chosen].mean(1)
+    above, below = int((means >= 0).sum()), int((means <= 0).sum())
+    p = min(1.0, 2 * (min(above, below) + 1) / (resamplings + 1))
+    low, high = np.percentile(means, [2.5, 97.5])
+    return PairedTest(float(gain.mean()), float(low), float(high), float(p))
+
+
+def ranked_gains(
+    better: Sequence[Row], worse: Sequence[Row], metric: str, higher_is_better: bool
+) -> list[tuple[str, float, float, float]]:
+    """Clips by the gain of one system over another, largest first: clip, gain, and both values.
+
+    Sep-Stereo, supplement, section 2. A positive gain means that the first system is better.
+    """
+    first, second = per_clip(better, metric), per_clip(worse, metric)
+    sign = 1.0 if higher_is_better else -1.0
+    gains = [(clip, sign * (first[clip] - second[clip]), first[clip], second[clip]) for clip in first if clip in second]
+    return sorted(gains, key=lambda entry: (-entry[1], entry[0]))

@@ -15,6 +15,7 @@ from hearsight.cli.import_weights import import_weights
 from hearsight.cli.models import models
 from hearsight.cli.prepare import prepare
 from hearsight.cli.pseudo import pseudo
+from hearsight.cli.resplit import resplit
 from hearsight.cli.train import train
 
 app = typer.Typer(
@@ -52,6 +53,7 @@ app.command("evaluate")(evaluate)
 app.command("benchmark")(benchmark)
 app.command("import-weights")(import_weights)
 app.command("prepare")(prepare)
+app.command("resplit")(resplit)
 app.command("train", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(train)
 app.command("pseudo")(pseudo)
 

@@ -149,8 +149,8 @@ def _results(
             yield clip.name, _prepare_recording(clip, folder, settings, cutting)
         return
     # A fresh process each: forking one that has run PyTorch's threads can hang.
-    one_thread = {"initializer": torch.set_num_threads, "initargs": (1,)}
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), **one_thread) as pool:  # type: ignore[arg-type]
+    spawn = get_context("spawn")
+    with ProcessPoolExecutor(workers, spawn, initializer=torch.set_num_threads, initargs=(1,)) as pool:
         waiting = {pool.submit(_prepare_recording, clip, folder, settings, cutting): clip.name for clip in clips}
         try:
             for future in as_completed(waiting):
@@ -331,10 +331,14 @@ def _depth(clip: Clip) -> UInt16[np.ndarray, "maps height width"] | None:
     if clip.depth is None:
         return None
     files = sorted(clip.depth.glob("*.png"))
-    maps = [cv2.imread(str(file), cv2.IMREAD_UNCHANGED) for file in files]
-    broken = [file.name for file, one in zip(files, maps, strict=True) if one is None or one.dtype != np.uint16]
-    if broken or not files:
-        raise DataError(f"{clip.depth}: {broken[0] + ' is not a 16-bit PNG' if broken else 'holds no depth maps'}")
+    if not files:
+        raise DataError(f"{clip.depth}: holds no depth maps")
+    maps = []
+    for file in files:
+        one = cv2.imread(str(file), cv2.IMREAD_UNCHANGED)
+        if one is None or one.dtype != np.uint16:
+            raise DataError(f"{file}: is not a 16-bit PNG")
+        maps.append(one)
     return np.stack(maps)
 
 

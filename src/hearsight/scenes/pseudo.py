@@ -148,7 +148,10 @@ class PseudoPairs(Dataset[Item]):
     def __getitem__(self, index: int) -> Item:
         if not 0 <= index < self.pairs:
             raise IndexError(f"pair {index} of {self.pairs}")
-        number = int(self._epoch) * self.pairs + index
+        return self.item(int(self._epoch) * self.pairs + index)
+
+    def item(self, number: int) -> Item:
+        """Pair `number` as a network is trained on it, whatever the epoch."""
         recipe = self.recipe(number)
         pair = self.make(recipe)
         return Item(

@@ -1,0 +1,54 @@
+"""`hearsight resplit`: splits in which no scene is in two parts."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hearsight.cli.door import Quiet, door, progress_bar
+
+
+@door
+def resplit(
+    folder: Annotated[
+        Path, typer.Argument(help="Prepared clips, a dataset in FAIR-Play's layout, or a folder of videos.")
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option("-o", "--out", help="Folder of the lists. Default: FOLDER/splits.", show_default=False),
+    ] = None,
+    splits: Annotated[int, typer.Option(help="How many splits.", min=1)] = 5,
+    test: Annotated[float, typer.Option(help="Share of the clips for testing.", min=0.01, max=0.5)] = 0.1,
+    validation: Annotated[float, typer.Option(help="Share of the clips for validation.", min=0.01, max=0.5)] = 0.1,
+    scene_distance: Annotated[
+        float, typer.Option(help="Clips whose thumbnails differ by less (of 255) are one scene.", min=0)
+    ] = 14.0,
+    link_distance: Annotated[
+        float, typer.Option(help="A clip follows another if first and last picture differ by less.", min=0)
+    ] = 5.0,
+    seed: Annotated[int, typer.Option(help="Of the choice of scenes.")] = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Cluster clips by scene, rebuild the recordings they were cut from, and write scene-disjoint splits.
+
+    Writes `scene_split1/{train,val,test}.txt` and so on, and `scenes.json` with the scenes and recordings found.
+
+    Example: `hearsight resplit prepared/fair-play`
+    """
+    from hearsight.datasets.resplit import find_scenes, look_at_clips, scene_splits
+    from hearsight.datasets.splits import write_split
+    from hearsight.files import write_json
+
+    with progress_bar("looking at clips", "clips", quiet) as progress:
+        looks = look_at_clips(folder, progress)
+    found = find_scenes(looks, scene_distance, link_distance)
+    lists = scene_splits(found, splits, test, validation, seed)
+    target = out or folder / "splits"
+    target.mkdir(parents=True, exist_ok=True)
+    for number, split in enumerate(lists, start=1):
+        write_split(target / f"scene_split{number}", split)
+    write_json(target / "scenes.json", {"scenes": found.scenes, "recordings": found.recordings})
+    if not quiet:
+        sizes = ", ".join("/".join(str(len(split[part])) for part in ("train", "val", "test")) for split in lists)
+        print(f"{len(looks)} clips, {len(found.recordings)} recordings, {len(found.scenes)} scenes")
+        print(f"{target}: {splits} splits of train/val/test clips: {sizes}")

@@ -1,0 +1,87 @@
+"""Pseudo pairs as training items, made while training."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+from torch.utils.data import Dataset
+
+from hearsight.datasets import Item
+from hearsight.errors import DataError
+from hearsight.models.interface import AudioVisualNetwork
+from hearsight.scenes.prepared_clips import PreparedClips
+from hearsight.scenes.pseudo import PseudoPairs
+from hearsight.scenes.pseudo_recipe import PairSettings
+from hearsight.training.recipe import PseudoPart
+
+
+@dataclass(frozen=True)
+class PseudoItems:
+    """Endless items by number: binaural pairs for training and validation, and separation pairs; and how many clips."""
+
+    stereo: Dataset[Item]
+    stereo_held_out: Dataset[Item]
+    separation: Dataset[Item]
+    clips: int
+
+
+def pseudo_items(part: PseudoPart, network: AudioVisualNetwork, seed: int) -> PseudoItems:
+    """The pairs of a recipe, in the sizes of a network; a tenth of the clips is for validation alone.
+
+    Raises:
+        DataError: the folder is missing or holds too few clips, or a setting is unknown.
+    """
+    if part.folder is None:
+        raise DataError("data: pseudo: the key 'folder' is missing; name a folder of prepared mono clips")
+    clips = PreparedClips(part.folder)
+    if clips.sample_rate_hz != network.sample_rate_hz:
+        raise DataError(
+            f"{part.folder}: prepared at {clips.sample_rate_hz} Hz, the network wants {network.sample_rate_hz}"
+        )
+    height, width = network.frame_size
+    settings = replace(
+        _settings(part.settings),
+        duration_s=network.segment_samples / network.sample_rate_hz,
+        canvas=(round(height * 15 / 14), round(width * 15 / 14)),  # the papers' 240 x 480 for 224 x 448
+        view=(height, width),
+    )
+    order = [int(number) for number in np.random.default_rng(seed).permutation(len(clips))]
+    held_out = order[: max(settings.most_sources, len(order) // 10)]
+    training = order[len(held_out) :]
+    pairs = part.pairs_per_epoch or len(training)
+    plain = replace(settings, augment=False)
+    jittered = replace(settings, augment=True)
+    return PseudoItems(
+        _Endless(PseudoPairs(clips, jittered, seed, pairs, among=training)),
+        _Fixed(PseudoPairs(clips, plain, seed + 1, max(1, pairs // 10), among=held_out)),
+        _Endless(PseudoPairs(clips, replace(jittered, kind="separation"), seed + 2, pairs, among=training)),
+        len(training),
+    )
+
+
+class _Endless(Dataset[Item]):
+    def __init__(self, pairs: PseudoPairs) -> None:
+        self._pairs = pairs
+
+    def __len__(self) -> int:
+        return len(self._pairs)
+
+    def __getitem__(self, number: int) -> Item:
+        return self._pairs.item(number)
+
+
+class _Fixed(_Endless):
+    def __getitem__(self, number: int) -> Item:
+        return self._pairs.item(number % len(self._pairs))
+
+
+def _settings(values: Mapping[str, Any]) -> PairSettings:
+    known = {entry.name for entry in fields(PairSettings)} - {"kind", "duration_s", "canvas", "view", "augment"}
+    unknown = [name for name in values if name not in known]
+    if unknown:
+        raise DataError(f"data: pseudo: unknown setting {unknown[0]!r}; known: {', '.join(sorted(known))}")
+    chosen: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
+    }
+    return PairSettings(**chosen)

@@ -58,7 +58,7 @@ def write_clip(
     _check_ears(name, ears)
     folder = Path(folder)
     for part in (VIDEOS, BINAURAL_AUDIOS):
-        _make_folder(folder / part)
+        make_folder(folder / part)
     samples = np.round(ears.T * 32767).astype(np.int16)
     with written_whole(folder / VIDEOS / f"{name}.mp4") as temporary:
         _write_video(temporary, name, frames, frame_rate_hz, samples, sample_rate_hz, quality)
@@ -87,7 +87,7 @@ def write_splits(folder: str | os.PathLike[str], splits: Mapping[str, Iterable[s
         twice = sorted({name for name in everywhere if everywhere.count(name) > 1})
         raise DataError(f"clip {twice[0]} is in the split more than once; name each clip in one part")
     target = Path(folder) / "splits" / f"split{number}"
-    _make_folder(target)
+    make_folder(target)
     for part, names in lists.items():
         with written_whole(target / f"{part}.txt") as temporary:
             temporary.write_text("".join(f"{name}.wav\n" for name in names), encoding="utf-8")
@@ -104,6 +104,20 @@ def is_complete(folder: str | os.PathLike[str], name: str) -> bool:
     return (folder / BINAURAL_AUDIOS / f"{name}.wav").is_file() and (folder / VIDEOS / f"{name}.mp4").is_file()
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, if they are not there.
+
+    Raises:
+        HearsightError: a file stands in the way, or there is no permission.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise HearsightError(f"{folder}: a file stands in the way of this folder") from error
+    except PermissionError as error:
+        raise HearsightError(f"{folder}: no permission to make this folder") from error
+
+
 def _check_ears(name: str, ears: np.ndarray) -> None:
     if ears.ndim != 2 or ears.shape[0] != 2 or ears.shape[1] == 0:
         raise DataError(f"{name}: ears of shape {ears.shape}; give [2, samples]")
@@ -112,15 +126,6 @@ def _check_ears(name: str, ears: np.ndarray) -> None:
     peak = float(np.abs(ears).max())
     if peak > 1:
         raise DataError(f"{name}: the ears reach {peak:.2f}, beyond full scale; scale both by at most {1 / peak:.3f}")
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError) as error:
-        raise HearsightError(f"{folder}: a file stands in the way of this folder") from error
-    except PermissionError as error:
-        raise HearsightError(f"{folder}: no permission to make this folder") from error
 
 
 def _write_video(

@@ -23,6 +23,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 
+from hearsight.datasets.fair_play_layout import make_folder
 from hearsight.errors import DataError, HearsightError, MediaError
 from hearsight.files import folder_written_whole
 from hearsight.media import mix_to_mono, probe, read_frames, read_sound
@@ -114,7 +115,7 @@ def prepare_clips(
     energies: list[np.ndarray] = []
     digest = hashlib.sha256()
     block = round(_BLOCK_S * sample_rate_hz)
-    Path(folder).parent.mkdir(parents=True, exist_ok=True)
+    make_folder(Path(folder).parent)
     with folder_written_whole(folder) as temporary:
         with open(temporary / "sound.int16", "wb") as sound_file, open(temporary / "frames.jpeg", "wb") as frames_file:
             for number, clip in enumerate(clips):
@@ -336,7 +337,9 @@ def _pictures_of_source(
     size, rate_hz = _picture_format(clip)
     found = _boxes_of(clip, boxes, size, rate_hz)
     if not found:
-        raise DataError("no box of its source; give boxes in the list or a file, name a detector, or choose whole-frame")
+        raise DataError(
+            "no box of its source; give boxes in the list or a file, name a detector, or choose whole-frame"
+        )
     scale = min(1.0, frame_height / size[0])
     whole = (max(round(size[0] * scale), 2), max(round(size[1] * scale), 2))
     edges = (min(b.x0 for b in found), min(b.y0 for b in found), max(b.x1 for b in found), max(b.y1 for b in found))

@@ -19,7 +19,14 @@ from typing import Any
 import numpy as np
 
 from hearsight.acoustics import HRIRSet
-from hearsight.datasets.fair_play_layout import SPLIT_PARTS, clip_name, is_complete, write_clip, write_splits
+from hearsight.datasets.fair_play_layout import (
+    SPLIT_PARTS,
+    clip_name,
+    is_complete,
+    make_folder,
+    write_clip,
+    write_splits,
+)
 from hearsight.errors import DataError
 from hearsight.files import write_json
 from hearsight.progress import Progress, no_progress
@@ -99,7 +106,7 @@ def write_pairs(
         "clips": {part: [clips.clips[number].name for number in numbers] for part, numbers in parts.items()},
     }
     _require_same(folder, about)
-    (folder / "recipes").mkdir(parents=True, exist_ok=True)
+    make_folder(folder / "recipes")
     write_json(folder / "pseudo.json", about)
 
     assigned = _assigned(pairs, {part: share for part, share in zip(SPLIT_PARTS, shares, strict=True) if part in parts})

@@ -62,9 +62,9 @@ def trained(name: str) -> tuple[SeparationNetwork, Item, float]:
     """A network fitted to one batch, the batch, and its error in evaluation mode."""
     network = small(name)
     item = swapped_batch(network)
-    optimizer = torch.optim.Adam(network.parameter_groups(3e-3, 3e-3))
+    optimizer = torch.optim.Adam(network.parameter_groups(1e-3, 1e-3))
     error = 1.0
-    for step in range(1, 301):
+    for step in range(1, 401):
         network.train()
         optimizer.zero_grad()
         torch.stack(list(network.loss_terms(item).values())).sum().backward()

@@ -53,10 +53,12 @@ def trained(name: str) -> tuple[StereoNetwork, Item, float]:
     """A network fitted to one batch of eight items; the batch; its error in evaluation mode, mono-mono being 1.
 
     The eight items are four scenes and their mirror images, which have the same mix, so that only a network that looks
-    at the picture can fit them. A network that only hears gets eight different scenes.
+    at the picture can fit them. A network that only hears gets eight different scenes. They have ears and no stems, so
+    that it is stereo that is fitted.
     """
     network = small(name)
     item = mirrored_batch(network) if network.needs_frames else batch(network)
+    item = replace(item, stems=None, stem_frames=None, stem_ears=None)
     optimizer = torch.optim.Adam(network.parameter_groups(3e-3, 3e-3))
     error = 1.0
     for step in range(1, 301):

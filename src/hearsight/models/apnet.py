@@ -16,6 +16,7 @@ Separation", ECCV 2020, section 3.2, and its supplement.
   prediction", supplement). Each head's own spectrogram is in the extras; they need not add up to the mix, but the ears
   that hearsight makes of the difference do.
 - Training: Adam, rate 5e-4, batch 144.
+- Sizes: 35.5 million parameters, 11.2 million of them in the ResNet.
 """
 
 from collections.abc import Mapping, Sequence

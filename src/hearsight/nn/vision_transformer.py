@@ -119,7 +119,10 @@ class VisionTransformer(nn.Module):
 def _load_published(vit: Any, weights: str) -> None:
     """Copy the encoder of a published DPT or ViT into `vit`."""
     from transformers import AutoConfig, DPTForDepthEstimation, ViTModel
+    from transformers.utils import logging
 
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity_error()  # its report of heads that are left out would only worry
     try:
         kind = AutoConfig.from_pretrained(weights).model_type
         if kind == "dpt":
@@ -132,6 +135,8 @@ def _load_published(vit: Any, weights: str) -> None:
         what = "folder holds no usable network" if Path(weights).is_dir() else "cannot be had from the Hugging Face Hub"
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise DependencyError(f"visual weights {weights!r}: {what} ({reason})") from error
+    finally:
+        logging.set_verbosity(verbosity)
     theirs, ours = published.config, vit.config
     for field in ("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "patch_size"):
         if getattr(theirs, field) != getattr(ours, field):

@@ -62,6 +62,8 @@ def test_separating_three_sources_is_refused() -> None:
     assert item.stems is not None
     with pytest.raises(DataError, match="separates two sources, the items have 3"):
         network.loss_terms(replace(item, stems=item.stems[:, [0, 1, 1]]))
+    with pytest.raises(DataError, match="separates two sources, got 3 pictures"):
+        network.separate(item.mono, torch.zeros(2, 3, 3, 64, 128))
 
 
 def test_unet_out_is_the_backbone_and_unsupervised_the_separation_pyramid() -> None:
@@ -95,7 +97,7 @@ def test_unet_out_is_the_backbone_and_unsupervised_the_separation_pyramid() -> N
 def test_each_variant_separates_otherwise(settings: dict[str, object]) -> None:
     def separated(network: SepStereo, item: Item) -> Tensor:
         assert item.stem_frames is not None
-        return network.separate(item.mono, *item.stem_frames.unbind(1))
+        return network.separate(item.mono, item.stem_frames)
 
     torch.manual_seed(0)
     network = SepStereo.small().eval()
@@ -145,8 +147,8 @@ def separating() -> tuple[SepStereo, Item]:
 def test_separation_is_learned_from_solo_clips() -> None:
     network, item = separating()
     assert item.stems is not None and item.stem_frames is not None
-    stems = network.separate(item.mono, *item.stem_frames.unbind(1))
-    swapped = network.separate(item.mono, *item.stem_frames.flip(1).unbind(1))
+    stems = network.separate(item.mono, item.stem_frames)
+    swapped = network.separate(item.mono, item.stem_frames.flip(1))
     energy = item.stems.square().sum()
     assert (stems - item.stems).square().sum() < 0.1 * energy
     assert (swapped - item.stems.flip(1)).square().sum() < 0.1 * energy

@@ -258,6 +258,21 @@ class StereoNetwork(AudioVisualNetwork):
         return self.losses(self(self.stft.forward(item.mono), item.frames), item)
 
 
+class Separator(Protocol):
+    """What can be asked to separate: every `SeparationNetwork`, and Sep-Stereo."""
+
+    sample_rate_hz: int
+    frame_size: tuple[int, int]
+
+    def separate(
+        self,
+        mix: Float[Tensor, "batch *channels samples"],
+        frames: Float[Tensor, "batch sources 3 height width"],
+    ) -> Float[Tensor, "batch sources *channels samples"]:
+        """Stems of a mix of any length, one ImageNet-normalised picture per source for all of it."""
+        ...
+
+
 @dataclass
 class SeparationResult:
     """What a separation network predicts for a batch of segments.

@@ -96,11 +96,16 @@ class SepStereo(APNet):
     def separate(
         self,
         mix: Float[Tensor, "batch samples"],
-        frames_a: Float[Tensor, "batch 3 height width"],
-        frames_b: Float[Tensor, "batch 3 height width"],
+        frames: Float[Tensor, "batch 2 3 height width"],
     ) -> Float[Tensor, "batch 2 samples"]:
-        """Waveforms of the two sources in a mix of any length, with one picture of each for all of it."""
-        visual_a, visual_b = self.encode_frames(frames_a), self.encode_frames(frames_b)
+        """Waveforms of the two sources in a mix of any length, with one picture of each for all of it.
+
+        Raises:
+            DataError: another number of pictures than two.
+        """
+        if frames.shape[1] != 2:
+            raise DataError(f"{self.system} separates two sources, got {frames.shape[1]} pictures")
+        visual_a, visual_b = (self.encode_frames(one) for one in frames.unbind(1))
 
         def segment(window: Tensor) -> Tensor:
             pair = torch.stack(self._separated(self.stft.forward(window), visual_a, visual_b), dim=1)

@@ -6,7 +6,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 LOWEST_HZ, HIGHEST_HZ = 100.0, 16_000.0  # where the level of a set is measured
-LARGEST_BOOST_DB = 15.0  # of the equaliser: what the measurement did not pick up cannot be brought back
+LARGEST_BOOST_DB = 15.0  # of the equaliser above 1 kHz: what the measurement did not pick up cannot be brought back
+LARGEST_BASS_BOOST_DB = 30.0  # below 1 kHz, where a small loudspeaker falls off steadily
+BASS_FROM_HZ, BASS_TO_HZ = 250.0, 450.0  # where the level and the delay of the bass are read
+CROSSOVER_HZ = (120.0, 300.0)  # wholly extended below, wholly measured above
 
 
 def diffuse_field_equalizer(
@@ -16,7 +19,7 @@ def diffuse_field_equalizer(
 
     The average is that of both ears together (so level differences between the ears stay), weighted by the area that
     each direction stands for and smoothed over thirds of an octave; the filter never boosts by more than 15 dB over
-    its mean level.
+    its mean level, 30 dB below 1 kHz.
     """
     length = 1 << int(np.ceil(np.log2(8 * responses.shape[-1])))
     power = _diffuse_power(responses, areas, length)
@@ -24,12 +27,42 @@ def diffuse_field_equalizer(
     smooth = _third_octave_smoothed(power, frequency)
     band = (frequency >= LOWEST_HZ) & (frequency <= min(HIGHEST_HZ, sample_rate_hz / 2))
     reference = np.average(smooth[band], weights=1 / frequency[band])
-    gain = np.minimum((reference / smooth) ** 0.5, 10 ** (LARGEST_BOOST_DB / 20))
+    limit_db = np.where(frequency < 1000, LARGEST_BASS_BOOST_DB, LARGEST_BOOST_DB)
+    gain = np.minimum((reference / smooth) ** 0.5, 10 ** (limit_db / 20))
     cepstrum = np.fft.irfft(np.log(gain), length)
     fold = np.zeros(length)
     fold[0], fold[1 : length // 2], fold[length // 2] = 1, 2, 1
     filters = np.fft.irfft(np.exp(np.fft.rfft(cepstrum * fold)), length)
     return torch.from_numpy(filters[: length // 2]).to(responses)
+
+
+def bass_extended(
+    responses: Float[Tensor, "direction 2 taps"], onsets_samples: Float[Tensor, "direction 2"], sample_rate_hz: float
+) -> Float[Tensor, "direction 2 taps"]:
+    """Responses whose bass is what they have around 350 Hz, carried on down to 0 Hz at the same level and delay.
+
+    Loudspeakers of HRIR measurements give little below 100 Hz and the responses are too short to resolve it, so what
+    they hold there is mostly the loudspeaker. A head does next to nothing to such waves, so each response is continued
+    with the level and the phase delay that it has from 250 to 450 Hz (after Xie, "Head-related transfer function
+    and virtual auditory display", section on low frequencies), crossing over from 300 to 120 Hz. An approximation:
+    the interaural differences below 120 Hz are extrapolated, not measured.
+    """
+    length = 1 << int(np.ceil(np.log2(8 * responses.shape[-1])))
+    frequency = torch.fft.rfftfreq(length, 1 / sample_rate_hz, dtype=responses.dtype, device=responses.device)
+    onset = onsets_samples.to(responses).unsqueeze(-1) / sample_rate_hz
+    spectra = torch.fft.rfft(responses, length)
+    band = (frequency >= BASS_FROM_HZ) & (frequency <= BASS_TO_HZ)
+    aligned = spectra[..., band] * torch.exp(2j * torch.pi * onset * frequency[band])
+    level = aligned.abs().square().mean(-1, keepdim=True).sqrt()
+    late = -(aligned.angle() * frequency[band]).sum(-1, keepdim=True) / (2 * torch.pi * frequency[band].square().sum())
+    extension = level * torch.exp(-2j * torch.pi * (onset + late) * frequency)
+    low, high = CROSSOVER_HZ
+    measured = 0.5 - 0.5 * torch.cos(torch.pi * ((frequency - low) / (high - low)).clamp(0, 1))
+    extended = torch.fft.irfft(measured * spectra + (1 - measured) * extension, length)[..., : responses.shape[-1]]
+    ending = torch.ones(responses.shape[-1], dtype=responses.dtype, device=responses.device)
+    count = responses.shape[-1] // 8
+    ending[-count:] = 0.5 + 0.5 * torch.cos(torch.pi * torch.arange(1, count + 1).to(responses) / count)
+    return extended * ending
 
 
 def pink_level(

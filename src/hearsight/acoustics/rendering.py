@@ -85,7 +85,7 @@ class MovingRenderer:
             raise ValueError(f"a block must have at least one sample, got {block_samples}")
         self._tail: Tensor | None = None  # [*batch, 2, taps - 1]: what earlier blocks still have to say
         self._last: tuple[Tensor, Tensor] | None = None  # where the source is now
-        self._filters: Tensor | None = None  # spectra of the response there
+        self._standing: tuple[tuple[object, ...], Tensor, Tensor, Tensor] | None = None  # a still source's spectra
 
     @numpy_friendly
     def process(
@@ -116,7 +116,7 @@ class MovingRenderer:
     def flush(self) -> Float[Tensor, "*batch 2 tail"]:
         """The ringing after the last block (`taps - 1` samples); the renderer is then as new."""
         tail = self._tail if self._tail is not None else self._hrirs.responses.new_zeros(2, self._hrirs.taps - 1)
-        self._tail = self._last = self._filters = None
+        self._tail = self._last = self._standing = None
         return tail
 
     def advance(
@@ -157,8 +157,16 @@ class MovingRenderer:
         """Spectra `[*batch, boundary, 2, frequency]`; where nothing moves only one is computed."""
         still = bool((azimuth == azimuth[..., :1]).all() and (elevation == elevation[..., :1]).all())
         if still and not (azimuth.requires_grad or elevation.requires_grad):
-            response = hrirs.interpolated(azimuth[..., :1], elevation[..., :1])
-            return torch.fft.rfft(response, length).expand(*azimuth.shape, 2, -1)
+            here, kind = (azimuth[..., :1], elevation[..., :1]), (length, hrirs.responses.dtype, azimuth.shape[:-1])
+            known = self._standing
+            if (
+                known is None
+                or known[0] != kind
+                or not (torch.equal(known[1], here[0]) and torch.equal(known[2], here[1]))
+            ):
+                known = kind, *here, torch.fft.rfft(hrirs.interpolated(*here), length)
+                self._standing = known
+            return known[3].expand(*azimuth.shape, 2, -1)
         return torch.fft.rfft(hrirs.interpolated(azimuth, elevation), length)
 
 

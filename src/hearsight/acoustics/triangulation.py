@@ -42,6 +42,8 @@ class SphericalTriangulation:
             raise ValueError("the directions leave a half of the sphere empty that cannot be filled")
         self._triangles = torch.from_numpy(hull.simplices.astype(np.int64))
         self._inverses = torch.linalg.inv(self.vertices[self._triangles].transpose(-1, -2))  # corners as columns
+        # For the search single precision will do: on an edge either triangle gives the same weights.
+        self._search = self._inverses.float().permute(1, 2, 0).contiguous()  # [corner, 3, triangle]
         self._mirror = _mirror_indices(vertices)
 
     def weights(
@@ -72,9 +74,9 @@ class SphericalTriangulation:
         flat = directions.reshape(-1, 3)
         chosen = []
         with torch.no_grad():
-            for chunk in flat.split(512):  # bounds the memory of [direction, triangle, corner]
-                inside = torch.einsum("tij,dj->dti", self._inverses, chunk).amin(-1)
-                chosen.append(inside.argmax(-1))
+            for chunk in flat.float().split(512):  # bounds the memory of [direction, triangle]
+                first, second, third = (chunk @ row for row in self._search)
+                chosen.append(torch.minimum(torch.minimum(first, second), third).argmax(-1))
         triangle = torch.cat(chosen) if chosen else torch.zeros(0, dtype=torch.int64, device=flat.device)
         weights = torch.einsum("dij,dj->di", self._inverses[triangle], flat).clamp_min(0)
         weights = weights / weights.sum(-1, keepdim=True)
@@ -85,6 +87,7 @@ class SphericalTriangulation:
         if self.vertices.device != device:
             self.vertices, self.mixing = self.vertices.to(device), self.mixing.to(device)
             self._triangles, self._inverses = self._triangles.to(device), self._inverses.to(device)
+            self._search = self._search.to(device)
             self._mirror = None if self._mirror is None else self._mirror.to(device)
 
 

@@ -64,6 +64,7 @@ def test_mixtures_are_the_sum_of_different_solos(clips):
     items = SoloMixtures(clips, **SIZES, sources=3)
     batch = collate([items[number] for number in range(6)])
     torch.testing.assert_close(batch.stems.sum(1), batch.mono, atol=1e-6, rtol=0)
+    torch.testing.assert_close(batch.stem_ears.sum(2), batch.stems, atol=1e-6, rtol=0)
     assert batch.stem_frames.shape == (6, 3, 3, 42, 84)
     assert all(len(set(name.split("+"))) == 3 for name in batch.name)
     labelled = SoloMixtures(clips, **SIZES, labels=["cello", "cello", "cello", "harp", "harp", "harp"])

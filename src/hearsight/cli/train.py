@@ -37,7 +37,7 @@ def train(
         raise typer.BadParameter("give a number or auto", param_hint="--devices")
     from hearsight.training import override_pairs, read_recipe, train
 
-    settings = read_recipe(recipe, override_pairs(context.args))
+    settings = read_recipe(recipe, override_pairs(context.args), profile)
     folder = out or Path("runs") / recipe.parent.name / recipe.stem
     with progress_bar(f"training {settings.model.system}", "epochs", quiet) as progress:
         model = train(settings, folder, resume, device, devices, nodes, progress)

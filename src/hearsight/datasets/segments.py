@@ -95,7 +95,8 @@ class StereoSegments(Dataset[Item]):
 class SoloMixtures(Dataset[Item]):
     """Mixtures of solo clips with a picture of each: Mix-and-Separate (2.5D Visual Sound, section 5; Sep-Stereo, 3.3).
 
-    Each source is a random segment of another clip, mixed to mono, brought to one level and scaled at random.
+    Each source is a random segment of another clip, mixed to mono, brought to one level and scaled at random. Clips with
+    two ears give those too (`stem_ears`), if all clips have them.
 
     Args:
         clips: with one visible source each; two channels are mixed.
@@ -128,6 +129,7 @@ class SoloMixtures(Dataset[Item]):
             raise DataError(f"{len(set(self.labels))} kinds of solo clips cannot make mixtures of {sources}")
         self.clips, self.samples, self.frame_size = list(clips), samples, frame_size
         self.training, self.seed, self.sources, self.gain_range = training, seed, sources, gain_range
+        self._binaural = all(clip.entry.channels == 2 for clip in clips)
 
     def __len__(self) -> int:
         """Items of one epoch: each clip is the first of one mixture."""
@@ -143,25 +145,26 @@ class SoloMixtures(Dataset[Item]):
         while len(chosen) < self.sources:
             used = {self.labels[index] for index in chosen}
             chosen.append(int(generator.choice([i for i, label in enumerate(self.labels) if label not in used])))
-        stems, frames, names = [], [], []
+        sounds, frames, names = [], [], []
         for index in chosen:
             clip = self.clips[index]
             start = int(generator.integers(clip.entry.samples - self.samples + 1))
             time_s = (start + self.samples / 2) / clip.settings.sample_rate_hz
-            sound = clip.sound(start, start + self.samples).sum(0)
-            sound = sound / rms(sound).clamp_min(1e-4)
-            stems.append(sound * generator.uniform(*self.gain_range))
+            sound = clip.sound(start, start + self.samples)
+            sound = sound if self._binaural else sound.sum(0, keepdim=True)
+            sounds.append(sound / rms(sound.sum(0)).clamp_min(1e-4) * generator.uniform(*self.gain_range))
             jitter = generator if self.training else None
             frames.append(augmented_frame(clip.picture_at(time_s), self.frame_size, jitter)[0])
             names.append(clip.entry.name)
-        together = torch.stack(stems)
-        mono, gain = normalize_rms(together.sum(0))
+        together = torch.stack(sounds)
+        mono, gain = normalize_rms(together.sum((0, 1)))
         return Item(
             name="+".join(names),
             sample_rate_hz=self.clips[0].settings.sample_rate_hz,
             mono=mono,
             frames=frames[0],
-            stems=together * gain,
+            stems=together.sum(1) * gain,
+            stem_ears=together * gain if self._binaural else None,
             stem_frames=torch.stack(frames),
         )
 

@@ -160,6 +160,12 @@ def collate_tasks(items: list[Batch]) -> Batch:
     return {task: collate([item[task] for item in items]) for task in items[0]}
 
 
+def _kind(clip: PreparedClip) -> str:
+    """What the source of a solo clip is: its folder by instrument (`cello/ID_000`), or else its recording."""
+    label, slash, _ = clip.entry.name.partition("/")
+    return label if slash else clip.entry.recording or clip.entry.name
+
+
 def _split(part: ClipsPart, seed: int, channels: int | None) -> tuple[list[PreparedClip], list[PreparedClip]]:
     """Clips for training and for validation."""
     if part.folder is None:

@@ -25,12 +25,15 @@ class ModelPart:
         system: its name in the registry (`hearsight models`).
         size: "full", as in the paper, or "small", for tests and laptops.
         settings: further arguments of its constructor.
+        pretrained: those of them that name published weights (`visual_weights: microsoft/resnet-18`); apart, so that a
+            profile can leave them out.
         initialize: a folder or Hub id of a trained model whose tensors are copied where name and shape agree.
     """
 
     system: str
     size: Literal["full", "small"] = "full"
     settings: dict[str, Any] = field(default_factory=dict)
+    pretrained: dict[str, Any] | None = None
     initialize: str | None = None
 
 
@@ -154,17 +157,26 @@ class Recipe:
     workers: int | None = None
 
 
-def read_recipe(path: str | Path, overrides: Mapping[str, str] | None = None) -> Recipe:
+def read_recipe(
+    path: str | Path, overrides: Mapping[str, str] | None = None, profile: str | Path | None = None
+) -> Recipe:
     """Read and check a recipe.
 
     Args:
         path: of the YAML file.
+        profile: another YAML file of recipe keys that is laid over it (`recipes/profiles/small.yaml`); what it says of
+            data that the recipe does not use is left out.
         overrides: dotted key ("schedule.epochs") to a value in YAML's notation, as the command line gives them.
 
     Raises:
         DataError: a file is missing or not YAML, bases go in a circle, or a key is unknown, missing or of a wrong type.
     """
     content = _with_bases(Path(path), ())
+    if profile is not None:
+        over = _with_bases(Path(profile), ())
+        used = content.get("data") or {}
+        data = {part: keys for part, keys in (over.pop("data", None) or {}).items() if part in used}
+        content = _merged(content, {**over, "data": data})
     for key, text in (overrides or {}).items():
         _override(content, key, text)
     recipe = _build(Recipe, content, str(path))

@@ -116,8 +116,9 @@ def build_network(recipe: Recipe) -> AudioVisualNetwork:
     cls = card(part.system).load_class()
     if not (isinstance(cls, type) and issubclass(cls, AudioVisualNetwork)):
         raise ModelError(f"{part.system} is not a network; there is nothing to train")
+    settings = {**part.settings, **(part.pretrained or {})}
     try:
-        network = cls.small(**part.settings) if part.size == "small" else cls(**part.settings)
+        network = cls.small(**settings) if part.size == "small" else cls(**settings)
     except (TypeError, ValueError) as error:
         raise ModelError(f"{part.system}: settings that it refuses: {error}") from error
     assert isinstance(network, AudioVisualNetwork)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from hearsight.datasets.item import Item
 from hearsight.errors import DataError
-from hearsight.models.interface import StereoNetwork
+from hearsight.models.interface import SegmentFormat, StereoNetwork
 from hearsight.models.registry import CARDS, card
 from hearsight.models.saving import load_network
 from hearsight.signal import difference, left_right
@@ -111,6 +111,12 @@ def test_gives_one_difference_spectrogram_per_item_with_an_empty_highest_bin(nam
     for extra in result.extras.values():
         assert extra.shape[0] == size
         assert torch.isfinite(torch.view_as_real(extra) if extra.is_complex() else extra).all()
+
+
+@pytest.mark.parametrize("name", ["audio-only", "mono2binaural", "apnet", "sep-stereo", "pseudobinaural"])
+def test_sizes_that_do_not_fit_are_refused_at_once(name: str) -> None:
+    with pytest.raises(ValueError, match="5 stages need"):
+        small(name, segment=replace(SegmentFormat.small(), samples=5_000))
 
 
 @pytest.mark.parametrize("name", NETWORKS)

@@ -66,6 +66,9 @@ class APNet(StereoNetwork):
         released_losses: weigh the terms as the released code does.
         visual_weights: published weights of the ResNet, by Hub name or folder; None for random ones.
         freeze_visual: do not train the ResNet.
+
+    Raises:
+        ValueError: sizes that cannot be halved as often as the networks halve them.
     """
 
     system: ClassVar[str] = "apnet"
@@ -94,6 +97,7 @@ class APNet(StereoNetwork):
         positions = self.map_size[0] * self.map_size[1]
         self.condition = VisualCondition(self.visual.out_channels, condition_channels)
         self.unet = ConditionalUNet(2, 2, channels, condition_channels * positions)
+        self.unet.check_size(*self.spectrogram_size)
         self.fusion = make_fusion(fusion, channels, self.visual.out_channels, positions)
         self.output = output
         self.backbone_weight = backbone_weight

@@ -74,6 +74,7 @@ class AudioOnly(StereoNetwork):
     ) -> None:
         super().__init__(segment)
         self.unet = ConditionalUNet(2, 2, channels, condition_channels=0)
+        self.unet.check_size(*self.spectrogram_size)
 
     @classmethod
     def small(cls, **settings: Any) -> Self:

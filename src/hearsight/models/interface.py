@@ -190,6 +190,11 @@ class AudioVisualNetwork(SavedNetwork, ABC):
         self.segment_samples = sizes.samples
         self.frame_size = sizes.frame_size
 
+    @property
+    def spectrogram_size(self) -> tuple[int, int]:
+        """Rows and columns of a segment's spectrogram."""
+        return self.stft.bins, self.stft.columns(self.segment_samples)
+
     @classmethod
     @abstractmethod
     def small(cls, **settings: Any) -> Self:

@@ -82,6 +82,7 @@ class MixAndSeparate(SeparationNetwork):
         self.condition = VisualCondition(self.visual.out_channels, condition_channels)
         ears = 1 if hears == "mono" else 2
         self.unet = ConditionalUNet(ears, ears, channels, condition_channels * height * width)
+        self.unet.check_size(*self.spectrogram_size)
         self.binauralizer = None if binauralizer is None else _stereo_network(binauralizer).requires_grad_(False).eval()
         if self.binauralizer is not None:
             inner = self.binauralizer

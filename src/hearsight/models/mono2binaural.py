@@ -39,6 +39,9 @@ class Mono2Binaural(StereoNetwork):
         condition_channels: to which the map is reduced.
         visual_weights: published weights of the ResNet, by Hub name or folder; None for random ones.
         freeze_visual: do not train the ResNet.
+
+    Raises:
+        ValueError: sizes that cannot be halved as often as the networks halve them.
     """
 
     system: ClassVar[str] = "mono2binaural"
@@ -58,6 +61,7 @@ class Mono2Binaural(StereoNetwork):
         height, width = self.visual.map_size(self.frame_size)
         self.condition = VisualCondition(self.visual.out_channels, condition_channels)
         self.unet = ConditionalUNet(2, 2, channels, condition_channels * height * width)
+        self.unet.check_size(*self.spectrogram_size)
 
     @classmethod
     def small(cls, **settings: Any) -> Self:

@@ -68,7 +68,10 @@ class ConditionalUNet(nn.Module):
         Raises:
             ValueError: an axis that cannot be halved n times, or a condition where none (or another) is expected.
         """
-        self._check(spectrogram, condition)
+        self.check_size(*spectrogram.shape[-2:])
+        given = 0 if condition is None else condition.shape[1]
+        if given != self.condition_channels:
+            raise ValueError(f"the condition must have {self.condition_channels} channels, got {given}")
         encoded = []
         x = spectrogram
         for stage in self.down:
@@ -83,16 +86,17 @@ class ConditionalUNet(nn.Module):
             stages.append(x)
         return Decoded(self.head(torch.cat([x, encoded[0]], dim=1)), tuple(stages))
 
-    def _check(self, spectrogram: Tensor, condition: Tensor | None) -> None:
+    def check_size(self, rows: int, columns: int) -> None:
+        """Refuse a spectrogram whose axes cannot be halved n times.
+
+        Raises:
+            ValueError: it cannot.
+        """
         unit = 2 ** len(self.down)
-        rows, columns = spectrogram.shape[-2:]
         if rows % unit > 1 or rows < unit or columns % unit or not columns:
             raise ValueError(
                 f"{len(self.down)} stages need k x {unit} (+ 1) rows and k x {unit} columns, got {rows} x {columns}"
             )
-        given = 0 if condition is None else condition.shape[1]
-        if given != self.condition_channels:
-            raise ValueError(f"the condition must have {self.condition_channels} channels, got {given}")
 
 
 def draw_weights(module: nn.Module) -> None:

@@ -59,9 +59,9 @@ def test_another_grid_of_positions_is_interpolated(tmp_path) -> None:
     positions = VisionTransformer(**OURS, weights=str(tmp_path)).embeddings.position_embeddings.detach()
     assert positions.shape == (1, 17, 32)
     torch.testing.assert_close(positions[:, 0], network.vit.embeddings.position_embeddings.detach()[:, 0])
-    # Patches of 4 x 4 lie at rows 0.25, 1.75, 3.25 and 4.75 of 6; a straight line stays one away from the edges.
+    # Patches of 4 x 4 lie at rows 0.25, 1.75, 3.25 and 4.75 of 6; bicubic weights keep a straight line nearly so.
     middle = positions[0, 1:].unflatten(0, (4, 4))[1:3]
-    torch.testing.assert_close(middle, torch.tensor([1.75, 3.25])[:, None, None].expand(2, 4, 32), rtol=0.02, atol=0)
+    torch.testing.assert_close(middle, torch.tensor([1.75, 3.25])[:, None, None].expand(2, 4, 32), rtol=0.05, atol=0)
 
 
 def test_another_architecture_is_refused_by_name(tmp_path) -> None:

@@ -72,8 +72,8 @@ class NeuralModel:
             raise ModelError(f"the batch must be at least one window, got {batch}")
         if precision not in ("auto", "float32", "bfloat16"):
             raise ModelError(f"unknown precision {precision!r}; known: auto, float32, bfloat16")
-        self.device = torch.device(device)
         try:
+            self.device = torch.device(device)
             self.network = network.eval().to(self.device)
         except (RuntimeError, AssertionError) as error:
             raise ModelError(f"device {device!s} cannot be used: {str(error).splitlines()[0]}") from error

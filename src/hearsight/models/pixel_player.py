@@ -11,7 +11,7 @@ baseline of Sep-Stereo (section 4.3, supplement).
 - Gives: a binary mask (what is louder than every other source) or a ratio mask per source, on the mix's spectrogram
   (its phase kept).
 - Loss: per bin, cross entropy for binary masks, mean absolute error for ratio masks.
-- Sizes: K = 32; 46.1 million parameters, 11.2 million of them in the ResNet.
+- Sizes: K = 32; 53.2 million parameters, 11.2 million of them in the ResNet.
 
 One frame per source where the paper max-pools over several; the U-Net is that of 2.5D Visual Sound with seven stages.
 Sep-Stereo compares at 16 kHz: `segment=SegmentFormat(samples=40_800)` with `channels` of at most six stages, for

@@ -31,7 +31,7 @@ def load_hrirs(
     Time zero: measured responses begin with the sound's way from the loudspeaker. The same number of samples is
     dropped from (or put before) all of them, so that the earliest onset over all directions and both ears is at
     0.25 ms; nothing is shifted by a fraction of a sample, and all differences between ears and directions stay. With
-    KEMAR a source ahead then reaches both ears 0.46 ms after time zero.
+    KEMAR a source ahead then reaches both ears 0.5 ms after time zero.
 
     Args:
         path: the SOFA file; None is KEMAR, normal pinna (Gardner and Martin, 1995), 44.1 kHz, 710 directions from
@@ -166,7 +166,9 @@ class HRIRSet:
         spectra = torch.fft.rfft(responses, length) * torch.fft.rfft(filters, length)
         equalized = torch.fft.irfft(spectra, length)[..., : self.taps]
         extended = bass_extended(equalized, self.onset_delays_s() * self.sample_rate_hz, self.sample_rate_hz)
-        return self.replaced(extended.to(self.responses.dtype), self.sample_rate_hz)
+        other = self.replaced(extended.to(self.responses.dtype), self.sample_rate_hz)
+        other.name = f"{self.name}, diffuse-field equalised"
+        return other
 
     def areas(self) -> Float[Tensor, "direction"]:
         """The part of the sphere that each measured direction stands for; they sum to one."""

@@ -115,9 +115,10 @@ class BinauralWriter:
         """
         if ears.ndim != 2 or ears.shape[0] != 2:
             raise ValueError(f"ears must be [2, samples], not {list(ears.shape)}")
-        if not bool(torch.isfinite(ears).all()):
+        ears = ears.detach().cpu().to(torch.float32)
+        if not np.isfinite(ears.numpy()).all():
             raise ValueError("ears must be finite")
-        self._encode(self._resampler.process(ears.detach().cpu().to(torch.float32)))
+        self._encode(self._resampler.process(ears))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -1,6 +1,6 @@
 """`hearsight models`: what can be named."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -28,21 +28,11 @@ def models(
 
         print(json.dumps(entries, indent=2))
     elif not quiet:
-        _print_table(entries)
+        for entry in entries:
+            print(f"{entry['name']}  ({_facts(entry)})\n    {entry['summary']}\n    {entry['source']}")
 
 
-def _print_table(entries: list[dict[str, object]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False)
-    for name in ("model", "kind", "ready", "parameters", "what and whose"):
-        table.add_column(name, justify="right" if name == "parameters" else "left", no_wrap=name == "model")
-    for entry in entries:
-        count = entry["parameters"]
-        size = "" if count is None else f"{count / 1e6:.2f} M" if isinstance(count, int) and count else "none"
-        ready = "yes" if entry["ready"] else "needs weights"
-        table.add_row(
-            str(entry["name"]), str(entry["kind"]), ready, size, f"{entry['summary']} [dim]{entry['source']}[/dim]"
-        )
-    Console().print(table)
+def _facts(entry: dict[str, Any]) -> str:
+    count = entry["parameters"]
+    size = "" if count is None else "no parameters, " if count == 0 else f"{count / 1e6:.2f} million parameters, "
+    return f"{entry['kind']}, {size}{'ready' if entry['ready'] else 'needs weights'}"

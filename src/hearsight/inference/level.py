@@ -17,9 +17,10 @@ CEILING = 10 ** (-0.5 / 20)  # -0.5 dB of full scale
 SILENCE = 1e-5  # -100 dB of full scale
 LOOK_AHEAD_S = 2.0
 MEMORY_S = 10.0
-LARGEST_GAIN_DB = 12.0
+LARGEST_GAIN_DB = 12.0  # over the mono mix
 
 _BLOCK_S = 0.1
+_LEAST_POWER = 1e-14
 _FADE_S = 0.025
 
 
@@ -30,7 +31,8 @@ class LevelKeeper:
        being heard as a player plays it: one channel in both ears, several with the standard's weights. The powers are
        compared over the past, with a time constant of 10 s, and the coming 2 s, so that the gain changes slowly (it
        follows the colour of the sound and the direction, a few decibels in seconds) and a loud passage is met with its
-       own gain. It stays within 12 dB (an input whose channels cancel in the mono mix cannot be made up for).
+       own gain. Of an input whose channels cancel in the mono mix no more than 12 dB are made up; `short_db` tells how
+       much is missing.
     2. Silence. Where the mono mix of the input stays below -100 dB of full scale, both ears fade to exact zeros within
        50 ms of the last and of the next audible sample (echoes and window edges live there).
     3. Peaks. A limiter that looks 25 ms ahead turns both ears down together (so their difference in level stays) just
@@ -45,6 +47,7 @@ class LevelKeeper:
     def __init__(self, sample_rate_hz: int, weights: Sequence[float]) -> None:
         self._input = KWeightedPower(sample_rate_hz, weights, _BLOCK_S)
         self._ears = KWeightedPower(sample_rate_hz, [1.0, 1.0], _BLOCK_S)
+        self._mono = KWeightedPower(sample_rate_hz, [2.0], _BLOCK_S)
         self._powers = _Gains()
         self._waiting = torch.zeros(3, 0)
         self._gain: float | None = None
@@ -63,6 +66,7 @@ class LevelKeeper:
     ) -> Float[Tensor, "2 ready"]:
         """The ears that are ready, given further ears and the mono sound they were made of."""
         self._powers.ears += self._ears.process(ears, last)
+        self._powers.mono += self._mono.process(mono[None], last)
         self._waiting = torch.cat([self._waiting, torch.cat([ears, mono[None]])], dim=-1)
         gains = self._powers.ready(last)
         block = self._ears.block_samples
@@ -82,7 +86,7 @@ class LevelKeeper:
 
     @property
     def short_db(self) -> float:
-        """By how many decibels the largest gain was less than what the input's loudness asked for."""
+        """By how many decibels the output was at most quieter than the input because its channels cancel."""
         return self._powers.short_db
 
     def _ramps(self, gains: list[float], block: int) -> Tensor:
@@ -125,37 +129,39 @@ class LevelKeeper:
 
 
 class _Gains:
-    """One gain per block from the powers of the input and of the ears."""
+    """One gain per block from the powers of the input, of its mono mix and of the ears."""
 
     def __init__(self) -> None:
         self.reference: list[float] = []
+        self.mono: list[float] = []
         self.ears: list[float] = []
-        self._sums: tuple[float, float] | None = None
+        self.short_db = 0.0
+        self._sums: np.ndarray | None = None  # of reference, mono and ears, the past fading
         self._ahead = round(LOOK_AHEAD_S / _BLOCK_S)
         self._forget = math.exp(-_BLOCK_S / MEMORY_S)
         self._gain = 1.0
-        self.short_db = 0.0
 
     def ready(self, last: bool) -> list[float]:
         """Gains of the blocks for which enough is known; with `last`, of all."""
         gains = []
         while self.ears and (last or len(self.ears) > self._ahead):
+            powers = (self.reference, self.mono, self.ears)
             if self._sums is None:
-                coming = slice(0, self._ahead + 1)
-                self._sums = (sum(self.reference[coming]), sum(self.ears[coming]))
+                self._sums = np.array([sum(power[: self._ahead + 1]) for power in powers])
             elif len(self.ears) > self._ahead:
-                self._sums = (
-                    self._sums[0] * self._forget + self.reference[self._ahead],
-                    self._sums[1] * self._forget + self.ears[self._ahead],
-                )
-            reference, ears = self._sums
-            if ears > 1e-14 and reference > 1e-14:
-                gain_db = 10 * math.log10(reference / ears)
-                self.short_db = max(self.short_db, gain_db - LARGEST_GAIN_DB)
-                self._gain = 10 ** (max(-LARGEST_GAIN_DB, min(LARGEST_GAIN_DB, gain_db)) / 20)
+                self._sums = self._sums * self._forget + np.array([power[self._ahead] for power in powers])
+            self._update(*self._sums)
             gains.append(self._gain)
-            del self.reference[0], self.ears[0]
+            for power in powers:
+                del power[0]
         return gains
+
+    def _update(self, reference: float, mono: float, ears: float) -> None:
+        if min(reference, mono, ears) < _LEAST_POWER:
+            return  # silence asks for no other gain
+        short_db = 10 * math.log10(reference / mono) - LARGEST_GAIN_DB
+        self.short_db = max(self.short_db, short_db)
+        self._gain = math.sqrt(reference / ears) * 10 ** (-max(0.0, short_db) / 20)
 
 
 def loudness_weights(layout: str, channels: int) -> list[float]:

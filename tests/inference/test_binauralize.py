@@ -1,0 +1,433 @@
+"""Files through models: where sources are heard, levels, lengths, what is refused, and what a killed process leaves."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+import hearsight
+from hearsight.errors import DataError, HearsightError, MediaError, ModelError
+from hearsight.inference import NeuralModel, choose_model, default_output, ears_of
+from hearsight.media import read_sound
+from hearsight.models.baselines import MonoMono
+from hearsight.models.interface import ClipInfo, Source, Window, WindowSpec
+from hearsight.signal.interaural import interaural_level_difference_db, interaural_time_difference_s
+from hearsight.signal.loudness import integrated_loudness
+
+Draw = Callable[[float], np.ndarray]
+SIZE = (90, 160)
+
+
+def _still(time_s: float) -> np.ndarray:
+    return np.full((*SIZE, 3), 90, np.uint8)
+
+
+def make_video(path: Path, sound: np.ndarray, rate: int = 48_000, draw: Draw | None = _still) -> Path:
+    """`sound` [channels, samples] as lossless FLAC in Matroska, with a small picture at 15 frames per second."""
+    layout = {1: "mono", 2: "stereo", 6: "5.1"}[len(sound)]
+    with av.open(str(path), "w") as container:
+        if draw is not None:
+            picture = container.add_stream("libx264", rate=15)
+            picture.height, picture.width, picture.pix_fmt = *SIZE, "yuv420p"
+            picture.options = {"preset": "ultrafast"}
+        voice = container.add_stream("flac", rate=rate, layout=layout, format="s16")
+        integers = np.clip(np.round(sound * 32768), -32768, 32767).astype(np.int16)
+        for start in range(0, sound.shape[1], 4096):
+            block = np.ascontiguousarray(integers[:, start : start + 4096].T.reshape(1, -1))
+            frame = av.AudioFrame.from_ndarray(block, format="s16", layout=layout)
+            frame.sample_rate, frame.pts, frame.time_base = rate, start, Fraction(1, rate)
+            container.mux(voice.encode(frame))
+        container.mux(voice.encode(None))
+        for number in range(round(sound.shape[1] / rate * 15) if draw is not None else 0):
+            image = av.VideoFrame.from_ndarray(draw(number / 15), format="rgb24")
+            image.pts, image.time_base = number, Fraction(1, 15)
+            container.mux(picture.encode(image))
+        if draw is not None:
+            container.mux(picture.encode(None))
+    return path
+
+
+def pink(seconds: float, rate: int = 48_000, seed: int = 0) -> np.ndarray:
+    generator = np.random.default_rng(seed)
+    spectrum = np.fft.rfft(generator.standard_normal(round(seconds * rate)))
+    spectrum /= np.sqrt(np.arange(len(spectrum)) + 20)
+    sound = np.fft.irfft(spectrum, round(seconds * rate))
+    return 0.1 * sound / sound.std()
+
+
+def tone(hertz: float, seconds: float = 3.0, rate: int = 48_000) -> np.ndarray:
+    return 0.3 * np.sin(2 * np.pi * hertz * np.arange(round(seconds * rate)) / rate)
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_video(tmp_path_factory.mktemp("clips") / "clip.mkv", pink(4.0)[None])
+
+
+def _ears(path: Path) -> torch.Tensor:
+    return read_sound(path)[0]
+
+
+@pytest.mark.parametrize(
+    "sound",
+    [pink(3.0), tone(45), tone(110), tone(320), tone(700)],
+    ids=["pink", "45 Hz", "110 Hz", "320 Hz", "700 Hz"],
+)
+def test_a_source_at_the_left_is_3_db_and_300_microseconds_to_the_left_and_mirrored_at_the_right(
+    tmp_path: Path, sound: np.ndarray
+) -> None:
+    path = make_video(tmp_path / "clip.mkv", sound[None])
+    hearsight.binauralize(path, tmp_path / "left.wav", sources=[(0.1, 0.5)])
+    hearsight.binauralize(path, tmp_path / "right.wav", sources=[(0.9, 0.5)])
+    left, right = _ears(tmp_path / "left.wav"), _ears(tmp_path / "right.wav")
+    inner = slice(12_000, -12_000)
+    assert interaural_level_difference_db(left[:, inner], 48_000).min() >= 3.0
+    assert interaural_time_difference_s(left[:, inner], 48_000).min() >= 0.3e-3
+    assert torch.allclose(left, right.flip(0), atol=2e-4)
+
+
+@pytest.mark.parametrize("y", [0.1, 0.5, 0.9])
+def test_a_source_in_the_middle_is_alike_in_both_ears(tmp_path: Path, clip: Path, y: float) -> None:
+    hearsight.binauralize(clip, tmp_path / "middle.wav", sources=[(0.5, y)])
+    assert interaural_level_difference_db(_ears(tmp_path / "middle.wav"), 48_000).abs().max() <= 0.5
+
+
+@pytest.mark.parametrize("rate", [8_000, 44_100, 96_000])
+@pytest.mark.parametrize("channels", [1, 2, 6])
+def test_rate_length_and_loudness_are_the_inputs(tmp_path: Path, rate: int, channels: int) -> None:
+    samples = round(2.0 * rate) + 37
+    sound = np.stack([pink(3.0, rate, seed)[:samples] for seed in range(channels)]) * 0.5
+    path = make_video(tmp_path / "clip.mkv", sound, rate)
+    report = hearsight.binauralize(path, tmp_path / "out.wav", sources=[(0.2, 0.5)])
+    ears, out_rate = read_sound(tmp_path / "out.wav")
+    assert (out_rate, ears.shape) == (rate, (2, samples))
+    assert (report.sample_rate_hz, report.duration_s) == (rate, pytest.approx(samples / rate))
+    if channels < 6:
+        flat = torch.from_numpy(np.repeat(sound, 2 // channels, axis=0)).float()
+        assert integrated_loudness(ears, rate) == pytest.approx(integrated_loudness(flat, rate), abs=1.0)
+
+
+@pytest.mark.parametrize("samples", [1, 2, 100, 4_801, 96_001])
+@pytest.mark.parametrize("model", ["located", "mono-mono"])
+def test_short_sounds_come_out_whole(tmp_path: Path, samples: int, model: str) -> None:
+    soundfile.write(tmp_path / "in.wav", pink(3.0)[:samples], 48_000)
+    options = {"sources": [(0.3, 0.5)]} if model == "located" else {}
+    hearsight.binauralize(tmp_path / "in.wav", tmp_path / "out.flac", model, **options)  # type: ignore[arg-type]
+    ears, _ = read_sound(tmp_path / "out.flac")
+    assert ears.shape == (2, samples) and torch.isfinite(ears).all()
+
+
+@dataclass
+class Panner:
+    """Everything to one ear, at a rate of its own; a plug-in model as anyone may write one."""
+
+    rate: int | None
+    left_share: float = 1.0
+    name: str = "panner"
+
+    @property
+    def spec(self) -> WindowSpec:
+        return WindowSpec(self.rate, 0.63, 0.21, "none", batch=3)
+
+    def session(self, clip: ClipInfo) -> "Panner":
+        return self
+
+    def process(self, windows: list[Window]) -> torch.Tensor:
+        mono = torch.stack([window.mono for window in windows])
+        return torch.stack([self.left_share * mono, (1 - self.left_share) * mono], dim=1)
+
+    def sources(self) -> list[Source]:
+        return []
+
+    def notes(self) -> list[str]:
+        return ["panned"]
+
+
+@pytest.mark.parametrize("rate", [None, 16_000])
+def test_any_object_that_is_a_model_goes_through_in_full_band(tmp_path: Path, rate: int | None) -> None:
+    path = make_video(tmp_path / "clip.mkv", pink(3.0)[None])
+    report = hearsight.binauralize(path, tmp_path / "out.wav", Panner(rate, 0.8))  # type: ignore[arg-type]
+    ears = _ears(tmp_path / "out.wav")
+    spectra = torch.fft.rfft(ears[:, 20_000:-20_000].double()).abs().square()
+    hertz = torch.fft.rfftfreq(ears.shape[-1] - 40_000, 1 / 48_000)
+    for low, high in ((100, 3_000), (3_000, 7_000), (9_000, 20_000)):
+        left, right = spectra[:, (hertz > low) & (hertz < high)].sum(-1)
+        assert 10 * torch.log10(left / right) == pytest.approx(20 * np.log10(4), abs=0.5)
+    assert report.notes == ["panned"] and report.model == "panner" and report.sources == []
+
+
+def test_mono_mono_gives_the_input_back(tmp_path: Path, clip: Path) -> None:
+    hearsight.binauralize(clip, tmp_path / "out.wav", "mono-mono")
+    original = _ears(clip)
+    assert torch.allclose(_ears(tmp_path / "out.wav"), original.expand(2, -1), atol=1e-4)
+
+
+def test_the_engine_and_the_call_of_a_network_agree_below_its_nyquist_frequency() -> None:
+    from hearsight.models.mono2binaural import Mono2Binaural
+
+    torch.manual_seed(0)
+    model = NeuralModel(Mono2Binaural.small(), hop_s=0.1, precision="float32")
+    mono = 0.1 * torch.randn(16_000)
+    frames = np.random.default_rng(0).integers(0, 255, (10, 64, 128, 3), dtype=np.uint8)
+
+    @dataclass(frozen=True)
+    class Shown:
+        time_s: float
+        number: int
+        rgb: np.ndarray
+
+    pictures = [Shown(k / 10, k, frames[k]) for k in range(10)]
+    session = model.session(ClipInfo(16_000, 1.0, 10.0, (64, 128)))
+    through = torch.cat(list(ears_of(session, model.spec, 16_000, [mono[None]], "mono", pictures)), dim=-1)
+    called = model(mono, frames)
+    gain = (through.sum(0) * called.sum(0)).sum() / called.sum(0).square().sum()
+    error = through / gain - called
+    # Windows are averaged with a short rise and fall here, with equal weights in the call.
+    assert error.square().mean().sqrt() < 0.12 * called.diff(dim=0).square().mean().sqrt() + 1e-3
+
+
+def test_silence_stays_silence(tmp_path: Path) -> None:
+    sound = pink(6.0)
+    sound[96_000:192_000] = 0
+    path = make_video(tmp_path / "clip.mkv", sound[None])
+    hearsight.binauralize(path, tmp_path / "out.wav", sources=[(0.1, 0.5), (0.8, 0.5)])
+    assert (_ears(tmp_path / "out.wav")[:, 96_000 + 2_405 : 192_000 - 2_405] == 0).all()
+
+
+def test_full_scale_never_clips_and_the_cost_is_told(tmp_path: Path) -> None:
+    square = np.sign(tone(200, 3.0)) * 0.999
+    path = make_video(tmp_path / "clip.mkv", square[None])
+    report = hearsight.binauralize(path, tmp_path / "out.wav", sources=[(0.0, 0.5)])
+    ears = _ears(tmp_path / "out.wav")
+    assert ears.abs().max() < 0.95
+    assert interaural_level_difference_db(ears, 48_000).min() > 3
+    assert any("loud" in note for note in report.notes)
+
+
+def test_the_report_has_the_documented_keys(tmp_path: Path, clip: Path) -> None:
+    seen: list[float] = []
+    hearsight.binauralize(
+        clip,
+        tmp_path / "out.mkv",
+        sources=[(0.2, 0.4)],
+        report=tmp_path / "report.json",
+        progress=lambda done, total: seen.append(done),
+    )
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert set(report) == {
+        "input", "output", "duration_s", "sample_rate_hz", "model", "realtime_factor", "peak_memory_mib", "sources",
+        "notes",
+    }  # fmt: skip
+    (source,) = report["sources"]
+    assert set(source) == {"label", "energy_share", "track"}
+    assert set(source["track"][0]) == {"time_s", "x", "y", "azimuth_deg", "elevation_deg", "confidence"}
+    assert source["energy_share"] == pytest.approx(1) and source["track"][0]["azimuth_deg"] == pytest.approx(36)
+    assert report["duration_s"] == pytest.approx(4) and report["realtime_factor"] > 0 < report["peak_memory_mib"]
+    assert seen == sorted(seen) and seen[-1] == pytest.approx(4, abs=0.01)
+
+
+def test_a_report_given_back_as_tracks_gives_the_same_sound(tmp_path: Path, clip: Path) -> None:
+    hearsight.binauralize(clip, tmp_path / "a.wav", sources=[(0.2, 0.4)], report=tmp_path / "report.json")
+    hearsight.binauralize(clip, tmp_path / "b.wav", tracks=tmp_path / "report.json")
+    assert torch.allclose(_ears(tmp_path / "a.wav"), _ears(tmp_path / "b.wav"), atol=1e-4)
+
+
+def test_a_narrower_field_of_view_brings_a_source_nearer_to_the_middle(tmp_path: Path, clip: Path) -> None:
+    levels = []
+    for degrees in (120.0, 60.0, 20.0):
+        hearsight.binauralize(clip, tmp_path / "out.wav", sources=[(0.1, 0.5)], fov_degrees=degrees)
+        levels.append(float(interaural_level_difference_db(_ears(tmp_path / "out.wav"), 48_000).mean()))
+    assert levels[0] > levels[1] > levels[2] > 0.5
+
+
+def test_the_default_output_is_beside_the_input(tmp_path: Path, clip: Path) -> None:
+    here = tmp_path / "my clip.mkv"
+    here.write_bytes(clip.read_bytes())
+    report = hearsight.binauralize(here, sources=[(0.3, 0.3)])
+    assert report.output == str(tmp_path / "my clip.binaural.mkv") == str(default_output(here))
+    assert av.open(report.output).streams.video[0].codec_context.name == "h264"
+
+
+# --- what is refused ---
+
+
+def test_the_input_itself_is_never_replaced(tmp_path: Path, clip: Path) -> None:
+    here = tmp_path / "clip.mkv"
+    here.write_bytes(clip.read_bytes())
+    (tmp_path / "link.mkv").symlink_to(here)
+    for target in (here, tmp_path / "link.mkv"):
+        with pytest.raises(HearsightError, match="is the input itself"):
+            hearsight.binauralize(here, target, sources=[(0.5, 0.5)])
+    assert here.read_bytes() == clip.read_bytes()
+
+
+def test_a_sound_without_picture_needs_positions(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "in.wav", pink(1.0), 48_000)
+    with pytest.raises(MediaError, match=r"no picture.*--source"):
+        hearsight.binauralize(tmp_path / "in.wav", tmp_path / "out.wav")
+    report = hearsight.binauralize(tmp_path / "in.wav", tmp_path / "out.wav", sources=[(0.1, 0.5), (0.9, 0.5)])
+    assert any("evenly" in note for note in report.notes)
+
+
+def test_a_network_that_looks_refuses_a_sound_without_picture(tmp_path: Path) -> None:
+    from hearsight.models.mono2binaural import Mono2Binaural
+
+    soundfile.write(tmp_path / "in.wav", pink(1.0), 48_000)
+    with pytest.raises(MediaError, match="no picture"):
+        hearsight.binauralize(tmp_path / "in.wav", tmp_path / "out.wav", NeuralModel(Mono2Binaural.small()))
+    assert not (tmp_path / "out.wav").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "words"),
+    [
+        ({"sources": [(1.2, 0.5)]}, DataError, "not in the picture"),
+        ({"model": "mono-mono", "sources": [(0.2, 0.5)]}, ModelError, "for the model located"),
+        ({"model": "no-such-model"}, ModelError, "known: located, mono-mono"),
+        ({"model": "mono2binaural"}, ModelError, "train.*import-weights.*folder"),
+        ({"model": "mix-and-separate"}, ModelError, "no ears"),
+        ({"fov_degrees": 0.0}, ModelError, "field of view"),
+        ({"hrtf": "missing.sofa"}, DataError, "missing.sofa"),
+        ({"tracks": "missing.json"}, DataError, "missing.json"),
+        ({"sources": [(0.5, 0.5)], "tracks": "missing.json"}, ModelError, "exclude"),
+    ],
+)
+def test_wrong_requests_are_one_clear_line(
+    tmp_path: Path, clip: Path, options: dict[str, object], error: type[Exception], words: str
+) -> None:
+    with pytest.raises(error, match=words) as raised:
+        hearsight.binauralize(clip, tmp_path / "out.mkv", **options)  # type: ignore[arg-type]
+    assert "\n" not in str(raised.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_missing_inputs_and_outputs_without_a_suffix_are_refused(tmp_path: Path, clip: Path) -> None:
+    with pytest.raises(MediaError, match="no such file"):
+        hearsight.binauralize(tmp_path / "nothing.mp4")
+    with pytest.raises(HearsightError, match="suffix"):
+        hearsight.binauralize(clip, tmp_path / "out")
+    with pytest.raises(HearsightError, match="does not exist"):
+        hearsight.binauralize(clip, tmp_path / "nowhere" / "out.mkv", sources=[(0.5, 0.5)])
+
+
+def test_a_video_without_sound_is_refused(tmp_path: Path) -> None:
+    with av.open(str(tmp_path / "mute.mp4"), "w") as container:
+        stream = container.add_stream("libx264", rate=15)
+        stream.height, stream.width, stream.pix_fmt = *SIZE, "yuv420p"
+        for _ in range(15):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(_still(0), format="rgb24")))
+        container.mux(stream.encode(None))
+    with pytest.raises(MediaError, match="no sound"):
+        hearsight.binauralize(tmp_path / "mute.mp4", tmp_path / "out.mp4")
+
+
+# --- load ---
+
+
+def test_load_gives_callable_models(tmp_path: Path) -> None:
+    mono = 0.1 * torch.randn(16_000)
+    ears = hearsight.load("mono-mono")(mono)
+    assert torch.allclose(ears, torch.stack([mono / 2, mono / 2]), atol=1e-6)
+    located = hearsight.load("located")
+    ears = located(mono, np.zeros((10, 36, 64, 3), np.uint8), sample_rate_hz=16_000)
+    assert ears.shape == (2, 16_000) and torch.allclose(ears[0], ears[1], atol=1e-5)
+    network = MonoMono.small()
+    network.save_pretrained(tmp_path / "mine")
+    assert hearsight.load(tmp_path / "mine")(mono[:8000]).shape == (2, 8000)
+
+
+def test_load_refuses_wrong_tensors() -> None:
+    located = hearsight.load("located")
+    with pytest.raises(ModelError, match="float tensor"):
+        located(torch.zeros(2, 100))
+    with pytest.raises(ModelError, match="uint8"):
+        located(torch.zeros(100), torch.zeros(3, 4, 4, 3))
+    with pytest.raises(ModelError, match="nothing to search"):
+        located(torch.zeros(100))
+
+
+def test_load_names_what_is_known_and_what_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="known: located"):
+        hearsight.load("loacted")
+    with pytest.raises(ModelError, match="no such folder"):
+        hearsight.load(str(tmp_path / "nothing"))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ModelError, match="holds no config"):
+        hearsight.load(tmp_path / "empty")
+
+
+def test_one_model_serves_several_clips(tmp_path: Path, clip: Path) -> None:
+    model = choose_model(sources=[(0.1, 0.5)])
+    for name in ("a.wav", "b.wav"):
+        hearsight.binauralize(clip, tmp_path / name, model)
+    assert torch.equal(_ears(tmp_path / "a.wav"), _ears(tmp_path / "b.wav"))
+
+
+# --- killed, full ---
+
+_RUN = "import sys, torch; torch.set_num_threads(1); from hearsight.cli.main import main; main()"
+
+
+def _command(*arguments: str | Path) -> list[str]:
+    return [sys.executable, "-c", _RUN, "binauralize", *map(str, arguments)]
+
+
+def test_a_process_killed_at_any_moment_leaves_no_output_or_a_whole_one(tmp_path: Path) -> None:
+    path = make_video(tmp_path / "in.mkv", pink(20.0)[None])
+    target = tmp_path / "out.mkv"
+    command = _command(path, "-o", target, "--source", "0.2,0.5", "-q")
+    subprocess.run(command, check=True, cwd=tmp_path)
+    size, length = target.stat().st_size, _ears(target).shape
+    killed = 0
+    for share in (0.0, 0.4, 0.8, 0.999):
+        target.unlink(missing_ok=True)
+        process = subprocess.Popen(command, cwd=tmp_path)
+        while process.poll() is None and not _has_grown(tmp_path, share * size):
+            time.sleep(0.0005)
+        process.send_signal(signal.SIGKILL)
+        killed += process.wait() == -signal.SIGKILL
+        if target.exists():
+            assert _ears(target).shape == length
+        for entry in set(tmp_path.iterdir()) - {path, target}:
+            assert entry.name.startswith(".out.")
+            entry.unlink()
+    assert killed >= 3
+
+
+def _has_grown(folder: Path, size: float) -> bool:
+    """Whether the hidden file that becomes the output is there and has this size."""
+    for entry in folder.glob(".out.*"):
+        try:
+            return entry.stat().st_size >= size
+        except FileNotFoundError:  # renamed meanwhile
+            return True
+    return False
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root may mount a tmpfs")
+def test_a_full_disk_is_one_clear_line(tmp_path: Path, clip: Path) -> None:
+    small = tmp_path / "small"
+    small.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", small], capture_output=True).returncode:
+        pytest.skip("no tmpfs can be mounted here")
+    try:
+        command = _command(clip, "-o", small / "out.mkv", "--source", "0.2,0.5")
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert done.returncode == 1
+        lines = done.stderr.strip().splitlines()
+        assert len(lines) == 1 and "disk is full" in lines[0]
+        assert list(small.iterdir()) == []
+    finally:
+        subprocess.run(["umount", small], check=True)

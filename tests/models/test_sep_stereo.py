@@ -92,6 +92,8 @@ def test_unet_out_is_the_backbone_and_unsupervised_the_separation_pyramid() -> N
         {"rearrangement": "released", "extremes": "vertical"},
         {"share_pyramid": True},
         {"fusion": "outermost"},
+        {"fusion": "none", "output": "backbone"},
+        {"fusion": "none", "output": "unsupervised", "dilated": False},
     ],
 )
 def test_each_variant_separates_otherwise(settings: dict[str, object]) -> None:
@@ -112,11 +114,32 @@ def test_each_variant_separates_otherwise(settings: dict[str, object]) -> None:
 
 
 @pytest.mark.parametrize(
-    "settings", [{"fusion": "none"}, {"rearrangement": "diagonal"}, {"extremes": "both"}, {"output": "ears"}]
+    "settings",
+    [
+        {"fusion": "none"},
+        {"fusion": "nothing"},
+        {"rearrangement": "diagonal"},
+        {"extremes": "both"},
+        {"output": "ears"},
+    ],
 )
 def test_settings_that_make_no_sense_are_refused(settings: dict[str, object]) -> None:
     with pytest.raises(ValueError):
         SepStereo.small(**settings)
+
+
+def test_without_a_fusion_the_two_sources_add_up_to_the_mix() -> None:
+    """Mono2Binaural with separative learning, "Baseline (MUSIC)" of table 1."""
+    torch.manual_seed(0)
+    network = SepStereo.small(fusion="none", output="backbone", dilated=False)
+    item = batch(network, scenes=2)
+    assert item.stem_frames is not None
+    terms = network.loss_terms(item)
+    assert terms.keys() == {"backbone", "separation"}
+    torch.stack(list(terms.values())).sum().backward()
+    assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in network.parameters())
+    stems = network.eval().separate(item.mono, item.stem_frames)
+    torch.testing.assert_close(stems.sum(1), item.mono, rtol=0, atol=1e-6)
 
 
 @functools.cache

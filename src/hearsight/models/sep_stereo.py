@@ -31,12 +31,16 @@ from hearsight.models.apnet import APNet, Fusion, make_fusion, masked_pair, pair
 from hearsight.models.interface import SegmentFormat, StereoResult
 from hearsight.models.windows import separate_in_windows
 from hearsight.nn import Extremes, Rearrangement, rearrange, split_sides
+from hearsight.signal import apply_mask, bounded_mask
 
 
 class SepStereo(APNet):
     """APNet with a second pyramid for separation; arguments and extras as `APNet`'s, and:
 
     Args:
+        fusion: "pyramid", "outermost", or "none" (with `output="backbone"`): Mono2Binaural with separative learning, whose
+            difference is that of the two sources ("Baseline (MUSIC)", tables 1 and 2; its ResNet is plain with
+            `dilated=False`).
         output: "heads", "backbone", or "unsupervised": stereo by the separation pyramid.
         rearrangement: "paper" or "released", see `nn.rearrange`.
         extremes: "horizontal" or "vertical", see `nn.rearrange`.
@@ -61,9 +65,7 @@ class SepStereo(APNet):
     ) -> None:
         if rearrangement not in ("paper", "released") or extremes not in ("horizontal", "vertical"):
             raise ValueError(f"no rearrangement {rearrangement!r} with {extremes!r} extremes")
-        if fusion == "none":
-            raise ValueError("sep-stereo needs a fusion, pyramid or outermost")
-        supervised = "heads" if output == "unsupervised" else output
+        supervised = output if output != "unsupervised" else "backbone" if fusion == "none" else "heads"
         super().__init__(segment, channels, visual_widths, fusion=fusion, output=supervised, **settings)
         positions = self.map_size[0] * self.map_size[1]
         self.separation = None if share_pyramid else make_fusion(fusion, channels, self.visual.out_channels, positions)
@@ -146,9 +148,11 @@ class SepStereo(APNet):
     def _separated(self, mix: Tensor, map_a: Tensor, map_b: Tensor) -> tuple[Tensor, Tensor]:
         visual = rearrange(map_a, map_b, self.map_size, self.rearrangement, self.extremes)
         fusion = self.fusion if self.separation is None else self.separation
-        assert fusion is not None
-        _, stages = self.decode(mix, visual)
-        return masked_pair(fusion(stages, visual), mix)
+        logits, stages = self.decode(mix, visual)
+        if fusion is not None:
+            return masked_pair(fusion(stages, visual), mix)
+        gap = apply_mask(bounded_mask(logits), mix)
+        return (mix + gap) / 2, (mix - gap) / 2
 
 
 class UNetOut(SepStereo):

@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 
 from hearsight.errors import DataError
-from hearsight.scenes.composing import Backgrounds, Rectangle, lay, resized
+from hearsight.scenes.composing import Backgrounds, Rectangle, blended, lay, resized
 
 RANDOM = np.random.default_rng(3)
 
 
-def smooth(height, width, low=60, high=200):
-    noise = cv2.GaussianBlur(RANDOM.uniform(0, 1, (height, width, 3)).astype(np.float32), (0, 0), 3)
+def smooth(height, width, low=60, high=200, detail=3.0):
+    noise = cv2.GaussianBlur(RANDOM.uniform(0, 1, (height, width, 3)).astype(np.float32), (0, 0), detail)
     return (low + (high - low) * (noise - noise.min()) / np.ptp(noise)).astype(np.uint8)
 
 
@@ -67,9 +67,32 @@ def test_poisson_blending_takes_the_level_from_around():
     assert np.abs(plain - lighter).max() <= 3
 
 
-def test_tiny_patches_are_laid_without_blending():
-    laid = lay(np.zeros((20, 40, 3), np.uint8), np.full((5, 7, 3), 200, np.uint8), Rectangle(1, 2, 7, 5), poisson=True)
-    assert (laid[2:7, 1:8] == 200).all() and laid.sum() == 5 * 7 * 3 * 200
+@pytest.mark.parametrize("place", PLACES)
+def test_blending_agrees_with_opencvs(place):
+    """`seamlessClone` leaves a ring of two pixels out and rounds on its way; inside, both solve the same equation."""
+    canvas, patch = smooth(240, 480, 90, 160, 30.0), smooth(place.height, place.width, 110, 150, 12.0)
+    wide = cv2.copyMakeBorder(canvas, 2, 2, 2, 2, cv2.BORDER_REPLICATE)
+    centre = (place.left + 2 + place.width // 2, place.top + 2 + place.height // 2)
+    mask = np.full(patch.shape[:2], 255, np.uint8)
+    theirs = cv2.seamlessClone(patch, wide, mask, centre, cv2.NORMAL_CLONE)[2:-2, 2:-2].astype(int)
+    difference = np.abs(lay(canvas, patch, place, poisson=True) - theirs)
+    assert difference.mean() < 1.5 and difference.max() <= 6
+
+
+def test_a_patch_cut_from_the_canvas_blends_back_to_itself():
+    canvas = smooth(120, 200, detail=15.0)
+    place = Rectangle(30, 20, 61, 47)
+    patch = canvas[20:67, 30:91]
+    flat = np.full_like(canvas, 77)
+    assert np.abs(blended(canvas, patch, place).astype(int) - patch).max() <= 6  # gradients over the edge are gone
+    assert (blended(flat, np.full((47, 61, 3), 200, np.uint8), place) == 77).all()
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 9), (5, 7)])
+def test_tiny_patches_blend_too(size):
+    canvas = smooth(20, 40)
+    laid = lay(canvas, np.full((*size, 3), 250, np.uint8), Rectangle(1, 2, size[1], size[0]), poisson=True)
+    assert np.abs(laid.astype(int) - canvas).max() < 80
 
 
 @pytest.mark.parametrize(

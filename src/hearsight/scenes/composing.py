@@ -7,6 +7,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import scipy.fft
 from jaxtyping import UInt8
 
 from hearsight.errors import DataError
@@ -31,9 +32,8 @@ def lay(canvas: Picture, patch: Picture, place: Rectangle, poisson: bool) -> Pic
         canvas: left as it is.
         patch: RGB, of any size.
         place: where it goes; must be within the canvas.
-        poisson: keep the patch's gradients and take the level from the canvas around it (Perez et al., Poisson image
-            editing, 2003, by OpenCV; no pixel outside of `place` changes). Otherwise the patch's pixels as they are.
-            A place under 8 pixels wide or high is too small to blend and is laid as it is.
+        poisson: keep the patch's gradients and take its level from the canvas around it (`blended`). Otherwise the
+            patch's pixels as they are.
     """
     height, width = canvas.shape[:2]
     if not (place.left >= 0 and place.left + place.width <= width and place.top >= 0):
@@ -41,17 +41,40 @@ def lay(canvas: Picture, patch: Picture, place: Rectangle, poisson: bool) -> Pic
     if place.top + place.height > height or place.width < 1 or place.height < 1:
         raise ValueError(f"{place} leaves the canvas of {width}x{height} pixels or is empty")
     patch = resized(patch, (place.height, place.width))
-    if not poisson or min(place.width, place.height) < 8:
-        laid = canvas.copy()
-        laid[place.top : place.top + place.height, place.left : place.left + place.width] = patch
-        return laid
-    # OpenCV wants canvas on all sides of a patch, so the edge is repeated and cut off again.
-    margin = 2
-    wider = cv2.copyMakeBorder(canvas, margin, margin, margin, margin, cv2.BORDER_REPLICATE)
-    centre = (place.left + margin + place.width // 2, place.top + margin + place.height // 2)
-    mask = np.full(patch.shape[:2], 255, np.uint8)
-    cloned = cv2.seamlessClone(patch, wider, mask, centre, cv2.NORMAL_CLONE)
-    return np.ascontiguousarray(cloned[margin:-margin, margin:-margin])
+    if poisson:
+        patch = blended(canvas, patch, place)
+    laid = canvas.copy()
+    laid[place.top : place.top + place.height, place.left : place.left + place.width] = patch
+    return laid
+
+
+def blended(canvas: Picture, patch: Picture, place: Rectangle) -> Picture:
+    """The patch of a place as Poisson blending changes it (Perez et al., Poisson image editing, 2003, equation 7).
+
+    All gradients within the patch stay, and none is left towards the pixels around the place (over the canvas' edge,
+    its last pixels are repeated). What is added to the patch is then the membrane that is harmonic within and at the
+    edge makes up for the difference; on a rectangle two sine transforms give it exactly, several times faster than
+    `cv2.seamlessClone`.
+    """
+    height, width = patch.shape[:2]
+    around = cv2.copyMakeBorder(canvas, 1, 1, 1, 1, cv2.BORDER_REPLICATE)
+    around = around[place.top : place.top + height + 2, place.left : place.left + width + 2].astype(np.float32)
+    inner = patch.astype(np.float32)
+    pull = np.zeros_like(inner)  # of the edge on its neighbours inside: the right-hand side of the discrete equation
+    pull[0] += around[0, 1:-1] - inner[0]
+    pull[-1] += around[-1, 1:-1] - inner[-1]
+    pull[:, 0] += around[1:-1, 0] - inner[:, 0]
+    pull[:, -1] += around[1:-1, -1] - inner[:, -1]
+    planes = np.ascontiguousarray(pull.transpose(2, 0, 1))
+    spectrum = scipy.fft.dstn(planes, type=1, axes=(1, 2), overwrite_x=True)
+    spectrum /= _laplacian(height)[:, None] + _laplacian(width)
+    membrane = scipy.fft.idstn(spectrum, type=1, axes=(1, 2), overwrite_x=True)
+    return np.rint((inner + membrane.transpose(1, 2, 0)).clip(0, 255)).astype(np.uint8)
+
+
+def _laplacian(length: int) -> np.ndarray:
+    """Eigenvalues of minus the second difference with zeros beyond both ends; its eigenvectors are sines."""
+    return (2 - 2 * np.cos(np.pi * np.arange(1, length + 1) / (length + 1))).astype(np.float32)
 
 
 def resized(picture: Picture, size: tuple[int, int]) -> Picture:

@@ -337,9 +337,7 @@ def _pictures_of_source(
     size, rate_hz = _picture_format(clip)
     found = _boxes_of(clip, boxes, size, rate_hz)
     if not found:
-        raise DataError(
-            "no box of its source; give boxes in the list or a file, name a detector, or choose whole-frame"
-        )
+        raise DataError("no box of its source; give boxes in the list or a file, a detector, or choose whole-frame")
     scale = min(1.0, frame_height / size[0])
     whole = (max(round(size[0] * scale), 2), max(round(size[1] * scale), 2))
     edges = (min(b.x0 for b in found), min(b.y0 for b in found), max(b.x1 for b in found), max(b.y1 for b in found))

@@ -194,8 +194,9 @@ def _worked(jobs: list[Job], rule: Protocol, device: str, workers: int) -> Itera
     """(how many were finished, which of them failed and why), as it comes."""
     chunks = list(_chunks(jobs, workers))
     if workers == 1 or len(jobs) < 2:
+        measures = ClipMeasures(rule)
         for chunk in chunks:
-            yield from _work_on(chunk, rule, device)
+            yield from _work_on(chunk, rule, device, measures)
         return
     devices = _devices(device)
     # Spawned, not forked: neither CUDA nor the threads of PyTorch survive a fork.
@@ -214,15 +215,16 @@ def _worked(jobs: list[Job], rule: Protocol, device: str, workers: int) -> Itera
 def _work_through(jobs: list[Job], rule: Protocol, device: str) -> tuple[int, list[tuple[Job, str]]]:
     torch.set_num_threads(1)
     done, failed = 0, []
-    for finished, failures in _work_on(jobs, rule, device):
+    for finished, failures in _work_on(jobs, rule, device, ClipMeasures(rule)):
         done += finished
         failed += failures
     return done, failed
 
 
-def _work_on(jobs: list[Job], rule: Protocol, device: str) -> Iterator[tuple[int, list[tuple[Job, str]]]]:
+def _work_on(
+    jobs: list[Job], rule: Protocol, device: str, measures: ClipMeasures
+) -> Iterator[tuple[int, list[tuple[Job, str]]]]:
     """Jobs of one system, one by one; the model is loaded once."""
-    measures = ClipMeasures(rule)
     model: BinauralModel | None = None
     for job in jobs:
         try:

@@ -1,18 +1,11 @@
-"""First floor: each metric a pure function on tensors and a torchmetrics class."""
+"""First floor: each metric a pure function on tensors and a torchmetrics class.
 
-from hearsight.metrics.aggregate import (
-    BinauralDistances,
-    ClipMean,
-    DifferencePhaseDistance,
-    EnvelopeDistance,
-    InterauralErrors,
-    MagnitudeDistance,
-    MultiResolutionSTFTDistance,
-    SignalToNoiseRatio,
-    SpatialErrorEnergies,
-    STFTDistance,
-    WaveformDistance,
-)
+The torchmetrics classes are imported when they are first asked for: torchmetrics takes longer to import than PyTorch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from hearsight.metrics.binaural import (
     PAPERS_STFT,
     binaural_distances,
@@ -32,6 +25,21 @@ from hearsight.metrics.lateral import DirectionLookup, lateral_angle_error
 from hearsight.metrics.separation import SeparationRatios, separation_ratios
 from hearsight.metrics.spatial import spatial_error_energies
 from hearsight.metrics.spectral import multi_resolution_stft_distance
+
+if TYPE_CHECKING:
+    from hearsight.metrics.aggregate import (
+        BinauralDistances,
+        ClipMean,
+        DifferencePhaseDistance,
+        EnvelopeDistance,
+        InterauralErrors,
+        MagnitudeDistance,
+        MultiResolutionSTFTDistance,
+        SignalToNoiseRatio,
+        SpatialErrorEnergies,
+        STFTDistance,
+        WaveformDistance,
+    )
 
 __all__ = [
     "PAPERS_STFT",
@@ -66,3 +74,9 @@ __all__ = [
     "stft_distance",
     "waveform_distance",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        return getattr(import_module("hearsight.metrics.aggregate"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -25,7 +25,8 @@ th[aria-sort=ascending]::after { content:" \\25B4"; } th[aria-sort=descending]::
 td.best { font-weight:700; } td small { color:var(--soft); font-weight:400; } td .published { font-style:italic; }
 .plots { display:grid; grid-template-columns:repeat(auto-fit,minmax(440px,1fr)); gap:14px; }
 svg.plot { width:100%; height:auto; background:var(--paper); } svg.plot text { font-size:12px; fill:var(--ink); }
-svg.plot text.title { font-weight:600; font-size:13px; } svg.plot .grid { stroke:var(--line); }
+svg.plot text.title { font-weight:600; font-size:13px; } svg.gains { max-width:860px; }
+svg.plot .grid { stroke:var(--line); }
 .columns { display:grid; grid-template-columns:minmax(300px,460px) 1fr; gap:22px; }
 @media (max-width:900px) { .columns { grid-template-columns:1fr; } }
 .frame { width:100%; max-height:300px; object-fit:contain; border-radius:6px; display:block; background:#000; }

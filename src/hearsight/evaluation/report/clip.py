@@ -91,7 +91,7 @@ def _lateral_plot(tracks: Sequence[Track], lookup: DirectionLookup) -> str:
     if not lines:
         return ""
     return line_plot(
-        "Lateral angle heard, degrees, left is up", "time in seconds", lines, False, 240, y_range=(-90.0, 90.0)
+        "Lateral angle heard, degrees, left is up", "time in seconds", lines, False, 210, (-90.0, 90.0), 480
     )
 
 

@@ -49,6 +49,7 @@ def line_plot(
     marks: bool = True,
     height: int = 260,
     y_range: tuple[float, float] | None = None,
+    width: int = 640,
 ) -> str:
     """Lines with a legend.
 
@@ -59,9 +60,9 @@ def line_plot(
         marks: draw the points.
         height: of the whole.
         y_range: of the vertical axis; None for that of the points.
+        width: of the whole.
     """
     left, right, top, bottom = 60, 150, 34, 40
-    width = 640
     points = [point for _, _, line in lines for point in line]
     x = _Scale(min(p[0] for p in points), max(p[0] for p in points), left, width - right, tight=True)
     low, high = y_range or (min(p[1] for p in points), max(p[1] for p in points))

@@ -38,9 +38,9 @@ class SepStereo(APNet):
     """APNet with a second pyramid for separation; arguments and extras as `APNet`'s, and:
 
     Args:
-        fusion: "pyramid", "outermost", or "none" (with `output="backbone"`): Mono2Binaural with separative learning, whose
-            difference is that of the two sources ("Baseline (MUSIC)", tables 1 and 2; its ResNet is plain with
-            `dilated=False`).
+        fusion: "pyramid", "outermost", or "none" (with `output="backbone"`): Mono2Binaural with separative learning,
+            whose difference is then that of the two sources ("Baseline (MUSIC)", tables 1 and 2; `dilated=False` gives
+            it Mono2Binaural's plain ResNet).
         output: "heads", "backbone", or "unsupervised": stereo by the separation pyramid.
         rearrangement: "paper" or "released", see `nn.rearrange`.
         extremes: "horizontal" or "vertical", see `nn.rearrange`.

@@ -16,6 +16,7 @@ from hearsight.cli.models import models
 from hearsight.cli.prepare import prepare
 from hearsight.cli.pseudo import pseudo
 from hearsight.cli.resplit import resplit
+from hearsight.cli.simulate import simulate
 from hearsight.cli.train import train
 
 app = typer.Typer(
@@ -56,6 +57,7 @@ app.command("prepare")(prepare)
 app.command("resplit")(resplit)
 app.command("train", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(train)
 app.command("pseudo")(pseudo)
+app.command("simulate")(simulate)
 
 
 def main() -> None:

@@ -32,7 +32,9 @@ def gestures(kind: str, notes: Sequence[Note], times: Curve, beat_s: float, look
     hits = _chords_of(notes)
     breath = 0.12 * np.sin(2 * np.pi * 0.27 * times + phase[0])
     sway = breath + _presence(times, notes) * np.sin(np.pi * times / beat_s + phase[1]) * 0.9
-    nod = sum((_bump(times, onset) * 0.022 * (velocity / 100) ** 2 for onset, velocity, _ in hits), np.zeros(len(times)))
+    nod = sum(
+        (_bump(times, onset) * 0.022 * (velocity / 100) ** 2 for onset, velocity, _ in hits), np.zeros(len(times))
+    )
     stroke = np.zeros(len(times))
     lifts = [np.full(len(times), 0.10), np.full(len(times), 0.10)]
     places = [np.full(len(times), -0.25), np.full(len(times), 0.25)]
@@ -110,7 +112,9 @@ def _presence(times: Curve, notes: Sequence[Note]) -> Curve:
     """Loudness of what is being played, 0 to 1, with a quarter of a second's inertia."""
     level = np.zeros(len(times))
     for note in notes:
-        inside = _smooth((times - note.onset_s + 0.1) / 0.2) * _smooth((note.onset_s + note.duration_s + 0.25 - times) / 0.3)
+        inside = _smooth((times - note.onset_s + 0.1) / 0.2) * _smooth(
+            (note.onset_s + note.duration_s + 0.25 - times) / 0.3
+        )
         level = np.maximum(level, inside * (note.velocity / 100))
     return level
 
@@ -134,7 +138,9 @@ def _strumming(times: Curve, hits: list[tuple[float, float, float]]) -> Curve:
     curve, side, position = np.zeros(len(times)), 1.0, 0.0
     for onset, velocity, _ in hits:
         goal = side * min(1.0, (velocity / 95) ** 1.5)
-        curve = np.where(times > onset - 0.05, position + (goal - position) * _smooth((times - onset + 0.05) / 0.09), curve)
+        curve = np.where(
+            times > onset - 0.05, position + (goal - position) * _smooth((times - onset + 0.05) / 0.09), curve
+        )
         position, side = goal, -side
     return curve
 

@@ -146,7 +146,9 @@ def _rested(notes: list[Note], rests: tuple[tuple[float, float], ...], seconds: 
 
 def _note(rng: np.random.Generator, onset: float, duration: float, pitch: int, velocity: float) -> Note:
     """A note with the small unevenness of a human hand."""
-    return Note(onset + float(rng.normal(0, 0.006)), duration, pitch, int(np.clip(velocity + rng.normal(0, 5), 20, 120)))
+    return Note(
+        onset + float(rng.normal(0, 0.006)), duration, pitch, int(np.clip(velocity + rng.normal(0, 5), 20, 120))
+    )
 
 
 def _within(pitch: int, low: int, high: int) -> int:
@@ -203,7 +205,11 @@ def _bass(rng: np.random.Generator, clock: _Time, kind: str) -> list[Note]:
             continue  # a breath
         root, third, fifth = clock.chord(bar)
         following = clock.chord(bar + 1)[0]
-        line = [root, third, fifth, following + (1 if rng.random() < 0.5 else -1)] if walking else [root, fifth, root, fifth]
+        line = (
+            [root, third, fifth, following + (1 if rng.random() < 0.5 else -1)]
+            if walking
+            else [root, fifth, root, fifth]
+        )
         step = 1.0 if walking else (2.0 if clock.beats == 4 else 1.5)
         beat, index = 0.0, 0
         while beat < clock.beats - 0.01:

@@ -143,9 +143,7 @@ class RoomResponse:
             ears += _convolved(dry, self.late(source, rng))
         return ears
 
-    def response(
-        self, source: NDArray[np.float64], to_head: NDArray[np.float64], rng: np.random.Generator
-    ) -> Signal:
+    def response(self, source: NDArray[np.float64], to_head: NDArray[np.float64], rng: np.random.Generator) -> Signal:
         """Binaural room impulse response for one orientation of the head, time 0 being the emission. `[2, samples]`"""
         images, fade = self._early_images(source)
         early, late = self._early(images, fade, to_head[None])[0], self.late(source, rng)
@@ -250,8 +248,8 @@ class _DiffuseField:
         spectra = np.fft.rfft(hrirs.responses.double().numpy(), length)
         left, right = spectra[:, 0], spectra[:, 1]
         self._frequency = np.fft.rfftfreq(length, 1 / self.rate)
-        self._power = np.stack([weights @ np.abs(left) ** 2, weights @ np.abs(right) ** 2])
-        self._coherence = (weights @ (left * right.conj())) / np.sqrt(self._power[0] * self._power[1])
+        self._power = np.stack([_mean(weights, np.abs(left) ** 2), _mean(weights, np.abs(right) ** 2)])
+        self._coherence = _mean(weights, left * right.conj()) / np.sqrt(self._power[0] * self._power[1])
 
     def noise(self, samples: int, rng: np.random.Generator, flat: bool = True) -> Signal:
         """Stationary noise with the diffuse field's spectrum and interaural coherence, in bands that add up to it.
@@ -274,6 +272,11 @@ class _DiffuseField:
         return np.stack([np.fft.irfft(ears * share, length)[:, :samples] for share in shares])
 
 
+def _mean(weights: NDArray[np.float64], values: NDArray) -> NDArray:
+    """Weighted sum over directions, with the same rounding on any number of cores."""
+    return (weights[:, None] * values).sum(axis=0)
+
+
 def diffuse_noise(hrirs: HRIRSet, samples: int, rng: np.random.Generator) -> Signal:
     """Pink noise from everywhere, as two ears hear it, with a root mean square of 1. `[2, samples]`"""
     noise = _DiffuseField(hrirs).noise(samples, rng, flat=False).sum(axis=0)
@@ -281,9 +284,12 @@ def diffuse_noise(hrirs: HRIRSet, samples: int, rng: np.random.Generator) -> Sig
 
 
 def _band_shares(frequency: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Amplitudes of overlapping octave bands whose powers add up to one. `[bands, frequencies]`"""
-    octave = np.log2(np.maximum(frequency, 1.0) / BANDS_HZ[0])
-    place = np.clip(octave, 0, len(BANDS_HZ) - 1)
+    """Amplitudes of octave bands whose powers add up to one; they meet within a quarter octave. `[bands, frequencies]`
+
+    Wider overlaps would let the slower of two neighbouring bands ring on in the other.
+    """
+    octave = np.clip(np.log2(np.maximum(frequency, 1.0) / BANDS_HZ[0]), 0, len(BANDS_HZ) - 1)
+    place = np.floor(octave) + np.clip(4 * (octave % 1 - 0.5) + 0.5, 0, 1)
     return np.sqrt(np.maximum(1 - np.abs(place - np.arange(len(BANDS_HZ))[:, None]), 0))
 
 

@@ -139,7 +139,7 @@ def random_scene(settings: Settings, number: int) -> Scene:
 
 
 def random_room(seed: int, number: int) -> Room:
-    """Room of a set: sizes 4 to 12, 4 to 10 and 2.5 to 4 m, reverberation time within REVERBERATION_S."""
+    """Room of a set: 4 to 12 by 4 to 10 by 2.5 to 4 m, reverberation time within REVERBERATION_S and even."""
     rng = np.random.default_rng([seed, 2, number])
     while True:
         size = rng.uniform([4, 4, 2.5], [12, 10, 4])
@@ -151,7 +151,9 @@ def random_room(seed: int, number: int) -> Room:
         materials = (*walls, floor, ceiling)
         times = eyring(size, absorption(materials))
         middle = (times[2] + times[3]) / 2
-        if REVERBERATION_S[0] <= middle <= REVERBERATION_S[1]:
+        # rooms for music are no rumbling boxes: neighbouring octaves are alike, and so is the bass
+        even = (np.abs(np.log(times[1:] / times[:-1])) < math.log(1.5)).all() and times.max() < 2 * middle
+        if REVERBERATION_S[0] <= middle <= REVERBERATION_S[1] and even:
             break
     lamps = [
         (float(x), float(y), float(size[2] - 0.15))

@@ -130,7 +130,7 @@ def _legs(body: Body, pose: Pose, hips: Vector, cloth: Surface) -> list[Solid | 
 def _arm(
     body: Body, shoulder: Vector, hand: Vector, side: int, elbows: float, skin: Surface, cloth: Surface
 ) -> list[Solid | Limb]:
-    """Upper arm, forearm and hand by two-bone inverse kinematics; a hand out of reach is pulled towards the shoulder."""
+    """Upper arm, forearm and hand by two-bone inverse kinematics; a hand out of reach is pulled in."""
     s, g = body.scale, body.girth
     upper, lower = 0.29 * s, 0.27 * s
     reach = hand - shoulder

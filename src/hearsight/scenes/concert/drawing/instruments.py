@@ -5,6 +5,7 @@ of the front); the others stand in the player's axes (see `figure`) because they
 those of real instruments; bows, sticks and strings are drawn thicker than they are, to be seen at all.
 """
 
+import itertools
 from dataclasses import dataclass
 
 import cv2
@@ -53,12 +54,12 @@ NECKED = {
 }
 
 _FIDDLE = [
-    (0, 0), (0.015, 0.25), (0.07, 0.43), (0.17, 0.5), (0.28, 0.46), (0.36, 0.36), (0.37, 0.39), (0.40, 0.32), (0.48, 0.295),
-    (0.55, 0.32), (0.58, 0.375), (0.60, 0.36), (0.70, 0.41), (0.80, 0.40), (0.91, 0.31), (0.975, 0.17), (1, 0.07),
+    (0, 0), (0.015, 0.25), (0.07, 0.43), (0.17, 0.5), (0.28, 0.46), (0.36, 0.36), (0.37, 0.39), (0.40, 0.32),
+    (0.48, 0.295), (0.55, 0.32), (0.58, 0.375), (0.60, 0.36), (0.70, 0.41), (0.80, 0.40), (0.91, 0.31), (0.975, 0.17), (1, 0.07),
 ]  # fmt: skip
 _GUITAR = [
-    (0, 0), (0.015, 0.22), (0.08, 0.42), (0.2, 0.5), (0.33, 0.48), (0.48, 0.38), (0.58, 0.335), (0.68, 0.36), (0.8, 0.39),
-    (0.9, 0.36), (0.97, 0.24), (1, 0.05),
+    (0, 0), (0.015, 0.22), (0.08, 0.42), (0.2, 0.5), (0.33, 0.48), (0.48, 0.38), (0.58, 0.335), (0.68, 0.36),
+    (0.8, 0.39), (0.9, 0.36), (0.97, 0.24), (1, 0.05),
 ]  # fmt: skip
 
 
@@ -87,9 +88,8 @@ def necked(kind: str, wood: Colour, strung_dark: bool = False) -> Parts:
         reach = np.array([across * (0.09 if bowed else 0.05), 0, 0])
         parts.append(Limb(peg, peg + reach, 0.008, 0.011, ebony if bowed else Surface((0.85, 0.85, 0.8), 0.5)))
     if bowed:
-        bridge = Solid(
-            "block", np.array([0, p.bridge, p.depth / 2 + 0.03]), np.diag([0.05, 0.006, 0.035]), Surface((0.85, 0.7, 0.45))
-        )  # fmt: skip
+        maple = Surface((0.85, 0.7, 0.45))
+        bridge = Solid("block", np.array([0, p.bridge, p.depth / 2 + 0.03]), np.diag([0.05, 0.006, 0.035]), maple)
         scroll = np.array([0, top + p.head, rise - 0.07])
         pin = np.array([0, -p.length / 2, 0.0])
         parts += [bridge, Limb(scroll - [0.02, 0, 0], scroll + [0.02, 0, 0], 0.03, 0.03, handle)]
@@ -103,7 +103,7 @@ def necked(kind: str, wood: Colour, strung_dark: bool = False) -> Parts:
 
 
 def bow(contact: Vector, towards_hand: Vector, beyond: float) -> tuple[Parts, Vector]:
-    """A bow that crosses the strings at `contact` with its frog `beyond` metres past it; and where the hand holds it."""
+    """A bow across the strings at `contact`, its frog `beyond` metres past it; and where the hand holds it."""
     direction = towards_hand / np.linalg.norm(towards_hand)
     frog, tip = contact + direction * beyond, contact - direction * (0.72 - beyond)
     off = np.array([0.016, 0.0, 0.022])
@@ -155,7 +155,7 @@ def harp(wood: Colour) -> tuple[Parts, Vector]:
         Limb(crown - [0, 0, 0.02], crown + [0, 0, 0.06], 0.05, 0.035, gold),
         Limb(shoulder, low, 0.055, 0.13, finish),
         Solid("block", np.array([0.76, 0, 0.06]), np.diag([0.20, 0.18, 0.06]), finish),
-        *(Limb(a, b, 0.032, 0.034, finish) for a, b in zip(curve, curve[1:], strict=False)),
+        *(Limb(a, b, 0.032, 0.034, finish) for a, b in itertools.pairwise(curve)),
     ]
     rail = np.array(curve)
     for index, share in enumerate(np.linspace(0.06, 0.93, 18)):
@@ -181,7 +181,7 @@ DRUM_HEADS = {
 
 def drum_kit(shell: Colour, front: Colour) -> Parts:
     """Kick drum, snare, three toms, hi-hat, crash and ride, in the player's axes."""
-    wood, chrome = Surface(shell, 0.5), Surface((0.72, 0.72, 0.75), 0.9)
+    chrome = Surface((0.72, 0.72, 0.75), 0.9)
     skin = Surface(shell, 0.5, _drum_skin((0.94, 0.93, 0.90)))
     kick = Surface(shell, 0.5, _drum_skin(front, ring=True))
     parts: Parts = [Solid("can", np.array([0.78, 0, 0.29]), frame_along((1, 0, 0)) @ np.diag([0.28, 0.28, 0.20]), kick)]

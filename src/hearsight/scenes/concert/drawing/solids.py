@@ -63,7 +63,7 @@ class Solid:
         direction, origin = self._local(rays)
         if self.shape == "ball":
             a = np.einsum("in,in->n", direction, direction)
-            b = origin @ direction
+            b = _along(origin, direction)
             discriminant = b * b - a * (origin @ origin - 1)
             near = -b - np.sqrt(np.maximum(discriminant, 0))
             return np.where((discriminant > 0) & (near > 0), near / a, np.inf).astype(np.float32)
@@ -100,7 +100,7 @@ class Solid:
             slope = self.surface.outward[rows, columns].T
             normal = np.where(front, [[0], [0], [1]] * np.sign(point[2] + 1e-9), np.vstack([slope, 0 * slope[:1]]))
             front = front & (point[2] > -0.5)
-        normal = np.linalg.inv(self.axes).T.astype(np.float32) @ normal.astype(np.float32)
+        normal = turned(np.linalg.inv(self.axes).T, normal.astype(np.float32))
         normal /= np.linalg.norm(normal, axis=0) + 1e-9
         if self.shape in ("board", "slab"):  # seen from either side
             normal *= np.where((normal * rays).sum(axis=0) > 0, -1, 1)
@@ -112,7 +112,7 @@ class Solid:
 
     def _local(self, rays: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         inverse = np.linalg.inv(self.axes)
-        return inverse.astype(np.float32) @ rays, (-inverse @ self.centre).astype(np.float32)
+        return turned(inverse, rays), (-inverse @ self.centre).astype(np.float32)
 
     def _span(self, direction: NDArray, origin: NDArray) -> tuple[NDArray, NDArray]:
         """Where each ray enters and leaves the block or can; enters after it leaves where it misses."""
@@ -184,11 +184,11 @@ class Limb:
         if slope is None:
             return t
         c2 = 1 - slope * slope
-        along, start = axis.astype(np.float32) @ rays, -float(self.a @ axis)
+        along, start = _along(axis, rays), -float(self.a @ axis)
         # |q|^2 - h^2 = ((ra - h s)^2) / c2 with q = t d - a, h = start + t along: a quadratic in t
         gap = self.ra - start * slope
         qa = 1 - along * along - slope * slope * along * along / c2
-        qb = -(self.a.astype(np.float32) @ rays) - along * start + gap * slope * along / c2
+        qb = -_along(self.a, rays) - along * start + gap * slope * along / c2
         qc = float(self.a @ self.a) - start * start - gap * gap / c2
         discriminant = qb * qb - qa * qc
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -199,9 +199,9 @@ class Limb:
 
     def faces(self, rays: NDArray[np.float32], t: NDArray[np.float32]) -> tuple[NDArray, NDArray]:
         """Outward unit normals `[3, n]` and colours `[n, 3]` (0 to 1) at the hits of rays that do meet the limb."""
-        axis, length, slope = self._axis()
+        axis, length, _ = self._axis()
         q = t * rays - self.a[:, None].astype(np.float32)
-        h = np.clip(axis.astype(np.float32) @ q, 0, length)
+        h = np.clip(_along(axis, q), 0, length)
         normal = q - axis[:, None].astype(np.float32) * h
         normal /= np.linalg.norm(normal, axis=0) + 1e-9
         return normal, np.broadcast_to(np.float32(self.surface.colour), (len(t), 3))
@@ -226,12 +226,24 @@ def frame_along(direction: NDArray, up: NDArray | tuple[float, float, float] = (
     return np.stack([x, np.cross(z, x), z], axis=1)
 
 
+def turned(matrix: NDArray, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """`matrix @ vectors` for vectors `[3, n]`, with the same rounding however many cores a linear algebra library has."""
+    m = matrix.astype(np.float32)
+    x, y, z = vectors
+    return np.stack([row[0] * x + row[1] * y + row[2] * z for row in m])
+
+
+def _along(axis: NDArray, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    a = axis.astype(np.float32)
+    return a[0] * vectors[0] + a[1] * vectors[1] + a[2] * vectors[2]
+
+
 _CORNERS = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], dtype=np.float64)
 _CUBE = np.array([[x, y, z] for x in (-1, 0, 1) for y in (-1, 0, 1) for z in (-1, 0, 1)], dtype=np.float64)
 
 
 def _ball_hits(rays: NDArray[np.float32], centre: NDArray, radius: float) -> NDArray[np.float32]:
-    b = centre.astype(np.float32) @ rays
+    b = _along(centre, rays)
     discriminant = b * b - np.float32(centre @ centre - radius * radius)
     near = b - np.sqrt(np.maximum(discriminant, 0))
     return np.where((discriminant > 0) & (near > 0), near, np.inf).astype(np.float32)

@@ -5,6 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hearsight.scenes.concert.drawing.canvas import Canvas
+from hearsight.scenes.concert.drawing.solids import turned
 from hearsight.scenes.concert.scene import Room
 
 Texture = NDArray[np.float32]
@@ -52,7 +53,7 @@ class Walls:
 
     def draw(self, canvas: Canvas, to_head: NDArray[np.float64], head: NDArray[np.float64]) -> None:
         """Fill the whole canvas with the room as seen from `head` with the rotation `to_head`."""
-        rays = to_head.T.astype(np.float32) @ canvas.rays.reshape(3, -1)
+        rays = turned(to_head.T, canvas.rays.reshape(3, -1))
         position, size = head.astype(np.float32), self.size.astype(np.float32)
         rays[np.abs(rays) < 1e-7] = 1e-7
         wall = np.where(rays > 0, (size - position)[:, None], -position[:, None]) / rays

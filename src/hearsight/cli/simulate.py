@@ -1,0 +1,93 @@
+"""`hearsight simulate`: a dataset of simulated concerts."""
+
+import re
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from hearsight.cli.door import Quiet, door, progress_bar
+
+
+def _range(text: str) -> str:
+    if not re.fullmatch(r"[1-3](-[1-3])?", text):
+        raise typer.BadParameter(f"{text!r}: give a number from 1 to 3, or a range such as 1-3")
+    return text
+
+
+def _size(text: str) -> str:
+    if not re.fullmatch(r"\d+x\d+", text):
+        raise typer.BadParameter(f"{text!r}: give WIDTHxHEIGHT in pixels, such as 480x240")
+    return text
+
+
+@door
+def simulate(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="The data set; completed if it is there.")],
+    clips: Annotated[int, typer.Option(min=1, help="How many clips there are to be in all.")],
+    seed: Annotated[int, typer.Option(min=0, help="Of all random choices.")] = 0,
+    seconds: Annotated[float, typer.Option(min=1, help="Length of a clip.")] = 10.0,
+    performers: Annotated[
+        str, typer.Option(metavar="N|N-M", callback=_range, help="How many in a clip, within 1 to 3.")
+    ] = "1-3",
+    size: Annotated[
+        str, typer.Option(metavar="WxH", callback=_size, help="Of the picture in pixels, both even.")
+    ] = "480x240",
+    fps: Annotated[int, typer.Option(min=1, max=60, help="Pictures per second.")] = 10,
+    rate: Annotated[Literal["16000", "48000"], typer.Option(help="Sample rate in hertz.")] = "16000",
+    projection: Annotated[
+        Literal["cylinder", "pinhole"],
+        typer.Option(help="The papers' mapping (azimuth in proportion to x), or a plain perspective."),
+    ] = "cylinder",
+    fov: Annotated[float, typer.Option(metavar="DEGREES", help="Horizontal field of view.")] = 120.0,
+    sound_font: Annotated[
+        Path | None, typer.Option(metavar="FILE.sf2", help="General MIDI; pretty_midi's TimGM6mb if not given.")
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes; the bytes do not depend on it.")] = 1,
+    sheet: Annotated[
+        Path | None, typer.Option(metavar="FILE.jpg", help="Also draw the first twelve clips with their truth.")
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Make a dataset of simulated concerts: rooms, performers, binaural sound and pictures, with every truth known.
+
+    Writes FAIR-Play's layout (videos/, binaural_audios/, splits/) and beside it stems/, depth/ and scenes/. The same
+    seed and options give the same bytes. Interrupted or asked for more clips, it completes the set; then it checks all
+    of it.
+
+    Example: `hearsight simulate concerts --clips 40 --seed 1 --workers 2`
+    """
+    from hearsight.errors import DataError
+    from hearsight.scenes.concert import Settings, check_folder, contact_sheet
+    from hearsight.scenes.concert import simulate as make
+
+    low, _, high = performers.partition("-")
+    width, _, height = size.partition("x")
+    settings = Settings(
+        seed=seed,
+        seconds=seconds,
+        performers=(int(low), int(high or low)),
+        width=int(width),
+        height=int(height),
+        frame_rate_hz=fps,
+        sample_rate_hz=int(rate),
+        projection=projection,
+        field_of_view_deg=fov,
+    )
+    with progress_bar("simulating", "clips", quiet) as progress:
+        report = make(folder, clips, settings, workers=workers, sound_font=sound_font, progress=progress)
+    with progress_bar("checking", "clips", quiet) as progress:
+        check = check_folder(folder, progress)
+    if check.faults:
+        more = f" (and {len(check.faults) - 1} more)" if len(check.faults) > 1 else ""
+        raise DataError(f"{folder}: {check.faults[0]}{more}; delete the clip's truth in scenes/ and run again")
+    if sheet is not None:
+        contact_sheet(folder, sheet)
+    if not quiet:
+        before = f", {report.reused} of them there before" if report.reused else ""
+        print(f"{folder}: {report.clips} clips{before}; checked")
+        if report.clips < 5:
+            print(
+                "all clips are for training: with fewer than three rooms no split can hold them apart", file=sys.stderr
+            )

@@ -1,0 +1,297 @@
+"""A folder of simulated concerts: made on all cores, completed after an interruption, the same for the same seed."""
+
+import hashlib
+import importlib.metadata
+import json
+import math
+import multiprocessing
+import os
+import shutil
+import signal
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import soundfile
+import torch
+from numpy.typing import NDArray
+
+from hearsight.acoustics import HRIRSet, load_hrirs
+from hearsight.datasets.fair_play_layout import clip_name, write_clip, write_splits
+from hearsight.datasets.splits import split_by_recording
+from hearsight.errors import DataError, HearsightError
+from hearsight.files import folder_written_whole, write_json, written_whole
+from hearsight.progress import Progress, no_progress
+from hearsight.scenes.concert.drawing.picture import views
+from hearsight.scenes.concert.folder_text import LICENCE, readme
+from hearsight.scenes.concert.motion import gestures
+from hearsight.scenes.concert.scene import random_scene
+from hearsight.scenes.concert.settings import CLIPS_PER_ROOM, Settings
+from hearsight.scenes.concert.sound import FULL_SCALE, Sound, make_sound
+from hearsight.scenes.concert.synthesizer import Synthesizer
+from hearsight.scenes.concert.truth import truth_of, visible_boxes
+
+FORMAT = 1
+"""Version of what is drawn and written; a folder of another version is not completed but refused."""
+
+SIMULATION = "simulation.json"
+SPLITS = 5
+MILLIMETRES = 1000
+
+
+@dataclass(frozen=True)
+class SimulateReport:
+    """What `simulate` did: clips in the set, and how many of them were there before."""
+
+    clips: int
+    reused: int
+
+
+def simulate(
+    folder: str | os.PathLike[str],
+    clips: int,
+    settings: Settings | None = None,
+    workers: int = 1,
+    sound_font: str | os.PathLike[str] | None = None,
+    progress: Progress = no_progress,
+) -> SimulateReport:
+    """Make a dataset of simulated concerts in `folder` (docs/simulate.md says what is in it).
+
+    The same settings and sound font give the same bytes, whatever the number of workers, with the same versions of the
+    libraries. Each file is written whole and a clip's truth last, so that a run that was cut short is completed by
+    running it again; asking for more clips with the same settings adds to the set.
+
+    Args:
+        clips: how many there are to be in all.
+        workers: processes. With more than one, a script that calls this needs the `if __name__ == "__main__"` guard.
+        sound_font: a General MIDI sound font; None is the one in pretty_midi's wheel.
+        progress: told the number of clips done.
+
+    Raises:
+        DataError: the folder holds something else, a set of other settings, or more clips; the sound font is unfit.
+        DependencyError: the FluidSynth library or the sound font is not installed.
+        HearsightError: the folder cannot be written, or the disk has too little room.
+    """
+    settings = settings or Settings()
+    if clips < 1 or clips > 999_999:
+        raise DataError(f"{clips} clips: give 1 to 999999")
+    if workers < 1:
+        raise DataError(f"{workers} workers: give 1 or more")
+    folder = Path(folder)
+    font = Synthesizer(sound_font).sound_font
+    _claim(folder, clips, settings, font)
+    missing = [number for number in range(1, clips + 1) if not _truth_path(folder, number).is_file()]
+    _check_room_on_disk(folder, len(missing), settings)
+    _remove_leftovers(folder)
+
+    done = clips - len(missing)
+    progress(done, clips)
+    for _ in _made(folder, missing, settings, font, workers):
+        done += 1
+        progress(done, clips)
+    _write_all_splits(folder, clips, settings)
+    for name, text in (("README.md", readme(settings, clips, font)), ("LICENSE.md", LICENCE)):
+        with written_whole(folder / name) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    return SimulateReport(clips, clips - len(missing))
+
+
+def make_clip(folder: Path, number: int, settings: Settings, synthesizer: Synthesizer, hrirs: HRIRSet) -> None:
+    """Make one clip, counted from 1, and write it: stems, depth, video and sound, and last its truth."""
+    name = clip_name(number)
+    scene = random_scene(settings, number)
+    with _one_thread():
+        sound = make_sound(scene, settings, synthesizer, hrirs)
+        times = np.arange(settings.frames) / settings.frame_rate_hz
+        poses = [
+            gestures(p.instrument, notes, times, 60 / sound.music.tempo_bpm, settings.seed + number + 101 * index)
+            for index, (p, notes) in enumerate(zip(scene.performers, sound.music.parts, strict=True))
+        ]
+        per_second = [k % settings.frame_rate_hz == 0 for k in range(settings.frames)]
+        boxes: list[list[Any]] = [[] for _ in scene.performers]
+        depths: list[NDArray[np.uint16]] = []
+
+        def frames() -> Iterator[NDArray[np.uint8]]:
+            for view in views(scene, settings, poses, per_second):
+                for track, box in zip(boxes, visible_boxes(view.owner, len(boxes)), strict=True):
+                    track.append(box)
+                if view.depth is not None:
+                    depths.append(np.minimum(np.round(view.depth * MILLIMETRES), 65535).astype(np.uint16))
+                yield view.colour
+
+        ears = sound.mix / FULL_SCALE
+        write_clip(folder, name, frames(), settings.frame_rate_hz, ears, settings.sample_rate_hz)
+    truth = truth_of(scene, settings, sound, boxes)
+    _write_depth(folder / "depth" / name, depths)
+    _write_stems(folder / "stems" / name, sound, truth, settings.sample_rate_hz)
+    write_json(_truth_path(folder, number), truth)
+
+
+def read_simulation(folder: str | os.PathLike[str]) -> dict[str, Any]:
+    """The `simulation.json` of a set.
+
+    Raises:
+        DataError: the folder is not a set of simulated concerts.
+    """
+    path = Path(folder) / SIMULATION
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise DataError(f"{folder}: is not a set of simulated concerts ({SIMULATION} is missing)") from None
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: cannot be read; make the set again in another folder") from error
+
+
+def _claim(folder: Path, clips: int, settings: Settings, font: Path) -> None:
+    """Make the folder, or see that it is a part of this very set, and write down what it is going to be."""
+    wanted = {
+        "format": FORMAT,
+        "clips": clips,
+        "settings": settings.as_json(),
+        "clips_per_room": CLIPS_PER_ROOM,
+        "sound_font": {"name": font.name, "sha256": hashlib.sha256(font.read_bytes()).hexdigest()},
+    }
+    if folder.exists() and not folder.is_dir():
+        raise DataError(f"{folder}: is a file; name a folder")
+    if folder.is_dir() and any(not entry.name.startswith(".") for entry in folder.iterdir()):
+        found = read_simulation(folder) if (folder / SIMULATION).is_file() else None
+        if found is None:
+            raise DataError(f"{folder}: holds other things; name an empty or a new folder")
+        for key in ("format", "clips_per_room", "sound_font"):
+            if found.get(key) != wanted[key]:
+                raise DataError(f"{folder}: holds a set with another {key.replace('_', ' ')}; name another folder")
+        for key, value in settings.as_json().items():
+            other = found.get("settings", {}).get(key)
+            if other != value:
+                raise DataError(
+                    f"{folder}: holds a set with {key.replace('_', ' ')} {other}, not {value}; name another folder"
+                )
+        if found["clips"] > clips:
+            raise DataError(f"{folder}: holds a set of {found['clips']} clips; ask for as many or more")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for part in ("stems", "depth", "scenes"):
+            (folder / part).mkdir(exist_ok=True)
+    except PermissionError as error:
+        raise HearsightError(f"{folder}: no permission to make this folder") from error
+    except (FileExistsError, NotADirectoryError) as error:
+        raise HearsightError(f"{folder}: a file stands in the way of this folder") from error
+    write_json(folder / SIMULATION, wanted)
+
+
+def _check_room_on_disk(folder: Path, missing: int, settings: Settings) -> None:
+    """Refuse to begin what the disk cannot hold, by an estimate on the high side."""
+    sound = 2 * settings.samples * (2 + 2 + 3 * settings.performers[1])
+    pixels = settings.width * settings.height
+    picture = 0.1 * pixels * settings.frames + 1.0 * pixels * math.ceil(settings.seconds)
+    needed = missing * (sound + picture + 24_000 * settings.seconds + 1_200 * settings.frames)
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise HearsightError(
+            f"{folder}: {missing} clips may need {needed / 1e9:.1f} GB and the disk has {free / 1e9:.1f} GB left; "
+            "free some or ask for fewer clips"
+        )
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Delete the hidden temporary files of a run that was killed."""
+    for part in ("stems", "depth", "scenes", "videos", "binaural_audios"):
+        if (folder / part).is_dir():
+            for entry in (folder / part).glob(".*"):
+                shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+
+
+def _made(folder: Path, numbers: list[int], settings: Settings, font: Path, workers: int) -> Iterator[int]:
+    """Make clips and yield the number of each when it is written."""
+    if not numbers:
+        return
+    if workers == 1:
+        synthesizer, hrirs = Synthesizer(font), load_hrirs()
+        for number in numbers:
+            make_clip(folder, number, settings, synthesizer, hrirs)
+            yield number
+        return
+    context = multiprocessing.get_context("spawn")  # forked threads of the libraries would hang
+    pool = ProcessPoolExecutor(min(workers, len(numbers)), context, _begin_worker)
+    try:
+        jobs = [pool.submit(_make_in_worker, str(folder), number, settings, str(font)) for number in numbers]
+        for job in as_completed(jobs):
+            yield job.result()
+    except BrokenProcessPool as error:
+        raise HearsightError(
+            "a worker was killed, perhaps for want of memory; run again with fewer --workers, it goes on where it was"
+        ) from error
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _begin_worker() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent stops the workers
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+
+
+_IN_WORKER: dict[str, Any] = {}
+
+
+def _make_in_worker(folder: str, number: int, settings: Settings, font: str) -> int:
+    if not _IN_WORKER:
+        _IN_WORKER.update(synthesizer=Synthesizer(font), hrirs=load_hrirs())
+    make_clip(Path(folder), number, settings, **_IN_WORKER)
+    return number
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """One thread in the libraries: bytes must not depend on the machine's cores, and clips are made side by side."""
+    before = torch.get_num_threads(), cv2.getNumThreads()
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before[0])
+        cv2.setNumThreads(before[1])
+
+
+def _truth_path(folder: Path, number: int) -> Path:
+    return folder / "scenes" / f"{clip_name(number)}.json"
+
+
+def _write_depth(target: Path, maps: list[NDArray[np.uint16]]) -> None:
+    with folder_written_whole(target) as temporary:
+        for second, depth in enumerate(maps):
+            if not cv2.imwrite(str(temporary / f"{second:04d}.png"), depth, [cv2.IMWRITE_PNG_COMPRESSION, 4]):
+                raise HearsightError(f"{target}: cannot be written; is the disk full?")
+
+
+def _write_stems(target: Path, sound: Sound, truth: dict[str, Any], rate: int) -> None:
+    with folder_written_whole(target) as temporary:
+        pieces = {"noise.wav": sound.noise.T}
+        for index, performer in enumerate(truth["performers"]):
+            pieces[Path(performer["stem_dry"]).name] = sound.dry[index]
+            pieces[Path(performer["stem_ears"]).name] = sound.ears[index].T
+        for name, samples in pieces.items():
+            soundfile.write(temporary / name, samples, rate, subtype="PCM_16", format="WAV")
+
+
+def _write_all_splits(folder: Path, clips: int, settings: Settings) -> None:
+    """Five splits by room; with fewer rooms than parts everything is for training."""
+    rooms = {clip_name(number): f"{(number - 1) // CLIPS_PER_ROOM:06d}" for number in range(1, clips + 1)}
+    for index in range(1, SPLITS + 1):
+        if len(set(rooms.values())) < 3:
+            write_splits(folder, {"train": list(rooms)}, index)
+        else:
+            write_splits(folder, split_by_recording(rooms, seed=settings.seed * SPLITS + index), index)
+
+
+def library_versions() -> dict[str, str]:
+    """Versions of the libraries on which the bytes depend, for reports."""
+    names = ("numpy", "scipy", "torch", "opencv-python-headless", "av", "soxr", "pyfluidsynth", "pyroomacoustics")
+    return {name: importlib.metadata.version(name) for name in names}

@@ -89,6 +89,12 @@ def dataset(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def long_dataset(tmp_path_factory) -> Path:
+    """Four clips of 6 s, long enough to be listened to; not to be changed."""
+    return write_dataset(tmp_path_factory.mktemp("long") / "concerts", seconds=6.0)
+
+
+@pytest.fixture(scope="session")
 def systems_module(tmp_path_factory) -> Iterator[str]:
     """The name of a module with the systems, importable here and in workers."""
     folder = tmp_path_factory.mktemp("modules")

@@ -315,3 +315,9 @@ def test_directions_of_the_set_are_unit_vectors_in_the_house_convention(kemar):
     assert left[0].square().sum() > 4 * left[1].square().sum()
     azimuth, elevation = from_cartesian(to_cartesian(kemar.azimuth, kemar.elevation))
     torch.testing.assert_close(to_cartesian(azimuth, elevation), to_cartesian(kemar.azimuth, kemar.elevation))
+
+
+def test_numpy_directions_give_numpy_responses(kemar):
+    azimuth = np.array([0.1, 0.2])
+    assert isinstance(kemar.interpolated(azimuth, 0.0), np.ndarray)
+    np.testing.assert_array_equal(kemar.nearest(azimuth), kemar.nearest(torch.from_numpy(azimuth)).numpy())

@@ -12,23 +12,28 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from hearsight.acoustics.arrays import numpy_friendly
+
 ElevationLaw = Literal["cylinder", "proportional"]
 
 DEFAULT_FIELD_OF_VIEW = 2 * math.pi / 3  # 120 degrees: PseudoBinaural, section 3.2
 
 
+@numpy_friendly
 def to_cartesian(azimuth: Float[Tensor, "*batch"], elevation: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch 3"]:
     """Unit vectors (x ahead, y left, z up) of directions in radians."""
     horizontal = torch.cos(elevation)
     return torch.stack([horizontal * torch.cos(azimuth), horizontal * torch.sin(azimuth), torch.sin(elevation)], dim=-1)
 
 
+@numpy_friendly
 def from_cartesian(vector: Float[Tensor, "*batch 3"]) -> tuple[Float[Tensor, "*batch"], Float[Tensor, "*batch"]]:
     """Azimuth and elevation in radians of vectors of any length; the zero vector is straight ahead."""
     x, y, z = vector.unbind(-1)
     return torch.atan2(y, x), torch.atan2(z, torch.hypot(x, y))
 
 
+@numpy_friendly
 def picture_to_direction(
     x: Float[Tensor, "*batch"],
     y: Float[Tensor, "*batch"],
@@ -54,6 +59,7 @@ def picture_to_direction(
     raise ValueError(f"unknown elevation law {elevation_law!r}; known: cylinder, proportional")
 
 
+@numpy_friendly
 def direction_to_picture(
     azimuth: Float[Tensor, "*batch"],
     elevation: Float[Tensor, "*batch"],

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from hearsight.acoustics.arrays import directions_like
+from hearsight.acoustics.arrays import directions_like, numpy_friendly
 from hearsight.acoustics.directions import to_cartesian
 from hearsight.acoustics.equalization import bass_extended, diffuse_field_equalizer, pink_level
 from hearsight.acoustics.sofa import read_sofa_hrirs
@@ -174,11 +174,13 @@ class HRIRSet:
         """The part of the sphere that each measured direction stands for; they sum to one."""
         return self._triangles().areas()
 
+    @numpy_friendly
     def nearest(self, azimuth: Tensor | float, elevation: Tensor | float = 0.0) -> Float[Tensor, "*batch 2 taps"]:
         """The measured responses nearest to each direction (radians)."""
         azimuth, elevation = directions_like(azimuth, elevation, self.responses.device)
         return self.responses[(to_cartesian(azimuth, elevation) @ self._points.T).argmax(-1)]
 
+    @numpy_friendly
     def interpolated(self, azimuth: Tensor | float, elevation: Tensor | float = 0.0) -> Float[Tensor, "*batch 2 taps"]:
         """Responses for any direction (radians), differentiable in the direction; exact at measured ones.
 
@@ -235,8 +237,7 @@ class HRIRSet:
             delays = onsets * (self.sample_rate_hz / native.sample_rate_hz)
             length, dtype = self._aligned_length(), self.responses.dtype
             spectra = torch.fft.rfft(self.responses, length) * _delaying(-delays, length, dtype)
-            mixing = self._triangles().mixing.to(self.responses.device)
-            extra = mixing[len(spectra) :]
+            extra = self._triangles().fillers.to(self.responses.device)
             filled = (extra.to(spectra.dtype) @ spectra.reshape(len(spectra), -1)).reshape(-1, *spectra.shape[1:])
             spectra, delays = torch.cat([spectra, filled]), torch.cat([delays, extra @ delays])
             self._aligned = spectra, spectra.abs(), delays

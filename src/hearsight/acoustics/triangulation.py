@@ -20,23 +20,19 @@ class SphericalTriangulation:
 
     Attributes:
         vertices: `[vertex, 3]` unit vectors; the measured directions in their order, then the added corners.
-        mixing: `[vertex, direction]`, each vertex as a weighted mean of measured directions.
+        fillers: `[added, direction]`, each added corner as a weighted mean of measured directions.
 
     Raises:
         ValueError: fewer than four directions, or they do not span a volume even with the holes filled.
     """
 
     def __init__(self, directions: Float[np.ndarray, "direction 3"]) -> None:
-        count = len(directions)
-        vertices = directions
-        members = [np.array([index]) for index in range(count)]
-        for centre, rim in _holes(directions):
-            vertices = np.vstack([vertices, centre])
-            members.append(rim)
+        holes = _holes(directions)
+        vertices = np.vstack([directions, *(centre for centre, _ in holes)])
         self.vertices = torch.from_numpy(vertices)
-        self.mixing = torch.zeros(len(vertices), count, dtype=torch.float64)
-        for vertex, rim in enumerate(members):
-            self.mixing[vertex, rim] = 1 / len(rim)
+        self.fillers = torch.zeros(len(holes), len(directions), dtype=torch.float64)
+        for added, (_, rim) in enumerate(holes):
+            self.fillers[added, rim] = 1 / len(rim)
         hull = _hull(vertices)
         if hull.equations[:, 3].max() > -1e-6:
             raise ValueError("the directions leave a half of the sphere empty that cannot be filled")
@@ -67,7 +63,8 @@ class SphericalTriangulation:
         solid = 2 * torch.atan2(volume, 1 + (a * b).sum(-1) + (b * c).sum(-1) + (c * a).sum(-1))
         per_vertex = torch.zeros(len(self.vertices), dtype=torch.float64, device=solid.device)
         per_vertex = per_vertex.index_add(0, self._triangles.reshape(-1), solid.repeat_interleave(3) / 3)
-        areas = per_vertex @ self.mixing
+        measured = self.fillers.shape[1]
+        areas = per_vertex[:measured] + per_vertex[measured:] @ self.fillers
         return areas / areas.sum()
 
     def _barycentric(self, directions: Tensor) -> tuple[Tensor, Tensor]:
@@ -85,7 +82,7 @@ class SphericalTriangulation:
 
     def _move_to(self, device: torch.device) -> None:
         if self.vertices.device != device:
-            self.vertices, self.mixing = self.vertices.to(device), self.mixing.to(device)
+            self.vertices, self.fillers = self.vertices.to(device), self.fillers.to(device)
             self._triangles, self._inverses = self._triangles.to(device), self._inverses.to(device)
             self._search = self._search.to(device)
             self._mirror = None if self._mirror is None else self._mirror.to(device)
@@ -108,11 +105,12 @@ def _holes(directions: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
         everywhere = np.arange(len(directions))
         return [(axes[-1], everywhere), (-axes[-1], everywhere)]
     holes: list[tuple[np.ndarray, np.ndarray]] = []
-    for equation in _hull(directions).equations:
-        centre, cosine = equation[:3], -equation[3]
-        if np.arccos(np.clip(cosine, -1, 1)) < GAP or any(centre @ known > 1 - 1e-6 for known, _ in holes):
-            continue
-        holes.append((centre, np.flatnonzero(directions @ centre > cosine - 1e-6)))
+    equations = _hull(directions).equations
+    cosines = -equations[:, 3]  # of the radius of the empty circle around the triangle
+    for equation, cosine in zip(equations[cosines < np.cos(GAP)], cosines[cosines < np.cos(GAP)], strict=True):
+        centre = equation[:3]
+        if not any(centre @ known > 1 - 1e-6 for known, _ in holes):
+            holes.append((centre, np.flatnonzero(directions @ centre > cosine - 1e-6)))
     return holes
 
 

@@ -103,13 +103,28 @@ def test_any_stretch_at_any_rate_is_what_the_whole_shows(tmp_path_factory, rate_
     if not path.exists():
         write_clip(path, Clip(seconds=1.2, draw=numbered, size=(16, 16)))
     frames = list(read_frames(path, rate_hz, start_s=start_s, end_s=start_s + length_s))
-    before_end = [k for k in range(200) if Fraction(start_s) + k / Fraction(rate_hz) < start_s + length_s]
+    before_end = [k for k in range(200) if Fraction(start_s) + k / Fraction(rate_hz) <= start_s + length_s - 1e-9]
     assert len(frames) == len(before_end)
     for k, frame in enumerate(frames):
         assert frame.time_s == pytest.approx(start_s + k / rate_hz)
         assert frame.time_s < start_s + length_s
         due = min(29, int((frame.time_s + 0.001) * 25))
         assert number_of(frame.rgb) == due % 25
+
+
+@pytest.mark.parametrize("kind", CONTAINERS)
+def test_a_late_start_shows_what_the_whole_shows_then(make_clip, kind):
+    suffix, picture, sound = CONTAINERS[kind]
+    path = make_clip(f"in{suffix}", picture=picture, sound=sound, seconds=2.0, draw=numbered)
+    whole = {frame.time_s: number_of(frame.rgb) for frame in read_frames(path, 10.0, end_s=2.0)}
+    for start_s in (0.1, 0.9, 1.5, 1.9, 2.5):
+        part = {frame.time_s: number_of(frame.rgb) for frame in read_frames(path, 10.0, start_s=start_s, end_s=2.0)}
+        expected = {at: number for at, number in whole.items() if at > start_s - 0.01}
+        assert list(part) == pytest.approx(list(expected))
+        assert list(part.values()) == list(expected.values())
+    own = [frame.time_s for frame in read_frames(path)]
+    late = [frame.time_s for frame in read_frames(path, start_s=1.1)]
+    assert late == own[-len(late) :] and late[0] <= 1.1 + 1e-6 < late[1]
 
 
 @pytest.mark.parametrize("turned_deg", [0, 90, 180, 270])

@@ -20,7 +20,7 @@ from media_clips import (
 )
 
 from hearsight.errors import HearsightError, MediaError
-from hearsight.media import BinauralWriter, mix_to_mono, probe, read_audio, read_sound
+from hearsight.media import BinauralWriter, mix_to_mono, probe, read_audio, read_frames, read_sound
 
 
 def two_ears(source: Path, target: Path, block_samples: int = 30_000, **options) -> list[str]:
@@ -67,6 +67,128 @@ def test_lost_packets_of_sound_do_not_move_what_follows(tmp_path, suffix):
     source = make_clip(tmp_path / "in.ts", lossy)
     two_ears(source, tmp_path / f"out{suffix}")
     assert np.abs(clicks_after_flashes(tmp_path / f"out{suffix}")).max() < 0.001
+
+
+@pytest.mark.parametrize("suffix", [".ts", ".mkv", ".mp4"])
+def test_a_clock_that_starts_anew_midway_keeps_both_parts(tmp_path, suffix):
+    first = make_clip(tmp_path / "first.ts", Clip(clicks_s=(0.4, 1.2), flashes_s=(0.4, 1.2)))
+    second = make_clip(tmp_path / "second.ts", Clip(clicks_s=(0.6, 1.4), flashes_s=(0.6, 1.4)))
+    joined = tmp_path / "joined.ts"
+    joined.write_bytes(first.read_bytes() + second.read_bytes())
+    two_ears(joined, tmp_path / f"out{suffix}")
+    apart = clicks_after_flashes(tmp_path / f"out{suffix}")
+    assert len(apart) == 4
+    assert np.abs(apart).max() < 0.001
+    sound, rate = read_sound(joined)
+    assert sound.shape[1] / rate == pytest.approx(4.0, abs=0.05)
+    shown = [frame.time_s for frame in read_frames(joined)]
+    assert len(shown) == 100 and np.abs(np.diff(shown) - 0.04).max() < 0.002
+
+
+@pytest.mark.parametrize("suffix", [".mov", ".mp4", ".mkv"])
+def test_a_trimmed_picture_stays_trimmed_or_a_note_says_otherwise(tmp_path, suffix):
+    whole = make_clip(tmp_path / "in.mov", Clip(clicks_s=(0.6, 1.2), flashes_s=(0.6, 1.2)))
+    data = bytearray(whole.read_bytes())
+    at = data.index(b"elst", data.index(b"moov"))  # the picture's edit list: one entry of duration, media time, rate
+    with av.open(str(whole)) as container:
+        timescale = container.streams.video[0].time_base.denominator
+    media_time = int.from_bytes(data[at + 16 : at + 20], "big") + round(0.4 * timescale)
+    data[at + 16 : at + 20] = media_time.to_bytes(4, "big")
+    source, target = tmp_path / "trimmed.mov", tmp_path / f"out{suffix}"
+    source.write_bytes(bytes(data))
+    assert clicks_after_flashes(source) == pytest.approx([0.4, 0.4], abs=0.001)
+    notes = two_ears(source, target)
+    assert packet_hash(target) == packet_hash(source)
+    assert clicks_after_flashes(target) == pytest.approx([0.4, 0.4], abs=0.001)
+    hidden = len(list(read_frames(target))) == len(list(read_frames(source)))
+    assert hidden == (suffix != ".mkv")
+    assert bool(notes) == (suffix == ".mkv")
+
+
+def codec_tag(path: Path) -> str:
+    with av.open(str(path)) as container:
+        return container.streams.video[0].codec_context.codec_tag
+
+
+@pytest.mark.parametrize(
+    ("name", "picture", "pixels", "tag"),
+    [
+        ("in.mp4", "libx265", None, "hvc1"),
+        ("in.mp4", "libx265", None, "hev1"),
+        ("in.mov", "prores_ks", "yuva444p10le", "ap4h"),
+    ],
+)
+def test_the_picture_keeps_its_kind_so_that_players_still_know_it(tmp_path, name, picture, pixels, tag):
+    def tagged(output):
+        if picture == "libx265":
+            output.streams.video[0].codec_context.codec_tag = tag
+
+    clip = Clip(picture=picture, sound="aac", pixel_format=pixels, before_header=tagged)
+    source = make_clip(tmp_path / name, clip)
+    target = tmp_path / f"out{source.suffix}"
+    two_ears(source, target)
+    assert codec_tag(source) == codec_tag(target) == tag
+    assert packet_hash(target) == packet_hash(source)
+
+
+def test_colour_and_dynamic_range_survive(tmp_path):
+    def high_dynamic_range(output):
+        context = output.streams.video[0].codec_context
+        context.color_primaries, context.color_trc, context.colorspace = 9, 16, 9  # BT.2020, PQ
+
+    clip = Clip(picture="libx265", pixel_format="yuv420p10le", before_header=high_dynamic_range)
+    source = make_clip(tmp_path / "in.mp4", clip)
+    two_ears(source, tmp_path / "out.mp4")
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        context = container.streams.video[0].codec_context
+        assert (context.color_primaries, context.color_trc, context.colorspace) == (9, 16, 9)
+
+
+def test_metadata_of_phones_and_time_code_survive(tmp_path):
+    def time_code(output):
+        output.streams.video[0].metadata["timecode"] = "01:02:03:04"
+
+    tags = {"com.apple.quicktime.location.ISO6709": "+48.0+011.0/", "creation_time": "2020-01-02T03:04:05.000000Z"}
+    clip = Clip(metadata=tags, before_header=time_code, container_options={"movflags": "use_metadata_tags"})
+    source = make_clip(tmp_path / "in.mov", clip)
+    assert two_ears(source, tmp_path / "out.mov") == []
+    for path in (source, tmp_path / "out.mov"):
+        with av.open(str(path)) as container:
+            assert {key: container.metadata.get(key) for key in tags} == tags
+            assert container.streams.video[0].metadata["timecode"] == "01:02:03:04"
+            assert [stream.type for stream in container.streams] == ["video", "audio", "data"]
+
+
+@pytest.mark.parametrize("flags", ["frag_keyframe+empty_moov", "dash+delay_moov"])
+def test_fragmented_files_are_copied_as_well(tmp_path, flags):
+    source = make_clip(tmp_path / "in.mp4", Clip(container_options={"movflags": flags}))
+    two_ears(source, tmp_path / "out.mp4")
+    assert packet_hash(tmp_path / "out.mp4") == packet_hash(source)
+    assert np.abs(clicks_after_flashes(tmp_path / "out.mp4")).max() < 0.001
+
+
+def test_the_default_sound_track_is_the_one_that_is_replaced(tmp_path):
+    def second_is_default(output):
+        second = output.add_stream("flac", rate=32000)
+        second.codec_context.layout = "mono"
+        output.streams.audio[0].disposition = av.stream.Disposition.comment
+        second.disposition = av.stream.Disposition.default
+
+    def fill(output):
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 64000), np.float32), format="fltp", layout="mono")
+        frame.sample_rate, frame.pts, frame.time_base = 32000, 0, Fraction(1, 32000)
+        output.mux(output.streams.audio[1].encode(frame))
+
+    source = make_clip(tmp_path / "in.mkv", Clip(before_header=second_is_default, after_header=fill))
+    info = probe(source)
+    assert info.audio is not None and (info.audio.sample_rate_hz, info.audio.channels) == (32000, 1)
+    target = tmp_path / "out.mkv"
+    two_ears(source, target)
+    assert packet_hash(target, "audio", 0) == packet_hash(source, "audio", 0)
+    with av.open(str(target)) as container:
+        replaced = container.streams.audio[1]
+        assert (replaced.codec_context.sample_rate, replaced.codec_context.channels) == (32000, 2)
+        assert replaced.disposition == av.stream.Disposition.default
 
 
 def test_avi_without_a_clock_gets_silence_before_late_sound(tmp_path):

@@ -15,7 +15,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from hearsight.errors import MediaError
-from hearsight.media.opening import decoded, open_source, picture_stream, sound_stream, time_of
+from hearsight.media.opening import decoded, open_source, packets, picture_stream, sound_stream, time_of
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def first_frames(container: InputContainer, sound_only: bool = False) -> dict[in
     found: dict[int, AudioFrame | VideoFrame] = {}
     if not wanted:
         return found
-    for packet in container.demux(*wanted):
+    for packet in packets(container, *wanted):
         if packet.stream_index not in found:
             for frame in decoded(packet) or []:
                 if isinstance(frame, VideoFrame) or (isinstance(frame, AudioFrame) and frame.samples):

@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
+from typing import cast
 
 import av
 from av.audio.stream import AudioStream
 from av.container import InputContainer
+from av.format import Flags as FormatFlags
 from av.frame import Frame
 from av.packet import Packet
 from av.stream import Disposition, Stream
@@ -23,6 +25,8 @@ from hearsight.media.completeness import missing_part
 _TEXT = {"tty", "ffmetadata", "srt", "ass", "webvtt", "lrc", "microdvd", "subviewer", "subviewer1", "sami", "stl"}
 _LISTS = {"hls", "dash", "concat", "concatf", "sdp", "rtsp", "lavfi", "imf", "bluray"}
 _PICTURES = {"image2", "image2pipe", "ico", "jpegxl_anim"}
+# What counts as a break in a clock that may break, as in FFmpeg's own tools.
+_BREAK_AHEAD_S, _BREAK_BACK_S = 10, Fraction(1, 10)
 _NOT_THE_PICTURE = Disposition.attached_pic | Disposition.timed_thumbnails
 
 
@@ -61,14 +65,22 @@ def picture_stream(container: InputContainer) -> VideoStream | None:
 
 
 def sound_stream(container: InputContainer) -> AudioStream | None:
-    """The stream that a player plays by default (FFmpeg's choice: default disposition, then the richest)."""
-    stream = container.streams.best("audio")
-    return stream if isinstance(stream, AudioStream) and stream.codec_context is not None else None
+    """The stream that a player plays by default (FFmpeg's choice: default disposition, then the richest).
+
+    Where that is of a codec that FFmpeg cannot decode, the first one that it can.
+    """
+    best = container.streams.best("audio")
+    candidates = [stream for stream in container.streams.audio if stream.codec_context is not None]
+    return next((stream for stream in candidates if best is not None and stream.index == best.index), None) or next(
+        iter(candidates), None
+    )
 
 
 def require_sound(container: InputContainer, path: str | os.PathLike[str]) -> AudioStream:
     """The chosen sound stream, or a MediaError that says that there is none."""
     stream = sound_stream(container)
+    if stream is None and container.streams.audio:
+        raise MediaError(f"{path}: its sound is of a codec that cannot be decoded; convert it first")
     if stream is None:
         raise MediaError(f"{path}: has no sound; give a video with a sound track")
     return stream
@@ -77,6 +89,8 @@ def require_sound(container: InputContainer, path: str | os.PathLike[str]) -> Au
 def require_picture(container: InputContainer, path: str | os.PathLike[str]) -> VideoStream:
     """The chosen picture stream, or a MediaError that says that there is none."""
     stream = picture_stream(container)
+    if stream is None and any(stream.codec_context is None for stream in container.streams.video):
+        raise MediaError(f"{path}: its picture is of a codec that cannot be decoded; convert it first")
     if stream is None:
         raise MediaError(f"{path}: has no picture; give a video, not a sound file")
     return stream
@@ -85,6 +99,41 @@ def require_picture(container: InputContainer, path: str | os.PathLike[str]) -> 
 def time_of(timestamp: int | None, stream: Stream) -> Fraction | None:
     """Seconds of a timestamp in a stream's time base."""
     return None if timestamp is None or stream.time_base is None else timestamp * stream.time_base
+
+
+def restarts_clock(container: InputContainer) -> bool:
+    """Whether the container's clock may begin anywhere and start anew midway, as in broadcast formats."""
+    return bool(container.format.flags & cast(int, FormatFlags.ts_discont.value))
+
+
+def packets(container: InputContainer, *streams: Stream) -> Iterator[Packet]:
+    """The streams' packets in the file's order, on one clock that never starts anew.
+
+    Recordings of broadcasts and joined transport streams set their clock back, or far ahead, midway. All streams are
+    then moved together so that the one in which the break shows first goes on where it was (FFmpeg's own tools do the
+    same), whatever streams are asked for.
+    """
+    if not restarts_clock(container):
+        yield from container.demux(*streams)
+        return
+    wanted = {stream.index for stream in streams}
+    moved = Fraction(0)
+    last: dict[int, tuple[Fraction, Fraction]] = {}  # time of the last packet and of its end, by stream
+    for packet in container.demux():
+        ticks_s = packet.time_base
+        if packet.dts is not None and packet.stream.type in ("audio", "video"):
+            at = packet.dts * ticks_s + moved
+            before, end = last.get(packet.stream_index, (at, at))
+            if abs(at - end) > _BREAK_AHEAD_S or at < before - _BREAK_BACK_S:
+                moved += end - at
+                at = end
+            last[packet.stream_index] = (at, at + (packet.duration or 0) * ticks_s)
+        if packet.stream_index in wanted:
+            if moved:
+                ticks = round(moved / ticks_s)
+                packet.pts = None if packet.pts is None else packet.pts + ticks
+                packet.dts = None if packet.dts is None else packet.dts + ticks
+            yield packet
 
 
 def decoded(packet: Packet) -> list[Frame] | None:

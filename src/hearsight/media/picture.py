@@ -17,10 +17,11 @@ from jaxtyping import UInt8
 
 from hearsight.errors import MediaError
 from hearsight.media.media_info import clip_start, displayed_size, frame_time, orientation
-from hearsight.media.opening import decoded, open_source, require_picture
+from hearsight.media.opening import decoded, open_source, packets, require_picture, restarts_clock
 
 # Matroska rounds timestamps to 1 ms; a frame that begins this little after a tick is shown at it.
 _ROUNDING_S = Fraction(1, 1000)
+_SAME_S = 1e-9  # what is left of a sum of decimal fractions
 _HD_LINES = 720
 
 
@@ -112,7 +113,7 @@ def _ticks(
             stop = None
         while True:
             at_s = start_s + tick / rate_hz
-            if end_s is not None and at_s >= end_s:
+            if end_s is not None and at_s > end_s - _SAME_S:
                 return
             if stop is not None and at_s >= stop:
                 break
@@ -169,10 +170,10 @@ def _decoded(
     container: InputContainer, stream: VideoStream, begin: Fraction, start_s: float, notes: list[str]
 ) -> Iterator[DecodedFrame]:
     stream.thread_type = "AUTO"
-    if start_s > 0 and stream.time_base is not None:
+    if start_s > 0 and stream.time_base is not None and not restarts_clock(container):
         container.seek(int((begin + Fraction(start_s)) / stream.time_base), stream=stream)
     damaged = 0
-    for packet in container.demux(stream):
+    for packet in packets(container, stream):
         frames = decoded(packet)
         damaged += frames is None
         yield from cast(list[DecodedFrame], frames or [])

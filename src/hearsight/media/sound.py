@@ -19,7 +19,7 @@ from torch import Tensor
 from hearsight.errors import MediaError
 from hearsight.files import written_whole
 from hearsight.media.media_info import frame_time
-from hearsight.media.opening import decoded, open_source, require_sound, time_of
+from hearsight.media.opening import decoded, open_source, packets, require_sound, time_of
 
 # A jump of the timestamps shorter than this is taken for jitter: Matroska rounds to 1 ms, phones and browsers stamp by
 # their clock. The shortest packet that is likely to be lost (Opus, 20 ms) is longer.
@@ -111,7 +111,6 @@ def _in_step(
     drop = 0  # samples that overlap with what was handed on
     ahead: deque[tuple[int | None, np.ndarray]] = deque()
     decoded = _decoded(container, stream, path, notes)
-    end = _presented_samples(container, stream)
     start: Fraction | None = None
     silence_s, gaps = 0.0, 0
     while True:
@@ -137,8 +136,10 @@ def _in_step(
         samples = ahead.popleft()[1]
         kept = samples[:, min(drop, samples.shape[1]) :]
         drop -= samples.shape[1] - kept.shape[1]
-        if end is not None and not ahead and 0 < position + kept.shape[1] - end <= kept.shape[1]:
-            kept = kept[:, : end - position]
+        if not ahead:
+            end = _presented_samples(container, stream, rate)
+            if end is not None and 0 < position + kept.shape[1] - end <= kept.shape[1]:
+                kept = kept[:, : end - position]
         if kept.shape[1]:
             yield kept
             position += kept.shape[1]
@@ -148,12 +149,12 @@ def _in_step(
         notes.append(f"the sound has {gaps} gap(s) of {silence_s:.3f} s in all; silence stands in them")
 
 
-def _presented_samples(container: InputContainer, stream: AudioStream) -> int | None:
+def _presented_samples(container: InputContainer, stream: AudioStream, rate: int) -> int | None:
     """Where an MP4 or MOV file's edit list ends the sound; FFmpeg decodes the encoder's padding after it, too."""
     duration = time_of(stream.duration, stream)
     if duration is None or "mp4" not in container.format.name:
         return None
-    return round(duration * stream.codec_context.sample_rate)
+    return round(duration * rate)
 
 
 def _confirmed_jump(expected: int, ahead: deque[tuple[int | None, np.ndarray]], rate: int) -> int:
@@ -180,7 +181,7 @@ def _decoded(
     resampler: AudioResampler | None = None
     interleaver: AudioResampler | None = None
     damaged = 0
-    for packet in container.demux(stream):
+    for packet in packets(container, stream):
         frames = decoded(packet)
         damaged += frames is None
         for frame in frames or []:

@@ -26,7 +26,15 @@ from hearsight.errors import HearsightError, MediaError
 from hearsight.files import written_whole
 from hearsight.media.codecs import SOUND_ALONE, codec_for, container_for
 from hearsight.media.media_info import clip_start
-from hearsight.media.opening import media_errors, open_source, picture_stream, sound_stream, time_of
+from hearsight.media.opening import (
+    media_errors,
+    open_source,
+    packets,
+    picture_stream,
+    restarts_clock,
+    sound_stream,
+    time_of,
+)
 from hearsight.signal import StreamResampler
 
 # Statistics and brands of the source's file, which would be wrong of the new one; its muxer writes its own.
@@ -36,7 +44,6 @@ _MOV_FAMILY = {"mp4", "mov", "ipod", "3gp"}
 # 1 / 90000 s: edit lists are written in this unit, and the default of 1 ms would move the sound by half of it.
 _MOVIE_TIMESCALE = 90_000
 _ENCODE_SAMPLES = 4096
-_ANY_CLOCK = {"mpegts", "mpeg"}
 
 
 class BinauralWriter:
@@ -132,6 +139,11 @@ class BinauralWriter:
                 self._mux_one(packet)
             with self._write_errors():
                 self._output.close()
+            if self._copied.hidden and self._container not in _MOV_FAMILY:
+                self.notes.append(
+                    f"{self._copied.hidden} packet(s) that the source's edit list hides are shown: "
+                    f"{self._container} has no edit lists"
+                )
         return None
 
     def _lay_out(self, source: InputContainer) -> dict[int, Stream]:
@@ -217,9 +229,9 @@ class BinauralWriter:
             self._position += part.shape[1]
             self._mux(self._encoder.encode(frame))
 
-    def _mux(self, packets: list[Packet]) -> None:
+    def _mux(self, encoded: list[Packet]) -> None:
         """Hand encoded sound to the muxer, after the copied packets that come before it."""
-        for packet in packets:
+        for packet in encoded:
             packet.stream = self._sound
             assert packet.dts is not None and packet.pts is not None
             if self._correction is None:
@@ -272,8 +284,9 @@ class _Copied:
     def __init__(self, source: InputContainer, path: Path, copies: dict[int, Stream], shift_s: Fraction) -> None:
         self._path, self._copies, self._shift_s = path, copies, shift_s
         chosen = [stream for stream in source.streams if stream.index in copies and stream.type != "attachment"]
-        self._packets = source.demux(*chosen) if chosen else iter(())
+        self._packets = packets(source, *chosen) if chosen else iter(())
         self._held: Packet | None = None
+        self.hidden = 0  # packets that the source's edit list hides
 
     def until(self, time_s: Fraction | None) -> Iterator[Packet]:
         """Packets that are decoded at `time_s` or before (None: all that are left), addressed to their copies."""
@@ -295,6 +308,7 @@ class _Copied:
                 packet = next(self._packets, None)
         if packet is None:
             return None
+        self.hidden += packet.is_discard
         ticks = round(self._shift_s / packet.time_base)
         if ticks:
             packet.pts = None if packet.pts is None else packet.pts - ticks
@@ -305,7 +319,7 @@ class _Copied:
 
 def _clock_start(source: InputContainer) -> Fraction:
     """What to take off all times, in seconds: broadcast formats begin at any time, files at 0."""
-    if not set(source.format.name.split(",")) & _ANY_CLOCK or source.start_time is None:
+    if not restarts_clock(source) or source.start_time is None:
         return Fraction(0)
     return Fraction(source.start_time, 1_000_000)
 

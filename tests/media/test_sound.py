@@ -156,6 +156,34 @@ def test_jitter_of_timestamps_is_no_gap(tmp_path):
     assert notes == []
 
 
+@pytest.mark.parametrize("drift", [500e-6, -500e-6, 5e-3])
+@pytest.mark.parametrize("jitter_s", [0.0, 0.003])
+def test_a_clock_that_drifts_is_followed_without_a_click(tmp_path, drift, jitter_s):
+    rate, samples, count = 48000, 1024, 3000
+    path = tmp_path / "in.mkv"
+    rng = np.random.default_rng(0)
+    tone = (0.5 * np.sin(2 * np.pi * 440 * np.arange(count * samples) / rate)).astype(np.float32)
+    with av.open(str(path), "w") as output:
+        stream = output.add_stream("pcm_f32le", rate=rate)
+        stream.codec_context.layout = "mono"
+        for number in range(count):
+            part = tone[None, number * samples : (number + 1) * samples]
+            frame = av.AudioFrame.from_ndarray(part, format="flt", layout="mono")
+            frame.sample_rate, frame.pts = rate, 0
+            for packet in stream.encode(frame):
+                at_s = number * samples / rate * (1 + drift) + (rng.uniform(0, jitter_s) if number else 0)
+                packet.pts = packet.dts = round(at_s * 1e6)
+                packet.time_base = Fraction(1, 1_000_000)
+                output.mux(packet)
+    notes: list[str] = []
+    read = torch.cat(list(read_audio(path, notes=notes)), dim=1)[0].numpy()
+    assert len(read) / rate == pytest.approx(count * samples / rate * (1 + drift), abs=0.015)
+    assert np.abs(np.diff(read)).max() < 1.5 * np.abs(np.diff(tone)).max()  # a click would be a far larger step
+    level = np.sqrt(np.convolve(read[: len(read) // 480 * 480] ** 2, np.ones(480) / 480, "valid")[::480])
+    assert np.mean(level < 0.1) < 0.01  # no silence but where a fade happens to cancel
+    assert len(notes) == 1 and "drift" in notes[0]
+
+
 def test_a_long_pause_becomes_silence_in_bounded_blocks(tmp_path):
     times = np.arange(40) * 1024 / 48000
     times[20:] += 100.0

@@ -25,6 +25,9 @@ from hearsight.media.opening import decoded, open_source, packets, require_sound
 # their clock. The shortest packet that is likely to be lost (Opus, 20 ms) is longer.
 _JITTER_S = Fraction(10, 1000)
 _LOOK_AHEAD = 3
+# A leap that comes at once is a gap; one that has come about over the last frames is a clock that drifts.
+_SUDDEN_S = Fraction(8, 1000)
+_DRIFT_FRAMES = 16
 # PyAV reads beyond the list of planes where it is full; such frames are interleaved first.
 _UNSAFE_PLANES = 8
 
@@ -35,8 +38,9 @@ def read_audio(
     """The sound of a file in blocks of float32 at its own rate, with all its channels, in bounded memory.
 
     Sample n is presented n / rate seconds after the first one: where the file's timestamps leave a gap (lost or damaged
-    packets, a paused recording), silence stands in it; where they overlap, what overlaps is left out. Integers are
-    scaled so that full scale is 1. If channels or rate change midway, the rest is converted to what it began with.
+    packets, a paused recording), silence stands in it; where they overlap, what overlaps is left out; where they drift
+    against the samples, 10 ms at a time are faded in or out. Integers are scaled so that full scale is 1. If channels
+    or rate change midway, the rest is converted to what it began with.
 
     Args:
         path: a video or sound file.
@@ -113,6 +117,7 @@ def _in_step(
     decoded = _decoded(container, stream, path, notes)
     start: Fraction | None = None
     silence_s, gaps = 0.0, 0
+    drift, drift_s = 0.0, 0.0  # by how many samples the timestamps are ahead of late; what was taken up of it
     while True:
         while len(ahead) < _LOOK_AHEAD:
             item = next(decoded, None)
@@ -124,7 +129,16 @@ def _in_step(
             ahead.append((None if at_s is None else round((at_s - start) * rate), samples))
         if not ahead:
             break
-        jump = _confirmed_jump(position - drop, ahead, rate)
+        leap, jump = _leaps(position - drop, ahead, rate)
+        if jump and abs(jump - drift) < _SUDDEN_S * rate:
+            at, samples = ahead[0]
+            ahead[0] = (at, _lengthened(samples, jump))
+            taken_up = ahead[0][1].shape[1] - samples.shape[1]
+            drift -= taken_up
+            drift_s += taken_up / rate
+            jump = 0
+        else:
+            drift += ((leap or 0) - jump - drift) / _DRIFT_FRAMES
         if jump > 0:
             silence_s, gaps = silence_s + jump / rate, gaps + 1
             channels = ahead[0][1].shape[0]
@@ -147,6 +161,8 @@ def _in_step(
         raise MediaError(f"{path}: its sound cannot be decoded; the file is damaged")
     if gaps:
         notes.append(f"the sound has {gaps} gap(s) of {silence_s:.3f} s in all; silence stands in them")
+    if drift_s:
+        notes.append(f"the sound's clock drifts against the picture's; it was lengthened by {drift_s:.3f} s in all")
 
 
 def _presented_samples(container: InputContainer, stream: AudioStream, rate: int) -> int | None:
@@ -157,20 +173,35 @@ def _presented_samples(container: InputContainer, stream: AudioStream, rate: int
     return round(duration * rate)
 
 
-def _confirmed_jump(expected: int, ahead: deque[tuple[int | None, np.ndarray]], rate: int) -> int:
-    """By how many samples the timestamps leap forward (or back, negative) here; 0 for jitter.
+def _leaps(expected: int, ahead: deque[tuple[int | None, np.ndarray]], rate: int) -> tuple[int | None, int]:
+    """By how many samples the next timestamp is ahead (or behind, negative), and what of it is more than jitter.
 
-    A leap must show in the following frames, too; the least of what they show is taken.
+    A leap that is no jitter shows in the following frames, too; the least of what they show is taken.
     """
     if ahead[0][0] is None:
-        return 0
+        return None, 0
     leaps = []
     for at, samples in ahead:
         if at is not None:
             leaps.append(at - expected)
         expected += samples.shape[1]
     least = min(leaps, key=abs)
-    return least if abs(least) > _JITTER_S * rate and (min(leaps) > 0 or max(leaps) < 0) else 0
+    is_leap = abs(least) > _JITTER_S * rate and (min(leaps) > 0 or max(leaps) < 0)
+    return leaps[0], least if is_leap else 0
+
+
+def _lengthened(samples: np.ndarray, by: int) -> np.ndarray:
+    """A frame that is so many samples longer (or shorter, negative), half or double of its length at the most.
+
+    It fades over from itself to itself moved by as much, so that nothing clicks.
+    """
+    length = samples.shape[1]
+    by = max(-(length // 2), min(by, length // 2))
+    fade = np.linspace(0, 1, max(1, min(abs(by), length - abs(by))), dtype=np.float32)
+    begin = max(by, 0)  # of the fade; the moved copy must exist there
+    before, after = samples[:, : begin + len(fade)], samples[:, begin - by :]
+    faded = before[:, begin:] * (1 - fade) + after[:, : len(fade)] * fade
+    return np.concatenate([before[:, :begin], faded, after[:, len(fade) :]], axis=1)
 
 
 def _decoded(

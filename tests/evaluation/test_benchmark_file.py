@@ -46,6 +46,7 @@ def test_a_file_is_read_with_folders_relative_to_it(tmp_path):
         (changed(systems=[{"name": "X", "model": "a", "trained_on": "C"}]), "trained_on 'C' is no dataset here"),
         (changed(systems=[{"name": "X", "model": "a", "data_share": 0.5}]), "family and data_share belong together"),
         (changed(systems=[{"name": "X", "predictions": "a", "flipped": True}]), "predictions are files"),
+        (changed(systems=[{"name": "X", "model": "a", "true_positions": True}]), "only be told to the model located"),
         (changed(protocol="2.5d"), "protocol: '2.5d'; known: released-2.5d"),
         (changed(metrics=["stft", "psnr"]), "metrics: unknown 'psnr'; known: stft"),
         (changed(reference="Theirs"), "'Theirs' is none of the systems: Mono-Mono, Ours"),

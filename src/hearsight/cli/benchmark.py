@@ -10,7 +10,12 @@ from hearsight.cli.door import Quiet, door, progress_bar
 
 @door
 def benchmark(
-    file: Annotated[Path, typer.Argument(help="A YAML file that names datasets and systems.", metavar="FILE.yaml")],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help="A YAML file that names datasets and systems, or a training recipe.", metavar="RECIPE|FILE"
+        ),
+    ],
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Folder of the results; the file's, unless told.")
     ] = None,
@@ -23,7 +28,8 @@ def benchmark(
 ) -> None:
     """Run systems on datasets by a published protocol and write tables and a report.
 
-    The file names datasets, systems and what to compare (docs/evaluation.md explains every key). The results are
+    A training recipe is benchmarked on its own test clips, with the model that `hearsight train` put into runs/, beside
+    Mono-Mono and itself with mirrored pictures. Any other comparison is written down in a file of its own. The file names datasets, systems and what to compare (docs/evaluation.md explains every key). The results are
     per_clip.csv, per_clip.json, results.json, tables.md, tables.tex and report.html. A run that was interrupted goes on
     where it was.
 

@@ -35,7 +35,7 @@ DEFAULT_COLUMNS: tuple[str, ...] = ("stft", "env", "mag_released", "difference_p
 
 @dataclass(frozen=True)
 class DatasetPart:
-    """A dataset in FAIR-Play's layout.
+    """A dataset in FAIR-Play's layout, or prepared for training by `hearsight prepare`.
 
     Attributes:
         name: in tables; also what `{dataset}` stands for.
@@ -67,9 +67,10 @@ class SystemPart:
         predictions: a folder of predicted ears, one sound file per clip, for systems run elsewhere.
         options: arguments of the model's loading or of the function.
         flipped: mirror the pictures (the Flipped-Visual baseline of 2.5D Visual Sound).
-        true_positions: tell the model where the sources really are (`scenes/NAME.json` of simulated concerts).
+        true_positions: tell the model `located` where the sources really are (`scenes/NAME.json`).
         trained_on: the dataset that it learned from, for cross-dataset tables.
         published: its row in the published tables.
+        published_values: the paper's numbers themselves, by metric, where no table here has them.
         family, data_share: points of one low-data curve: what the curve is called, and the part of the training data.
     """
 
@@ -82,6 +83,7 @@ class SystemPart:
     true_positions: bool = False
     trained_on: str | None = None
     published: str | None = None
+    published_values: dict[str, Any] = field(default_factory=dict)
     family: str | None = None
     data_share: float | None = None
 
@@ -184,7 +186,7 @@ METRICS = {
 
 
 def read_benchmark(path: str | os.PathLike[str]) -> Benchmark:
-    """The benchmark in a YAML file, its folders made absolute.
+    """The benchmark in a YAML file, its folders made absolute; of a training recipe, what `benchmark_of_recipe` makes.
 
     Raises:
         DataError: the file is missing or not YAML, or a key is unknown, missing, of the wrong type or contradicts
@@ -197,6 +199,8 @@ def read_benchmark(path: str | os.PathLike[str]) -> Benchmark:
         raise DataError(f"{path}: no such file") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: is not YAML ({' '.join(str(error).split())[:200]})") from error
+    if isinstance(content, Mapping) and ({"model", "base"} & content.keys()):
+        return benchmark_of_recipe(path)
     try:
         benchmark = parse_benchmark(content)
     except DataError as error:
@@ -213,6 +217,57 @@ def parse_benchmark(content: Any) -> Benchmark:
     benchmark: Benchmark = _typed(Benchmark, content, "")
     _check(benchmark)
     return benchmark
+
+
+def benchmark_of_recipe(path: str | os.PathLike[str], run: str | os.PathLike[str] | None = None) -> Benchmark:
+    """A benchmark of the model that a training recipe gave, beside Mono-Mono and itself with mirrored pictures.
+
+    It is measured on the test part of the recipe's own split; its published values are those that the recipe says it
+    reproduces. The results are written into the run's folder.
+
+    Args:
+        path: the recipe.
+        run: the folder of the training run; None for `runs/FOLDER/NAME` of the recipe, where `hearsight train` puts it.
+
+    Raises:
+        DataError: the recipe is not one, names no clips with two ears or no split, or the run holds no model.
+    """
+    from hearsight.training import read_recipe  # brings Lightning, which takes seconds to import
+
+    path = Path(path)
+    recipe = read_recipe(path)
+    clips = recipe.data.stereo
+    if clips is None or clips.folder is None or clips.split is None:
+        raise DataError(
+            f"{path}: names no prepared clips with two ears and a split (data.stereo), so nothing to test on"
+        )
+    folder = Path(run) if run is not None else Path("runs") / path.parent.name / path.stem
+    model = folder / "model"
+    if not model.is_dir():
+        raise DataError(
+            f"{model}: is not there; train the recipe first, or write a benchmark file that names the model"
+        )
+    told = recipe.reproduces
+    row = told.row if told is not None else path.stem
+    split = Path(clips.split)
+    return Benchmark(
+        name=f"{path.parent.name}/{path.stem}",
+        datasets=[
+            DatasetPart(
+                name=told.dataset if told is not None else Path(clips.folder).name,
+                folder=str(Path(clips.folder).resolve()),
+                splits=[split.name],
+                splits_folder=str(split.parent),
+            )
+        ],
+        systems=[
+            SystemPart("Mono-Mono", model="mono-mono"),
+            SystemPart(f"{row}, mirrored pictures", model=str(model.resolve()), flipped=True),
+            SystemPart(row, model=str(model.resolve()), published_values=dict(told.published) if told else {}),
+        ],
+        compare=[[row, "Mono-Mono"]],
+        out=str((folder / "benchmark").resolve()),
+    )
 
 
 def _check(benchmark: Benchmark) -> None:
@@ -232,6 +287,8 @@ def _check(benchmark: Benchmark) -> None:
             raise DataError(f"systems[{index}] ({system.name}): family and data_share belong together")
         if system.trained_on is not None and system.trained_on not in [part.name for part in benchmark.datasets]:
             raise DataError(f"systems[{index}] ({system.name}): trained_on {system.trained_on!r} is no dataset here")
+        if system.true_positions and system.model != "located":
+            raise DataError(f"systems[{index}] ({system.name}): true_positions can only be told to the model located")
         if system.predictions is not None and (system.flipped or system.true_positions or system.options):
             raise DataError(f"systems[{index}] ({system.name}): predictions are files; nothing can be set")
     if benchmark.protocol not in [known.name for known in PROTOCOLS]:

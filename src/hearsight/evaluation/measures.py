@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -17,6 +18,7 @@ from hearsight.metrics import (
     multi_resolution_stft_distance,
     spatial_error_energies,
 )
+from hearsight.models.located import Track
 
 VERSION = 1  # raise it when a number changes, so that cached ones are computed again
 
@@ -73,23 +75,56 @@ class KnownDirections:
 
 
 def known_directions(scene: Path) -> KnownDirections | None:
-    """The directions in a simulated concert's scene file, if it has exactly one source; None if there is no file.
+    """The directions in a scene file, if exactly one of its sources sounds; None if not, or if there is no file.
 
     Raises:
-        DataError: the file is not what `hearsight simulate` writes.
+        DataError: the file is not a scene.
     """
     if not scene.is_file():
         return None
+    sources = sounding_sources(scene)
+    if len(sources) != 1:
+        return None
+    try:
+        columns = [
+            [float(point[key]) for point in sources[0]["track"]] for key in ("time_s", "azimuth_deg", "elevation_deg")
+        ]
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{scene}: a track needs time_s, azimuth_deg and elevation_deg in every point") from error
+    return KnownDirections(*columns)
+
+
+def scene_tracks(scene: Path) -> list[Track]:
+    """The sounding sources of a scene file as tracks in the picture, for a model that is told where they are.
+
+    Raises:
+        DataError: the file is missing or is not a scene.
+    """
+    if not scene.is_file():
+        raise DataError(f"{scene}: is missing, so the true positions are not known")
+    tracks = []
+    for source in sounding_sources(scene):
+        try:
+            times, x, y = (np.array([float(point[key]) for point in source["track"]]) for key in ("time_s", "x", "y"))
+            tracks.append(Track(str(source["label"]), times, x, y, np.ones(len(times))))
+        except (KeyError, TypeError, ValueError) as error:
+            raise DataError(f"{scene}: a source needs a label and a track of time_s, x and y") from error
+    return tracks
+
+
+def sounding_sources(scene: Path) -> list[dict[str, Any]]:
+    """The sources of a scene file: the performers of a simulated concert that play, or the sources of a report.
+
+    Raises:
+        DataError: the file is not a scene.
+    """
     try:
         content: Any = json.loads(scene.read_text(encoding="utf-8"))
-        sources = content["sources"]
-        if len(sources) != 1:
-            return None
-        track = sources[0]["track"]
-        return KnownDirections(
-            [float(point["time_s"]) for point in track],
-            [float(point["azimuth_deg"]) for point in track],
-            [float(point["elevation_deg"]) for point in track],
-        )
-    except (json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{scene}: is not a scene as hearsight simulate writes it ({type(error).__name__})") from error
+    except (OSError, ValueError) as error:
+        raise DataError(f"{scene}: cannot be read as JSON") from error
+    sources = None
+    if isinstance(content, dict):
+        sources = content.get("performers", content.get("sources"))
+    if not isinstance(sources, list) or not all(isinstance(source, dict) for source in sources):
+        raise DataError(f"{scene}: lists neither performers nor sources")
+    return [source for source in sources if not source.get("silent", False)]

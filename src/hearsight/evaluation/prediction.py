@@ -1,18 +1,15 @@
 """Ears predicted for a clip by the published protocol, from the mono sound alone."""
 
-import dataclasses
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from hearsight.evaluation.clips import clip_info, pictures_of
 from hearsight.evaluation.protocols import Protocol
 from hearsight.inference.engine import ears_of
-from hearsight.media import probe, read_frames
-from hearsight.models.interface import BinauralModel, ClipInfo, Frame, Window, WindowSpec
+from hearsight.models.interface import BinauralModel, Frame, Window, WindowSpec
 from hearsight.signal import OverlapAdd, difference, left_right, mix, resample, window_starts
 
 
@@ -40,7 +37,7 @@ def predict_ears(
         model: see `models.interface`.
         mono_mix: what `model_input` gives.
         sample_rate_hz: of the mix.
-        picture: the video; its sound is not read.
+        picture: the video, or a prepared clip; its sound is not read.
         protocol: whose hop is taken.
         flipped: mirror the pictures.
 
@@ -50,10 +47,10 @@ def predict_ears(
     """
     spec = model.spec
     rate = spec.sample_rate_hz or sample_rate_hz
-    info = _clip_info(rate, mono_mix.shape[-1] / sample_rate_hz, picture)
+    info = clip_info(rate, mono_mix.shape[-1] / sample_rate_hz, picture)
     frames: list[Frame] = []
     if spec.frames != "none" and picture is not None:
-        frames = list(_frames(picture, spec, flipped))
+        frames = list(pictures_of(picture, spec, flipped))
     session = model.session(info)
     if spec.sample_rate_hz is None:
         blocks = ears_of(session, spec, sample_rate_hz, [mono_mix.unsqueeze(0) / 2], "mono", frames)
@@ -90,20 +87,3 @@ def _of_window(frames: list[Frame], start_s: float, spec: WindowSpec) -> list[Fr
         return [min(frames, key=lambda frame: abs(frame.time_s - centre_s))]
     inside = [frame for frame in frames if start_s <= frame.time_s < start_s + spec.window_s]
     return inside or [min(frames, key=lambda frame: abs(frame.time_s - start_s))]
-
-
-def _frames(picture: Path, spec: WindowSpec, flipped: bool) -> Iterator[Frame]:
-    pictures: Iterable[Frame] = (
-        Frame(frame.time_s, frame.number, frame.rgb)
-        for frame in read_frames(picture, spec.frame_rate_hz, spec.frame_size)
-    )
-    for frame in pictures:
-        mirrored = np.ascontiguousarray(frame.rgb[:, ::-1]) if flipped else frame.rgb
-        yield dataclasses.replace(frame, rgb=mirrored)
-
-
-def _clip_info(sample_rate_hz: int, duration_s: float, picture: Path | None) -> ClipInfo:
-    video = probe(picture).video if picture is not None else None
-    if video is None:
-        return ClipInfo(sample_rate_hz, duration_s)
-    return ClipInfo(sample_rate_hz, duration_s, video.frame_rate_hz, (video.height, video.width))

@@ -14,20 +14,19 @@ from typing import Any, cast
 
 import soundfile
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
-from hearsight.datasets.fair_play import fair_play_clips, fair_play_splits
 from hearsight.errors import DataError, HearsightError, ModelError
-from hearsight.evaluation.benchmark_file import Benchmark, DatasetPart, SystemPart
+from hearsight.evaluation.benchmark_file import Benchmark, SystemPart
+from hearsight.evaluation.clips import BenchmarkClip, clips_of, truth_of
 from hearsight.evaluation.comparison import SOUND_SUFFIXES, VIDEO_SUFFIXES, read_ears
-from hearsight.evaluation.measures import VERSION, ClipMeasures, known_directions
+from hearsight.evaluation.measures import VERSION, ClipMeasures, known_directions, scene_tracks
 from hearsight.evaluation.prediction import model_input, predict_ears
 from hearsight.evaluation.protocols import Protocol, protocol
 from hearsight.files import write_json, written_whole
 from hearsight.inference import load
 from hearsight.models.interface import BinauralModel
-from hearsight.models.located import Located, read_tracks
+from hearsight.models.located import Located
 from hearsight.progress import Progress, no_progress
 from hearsight.signal import resample
 
@@ -37,26 +36,22 @@ class Job:
     """One clip of one split of one dataset, for one system.
 
     Attributes:
-        dataset, split, system, clip: their names; `split` is "" where the dataset has none.
-        sound, picture, scene: the truth, the video and the (maybe missing) scene file.
+        dataset, system: their names.
+        clip: the clip.
         part: the system with `{dataset}` and `{split}` filled in.
         store: where the predicted ears (.wav) and the values (.json) are kept, without suffix.
     """
 
     dataset: str
-    split: str
     system: str
-    clip: str
-    sound: Path
-    picture: Path
-    scene: Path
+    clip: BenchmarkClip
     part: SystemPart
     store: Path
 
     def fingerprint(self, protocol: Protocol) -> str:
         """Changes when anything changes that the values depend on."""
         said = [VERSION, dataclasses.asdict(protocol), dataclasses.asdict(self.part)]
-        files = [_state(path) for path in (self.sound, self.picture, self.scene)]
+        files = [_state(path) for path in (self.clip.sound, self.clip.picture, self.clip.scene)]
         files += [_state(path) for path in (*_files_of(self.part.model), *_given_files(self))]
         return hashlib.sha256(json.dumps([said, files], default=str, sort_keys=True).encode()).hexdigest()
 
@@ -103,16 +98,20 @@ def run_benchmark(benchmark: Benchmark, progress: Progress = no_progress) -> Res
     for finished, failures in _worked(open_jobs, rule, benchmark.device, workers):
         done += finished
         for job, line in failures:
-            problems.setdefault((job.dataset, job.clip), []).append(f"{job.dataset}/{job.clip}, {job.system}: {line}")
+            problems.setdefault((job.dataset, job.clip.name), []).append(
+                f"{job.dataset}/{job.clip.name}, {job.system}: {line}"
+            )
         progress(done, total)
     rows, kept = [], []
     for job in jobs:
-        if (job.dataset, job.clip) in problems:
+        if (job.dataset, job.clip.name) in problems:
             continue
         values = _stored(job, rule)
         if values is None:  # it was there a moment ago
             raise DataError(f"{job.store}: the result has vanished or its inputs changed; run the benchmark again")
-        rows.append({"dataset": job.dataset, "split": job.split, "system": job.system, "clip": job.clip} | values)
+        rows.append(
+            {"dataset": job.dataset, "split": job.clip.split, "system": job.system, "clip": job.clip.name} | values
+        )
         kept.append(job)
     return Results(rows, kept, [line for lines in problems.values() for line in dict.fromkeys(lines)])
 
@@ -124,27 +123,23 @@ def plan(benchmark: Benchmark) -> list[Job]:
         DataError: a dataset is missing or its lists do not fit.
     """
     jobs = []
-    clips = {part.name: list(_clips_of(part)) for part in benchmark.datasets}
+    clips = {part.name: clips_of(part) for part in benchmark.datasets}
     for system in benchmark.systems:
         for dataset in benchmark.datasets:
-            for split, clip, sound, picture in clips[dataset.name]:
-                part = _filled_in(system, dataset.name, split, clip, Path(dataset.folder))
+            for clip in clips[dataset.name]:
+                part = _filled_in(system, dataset.name, clip.split)
                 key = hashlib.sha256(json.dumps(dataclasses.asdict(part), sort_keys=True).encode()).hexdigest()[:10]
                 folder = Path(benchmark.out) / "cache" / benchmark.protocol / f"{_slug(system.name)}-{key}"
-                jobs.append(
-                    Job(
-                        dataset.name, split, system.name, clip, sound, picture,
-                        Path(dataset.folder) / "scenes" / f"{clip}.json",
-                        part, folder / _slug(dataset.name) / clip,
-                    )
-                )  # fmt: skip
+                store = folder / _slug(dataset.name) / _slug(clip.name)
+                jobs.append(Job(dataset.name, system.name, clip, part, store))
     return jobs
 
 
-def load_system(part: SystemPart, device: str) -> BinauralModel:
-    """The model that a system names.
+def load_system(part: SystemPart, device: str, scene: Path | None = None) -> BinauralModel:
+    """The model that a system names; one with `true_positions` is made for the scene of one clip.
 
     Raises:
+        DataError: the scene file is missing or is not one.
         ModelError: it cannot be loaded.
     """
     if part.python is not None:
@@ -156,10 +151,8 @@ def load_system(part: SystemPart, device: str) -> BinauralModel:
         return cast(BinauralModel, made)
     assert part.model is not None
     if part.model == "located":
-        options = dict(part.options)
-        scene = options.pop("tracks", None)
         try:
-            return Located(None if scene is None else read_tracks(scene), **options)
+            return Located(scene_tracks(scene) if part.true_positions and scene is not None else None, **part.options)
         except TypeError as error:
             raise ModelError(f"{part.name}: located does not take these options ({error})") from error
     try:
@@ -168,22 +161,7 @@ def load_system(part: SystemPart, device: str) -> BinauralModel:
         raise ModelError(f"{part.name}: {part.model} does not take these options ({error})") from error
 
 
-def truth_of(sound: Path, rule: Protocol) -> Float[Tensor, "2 samples"]:
-    """The recorded ears at the protocol's rate, levels as they are."""
-    ears, rate = read_ears(sound)
-    return resample(ears, rate, rule.sample_rate_hz)
-
-
-def _clips_of(part: DatasetPart) -> Iterator[tuple[str, str, Path, Path]]:
-    splits: list[str | None] = list(part.splits or fair_play_splits(part.folder, part.splits_folder)) or [None]
-    for split in splits:
-        clips = fair_play_clips(part.folder, split, part.part, part.splits_folder)
-        for clip in clips[: part.limit]:
-            assert clip.picture is not None
-            yield split or "", clip.name, clip.sound, clip.picture
-
-
-def _filled_in(part: SystemPart, dataset: str, split: str, clip: str, folder: Path) -> SystemPart:
+def _filled_in(part: SystemPart, dataset: str, split: str) -> SystemPart:
     def fill(text: str | None) -> str | None:
         return None if text is None else text.replace("{dataset}", dataset).replace("{split}", split)
 
@@ -228,16 +206,18 @@ def _work_on(
     model: BinauralModel | None = None
     for job in jobs:
         try:
-            truth = truth_of(job.sound, rule)
+            truth = truth_of(job.clip.sound, rule)
             if job.part.predictions is not None:
                 ears = _given_ears(job, truth.shape[-1], rule)
             else:
                 if model is None or job.part.true_positions:
-                    model = load_system(_with_positions(job), device)
-                ears = predict_ears(model, model_input(truth), rule.sample_rate_hz, job.picture, rule, job.part.flipped)
+                    model = load_system(job.part, device, job.clip.scene)
+                ears = predict_ears(
+                    model, model_input(truth), rule.sample_rate_hz, job.clip.picture, rule, job.part.flipped
+                )
             if ears.shape != truth.shape:
                 raise DataError(f"{ears.shape[-1]} samples were predicted of {truth.shape[-1]}")
-            values = measures.measure(ears, truth, known_directions(job.scene))
+            values = measures.measure(ears, truth, known_directions(job.clip.scene))
             _store(job, ears, values, rule)
             yield 1, []
         except ModelError:
@@ -246,18 +226,10 @@ def _work_on(
             yield 1, [(job, str(error))]
 
 
-def _with_positions(job: Job) -> SystemPart:
-    if not job.part.true_positions:
-        return job.part
-    if not job.scene.is_file():
-        raise DataError(f"{job.scene}: is missing, so the true positions are not known")
-    return dataclasses.replace(job.part, options=job.part.options | {"tracks": str(job.scene)})
-
-
 def _given_ears(job: Job, samples: int, rule: Protocol) -> Tensor:
     found = _given_files(job)
     if not found:
-        raise DataError(f"{job.part.predictions}: holds no prediction called {job.clip}")
+        raise DataError(f"{job.part.predictions}: holds no prediction called {job.clip.name}")
     ears, rate = read_ears(found[0])
     ears = resample(ears, rate, rule.sample_rate_hz)
     if abs(ears.shape[-1] - samples) == 1:  # rounding of two rates
@@ -268,7 +240,7 @@ def _given_ears(job: Job, samples: int, rule: Protocol) -> Tensor:
 def _given_files(job: Job) -> list[Path]:
     if job.part.predictions is None:
         return []
-    paths = [Path(job.part.predictions) / f"{job.clip}{suffix}" for suffix in SOUND_SUFFIXES + VIDEO_SUFFIXES]
+    paths = [Path(job.part.predictions) / f"{job.clip.name}{suffix}" for suffix in SOUND_SUFFIXES + VIDEO_SUFFIXES]
     return [path for path in paths if path.is_file()]
 
 

@@ -75,7 +75,7 @@ def result_table(benchmark: Benchmark, rows: Sequence[Row], dataset: str) -> Res
                 test = _test(of_system[system.name], of_system[reference], metric, benchmark)
             cells[system.name][metric] = Cell(
                 value,
-                published.get(system.published or "", {}).get(metric),
+                system.published_values.get(metric, published.get(system.published or "", {}).get(metric)),
                 best is not None and value is not None and printed(value.mean, metric) == printed(best, metric),
                 test,
             )

@@ -9,13 +9,15 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from hearsight.media import read_frames
+from hearsight.evaluation.clips import pictures_of
 from hearsight.metrics import interaural_cues, spectrogram
+from hearsight.models.interface import WindowSpec
 
 WIDTH = 640
 LEVEL_RANGE_DB = 20.0
 TIME_RANGE_MS = 0.8
 SPECTROGRAM_RANGE_DB = 80.0
+_ALL = WindowSpec(None, 1.0, 1.0, frame_rate_hz=10.0, frame_size=None)
 
 
 def spectrogram_image(ears: Float[Tensor, "2 samples"], loudest: float) -> str:
@@ -44,7 +46,7 @@ def time_map(ears: Float[Tensor, "2 samples"], sample_rate_hz: int) -> str:
 def frame_image(picture: Path, time_s: float) -> str:
     """The video's frame nearest to a time, as a JPEG of at most 480 pixels' width."""
     nearest = None
-    for frame in read_frames(picture, 10.0, None):
+    for frame in pictures_of(picture, _ALL):
         if nearest is None or abs(frame.time_s - time_s) <= abs(nearest.time_s - time_s):
             nearest = frame
         else:

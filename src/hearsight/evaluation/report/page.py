@@ -6,12 +6,13 @@ from importlib.metadata import version
 
 from hearsight.acoustics import load_hrirs
 from hearsight.evaluation.benchmark_file import METRICS, Benchmark
+from hearsight.evaluation.clips import truth_of
 from hearsight.evaluation.comparison import read_ears
 from hearsight.evaluation.protocols import protocol
 from hearsight.evaluation.report.assets import SCRIPT, STYLE
 from hearsight.evaluation.report.clip import TRUTH, Track, clip_section
 from hearsight.evaluation.report.plots import colour, gain_plot, line_plot, strip_plot
-from hearsight.evaluation.runner import Job, Results, truth_of
+from hearsight.evaluation.runner import Job, Results
 from hearsight.evaluation.statistics import Row, per_clip
 from hearsight.evaluation.tables import (
     ResultTable,
@@ -186,19 +187,19 @@ def _clips(benchmark: Benchmark, results: Results, rankings: Sequence[Ranking]) 
     for part in benchmark.datasets:
         gains = next((gains for dataset, _, _, gains in rankings if dataset == part.name), [])
         ranked = [entry[0] for entry in gains] or list(
-            dict.fromkeys(j.clip for j in results.jobs if j.dataset == part.name)
+            dict.fromkeys(j.clip.name for j in results.jobs if j.dataset == part.name)
         )
         for clip in _ends(ranked, benchmark.report_clips):
-            jobs = [job for job in results.jobs if job.dataset == part.name and job.clip == clip]
-            first_split = jobs[0].split
-            jobs = [job for job in jobs if job.split == first_split]
+            jobs = [job for job in results.jobs if job.dataset == part.name and job.clip.name == clip]
+            first_split = jobs[0].clip.split
+            jobs = [job for job in jobs if job.clip.split == first_split]
             rows = [row for row in results.rows if row["dataset"] == part.name and row["clip"] == clip]
             rows = [row for row in rows if row["split"] == first_split]
             place = ranked.index(clip) + 1
             title = f"{part.name} / {clip}" + (f" (place {place} of {len(ranked)} by gain)" if gains else "")
             sections.append(
                 clip_section(
-                    f"clip-{len(sections)}", title, jobs[0].picture, _tracks(benchmark, jobs),
+                    f"clip-{len(sections)}", title, jobs[0].clip.picture, _tracks(benchmark, jobs),
                     _values(benchmark, rows), rule.sample_rate_hz, lookup,
                 )
             )  # fmt: skip
@@ -209,7 +210,7 @@ def _clips(benchmark: Benchmark, results: Results, rankings: Sequence[Ranking]) 
 
 
 def _tracks(benchmark: Benchmark, jobs: Sequence[Job]) -> list[Track]:
-    truth = truth_of(jobs[0].sound, protocol(benchmark.protocol))
+    truth = truth_of(jobs[0].clip.sound, protocol(benchmark.protocol))
     tracks = [Track("Mono", None, truth.mean(0, keepdim=True).expand(2, -1))]
     order = {system.name: index for index, system in enumerate(benchmark.systems)}
     for job in jobs:

@@ -1,0 +1,141 @@
+"""A benchmark's clips, from a dataset in FAIR-Play's layout or from clips prepared for training."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from jaxtyping import Float
+from torch import Tensor
+
+from hearsight.datasets.fair_play import fair_play_clips, fair_play_split_names, fair_play_splits
+from hearsight.datasets.prepared import INDEX_FILE, PreparedClip, PreparedSet
+from hearsight.errors import DataError
+from hearsight.evaluation.benchmark_file import DatasetPart
+from hearsight.evaluation.comparison import read_ears
+from hearsight.evaluation.protocols import Protocol
+from hearsight.media import probe, read_frames
+from hearsight.models.interface import ClipInfo, Frame, WindowSpec
+from hearsight.signal import resample
+
+PREPARED_SUFFIX = ".safetensors"
+
+
+@dataclass(frozen=True)
+class BenchmarkClip:
+    """One clip of one split.
+
+    Attributes:
+        split: "" where the dataset has none.
+        name: of the clip.
+        sound, picture: a sound file and a video, or twice the file of a prepared clip.
+        scene: a file with the true positions, which may be missing.
+    """
+
+    split: str
+    name: str
+    sound: Path
+    picture: Path
+    scene: Path
+
+
+def clips_of(part: DatasetPart) -> list[BenchmarkClip]:
+    """The clips of a dataset that a benchmark asks for, split by split.
+
+    Raises:
+        DataError: the folder is neither in FAIR-Play's layout nor prepared, a split is missing or names what is not
+            there, or prepared clips have no two ears.
+    """
+    splits: list[str | None] = list(part.splits or fair_play_splits(part.folder, part.splits_folder)) or [None]
+    found = []
+    for split in splits:
+        prepared = (Path(part.folder) / INDEX_FILE).is_file()
+        clips = _prepared(part, split) if prepared else _fair_play(part, split)
+        found += clips[: part.limit]
+    return found
+
+
+def truth_of(sound: Path, rule: Protocol) -> Float[Tensor, "2 samples"]:
+    """The recorded ears at the protocol's rate, levels as they are.
+
+    Raises:
+        MediaError, DataError: the file cannot be read or has no two ears.
+    """
+    if sound.suffix == PREPARED_SUFFIX:
+        clip = _clip(sound)
+        return resample(clip.sound(), clip.settings.sample_rate_hz, rule.sample_rate_hz)
+    ears, rate = read_ears(sound)
+    return resample(ears, rate, rule.sample_rate_hz)
+
+
+def pictures_of(picture: Path, spec: WindowSpec, flipped: bool = False) -> Iterator[Frame]:
+    """The pictures that a model asks for, mirrored if told.
+
+    Raises:
+        MediaError, DataError: the file cannot be read.
+    """
+    if picture.suffix == PREPARED_SUFFIX:
+        frames = _prepared_pictures(_clip(picture), spec)
+    else:
+        frames = (Frame(f.time_s, f.number, f.rgb) for f in read_frames(picture, spec.frame_rate_hz, spec.frame_size))
+    for frame in frames:
+        yield Frame(frame.time_s, frame.number, np.ascontiguousarray(frame.rgb[:, ::-1])) if flipped else frame
+
+
+def clip_info(sample_rate_hz: int, duration_s: float, picture: Path | None) -> ClipInfo:
+    """What a model is told of a clip.
+
+    Raises:
+        MediaError, DataError: the picture's file cannot be read.
+    """
+    if picture is not None and picture.suffix == PREPARED_SUFFIX:
+        settings = _clip(picture).settings
+        return ClipInfo(sample_rate_hz, duration_s, settings.frame_rate_hz, settings.frame_size)
+    video = probe(picture).video if picture is not None else None
+    if video is None:
+        return ClipInfo(sample_rate_hz, duration_s)
+    return ClipInfo(sample_rate_hz, duration_s, video.frame_rate_hz, (video.height, video.width))
+
+
+def _fair_play(part: DatasetPart, split: str | None) -> list[BenchmarkClip]:
+    root = Path(part.folder)
+    return [
+        BenchmarkClip(split or "", clip.name, clip.sound, clip.picture, root / "scenes" / f"{clip.name}.json")
+        for clip in fair_play_clips(root, split, part.part, part.splits_folder)
+        if clip.picture is not None
+    ]
+
+
+def _prepared(part: DatasetPart, split: str | None) -> list[BenchmarkClip]:
+    clips = PreparedSet(part.folder)
+    names = [entry.name for entry in clips.entries]
+    if split is not None:
+        names = fair_play_split_names(part.folder, split, part.part, part.splits_folder)
+    missing = [name for name in names if name not in clips]
+    if missing:
+        raise DataError(
+            f"{part.folder}: {len(missing)} of {len(names)} clips are not prepared: {', '.join(missing[:5])}"
+        )
+    mono = [name for name in names if clips[name].entry.channels != 2]
+    if mono:
+        raise DataError(f"{part.folder}: {len(mono)} of {len(names)} clips have no two ears: {', '.join(mono[:5])}")
+    nowhere = Path(part.folder) / "scenes"
+    return [
+        BenchmarkClip(split or "", name, clips[name].file, clips[name].file, nowhere / f"{name}.json") for name in names
+    ]
+
+
+def _clip(file: Path) -> PreparedClip:
+    return PreparedSet(file.parent.parent)[file.stem]
+
+
+def _prepared_pictures(clip: PreparedClip, spec: WindowSpec) -> Iterator[Frame]:
+    duration_s = clip.entry.samples / clip.settings.sample_rate_hz
+    rate = spec.frame_rate_hz
+    for tick in range(max(1, int(np.ceil(duration_s * rate - 1e-9)))):
+        number = min(clip.entry.pictures - 1, int(tick / rate * clip.settings.frame_rate_hz + 1e-6))
+        rgb = clip.picture(number)
+        if spec.frame_size is not None and rgb.shape[:2] != spec.frame_size:
+            rgb = np.asarray(cv2.resize(rgb, spec.frame_size[::-1], interpolation=cv2.INTER_AREA), np.uint8)
+        yield Frame(tick / rate, number, rgb)

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import cast
@@ -11,7 +12,7 @@ import numpy as np
 from av.container import InputContainer
 from av.filter import Graph
 from av.video.frame import VideoFrame as DecodedFrame
-from av.video.reformatter import Interpolation
+from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
 from av.video.stream import VideoStream
 from jaxtyping import UInt8
 
@@ -22,6 +23,7 @@ from hearsight.media.opening import decoded, open_source, packets, require_pictu
 # Matroska rounds timestamps to 1 ms; a frame that begins this little after a tick is shown at it.
 _ROUNDING_S = Fraction(1, 1000)
 _SAME_S = 1e-9  # what is left of a sum of decimal fractions
+_UNSPECIFIED = 2  # FFmpeg's AVCOL_SPC_UNSPECIFIED
 _HD_LINES = 720
 
 
@@ -77,10 +79,11 @@ def read_frames(
     with open_source(path) as container:
         stream = require_picture(container, path)
         shown = _shown(container, stream, path, begin, start_s, notes if notes is not None else [])
+        display = _Display(stream, size)
         if rate_hz is None:
-            yield from _all_frames(shown, stream, size, start_s, end_s)
+            yield from _all_frames(shown, display, start_s, end_s)
         else:
-            yield from _ticks(shown, stream, size, Fraction(rate_hz), Fraction(start_s), end_s)
+            yield from _ticks(shown, display, Fraction(rate_hz), Fraction(start_s), end_s)
 
 
 @dataclass
@@ -94,8 +97,7 @@ class _Shown:
 
 def _ticks(
     shown: Iterator[_Shown],
-    stream: VideoStream,
-    size: tuple[int, int] | None,
+    display: "_Display",
     rate_hz: Fraction,
     start_s: Fraction,
     end_s: float | None,
@@ -119,7 +121,7 @@ def _ticks(
                 break
             if picture is None:
                 number += 1
-                picture = VideoFrame(0.0, _as_displayed(current.frame, stream, size), number, float(current.from_s))
+                picture = VideoFrame(0.0, display.show(current.frame), number, float(current.from_s))
             yield VideoFrame(float(at_s), picture.rgb, picture.number, picture.shown_s)
             tick += 1
         if following is None:
@@ -128,7 +130,7 @@ def _ticks(
 
 
 def _all_frames(
-    shown: Iterator[_Shown], stream: VideoStream, size: tuple[int, int] | None, start_s: float, end_s: float | None
+    shown: Iterator[_Shown], display: "_Display", start_s: float, end_s: float | None
 ) -> Iterator[VideoFrame]:
     number = 0
     for item in shown:
@@ -137,7 +139,7 @@ def _all_frames(
         if start_s > 0 and item.until_s <= start_s:
             continue
         time_s = float(item.from_s)
-        yield VideoFrame(time_s, _as_displayed(item.frame, stream, size), number, time_s)
+        yield VideoFrame(time_s, display.show(item.frame), number, time_s)
         number += 1
 
 
@@ -171,7 +173,10 @@ def _decoded(
 ) -> Iterator[DecodedFrame]:
     stream.thread_type = "AUTO"
     if start_s > 0 and stream.time_base is not None and not restarts_clock(container):
-        container.seek(int((begin + Fraction(start_s)) / stream.time_base), stream=stream)
+        # A second early: some formats seek by decoding time, which is before a key frame is shown.
+        target_s = max(Fraction(0), begin + Fraction(start_s) - 1)
+        with suppress(av.error.FFmpegError):  # without an index all is decoded from the start
+            container.seek(int(target_s / stream.time_base), stream=stream)
     damaged = 0
     for packet in packets(container, stream):
         frames = decoded(packet)
@@ -232,29 +237,36 @@ class _Deinterlacer:
             pulled.append(frame)
 
 
-def _as_displayed(
-    frame: DecodedFrame, stream: VideoStream, size: tuple[int, int] | None
-) -> UInt8[np.ndarray, "height width 3"]:
-    turns, is_mirrored = orientation(frame)
-    height, width = size or displayed_size(frame, stream)
-    if turns % 2:
-        height, width = width, height
-    shrinks = height * width < frame.height * frame.width
-    converted = frame.reformat(
-        width=width,
-        height=height,
-        format="rgb24",
-        src_colorspace=_matrix(frame),
-        interpolation=Interpolation.AREA if shrinks else Interpolation.BICUBIC,
-    )
-    rgb: np.ndarray = converted.to_ndarray()
-    if is_mirrored:
-        rgb = rgb[:, ::-1]
-    rgb = np.ascontiguousarray(np.rot90(rgb, turns))
-    rgb.flags.writeable = False
-    return rgb
+class _Display:
+    """Turns decoded frames into RGB as displayed; keeps FFmpeg's scaler from frame to frame, which saves a third."""
+
+    def __init__(self, stream: VideoStream, size: tuple[int, int] | None) -> None:
+        self._stream, self._size = stream, size
+        self._scaler = VideoReformatter()
+
+    def show(self, frame: DecodedFrame) -> UInt8[np.ndarray, "height width 3"]:
+        turns, is_mirrored = orientation(frame)
+        height, width = self._size or displayed_size(frame, self._stream)
+        if turns % 2:
+            height, width = width, height
+        shrinks = height * width < frame.height * frame.width
+        converted = self._scaler.reformat(
+            frame,
+            width=width,
+            height=height,
+            format="rgb24",
+            src_colorspace=_matrix(frame),
+            interpolation=Interpolation.AREA if shrinks else Interpolation.BICUBIC,
+        )
+        rgb: np.ndarray = converted.to_ndarray()
+        if is_mirrored:
+            rgb = rgb[:, ::-1]
+        rgb = np.ascontiguousarray(np.rot90(rgb, turns))
+        rgb.flags.writeable = False
+        return rgb
 
 
-def _matrix(frame: DecodedFrame) -> str | None:
-    unspecified = frame.colorspace == 2
-    return ("ITU709" if frame.height >= _HD_LINES else "ITU601") if unspecified else None
+def _matrix(frame: DecodedFrame) -> int | None:
+    if frame.colorspace != _UNSPECIFIED:
+        return None
+    return int(Colorspace.ITU709 if frame.height >= _HD_LINES else Colorspace.ITU601)

@@ -250,7 +250,9 @@ def _random_performers(
             middle = foot + ahead * rotation[:2, 0]
             inside = ((middle > radius) & (middle < np.array(room.size[:2]) - radius)).all()
             apart = all(np.linalg.norm(middle - other) > radius + reach for other, reach in taken)
-            if inside and apart and all(abs(azimuth - other) > math.radians(20) for other in azimuths):
+            out = foot - head[:2]
+            seen = abs(_wrapped(math.atan2(out[1], out[0]) - listener.yaw)) < edge + math.radians(4)
+            if inside and apart and seen and all(abs(azimuth - other) > math.radians(20) for other in azimuths):
                 source = (float(flat[0]), float(flat[1]), float(point[2]))
                 rests = _random_rests(rng, settings, count)
                 performers.append(Performer(kind, (float(foot[0]), float(foot[1])), yaw, source, dress, rests))
@@ -262,6 +264,10 @@ def _random_performers(
     if count > 1 and all(performer.rests == ((0.0, settings.seconds),) for performer in performers):
         return None
     return tuple(performers)
+
+
+def _wrapped(angle: float) -> float:
+    return (angle + math.pi) % (2 * math.pi) - math.pi
 
 
 def _random_rests(rng: np.random.Generator, settings: Settings, count: int) -> tuple[tuple[float, float], ...]:

@@ -97,5 +97,5 @@ def _panel(pixels: NDArray[np.uint8], truth: dict[str, Any], frame: int, tall: f
 def _write(image: NDArray[np.uint8], text: str, x: int, y: int, colour: Sequence[int]) -> None:
     (wide, _), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, 0.42, 1)
     x, y = max(2, min(x, image.shape[1] - wide - 2)), max(11, min(y, image.shape[0] - 4))
-    cv2.putText(image, text, (x, y), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (0, 0, 0), 3, cv2.LINE_AA)
+    cv2.putText(image, text, (x + 1, y + 1), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (0, 0, 0), 1, cv2.LINE_AA)
     cv2.putText(image, text, (x, y), cv2.FONT_HERSHEY_SIMPLEX, 0.42, tuple(colour), 1, cv2.LINE_AA)

@@ -28,12 +28,14 @@ class Camera:
         width, height: of the picture in pixels.
         projection: `cylinder` or `pinhole`.
         field_of_view: horizontal angle of the whole picture in radians.
+        tall: of a cylinder, tan(elevation) at the top edge minus that at the bottom edge; the papers' is the default.
     """
 
     width: int
     height: int
     projection: Projection = "cylinder"
     field_of_view: float = 2 * math.pi / 3
+    tall: float = CYLINDER_HEIGHT
 
     def rays(self, oversampling: int = 1) -> NDArray[np.float32]:
         """Unit vectors in head axes through the centres of `oversampling`^2 sub-pixels per pixel. `[3, h, w]`"""
@@ -46,7 +48,7 @@ class Camera:
         """Unit vectors in head axes of positions in the picture (0 to 1 from the left and from the top). `[3, ...]`"""
         if self.projection == "cylinder":
             azimuth = (0.5 - x) * self.field_of_view
-            vector = np.stack([np.cos(azimuth), np.sin(azimuth), (0.5 - y) * CYLINDER_HEIGHT])
+            vector = np.stack([np.cos(azimuth), np.sin(azimuth), (0.5 - y) * self.tall])
         else:
             half = math.tan(self.field_of_view / 2)
             vector = np.stack([np.ones_like(x), (0.5 - x) * 2 * half, (0.5 - y) * 2 * half * self.height / self.width])
@@ -60,7 +62,7 @@ class Camera:
         ahead, left, up = np.moveaxis(np.asarray(points, dtype=np.float64), -1, 0)
         if self.projection == "cylinder":
             x = 0.5 - np.arctan2(left, ahead) / self.field_of_view
-            return x, 0.5 - up / np.maximum(np.hypot(ahead, left), 1e-6) / CYLINDER_HEIGHT
+            return x, 0.5 - up / np.maximum(np.hypot(ahead, left), 1e-6) / self.tall
         half = math.tan(self.field_of_view / 2)
         ahead = np.maximum(ahead, 1e-3)
         return 0.5 - left / ahead / (2 * half), 0.5 - up / ahead * self.width / self.height / (2 * half)

@@ -1,7 +1,7 @@
 """A picture with depth: solids are drawn into it in any order, and the nearest wins at each pixel."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -41,9 +41,7 @@ class Canvas:
     """
 
     def __init__(self, camera: Camera, oversampling: int) -> None:
-        self.camera = Camera(
-            camera.width * oversampling, camera.height * oversampling, camera.projection, camera.field_of_view
-        )
+        self.camera = replace(camera, width=camera.width * oversampling, height=camera.height * oversampling)
         self.oversampling = oversampling
         self.rays = camera.rays(oversampling)
         shape = (self.camera.height, self.camera.width)
@@ -63,6 +61,27 @@ class Canvas:
             self.colour[where] = background.colour[where]
             self.depth[where] = background.depth[where]
             self.owner[where] = background.owner[where]
+        self._touched.clear()
+
+    def look_around(self, panorama: "Canvas", to_panorama: NDArray[np.float64]) -> None:
+        """Fill the canvas from a panorama drawn from the same place; `to_panorama` rotates this head's axes to its.
+
+        Distances along rays do not change when the head only turns, so depth is looked up too. Where each pixel is in
+        the panorama is computed every eight pixels and interpolated (to a thirtieth of a pixel).
+        """
+        step, camera = 8, self.camera
+        columns, rows = (np.arange(-1, -(-n // step) + 1) + 0.5 for n in (camera.width, camera.height))
+        x, y = np.meshgrid(columns * step / camera.width, rows * step / camera.height)
+        vectors = np.einsum("ij,jrc->rci", to_panorama, camera.directions(x, y))
+        maps = []
+        for share, size in zip(
+            panorama.camera.project(vectors), (panorama.camera.width, panorama.camera.height), strict=True
+        ):
+            fine = cv2.resize((share * size - 0.5).astype(np.float32), (len(columns) * step, len(rows) * step))
+            maps.append(np.ascontiguousarray(fine[step : step + camera.height, step : step + camera.width]))
+        self.colour[:] = cv2.remap(panorama.colour, *maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        self.depth[:] = cv2.remap(panorama.depth, *maps, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
+        self.owner[:] = cv2.remap(panorama.owner, *maps, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
         self._touched.clear()
 
     def copy(self) -> "Canvas":

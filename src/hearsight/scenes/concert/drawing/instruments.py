@@ -5,6 +5,7 @@ of the front); the others stand in the player's axes (see `figure`) because they
 those of real instruments; bows, sticks and strings are drawn thicker than they are, to be seen at all.
 """
 
+import functools
 import itertools
 from dataclasses import dataclass
 
@@ -63,8 +64,9 @@ _GUITAR = [
 ]  # fmt: skip
 
 
-def necked(kind: str, wood: Colour, strung_dark: bool = False) -> Parts:
-    """A cello, upright bass, acoustic guitar, ukulele or banjo in its own axes."""
+@functools.lru_cache(maxsize=16)
+def necked(kind: str, wood: Colour) -> tuple[Solid | Limb, ...]:
+    """A cello, upright bass, acoustic guitar, ukulele or banjo in its own axes (painted once, then kept)."""
     p = NECKED[kind]
     bowed = kind in ("cello", "upright bass")
     ebony = Surface((0.10, 0.08, 0.08), 0.3)
@@ -76,7 +78,7 @@ def necked(kind: str, wood: Colour, strung_dark: bool = False) -> Parts:
     board = _bar((0, p.board_from, rise), (0, top, rise - (0.02 if bowed else 0)), p.neck_width, 0.016)
     fingerboard = Solid("block", *board, Surface(ebony.colour, 0.2, _fingerboard(p, frets=not bowed)))
     neck = Limb(
-        np.array([0, p.length / 2 - 0.02, rise - 0.035]), np.array([0, top, rise - 0.035]), 0.024, 0.020, handle
+        np.array([0, p.length / 2 - 0.02, rise - 0.045]), np.array([0, top, rise - 0.055]), 0.024, 0.020, handle
     )  # fmt: skip
     head = Solid(
         "block", *_bar((0, top, rise - 0.03), (0, top + p.head, rise - 0.07), 0.9 * p.neck_width, 0.03), handle
@@ -99,7 +101,7 @@ def necked(kind: str, wood: Colour, strung_dark: bool = False) -> Parts:
     if kind == "banjo":
         rim = Surface((0.78, 0.78, 0.80), 0.9)
         parts.append(Solid("can", np.array([0, 0, -0.015]), np.diag([0.168, 0.168, 0.030]), rim))
-    return parts
+    return tuple(parts)
 
 
 def bow(contact: Vector, towards_hand: Vector, beyond: float) -> tuple[Parts, Vector]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from hearsight.scenes.concert.drawing.camera import Camera
 from hearsight.scenes.concert.drawing.canvas import Canvas, Light
 from hearsight.scenes.concert.drawing.furniture import furniture
 from hearsight.scenes.concert.drawing.players import Gesture, idle_parts, moving_parts, still_parts
@@ -43,37 +44,70 @@ def views(
 ) -> Iterator[View]:
     """Draw the frames of a clip in order; frame k shows the moment k / frame rate.
 
-    What does not move is drawn once while the camera is still. A view's arrays are only valid until the next one.
+    What does not move is drawn once: on the canvas while the camera is still, on a panorama while it turns (it only
+    turns). Depth is drawn by itself with rays through the pixels' centres. A view's arrays are only valid until the
+    next one.
 
     Args:
         gestures: of each performer, one per frame.
         with_depth: for each frame, whether its depth is wanted.
     """
-    stage = _Stage(scene, settings)
+    stage = _Stage(scene)
     times = np.arange(settings.frames) / settings.frame_rate_hz
     rotations = scene.listener.to_head(times)
-    fine = Canvas(settings.camera, OVERSAMPLING)
-    coarse = Canvas(settings.camera, 1)
-    fine_still: Canvas | None = None
-    coarse_still: Canvas | None = None
+    still_camera = scene.listener.motion == "still"
+    fine, coarse = Canvas(settings.camera, OVERSAMPLING), Canvas(settings.camera, 1)
+    level = rotation_about_z(scene.listener.yaw).T
+    background: Canvas | None = None
+    coarse_background: Canvas | None = None
     for index, rotation in enumerate(rotations):
         moving = [
             moving_parts(performer.instrument, performer.dress, poses[index])
             for performer, poses in zip(scene.performers, gestures, strict=True)
         ]
-        fine_still = stage.draw(fine, fine_still, rotation, moving)
+        if not still_camera:
+            if background is None:
+                around = _panorama_camera(settings.camera, level @ rotations.transpose(0, 2, 1))
+                background = Canvas(around, OVERSAMPLING)
+                stage.draw_still(background, level)
+            fine.look_around(background, level @ rotation.T)
+        elif background is None:
+            stage.draw_still(fine, rotation)
+            background = fine.copy()
+        else:
+            fine.restore(background)
+        stage.draw_moving(fine, rotation, moving)
         depth = None
         if with_depth is not None and with_depth[index]:
-            coarse_still = stage.draw(coarse, coarse_still, rotation, moving)
+            if coarse_background is None or not still_camera:
+                stage.draw_still(coarse, rotation)
+                coarse_background = coarse.copy()
+            else:
+                coarse.restore(coarse_background)
+            stage.draw_moving(coarse, rotation, moving)
             depth = coarse.depth
         yield View(fine.picture(), fine.owner, depth)
+
+
+def _panorama_camera(camera: Camera, turns: NDArray[np.float64]) -> Camera:
+    """A cylinder around a level head that holds what a camera sees at all its `turns` (to the level head's axes)."""
+    edge = np.linspace(0, 1, 9)
+    x, y = np.meshgrid(edge, edge)
+    seen = np.einsum("tij,jn->tni", turns, camera.directions(x.ravel(), y.ravel()))
+    widest = 2 * float(np.abs(np.arctan2(seen[..., 1], seen[..., 0])).max()) + 0.05
+    tallest = 2 * float(np.abs(seen[..., 2] / np.hypot(seen[..., 0], seen[..., 1])).max()) + 0.05
+    # as many pixels per angle as in the middle of the picture
+    if camera.projection == "cylinder":
+        rate, rise = camera.width / camera.field_of_view, camera.height / camera.tall
+    else:
+        rate = rise = camera.width / (2 * np.tan(camera.field_of_view / 2))
+    return Camera(round(widest * rate), round(tallest * rise), "cylinder", widest, tallest)
 
 
 class _Stage:
     """All that stands in the room, in room axes."""
 
-    def __init__(self, scene: Scene, settings: Settings) -> None:
-        self.scene, self.still_camera = scene, scene.listener.motion == "still"
+    def __init__(self, scene: Scene) -> None:
         self.head = np.array(scene.listener.position)
         self.places = [
             (rotation_about_z(p.yaw), np.array([*p.position, 0.0])) for p in scene.performers
@@ -97,26 +131,25 @@ class _Stage:
         self.walls = Walls(scene.room, shadows)
         self.lamps = np.array(scene.room.lamps)
 
-    def draw(
-        self, canvas: Canvas, still: Canvas | None, to_head: NDArray[np.float64], moving: list[tuple[Parts, Parts]]
-    ) -> Canvas | None:
-        """Draw one moment on the canvas. Gives back what can stay for the next moment, and takes it as `still`."""
-        shift = -to_head @ self.head
-        light = Light(self.lamps @ to_head.T + shift, to_head[:, 2], 1.0)
-        if still is None:
-            self.walls.draw(canvas, to_head, self.head)
-            for owner, parts in self.still:
-                canvas.draw((part.moved(to_head, shift) for part in parts), light, owner)
-            if self.still_camera:
-                still = canvas.copy()
-        else:
-            canvas.restore(still)
+    def draw_still(self, canvas: Canvas, to_head: NDArray[np.float64]) -> None:
+        """Draw the room and what does not move in it over all of the canvas."""
+        shift, light = self._seen(to_head)
+        self.walls.draw(canvas, to_head, self.head)
+        for owner, parts in self.still:
+            canvas.draw((part.moved(to_head, shift) for part in parts), light, owner)
+
+    def draw_moving(self, canvas: Canvas, to_head: NDArray[np.float64], moving: list[tuple[Parts, Parts]]) -> None:
+        """Draw the performers and the instruments in their hands."""
+        shift, light = self._seen(to_head)
         for index, (person, things) in enumerate(moving):
             rotation, place = self.places[index]
             turned, at = to_head @ rotation, to_head @ place + shift
             for owner, parts in ((2 * index + BODY, person), (2 * index + INSTRUMENT, things)):
                 canvas.draw((part.moved(turned, at) for part in parts), light, owner)
-        return still
+
+    def _seen(self, to_head: NDArray[np.float64]) -> tuple[NDArray[np.float64], Light]:
+        shift = -to_head @ self.head
+        return shift, Light(self.lamps @ to_head.T + shift, to_head[:, 2], 1.0)
 
 
 def _moved(parts: Parts, rotation: NDArray[np.float64], shift: NDArray[np.float64]) -> Parts:

@@ -239,7 +239,7 @@ def _along(axis: NDArray, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 _CORNERS = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], dtype=np.float64)
-_CUBE = np.array([[x, y, z] for x in (-1, 0, 1) for y in (-1, 0, 1) for z in (-1, 0, 1)], dtype=np.float64)
+_CUBE = np.concatenate([_CORNERS, np.zeros((1, 3))])
 
 
 def _ball_hits(rays: NDArray[np.float32], centre: NDArray, radius: float) -> NDArray[np.float32]:

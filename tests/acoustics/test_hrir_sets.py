@@ -8,6 +8,7 @@ import torch
 
 from hearsight.acoustics import HRIRSet, from_cartesian, load_hrirs, to_cartesian
 from hearsight.acoustics.hrir import KEMAR
+from hearsight.acoustics.triangulation import SphericalTriangulation
 from hearsight.errors import DataError
 
 HORIZON = torch.deg2rad(torch.arange(-180.0, 180.0, 1.0))
@@ -321,3 +322,21 @@ def test_numpy_directions_give_numpy_responses(kemar):
     azimuth = np.array([0.1, 0.2])
     assert isinstance(kemar.interpolated(azimuth, 0.0), np.ndarray)
     np.testing.assert_array_equal(kemar.nearest(azimuth), kemar.nearest(torch.from_numpy(azimuth)).numpy())
+
+
+def test_no_directions_give_no_responses(kemar):
+    assert kemar.interpolated(torch.zeros(0)).shape == (0, 2, kemar.taps)
+    assert kemar.nearest(torch.zeros(3, 0)).shape == (3, 0, 2, kemar.taps)
+
+
+def test_every_direction_falls_into_its_triangle():
+    # Scattered directions, so that the nearest corner is not always a corner of the triangle around.
+    generator = torch.Generator().manual_seed(1)
+    corners = torch.randn(60, 3, generator=generator, dtype=torch.float64)
+    triangles = SphericalTriangulation((corners / corners.norm(dim=-1, keepdim=True)).numpy())
+    points = torch.randn(5000, 3, generator=generator, dtype=torch.float64)
+    points = points / points.norm(dim=-1, keepdim=True)
+    index, weights = triangles.weights(points)
+    mean = (weights.unsqueeze(-1) * triangles.vertices[index]).sum(1)
+    torch.testing.assert_close(mean / mean.norm(dim=-1, keepdim=True), points, atol=1e-6, rtol=0)
+    assert (weights >= 0).all()

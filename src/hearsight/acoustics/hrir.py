@@ -97,7 +97,9 @@ class HRIRSet:
         self._relatives: dict[object, HRIRSet] = {}  # the same set at other rates, precisions and places
         self._native = self  # what resampling starts from, so that rates never pile up
         self._triangulation: SphericalTriangulation | None = None
-        self._aligned: tuple[Tensor, Tensor, Tensor] | None = None
+        self._aligned: tuple[Tensor, Tensor] | None = None
+        # An odd length has no Nyquist bin, so that a shift by a fraction of a sample can be undone exactly.
+        self._aligned_length = _fast_odd_length(self.taps + 32)
 
     def __repr__(self) -> str:
         return f"HRIRSet({self.name!r}, {len(self.azimuth)} directions, {self.taps} taps, {self.sample_rate_hz:g} Hz)"
@@ -195,24 +197,24 @@ class HRIRSet:
         """
         azimuth, elevation = directions_like(azimuth, elevation, self.responses.device)
         corners, weights = self._triangles().weights(to_cartesian(azimuth, elevation))
-        spectra, magnitudes, delays = self._aligned_spectra()
-        shape, dtype = weights.shape[:-1], self.responses.dtype
+        table, delays = self._aligned_table()
+        shape, dtype, length = weights.shape[:-1], self.responses.dtype, self._aligned_length
+        if corners.numel() == 0:
+            return self.responses.new_zeros(*shape, 2, self.taps)
         corners, weights = corners.reshape(-1, corners.shape[-1]), weights.reshape(-1, weights.shape[-1])
-        spectrum: Tensor = torch.zeros(len(corners), *spectra.shape[1:], dtype=spectra.dtype, device=spectra.device)
-        magnitude = torch.zeros_like(spectrum.real)
-        for corner in range(corners.shape[-1]):  # one at a time: the product of all would be six times as large
-            weight, index = weights[:, corner, None, None].to(dtype), corners[:, corner]
-            spectrum = spectrum + weight * spectra[index]
-            magnitude = magnitude + weight * magnitudes[index]
-        spectrum = spectrum * (magnitude / spectrum.abs().clamp_min(1e-9)).clamp_max(LARGEST_CORRECTION)
+        mean = torch.nn.functional.embedding_bag(corners, table, mode="sum", per_sample_weights=weights.to(dtype))
+        real, imaginary, magnitude = mean.reshape(len(corners), 3, 2, length // 2 + 1).unbind(1)
+        # The gradient of a magnitude is not finite at zero, so the square is kept away from it.
+        present = (real.square() + imaginary.square()).clamp_min(1e-18).sqrt()
+        correction = (magnitude / present).clamp_max(LARGEST_CORRECTION)
+        spectrum = torch.complex(real * correction, imaginary * correction)
         delay = (weights.unsqueeze(-1) * delays[corners]).sum(1)
-        length = self._aligned_length()
         responses = torch.fft.irfft(spectrum * _delaying(delay, length, dtype), length)
         return responses[..., : self.taps].reshape(*shape, 2, self.taps)
 
     def onset_delays_s(self) -> Float[Tensor, "direction 2"]:
         """Smooth onset delay of each measured direction and ear in seconds after time zero."""
-        return self._aligned_spectra()[2][: len(self.azimuth)] / self.sample_rate_hz
+        return self._aligned_table()[1][: len(self.azimuth)] / self.sample_rate_hz
 
     def _triangles(self) -> SphericalTriangulation:
         if self._triangulation is None:
@@ -222,26 +224,28 @@ class HRIRSet:
                 raise DataError(f"{self.name}: {error}; use the nearest measured directions") from error
         return self._triangulation
 
-    def _aligned_length(self) -> int:
-        # An odd length has no Nyquist bin, so that a shift by a fraction of a sample can be undone exactly.
-        length = self.taps + 32
-        while length % 2 == 0 or scipy.fft.next_fast_len(length, real=True) != length:
-            length += 1
-        return length
-
-    def _aligned_spectra(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Spectra `[vertex, 2, frequency]` without onset delays, their magnitudes, and the delays in samples."""
+    def _aligned_table(self) -> tuple[Float[Tensor, "vertex numbers"], Float[Tensor, "vertex 2"]]:
+        """For each vertex: real and imaginary parts and magnitudes of its spectra without onset delays, in one row
+        (so that one weighted sum of rows interpolates all), and the delays in samples."""
         if self._aligned is None:
             native = self._native
             onsets = _smooth_over_sphere(native._points, _onsets(native.responses))
             delays = onsets * (self.sample_rate_hz / native.sample_rate_hz)
-            length, dtype = self._aligned_length(), self.responses.dtype
+            length, dtype = self._aligned_length, self.responses.dtype
             spectra = torch.fft.rfft(self.responses, length) * _delaying(-delays, length, dtype)
             extra = self._triangles().fillers.to(self.responses.device)
             filled = (extra.to(spectra.dtype) @ spectra.reshape(len(spectra), -1)).reshape(-1, *spectra.shape[1:])
             spectra, delays = torch.cat([spectra, filled]), torch.cat([delays, extra @ delays])
-            self._aligned = spectra, spectra.abs(), delays
+            table = torch.stack([spectra.real, spectra.imag, spectra.abs()], dim=1).flatten(1)
+            self._aligned = table, delays
         return self._aligned
+
+
+def _fast_odd_length(samples: int) -> int:
+    length = samples + 1 - samples % 2
+    while scipy.fft.next_fast_len(length, real=True) != length:
+        length += 2
+    return length
 
 
 def _fitted_at_lower_rate(

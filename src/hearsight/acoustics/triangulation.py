@@ -38,8 +38,8 @@ class SphericalTriangulation:
             raise ValueError("the directions leave a half of the sphere empty that cannot be filled")
         self._triangles = torch.from_numpy(hull.simplices.astype(np.int64))
         self._inverses = torch.linalg.inv(self.vertices[self._triangles].transpose(-1, -2))  # corners as columns
-        # For the search single precision will do: on an edge either triangle gives the same weights.
-        self._search = self._inverses.float().permute(1, 2, 0).contiguous()  # [corner, 3, triangle]
+        self._coarse = self.vertices.float(), self._inverses.float()  # for the search
+        self._around = _triangles_around(hull.simplices, len(vertices))
         self._mirror = _mirror_indices(vertices)
 
     def weights(
@@ -69,22 +69,36 @@ class SphericalTriangulation:
 
     def _barycentric(self, directions: Tensor) -> tuple[Tensor, Tensor]:
         flat = directions.reshape(-1, 3)
-        chosen = []
         with torch.no_grad():
-            for chunk in flat.float().split(512):  # bounds the memory of [direction, triangle]
-                first, second, third = (chunk @ row for row in self._search)
-                chosen.append(torch.minimum(torch.minimum(first, second), third).argmax(-1))
-        triangle = torch.cat(chosen) if chosen else torch.zeros(0, dtype=torch.int64, device=flat.device)
+            found = [self._triangle_of(chunk) for chunk in flat.split(512)]  # bounds the memory
+        triangle = torch.cat(found) if found else torch.zeros(0, dtype=torch.int64, device=flat.device)
         weights = torch.einsum("dij,dj->di", self._inverses[triangle], flat).clamp_min(0)
         weights = weights / weights.sum(-1, keepdim=True)
         shape = (*directions.shape[:-1], 3)
         return self._triangles[triangle].reshape(shape), weights.reshape(shape)
 
+    def _triangle_of(self, directions: Float[Tensor, "direction 3"]) -> Int[Tensor, "direction"]:
+        """Looks among the triangles around the nearest vertex, and only where none holds the direction among all.
+
+        Single precision will do: on an edge either triangle gives the same weights.
+        """
+        vertices, inverses = self._coarse
+        directions = directions.float()
+        near = self._around[(directions @ vertices.T).argmax(-1)]
+        least, best = torch.einsum("dtij,dj->dti", inverses[near], directions).amin(-1).max(-1)
+        triangle = near.gather(-1, best.unsqueeze(-1)).squeeze(-1)
+        missed = torch.nonzero(least < -1e-6).squeeze(-1)
+        for few in missed.split(max(1, (1 << 20) // len(inverses))):
+            inside = torch.einsum("tij,dj->dti", inverses, directions[few]).amin(-1)
+            triangle[few] = inside.argmax(-1)
+        return triangle
+
     def _move_to(self, device: torch.device) -> None:
         if self.vertices.device != device:
             self.vertices, self.fillers = self.vertices.to(device), self.fillers.to(device)
             self._triangles, self._inverses = self._triangles.to(device), self._inverses.to(device)
-            self._search = self._search.to(device)
+            self._coarse = self.vertices.float(), self._inverses.float()
+            self._around = self._around.to(device)
             self._mirror = None if self._mirror is None else self._mirror.to(device)
 
 
@@ -112,6 +126,20 @@ def _holes(directions: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
         if not any(centre @ known > 1 - 1e-6 for known, _ in holes):
             holes.append((centre, np.flatnonzero(directions @ centre > cosine - 1e-6)))
     return holes
+
+
+def _triangles_around(triangles: np.ndarray, vertices: int) -> Int[Tensor, "vertex most"]:
+    """The triangles that share each vertex, twelve at most, filled up by repeating the first.
+
+    Only poles and the middles of holes have more; the few directions near them are left to the search among all.
+    """
+    order = np.argsort(triangles.reshape(-1), kind="stable")
+    counts = np.bincount(triangles.reshape(-1), minlength=vertices)
+    starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
+    slots = np.arange(min(12, counts.max()))
+    place = starts[:, None] + np.where(slots < counts[:, None], slots, 0)
+    around = order[np.minimum(place, len(order) - 1)] // 3
+    return torch.from_numpy(around.astype(np.int64))
 
 
 def _mirror_indices(vertices: np.ndarray) -> Tensor | None:

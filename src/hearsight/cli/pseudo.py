@@ -70,6 +70,9 @@ def pseudo(
         typer.Option(help="The paper's, HRIRs alone, or W + Y and W - Y."),
     ] = "virtual-speakers",
     hrtf: Annotated[Path | None, typer.Option(metavar="FILE.sofa", help="Measured ears; KEMAR if not given.")] = None,
+    equalize: Annotated[
+        bool, typer.Option("--equalize", help="Diffuse-field equalise the ears: less colour, same directions.")
+    ] = False,
     sample_rate: Annotated[int, typer.Option(min=8000, help="Of the sound, in hertz.")] = 16000,
     frame_rate: Annotated[float, typer.Option(min=1, help="Of the videos, per second.")] = 10.0,
     shares: Annotated[
@@ -102,7 +105,7 @@ def pseudo(
         rendering=rendering,
         blending=blending,
     )
-    hrirs = load_hrirs(hrtf)
+    hrirs = load_hrirs(hrtf, diffuse_field_equalized=equalize)
     backgrounds = None if background == "black" else Backgrounds(background)
     listed = read_clip_list(clips)
     finder = _box_source(boxes, prompt, classes, threshold, device)

@@ -19,7 +19,7 @@ class MonoClip:
     """A clip with one visible source.
 
     Attributes:
-        name: unique in its list; its path as the list gives it.
+        name: unique in its list; its path as the list gives it, unless the list names it.
         picture: a video, or a folder of pictures taken 10 times a second (in the order of their names).
         sound: a video or sound file; all its channels are mixed to mono.
         label: what the source is (`cello`); chooses among boxes with labels and is what a detector is asked for.
@@ -39,7 +39,7 @@ def read_clip_list(path: str | os.PathLike[str]) -> list[MonoClip]:
     - A folder: all videos in it and below it, by name.
     - Text: one video per line; or `SOUND,PICTURES` with a folder of pictures (the published lists of FAIR-Play's mono
       sources are such). Empty lines and lines that start with `#` are skipped.
-    - CSV with a header: the column `clip` (a video) or the columns `sound` and `picture`; optional `label` and
+    - CSV with a header: the column `clip` (a video) or the columns `sound` and `picture`; optional `name`, `label` and
       `x0,y0,x1,y1` (fractions of the picture).
     - JSON: a list of paths, or of objects with the same keys and `box` [x0, y0, x1, y1].
 
@@ -149,7 +149,7 @@ def _clip(path: Path, place: str, entry: dict[str, Any]) -> MonoClip:
     label = entry.get("label")
     folder = path.parent
     return MonoClip(
-        name=entry.get("clip", sound),
+        name=str(entry.get("name", entry.get("clip", sound))),
         picture=folder / picture,
         sound=folder / sound,
         label=None if label in (None, "") else str(label),

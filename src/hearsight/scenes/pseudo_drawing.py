@@ -53,9 +53,12 @@ def draw_pairs(pairs: Sequence[PseudoPair], titles: Sequence[str] | None = None,
 
 
 def save_figure(path: str | os.PathLike[str], figure: "Figure") -> None:
-    """Write a figure as PNG, whole or not at all; the same figure gives the same bytes with the same matplotlib."""
+    """Write a figure as .png or .jpg, whole or not at all; the same bytes for the same figure and matplotlib."""
     with written_whole(path) as temporary:
-        figure.savefig(temporary, format="png", metadata={"Software": None})
+        if temporary.suffix == ".jpg":
+            figure.savefig(temporary, pil_kwargs={"quality": 88})
+        else:
+            figure.savefig(temporary, format="png", metadata={"Software": None})
 
 
 def angles_in_words(source: SourceRecipe) -> str:
@@ -87,9 +90,9 @@ def _draw_picture(axes: Any, pair: PseudoPair, title: str) -> None:
         axes.plot(source.x * width, source.y * height, "+", color=colour, markersize=9, markeredgewidth=1.8)
         name = PurePath(source.clip).stem
         words = f"{name if len(name) <= 18 else name[:17] + '…'}\n{angles_in_words(source)}"
-        # Above the box where there is room, else below it, else inside at its top.
+        # Above the box where there is room, else below it, else inside at its bottom, off the performer's face.
         above, below = place.top > 0.16 * height, place.top + place.height < 0.84 * height
-        at = place.top - 3 if above else place.top + place.height + 3 if below else place.top + 4
+        at = place.top - 3 if above else place.top + place.height + (3 if below else -4)
         axes.text(
             min(max(source.x * width, 0.12 * width), 0.88 * width),
             at,
@@ -97,7 +100,7 @@ def _draw_picture(axes: Any, pair: PseudoPair, title: str) -> None:
             color=colour,
             fontsize=7.5,
             horizontalalignment="center",
-            verticalalignment="bottom" if above else "top",
+            verticalalignment="top" if below and not above else "bottom",
             linespacing=1.05,
             bbox={"facecolor": "black", "alpha": 0.55, "edgecolor": "none", "pad": 1.2},
         )

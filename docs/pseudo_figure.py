@@ -1,0 +1,82 @@
+"""The figure of `pseudo.md`: one pseudo pair of each kind, made from simulated solos.
+
+hearsight simulate solos --clips 9 --performers 1 --fov 60 --size 640x320 --seconds 4 --seed 3
+python docs/pseudo_figure.py solos docs/pseudo.jpg
+"""
+
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+import cv2
+from sklearn.datasets import load_sample_image
+
+from hearsight.acoustics import load_hrirs
+from hearsight.scenes import (
+    Backgrounds,
+    PairSettings,
+    PreparedClips,
+    PseudoPairs,
+    draw_pairs,
+    prepare_clips,
+    read_clip_list,
+    save_figure,
+)
+
+
+def main(solos: Path, target: Path) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        clips = prepared_solos(solos.resolve(), folder)
+        cv2.imwrite(
+            str(folder / "photograph.png"), load_sample_image("china.jpg")[..., ::-1]
+        )  # ships with scikit-learn
+        hrirs = load_hrirs()
+        photograph = Backgrounds(folder / "photograph.png")
+
+        def pairs_of(*mixing: float, kind: str = "binaural", background: Backgrounds | None = None) -> PseudoPairs:
+            settings = PairSettings(kind=kind, duration_s=2.0, mixing=mixing or (0.4, 0.5, 0.1))  # type: ignore[arg-type]
+            return PseudoPairs(clips, settings, seed=8, backgrounds=background, hrirs=hrirs)
+
+        chosen = [
+            (pairs_of(1.0), 1),
+            (pairs_of(1.0, background=photograph), 4),
+            (pairs_of(0.0, 1.0), 2),
+            (pairs_of(0.0, 1.0, background=photograph), 0),
+            (pairs_of(0.0, 0.0, 1.0), 0),
+            (pairs_of(kind="separation"), 1),
+        ]
+        made = [pairs.make(pairs.recipe(number)) for pairs, number in chosen]
+        save_figure(target, draw_pairs(made))
+
+
+def prepared_solos(solos: Path, folder: Path) -> PreparedClips:
+    """Simulated solos as mono clips: both ears mixed to one, and the box that the simulation knows."""
+    entries = []
+    for path in sorted((solos / "scenes").glob("*.json")):
+        scene = json.loads(path.read_text())
+        (performer,) = scene["performers"]
+        boxes = [point["box"] for point in performer["track"] if point["box"]]
+        if performer["silent"] or not boxes:
+            continue
+        entries.append(
+            {
+                "name": f"{performer['label']} {scene['clip'].lstrip('0')}",
+                "sound": str(solos / "binaural_audios" / f"{scene['clip']}.wav"),
+                "picture": str(solos / "videos" / f"{scene['clip']}.mp4"),
+                "label": performer["label"],
+                "box": [
+                    min(b[0] for b in boxes),
+                    min(b[1] for b in boxes),
+                    max(b[2] for b in boxes),
+                    max(b[3] for b in boxes),
+                ],
+            }
+        )
+    (folder / "solos.json").write_text(json.dumps(entries))
+    return prepare_clips(read_clip_list(folder / "solos.json"), folder / "prepared", shortest_s=2.0)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

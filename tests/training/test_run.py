@@ -112,6 +112,14 @@ def test_processes_together_take_what_one_would(world_size):
         EpochNumbers(50, 60)
 
 
+def test_workers_give_the_same_model_as_none(tmp_path, prepared):
+    path = write_recipe(tmp_path, prepared, epochs=1)
+    alone = train(read_recipe(path), tmp_path / "alone", accelerator="cpu")
+    helped = train(read_recipe(path, {"workers": "1"}), tmp_path / "helped", accelerator="cpu")
+    first, second = weights(alone), weights(helped)
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
 def test_separation_comes_first_then_both(prepared):
     from hearsight.datasets.prepared import PreparedSet
 

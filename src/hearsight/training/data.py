@@ -72,6 +72,9 @@ class TrainingData(lightning.LightningDataModule):
             num_workers=workers,
             collate_fn=collate_tasks,
             persistent_workers=workers > 0,
+            # A fresh process each: a forked one inherits OpenCV's and PyTorch's thread pools without their threads, and
+            # waits for ever on the first picture.
+            multiprocessing_context="spawn" if workers else None,
         )
 
     def _stereo(self, clips: Sequence[PreparedClip], training: bool, segments_per_clip: int) -> StereoSegments:

@@ -1,6 +1,7 @@
 """Sources at positions in the picture, rendered binaurally."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -229,5 +230,5 @@ class _Ticker:
                 self._motions += [still()] * freeze
                 freeze = 0
             motion = self._meter.measure(frame.rgb, (freeze + 1) / TICK_RATE_HZ)
-            self._motions += [Motion(motion.speed, np.eye(3), False)] * freeze + [motion]
+            self._motions += [replace(motion, camera=np.eye(3))] * freeze + [motion]
         self._latest = frame

@@ -21,19 +21,21 @@ class Motion:
 
     Attributes:
         speed: how fast things move by themselves, in picture widths per second, mean of each cell. `[rows, columns]`
+        velocity: the same as vectors (right, down); opposite motions within a cell cancel. `[rows, columns, 2]`
         camera: the camera's motion as the homography of positions (x, y in 0 to 1) in the picture before to this one.
             `[3, 3]`
         is_cut: whether this is another scene; `speed` is then zero and `camera` the identity.
     """
 
     speed: Float[np.ndarray, "rows columns"]
+    velocity: Float[np.ndarray, "rows columns 2"]
     camera: Float[np.ndarray, "3 3"]
     is_cut: bool
 
 
 def still() -> Motion:
     """Nothing moved."""
-    return Motion(np.zeros(GRID, np.float32), np.eye(3), False)
+    return _nothing(is_cut=False)
 
 
 class MotionMeter:
@@ -64,17 +66,27 @@ class MotionMeter:
         if inliers < _CUT_INLIERS:
             warped = cv2.remap(grey, landed[..., 0], landed[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
             if cv2.absdiff(warped, before).mean() > _CUT_GREY_LEVELS:
-                return Motion(np.zeros(GRID, np.float32), np.eye(3), True)
-        residue = np.linalg.norm(landed - cv2.perspectiveTransform(start, camera), axis=-1)
+                return _nothing(is_cut=True)
+        own = landed - cv2.perspectiveTransform(start, camera).astype(np.float32)
+        pixels = np.linalg.norm(own, axis=-1)
         # What leaves the picture has no flow that could be seen.
         inside = (landed >= _BORDER_PIXELS).all(-1) & (landed < (width - _BORDER_PIXELS, height - _BORDER_PIXELS)).all(
             -1
         )
-        residue = np.where(inside, np.maximum(residue - _STILL_PIXELS, 0), 0).astype(np.float32)
-        cells = cv2.resize(residue, GRID[::-1], interpolation=cv2.INTER_AREA)
-        cells = np.maximum(cells - np.median(cells), 0)
+        moving = np.where(inside, np.maximum(pixels - _STILL_PIXELS, 0), 0).astype(np.float32)
+        cells = cv2.resize(moving, GRID[::-1], interpolation=cv2.INTER_AREA)
+        common = np.median(cells)
+        vectors = own * (moving / np.maximum(pixels, 1e-6))[..., None]
+        vectors = cv2.resize(vectors, GRID[::-1], interpolation=cv2.INTER_AREA)
+        vectors *= (np.maximum(cells - common, 0) / np.maximum(cells, 1e-6))[..., None]
+        cells = np.maximum(cells - common, 0)
         unit = np.diag([1 / width, 1 / height, 1]) @ camera @ np.diag([width, height, 1])
-        return Motion(cells / (width * interval_s), unit, False)
+        scale = 1 / (width * interval_s)
+        return Motion(cells * scale, vectors * scale, unit, False)
+
+
+def _nothing(is_cut: bool) -> Motion:
+    return Motion(np.zeros(GRID, np.float32), np.zeros((*GRID, 2), np.float32), np.eye(3), is_cut)
 
 
 def _camera(flow: Float[np.ndarray, "height width 2"]) -> tuple[Float[np.ndarray, "3 3"], float]:

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from hearsight.acoustics import HRIRSet, render
 
-CROSSOVER_HZ = 300.0
-LOW_LEVEL_DIFFERENCE_DB = 5.4  # of a source at 90 degrees, below the crossover: 4 dB at 48 degrees
+CROSSOVER_HZ = 350.0
+LOW_LEVEL_DIFFERENCE_DB = 6.0  # of a source at 90 degrees, below the crossover: 4.5 dB at 48 degrees
 HEAD_RADIUS_M = 0.0875
 SPEED_OF_SOUND_M_S = 343.0
 
@@ -19,13 +19,13 @@ _TAPS_S = 0.02
 
 
 class SourceRenderer:
-    """Renders a source that moves through control points; above 300 Hz by HRIRs, below by a sphere.
+    """Renders a source that moves through control points; above 350 Hz by HRIRs, below by a sphere.
 
     Small loudspeakers cannot measure responses at low frequencies (KEMAR's fall by 10 dB per octave below 100 Hz), and
     a distant source has hardly any level difference there, so that a double bass would stay in the middle. Below the
     crossover both ears hear the sound undistorted, with the time difference of a rigid sphere at low frequencies,
     3 a/c sin(azimuth) cos(elevation) (Kuhn, "Model for the interaural time differences in the azimuthal plane", JASA
-    1977), and a level difference of 5.4 dB times the same sine: more than a distant source has, about that of one
+    1977), and a level difference of 6 dB times the same sine: more than a distant source has, about that of one
     within arm's reach (Brungart and Rabinowitz, "Auditory localization of nearby sources", JASA 1999). This is an
     exaggeration on purpose: it makes low sounds heard where they are seen.
 

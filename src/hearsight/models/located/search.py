@@ -14,16 +14,17 @@ HISTORY_S = 24.0
 MOST_SOURCES = 3
 
 _BLOCK_S = 0.5  # a path has one position in each
-_REACH = 2  # cells that a path may move per block, beside the camera's motion
-_STEP_COST = 0.4  # per squared cell and block, in the units of the score
+_REACH = 3  # cells that a path may move per block, beside the camera's motion
+_STEP_COST = 0.2  # per squared cell and block, in the units of the score
+_POOLED = 2.0  # cells over which velocities are averaged (standard deviation of a Gaussian)
 _SIZE = 2.0  # cells: how far around a position motion belongs to a source (standard deviation)
 _DETREND_S = 3.0
-_APART = 4.0  # cells between two sources
+_APART = 5.0  # columns between two sources: what is nearer in azimuth needs no telling apart
 _SHUFFLES = 40
 _LEAST_ONSETS_S = 4.0
-# Deviations above chance at which confidence is 0 and 1. In simulated scenes motion that has nothing to do with the sound
-# stays below 2.5, motion in step with it is between 3 and 10 (tests/models/test_located_search.py).
-_SURE_FROM, _SURE_AT = 2.0, 4.5
+# Deviations above chance at which confidence is 0 and 1. In simulated scenes motion that has nothing to do with the
+# sound stays below 4, mostly below 2; that of a bouncing ball reaches 5 to 7.
+_SURE_FROM, _SURE_AT = 2.5, 5.5
 _MOTION_ALONE = 0.25  # the most confidence that motion out of step with the sound can give
 
 
@@ -49,8 +50,10 @@ class FoundPath:
 class SourceFinder:
     """Searches the last 24 seconds for paths, in bounded memory.
 
-    Motion in each cell of a grid and the onset strength of the sound are freed of slow changes; their product, summed
-    over blocks of half a second, is high where things move when sounds begin. A path is the sequence of positions that
+    Things that sound tend to change their motion when they do: a stick rebounds, a bow turns, a hand arrives (Barzelay
+    and Schechner, "Harmony in motion", CVPR 2007). The change of velocity in each cell of a grid and the onset strength
+    of the sound are freed of slow changes; their product, summed over blocks of half a second, is high where motion
+    changes when sounds begin. A path is the sequence of positions that
     collects most of it, moving with the camera and otherwise little (dynamic programming: "track before detect"). How
     much a path could collect by chance is measured by the same search with the onsets cut in pieces of about a second
     and shuffled, 40 times; the excess in standard deviations gives the confidence. Further paths keep their distance
@@ -86,7 +89,7 @@ class SourceFinder:
             return []
         cameras = self._cameras(block)
         found: list[FoundPath] = []
-        agreement = self._agreement(speeds, block)
+        agreement = self._agreement(self._changes(), block)
         if agreement is not None:
             for _ in range(most):
                 scores, path = _best_path(agreement, cameras)
@@ -102,31 +105,37 @@ class SourceFinder:
         return found
 
     def activity(self, x: Float[np.ndarray, "ticks"], y: Float[np.ndarray, "ticks"]) -> Float[np.ndarray, "ticks"]:
-        """Motion around a position at each tick of the history."""
+        """Changes of motion around a position at each tick of the history."""
         if not self._motions:
             return np.zeros(0)
-        speeds = self._speeds()
+        changes = self._changes()
         rows, columns = np.mgrid[0 : GRID[0], 0 : GRID[1]]
         row, column = (np.asarray(y) * GRID[0] - 0.5)[:, None, None], (np.asarray(x) * GRID[1] - 0.5)[:, None, None]
         weight = np.exp(-0.5 * ((rows - row) ** 2 + (columns - column) ** 2) / _SIZE**2)
-        return (speeds * weight).sum((1, 2)) / (weight.sum((1, 2)) + 1e-9)
+        return (changes * weight).sum((1, 2)) / (weight.sum((1, 2)) + 1e-9)
 
     def _speeds(self) -> Float[np.ndarray, "ticks rows columns"]:
         """Square root of the speeds (so that one jump does not outweigh all else), slightly pooled over the cells."""
         return np.stack([np.sqrt(cv2.GaussianBlur(motion.speed, (0, 0), 0.8)) for motion in self._motions])
 
-    def _agreement(self, speeds: np.ndarray, block: int) -> Float[np.ndarray, "series blocks rows columns"] | None:
-        """Motion times onsets per block: first the true onsets, then the shuffled ones. None for too little sound."""
+    def _changes(self) -> Float[np.ndarray, "ticks rows columns"]:
+        """Square root of how much the velocity, pooled over the size of a hand, changes into or out of each tick."""
+        velocity = np.stack([cv2.GaussianBlur(motion.velocity, (0, 0), _POOLED) for motion in self._motions])
+        change = np.linalg.norm(np.diff(velocity, axis=0, prepend=velocity[:1]), axis=-1)
+        return np.sqrt(np.maximum(change, np.concatenate([change[1:], change[-1:]])))
+
+    def _agreement(self, changes: np.ndarray, block: int) -> Float[np.ndarray, "series blocks rows columns"] | None:
+        """Changes of motion times onsets per block: first the true onsets, then the shuffled; None for too few."""
         onsets = np.asarray(self._onsets, dtype=np.float64)
-        changes = fluctuation(np.sqrt(onsets), self._rate)
-        if len(onsets) < _LEAST_ONSETS_S * self._rate or changes.std() < 1e-6:
+        beginnings = fluctuation(np.sqrt(onsets), self._rate)
+        if len(onsets) < _LEAST_ONSETS_S * self._rate or beginnings.std() < 1e-6:
             return None
-        motion = fluctuation(speeds, self._rate)
+        motion = fluctuation(changes, self._rate)
         deviation = motion.std(0)
         motion /= deviation + 0.5 * np.quantile(deviation, 0.95) + 1e-9
         generator = np.random.default_rng(0)
-        series = np.stack([changes, *(shuffled(changes, self._rate, generator) for _ in range(_SHUFFLES))])
-        series /= changes.std()
+        series = np.stack([beginnings, *(shuffled(beginnings, self._rate, generator) for _ in range(_SHUFFLES))])
+        series /= beginnings.std()
         blocks = -(-len(onsets) // block)
         padding = blocks * block - len(onsets)
         motion = np.pad(motion, ((0, padding), (0, 0), (0, 0))).reshape(blocks, block, -1)
@@ -240,8 +249,8 @@ def _before(rows: np.ndarray, columns: np.ndarray, camera: np.ndarray) -> tuple[
 
 
 def _near(position: np.ndarray) -> np.ndarray:
-    rows, columns = np.mgrid[0 : GRID[0], 0 : GRID[1]]
-    return np.hypot(rows - position[0], columns - position[1]) <= _APART
+    columns = np.mgrid[0 : GRID[0], 0 : GRID[1]][1]
+    return np.abs(columns - position[1]) <= _APART
 
 
 def _without(scores: np.ndarray, path: np.ndarray) -> np.ndarray:

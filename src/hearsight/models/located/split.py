@@ -25,11 +25,11 @@ class MotionSplitter:
     """Splits windows of a mono sound into one stem per source and a rest.
 
     Each window's spectrogram is factorised (`signal.nmf`), starting from the spectra of the window before, so that
-    components keep their meaning. A component goes with a source as far as its attacks correlate with the source's
-    motion over the last seconds: in standard deviations above what the correlation is for shuffled attacks, e =
-    (z - 1.5)^2 for z > 1.5, and its share in source s is e_s / (4 + sum of all e). What remains of it is in the rest. A
-    stem is the mixture's spectrogram times its part of the components (Wiener-like masks), so that stems and rest add
-    up to the mixture.
+    components keep their meaning. A component goes with a source as far as its attacks correlate with the changes of
+    the source's motion over the last seconds: with z standard deviations above what the correlation is for shuffled
+    motion, e = (z - 1.5)^2 for z > 1.5, and its share in source s is e_s / (4 + sum of all e). What remains of it is in
+    the rest. A stem is the mixture's spectrogram times its part of the components (Wiener-like masks), so that stems
+    and rest add up to the mixture.
 
     Args:
         sample_rate_hz: of the sound.
@@ -54,7 +54,7 @@ class MotionSplitter:
 
         Args:
             start_s: of the window; windows come in order.
-            activity: motion of each source at the ticks numbered `ticks`.
+            activity: changes of each source's motion at the ticks numbered `ticks`.
         """
         samples = mono.shape[-1]
         if samples < 2 * self._stft.n_fft or not bool((mono != 0).any()):

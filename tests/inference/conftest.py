@@ -1,0 +1,17 @@
+"""The HRIR set is loaded once for all tests of this folder; loading and equalising it takes a second each time."""
+
+import functools
+
+import pytest
+
+from hearsight.acoustics import load_hrirs
+from hearsight.inference import binauralizing
+from hearsight.models.located import model as located_model
+
+_loaded_once = functools.cache(load_hrirs)
+
+
+@pytest.fixture(autouse=True)
+def _hrirs_loaded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (binauralizing, located_model):
+        monkeypatch.setattr(module, "load_hrirs", _loaded_once)

@@ -1,5 +1,6 @@
 """Everything that a benchmark writes."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,11 +9,13 @@ from hearsight.errors import DataError
 from hearsight.evaluation.benchmark_file import METRICS, Benchmark
 from hearsight.evaluation.report import html_report
 from hearsight.evaluation.runner import Results, run_benchmark
+from hearsight.evaluation.separation import SeparationTable, separation_tables
 from hearsight.evaluation.statistics import ranked_gains
 from hearsight.evaluation.tables import (
     cross_dataset_tables,
     csv_of,
     latex,
+    latex_text_grid,
     low_data_curves,
     markdown,
     markdown_grid,
@@ -57,19 +60,23 @@ def benchmark_and_report(benchmark: Benchmark, partial: bool = False, progress: 
     if results.problems and not (partial and results.rows):
         named = "; ".join(results.problems[:3]) + (" ..." if len(results.problems) > 3 else "")
         raise DataError(f"{len(results.problems)} could not be done (--partial leaves them out): {named}")
-    return Written(write_results(benchmark, results), results.problems)
+    return Written(write_results(benchmark, results, list(separation_tables(benchmark, progress))), results.problems)
 
 
-def write_results(benchmark: Benchmark, results: Results) -> dict[str, Path]:
+def write_results(
+    benchmark: Benchmark, results: Results, separation: Sequence[SeparationTable] = ()
+) -> dict[str, Path]:
     """Write what `benchmark_and_report` lists, each file whole or not at all; their paths by their names."""
     out = Path(benchmark.out)
     tables = [result_table(benchmark, results.rows, part.name) for part in benchmark.datasets]
     rankings = rank(benchmark, results)
     texts = {
         "per_clip.csv": csv_of(results.rows),
-        "tables.md": _markdown(benchmark, results, rankings),
-        "tables.tex": "\n".join(latex(table) for table in tables),
-        "report.html": html_report(benchmark, results, rankings),
+        "tables.md": _markdown(benchmark, results, rankings, separation),
+        "tables.tex": "\n".join(
+            [*map(latex, tables), *(latex_text_grid(t.grid, f"{t.title}. {t.note}") for t in separation)]
+        ),
+        "report.html": html_report(benchmark, results, rankings, [(t.title, t.grid, t.note) for t in separation]),
     }
     for name, text in texts.items():
         with written_whole(out / name) as temporary:
@@ -80,7 +87,7 @@ def write_results(benchmark: Benchmark, results: Results) -> dict[str, Path]:
         {
             "name": benchmark.name,
             "protocol": benchmark.protocol,
-            "reference": benchmark.reference or benchmark.systems[0].name,
+            "reference": _reference(benchmark),
             "datasets": {table.title: table_json(table) for table in tables},
             "rankings": [_ranking_json(benchmark, ranking) for ranking in rankings],
             "low_data": {
@@ -90,6 +97,7 @@ def write_results(benchmark: Benchmark, results: Results) -> dict[str, Path]:
                 }
                 for metric in benchmark.metrics
             },
+            "separation": [{"name": table.title, "mixtures": table.rows} for table in separation],
             "problems": results.problems,
         },
     )
@@ -98,7 +106,7 @@ def write_results(benchmark: Benchmark, results: Results) -> dict[str, Path]:
 
 def rank(benchmark: Benchmark, results: Results) -> list[Ranking]:
     """Per dataset and compared pair, the clips by gain (Sep-Stereo, supplement, section 2)."""
-    reference = benchmark.reference or benchmark.systems[0].name
+    reference = _reference(benchmark)
     others = [system.name for system in benchmark.systems if system.name != reference]
     pairs = benchmark.compare if benchmark.compare is not None else [[others[-1], reference]] if others else []
     metric = benchmark.ranked_by
@@ -114,6 +122,10 @@ def rank(benchmark: Benchmark, results: Results) -> list[Ranking]:
     return rankings
 
 
+def _reference(benchmark: Benchmark) -> str:
+    return benchmark.reference or next((system.name for system in benchmark.systems), "")
+
+
 def _ranking_json(benchmark: Benchmark, ranking: Ranking) -> dict[str, Any]:
     dataset, better, worse, gains = ranking
     return {
@@ -125,7 +137,9 @@ def _ranking_json(benchmark: Benchmark, ranking: Ranking) -> dict[str, Any]:
     }
 
 
-def _markdown(benchmark: Benchmark, results: Results, rankings: list[Ranking]) -> str:
+def _markdown(
+    benchmark: Benchmark, results: Results, rankings: list[Ranking], separation: Sequence[SeparationTable]
+) -> str:
     parts = [f"# {benchmark.name}\n"]
     parts += [markdown(result_table(benchmark, results.rows, part.name)) for part in benchmark.datasets]
     for title, grid in cross_dataset_tables(benchmark, results.rows):
@@ -139,6 +153,7 @@ def _markdown(benchmark: Benchmark, results: Results, rankings: list[Ranking]) -
                 values = dict(points)
                 grid.append([family, *(f"{values[s].mean:.4f}" if s in values else "–" for s in shares)])
             parts.append(f"### With less data: {title_of(metric)}\n\n{markdown_grid(grid)}\n")
+    parts += [f"### {table.title}\n\n{markdown_grid(table.grid)}\n\n{table.note}\n" for table in separation]
     for dataset, better, worse, gains in rankings:
         for title, entries in (("best", gains[:10]), ("worst", gains[::-1][:10])):
             grid = [["Clip", "Gain", better, worse]]

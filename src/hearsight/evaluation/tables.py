@@ -191,6 +191,11 @@ def latex_grid(grid: Sequence[Sequence[str]], caption: str) -> str:
     return "\n".join(lines) + "\n"
 
 
+def latex_text_grid(grid: Sequence[Sequence[str]], caption: str) -> str:
+    """Any grid of plain texts, its first row the header, as a float."""
+    return latex_grid([[_escaped(text) for text in line] for line in grid], _escaped(caption))
+
+
 def csv_of(rows: Sequence[Row]) -> str:
     """One line per dataset, split, system and clip; numbers in full."""
     columns = list(dict.fromkeys(key for row in rows for key in row))

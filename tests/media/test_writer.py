@@ -191,6 +191,26 @@ def test_the_default_sound_track_is_the_one_that_is_replaced(tmp_path):
         assert replaced.disposition == av.stream.Disposition.default
 
 
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4", ".avi"])
+def test_packets_whose_times_go_back_are_put_in_order_with_a_note(tmp_path, suffix):
+    whole = make_clip(tmp_path / "whole.mkv", Clip(picture="mpeg4", sound="flac"))
+    source = tmp_path / "in.mkv"
+    with av.open(str(whole)) as original, av.open(str(source), "w") as output:
+        copies = [output.add_stream_from_template(stream, opaque=True) for stream in original.streams]
+        for packet in original.demux():
+            if packet.dts is not None:
+                if packet.stream_index == 0 and packet.dts in (600, 1600):  # the same time as the frame before
+                    packet.dts = packet.pts = packet.dts - 40
+                packet.stream = copies[packet.stream_index]
+                output.mux(packet)
+    target = tmp_path / f"out{suffix}"
+    notes = two_ears(source, target)
+    assert packet_hash(target) == packet_hash(source)
+    assert clicks_after_flashes(target) == pytest.approx([0, 0], abs=0.001)
+    assert [note for note in notes if "go back" in note] == ([] if suffix == ".mkv" else notes)
+    assert bool(notes) == (suffix != ".mkv")
+
+
 def test_avi_without_a_clock_gets_silence_before_late_sound(tmp_path):
     source = make_clip(tmp_path / "in.mkv", Clip(picture="mpeg4", sound="flac", sound_start_s=0.3))
     target = tmp_path / "out.avi"
@@ -458,6 +478,10 @@ def test_cover_art_goes_from_mp4_through_matroska_and_back(tmp_path):
 
 def test_a_picture_that_the_container_cannot_hold_is_an_error(tmp_path):
     source = make_clip(tmp_path / "in.mp4", Clip())
+    foreign = make_clip(tmp_path / "foreign.mkv", Clip(picture="libvpx-vp9", sound="libopus"))
+    with pytest.raises(MediaError, match=r"cannot hold this picture.*vp9"):
+        two_ears(foreign, tmp_path / "out.ts")
+    foreign.unlink()
     for target in (tmp_path / "out.webm", tmp_path / "out.avi"):
         with pytest.raises(MediaError, match=r"cannot hold this picture.*\.mp4.*\.mkv"):
             two_ears(source, target)
@@ -468,6 +492,8 @@ def test_a_picture_that_the_container_cannot_hold_is_an_error(tmp_path):
     ("target", "codec", "words"),
     [
         ("out.webm", "aac", "another audio codec"),
+        ("out.ts", "flac", "one of aac, mp3, ac3, opus"),
+        ("out.avi", "aac", "one of pcm16, pcm24"),
         ("out.mp4", "nonsense", "one of aac, opus"),
         ("out.xyz", None, "suffix '.xyz'"),
         ("out", None, "suffix ''"),

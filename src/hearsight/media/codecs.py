@@ -67,6 +67,9 @@ _DEFAULTS = {
     "flac": "flac",
     "wav": "pcm24",
 }
+# Where FFmpeg's muxer takes more than players can make sense of: AVI keeps no times, so an encoder's delay would put
+# the sound beside the picture; MPEG-TS has names for few codecs.
+_ONLY = {"avi": ("pcm16", "pcm24"), "mpegts": ("aac", "mp3", "ac3", "opus")}
 # Suffixes of files that hold sound and no picture.
 SOUND_ALONE = {".wav", ".flac", ".mp3", ".aac", ".m4a", ".mka", ".opus", ".ogg"}
 
@@ -119,6 +122,8 @@ def codec_for(target: str | os.PathLike[str], audio_codec: str | None = None) ->
     codec = SOUND_CODECS.get(name)
     if codec is None:
         raise MediaError(f"no such audio codec: {name!r}; use one of {', '.join(SOUND_CODECS)}")
+    if name not in _ONLY.get(container, (name,)):
+        raise MediaError(f"{target}: {container} cannot hold {name} sound; use one of {', '.join(_ONLY[container])}")
     try:
         av.Codec(codec.encoder, "w")
     except av.codec.codec.UnknownCodecError as error:

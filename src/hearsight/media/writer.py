@@ -44,6 +44,7 @@ _MOV_FAMILY = {"mp4", "mov", "ipod", "3gp"}
 # 1 / 90000 s: edit lists are written in this unit, and the default of 1 ms would move the sound by half of it.
 _MOVIE_TIMESCALE = 90_000
 _ENCODE_SAMPLES = 4096
+_NAMED_IN_TS = {"h264", "hevc", "vvc", "mpeg2video", "mpeg1video"} | {"aac", "mp3", "mp2", "ac3", "eac3", "opus", "dts"}
 
 
 class BinauralWriter:
@@ -104,6 +105,8 @@ class BinauralWriter:
                 container_options=_muxer_options(self._container, source),
             )
             stack.callback(self._abandon)
+            self._last_dts: dict[int, int] = {}
+            self._moved = 0
             copies = self._lay_out(source)
             self._copied = _Copied(source, self._source, copies, self._shift_s)
             self._resampler = StreamResampler(self._rate, self._encoder.sample_rate, channels=2)
@@ -136,9 +139,11 @@ class BinauralWriter:
             self._encode(self._resampler.process(torch.zeros(2, 0), last=True))
             self._mux(self._encoder.encode(None))
             for packet in self._copied.until(None):
-                self._mux_one(packet)
+                self._mux_one(self._in_order(packet))
             with self._write_errors():
                 self._output.close()
+            if self._moved:
+                self.notes.append(f"{self._moved} packet(s) whose times go back stand behind the one before instead")
             if self._copied.hidden and self._container not in _MOV_FAMILY:
                 self.notes.append(
                     f"{self._copied.hidden} packet(s) that the source's edit list hides are shown: "
@@ -239,7 +244,7 @@ class BinauralWriter:
             packet.pts += self._correction
             packet.dts += self._correction
             for copied in self._copied.until(packet.dts * packet.time_base):
-                self._mux_one(copied)
+                self._mux_one(self._in_order(copied))
             self._mux_one(packet)
 
     def _rounding(self, first_pts: int) -> int:
@@ -255,6 +260,21 @@ class BinauralWriter:
         wanted_ms = round(Fraction(self._began * 1000, rate))
         delay_ms = int(Fraction(delay * 1000, rate) + Fraction(1, 2))
         return round(Fraction((wanted_ms - delay_ms) * rate, 1000)) - first_pts
+
+    def _in_order(self, packet: Packet) -> Packet:
+        """The packet with its decoding time behind that of the one before, as muxers insist (few files break this)."""
+        unit = packet.stream.time_base
+        if packet.dts is None or unit is None:
+            return packet
+        dts = round(packet.dts * packet.time_base / unit)
+        step = 0 if self._container in ("matroska", "webm") else 1
+        least = self._last_dts.get(packet.stream_index, dts - step) + step
+        if dts < least:
+            pts = None if packet.pts is None else round(packet.pts * packet.time_base / unit)
+            packet.time_base, packet.dts, packet.pts = unit, least, None if pts is None else max(pts, least)
+            self._moved += 1
+        self._last_dts[packet.stream_index] = max(dts, least)
+        return packet
 
     def _mux_one(self, packet: Packet) -> None:
         with self._write_errors():
@@ -357,8 +377,8 @@ def _muxer_options(container: str, source: InputContainer) -> dict[str, str]:
 def _why_not(container: str, same_kind: bool, stream: Stream) -> str | None:
     """Why a container cannot hold a stream, in words; None if it can. Tried out on a file in memory."""
     name = stream.codec_context.codec.canonical_name if stream.codec_context is not None else stream.type
-    if container == "mpegts" and not same_kind and stream.type in ("subtitle", "data", "attachment"):
-        return f"MPEG-TS has no place for {name}"
+    if container == "mpegts" and not same_kind and name not in _NAMED_IN_TS:
+        return f"MPEG-TS has no place for {name}"  # FFmpeg writes it, but nothing can read it
     if stream.disposition & Disposition.attached_pic and container in ("mov", "3gp"):
         return "MOV has no place for cover art"  # FFmpeg takes it and loses it
     if container == "avi" and not same_kind and isinstance(stream, VideoStream) and _reordered(stream):

@@ -1,14 +1,17 @@
 """The same network, computed faster.
 
 A network is copied with its batch norms folded into the convolutions before them, its weights in channels-last order
-and in the asked precision, and its transposed convolutions on few positions as matrix products. What it computes stays
-the same up to rounding; `NeuralModel` measures that before it relies on it.
+and in the asked precision, and its transposed convolutions on few positions as matrix products (`accelerated`). On the
+CPU, activations and residual sums can then be made part of the convolutions (`fuse_activations`), so that large feature
+maps are written once. What is computed stays the same up to rounding; `NeuralModel` measures that before it relies on
+it.
 """
 
 import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -17,68 +20,72 @@ from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 _Convolution = nn.Conv2d | nn.ConvTranspose2d
+_Activation = nn.ReLU | nn.LeakyReLU
+_Watched = _Convolution | _Activation | nn.BatchNorm2d | nn.MaxPool2d
 _FEW_POSITIONS = 64  # up to here a product is faster than oneDNN's transposed convolution: benchmarks/bench_models.py
 
 
 @dataclass
 class Observed:
-    """What a run of a network showed.
+    """What runs of a network showed of its convolutions, batch norms, activations and max-poolings.
 
     Attributes:
-        followed_by: per convolution, the batch norms that took its output at once (None: something else did).
-        follows: per batch norm, the convolutions whose output it took at once (None: something else's).
-        positions: per convolution, the most spatial positions of its input.
+        after: per module, those that took its output at once and untouched (None: something else may have).
+        before: per module, those whose output it took at once and untouched (None: something else's).
+        input_shape: per module, the shape of its latest input.
     """
 
-    followed_by: dict[str, set[str | None]] = field(default_factory=dict)
-    follows: dict[str, set[str | None]] = field(default_factory=dict)
-    positions: dict[str, int] = field(default_factory=dict)
+    after: dict[str, set[str | None]] = field(default_factory=dict)
+    before: dict[str, set[str | None]] = field(default_factory=dict)
+    input_shape: dict[str, torch.Size] = field(default_factory=dict)
 
-    def foldable(self) -> list[tuple[str, str]]:
-        """Pairs of a convolution and a batch norm that always ran one after the other, and with no other."""
+    def pairs(self) -> list[tuple[str, str]]:
+        """Modules that always ran one after the other, and with no other."""
         return [
-            (convolution, norm)
-            for convolution, norms in self.followed_by.items()
-            for norm in norms
-            if norm is not None and len(norms) == 1 and self.follows[norm] == {convolution}
+            (first, second)
+            for first, seconds in self.after.items()
+            for second in seconds
+            if second is not None and len(seconds) == 1 and self.before[second] == {first}
         ]
 
 
 @contextmanager
 def observed(network: nn.Module) -> Iterator[Observed]:
-    """Context in which every run of `network` is noted in what it yields."""
+    """Context in which every run of `network` is noted in what it yields.
+
+    Runs must not be in inference mode, where tensors do not tell whether they were changed in place.
+    """
     notes = Observed()
-    last: tuple[str, Tensor] | None = None
+    last: tuple[str, Tensor, int] | None = None
 
     def forget() -> None:
         nonlocal last
         if last is not None:
-            notes.followed_by[last[0]].add(None)
+            notes.after[last[0]].add(None)
         last = None
 
-    def after_convolution(name: str, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+    def on_entry(name: str, given: tuple[Any, ...]) -> None:
         nonlocal last
-        forget()
-        last = (name, output)
-        notes.followed_by.setdefault(name, set())
-        notes.positions[name] = max(notes.positions.get(name, 0), inputs[0].shape[-2] * inputs[0].shape[-1])
-
-    def before_norm(name: str, inputs: tuple[Tensor, ...]) -> None:
-        nonlocal last
-        source = last[0] if last is not None and inputs[0] is last[1] else None
-        notes.follows.setdefault(name, set()).add(source)
-        if source is not None:
-            notes.followed_by[source].add(name)
+        untouched = last is not None and given[0] is last[1] and given[0]._version == last[2]
+        notes.input_shape[name] = given[0].shape
+        if last is not None and untouched:
+            notes.before.setdefault(name, set()).add(last[0])
+            notes.after[last[0]].add(name)
             last = None
+        else:
+            notes.before.setdefault(name, set()).add(None)
+            forget()
+
+    def on_exit(name: str, output: Tensor) -> None:
+        nonlocal last
+        notes.after.setdefault(name, set())
+        last = (name, output, output._version)
 
     hooks = []
     for name, module in network.named_modules():
-        if isinstance(module, _Convolution):
-            hooks.append(
-                module.register_forward_hook(lambda _, given, out, name=name: after_convolution(name, given, out))
-            )
-        elif isinstance(module, nn.BatchNorm2d):
-            hooks.append(module.register_forward_pre_hook(lambda _, given, name=name: before_norm(name, given)))
+        if isinstance(module, _Watched):
+            hooks.append(module.register_forward_pre_hook(lambda _, given, name=name: on_entry(name, given)))
+            hooks.append(module.register_forward_hook(lambda _, given, out, name=name: on_exit(name, out)))
     try:
         yield notes
     finally:
@@ -100,9 +107,10 @@ def accelerated(network: nn.Module, notes: Observed, dtype: torch.dtype) -> nn.M
             for parameter in module.parameters(recurse=False):
                 weights[id(parameter)] = _frozen(parameter, dtype)
     fast = copy.deepcopy(network, dict(weights)).eval().requires_grad_(False)
-    for convolution_name, norm_name in notes.foldable():
-        convolution, norm = network.get_submodule(convolution_name), network.get_submodule(norm_name)
-        assert isinstance(convolution, _Convolution) and isinstance(norm, nn.BatchNorm2d)
+    for first, second in notes.pairs():
+        convolution, norm = network.get_submodule(first), network.get_submodule(second)
+        if not isinstance(convolution, _Convolution) or not isinstance(norm, nn.BatchNorm2d):
+            continue
         if norm.running_mean is None or norm.running_var is None or norm.weight is None:
             continue  # statistics of the batch, or a norm without scale: left as it is
         weight, bias = fuse_conv_bn_weights(
@@ -115,15 +123,108 @@ def accelerated(network: nn.Module, notes: Observed, dtype: torch.dtype) -> nn.M
             norm.bias,
             transpose=isinstance(convolution, nn.ConvTranspose2d),
         )
-        folded = fast.get_submodule(convolution_name)
+        folded = fast.get_submodule(first)
         folded.weight, folded.bias = _frozen(weight, dtype), _frozen(bias, dtype)
-        fast.set_submodule(norm_name, nn.Identity())
-    for name, positions in notes.positions.items():
+        fast.set_submodule(second, nn.Identity())
+    for name, shape in notes.input_shape.items():
         module = fast.get_submodule(name)
-        if positions <= _FEW_POSITIONS and TransposedConvolutionAsProduct.fits(module):
+        if shape[-2] * shape[-1] <= _FEW_POSITIONS and TransposedConvolutionAsProduct.fits(module):
             assert isinstance(module, nn.ConvTranspose2d)
             fast.set_submodule(name, TransposedConvolutionAsProduct(module))
     return fast
+
+
+def fuse_activations(fast: nn.Module, notes: Observed) -> None:
+    """Make activations and residual sums of an accelerated network part of its convolutions, in place; CPU only.
+
+    The fused convolutions are those of PyTorch's own compiler. They have no public name, so whatever they raise, or
+    compute that differs, means that the caller goes on without them.
+
+    Args:
+        notes: of runs of `fast` itself.
+    """
+    followers = dict(notes.pairs())
+    for first, second in followers.items():
+        if isinstance(fast.get_submodule(first), nn.ReLU) and isinstance(fast.get_submodule(second), nn.MaxPool2d):
+            # The maximum of what is above zero is what is above zero of the maximum, at a quarter of the places.
+            pool = fast.get_submodule(second)
+            fast.set_submodule(first, nn.Identity())
+            fast.set_submodule(second, nn.Sequential(pool, nn.ReLU()))
+    for name, shape in notes.input_shape.items():
+        convolution = fast.get_submodule(name)
+        if not isinstance(convolution, _Convolution) or convolution.padding_mode != "zeros":
+            continue
+        activation = None
+        if name in followers and isinstance(fast.get_submodule(followers[name]), _Activation):
+            activation = fast.get_submodule(followers[name])
+            fast.set_submodule(followers[name], nn.Identity())
+        fast.set_submodule(name, FusedConvolution(convolution, activation, shape))
+    for name, module in list(fast.named_modules()):
+        if FusedResidual.fits(module):
+            fast.set_submodule(name, FusedResidual(module))
+
+
+class FusedConvolution(nn.Module):
+    """A (transposed) convolution with the activation that follows it, its weight laid out for the processor once."""
+
+    def __init__(self, convolution: nn.Module, activation: nn.Module | None, input_shape: torch.Size) -> None:
+        super().__init__()
+        assert isinstance(convolution, _Convolution)
+        self.transposed = isinstance(convolution, nn.ConvTranspose2d)
+        geometry = [list(convolution.padding), list(convolution.stride), list(convolution.dilation)]
+        if isinstance(convolution, nn.ConvTranspose2d):
+            geometry.insert(1, list(convolution.output_padding))
+        self.geometry = [*geometry, convolution.groups]
+        ops = torch.ops.mkldnn
+        lay_out = ops._reorder_convolution_transpose_weight if self.transposed else ops._reorder_convolution_weight
+        self.dtype = convolution.weight.dtype
+        self.bias = convolution.bias
+        self._weight = lay_out(convolution.weight.detach(), *self.geometry, list(input_shape))  # no ordinary tensor
+        self._activation: tuple[str, list[float]] = ("none", [])
+        if isinstance(activation, nn.LeakyReLU):
+            self._activation = ("leaky_relu", [activation.negative_slope])
+        elif activation is not None:
+            self._activation = ("relu", [])
+
+    def forward(self, x: Tensor) -> Tensor:
+        ops = torch.ops.mkldnn
+        compute = ops._convolution_transpose_pointwise if self.transposed else ops._convolution_pointwise
+        return compute(self._taken(x), self._weight, self.bias, *self.geometry, *self._activation, "")
+
+    def plus_then_relu(self, x: Tensor, residual: Tensor) -> Tensor:
+        """`relu(convolution(x) + residual)`."""
+        compute = torch.ops.mkldnn._convolution_pointwise.binary
+        given, other = self._taken(x), self._taken(residual)
+        return compute(given, other, self._weight, self.bias, *self.geometry, "add", 1.0, "relu", [], "")
+
+    def _taken(self, x: Tensor) -> Tensor:
+        return x.to(self.dtype).contiguous(memory_format=torch.channels_last)
+
+
+class FusedResidual(nn.Module):
+    """A basic block of transformers' ResNet whose sum and last activation are part of its second convolution."""
+
+    def __init__(self, block: Any) -> None:
+        super().__init__()
+        self.first = block.layer[0]
+        self.second = next(part for part in block.layer[1].modules() if isinstance(part, FusedConvolution))
+        self.shortcut = block.shortcut
+
+    @staticmethod
+    def fits(module: Any) -> bool:
+        """Whether a module is such a block, with nothing but fused convolutions left in it."""
+        if type(module).__name__ != "ResNetBasicLayer" or not isinstance(module.activation, nn.ReLU):
+            return False
+        left = [part for part in module.layer[1].modules() if not list(part.children())]
+        fused = [part for part in left if isinstance(part, FusedConvolution)]
+        return (
+            len(module.layer) == 2
+            and len(fused) == 1
+            and all(isinstance(p, nn.Identity) for p in left if p not in fused)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.second.plus_then_relu(self.first(x), self.shortcut(x))
 
 
 class TransposedConvolutionAsProduct(nn.Module):

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from hearsight.errors import ModelError
-from hearsight.inference.acceleration import accelerated, observed
+from hearsight.inference.acceleration import Observed, accelerated, fuse_activations, observed
 from hearsight.models.interface import ClipInfo, Frame, Source, StereoNetwork, Window, WindowSpec
 from hearsight.signal import OverlapAdd, left_right, normalize_rms, rms, window_starts
 
@@ -23,7 +23,7 @@ Precision = Literal["auto", "float32", "bfloat16"]
 Encoded = Tensor | tuple[Tensor, ...]
 
 _TOLERANCE_DB = 0.1
-_FRAMES_AT_ONCE = 5  # more do not fit the cache, fewer leave the matrix unit waiting
+_FRAMES_AT_ONCE = 8
 _FRAMES_REMEMBERED = 64
 _QUIET = 1e-4  # below this root mean square a window says nothing about precision
 
@@ -170,19 +170,42 @@ class NeuralModel:
         mono, frame = mono[None], frame[None]
         plain = _Runner(self.network, None)
         with observed(self.network) as notes:
-            reference = left_right(mono, plain.difference(mono, plain.encode(frame)))
+            reference = plain.ears(mono, frame)
         wanted = [torch.float32]
         if self.precision == "bfloat16" or (self.precision == "auto" and computes_bfloat16(self.device)):
             wanted.insert(0, torch.bfloat16)
         for dtype in wanted:
             fast = _Runner(accelerated(self.network, notes, dtype), None if dtype == torch.float32 else dtype)
-            error_db = level_error_db(left_right(mono, fast.difference(mono, fast.encode(frame))), reference)
+            with observed(fast.network) as seen:
+                error_db = level_error_db(fast.ears(mono, frame), reference)
             if error_db <= _TOLERANCE_DB or (dtype == torch.bfloat16 and self.precision == "bfloat16"):
-                return fast
+                return self._fused(fast, seen, notes, mono, frame, reference, max(error_db, _TOLERANCE_DB))
             self.remarks.append(
                 f"{str(dtype).removeprefix('torch.')} would have changed the ears by up to {error_db:.2f} dB; not used"
             )
         return plain
+
+    def _fused(
+        self,
+        fast: "_Runner",
+        seen: Observed,
+        notes: Observed,
+        mono: Tensor,
+        frame: Tensor,
+        reference: Tensor,
+        most: float,
+    ) -> "_Runner":
+        """`fast` with fused activations where the machine can do that and the result is as good; else as it was."""
+        if self.device.type != "cpu":
+            return fast
+        fused = _Runner(accelerated(self.network, notes, fast.dtype or torch.float32), fast.dtype)
+        try:
+            fuse_activations(fused.network, seen)
+            if level_error_db(fused.ears(mono, frame), reference) <= most:
+                return fused
+        except (AttributeError, NotImplementedError, RuntimeError, TypeError):
+            pass  # operations without a public name, of another PyTorch or another processor
+        return fast
 
 
 class NeuralSession:
@@ -206,7 +229,7 @@ class NeuralSession:
                 f"{self._model.name} takes windows of {network.segment_samples} samples, got {mono.shape[-1]}"
             )
         pictures = [self._picture(window) for window in windows]
-        with torch.inference_mode():
+        with torch.no_grad():
             runner = self._model._runner(mono[int(rms(mono).argmax())], _normalized(pictures[:1], network, device)[0])
             self._encode(runner, pictures)
             visual = _gather([self._encoded[frame.number] for frame in pictures])
@@ -250,24 +273,28 @@ class _Runner:
     """A network, and the precision it runs in (None: that of its weights)."""
 
     def __init__(self, network: Any, dtype: torch.dtype | None) -> None:
-        self._network = network
-        self._dtype = dtype
+        self.network = network
+        self.dtype = dtype
 
     def encode(self, frames: Tensor) -> Encoded:
-        with torch.inference_mode(), self._cast(frames.device):
-            return self._network.encode_frames(frames)
+        with torch.no_grad(), self._cast(frames.device):
+            return self.network.encode_frames(frames)
 
     def difference(self, mono: Tensor, visual: Encoded) -> Tensor:
         """The difference of the ears, at the level of `mono`. `[windows, samples]`"""
-        stft = self._network.stft
-        with torch.inference_mode():
+        stft = self.network.stft
+        with torch.no_grad():
             level, gain = normalize_rms(mono)
             with self._cast(mono.device):
-                predicted = self._network.predict(stft.forward(level), visual).difference
+                predicted = self.network.predict(stft.forward(level), visual).difference
             return stft.inverse(predicted.to(torch.complex64), mono.shape[-1]) / gain[:, None]
 
+    def ears(self, mono: Tensor, frames: Tensor) -> Tensor:
+        """Both ears of windows with a frame each. `[windows, 2, samples]`"""
+        return left_right(mono, self.difference(mono, self.encode(frames)))
+
     def _cast(self, device: torch.device) -> Any:
-        return nullcontext() if self._dtype is None else torch.autocast(device.type, dtype=self._dtype)
+        return nullcontext() if self.dtype is None else torch.autocast(device.type, dtype=self.dtype)
 
 
 def published_loop(

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, get_worker_info
 
 from hearsight.acoustics import HRIRSet, load_hrirs, spatialize
 from hearsight.datasets.item import Item
@@ -152,6 +152,9 @@ class PseudoPairs(Dataset[Item]):
 
     def item(self, number: int) -> Item:
         """Pair `number` as a network is trained on it, whatever the epoch."""
+        if get_worker_info() is not None:
+            # As PyTorch does with its own threads: workers share the cores, and a forked one has no threads to wait for.
+            cv2.setNumThreads(0)
         recipe = self.recipe(number)
         pair = self.make(recipe)
         return Item(

@@ -223,3 +223,15 @@ def test_numpy_in_numpy_out_and_wrong_requests_are_refused(kemar):
         spatialize(sources, 0.0, 0.0, kemar, 16_000, rendering="quadraphonic")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="sources, samples"):
         spatialize(sources[0], 0.0, 0.0, kemar, 16_000)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("rendering", RENDERINGS)
+def test_a_gpu_gives_what_the_cpu_gives(kemar, rendering):
+    sources = noise(2, 3, 4000).float()
+    still, moving = torch.rand(2, 3), torch.rand(2, 3, 5)
+    for azimuth in (still, moving):
+        expected = spatialize(sources, azimuth, 0.1, kemar, 16_000, rendering=rendering)
+        ears = spatialize(sources.cuda(), azimuth.cuda(), 0.1, kemar, 16_000, rendering=rendering)
+        assert ears.is_cuda
+        torch.testing.assert_close(ears.cpu(), expected, atol=1e-4, rtol=0)

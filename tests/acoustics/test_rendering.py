@@ -5,7 +5,7 @@ import pytest
 import scipy.signal
 import torch
 
-from hearsight.acoustics import HRIRSet, MovingRenderer, load_hrirs, render
+from hearsight.acoustics import HRIRSet, MovingRenderer, encode, load_hrirs, render
 from hearsight.acoustics.convolution import convolve
 from hearsight.acoustics.rendering import along_path
 
@@ -222,6 +222,10 @@ def test_numpy_in_numpy_out(head16):
 def test_shapes_that_do_not_fit_are_refused(head16):
     with pytest.raises(ValueError):
         render(torch.zeros(100), torch.zeros(2, 5), torch.zeros(2, 5), head16)
+    with pytest.raises(ValueError, match="as many axes as the sound"):
+        render(torch.zeros(3, 100), torch.zeros(7), 0.0, head16)  # a trajectory without the batch axis
+    with pytest.raises(ValueError, match="do not fit"):
+        encode(torch.zeros(3, 100), torch.zeros(2, 7), 0.0)
     with pytest.raises(ValueError):
         MovingRenderer(head16, block_samples=-3)
     with pytest.raises(ValueError, match="blocks need"):

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from hearsight.acoustics.arrays import directions_like, numpy_friendly
+from hearsight.acoustics.arrays import directions_for, numpy_friendly
 from hearsight.acoustics.convolution import convolve
 from hearsight.acoustics.harmonics import (
     Convention,
@@ -31,11 +31,12 @@ def encode(
         azimuth, elevation: radians; fewer axes than `mono`: fixed directions; as many: a trajectory of control
             points evenly spaced in time from the first to the last sample, followed on great circles.
         order: of the ambisonics; the first four channels are W, Y, Z, X.
+
+    Raises:
+        ValueError: shapes that do not fit together.
     """
-    azimuth, elevation = directions_like(azimuth, elevation, mono.device)
-    if azimuth.ndim > mono.ndim:
-        raise ValueError(f"directions {tuple(azimuth.shape)} have more axes than the sound {tuple(mono.shape)}")
-    if azimuth.ndim < mono.ndim:
+    azimuth, elevation, moving = directions_for(mono, azimuth, elevation)
+    if not moving:
         gains = spherical_harmonics(azimuth, elevation, order).to(mono.dtype)
         return gains.unsqueeze(-1) * mono.unsqueeze(-2)
     samples = mono.shape[-1]

@@ -39,6 +39,27 @@ def directions_like(
     return first, second
 
 
+def directions_for(mono: Tensor, azimuth: Tensor | float, elevation: Tensor | float) -> tuple[Tensor, Tensor, bool]:
+    """Both angles of sources `[*batch, samples]`, and whether they are trajectories (`[*batch, points]`).
+
+    Raises:
+        ValueError: shapes that do not fit together.
+    """
+    azimuth, elevation = directions_like(azimuth, elevation, mono.device)
+    moving = azimuth.ndim == mono.ndim
+    try:
+        fits = azimuth.ndim <= mono.ndim
+        fits = fits and torch.broadcast_shapes(azimuth.shape[:-1] if moving else azimuth.shape, mono.shape[:-1])
+    except RuntimeError:
+        fits = False
+    if fits is False:
+        raise ValueError(
+            f"directions {tuple(azimuth.shape)} do not fit sound {tuple(mono.shape)}: one per source, or for moving "
+            "sources as many axes as the sound, the last being points in time"
+        )
+    return azimuth, elevation, moving
+
+
 def _to_tensor(value: Any) -> Any:
     return torch.from_numpy(np.ascontiguousarray(value)) if isinstance(value, np.ndarray) else value
 

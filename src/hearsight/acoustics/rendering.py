@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from hearsight.acoustics.arrays import directions_like, numpy_friendly
+from hearsight.acoustics.arrays import directions_for, directions_like, numpy_friendly
 from hearsight.acoustics.convolution import convolve, fast_length
 from hearsight.acoustics.directions import from_cartesian, to_cartesian
 from hearsight.acoustics.hrir import HRIRSet
@@ -44,11 +44,9 @@ def render(
     if sample_rate_hz is not None:
         hrirs = hrirs.at_rate(sample_rate_hz)
     hrirs = hrirs.to(mono.dtype, mono.device)
-    azimuth, elevation = directions_like(azimuth, elevation, mono.device)
-    if azimuth.ndim > mono.ndim:
-        raise ValueError(f"directions {tuple(azimuth.shape)} have more axes than the sound {tuple(mono.shape)}")
-    if azimuth.ndim < mono.ndim or azimuth.shape[-1] == 1:
-        if azimuth.ndim == mono.ndim:
+    azimuth, elevation, moving = directions_for(mono, azimuth, elevation)
+    if not moving or azimuth.shape[-1] == 1:
+        if moving:
             azimuth, elevation = azimuth.squeeze(-1), elevation.squeeze(-1)
         return convolve(mono.unsqueeze(-2), hrirs.interpolated(azimuth, elevation))[..., : mono.shape[-1]]
     samples = mono.shape[-1]

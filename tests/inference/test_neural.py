@@ -310,6 +310,45 @@ def test_batch_norms_that_cannot_be_folded_are_left() -> None:
         torch.testing.assert_close(accelerated(network, notes, torch.float32)(x), wanted)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_fused_activations_and_sums_compute_the_same(dtype: torch.dtype) -> None:
+    network = lively(Mono2Binaural)
+    frames, mix = torch.randn(2, 3, 64, 128), torch.randn(2, 129, 64, dtype=torch.complex64)
+    with torch.no_grad(), observed(network) as notes:
+        wanted = network(mix, frames).difference
+    fast = accelerated(network, notes, dtype)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
+        with observed(fast) as seen:
+            unfused = fast(mix, frames).difference
+        fuse_activations(fast, seen)
+        fused = fast(mix, frames).difference
+    kinds = [type(module) for module in fast.modules()]
+    assert kinds.count(FusedResidual) == 8  # every block of the ResNet
+    assert nn.LeakyReLU not in kinds and nn.Conv2d not in kinds
+    error, own = (fused - wanted).norm(), (unfused - wanted).norm()
+    assert error <= (1e-5 * wanted.norm() if dtype == torch.float32 else 1.5 * own)
+
+
+def test_a_machine_that_cannot_fuse_goes_on_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    mono, frames = sound(0.5), pictures(5)
+    network = lively(Mono2Binaural)
+
+    def missing(*_: object) -> None:
+        raise AttributeError("'_OpNamespace' 'mkldnn' object has no attribute '_convolution_pointwise'")
+
+    monkeypatch.setattr("hearsight.inference.neural.fuse_activations", missing)
+    model = NeuralModel(network)
+    assert level_error_db(model(mono, frames), looped(network, mono, frames)) < 0.1
+    assert not any(isinstance(module, FusedConvolution) for module in model._fast.network.modules())
+
+    def wrong(fast: Any, _: object) -> None:
+        fast.unet.head.weight.data.mul_(1.5)
+
+    monkeypatch.setattr("hearsight.inference.neural.fuse_activations", wrong)
+    model = NeuralModel(network)
+    assert level_error_db(model(mono, frames), looped(network, mono, frames)) < 0.1
+
+
 @given(st.integers(1, 3), st.integers(1, 5), st.integers(1, 4), st.integers(1, 5), st.integers(1, 5), st.booleans())
 @settings(max_examples=40, deadline=None)
 def test_transposed_convolution_as_product_is_the_librarys(

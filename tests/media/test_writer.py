@@ -464,6 +464,39 @@ def test_what_the_container_cannot_hold_is_noted(tmp_path, from_suffix, to_suffi
         assert len(after.chapters()) == 2
 
 
+@pytest.mark.parametrize(("suffix", "kept"), [(".webm", True), (".mkv", True), (".mp4", True), (".ts", False)])
+def test_chapters_are_kept_or_a_note_says_that_they_are_not(tmp_path, suffix, kept):
+    def chapter(output):
+        one = {"id": 1, "start": 0, "end": 700, "time_base": Fraction(1, 1000), "metadata": {"title": "One"}}
+        output.set_chapters([one])
+
+    picture, sound = ("libvpx-vp9", "libopus") if suffix == ".webm" else ("libx264", "aac")
+    source = make_clip(tmp_path / "in.mkv", Clip(picture=picture, sound=sound, before_header=chapter))
+    notes = two_ears(source, tmp_path / f"out{suffix}")
+    with av.open(str(tmp_path / f"out{suffix}")) as container:
+        assert [chapter["metadata"].get("title") for chapter in container.chapters()] == (["One"] if kept else [])
+    assert bool(notes) != kept
+
+
+def test_data_tracks_are_kept_where_they_have_a_place(tmp_path):
+    def before(output):
+        output.add_data_stream("klv")
+
+    def after(output):
+        stream = next(stream for stream in output.streams if stream.type == "data")
+        for number in range(4):
+            packet = av.Packet(b"\x06\x0e\x2b\x34" + bytes(16) + b"\x04abcd")
+            packet.pts = packet.dts = number * 45_000
+            packet.time_base, packet.stream = Fraction(1, 90_000), stream
+            output.mux(packet)
+
+    source = make_clip(tmp_path / "in.ts", Clip(before_header=before, after_header=after))
+    assert two_ears(source, tmp_path / "out.ts") == []
+    assert packet_hash(tmp_path / "out.ts", "data") == packet_hash(source, "data")
+    notes = two_ears(source, tmp_path / "out.mp4")
+    assert len(notes) == 1 and "klv" in notes[0]
+
+
 def test_cover_art_goes_from_mp4_through_matroska_and_back(tmp_path):
     source = clip_with_everything(tmp_path / "in.mp4")
     two_ears(source, tmp_path / "there.mkv")

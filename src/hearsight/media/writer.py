@@ -44,6 +44,7 @@ _MOV_FAMILY = {"mp4", "mov", "ipod", "3gp"}
 # 1 / 90000 s: edit lists are written in this unit, and the default of 1 ms would move the sound by half of it.
 _MOVIE_TIMESCALE = 90_000
 _ENCODE_SAMPLES = 4096
+_WITHOUT_CHAPTERS = {"mpegts", "flv", "avi", "wav", "flac", "adts"}
 _NAMED_IN_TS = {"h264", "hevc", "vvc", "mpeg2video", "mpeg1video"} | {"aac", "mp3", "mp2", "ac3", "eac3", "opus", "dts"}
 
 
@@ -164,7 +165,9 @@ class BinauralWriter:
             elif (copy := self._add_copy(source, stream)) is not None:
                 copies[stream.index] = copy
         chapters = source.chapters()
-        if chapters:
+        if chapters and self._container in _WITHOUT_CHAPTERS and not self._alone:
+            self.notes.append(f"the {len(chapters)} chapters were left out: {self._container} has none")
+        elif chapters:
             self._output.set_chapters([_shifted(chapter, self._shift_s) for chapter in chapters])
         return copies
 
@@ -376,7 +379,10 @@ def _muxer_options(container: str, source: InputContainer) -> dict[str, str]:
 
 def _why_not(container: str, same_kind: bool, stream: Stream) -> str | None:
     """Why a container cannot hold a stream, in words; None if it can. Tried out on a file in memory."""
-    name = stream.codec_context.codec.canonical_name if stream.codec_context is not None else stream.type
+    if stream.codec_context is not None:
+        name = stream.codec_context.codec.canonical_name
+    else:
+        name = (stream.name if stream.type == "data" else None) or stream.type
     if container == "mpegts" and not same_kind and name not in _NAMED_IN_TS:
         return f"MPEG-TS has no place for {name}"  # FFmpeg writes it, but nothing can read it
     if stream.disposition & Disposition.attached_pic and container in ("mov", "3gp"):

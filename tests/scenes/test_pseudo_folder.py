@@ -94,6 +94,14 @@ def test_an_interrupted_run_is_completed_to_the_same_bytes(written, clips, tmp_p
     assert contents(folder) == contents(written)
 
 
+def test_workers_write_the_same_bytes(written, clips, tmp_path):
+    done = []
+    arguments = {"settings": SECONDS, "seed": 3, "hrirs": hrirs(), "shares": (0.4, 0.3, 0.3), "workers": 2}
+    write_pairs(tmp_path / "pairs", clips, 6, progress=lambda number, total: done.append(number), **arguments)
+    assert contents(tmp_path / "pairs") == contents(written)
+    assert done == [0, 1, 2, 3, 4, 5, 6]
+
+
 def test_a_longer_run_keeps_the_pairs_that_are_there(clips, tmp_path):
     arguments = {"settings": PairSettings(duration_s=0.63, mixing=(1.0,)), "hrirs": hrirs()}
     first = write_pairs(tmp_path, clips, 2, **arguments)

@@ -82,6 +82,7 @@ def pseudo(
         Path | None,
         typer.Option(metavar="FOLDER", help="Where decoded clips are kept; FOLDER/prepared if not given."),
     ] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes; the bytes do not depend on it.")] = 1,
     device: Annotated[str, typer.Option(help="Of the detector: cpu, cuda, ...")] = "cpu",
     quiet: Quiet = False,
 ) -> None:
@@ -126,6 +127,7 @@ def pseudo(
             hrirs,
             frame_rate,
             _parsed(shares),
+            workers,
             progress,
         )
     if not quiet:

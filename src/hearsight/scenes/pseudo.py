@@ -153,7 +153,7 @@ class PseudoPairs(Dataset[Item]):
     def item(self, number: int) -> Item:
         """Pair `number` as a network is trained on it, whatever the epoch."""
         if get_worker_info() is not None:
-            # As PyTorch does with its own threads: workers share the cores, and a forked one has no threads to wait for.
+            # As PyTorch does with its own threads: workers share the cores, and forked ones have none to wait for.
             cv2.setNumThreads(0)
         recipe = self.recipe(number)
         pair = self.make(recipe)

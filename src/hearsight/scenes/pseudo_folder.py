@@ -10,13 +10,22 @@ FOLDER/
 """
 
 import json
+import multiprocessing
 import os
-from collections.abc import Sequence
+import pickle
+import signal
+import tempfile
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
+import torch
 
 from hearsight.acoustics import HRIRSet
 from hearsight.datasets.fair_play_layout import (
@@ -27,7 +36,7 @@ from hearsight.datasets.fair_play_layout import (
     write_clip,
     write_splits,
 )
-from hearsight.errors import DataError
+from hearsight.errors import DataError, HearsightError
 from hearsight.files import write_json
 from hearsight.progress import Progress, no_progress
 from hearsight.scenes.composing import Backgrounds
@@ -60,6 +69,7 @@ def write_pairs(
     hrirs: HRIRSet | None = None,
     frame_rate_hz: float = 10.0,
     shares: Sequence[float] = (0.8, 0.1, 0.1),
+    workers: int = 1,
     progress: Progress = no_progress,
 ) -> WrittenPairs:
     """Write a data set of pairs; pairs that are there already stay, so that an interrupted or longer run completes it.
@@ -78,11 +88,12 @@ def write_pairs(
         backgrounds, hrirs: as in `PseudoPairs`.
         frame_rate_hz: of the videos.
         shares: of training, validation and test.
+        workers: processes; the bytes do not depend on it. With more than one, a script that calls this needs the `if __name__ == "__main__"` guard.
         progress: told in pairs.
 
     Raises:
         DataError: too few clips, or the folder holds pairs that were made otherwise.
-        HearsightError: the folder cannot be written.
+        HearsightError: the folder cannot be written, or a worker was killed.
     """
     settings = settings or PairSettings(duration_s=10.0)
     if len(shares) != 3 or min(shares) < 0 or shares[0] == 0 or abs(sum(shares) - 1) > 1e-6:
@@ -110,14 +121,12 @@ def write_pairs(
     write_json(folder / "pseudo.json", about)
 
     assigned = _assigned(pairs, {part: share for part, share in zip(SPLIT_PARTS, shares, strict=True) if part in parts})
-    kept = 0
-    for number, part in enumerate(assigned):
-        progress(number, pairs)
-        if _is_written(folder, number):
-            kept += 1
-        else:
-            _write_pair(folder, makers[part], part, number, frame_rate_hz)
-    progress(pairs, pairs)
+    missing = [number for number in range(pairs) if not _is_written(folder, number)]
+    kept = pairs - len(missing)
+    progress(kept, pairs)
+    jobs = _Jobs(folder, makers, assigned, frame_rate_hz)
+    for done, _ in enumerate(_done(jobs, missing, workers), start=kept + 1):
+        progress(done, pairs)
     names = {part: [clip_name(n + 1) for n, one in enumerate(assigned) if one == part] for part in SPLIT_PARTS}
     write_splits(folder, names)
     shown = [makers[part].make(makers[part].recipe(number)) for number, part in enumerate(assigned[:_ON_CONTACT_SHEET])]
@@ -197,12 +206,62 @@ def _is_written(folder: Path, number: int) -> bool:
     return (folder / "recipes" / f"{name}.json").is_file() and is_complete(folder, name)
 
 
-def _write_pair(folder: Path, maker: PseudoPairs, part: str, number: int, frame_rate_hz: float) -> None:
-    recipe = maker.recipe(number)
-    pair = maker.make(recipe)
-    sound = (pair.ears if pair.ears is not None else pair.stems).numpy()  # type: ignore[union-attr]
-    gain = min(1.0, 0.99 / float(np.abs(sound).max()))  # a click can stand out of a quiet mix
-    name = clip_name(number + 1)
-    write_clip(folder, name, maker.pictures(recipe, frame_rate_hz), frame_rate_hz, sound * gain, recipe.sample_rate_hz)
-    about = {"name": name, "part": part, "gain": gain, "recipe": recipe.to_json()}
-    write_json(folder / "recipes" / f"{name}.json", about)
+@dataclass(frozen=True)
+class _Jobs:
+    """What a worker must know to write any pair; called with its number."""
+
+    folder: Path
+    makers: dict[str, PseudoPairs]
+    assigned: list[str]
+    frame_rate_hz: float
+
+    def __call__(self, number: int) -> int:
+        part = self.assigned[number]
+        maker = self.makers[part]
+        recipe = maker.recipe(number)
+        pair = maker.make(recipe)
+        sound = (pair.ears if pair.ears is not None else pair.stems).numpy()  # type: ignore[union-attr]
+        gain = min(1.0, 0.99 / float(np.abs(sound).max()))  # a click can stand out of a quiet mix
+        name, pictures = clip_name(number + 1), maker.pictures(recipe, self.frame_rate_hz)
+        write_clip(self.folder, name, pictures, self.frame_rate_hz, sound * gain, recipe.sample_rate_hz)
+        about = {"name": name, "part": part, "gain": gain, "recipe": recipe.to_json()}
+        write_json(self.folder / "recipes" / f"{name}.json", about)
+        return number
+
+
+def _done(jobs: _Jobs, numbers: list[int], workers: int) -> Iterator[int]:
+    """The numbers of pairs, as they are written."""
+    if workers == 1 or len(numbers) < 2:
+        yield from map(jobs, numbers)
+        return
+    context = multiprocessing.get_context("spawn")  # forked threads of the libraries would hang
+    with tempfile.TemporaryDirectory() as folder:
+        # Through a file: tensors sent through a pipe would be shared memory, which containers have little of.
+        path = Path(folder) / "jobs"
+        path.write_bytes(pickle.dumps(jobs))
+        pool = ProcessPoolExecutor(min(workers, len(numbers)), context, _begin_worker)
+        try:
+            for job in as_completed([pool.submit(_do_in_worker, path, number) for number in numbers]):
+                yield job.result()
+        except BrokenProcessPool as error:
+            raise HearsightError(
+                "a worker was killed, perhaps for want of memory; run again with fewer workers, it goes on where it was"
+            ) from error
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _begin_worker() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent stops the workers
+    torch.set_num_threads(1)
+    cv2.setNumThreads(0)
+
+
+def _do_in_worker(path: Path, number: int) -> int:
+    return _read_jobs(path)(number)
+
+
+@cache
+def _read_jobs(path: Path) -> _Jobs:
+    jobs: _Jobs = pickle.loads(path.read_bytes())
+    return jobs

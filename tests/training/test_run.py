@@ -12,6 +12,7 @@ import pytest
 import torch
 import yaml
 from prepared_sets import panned_set
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from hearsight.datasets.segments import StereoSegments
 from hearsight.errors import DataError, HearsightError, ModelError
@@ -55,7 +56,12 @@ def test_a_run_leaves_a_model_a_log_and_a_card(tmp_path, prepared):
     assert {"val/loss", "val/stft", "val/env", "val/stft_of_mono_mono"} <= set(log["last_metrics"])
     assert "mono2binaural" in (model / "README.md").read_text()
     assert read_recipe(tmp_path / "run" / "recipe.yaml") == recipe
-    assert any((tmp_path / "run" / "tensorboard").iterdir())
+    board = EventAccumulator(str(tmp_path / "run" / "tensorboard"))
+    board.Reload()
+    assert {"train/loss", "val/loss", "val/stft"} <= set(board.Tags()["scalars"])
+    shown = ["example 0/predicted", "example 0/true"], ["example 0/where it looks"]
+    assert set(shown[0]) <= set(board.Tags()["audio"]) and set(shown[1]) <= set(board.Tags()["images"])
+    assert len(board.Images("example 0/where it looks")) == 3  # one each epoch
     with pytest.raises(DataError, match="add --resume"):
         train(recipe, tmp_path / "run", accelerator="cpu")
     other = read_recipe(tmp_path / "recipe.yaml", {"seed": "9"})

@@ -26,6 +26,7 @@ from hearsight.models.saving import load_network
 from hearsight.progress import Progress, no_progress
 from hearsight.training.data import TrainingData
 from hearsight.training.module import TrainingModule
+from hearsight.training.pictures import ShowExamples
 from hearsight.training.recipe import Recipe, recipe_as_mapping
 
 RECIPE_FILE = "recipe.yaml"
@@ -71,7 +72,7 @@ def train(
     best = ModelCheckpoint(
         folder / "checkpoints", filename="best", monitor="val/loss", save_last=True, enable_version_counter=False
     )
-    callbacks: list[Callback] = [best, LearningRateMonitor("epoch"), _TellEpochs(progress)]
+    callbacks: list[Callback] = [best, LearningRateMonitor("epoch"), ShowExamples(), _TellEpochs(progress)]
     if schedule.early_stop is not None:
         callbacks.append(EarlyStopping("val/loss", patience=schedule.early_stop))
     with _quiet_lightning():
@@ -94,7 +95,7 @@ def train(
             callbacks=callbacks,
             enable_progress_bar=False,
             enable_model_summary=False,
-            log_every_n_steps=10,
+            log_every_n_steps=max(1, min(10, len(data.training_items) // schedule.batch_size)),
         )
         last = folder / "checkpoints" / "last.ckpt"
         trainer.fit(module, data, ckpt_path=str(last) if last.is_file() else None)

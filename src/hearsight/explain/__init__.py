@@ -1,0 +1,5 @@
+"""Third floor: where a model looks, drawn over the picture."""
+
+from hearsight.explain.activation import activation_map, overlay
+
+__all__ = ["activation_map", "overlay"]

@@ -74,6 +74,55 @@ def open_vocabulary(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="module")
+def grounding(tmp_path_factory):
+    """A Grounding DINO that knows a few words."""
+    from transformers import (
+        BertConfig,
+        BertTokenizerFast,
+        GroundingDinoConfig,
+        GroundingDinoForObjectDetection,
+        GroundingDinoImageProcessor,
+        GroundingDinoProcessor,
+        SwinConfig,
+    )
+
+    torch.manual_seed(3)
+    folder = tmp_path_factory.mktemp("grounding")
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", ".", "?", "a", "person", "playing", "cello", "drum"]
+    (folder / "vocab.txt").write_text("\n".join(words))
+    tokenizer = BertTokenizerFast(str(folder / "vocab.txt"), model_max_length=16)
+    processor = GroundingDinoImageProcessor(size={"shortest_edge": 64, "longest_edge": 96})
+    GroundingDinoProcessor(processor, tokenizer).save_pretrained(folder)
+    swin = SwinConfig(
+        image_size=64,
+        patch_size=4,
+        embed_dim=8,
+        depths=[1, 1, 1, 1],
+        num_heads=[1, 2, 2, 2],
+        window_size=4,
+        out_features=["stage2", "stage3", "stage4"],
+    )
+    bert = BertConfig(
+        vocab_size=len(words), hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=64
+    )
+    config = GroundingDinoConfig(
+        backbone_config=swin,
+        text_config=bert,
+        d_model=32,
+        encoder_layers=2,
+        decoder_layers=2,
+        encoder_attention_heads=2,
+        decoder_attention_heads=2,
+        encoder_ffn_dim=64,
+        decoder_ffn_dim=64,
+        num_queries=8,
+        max_text_len=16,
+    )
+    GroundingDinoForObjectDetection(config).save_pretrained(folder)
+    return folder
+
+
 def as_pixels(box, width=160, height=90):
     return [box.x0 * width, box.y0 * height, box.x1 * width, box.y1 * height]
 
@@ -119,7 +168,7 @@ def test_open_vocabulary_boxes_depend_on_the_text(open_vocabulary):
     assert cello == again
 
 
-@pytest.mark.parametrize("kind", ["closed_set", "open_vocabulary"])
+@pytest.mark.parametrize("kind", ["closed_set", "open_vocabulary", "grounding"])
 def test_a_batch_finds_what_single_pictures_do(kind, request):
     folder = request.getfixturevalue(kind)
     detector = SourceDetector(str(folder), classes=("person", "cello", "chair"), threshold=0.0)
@@ -129,6 +178,17 @@ def test_a_batch_finds_what_single_pictures_do(kind, request):
         assert len(alone) == len(boxes) > 0
         for one, other in zip(alone, boxes, strict=True):
             np.testing.assert_allclose(as_pixels(one), as_pixels(other), atol=0.05)
+
+
+def test_grounding_dino_is_asked_in_its_own_way(grounding):
+    """Lower case and a full stop; the score is that of the best token, as its paper says."""
+    detector = SourceDetector(str(grounding), threshold=0.0)
+    assert detector.open_vocabulary
+    (plain,) = detector.detect(PICTURES[:1], "a person playing a cello")
+    (shouted,) = detector.detect(PICTURES[:1], "A Person Playing A Cello.")
+    (other,) = detector.detect(PICTURES[:1], "a drum")
+    assert [box.score for box in plain] == [box.score for box in shouted] != [box.score for box in other]
+    assert 0 < len(plain) <= 8
 
 
 def test_boxes_of_a_clip_are_kept_beside_it(open_vocabulary, tmp_path):

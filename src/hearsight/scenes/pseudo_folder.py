@@ -88,7 +88,8 @@ def write_pairs(
         backgrounds, hrirs: as in `PseudoPairs`.
         frame_rate_hz: of the videos.
         shares: of training, validation and test.
-        workers: processes; the bytes do not depend on it. With more than one, a script that calls this needs the `if __name__ == "__main__"` guard.
+        workers: processes; the bytes do not depend on it. With more than one, a script that calls this needs the
+            `if __name__ == "__main__"` guard.
         progress: told in pairs.
 
     Raises:

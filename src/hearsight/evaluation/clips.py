@@ -9,8 +9,9 @@ import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
-from hearsight.datasets.fair_play import fair_play_clips, fair_play_split_names, fair_play_splits
+from hearsight.datasets.fair_play import fair_play_clips, fair_play_splits
 from hearsight.datasets.prepared import INDEX_FILE, PreparedClip, PreparedSet
+from hearsight.datasets.splits import read_names
 from hearsight.errors import DataError
 from hearsight.evaluation.benchmark_file import DatasetPart
 from hearsight.evaluation.comparison import read_ears
@@ -111,7 +112,11 @@ def _prepared(part: DatasetPart, split: str | None) -> list[BenchmarkClip]:
     clips = PreparedSet(part.folder)
     names = [entry.name for entry in clips.entries]
     if split is not None:
-        names = fair_play_split_names(part.folder, split, part.part, part.splits_folder)
+        listed = read_names(Path(part.folder) / part.splits_folder / split / f"{part.part}.txt")
+        # FAIR-Play's own lists, put beside prepared clips, name sound files.
+        names = [name if name in clips else Path(name).stem for name in listed]
+        if not names:
+            raise DataError(f"{part.folder}: {split} names no clip for {part.part}")
     missing = [name for name in names if name not in clips]
     if missing:
         raise DataError(

@@ -122,29 +122,32 @@ def interaural_cues(ears: Ears, sample_rate_hz: int) -> InterauralCues:
     edges = torch.searchsorted(frequency_hz, edges_hz).tolist()
     bands = [(low, high) for low, high in pairwise(edges) if high > low]
 
-    energies = _pooled(torch.stack([bins.real.square() + bins.imag.square() for bins in (left, right)]))
+    member = torch.zeros(len(bands), stft.bins, dtype=ears.dtype, device=ears.device)
+    for row, (low, high) in enumerate(bands):
+        member[row, low:high] = 1
+    energy_left, energy_right = (member @ _pooled(bins.real.square() + bins.imag.square()) for bins in (left, right))
     cross = _pooled(left * right.conj())
+    product = torch.complex(member @ cross.real, member @ cross.imag)
+
     tiny = torch.finfo(ears.dtype).tiny
-    columns: dict[str, list[Tensor]] = {key: [] for key in ("level", "phase", "time", "coherence", "energy")}
-    for low, high in bands:
-        energy_left, energy_right = energies[..., low:high, :].sum(-2)
-        product = cross[..., low:high, :].sum(-2)
-        floor = 10 ** (-LEVEL_LIMIT_DB / 10) * torch.maximum(energy_left, energy_right)
-        sounding = (energy_left > floor) & (energy_right > floor)
-        level = 10 * (energy_left.clamp_min(tiny).log10() - energy_right.clamp_min(tiny).log10())
-        columns["level"].append(level.clamp(-LEVEL_LIMIT_DB, LEVEL_LIMIT_DB))
-        columns["phase"].append(torch.where(sounding, product.angle(), 0.0))
-        root = energy_left.sqrt() * energy_right.sqrt()
-        columns["coherence"].append(torch.where(sounding, product.abs() / root.clamp_min(tiny), 0.0).clamp(max=1.0))
-        columns["energy"].append(energy_left + energy_right)
-        if float(frequency_hz[low:high].mean()) < UNAMBIGUOUS_HZ:
-            delay = _best_delay(cross[..., low:high, :], frequency_hz[low:high].to(ears))
-            columns["time"].append(torch.where(sounding, delay, 0.0))
-        else:
-            columns["time"].append(torch.zeros_like(level))
-    level, phase, time, coherence, energy = (torch.stack(values, dim=-2) for values in columns.values())
+    floor = 10 ** (-LEVEL_LIMIT_DB / 10) * torch.maximum(energy_left, energy_right)
+    sounding = (energy_left > floor) & (energy_right > floor)
+    level = 10 * (energy_left.clamp_min(tiny).log10() - energy_right.clamp_min(tiny).log10())
+    root = energy_left.sqrt() * energy_right.sqrt()
+    coherence = product.abs() / root.clamp_min(tiny)
     centre_hz = torch.stack([frequency_hz[low:high].mean() for low, high in bands]).to(ears)
-    return InterauralCues(centre_hz, level, phase, time, coherence, energy)
+    time = torch.zeros_like(level)
+    for row, (low, high) in enumerate(bands):
+        if float(centre_hz[row]) < UNAMBIGUOUS_HZ:
+            time[..., row, :] = _best_delay(cross[..., low:high, :], frequency_hz[low:high].to(ears))
+    return InterauralCues(
+        centre_hz,
+        level.clamp(-LEVEL_LIMIT_DB, LEVEL_LIMIT_DB),
+        torch.where(sounding, product.angle(), 0.0),
+        torch.where(sounding, time, 0.0),
+        torch.where(sounding, coherence, 0.0).clamp(max=1.0),
+        energy_left + energy_right,
+    )
 
 
 def erb_edges_hz(lowest_hz: float, highest_hz: float) -> Float[Tensor, "edges"]:

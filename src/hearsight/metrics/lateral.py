@@ -8,10 +8,11 @@ from torch import Tensor
 
 from hearsight.acoustics import HRIRSet, to_cartesian
 from hearsight.metrics.binaural import Ears, spectrogram
-from hearsight.signal import STFT, rms
+from hearsight.signal import STFT
 
 SILENCE = 1e-5
 LOWEST_HZ, HIGHEST_HZ = 100.0, 16_000.0
+COLUMNS = 8  # of the spectrogram in half a window
 
 
 class DirectionLookup:
@@ -37,7 +38,8 @@ class DirectionLookup:
         self.sample_rate_hz = sample_rate_hz
         self.window_s = window_s
         window = round(0.064 * sample_rate_hz)
-        self._stft = STFT(2 ** math.ceil(math.log2(window)), window, window // 4)
+        self._half = COLUMNS * round(window_s / 2 / COLUMNS * sample_rate_hz)  # samples; a whole number of columns
+        self._stft = STFT(2 ** math.ceil(math.log2(window)), window, self._half // COLUMNS)
         frequency = torch.linspace(0, sample_rate_hz / 2, self._stft.bins)
         self._bins = (frequency >= LOWEST_HZ) & (frequency <= min(HIGHEST_HZ, 0.45 * sample_rate_hz))
         self._lateral = _lateral(self._hrirs.azimuth, self._hrirs.elevation).float()
@@ -88,15 +90,23 @@ class DirectionLookup:
 
     def _cues(self, ears: Tensor) -> tuple[Float[Tensor, "*batch windows cues"], Float[Tensor, "*batch windows"]]:
         """Covariance of the ears at each frequency of each window, weighted; and the window's root mean square."""
-        samples = ears.shape[-1]
-        window = min(samples, round(self.window_s * self.sample_rate_hz))
-        windows = ears.unfold(-1, window, max(1, window // 2)).movedim(-3, -2)  # [..., windows, 2, window]
-        left, right = spectrogram(windows, self._stft)[..., self._bins, :].unbind(-3)
-        power = torch.stack([(bins.real.square() + bins.imag.square()).sum(-1) for bins in (left, right)])
-        cross = (left * right.conj()).sum(-1)
-        weight = power.sum(0).clamp_min(torch.finfo(power.dtype).tiny).rsqrt()
-        cues = torch.cat([power[0], power[1], cross.real, cross.imag], dim=-1) * torch.cat([weight] * 4, dim=-1)
-        return cues, rms(windows).square().mean(-1).sqrt()
+        left, right = spectrogram(ears, self._stft)[..., self._bins, :].unbind(-3)
+        energies = [self._windows(bins.real.square() + bins.imag.square()) for bins in (left, right)]
+        cross = left * right.conj()
+        products = [self._windows(cross.real), self._windows(cross.imag)]
+        weight = (energies[0] + energies[1]).clamp_min(torch.finfo(ears.dtype).tiny).rsqrt()
+        cues = torch.cat([part * weight for part in (*energies, *products)], dim=-2)
+        window = min(ears.shape[-1], 2 * self._half)
+        power = ears.unfold(-1, window, max(1, window // 2)).square().mean(-1).mean(-2)
+        return cues.transpose(-2, -1), power.sqrt()
+
+    def _windows(self, values: Float[Tensor, "*batch frequency columns"]) -> Float[Tensor, "*batch frequency windows"]:
+        """Sums over the columns whose centres lie in each window; half a window is `COLUMNS` columns."""
+        halves = (values.shape[-1] - 1) // COLUMNS  # the last column is centred at the end
+        if halves < 2:
+            return values.sum(-1, keepdim=True)
+        sums = values[..., : halves * COLUMNS].unflatten(-1, (halves, COLUMNS)).sum(-1)
+        return sums[..., :-1] + sums[..., 1:]
 
 
 def lateral_angle_error(

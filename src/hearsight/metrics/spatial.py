@@ -57,7 +57,7 @@ def spatial_error_energies(
     placed = _nearest_placement(predicted, true, round(longest_delay_s * sample_rate_hz))
 
     def energy(signal: Tensor) -> Tensor:
-        return signal.double().square().sum((-3, -2, -1))
+        return signal.square().sum(-1).double().sum((-2, -1))
 
     return ErrorEnergies(
         _ratio_db(energy(true), energy(placed - true)), _ratio_db(energy(placed), energy(predicted - placed))
@@ -79,11 +79,10 @@ def _nearest_placement(predicted: Tensor, true: Tensor, longest: int) -> Tensor:
 
     # Two gains per predicted channel by least squares; the pseudo-inverse leaves out a channel that is silent or that
     # is the other one's copy.
-    basis = delayed.double()
-    gram = basis @ basis.transpose(-2, -1)
-    right = basis @ predicted.double().unsqueeze(-1)
-    gains = torch.linalg.pinv(gram, rtol=1e-9, hermitian=True) @ right
-    return (gains * basis).sum(-2).to(predicted.dtype)
+    gram = (delayed @ delayed.transpose(-2, -1)).double()
+    right = (delayed @ predicted.unsqueeze(-1)).double()
+    gains = torch.linalg.pinv(gram, rtol=1e-6, hermitian=True) @ right
+    return (gains.to(delayed.dtype) * delayed).sum(-2)
 
 
 def _delayed(signal: Tensor, delay: Tensor) -> Tensor:

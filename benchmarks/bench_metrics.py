@@ -1,0 +1,126 @@
+"""How many times faster than real time the metrics are, beside the released scripts' way of computing them.
+
+    python benchmarks/bench_metrics.py [--clips 24] [--seconds 10] [--json FILE]
+
+Both ways measure the same random clips (two channels at 16 kHz) on all cores' behalf of one process, one after the
+other, in one run:
+
+- hearsight: everything that `hearsight benchmark` tells of a clip (`evaluation.measures.ClipMeasures`: the papers'
+  distances, the multi-resolution distance, interaural errors, error energies, lateral angles), one clip per thread;
+- hearsight, papers' distances: STFT, ENV, Mag, Mag as released, D phase, SNR and WAV alone, as `hearsight evaluate`;
+- released: STFT, ENV, Mag, D phase and SNR as the released evaluation does it, clip by clip in one thread: each channel
+  by `librosa.stft` and `scipy.signal.hilbert`, NumPy for the rest (written anew, from the formulas).
+
+The values of the second and the third agree; the program fails if they do not.
+"""
+
+import argparse
+import json
+import os
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import librosa
+import numpy as np
+import scipy.signal
+import torch
+
+from hearsight.evaluation import protocol
+from hearsight.evaluation.measures import ClipMeasures
+
+RATE = 16_000
+TARGET = 200.0
+Pair = tuple[torch.Tensor, torch.Tensor]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--clips", type=int, default=24)
+    parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--json", metavar="FILE", help="write the numbers there, too")
+    arguments = parser.parse_args()
+
+    torch.set_num_threads(1)
+    clips = made_clips(arguments.clips, arguments.seconds)
+    rule = protocol("released-pseudobinaural")
+    measures = ClipMeasures(rule)
+    ways: dict[str, tuple[Callable[[Pair], dict[str, float]], int]] = {
+        "hearsight, all measures": (lambda pair: measures.measure(*pair), arguments.threads),
+        "hearsight, papers' distances": (
+            lambda pair: {name: float(value) for name, value in rule.measure(*pair, RATE).items()},
+            arguments.threads,
+        ),
+        "released way": (released_way, 1),
+    }
+    results, values = {}, {}
+    for name, (way, threads) in ways.items():
+        way(clips[0])  # imports, tables, FFT plans
+        begun = time.perf_counter()
+        with ThreadPoolExecutor(threads) as pool:
+            values[name] = list(pool.map(way, clips))
+        wall_s = time.perf_counter() - begun
+        results[name] = {"threads": threads, "times_real_time": arguments.clips * arguments.seconds / wall_s}
+
+    for ours, theirs in zip(values["hearsight, papers' distances"], values["released way"], strict=True):
+        for metric, value in theirs.items():
+            if abs(ours[metric] - value) > 1e-4 * max(1e-3, abs(value)):
+                raise SystemExit(f"{metric}: {ours[metric]} here, {value} the released way")
+
+    released = results["released way"]["times_real_time"]
+    print(f"{arguments.clips} clips of {arguments.seconds:g} s, {os.cpu_count()} cores")
+    print(f"{'':32}{'threads':>8}{'times real time':>18}{'over released':>16}")
+    for name, result in results.items():
+        speed = result["times_real_time"]
+        result["over_released"] = speed / released
+        print(f"{name:32}{result['threads']:8}{speed:18.0f}{speed / released:16.1f}")
+    reached = results["hearsight, all measures"]["times_real_time"] >= TARGET
+    print(f"target: all measures at {TARGET:g} times real time: {'reached' if reached else 'missed'}")
+    if arguments.json:
+        with open(arguments.json, "w", encoding="utf-8") as file:
+            json.dump({"cores": os.cpu_count(), "target": TARGET, "ways": results}, file, indent=2)
+
+
+def made_clips(count: int, seconds: float) -> list[Pair]:
+    """Coloured noise and a disturbed copy of it."""
+    generator = torch.Generator().manual_seed(0)
+    clips = []
+    for _ in range(count):
+        truth = 0.1 * torch.randn(2, round(seconds * RATE), generator=generator)
+        truth = truth + 0.9 * truth.roll(1, -1) + 0.5 * truth.flip(0).roll(5, -1)
+        clips.append((truth + 0.05 * torch.randn(truth.shape, generator=generator), truth))
+    return clips
+
+
+def released_way(pair: Pair) -> dict[str, float]:
+    """The published distances with librosa, SciPy and NumPy, channel by channel."""
+    predicted, true = (signal.numpy() for signal in pair)
+    predicted, true = (signal / max(1e-20, np.abs(signal).max()) for signal in (predicted, true))
+    stft, magnitude, envelope = 0.0, 0.0, 0.0
+    for ear in (0, 1):
+        p, t = spectrum(predicted[ear]), spectrum(true[ear])
+        real_imaginary_p, real_imaginary_t = np.stack([p.real, p.imag]), np.stack([t.real, t.imag])
+        stft += np.mean((real_imaginary_p - real_imaginary_t) ** 2)
+        magnitude += np.mean(np.abs(p - t) ** 2)
+        difference = np.abs(scipy.signal.hilbert(predicted[ear])) - np.abs(scipy.signal.hilbert(true[ear]))
+        envelope += np.sqrt(np.mean(difference**2))
+    angles = [np.angle(spectrum(signal[0] - signal[1])) for signal in (predicted, true)]
+    turn = np.abs(angles[0] - angles[1])
+    phase = np.mean(np.minimum(turn, 2 * np.pi - turn))
+    snr = 10 * np.log10((np.mean(true**2) + 1e-4) / (np.mean((predicted - true) ** 2) + 1e-4))
+    return {
+        "stft": float(stft),
+        "env": float(envelope),
+        "mag_released": float(magnitude),
+        "difference_phase": float(phase),
+        "snr_db": float(snr),
+    }
+
+
+def spectrum(signal: np.ndarray) -> np.ndarray:
+    return librosa.stft(signal, n_fft=512, hop_length=160, win_length=400, center=True, pad_mode="constant")
+
+
+if __name__ == "__main__":
+    main()

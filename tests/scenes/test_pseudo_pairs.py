@@ -119,6 +119,21 @@ def test_delays_are_those_of_the_head_at_this_rate(clips):
         assert 0.3 < lead_ms * math.copysign(1, recipe.sources[0].azimuth) < 0.7
 
 
+def test_a_source_behind_is_heard_behind(clips):
+    """A panorama: beyond 90 degrees aside, the near ear's lead shrinks again."""
+    settings = single(rendering="direct", field_of_view=2 * math.pi)
+    pairs = made_for(clips, settings, seed=18)
+    leads = {}
+    for recipe in map(pairs.recipe, range(300)):
+        azimuth = abs(recipe.sources[0].azimuth)
+        place = "aside" if abs(azimuth - math.pi / 2) < 0.15 else "behind" if azimuth > 2.7 else None
+        if place and len(leads.setdefault(place, [])) < 4:
+            ears = pairs.make(recipe).ears.double()
+            cross = torch.fft.irfft(torch.fft.rfft(ears[1], 1 << 15) * torch.fft.rfft(ears[0], 1 << 15).conj())
+            leads[place].append(abs(int(torch.cat([cross[-32:], cross[:33]]).argmax()) - 32))
+    assert min(leads["aside"]) >= 8 > max(leads["behind"])
+
+
 def test_separation_pairs_hold_two_sources_at_the_edges(clips):
     pairs = made_for(clips, PairSettings(kind="separation"), seed=7)
     for index in range(10):
@@ -270,6 +285,7 @@ def test_too_few_clips_are_told_with_what_to_do(clips):
         ({"speakers": "two"}, "unknown speakers"),
         ({"kind": "duet"}, "unknown kind"),
         ({"field_of_view": 7.0}, "field of view 401"),
+        ({"field_of_view": 4.0}, "reaches behind the listener.*surround-8"),
         ({"duration_s": 0.0}, "give more than 0"),
         ({"resize": (1.0, 0.8)}, "resize"),
         ({"augment": True, "view": (300, 448)}, "larger than the canvas"),

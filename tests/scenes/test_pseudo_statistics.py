@@ -102,7 +102,9 @@ def test_angles_follow_the_cylinder_in_front_of_the_listener(recipes):
 
 def test_the_released_elevation_and_any_field_of_view(clips):
     for degrees in (60, 90, 180, 360):
-        settings = PairSettings(field_of_view=math.radians(degrees), elevation_law="proportional")
+        settings = PairSettings(
+            field_of_view=math.radians(degrees), elevation_law="proportional", speakers="surround-8"
+        )
         pairs = PseudoPairs(clips, settings, seed=2, hrirs=hrirs())
         for number in range(100):
             for source in pairs.recipe(number).sources:

@@ -69,6 +69,9 @@ def pseudo(
         Literal["virtual-speakers", "direct", "ambisonic"],
         typer.Option(help="The paper's, HRIRs alone, or W + Y and W - Y."),
     ] = "virtual-speakers",
+    speakers: Annotated[
+        str, typer.Option(help="Layout of the virtual speakers; surround-8 for more than 180 degrees.")
+    ] = "frontal-8",
     hrtf: Annotated[Path | None, typer.Option(metavar="FILE.sofa", help="Measured ears; KEMAR if not given.")] = None,
     equalize: Annotated[
         bool, typer.Option("--equalize", help="Diffuse-field equalise the ears: less colour, same directions.")
@@ -104,6 +107,7 @@ def pseudo(
         field_of_view=math.radians(fov),
         elevation_law=elevation,
         rendering=rendering,
+        speakers=speakers,
         blending=blending,
     )
     hrirs = load_hrirs(hrtf, diffuse_field_equalized=equalize)

@@ -15,6 +15,7 @@ import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,12 +27,12 @@ from jaxtyping import Float, UInt8
 from hearsight.datasets.fair_play_layout import make_folder
 from hearsight.errors import DataError, HearsightError, MediaError
 from hearsight.files import folder_written_whole
-from hearsight.media import mix_to_mono, probe, read_frames, read_sound
+from hearsight.media import mix_to_mono, probe, read_audio, read_frames
 from hearsight.progress import Progress, no_progress
 from hearsight.scenes.boxes import WHOLE_FRAME, Box, BoxFile, box_at
 from hearsight.scenes.composing import resized
 from hearsight.scenes.mono_clips import PICTURE_SUFFIXES, MonoClip
-from hearsight.signal import resample
+from hearsight.signal import StreamResampler
 
 FRAME_RATE_HZ = 10.0  # of the pictures kept, as in 2.5D Visual Sound
 SILENCE_RMS = 1e-3  # -60 dBFS: below it, a segment is noise that no gain should lift
@@ -120,27 +121,31 @@ def prepare_clips(
         with open(temporary / "sound.int16", "wb") as sound_file, open(temporary / "frames.jpeg", "wb") as frames_file:
             for number, clip in enumerate(clips):
                 progress(number, len(clips))
+                begin, count = frames_file.tell(), len(ends)
                 try:
-                    sound = _mono_sound(clip, sample_rate_hz)
-                    _require_audible(sound, sample_rate_hz, shortest_s)
-                    entry, pictures = _pictures_of_source(clip, boxes, frame_height, len(sound) / sample_rate_hz)
+                    samples = _mono_sound(clip, sample_rate_hz)
+                    energy = _block_energy(samples, block)
+                    _require_audible(energy, len(samples), sample_rate_hz, shortest_s)
+                    found, part, part_size, pictures = _pictures_of_source(clip, boxes, frame_height)
+                    most = math.ceil(len(samples) / sample_rate_hz * FRAME_RATE_HZ) + 1
+                    for picture in islice(pictures, most):
+                        frames_file.write(picture)
+                        digest.update(picture)
+                        ends.append(frames_file.tell())
+                    if len(ends) == count:
+                        raise MediaError("no pictures in it")
                 except HearsightError as error:
-                    # Every line names its clip already; the file's name again would only make it longer.
-                    reason = str(error)
-                    for path in (clip.sound, clip.picture):
-                        reason = reason.removeprefix(f"{path}: ")
-                    left_out.append(LeftOut(clip.name, reason))
+                    frames_file.seek(begin)
+                    frames_file.truncate()
+                    del ends[count:]
+                    left_out.append(LeftOut(clip.name, _without_paths(str(error), clip)))
                     continue
-                samples = np.round(sound * 32767).clip(-32768, 32767).astype("<i2")
-                prepared = PreparedClip(name=clip.name, label=clip.label, samples=len(samples), **entry)
-                for data in (repr(prepared).encode(), samples.tobytes(), *pictures):
-                    digest.update(data)
+                prepared = PreparedClip(
+                    clip.name, clip.label, len(samples), len(ends) - count, part, part_size, tuple(found)
+                )
+                digest.update(repr(prepared).encode() + samples.tobytes())
                 sound_file.write(samples.tobytes())
-                for picture in pictures:
-                    frames_file.write(picture)
-                    ends.append(ends[-1] + len(picture))
-                whole = len(samples) // block * block
-                energies.append(np.square(samples[:whole].reshape(-1, block) / 32767.0).sum(1).astype(np.float32))
+                energies.append(energy)
                 kept.append(prepared)
         progress(len(clips), len(clips))
         if not kept:
@@ -312,50 +317,66 @@ def _prepared_clip(entry: dict[str, Any]) -> PreparedClip:
 
 
 def _mono_sound(clip: MonoClip, sample_rate_hz: int) -> np.ndarray:
-    info = probe(clip.sound)
-    sound, rate = read_sound(clip.sound)
-    mono = mix_to_mono(sound, info.audio.layout) if info.audio is not None else sound.mean(0)
-    return resample(mono.to(torch.float32), rate, sample_rate_hz).numpy()
+    """All channels of a clip mixed to one, as 16-bit samples at the wanted rate."""
+    audio = probe(clip.sound).audio
+    layout, rate = (audio.layout, audio.sample_rate_hz) if audio is not None else ("mono", sample_rate_hz)
+    resampler = StreamResampler(rate, sample_rate_hz, channels=1)
+    parts = [resampler.process(mix_to_mono(block, layout)[None]) for block in read_audio(clip.sound)]
+    parts.append(resampler.process(torch.zeros(1, 0), last=True))
+    return np.concatenate([_as_16_bit(part[0].numpy()) for part in parts])
 
 
-def _require_audible(sound: np.ndarray, sample_rate_hz: int, shortest_s: float) -> None:
-    seconds = len(sound) / sample_rate_hz
-    if seconds < shortest_s - 0.1:
+def _as_16_bit(sound: np.ndarray) -> np.ndarray:
+    return np.round(sound * 32767).clip(-32768, 32767).astype("<i2")
+
+
+def _block_energy(samples: np.ndarray, block: int) -> np.ndarray:
+    """Energy of each whole block."""
+    blocks = samples[: len(samples) // block * block].reshape(-1, block)
+    return np.square(blocks / np.float32(32767)).sum(1, dtype=np.float32)
+
+
+def _require_audible(energy: np.ndarray, samples: int, sample_rate_hz: int, shortest_s: float) -> None:
+    seconds = samples / sample_rate_hz
+    if seconds < shortest_s - 0.1 or not len(energy):
         raise DataError(f"too short: {seconds:.2f} s of {shortest_s:g} s")
-    length = min(round(shortest_s * sample_rate_hz), len(sound))
-    power = np.concatenate([[0.0], np.cumsum(np.square(sound, dtype=np.float64))])
-    loudest = math.sqrt(max(float((power[length:] - power[:-length]).max()), 0.0) / length)
+    blocks = min(max(round(shortest_s / _BLOCK_S), 1), len(energy))
+    total = np.concatenate([[0.0], np.cumsum(energy, dtype=np.float64)])
+    loudest = math.sqrt(
+        max(float((total[blocks:] - total[:-blocks]).max()), 0.0) / (blocks * _BLOCK_S * sample_rate_hz)
+    )
     if loudest < SILENCE_RMS:
         level = f"{20 * math.log10(loudest):.0f} dBFS" if loudest > 0 else "digital silence"
         raise DataError(f"silent: nowhere louder than {level} over {shortest_s:g} s")
 
 
+def _without_paths(reason: str, clip: MonoClip) -> str:
+    """Every line names its clip already; the file's name again would only make it longer."""
+    for path in (clip.sound, clip.picture):
+        reason = reason.removeprefix(f"{path}: ")
+    return reason
+
+
 def _pictures_of_source(
-    clip: MonoClip, boxes: BoxSource, frame_height: int, seconds: float
-) -> tuple[dict[str, Any], list[bytes]]:
-    """What a `PreparedClip` says of the picture, and the JPEGs."""
+    clip: MonoClip, boxes: BoxSource, frame_height: int
+) -> tuple[Sequence[Box], tuple[float, float, float, float], tuple[int, int], Iterator[bytes]]:
+    """The boxes of a clip, the part of the picture that they cover, its size as it is kept, and its JPEGs."""
     size, rate_hz = _picture_format(clip)
     found = _boxes_of(clip, boxes, size, rate_hz)
     if not found:
         raise DataError("no box of its source; give boxes in the list or a file, a detector, or choose whole-frame")
     scale = min(1.0, frame_height / size[0])
-    whole = (max(round(size[0] * scale), 2), max(round(size[1] * scale), 2))
-    edges = (min(b.x0 for b in found), min(b.y0 for b in found), max(b.x1 for b in found), max(b.y1 for b in found))
-    left, right = math.floor(edges[0] * whole[1]), math.ceil(edges[2] * whole[1])
-    top, bottom = math.floor(edges[1] * whole[0]), math.ceil(edges[3] * whole[0])
-    jpegs = []
-    for rgb in _pictures(clip, whole, seconds):
-        bgr = cv2.cvtColor(np.ascontiguousarray(rgb[top:bottom, left:right]), cv2.COLOR_RGB2BGR)
-        jpegs.append(cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1].tobytes())
-    if not jpegs:
-        raise MediaError("no pictures in it")
-    part = (left / whole[1], top / whole[0], right / whole[1], bottom / whole[0])
-    return {
-        "frames": len(jpegs),
-        "part": part,
-        "part_size": (bottom - top, right - left),
-        "boxes": tuple(found),
-    }, jpegs
+    height, width = max(round(size[0] * scale), 2), max(round(size[1] * scale), 2)
+    left, top = math.floor(min(b.x0 for b in found) * width), math.floor(min(b.y0 for b in found) * height)
+    right, bottom = math.ceil(max(b.x1 for b in found) * width), math.ceil(max(b.y1 for b in found) * height)
+
+    def jpegs() -> Iterator[bytes]:
+        for rgb in _pictures(clip, (height, width)):
+            bgr = cv2.cvtColor(np.ascontiguousarray(rgb[top:bottom, left:right]), cv2.COLOR_RGB2BGR)
+            yield cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1].tobytes()
+
+    part = (left / width, top / height, right / width, bottom / height)
+    return found, part, (bottom - top, right - left), jpegs()
 
 
 def _boxes_of(clip: MonoClip, boxes: BoxSource, size: tuple[int, int], rate_hz: float) -> Sequence[Box]:
@@ -404,16 +425,13 @@ def _picture_format(clip: MonoClip) -> tuple[tuple[int, int], float]:
     return (video.height, video.width), video.frame_rate_hz or FRAME_RATE_HZ
 
 
-def _pictures(clip: MonoClip, size: tuple[int, int], seconds: float) -> Iterator[np.ndarray]:
-    """The pictures of a clip at `FRAME_RATE_HZ` and (height, width), to the end of its sound at most."""
-    most = math.ceil(seconds * FRAME_RATE_HZ) + 1
+def _pictures(clip: MonoClip, size: tuple[int, int]) -> Iterator[np.ndarray]:
+    """The pictures of a clip at `FRAME_RATE_HZ` and (height, width)."""
     if clip.picture.is_dir():
-        for path in _picture_files(clip.picture)[:most]:
+        for path in _picture_files(clip.picture):
             yield resized(_read_picture(path), size)
         return
-    for number, frame in enumerate(read_frames(clip.picture, rate_hz=FRAME_RATE_HZ, size=size)):
-        if number >= most:
-            return
+    for frame in read_frames(clip.picture, rate_hz=FRAME_RATE_HZ, size=size):
         yield frame.rgb
 
 

@@ -94,6 +94,15 @@ class PairSettings:
             raise DataError(f"duration {self.duration_s:g} s: give more than 0")
         if not 0 < self.field_of_view <= 2 * math.pi:
             raise DataError(f"field of view {math.degrees(self.field_of_view):g} degrees: give more than 0, up to 360")
+        if (
+            self.rendering == "virtual-speakers"
+            and self.speakers == "frontal-8"
+            and self.field_of_view > math.pi + 1e-9
+        ):
+            raise DataError(
+                f"field of view {math.degrees(self.field_of_view):g} degrees reaches behind the listener, where the "
+                "speakers frontal-8 are not; choose the speakers surround-8, or the rendering direct"
+            )
         if not 0 < self.resize[0] <= self.resize[1]:
             raise DataError(f"resize {self.resize}: give the smallest and the largest factor, above 0")
         if self.augment and (self.view[0] > self.canvas[0] or self.view[1] > self.canvas[1]):

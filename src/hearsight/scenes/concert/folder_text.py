@@ -4,15 +4,17 @@ from pathlib import Path
 
 from hearsight.scenes.concert.settings import CLIPS_PER_ROOM, Settings
 
+# ruff: noqa: E501 (rows of a Markdown table cannot be broken)
+
 
 def readme(settings: Settings, clips: int, font: Path) -> str:
     """What the set is, how it was made, and what is where."""
     s = settings
     low, high = s.performers
     mapping = (
-        "azimuth is in proportion to x, the tangent of the elevation in proportion to y, from +pi/3 (in units of the "
-        "cylinder's radius) at the top edge to -pi/3 at the bottom: the mapping of PseudoBinaural (section 3.2). Pixels "
-        "are square only in a square picture"
+        "azimuth is in proportion to x,\nthe tangent of the elevation in proportion to y, from +pi/3 (in units of the "
+        "cylinder's radius) at the top\nedge to -pi/3 at the bottom: the mapping of PseudoBinaural (section 3.2). "
+        "Pixels are square only in a\nsquare picture"
         if s.projection == "cylinder"
         else "a plain perspective with square pixels"
     )

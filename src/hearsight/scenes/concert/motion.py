@@ -14,8 +14,8 @@ Curve = NDArray[np.float64]
 
 _DRUMS = list(DRUM_HEADS)
 _STRUCK = {
-    music.SNARE: "snare", music.CLOSED_HAT: "hi-hat", music.OPEN_HAT: "hi-hat", music.RIDE: "ride", music.CRASH: "crash",
-    music.HIGH_TOM: "high tom", music.LOW_TOM: "low tom", music.FLOOR_TOM: "floor tom",
+    music.SNARE: "snare", music.CLOSED_HAT: "hi-hat", music.OPEN_HAT: "hi-hat", music.RIDE: "ride",
+    music.CRASH: "crash",    music.HIGH_TOM: "high tom", music.LOW_TOM: "low tom", music.FLOOR_TOM: "floor tom",
 }  # fmt: skip
 
 
@@ -58,9 +58,8 @@ def gestures(kind: str, notes: Sequence[Note], times: Curve, beat_s: float, look
             for note in notes:
                 if _STRUCK.get(note.pitch) == name:
                     since = np.maximum(times - note.onset_s, 0)
-                    swings[index] += (
-                        (times >= note.onset_s) * 0.14 * (note.velocity / 100) * np.exp(-since / 0.25) * np.cos(14 * since)
-                    )  # fmt: skip
+                    ringing = (times >= note.onset_s) * np.exp(-since / 0.25) * np.cos(14 * since)
+                    swings[index] += 0.14 * (note.velocity / 100) * ringing
     else:  # piano, harp
         low, high = RANGES[kind]
         split = float(np.median([n.pitch for n in notes])) if notes else 60.0
@@ -77,7 +76,8 @@ def gestures(kind: str, notes: Sequence[Note], times: Curve, beat_s: float, look
     return [
         Gesture(
             float(stroke[k]), (float(lifts[0][k]), float(lifts[1][k])), (float(places[0][k]), float(places[1][k])),
-            float(neck[k]), float(sway[k]), float(nod[k]), (float(swings[0][k]), float(swings[1][k]), float(swings[2][k])),
+            float(neck[k]), float(sway[k]), float(nod[k]),
+            (float(swings[0][k]), float(swings[1][k]), float(swings[2][k])),
         )
         for k in range(len(times))
     ]  # fmt: skip
@@ -183,9 +183,7 @@ def _drum_hands(notes: Sequence[Note]) -> tuple[list[Note], list[Note]]:
             continue
         if name == "hi-hat":  # at the player's left: struck by the left hand here, arms uncrossed
             left.append(note)
-        elif name in ("ride", "floor tom", "low tom"):
-            right.append(note)
-        elif name == "snare":
+        elif name in ("ride", "floor tom", "low tom") or name == "snare":
             right.append(note)
         else:
             left.append(note)

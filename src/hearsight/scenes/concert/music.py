@@ -1,5 +1,6 @@
 """Generated music: who plays which notes when, in each instrument's range and manner, in one key and time."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -225,11 +226,11 @@ def _chords(rng: np.random.Generator, clock: _Time, kind: str) -> list[Note]:
     if kind in ("harp", "banjo") or (kind == "acoustic guitar" and rng.random() < 0.5):
         return _arpeggio(rng, clock, kind)
     low, high = RANGES[kind]
-    patterns = {
+    patterns: dict[int, tuple[list[float], ...]] = {
         4: ([0, 1, 1.5, 2.5, 3, 3.5], [0, 1, 2, 3], [0, 1.5, 2, 3.5], [0.5, 1.5, 2.5, 3.5], [0, 0.5, 1, 2, 2.5, 3]),
         3: ([0, 1, 2], [0, 1, 1.5, 2, 2.5], [0, 1.5, 2]),
-    }[clock.beats]
-    pattern = patterns[rng.integers(len(patterns))]
+    }
+    pattern = patterns[clock.beats][rng.integers(len(patterns[clock.beats]))]
     notes: list[Note] = []
     for bar in range(clock.bars):
         if bar % 4 == 3 and rng.random() < 0.35:
@@ -305,7 +306,8 @@ def _drums(rng: np.random.Generator, clock: _Time, kind: str) -> list[Note]:
     del kind
     metal = RIDE if rng.random() < 0.35 else CLOSED_HAT
     step = 0.5 if clock.beat_s < 0.75 else 0.25
-    kicks = [[0, 2], [0, 1.5, 2], [0, 2.5], [0, 0.5, 2, 2.5]][rng.integers(4)] if clock.beats == 4 else [0]
+    grooves: list[list[float]] = [[0, 2], [0, 1.5, 2], [0, 2.5], [0, 0.5, 2, 2.5]]
+    kicks = grooves[rng.integers(4)] if clock.beats == 4 else [0.0]
     snares = [1, 3] if clock.beats == 4 else [1, 2]
     fill_every = int(rng.choice([2, 4]))
     notes: list[Note] = []
@@ -333,6 +335,12 @@ def _drums(rng: np.random.Generator, clock: _Time, kind: str) -> list[Note]:
     return notes
 
 
-_PLAY = {"melody": _melody, "bass": _bass, "chords": _chords, "solo": _solo, "drums": _drums}
+_PLAY: dict[str, Callable[[np.random.Generator, _Time, str], list[Note]]] = {
+    "melody": _melody,
+    "bass": _bass,
+    "chords": _chords,
+    "solo": _solo,
+    "drums": _drums,
+}
 
 assert set(RANGES) | {"drums"} == set(KINDS)

@@ -283,7 +283,7 @@ def diffuse_noise(hrirs: HRIRSet, samples: int, rng: np.random.Generator) -> Sig
     return noise / np.sqrt((noise**2).mean())
 
 
-def _band_shares(frequency: NDArray[np.float64]) -> NDArray[np.float64]:
+def _band_shares(frequency: NDArray) -> NDArray[np.float64]:
     """Amplitudes of octave bands whose powers add up to one; they meet within a quarter octave. `[bands, frequencies]`
 
     Wider overlaps would let the slower of two neighbouring bands ring on in the other.

@@ -34,7 +34,7 @@ class Room:
     """
 
     number: int
-    size: tuple[float, float, float]
+    size: tuple[float, ...]
     materials: tuple[str, ...]
     reverberation_s: tuple[float, ...]
     looks: int
@@ -63,7 +63,7 @@ class Listener:
     yaw: float
     motion: str
     waves: tuple[tuple[int, float, float, float], ...]
-    pan: tuple[float, float]
+    pan: tuple[float, ...]
     seconds: float
 
     def to_head(self, times: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -192,7 +192,7 @@ def _random_listener(rng: np.random.Generator, room: Room, settings: Settings) -
     yaw = math.atan2(middle[1] - place[1], middle[0] - place[0])
     chance = rng.random()
     waves: tuple[tuple[int, float, float, float], ...] = ()
-    pan = (0.0, 0.0)
+    pan: tuple[float, ...] = (0.0, 0.0)
     motion = "still"
     if chance < 1 / 3:
         motion = "sway"
@@ -335,14 +335,14 @@ _WOODS = ((0.72, 0.36, 0.14), (0.55, 0.24, 0.10), (0.80, 0.52, 0.24), (0.62, 0.4
 def _random_dress(rng: np.random.Generator, kind: str) -> Dress:
     """A person's build and clothes and an instrument's colours."""
 
-    def pick(colours: Any, spread: float = 0.04) -> tuple[float, float, float]:
+    def pick(colours: Any, spread: float = 0.04) -> tuple[float, ...]:
         colour = np.clip(np.array(colours[rng.integers(len(colours))]) + rng.normal(0, spread, 3), 0.03, 0.97)
-        return tuple(float(c) for c in colour)  # type: ignore[return-value]
+        return tuple(float(c) for c in colour)
 
-    def cloth(low: float, high: float) -> tuple[float, float, float]:
+    def cloth(low: float, high: float) -> tuple[float, ...]:
         hue, saturation, value = rng.random(), rng.uniform(0.1, 0.85), rng.uniform(low, high)
         levels = [(hue * 6 + shift) % 6 for shift in (5, 3, 1)]
-        return tuple(float(value - value * saturation * max(0.0, min(k, 4 - k, 1.0))) for k in levels)  # type: ignore
+        return tuple(float(value - value * saturation * max(0.0, min(k, 4 - k, 1.0))) for k in levels)
 
     hair = str(rng.choice(["short", "long", "bun", "curls", "bald"], p=[0.34, 0.28, 0.14, 0.16, 0.08]))
     body = Body(

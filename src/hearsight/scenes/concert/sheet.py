@@ -67,7 +67,7 @@ def _busiest_frame(truth: dict[str, Any]) -> int:
 
 def _panel(pixels: NDArray[np.uint8], truth: dict[str, Any], frame: int, tall: float) -> NDArray[np.uint8]:
     height, width = int(pixels.shape[0] * tall), pixels.shape[1]
-    image = np.ascontiguousarray(cv2.resize(pixels, (width, height), interpolation=cv2.INTER_LINEAR))
+    image = np.asarray(cv2.resize(pixels, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
     time = frame / truth["frame_rate_hz"]
     for performer, colour in zip(truth["performers"], _COLOURS, strict=False):
         at = performer["track"][frame]

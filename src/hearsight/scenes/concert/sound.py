@@ -106,7 +106,7 @@ def key_times(scene: Scene, settings: Settings) -> NDArray[np.float64]:
     """The moments at which `RoomResponse.to_ears` wants the head's orientation."""
     if scene.listener.motion == "still":
         return np.zeros(1)
-    return np.arange(int(np.ceil(settings.seconds / KEY_S)) + 1) * KEY_S
+    return KEY_S * np.arange(int(np.ceil(settings.seconds / KEY_S)) + 1, dtype=np.float64)
 
 
 def _playing_rms(sound: NDArray[np.float32]) -> float:

@@ -97,8 +97,8 @@ class Synthesizer:
         bank = _DRUM_BANK if kind == "drums" else 0
         if synth.program_select(channel, font, bank, PROGRAMS[kind]) != 0:
             raise DataError(
-                f"{self.sound_font}: has no {kind} (General MIDI bank {bank}, program {PROGRAMS[kind]}); name a General "
-                "MIDI sound font"
+                f"{self.sound_font}: has no {kind} (General MIDI bank {bank}, program {PROGRAMS[kind]}); "
+                "name a General MIDI sound font"
             )
         events = []
         for note in notes:

@@ -73,15 +73,15 @@ class Canvas:
         columns, rows = (np.arange(-1, -(-n // step) + 1) + 0.5 for n in (camera.width, camera.height))
         x, y = np.meshgrid(columns * step / camera.width, rows * step / camera.height)
         vectors = np.einsum("ij,jrc->rci", to_panorama, camera.directions(x, y))
-        maps = []
-        for share, size in zip(
-            panorama.camera.project(vectors), (panorama.camera.width, panorama.camera.height), strict=True
-        ):
+        places = []
+        sizes = (panorama.camera.width, panorama.camera.height)
+        for share, size in zip(panorama.camera.project(vectors), sizes, strict=True):
             fine = cv2.resize((share * size - 0.5).astype(np.float32), (len(columns) * step, len(rows) * step))
-            maps.append(np.ascontiguousarray(fine[step : step + camera.height, step : step + camera.width]))
-        self.colour[:] = cv2.remap(panorama.colour, *maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        self.depth[:] = cv2.remap(panorama.depth, *maps, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
-        self.owner[:] = cv2.remap(panorama.owner, *maps, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
+            places.append(np.ascontiguousarray(fine[step : step + camera.height, step : step + camera.width]))
+        map_x, map_y = places
+        self.colour[:] = cv2.remap(panorama.colour, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        self.depth[:] = cv2.remap(panorama.depth, map_x, map_y, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
+        self.owner[:] = cv2.remap(panorama.owner, map_x, map_y, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
         self._touched.clear()
 
     def copy(self) -> "Canvas":

@@ -9,10 +9,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from hearsight.scenes.concert.drawing.solids import Limb, Solid, Surface
+from hearsight.scenes.concert.drawing.solids import Colour, Limb, Solid, Surface
 
 Vector = NDArray[np.float64]
-Colour = tuple[float, float, float]
 
 SEAT_HEIGHT = 0.47
 

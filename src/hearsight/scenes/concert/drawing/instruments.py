@@ -14,9 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 
-from hearsight.scenes.concert.drawing.solids import Limb, Solid, Surface, frame_along
+from hearsight.scenes.concert.drawing.solids import Colour, Limb, Solid, Surface, frame_along
 
-Colour = tuple[float, float, float]
 Parts = list[Solid | Limb]
 Vector = NDArray[np.float64]
 
@@ -56,7 +55,8 @@ NECKED = {
 
 _FIDDLE = [
     (0, 0), (0.015, 0.25), (0.07, 0.43), (0.17, 0.5), (0.28, 0.46), (0.36, 0.36), (0.37, 0.39), (0.40, 0.32),
-    (0.48, 0.295), (0.55, 0.32), (0.58, 0.375), (0.60, 0.36), (0.70, 0.41), (0.80, 0.40), (0.91, 0.31), (0.975, 0.17), (1, 0.07),
+    (0.48, 0.295), (0.55, 0.32), (0.58, 0.375), (0.60, 0.36), (0.70, 0.41), (0.80, 0.40), (0.91, 0.31), (0.975, 0.17),
+    (1, 0.07),
 ]  # fmt: skip
 _GUITAR = [
     (0, 0), (0.015, 0.22), (0.08, 0.42), (0.2, 0.5), (0.33, 0.48), (0.48, 0.38), (0.58, 0.335), (0.68, 0.36),
@@ -319,7 +319,7 @@ def _front(kind: str, p: Necked, wood: Colour) -> NDArray[np.uint8]:
         cv2.line(image, spot(x1, y1), spot(x2, y2), (*(int(255 * c) for c in colour), 255), thickness, cv2.LINE_AA)
 
     dark: Colour = (0.08, 0.05, 0.04)
-    edge: Colour = tuple(0.45 * c for c in wood)  # type: ignore[assignment]
+    edge: Colour = tuple(0.45 * c for c in wood)
     cv2.polylines(image, [outline], True, (*(int(255 * c) for c in edge), 255), 9, cv2.LINE_AA)
     if kind in ("cello", "upright bass"):
         for side in (-1, 1):  # f-holes

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hearsight.scenes.concert.drawing import instruments
-from hearsight.scenes.concert.drawing.figure import SEAT_HEIGHT, Body, Colour, Pose, figure, mouth
+from hearsight.scenes.concert.drawing.figure import SEAT_HEIGHT, Body, Pose, figure, mouth
 from hearsight.scenes.concert.drawing.instruments import DRUM_HEADS, NECKED
-from hearsight.scenes.concert.drawing.solids import Limb, Solid, Surface, frame_along
+from hearsight.scenes.concert.drawing.solids import Colour, Limb, Solid, Surface, frame_along
 
 Parts = list[Solid | Limb]
 Vector = NDArray[np.float64]
@@ -193,7 +193,7 @@ def _upright(kind: str, dress: Dress, g: Gesture) -> tuple[Parts, Parts]:
         things += bow
         right = right + np.array([0.0, -0.02, 0.01])
     else:
-        right = on(-0.05 + 0.07 * g.stroke, 0.30, 0.08 + 0.07 * g.lift[0])
+        right = on(-0.05 + 0.11 * g.stroke, 0.30, 0.08 + 0.07 * g.lift[0])
     lean = (0.05 + 0.03 * g.sway, 0.05 * g.sway) if kind == "cello" else (0.04, 0.05 * g.sway)
     pose = Pose(
         seated=kind == "cello", right_hand=right, left_hand=left, lean=lean, nod=g.nod,

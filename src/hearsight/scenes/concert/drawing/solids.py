@@ -11,7 +11,10 @@ from typing import Literal
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+
+Colour = tuple[float, ...]
+"""Red, green and blue, 0 to 1."""
 
 Shape = Literal["ball", "block", "can", "slab", "board"]
 
@@ -28,7 +31,7 @@ class Surface:
         wrapped: a block shows its texture on all faces.
     """
 
-    colour: tuple[float, float, float]
+    colour: Colour
     gloss: float = 0.0
     texture: NDArray[np.uint8] | None = None
     wrapped: bool = False
@@ -104,7 +107,7 @@ class Solid:
         normal /= np.linalg.norm(normal, axis=0) + 1e-9
         if self.shape in ("board", "slab"):  # seen from either side
             normal *= np.where((normal * rays).sum(axis=0) > 0, -1, 1)
-        colour = np.broadcast_to(np.float32(self.surface.colour), (len(t), 3))
+        colour = np.broadcast_to(np.array(self.surface.colour, np.float32), (len(t), 3))
         if self.surface.texture is not None and front.any():
             rows, columns = self._texels(point)
             colour = np.where(front[:, None], self.surface.texture[rows, columns, :3] / np.float32(255), colour)
@@ -204,7 +207,7 @@ class Limb:
         h = np.clip(_along(axis, q), 0, length)
         normal = q - axis[:, None].astype(np.float32) * h
         normal /= np.linalg.norm(normal, axis=0) + 1e-9
-        return normal, np.broadcast_to(np.float32(self.surface.colour), (len(t), 3))
+        return normal, np.broadcast_to(np.array(self.surface.colour, np.float32), (len(t), 3))
 
     def _axis(self) -> tuple[NDArray[np.float64], float, float | None]:
         """Axis from a to b, its length, and the cone's slope (None where one ball holds the other)."""
@@ -215,9 +218,12 @@ class Limb:
         return between / length, length, (self.ra - self.rb) / length
 
 
-def frame_along(direction: NDArray, up: NDArray | tuple[float, float, float] = (0.0, 0.0, 1.0)) -> NDArray[np.float64]:
+def frame_along(
+    direction: ArrayLike, up: NDArray | tuple[float, float, float] = (0.0, 0.0, 1.0)
+) -> NDArray[np.float64]:
     """Rotation whose columns are x (to the side), y (as near `up` as may be) and z along `direction`. `[3, 3]`"""
-    z = np.asarray(direction, dtype=np.float64) / np.linalg.norm(direction)
+    z = np.asarray(direction, dtype=np.float64)
+    z = z / np.linalg.norm(z)
     up = np.asarray(up, dtype=np.float64)
     if abs(up @ z) > 0.999 * np.linalg.norm(up):
         up = np.array([1.0, 0.0, 0.0])
@@ -227,7 +233,7 @@ def frame_along(direction: NDArray, up: NDArray | tuple[float, float, float] = (
 
 
 def turned(matrix: NDArray, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """`matrix @ vectors` for vectors `[3, n]`, with the same rounding however many cores a linear algebra library has."""
+    """`matrix @ vectors` for vectors `[3, n]`, rounded alike on any number of cores (BLAS is not)."""
     m = matrix.astype(np.float32)
     x, y, z = vectors
     return np.stack([row[0] * x + row[1] * y + row[2] * z for row in m])

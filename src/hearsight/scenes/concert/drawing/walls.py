@@ -2,7 +2,7 @@
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from hearsight.scenes.concert.drawing.canvas import Canvas
 from hearsight.scenes.concert.drawing.solids import turned
@@ -116,13 +116,17 @@ def _paint(name: str, shape: tuple[int, int], style: np.random.Generator, tint: 
     return wall
 
 
+def _colour(values: ArrayLike) -> Texture:
+    return np.asarray(values, np.float32)
+
+
 def _speckled(
     shape: tuple[int, int], colour: NDArray, spread: float, rng: np.random.Generator, clouds: float = 0.03
 ) -> Texture:
     noise = rng.normal(0, spread, (*shape, 1)).astype(np.float32)
     small = rng.normal(0, clouds, (max(2, shape[0] // 40), max(2, shape[1] // 40))).astype(np.float32)
     cloud = cv2.resize(small, (shape[1], shape[0]), interpolation=cv2.INTER_CUBIC)[..., None]
-    return (np.float32(colour) * (1 + cv2.GaussianBlur(noise, (3, 3), 0)[..., None] + cloud)).astype(np.float32)
+    return (_colour(colour) * (1 + cv2.GaussianBlur(noise, (3, 3), 0)[..., None] + cloud)).astype(np.float32)
 
 
 def _tiles(
@@ -150,13 +154,13 @@ def _tiles(
     column = shifted.astype(int)
     shades = rng.normal(1, spread, (row.max() + 1, column.max() + 1))
     shade = shades[row[:, None], column] - checker * ((row[:, None] + column) % 2)
-    image = np.float32(colour) * shade[..., None].astype(np.float32)
+    image = _colour(colour) * shade[..., None].astype(np.float32)
     if grain:
         lines = rng.normal(0, 0.05, (shape[0], max(2, shape[1] // 60))).astype(np.float32)
         image *= 1 + cv2.resize(lines, (shape[1], shape[0]), interpolation=cv2.INTER_LINEAR)[..., None]
     width_r, width_c = 0.012 / tile_m[0], 0.012 / tile_m[1]
     gap = ((rows % 1) < width_r)[:, None] | ((shifted % 1) < width_c)
-    image[gap] = np.float32(joint)
+    image[gap] = _colour(joint)
     return image
 
 
@@ -180,22 +184,22 @@ def _hang(paint: Texture, rng: np.random.Generator) -> Texture:
             continue
         taken.append((left, left + w))
         box = paint[bottom - h : bottom, left : left + w]
-        frame = np.float32([(0.93, 0.92, 0.90), (0.32, 0.20, 0.12), (0.10, 0.10, 0.11)][rng.integers(3)])
+        frame = _colour([(0.93, 0.92, 0.90), (0.32, 0.20, 0.12), (0.10, 0.10, 0.11)][rng.integers(3)])
         if kind == "window":
             sky = np.linspace(0, 1, h, dtype=np.float32)[:, None, None]
-            box[:] = (1 - sky) * np.float32([0.60, 0.76, 0.94]) + sky * np.float32([0.90, 0.93, 0.94])
-            box[int(0.7 * h) :] = np.float32([0.35, 0.48, 0.28])
+            box[:] = (1 - sky) * _colour([0.60, 0.76, 0.94]) + sky * _colour([0.90, 0.93, 0.94])
+            box[int(0.7 * h) :] = _colour([0.35, 0.48, 0.28])
             box[h // 2 - 3 : h // 2 + 3] = frame
             box[:, w // 2 - 3 : w // 2 + 3] = frame
         elif kind == "door":
-            box[:] = np.float32([(0.45, 0.28, 0.17), (0.80, 0.79, 0.76), (0.25, 0.33, 0.40)][rng.integers(3)])
+            box[:] = _colour([(0.45, 0.28, 0.17), (0.80, 0.79, 0.76), (0.25, 0.33, 0.40)][rng.integers(3)])
             for y1, y2 in ((0.08, 0.45), (0.55, 0.93)):
                 cv2.rectangle(
                     box, (int(0.18 * w), int(y1 * h)), (int(0.82 * w), int(y2 * h)), (box[0, 0] * 0.7).tolist(), 3
                 )
             cv2.circle(box, (int(0.9 * w), int(0.52 * h)), 4, (0.85, 0.75, 0.4), -1)
         elif kind == "board":
-            box[:] = np.float32([(0.12, 0.25, 0.20), (0.94, 0.94, 0.95)][rng.integers(2)])
+            box[:] = _colour([(0.12, 0.25, 0.20), (0.94, 0.94, 0.95)][rng.integers(2)])
         else:
             small = rng.uniform(0.1, 0.9, (rng.integers(2, 5), rng.integers(2, 5), 3)).astype(np.float32)
             box[:] = cv2.resize(small, (w, h), interpolation=cv2.INTER_CUBIC)

@@ -1,0 +1,52 @@
+"""Does `hearsight simulate` make a set, and tell in one line what is wrong?"""
+
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from hearsight.cli.main import app
+from hearsight.scenes.concert import check_folder
+
+SMALL = ["--seconds", "1", "--size", "64x32", "--fps", "2"]
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, ["simulate", *map(str, arguments)])
+
+
+def test_the_command_makes_checks_and_shows_a_set(tmp_path):
+    result = run(
+        tmp_path / "set", "--clips", 2, "--seed", 4, "--performers", "2", *SMALL, "--sheet", tmp_path / "sheet.jpg"
+    )
+    assert result.exit_code == 0, result.output
+    assert "2 clips; checked" in result.output
+    assert check_folder(tmp_path / "set").faults == []
+    assert (tmp_path / "sheet.jpg").stat().st_size > 1000
+    again = run(tmp_path / "set", "--clips", 2, "--seed", 4, "--performers", "2", *SMALL)
+    assert again.exit_code == 0 and "2 of them there before" in again.output
+
+
+def test_another_seed_in_the_same_folder_fails_in_one_line(tmp_path):
+    assert run(tmp_path / "set", "--clips", 1, *SMALL, "--quiet").exit_code == 0
+    result = run(tmp_path / "set", "--clips", 1, "--seed", 1, *SMALL)
+    assert result.exit_code == 1
+    assert result.stderr.count("\n") == 1 and "seed 0, not 1" in result.stderr
+
+
+def test_a_missing_library_fails_in_one_line(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "fluidsynth", None)
+    result = run(tmp_path / "set", "--clips", 1, *SMALL)
+    assert result.exit_code == 1
+    assert result.stderr.count("\n") == 1 and "apt-get install libfluidsynth3" in result.stderr
+    assert not (tmp_path / "set").exists()
+
+
+@pytest.mark.parametrize("wrong", [["--performers", "4"], ["--size", "480"], ["--rate", "44100"], ["--clips", "0"]])
+def test_wrong_usage_exits_with_two(tmp_path, wrong):
+    assert run(tmp_path / "set", "--clips", 1, *wrong).exit_code == 2
+
+
+def test_help_has_an_example():
+    result = run("--help")
+    assert result.exit_code == 0 and "hearsight simulate concerts" in " ".join(result.output.split())

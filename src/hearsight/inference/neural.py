@@ -23,7 +23,7 @@ Precision = Literal["auto", "float32", "bfloat16"]
 Encoded = Tensor | tuple[Tensor, ...]
 
 _TOLERANCE_DB = 0.1
-_FRAMES_AT_ONCE = 8
+_FRAMES_AT_ONCE = 4
 _FRAMES_REMEMBERED = 64
 _QUIET = 1e-4  # below this root mean square a window says nothing about precision
 
@@ -359,7 +359,7 @@ def _normalized(frames: Sequence[Frame], network: StereoNetwork, device: torch.d
     pixels = torch.from_numpy(np.stack(rgb)).to(device).permute(0, 3, 1, 2)
     mean = torch.tensor([0.485, 0.456, 0.406], device=device)[:, None, None]
     deviation = torch.tensor([0.229, 0.224, 0.225], device=device)[:, None, None]
-    return pixels.float().sub_(255 * mean).div_(255 * deviation)
+    return pixels.float().mul_(1 / (255 * deviation)).sub_(mean / deviation)
 
 
 def _stretched(rgb: np.ndarray, size: tuple[int, int]) -> np.ndarray:

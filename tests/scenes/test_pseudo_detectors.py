@@ -7,7 +7,7 @@ import pytest
 import torch
 from pseudo_material import write_clips
 
-from hearsight.errors import DataError, DependencyError, ModelError
+from hearsight.errors import DataError, DependencyError, HearsightError, ModelError
 from hearsight.scenes.boxes import read_boxes
 from hearsight.scenes.detectors import SourceDetector
 from hearsight.scenes.mono_clips import MonoClip, read_clip_list
@@ -211,6 +211,19 @@ def test_boxes_of_a_clip_are_kept_beside_it(open_vocabulary, tmp_path):
     kept.write_text("{")
     detector(clip)
     assert len(calls) == 8
+
+
+def test_a_folder_that_cannot_be_written_costs_only_the_cache(closed_set, tmp_path, monkeypatch):
+    import hearsight.scenes.detectors as module
+
+    def refuse(path, value):
+        raise HearsightError(f"{path}: no permission to write")
+
+    monkeypatch.setattr(module, "write_json", refuse)
+    clip = read_clip_list(write_clips(tmp_path, count=1))[0]
+    detector = SourceDetector(str(closed_set), classes=("person", "cello", "chair"), threshold=0.0)
+    with pytest.warns(UserWarning, match="boxes are not kept: .*no permission"):
+        assert detector(clip)
 
 
 def test_clips_are_prepared_with_a_detectors_boxes(closed_set, tmp_path):

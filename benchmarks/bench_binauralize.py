@@ -1,0 +1,157 @@
+"""How fast `binauralize` is on 1080p, where the time goes, and what memory a minute and an hour take.
+
+Speed is given in times real time, model `located`: sources searched in the picture, two and one given. "Decoding alone"
+is PyAV decoding the same picture and sound in the same run, the least that a search can take. Memory is the peak of a
+process of its own; the long file repeats the packets of an eight-second clip. Its search decodes every frame of the
+picture, which takes long at 1080p, so the memory of the search is compared at 640 x 360 unless --all is given, and that
+of one given source (no picture is decoded) at 1080p.
+
+    python benchmarks/bench_binauralize.py [--seconds 64] [--long 3600] [--all] [--folder DIR] [--json FILE]
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+
+RATE, FRAME_RATE = 48_000, 30
+CLIP_S = 8  # a whole number of frames and of AAC packets
+BIG, SMALL = (1080, 1920), (360, 640)
+WAYS = {
+    "searched": [],
+    "two given": ["--source", "0.2,0.5", "--source", "0.8,0.5"],
+    "one given": ["--source", "0.2,0.5"],
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=int, default=64, help="length of the clip that is timed")
+    parser.add_argument("--long", type=int, default=3600, help="length in seconds of the long file")
+    parser.add_argument("--all", action="store_true", help="search the long file at 1080p, too (many minutes)")
+    parser.add_argument("--folder", type=Path, help="where to make the files (several GB for the hour)")
+    parser.add_argument("--json", type=Path, help="write the results here too")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=args.folder) as name:
+        results = run(Path(name), args.seconds, args.long, args.all)
+    for part, rows in results.items():
+        print(part.replace("_", " "))
+        for what, value in rows.items():
+            print(f"  {what:<60}{value:>12.2f}")
+    if args.json:
+        args.json.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+
+
+def run(folder: Path, seconds: int, long_s: int, search_all: bool) -> dict[str, dict[str, float]]:
+    clips = {size: folder / f"clip{size[0]}.mp4" for size in (BIG, SMALL)}
+    for size, clip in clips.items():
+        make_clip(clip, size)
+    timed = folder / "timed.mp4"
+    repeat_packets(clips[BIG], timed, seconds // CLIP_S)
+    speed = {"decoding alone, x real time": decoding_alone(timed)}
+    for way, options in WAYS.items():
+        report = binauralized(timed, folder, options)
+        speed[f"{way}, x real time"] = report["realtime_factor"]
+    speed["share of the search that is decoding"] = (
+        speed["searched, x real time"] / speed["decoding alone, x real time"]
+    )
+    memory, took = {}, {}
+    jobs = [("searched, 640 x 360", SMALL, WAYS["searched"]), ("one given, 1080p", BIG, WAYS["one given"])]
+    if search_all:
+        jobs.append(("searched, 1080p", BIG, WAYS["searched"]))
+    for name, size, options in jobs:
+        peaks = []
+        for length in (60, long_s):
+            path = folder / "long.mp4"
+            repeat_packets(clips[size], path, length // CLIP_S)
+            report = binauralized(path, folder, options)
+            peaks.append(report["peak_memory_mib"])
+            memory[f"{name}, {length / 60:g} minutes, MiB"] = report["peak_memory_mib"]
+            took[f"{name}, {length / 60:g} minutes, x real time"] = report["realtime_factor"]
+            path.unlink()
+        memory[f"{name}, long over short"] = peaks[1] / peaks[0]
+    return {"speed_on_1080p": speed, "peak_memory": memory, "speed_of_the_memory_runs": took}
+
+
+def binauralized(path: Path, folder: Path, options: list[str]) -> dict[str, float]:
+    """The report of `hearsight binauralize` in a process of its own."""
+    report, output = folder / "report.json", folder / "out.mp4"
+    code = "from hearsight.cli.main import main; main()"
+    arguments = ["binauralize", path, "-o", output, "--report", report, "--quiet", *options]
+    subprocess.run([sys.executable, "-c", code, *map(str, arguments)], check=True)
+    output.unlink()
+    return json.loads(report.read_text(encoding="utf-8"))
+
+
+def decoding_alone(path: Path) -> float:
+    """Times real time."""
+    begun, last = time.perf_counter(), 0.0
+    with av.open(str(path)) as container:
+        for stream in (*container.streams.video, *container.streams.audio):
+            stream.thread_type = "AUTO"
+        for frame in container.decode(video=0, audio=0):
+            last = max(last, frame.time or 0.0)
+    return last / (time.perf_counter() - begun)
+
+
+def make_clip(path: Path, size: tuple[int, int]) -> None:
+    """A textured picture that pans, with two things that bounce in it, and notes."""
+    height, width = size
+    generator = np.random.default_rng(0)
+    world = generator.integers(40, 215, (height // 8, (width + 480) // 8, 3), dtype=np.uint8).repeat(8, 0).repeat(8, 1)
+    with av.open(str(path), "w") as container:
+        picture = container.add_stream("libx264", rate=FRAME_RATE)
+        picture.height, picture.width, picture.pix_fmt = height, width, "yuv420p"
+        picture.options = {"preset": "veryfast", "g": "60", "bf": "0"}
+        voice = container.add_stream("aac", rate=RATE, layout="stereo")
+        time_s = np.arange(CLIP_S * RATE) / RATE
+        hits = np.arange(0.2, CLIP_S, 0.37)
+        sound = sum(
+            np.sin(440 * (1 + k % 5) * time_s) * np.exp(-9 * (time_s - t)) * (time_s >= t) for k, t in enumerate(hits)
+        )
+        sound = np.repeat(0.2 * np.asarray(sound, np.float32)[None], 2, 0)
+        for number in range(CLIP_S * FRAME_RATE):
+            shift = round(240 + 200 * np.sin(number / 40)) * width // 1920
+            image = world[:height, shift : shift + width].copy()
+            lift = round(abs(np.sin(number / 5)) * height / 6)
+            for column in (width // 5, 7 * width // 10):
+                image[height // 2 - lift : height // 2 - lift + height // 10, column : column + height // 10] = 255
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+            frame.pts, frame.time_base = number, Fraction(1, FRAME_RATE)
+            container.mux(picture.encode(frame))
+        for start in range(0, sound.shape[1], 1024):
+            block = av.AudioFrame.from_ndarray(np.ascontiguousarray(sound[:, start : start + 1024]), "fltp", "stereo")
+            block.sample_rate, block.pts, block.time_base = RATE, start, Fraction(1, RATE)
+            container.mux(voice.encode(block))
+        container.mux(picture.encode(None))
+        container.mux(voice.encode(None))
+
+
+def repeat_packets(source: Path, target: Path, times: int) -> None:
+    """The clip over and over, without encoding it again."""
+    with av.open(str(source)) as probe:
+        # The encoder's priming makes the sound some packets longer than the picture; these would overlap the next turn.
+        end = CLIP_S - Fraction(1024, RATE) - Fraction(1, 10**6)
+        packets = [packet for packet in probe.demux() if packet.dts is not None and packet.dts * packet.time_base < end]
+        kept = [(packet.stream.index, packet.pts, packet.dts, packet.is_keyframe, bytes(packet)) for packet in packets]
+        with av.open(str(target), "w") as container:
+            streams = [container.add_stream_from_template(stream) for stream in probe.streams]
+            bases = [stream.time_base for stream in probe.streams]
+            for turn in range(times):
+                for index, pts, dts, is_keyframe, data in kept:
+                    packet = av.Packet(data)
+                    shift = round(turn * CLIP_S / bases[index])
+                    packet.stream, packet.time_base = streams[index], bases[index]
+                    packet.pts, packet.dts, packet.is_keyframe = pts + shift, dts + shift, is_keyframe
+                    container.mux(packet)
+
+
+if __name__ == "__main__":
+    main()

@@ -96,8 +96,8 @@ class PseudoPairs(Dataset[Item]):
         ]
         if len(self.among) < self.settings.most_sources:
             raise DataError(
-                f"{len(self.among)} clips with {self.settings.duration_s:g} s of sound, but a pair can have "
-                f"{self.settings.most_sources} sources; add clips or mix fewer sources"
+                f"{len(self.among)} clip{'' if len(self.among) == 1 else 's'} with {self.settings.duration_s:g} s of sound, "
+                f"but a pair can have {self.settings.most_sources} sources; add clips, or mix fewer (mixing 0.5,0.5: two)"
             )
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()  # workers that persist see it change
 

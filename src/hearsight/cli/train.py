@@ -16,6 +16,10 @@ def train(
         Path | None,
         typer.Option("--out", help="Folder of the run. Default: runs/NAME of the recipe.", show_default=False),
     ] = None,
+    profile: Annotated[
+        Path | None,
+        typer.Option(help="YAML laid over the recipe: recipes/profiles/small.yaml for a laptop.", show_default=False),
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the run in the folder, if there is one.")
     ] = False,

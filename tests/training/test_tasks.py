@@ -1,0 +1,176 @@
+"""Each kind of training of the papers runs from a recipe: joint, separation, pseudo pairs, augmented recordings."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from prepared_sets import panned_set
+from typer.testing import CliRunner
+
+from hearsight.cli.main import app
+from hearsight.datasets.fair_play_layout import write_clip
+from hearsight.datasets.prepared import PreparedSet
+from hearsight.errors import DataError
+from hearsight.models.saving import load_network
+from hearsight.scenes import prepare_clips, read_clip_list
+from hearsight.training import read_recipe, train
+from hearsight.training.data import TrainingData
+from hearsight.training.run import build_network
+
+RECIPES = Path(__file__).parents[2] / "recipes"
+SMALL = RECIPES / "profiles" / "small.yaml"
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """Prepared recordings with two ears (with depth), and mono clips prepared for pseudo pairs."""
+    root = tmp_path_factory.mktemp("data")
+    panned_set(root / "recordings", clips=12, depth=True, seconds=3.0)
+    generator = np.random.default_rng(0)
+    for number in range(8):
+        tone = 0.3 * np.sin(2 * np.pi * (200 + 90 * number) * np.arange(16_000) / 16_000)
+        ears = np.repeat(tone[None], 2, 0) * generator.uniform(0.3, 1)
+        colour = generator.integers(60, 256, 3).astype(np.uint8)
+        write_clip(root / "mono", f"{number:06d}", (np.full((48, 64, 3), colour) for _ in range(10)), 10, ears, 16_000)
+    prepare_clips(read_clip_list(root / "mono" / "videos"), root / "pseudo", "whole-frame")
+    return root
+
+
+def overrides(data, **more):
+    return {
+        "schedule.epochs": "2",
+        "schedule.batch_size": "4",
+        "workers": "0",
+        **{key.replace("__", "."): value for key, value in more.items()},
+    }
+
+
+def folders(recipe_path, data):
+    """The recipe's data parts, pointed at the test's folders."""
+    names = {"stereo": "recordings", "solo": "recordings", "pseudo": "pseudo"}
+    recipe = read_recipe(recipe_path, profile=SMALL)
+    chosen = {}
+    for part, folder in names.items():
+        if getattr(recipe.data, part) is not None:
+            chosen[f"data.{part}.folder"] = str(data / folder)
+            if part == "pseudo":
+                chosen["data.pseudo.pairs_per_epoch"] = "8"
+            else:
+                chosen[f"data.{part}.split"] = "null"
+                chosen[f"data.{part}.segments_per_clip"] = "1"
+    return chosen
+
+
+CASES = [
+    ("fair-play/sep-stereo", {"schedule.separation_epochs": "1"}, {"stereo", "separation"}),
+    ("fair-play/mono2binaural-music", {}, {"stereo", "separation"}),
+    ("fair-play/mix-and-separate-true", {}, {"separation"}),
+    ("music/pixel-player", {}, {"separation"}),
+    ("fair-play/pseudobinaural", {}, {"stereo", "separation"}),
+    ("fair-play/augment-hrir", {}, {"stereo", "separation"}),
+    ("fair-play/beyond-mono-image-depth", {"data.with_depth": "true"}, {"stereo"}),
+    ("yt-music/ambisonic", {}, {"stereo"}),
+]
+
+
+@pytest.mark.parametrize(("name", "more", "tasks"), CASES, ids=[case[0] for case in CASES])
+def test_a_recipe_trains_and_leaves_a_model(data, tmp_path, name, more, tasks):
+    path = RECIPES / f"{name}.yaml"
+    recipe = read_recipe(path, {**overrides(data), **folders(path, data), **more}, SMALL)
+    items = TrainingData(recipe, build_network(recipe)).training_items
+    assert set(items[len(items) * recipe.schedule.separation_epochs]) == tasks
+    model = train(recipe, tmp_path / "run", accelerator="cpu")
+    network = load_network(model)
+    assert network.system == recipe.model.system
+    before = build_network(recipe).state_dict()
+    assert any((before[key] != value).any() for key, value in network.state_dict().items() if value.is_floating_point())
+
+
+def test_pseudo_pairs_never_see_a_recording_nor_validation_clips(data):
+    path = RECIPES / "fair-play" / "pseudobinaural.yaml"
+    recipe = read_recipe(path, {**overrides(data), **folders(path, data)}, SMALL)
+    prepared = TrainingData(recipe, build_network(recipe))
+    training = prepared.training_items.tasks["stereo"]._pairs
+    held_out = prepared.validation_items.tasks["stereo"]._pairs
+    assert not set(training.among) & set(held_out.among)
+    first, again = prepared.training_items[11]["stereo"], prepared.training_items[11]["stereo"]
+    assert (first.mono == again.mono).all() and (first.frames == again.frames).all()
+
+
+def test_the_command_trains_and_says_where_the_model_is(data, tmp_path):
+    content = {
+        "model": {"system": "audio-only", "size": "small"},
+        "data": {"stereo": {"folder": str(data / "recordings")}},
+    }
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(content))
+    run = ["train", str(tmp_path / "mine.yaml"), "--out", str(tmp_path / "run"), "--device", "cpu"]
+    keys = ["--schedule.epochs", "1", "--schedule.batch_size=2", "--workers", "0"]
+    result = CliRunner().invoke(app, [*run, *keys])
+    assert result.exit_code == 0, result.output
+    assert str(tmp_path / "run" / "model") in result.output.replace("\n", "")
+    again = CliRunner().invoke(app, [*run, *keys])
+    assert again.exit_code == 1 and "add --resume" in again.stderr
+    wrong = CliRunner().invoke(app, [*run, "--schedule.epoch", "1"])
+    assert wrong.exit_code == 1 and "unknown key 'epoch'" in wrong.stderr
+
+
+def test_unknown_pseudo_settings_are_named(data):
+    path = RECIPES / "fair-play" / "pseudobinaural.yaml"
+    with pytest.raises(DataError, match="unknown setting 'fov'"):
+        recipe = read_recipe(
+            path, {**overrides(data), **folders(path, data), "data.pseudo.settings": "{fov: 1}"}, SMALL
+        )
+        TrainingData(recipe, build_network(recipe))
+
+
+@pytest.mark.heavy
+@pytest.mark.timeout(3600)
+def test_every_recipe_trains_two_epochs_on_twelve_simulated_clips(tmp_path):
+    """The small profile of every recipe, on what the documentation says to make."""
+    runner = CliRunner()
+
+    def run(*arguments):
+        result = runner.invoke(app, [str(argument) for argument in arguments])
+        assert result.exit_code == 0, result.output
+
+    for name, more in (("simulated", []), ("simulated-solos", ["--performers", "1", "--seed", "1"])):
+        run("simulate", tmp_path / name, "--clips", 12, "--seconds", 3, "--workers", 2, *more)
+        run("prepare", "simulated", tmp_path / name, "-o", tmp_path / "prepared" / name)
+    pseudo = tmp_path / "prepared" / "simulated-pseudo"
+    videos = tmp_path / "simulated-solos" / "videos"
+    run(
+        "pseudo",
+        videos,
+        "-o",
+        tmp_path / "pairs",
+        "--pairs",
+        2,
+        "--seconds",
+        1,
+        "--boxes",
+        "whole-frame",
+        "--prepared",
+        pseudo,
+    )
+    assert len(PreparedSet(tmp_path / "prepared" / "simulated")) == 12
+    stereo = tmp_path / "stereo"
+    for number, path in enumerate(sorted(RECIPES.glob("*/*.yaml"))):
+        if path.parent.name in ("base", "profiles"):
+            continue
+        keys = {"schedule.epochs": "2", "schedule.batch_size": "8", "workers": "0"}
+        recipe = read_recipe(path, None, SMALL)
+        for part in ("stereo", "solo", "pseudo"):
+            if getattr(recipe.data, part) is not None:
+                keys[f"data.{part}.folder"] = str(tmp_path / getattr(recipe.data, part).folder)
+                if part != "pseudo":
+                    keys[f"data.{part}.segments_per_clip"] = "1"
+                else:
+                    keys["data.pseudo.pairs_per_epoch"] = "8"
+        if recipe.model.settings.get("hears") == "predicted":
+            from hearsight.models.mono2binaural import Mono2Binaural
+
+            Mono2Binaural.small().save_pretrained(stereo)
+            keys["model.settings.binauralizer"] = str(stereo)
+        model = train(read_recipe(path, keys, SMALL), tmp_path / f"run{number}", accelerator="cpu")
+        assert load_network(model).system == recipe.model.system, path

@@ -146,8 +146,17 @@ def stamped(path, codec, stamps_s, samples=1024, rate=48000, seconds_per_packet=
     return path
 
 
-def test_jitter_of_timestamps_is_no_gap(tmp_path):
-    jitter = np.random.default_rng(3).uniform(-0.008, 0.008, 200)
+@pytest.mark.parametrize(
+    "jitter",
+    [
+        np.random.default_rng(3).uniform(-0.008, 0.008, 200),
+        np.tile([0.0, 0.016], 100),  # nearly as much as a lost packet leaves, but it does not last
+        np.repeat([0.0, 0.009], 100),
+    ],
+    ids=["random", "alternating", "a step"],
+)
+def test_jitter_of_timestamps_is_no_gap(tmp_path, jitter):
+    jitter = jitter.copy()
     jitter[0] = 0
     path = stamped(tmp_path / "in.mkv", "pcm_f32le", np.arange(200) * 1024 / 48000 + jitter)
     notes: list[str] = []

@@ -46,7 +46,7 @@ def test_picture_packets_keep_every_bit_and_sound_its_place(tmp_path, kind, offs
     assert packet_hash(target) == packet_hash(source)
     before, after = np.array(clicks_after_flashes(source)), np.array(clicks_after_flashes(target))
     assert len(after) == 2
-    assert np.abs(after - before).max() < 0.001
+    assert np.abs(after - before).max() < 0.0003  # promised is 1 ms
     assert notes == []
 
 
@@ -76,6 +76,9 @@ def test_a_clock_that_starts_anew_midway_keeps_both_parts(tmp_path, suffix):
     joined = tmp_path / "joined.ts"
     joined.write_bytes(first.read_bytes() + second.read_bytes())
     two_ears(joined, tmp_path / f"out{suffix}")
+    if suffix != ".ts":
+        info = probe(tmp_path / f"out{suffix}")
+        assert info.video is not None and info.video.start_s < 0.1  # the broadcast's clock began at 1.4 s
     apart = clicks_after_flashes(tmp_path / f"out{suffix}")
     assert len(apart) == 4
     assert np.abs(apart).max() < 0.001
@@ -292,14 +295,14 @@ def test_blocks_of_any_length_give_the_same_file(tmp_path):
 
 
 def test_packets_are_interleaved_by_time(tmp_path):
-    source = make_clip(tmp_path / "in.mp4", Clip(seconds=6))
-    two_ears(source, tmp_path / "out.mkv", block_samples=6 * 48000)  # all at once: the writer must cut it up
+    source = make_clip(tmp_path / "in.mp4", Clip(seconds=30, frame_rate_hz=5))
+    two_ears(source, tmp_path / "out.mkv", block_samples=30 * 48000)  # all at once: the writer must cut it up
     with av.open(str(tmp_path / "out.mkv")) as container:
         latest = 0.0
         for packet in container.demux():
             if packet.dts is not None:
                 at_s = float(packet.dts * packet.time_base)
-                assert at_s > latest - 0.15
+                assert at_s > latest - 0.25
                 latest = max(latest, at_s)
 
 

@@ -186,7 +186,9 @@ def _leaps(expected: int, ahead: deque[tuple[int | None, np.ndarray]], rate: int
             leaps.append(at - expected)
         expected += samples.shape[1]
     least = min(leaps, key=abs)
-    is_leap = abs(least) > _JITTER_S * rate and (min(leaps) > 0 or max(leaps) < 0)
+    # At the very end too few frames are left to tell a leap from jitter, so it must be a large one.
+    jitter = _JITTER_S * rate * (1 if len(ahead) == _LOOK_AHEAD else 3)
+    is_leap = abs(least) > jitter and (min(leaps) > 0 or max(leaps) < 0)
     return leaps[0], least if is_leap else 0
 
 

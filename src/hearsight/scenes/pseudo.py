@@ -95,9 +95,10 @@ class PseudoPairs(Dataset[Item]):
             if len(clips.audible_starts(number, samples))
         ]
         if len(self.among) < self.settings.most_sources:
+            have = f"{len(self.among)} clip{'' if len(self.among) == 1 else 's'}"
             raise DataError(
-                f"{len(self.among)} clip{'' if len(self.among) == 1 else 's'} with {self.settings.duration_s:g} s of sound, "
-                f"but a pair can have {self.settings.most_sources} sources; add clips, or mix fewer (mixing 0.5,0.5: two)"
+                f"{have} with {self.settings.duration_s:g} s of sound, but a pair can have "
+                f"{self.settings.most_sources} sources; add clips, or mix fewer (mixing 0.5,0.5 mixes two at most)"
             )
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()  # workers that persist see it change
 

@@ -115,12 +115,11 @@ def measured(name: str, arguments: argparse.Namespace, clock: Callable[[], float
         runs = [seconds_of(lambda model=model: model(mono, frames)) for _ in range(arguments.repeats)]
         fast_s = statistics.median(runs)
         ears = model(mono, frames)
-        assert model._fast is not None
         rows.append(
             {
                 **facts,
                 "hop_s": model.spec.hop_s,
-                "precision": "bfloat16" if model._fast.dtype is not None else "float32",
+                "precision": precision_of(model),
                 "clip_s": seconds,
                 "start_s": start_s,
                 "loop_speed": seconds / loop_s,
@@ -132,6 +131,14 @@ def measured(name: str, arguments: argparse.Namespace, clock: Callable[[], float
             }
         )
     return rows
+
+
+def precision_of(model: NeuralModel) -> str:
+    """What a model that has run decided to compute in."""
+    assert model._fast is not None
+    if model._fast.dtype is None:
+        return "float32"
+    return "mixed" if model.remarks else "bfloat16"
 
 
 def arithmetic(cls: Any) -> dict[str, float]:

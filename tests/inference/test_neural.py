@@ -246,6 +246,31 @@ def test_bfloat16_is_used_only_where_the_ears_stay(monkeypatch: pytest.MonkeyPat
     assert (forced[0] - forced[1]).abs().max() < 1e-3  # told to round it away, it does
 
 
+class FineEyes(Rounded):
+    """Its pictures hang on the digit that bfloat16 has not got, its sound does not."""
+
+    system: ClassVar[str] = "mono2binaural"
+
+    def encode_frames(self, frames: Tensor) -> Tensor:
+        digit = self.fine(torch.ones(1, 1, device=frames.device)).float().squeeze() - 1
+        return (digit * 2**12).expand(frames.shape[0], 1)
+
+    def predict(self, mix: Tensor, visual: Tensor | tuple[Tensor, ...]) -> StereoResult:
+        assert isinstance(visual, Tensor)
+        mask = visual.float()[:, :, None].expand(-1, 128, mix.shape[-1])
+        return StereoResult(apply_mask(torch.complex(mask, torch.zeros_like(mask)), mix))
+
+
+def test_pictures_alone_can_be_encoded_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hearsight.inference.neural.computes_bfloat16", lambda device: True)
+    mono, frames = sound(0.5), pictures(5)
+    model = NeuralModel(FineEyes.small())
+    ears = model(mono, frames)
+    assert model._fast.dtype == torch.bfloat16
+    assert len(model.remarks) == 1 and model.remarks[0].endswith("used for the sound, not for the pictures")
+    assert level_error_db(ears, looped(model.network, mono, frames)) < 0.1
+
+
 def test_without_native_bfloat16_float32_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hearsight.inference.neural.computes_bfloat16", lambda device: False)
     model = NeuralModel(lively(Mono2Binaural))

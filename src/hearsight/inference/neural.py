@@ -38,8 +38,9 @@ class NeuralModel:
     would be another result. The speed comes from elsewhere: windows in batches, each picture encoded once, batch norms
     folded, channels-last, bfloat16 (`inference.acceleration`).
 
-    On the first windows the fast network is compared with the plain one in float32: with `precision="auto"` bfloat16 is
-    used where the device computes in it natively and the ears stay within 0.1 dB (`level_error_db`).
+    On the first window that comes the fast network is compared with the plain one in float32: with `precision="auto"`
+    bfloat16 is used where the device computes in it natively and the ears stay within 0.1 dB (`level_error_db`), at
+    least for the sound if not for the pictures.
 
     Args:
         network: put in evaluation mode and moved to `device` here.
@@ -171,41 +172,49 @@ class NeuralModel:
         plain = _Runner(self.network, None)
         with observed(self.network) as notes:
             reference = plain.ears(mono, frame)
-        wanted = [torch.float32]
+
+        def error_db(runner: _Runner) -> float:
+            return level_error_db(runner.ears(mono, frame), reference)
+
         if self.precision == "bfloat16" or (self.precision == "auto" and computes_bfloat16(self.device)):
-            wanted.insert(0, torch.bfloat16)
-        for dtype in wanted:
-            fast = _Runner(accelerated(self.network, notes, dtype), None if dtype == torch.float32 else dtype)
-            with observed(fast.network) as seen:
-                error_db = level_error_db(fast.ears(mono, frame), reference)
-            if error_db <= _TOLERANCE_DB or (dtype == torch.bfloat16 and self.precision == "bfloat16"):
-                return self._fused(fast, seen, notes, mono, frame, reference, max(error_db, _TOLERANCE_DB))
-            self.remarks.append(
-                f"{str(dtype).removeprefix('torch.')} would have changed the ears by up to {error_db:.2f} dB; not used"
-            )
+            low, low_db = self._built(notes, torch.bfloat16, error_db)
+            if low_db <= _TOLERANCE_DB or self.precision == "bfloat16":
+                return low
+            high, high_db = self._built(notes, torch.float32, error_db)
+            mixed = _Runner(low.network, low.dtype, encoder=high)
+            good = error_db(mixed) <= _TOLERANCE_DB
+            used = "used for the sound, not for the pictures" if good else "not used"
+            self.remarks.append(f"bfloat16 would have changed the ears by up to {low_db:.2f} dB; {used}")
+            if good:
+                return mixed
+        else:
+            high, high_db = self._built(notes, torch.float32, error_db)
+        if high_db <= _TOLERANCE_DB:
+            return high
+        self.remarks.append(f"acceleration would have changed the ears by up to {high_db:.2f} dB; not used")
         return plain
 
-    def _fused(
-        self,
-        fast: "_Runner",
-        seen: Observed,
-        notes: Observed,
-        mono: Tensor,
-        frame: Tensor,
-        reference: Tensor,
-        most: float,
-    ) -> "_Runner":
-        """`fast` with fused activations where the machine can do that and the result is as good; else as it was."""
-        if self.device.type != "cpu":
-            return fast
-        fused = _Runner(accelerated(self.network, notes, fast.dtype or torch.float32), fast.dtype)
-        try:
-            fuse_activations(fused.network, seen)
-            if level_error_db(fused.ears(mono, frame), reference) <= most:
-                return fused
-        except (AttributeError, NotImplementedError, RuntimeError, TypeError):
-            pass  # operations without a public name, of another PyTorch or another processor
-        return fast
+    def _built(
+        self, notes: Observed, dtype: torch.dtype, error_db: Callable[["_Runner"], float]
+    ) -> tuple["_Runner", float]:
+        """The network in a precision, with fused activations where the machine can do that, and its error."""
+
+        def runner() -> _Runner:
+            return _Runner(accelerated(self.network, notes, dtype), None if dtype == torch.float32 else dtype)
+
+        fast = runner()
+        with observed(fast.network) as seen:
+            fast_db = error_db(fast)
+        if self.device.type == "cpu":
+            fused = runner()
+            try:
+                fuse_activations(fused.network, seen)
+                fused_db = error_db(fused)
+                if fused_db <= max(fast_db, _TOLERANCE_DB):
+                    return fused, fused_db
+            except (AttributeError, NotImplementedError, RuntimeError, TypeError):
+                pass  # operations without a public name, of another PyTorch or another processor
+        return fast, fast_db
 
 
 class NeuralSession:
@@ -270,13 +279,16 @@ class NeuralSession:
 
 
 class _Runner:
-    """A network, and the precision it runs in (None: that of its weights)."""
+    """A network, the precision it runs in (None: that of its weights), and who encodes its pictures (None: itself)."""
 
-    def __init__(self, network: Any, dtype: torch.dtype | None) -> None:
+    def __init__(self, network: Any, dtype: torch.dtype | None, encoder: "_Runner | None" = None) -> None:
         self.network = network
         self.dtype = dtype
+        self._encoder = encoder
 
     def encode(self, frames: Tensor) -> Encoded:
+        if self._encoder is not None:
+            return self._encoder.encode(frames)
         with torch.no_grad(), self._cast(frames.device):
             return self.network.encode_frames(frames)
 

@@ -6,6 +6,7 @@ import importlib
 import json
 import multiprocessing
 import os
+import signal
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -177,8 +178,10 @@ def _worked(jobs: list[Job], rule: Protocol, device: str, workers: int) -> Itera
             yield from _work_on(chunk, rule, device, measures)
         return
     devices = _devices(device)
+    others = set(multiprocessing.active_children())
     # Spawned, not forked: neither CUDA nor the threads of PyTorch survive a fork.
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_leave_interrupts_to_parent) as pool:
         futures = [
             pool.submit(_work_through, chunk, rule, devices[index % len(devices)]) for index, chunk in enumerate(chunks)
         ]
@@ -187,7 +190,13 @@ def _worked(jobs: list[Job], rule: Protocol, device: str, workers: int) -> Itera
                 yield future.result()
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
+            for worker in set(multiprocessing.active_children()) - others:
+                worker.terminate()  # at once, not at the end of its clips; what it has stored is whole
             raise
+
+
+def _leave_interrupts_to_parent() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _work_through(jobs: list[Job], rule: Protocol, device: str) -> tuple[int, list[tuple[Job, str]]]:

@@ -16,18 +16,18 @@ HEAD_RADIUS_M = 0.0875
 SPEED_OF_SOUND_M_S = 343.0
 
 _TAPS_S = 0.02
+_BLOCK_S = 0.02  # at 30 degrees per second, faster than tracks move, a new response every 0.6 degrees
 
 
 class SourceRenderer:
     """Renders a source that moves through control points; above 350 Hz by HRIRs, below by a sphere.
 
-    Small loudspeakers cannot measure responses at low frequencies (KEMAR's fall by 10 dB per octave below 100 Hz), and
-    a distant source has hardly any level difference there, so that a double bass would stay in the middle. Below the
-    crossover both ears hear the sound undistorted, with the time difference of a rigid sphere at low frequencies,
-    3 a/c sin(azimuth) cos(elevation) (Kuhn, "Model for the interaural time differences in the azimuthal plane", JASA
-    1977), and a level difference of 6 dB times the same sine: more than a distant source has, about that of one
-    within arm's reach (Brungart and Rabinowitz, "Auditory localization of nearby sources", JASA 1999). This is an
-    exaggeration on purpose: it makes low sounds heard where they are seen.
+    A distant source has hardly any level difference at low frequencies, so that a double bass would stay in the middle,
+    and measured sets hold little there. Below the crossover both ears hear the sound undistorted, with the time
+    difference of a rigid sphere at low frequencies, 3 a/c sin(azimuth) cos(elevation) (Kuhn, "Model for the interaural
+    time differences in the azimuthal plane", JASA 1977), and a level difference of 6 dB times the same sine: more than
+    a distant source has, about that of one within arm's reach (Brungart and Rabinowitz, "Auditory localization of
+    nearby sources", JASA 1999). This is an exaggeration on purpose: it makes low sounds heard where they are seen.
 
     Mirroring all azimuths swaps the ears exactly, if the HRIR set is as symmetric as KEMAR is.
 
@@ -53,11 +53,13 @@ class SourceRenderer:
         """Both ears; the control points (radians) are spread evenly from the first sample to the last."""
         if float(azimuth.max() - azimuth.min()) < 1e-6 and float(elevation.max() - elevation.min()) < 1e-6:
             azimuth, elevation = azimuth[:1], elevation[:1]
+        block = round(_BLOCK_S * self._rate)
         if self._low is None:
-            return render(mono, azimuth, elevation, self._hrirs)
+            return render(mono, azimuth, elevation, self._hrirs, block_samples=block)
         low = torch.from_numpy(oaconvolve(mono.double().numpy(), self._low, mode="same"))
         high = (mono.double() - low).float()
-        return render(high, azimuth, elevation, self._hrirs) + self._low_ears(low.numpy(), azimuth, elevation)
+        ears = render(high, azimuth, elevation, self._hrirs, block_samples=block)
+        return ears + self._low_ears(low.numpy(), azimuth, elevation)
 
     def _low_ears(self, low: np.ndarray, azimuth: Tensor, elevation: Tensor) -> Tensor:
         """A fractional delay and a gain for each ear (so far below Nyquist linear interpolation is exact)."""

@@ -1,0 +1,51 @@
+"""Memory does not grow with the length: the peak of a process that runs a short and of one that runs a long clip."""
+
+import subprocess
+import sys
+
+import pytest
+
+_CHILD = """
+import resource, sys
+import numpy as np, torch
+torch.set_num_threads(1)
+from hearsight.inference import choose_model, ears_of
+from hearsight.models.interface import ClipInfo, Frame
+way, seconds, rate = sys.argv[1], int(sys.argv[2]), 16_000
+model = choose_model("located", sources=None if way == "searched" else [(0.2, 0.5)])
+if way == "network":
+    from hearsight.inference import NeuralModel
+    from hearsight.models.mono2binaural import Mono2Binaural
+    model = NeuralModel(Mono2Binaural.small(), hop_s=0.3, precision="float32")
+size = model.spec.frame_size or (8, 8)
+generator = np.random.default_rng(0)
+faces = [generator.integers(0, 255, (*size, 3), dtype=np.uint8) for _ in range(2)]
+rate_hz = model.spec.frame_rate_hz
+frames = (Frame(k / rate_hz, k, np.roll(faces[0], k, axis=1)) for k in range(int(seconds * rate_hz)))
+sound = (0.1 * torch.from_numpy(generator.standard_normal((1, rate)).astype(np.float32)) for _ in range(seconds))
+session = model.session(ClipInfo(rate, seconds, rate_hz, size))
+samples = sum(ears.shape[-1] for ears in ears_of(session, model.spec, rate, sound, "mono", frames))
+assert samples == seconds * rate
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+"""
+
+
+def _peak_mib(way: str, seconds: int) -> float:
+    child = subprocess.run(
+        [sys.executable, "-c", _CHILD, way, str(seconds)], check=True, capture_output=True, text=True
+    )
+    return float(child.stdout)
+
+
+@pytest.mark.parametrize(
+    ("way", "short_s", "long_s"),
+    [
+        ("given", 30, 240),
+        pytest.param("given", 60, 3600, marks=pytest.mark.heavy),
+        pytest.param("searched", 60, 600, marks=pytest.mark.heavy),
+        pytest.param("network", 30, 300, marks=pytest.mark.heavy),
+    ],
+)
+def test_peak_memory_does_not_grow_with_the_length(way: str, short_s: int, long_s: int) -> None:
+    short, long = _peak_mib(way, short_s), _peak_mib(way, long_s)
+    assert long < short + 40

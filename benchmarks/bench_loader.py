@@ -28,10 +28,11 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from hearsight.datasets import Item, collate
+from hearsight.datasets.augmentation import augmented_frame
 from hearsight.datasets.catalog import prepare_dataset
 from hearsight.datasets.fair_play_layout import write_clip
 from hearsight.datasets.prepared import PreparedSet
-from hearsight.datasets.segments import StereoSegments, augmented_frame
+from hearsight.datasets.segments import StereoSegments
 from hearsight.media import read_frames
 from hearsight.signal import mix, normalize_rms
 

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from prepared_sets import panned_set
 
 from hearsight.datasets import collate
-from hearsight.datasets.segments import Blend, SoloMixtures, StereoSegments, augmented_frame, fraction_of
+from hearsight.datasets.augmentation import augmented_frame
+from hearsight.datasets.segments import Blend, SoloMixtures, StereoSegments, fraction_of
 from hearsight.errors import DataError
 
 SIZES = {"samples": 5_040, "frame_size": (42, 84)}

@@ -7,20 +7,15 @@ number gives the same item in any worker, on any machine, in a run that was kill
 import math
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
-from torch import Tensor
 from torch.utils.data import Dataset
 
+from hearsight.datasets.augmentation import augmented_frame
 from hearsight.datasets.item import Item
 from hearsight.datasets.prepared import PreparedClip
 from hearsight.errors import DataError
 from hearsight.signal import mix, normalize_rms, rms
-
-IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], np.float32)
-IMAGENET_DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
 
 
 class StereoSegments(Dataset[Item]):
@@ -95,8 +90,8 @@ class StereoSegments(Dataset[Item]):
 class SoloMixtures(Dataset[Item]):
     """Mixtures of solo clips with a picture of each: Mix-and-Separate (2.5D Visual Sound, section 5; Sep-Stereo, 3.3).
 
-    Each source is a random segment of another clip, mixed to mono, brought to one level and scaled at random. Clips with
-    two ears give those too (`stem_ears`), if all clips have them.
+    Each source is a random segment of another clip, mixed to mono, brought to one level and scaled at random. Clips
+    with two ears give those too (`stem_ears`), if all clips have them.
 
     Args:
         clips: with one visible source each; two channels are mixed.
@@ -186,43 +181,6 @@ class Blend(Dataset[Item]):
     def __getitem__(self, number: int) -> Item:
         chosen = _generator(self.seed, number, 1).random() < self.ratio
         return self.added[number] if chosen else self.real[number]
-
-
-def augmented_frame(
-    picture: UInt8[np.ndarray, "height width 3"],
-    frame_size: tuple[int, int],
-    generator: np.random.Generator | None,
-    depth: Float[np.ndarray, "depth_height depth_width"] | None = None,
-) -> tuple[Float[Tensor, "3 frame_height frame_width"], Float[np.ndarray, "frame_height frame_width"] | None]:
-    """A frame as a network sees it, and its depth map beside it.
-
-    2.5D Visual Sound, section 4: in training a random crop of 448 x 224 from 480 x 240, and brightness and colour
-    scaled by 0.7 to 1.3; in testing (`generator` None) the whole picture resized. Other frame sizes keep the
-    proportion of the crop, 14/15 of each axis.
-    """
-    height, width = frame_size
-    top, left, rows, columns = 0.0, 0.0, 1.0, 1.0
-    if generator is not None:
-        rows = columns = 14 / 15
-        top, left = generator.uniform(0, 1 - rows), generator.uniform(0, 1 - columns)
-
-    def cropped(image: np.ndarray) -> np.ndarray:
-        y0, x0 = round(top * image.shape[0]), round(left * image.shape[1])
-        y1, x1 = y0 + round(rows * image.shape[0]), x0 + round(columns * image.shape[1])
-        cut = image[y0:y1, x0:x1]
-        return (
-            cut if cut.shape[:2] == (height, width) else cv2.resize(cut, (width, height), interpolation=cv2.INTER_AREA)
-        )
-
-    pixels = cropped(picture).astype(np.float32)
-    if generator is not None:
-        brightness, colour = generator.uniform(0.7, 1.3, 2)
-        pixels = np.clip(pixels * np.float32(brightness), 0, 255)
-        grey = pixels @ np.array([0.299, 0.587, 0.114], np.float32)
-        pixels = np.clip(grey[..., None] + np.float32(colour) * (pixels - grey[..., None]), 0, 255)
-    normalised = (pixels / 255 - IMAGENET_MEAN) / IMAGENET_DEVIATION
-    tensor = torch.from_numpy(np.ascontiguousarray(normalised.transpose(2, 0, 1)))
-    return tensor, None if depth is None else cropped(depth)
 
 
 def _generator(*numbers: int) -> np.random.Generator:

@@ -22,6 +22,7 @@ from hearsight.evaluation.statistics import Row, summary
 from hearsight.metrics import separation_ratios
 from hearsight.models.interface import Separator, WindowSpec
 from hearsight.models.saving import load_network
+from hearsight.nn.imagenet import normalize_picture
 from hearsight.progress import Progress, no_progress
 from hearsight.signal import resample
 
@@ -116,9 +117,7 @@ class _Solo:
         middle_s = self.start_s + self.duration_s / 2
         spec = WindowSpec(None, 1.0, 1.0, frame_rate_hz=10.0, frame_size=size)
         frame = min(pictures_of(self.picture, spec), key=lambda frame: abs(frame.time_s - middle_s))
-        pixels = torch.from_numpy(frame.rgb.copy()).permute(2, 0, 1).float() / 255
-        mean, deviation = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
-        return (pixels - mean[:, None, None]) / deviation[:, None, None]
+        return normalize_picture(frame.rgb)
 
 
 class _Ears:

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from hearsight.errors import ModelError
 from hearsight.inference.acceleration import Observed, accelerated, fuse_activations, observed
 from hearsight.models.interface import ClipInfo, Frame, Source, StereoNetwork, Window, WindowSpec
+from hearsight.nn.imagenet import DEVIATION, MEAN
 from hearsight.signal import OverlapAdd, left_right, normalize_rms, rms, window_starts
 
 FRAME_RATE_HZ = 10.0  # of the papers
@@ -369,8 +370,8 @@ def _normalized(frames: Sequence[Frame], network: StereoNetwork, device: torch.d
     """Frames as the network takes them: of its size, ImageNet-normalised, channels-last."""
     rgb = [_stretched(frame.rgb, network.frame_size) for frame in frames]
     pixels = torch.from_numpy(np.stack(rgb)).to(device).permute(0, 3, 1, 2)
-    mean = torch.tensor([0.485, 0.456, 0.406], device=device)[:, None, None]
-    deviation = torch.tensor([0.229, 0.224, 0.225], device=device)[:, None, None]
+    mean = torch.tensor(MEAN, device=device)[:, None, None]
+    deviation = torch.tensor(DEVIATION, device=device)[:, None, None]
     return pixels.float().mul_(1 / (255 * deviation)).sub_(mean / deviation)
 
 

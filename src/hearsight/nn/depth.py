@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from hearsight.errors import DataError, DependencyError, ModelError
+from hearsight.nn.imagenet import to_pixels
 
 DepthUnit = Literal["metres", "relative"]
 
@@ -59,7 +60,7 @@ class DepthEstimator:
         As published, frames are stretched to the square that the network was trained on, with pixels in [-1, 1], and
         the map is stretched back.
         """
-        pixels = _to_pixels(frames)
+        pixels = to_pixels(frames)
         square = F.interpolate(pixels, self._size, mode="bicubic", align_corners=False, antialias=True)
         with torch.no_grad():
             self._network.to(frames.device)
@@ -168,10 +169,3 @@ def depth_as_picture(
     centred = flat - flat.median(dim=1, keepdim=True).values
     scaled = centred / centred.abs().mean(dim=1, keepdim=True).clamp_min(1e-6)
     return scaled.view_as(depth).expand(-1, 3, -1, -1)
-
-
-def _to_pixels(frames: Tensor) -> Tensor:
-    """ImageNet-normalised frames to pixels in [0, 1]."""
-    mean = frames.new_tensor([0.485, 0.456, 0.406])[:, None, None]
-    deviation = frames.new_tensor([0.229, 0.224, 0.225])[:, None, None]
-    return (frames * deviation + mean).clamp(0, 1)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hearsight.errors import DependencyError, ModelError
+from hearsight.nn.imagenet import DEVIATION, MEAN
 
 
 class VisionTransformer(nn.Module):
@@ -80,8 +81,8 @@ class VisionTransformer(nn.Module):
         self.out_channels = width
         self.frozen = frozen
         # (frame * deviation + mean - 0.5) / 0.5: from ImageNet's mean and deviation to [-1, 1]
-        self.register_buffer("_scale", torch.tensor([0.229, 0.224, 0.225])[:, None, None] / 0.5, persistent=False)
-        mean = torch.tensor([0.485, 0.456, 0.406])[:, None, None]
+        self.register_buffer("_scale", torch.tensor(DEVIATION)[:, None, None] / 0.5, persistent=False)
+        mean = torch.tensor(MEAN)[:, None, None]
         self.register_buffer("_shift", (mean - 0.5) / 0.5, persistent=False)
         if frozen:
             self.requires_grad_(False)

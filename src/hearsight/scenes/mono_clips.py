@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hearsight.datasets.video_folder import VIDEO_SUFFIXES
 from hearsight.errors import DataError
 
-VIDEO_SUFFIXES = frozenset({".mp4", ".mkv", ".mov", ".webm", ".avi", ".m4v", ".mpg", ".mpeg", ".ts", ".flv", ".wmv"})
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
 
 

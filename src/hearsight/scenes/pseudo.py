@@ -11,8 +11,10 @@ from torch import Tensor
 from torch.utils.data import Dataset, get_worker_info
 
 from hearsight.acoustics import HRIRSet, load_hrirs, spatialize
+from hearsight.datasets.augmentation import jittered
 from hearsight.datasets.item import Item
 from hearsight.errors import DataError
+from hearsight.nn.imagenet import normalize_picture
 from hearsight.scenes.boxes import Box
 from hearsight.scenes.composing import Backgrounds, lay, resized
 from hearsight.scenes.prepared_clips import PreparedClips
@@ -25,11 +27,6 @@ from hearsight.scenes.pseudo_recipe import (
     draw_recipe,
 )
 from hearsight.signal import normalize_rms
-
-# ImageNet's normalisation of each of the 256 values of each colour: (value / 255 - mean) / deviation.
-_IMAGENET_TABLE = ((np.arange(256)[None, :, None] / 255 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]).astype(
-    np.float32
-)
 
 
 @dataclass(frozen=True)
@@ -229,18 +226,10 @@ class PseudoPairs(Dataset[Item]):
         else:
             place = view.place
             part = picture[place.top : place.top + place.height, place.left : place.left + place.width]
-            pixels = _jittered(part, view.brightness, view.colour)
-        normalized = cv2.LUT(pixels, _IMAGENET_TABLE)
-        return torch.from_numpy(np.ascontiguousarray(normalized.transpose(2, 0, 1)))
+            pixels = jittered(part, view.brightness, view.colour)
+        return normalize_picture(pixels)
 
 
 def _normalized(parts: Float[Tensor, "parts samples"]) -> Float[Tensor, "parts samples"]:
     """Scaled alike, so that their sum has a root mean square of 0.1."""
     return parts * normalize_rms(parts.sum(0), LEVEL_RMS)[1]
-
-
-def _jittered(picture: np.ndarray, brightness: float, colour: float) -> np.ndarray:
-    """Brightness scales the picture; colour scales its distance from grey (ITU-R BT.601 luma), as PIL does."""
-    brighter = cv2.convertScaleAbs(picture, alpha=brightness)
-    grey = cv2.cvtColor(cv2.cvtColor(brighter, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
-    return cv2.addWeighted(brighter, colour, grey, 1 - colour, 0)

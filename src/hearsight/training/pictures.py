@@ -10,9 +10,9 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 
 from hearsight.datasets import Item
-from hearsight.datasets.segments import IMAGENET_DEVIATION, IMAGENET_MEAN
 from hearsight.explain import activation_map, overlay
 from hearsight.models.interface import StereoNetwork
+from hearsight.nn.imagenet import to_pixels
 from hearsight.signal import amplitude_to_db, difference
 from hearsight.training.module import TrainingModule, predicted_ears
 
@@ -56,8 +56,8 @@ class ShowExamples(Callback):
                 board.add_audio(f"example {number}/{name}", _stereo(loud), step, item.sample_rate_hz)
             both = [_spectrogram(network, ears[number]) for ears in (predicted, item.ears)]
             board.add_image(f"example {number}/difference predicted, true", torch.cat(both, 1), step, dataformats="HW")
-            frame = item.frames[number].permute(1, 2, 0).float().cpu().numpy()
-            picture = np.clip(255 * (frame * IMAGENET_DEVIATION + IMAGENET_MEAN), 0, 255).astype(np.uint8)
+            pixels = to_pixels(item.frames[number].float().cpu()).permute(1, 2, 0)
+            picture = (255 * pixels).round().numpy().astype(np.uint8)
             if heat is not None:
                 picture = overlay(picture, heat[number].float().cpu().numpy())
             board.add_image(f"example {number}/where it looks", picture, step, dataformats="HWC")

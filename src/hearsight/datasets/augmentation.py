@@ -1,0 +1,49 @@
+"""Frames as networks see them in training: cropped, brightness and colour jittered (2.5D Visual Sound, section 4.2)."""
+
+import cv2
+import numpy as np
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from hearsight.nn.imagenet import normalize_picture
+
+JITTER = (0.7, 1.3)
+KEPT = 14 / 15  # of each axis in a random crop: 448 x 224 of 480 x 240
+
+
+def augmented_frame(
+    picture: UInt8[np.ndarray, "height width 3"],
+    frame_size: tuple[int, int],
+    generator: np.random.Generator | None,
+    depth: Float[np.ndarray, "depth_height depth_width"] | None = None,
+) -> tuple[Float[Tensor, "3 frame_height frame_width"], Float[np.ndarray, "frame_height frame_width"] | None]:
+    """A frame as a network sees it, and its depth map beside it.
+
+    In training a random crop of 448 x 224 from 480 x 240, and brightness and colour scaled by 0.7 to 1.3; in testing
+    (`generator` None) the whole picture resized. Other frame sizes keep the proportion of the crop, 14/15 of each axis.
+    """
+    height, width = frame_size
+    top, left, kept = 0.0, 0.0, 1.0
+    if generator is not None:
+        top, left, kept = generator.uniform(0, 1 - KEPT), generator.uniform(0, 1 - KEPT), KEPT
+
+    def cropped(image: np.ndarray) -> np.ndarray:
+        y0, x0 = round(top * image.shape[0]), round(left * image.shape[1])
+        cut = image[y0 : y0 + round(kept * image.shape[0]), x0 : x0 + round(kept * image.shape[1])]
+        same = cut.shape[:2] == (height, width)
+        return cut if same else cv2.resize(cut, (width, height), interpolation=cv2.INTER_AREA)
+
+    pixels = cropped(picture)
+    if generator is not None:
+        brightness, colour = generator.uniform(*JITTER, 2)
+        pixels = jittered(pixels, float(brightness), float(colour))
+    return normalize_picture(pixels), None if depth is None else cropped(depth)
+
+
+def jittered(
+    picture: UInt8[np.ndarray, "height width 3"], brightness: float, colour: float
+) -> UInt8[np.ndarray, "height width 3"]:
+    """Brightness scales the picture; colour scales its distance from grey (ITU-R BT.601 luma), as PIL does."""
+    brighter = cv2.convertScaleAbs(picture, alpha=brightness)
+    grey = cv2.cvtColor(cv2.cvtColor(brighter, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+    return np.asarray(cv2.addWeighted(brighter, colour, grey, 1 - colour, 0), dtype=np.uint8)

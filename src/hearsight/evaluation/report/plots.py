@@ -90,7 +90,7 @@ def line_plot(
                 )
         legend_y = top + 8 + 18 * index
         parts.append(f'<rect x="{width - right + 12}" y="{legend_y - 8}" width="14" height="4" fill="{shade}"/>')
-        parts.append(f'<text x="{width - right + 32}" y="{legend_y}">{escape(_short(name, 18))}</text>')
+        parts.append(f'<text x="{width - right + 32}" y="{legend_y}">{escape(_short(name, 16))}</text>')
     return _svg("lines", width, height, parts)
 
 

@@ -155,6 +155,12 @@ class Panner:
         return ["panned"]
 
 
+def test_a_network_itself_is_a_model_too(tmp_path: Path, clip: Path) -> None:
+    report = hearsight.binauralize(clip, tmp_path / "out.wav", MonoMono.small())
+    assert report.model == "mono-mono"
+    assert torch.allclose(_ears(tmp_path / "out.wav"), _ears(clip).expand(2, -1), atol=1e-4)
+
+
 @pytest.mark.parametrize("rate", [None, 16_000])
 def test_any_object_that_is_a_model_goes_through_in_full_band(tmp_path: Path, rate: int | None) -> None:
     path = make_video(tmp_path / "clip.mkv", pink(3.0)[None])

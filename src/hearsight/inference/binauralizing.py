@@ -10,9 +10,10 @@ from hearsight.errors import HearsightError, MediaError, ModelError
 from hearsight.files import write_json
 from hearsight.inference.engine import run_on_file
 from hearsight.inference.loading import load
+from hearsight.inference.neural import NeuralModel
 from hearsight.inference.report import Report
 from hearsight.media import probe
-from hearsight.models.interface import BinauralModel
+from hearsight.models.interface import BinauralModel, StereoNetwork
 from hearsight.models.located import Located, Track, read_tracks
 from hearsight.progress import Progress, no_progress
 
@@ -22,7 +23,7 @@ DEFAULT_MODEL = "located"
 def binauralize(
     input: str | os.PathLike[str],
     output: str | os.PathLike[str] | None = None,
-    model: str | os.PathLike[str] | BinauralModel = DEFAULT_MODEL,
+    model: str | os.PathLike[str] | BinauralModel | StereoNetwork = DEFAULT_MODEL,
     *,
     sources: Sequence[tuple[float, float]] | None = None,
     tracks: str | os.PathLike[str] | None = None,
@@ -41,7 +42,7 @@ def binauralize(
     Args:
         input: a video (or sound) that FFmpeg reads.
         output: where to; None is `NAME.binaural.EXT` beside the input. `.wav` and `.flac` hold the sound alone.
-        model: a name (`hearsight models` lists them), a folder, a Hugging Face Hub id, or a loaded model.
+        model: a name (`hearsight models` lists them), a folder, a Hugging Face Hub id, a loaded model, or a network.
         sources: for `located`: positions (x, y) in the picture, 0 to 1 from the left and from the top.
         tracks: for `located`: a JSON file of moving sources, in the report's own format.
         hrtf: for `located`: a SOFA file; None is KEMAR. It is diffuse-field equalised, as headphones are.
@@ -78,7 +79,7 @@ def default_output(input: str | os.PathLike[str]) -> Path:
 
 
 def choose_model(
-    model: str | os.PathLike[str] | BinauralModel = DEFAULT_MODEL,
+    model: str | os.PathLike[str] | BinauralModel | StereoNetwork = DEFAULT_MODEL,
     sources: Sequence[tuple[float, float]] | None = None,
     tracks: str | os.PathLike[str] | None = None,
     hrtf: str | os.PathLike[str] | None = None,
@@ -96,6 +97,8 @@ def choose_model(
             raise ModelError(
                 f"positions, tracks, HRTF and field of view are for the model located; {name} takes none of them"
             )
+        if isinstance(model, StereoNetwork):
+            return NeuralModel(model, device)
         return load(model, device) if isinstance(model, str | os.PathLike) else model
     if not 0 < fov_degrees <= 360:
         raise ModelError(f"the field of view must be above 0 and at most 360 degrees, got {fov_degrees:g}")

@@ -366,7 +366,8 @@ def _fingerboard(p: Necked, frets: bool) -> NDArray[np.uint8]:
             if fret in (3, 5, 7, 9, 12) and row < height:
                 cv2.circle(image, (width // 2, max(0, row - 6)), 2, (225, 220, 205), -1)
     for index in range(p.strings):
-        image[:, int(width * (0.14 + 0.72 * index / (p.strings - 1)))] = (178, 172, 160)
+        # on black, strings are drawn faint: bright lines a pixel wide would flicker at this size
+        image[:, int(width * (0.14 + 0.72 * index / (p.strings - 1)))] = (178, 172, 160) if frets else (74, 66, 62)
     return image
 
 

@@ -162,7 +162,7 @@ def _hold(kind: str, dress: Dress) -> tuple[Vector, NDArray[np.float64]]:
     if kind == "cello":
         along, front, centre = (-0.52, 0.12, 1.30), (1.0, -0.10, 0.40), (0.35, 0.03, 0.66)
     elif kind == "upright bass":
-        along, front, centre = (-0.20, 0.10, 1.75), (1.0, -0.25, 0.10), (0.36, 0.02, 0.75)
+        along, front, centre = (-0.20, 0.04, 1.75), (1.0, -0.25, 0.10), (0.34, 0.20, 0.75)
     else:
         along, front = (-0.04, 0.95, 0.32), (0.98, 0.0, 0.20)
         bulge = 0.03 * (dress.body.girth - 1)

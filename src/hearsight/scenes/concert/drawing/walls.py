@@ -104,7 +104,7 @@ def _paint(name: str, shape: tuple[int, int], style: np.random.Generator, tint: 
     if "tile" in name or "gypsum" in name or "metal" in name:
         return _tiles(shape, (0.6, 0.6), np.array((0.88, 0.88, 0.86)), (0.66, 0.66, 0.65), 0.02, style)
     if "concrete" in name or "limestone" in name:
-        return _speckled(shape, np.array((0.62, 0.61, 0.59)) * style.uniform(0.85, 1.15), 0.05, style, clouds=0.08)
+        return _speckled(shape, np.array((0.62, 0.61, 0.59)) * style.uniform(0.85, 1.15), 0.05, style, clouds=0.03)
     # plaster and paint: one pale tint per room, sometimes with stripes
     hue = 2 * np.pi * (tint + np.array([0, 1, 2]) / 3)
     wall = _speckled(shape, 0.80 + 0.09 * np.cos(hue), 0.012, style, clouds=0.02)

@@ -109,17 +109,24 @@ def test_depth_beside_a_clip_is_found(tmp_path: Path) -> None:
     assert float(DepthMaps.beside(clip).at(5.0).mean()) == pytest.approx(7)  # one still map goes first
 
 
-def test_the_simulations_truth_is_read_with_its_own_unit(tmp_path: Path) -> None:
+def test_the_simulations_truth_is_read(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no such scene"):
+        DepthMaps.of_simulation(tmp_path, "000001")
     (tmp_path / "scenes").mkdir()
+    scene = tmp_path / "scenes" / "000001.json"
+    scene.write_text("{}")
+    with pytest.raises(DataError, match="no PNG"):
+        DepthMaps.of_simulation(tmp_path, "000001")
     (tmp_path / "depth" / "000001").mkdir(parents=True)
     for second in range(2):
-        write_png(tmp_path / "depth" / "000001" / f"{second:03d}.png", np.full((2, 2), 500 + second, np.uint16))
-    scene = tmp_path / "scenes" / "000001.json"
-    scene.write_text(json.dumps({"depth": {"metres_per_unit": 0.01, "rate_hz": 1.0}}))
-    assert float(DepthMaps.of_simulation(tmp_path, "000001").at(1.2).mean()) == pytest.approx(5.01)
-    scene.write_text("{}")
-    with pytest.raises(DataError, match="notes no depth"):
-        DepthMaps.of_simulation(tmp_path, "000001")
+        write_png(tmp_path / "depth" / "000001" / f"{second:04d}.png", np.full((2, 2), 500 + second, np.uint16))
+    assert float(DepthMaps.of_simulation(tmp_path, "000001").at(1.2).mean()) == pytest.approx(0.501)
+    scene.write_text(json.dumps({"depth": {"metres_per_unit": 0.01, "rate_hz": 10.0}}))
+    assert float(DepthMaps.of_simulation(tmp_path, "000001").at(0.1).mean()) == pytest.approx(5.01)
+    for malformed in ("[]", "{", '{"depth": {"rate_hz": "fast"}}'):
+        scene.write_text(malformed)
+        with pytest.raises(DataError, match="malformed"):
+            DepthMaps.of_simulation(tmp_path, "000001")
 
 
 def test_metres_and_inverse_depth_look_alike_to_a_network() -> None:

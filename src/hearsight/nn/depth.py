@@ -111,19 +111,24 @@ class DepthMaps:
 
     @classmethod
     def of_simulation(cls, root: str | Path, clip: str) -> "DepthMaps":
-        """The true depth of clip `clip` of a dataset of simulated concerts.
+        """The true depth of clip `clip` of a dataset of simulated concerts, along the ray through each pixel.
 
-        Its maps are `depth/CLIP/*.png`; `scenes/CLIP.json` notes under "depth" their `metres_per_unit` and `rate_hz`.
+        Its maps are `depth/CLIP/*.png`, in millimetres and one per second unless `scenes/CLIP.json` notes something
+        else under "depth" (`metres_per_unit`, `rate_hz`).
 
         Raises:
-            DataError: the folder or the note is missing or malformed.
+            DataError: there is no such clip, it has no depth, or its note is malformed.
         """
         scene = Path(root) / "scenes" / f"{clip}.json"
         try:
-            note = json.loads(scene.read_text(encoding="utf-8"))["depth"]
-            metres_per_unit, rate_hz = float(note["metres_per_unit"]), float(note["rate_hz"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise DataError(f"{scene}: notes no depth of the clip (metres_per_unit, rate_hz)") from error
+            note = json.loads(scene.read_text(encoding="utf-8")).get("depth", {})
+            metres_per_unit, rate_hz = float(note.get("metres_per_unit", 0.001)), float(note.get("rate_hz", 1.0))
+        except OSError as error:
+            raise DataError(
+                f"{scene}: no such scene; name a folder of simulated concerts and one of its clips"
+            ) from error
+        except (ValueError, AttributeError, TypeError) as error:
+            raise DataError(f"{scene}: malformed; make the clip again") from error
         return cls.of_folder(Path(root) / "depth" / clip, metres_per_unit, rate_hz)
 
     def at(self, time_s: float) -> Float[Tensor, "1 height width"]:

@@ -21,7 +21,7 @@ from hearsight.errors import DataError, HearsightError, ModelError
 from hearsight.evaluation.benchmark_file import Benchmark, SystemPart
 from hearsight.evaluation.clips import BenchmarkClip, clips_of, truth_of
 from hearsight.evaluation.comparison import SOUND_SUFFIXES, VIDEO_SUFFIXES, read_ears
-from hearsight.evaluation.measures import VERSION, ClipMeasures, known_directions, scene_tracks
+from hearsight.evaluation.measures import VERSION, ClipMeasures, known_directions, scene_field_of_view, scene_tracks
 from hearsight.evaluation.prediction import model_input, predict_ears
 from hearsight.evaluation.protocols import Protocol, protocol
 from hearsight.files import write_json, written_whole
@@ -152,8 +152,14 @@ def load_system(part: SystemPart, device: str, scene: Path | None = None) -> Bin
         return cast(BinauralModel, made)
     assert part.model is not None
     if part.model == "located":
+        options = dict(part.options)
+        if part.true_positions and scene is not None:
+            options["sources"] = scene_tracks(scene)
+            field_of_view = scene_field_of_view(scene)
+            if field_of_view is not None:
+                options.setdefault("field_of_view", field_of_view)
         try:
-            return Located(scene_tracks(scene) if part.true_positions and scene is not None else None, **part.options)
+            return Located(**options)
         except TypeError as error:
             raise ModelError(f"{part.name}: located does not take these options ({error})") from error
     try:

@@ -89,9 +89,17 @@ class SourceFinder:
             return []
         cameras = self._cameras(block)
         found: list[FoundPath] = []
-        agreement = self._agreement(self._changes(), block)
-        if agreement is not None:
+        paths: list[np.ndarray] = []
+        series = self._onset_series()
+        if series is not None:
+            motion = fluctuation(self._changes(), self._rate)
+            # The noise and the strength of motion are those of the whole picture, whatever is taken out later.
+            deviation = motion.std(0)
+            scale = deviation + 0.5 * np.quantile(deviation, 0.95) + 1e-9
             for _ in range(most):
+                agreement = _agreement(motion / scale, series, block)
+                for before in paths:
+                    agreement = _without(agreement, before)
                 scores, path = _best_path(agreement, cameras)
                 spread = float(scores[1:].std()) or 1.0
                 deviations = float((scores[0] - scores[1:].mean()) / spread)
@@ -99,7 +107,8 @@ class SourceFinder:
                 if confidence == 0:
                     break
                 found.append(self._path(path, speeds, block, confidence, deviations))
-                agreement = _without(agreement, path)
+                paths.append(path)
+                motion = _unexplained(motion, fluctuation(self._along(found[-1]), self._rate), self._rate)
         if not found:
             found.append(self._most_moving(speeds, cameras, block))
         return found
@@ -124,23 +133,20 @@ class SourceFinder:
         change = np.linalg.norm(np.diff(velocity, axis=0, prepend=velocity[:1]), axis=-1)
         return np.sqrt(np.maximum(change, np.concatenate([change[1:], change[-1:]])))
 
-    def _agreement(self, changes: np.ndarray, block: int) -> Float[np.ndarray, "series blocks rows columns"] | None:
-        """Changes of motion times onsets per block: first the true onsets, then the shuffled; None for too few."""
+    def _along(self, path: FoundPath) -> Float[np.ndarray, "ticks"]:
+        """Changes of motion along a path at each tick."""
+        at = (np.asarray(self.ticks) + 0.5) / self._rate
+        return self.activity(np.interp(at, path.times_s, path.x), np.interp(at, path.times_s, path.y))
+
+    def _onset_series(self) -> Float[np.ndarray, "series ticks"] | None:
+        """The true onsets, then shuffled ones, all of deviation 1; None for too few."""
         onsets = np.asarray(self._onsets, dtype=np.float64)
         beginnings = fluctuation(np.sqrt(onsets), self._rate)
         if len(onsets) < _LEAST_ONSETS_S * self._rate or beginnings.std() < 1e-6:
             return None
-        motion = fluctuation(changes, self._rate)
-        deviation = motion.std(0)
-        motion /= deviation + 0.5 * np.quantile(deviation, 0.95) + 1e-9
         generator = np.random.default_rng(0)
         series = np.stack([beginnings, *(shuffled(beginnings, self._rate, generator) for _ in range(_SHUFFLES))])
-        series /= beginnings.std()
-        blocks = -(-len(onsets) // block)
-        padding = blocks * block - len(onsets)
-        motion = np.pad(motion, ((0, padding), (0, 0), (0, 0))).reshape(blocks, block, -1)
-        series = np.pad(series, ((0, 0), (0, padding))).reshape(len(series), blocks, block)
-        return np.einsum("sbt,btc->sbc", series, motion).reshape(len(series), blocks, *GRID)
+        return series / beginnings.std()
 
     def _cameras(self, block: int) -> list[np.ndarray | None]:
         """The camera's motion from each block to the next; None over a cut."""
@@ -179,6 +185,28 @@ class SourceFinder:
         times = (self.ticks.start + (np.arange(len(path)) + 0.5) * block) / self._rate
         x, y = (smooth[:, 0] + 0.5) / GRID[1], (smooth[:, 1] + 0.5) / GRID[0]
         return FoundPath(times, x, y, confidence, deviations)
+
+
+def _agreement(motion: np.ndarray, series: np.ndarray, block: int) -> Float[np.ndarray, "series blocks rows columns"]:
+    """Motion times onsets, summed over each block."""
+    ticks = series.shape[1]
+    blocks = -(-ticks // block)
+    padding = blocks * block - ticks
+    motion = np.pad(motion, ((0, padding), (0, 0), (0, 0))).reshape(blocks, block, -1)
+    series = np.pad(series, ((0, 0), (0, padding))).reshape(len(series), blocks, block)
+    return np.einsum("sbt,btc->sbc", series, motion).reshape(len(series), blocks, *GRID)
+
+
+def _unexplained(motion: np.ndarray, along: np.ndarray, rate: float) -> np.ndarray:
+    """Motion less what goes with that along a path (a regression within 3 s around each tick).
+
+    A large or fast source also moves the cells beside its path; without this it would be found again there.
+    """
+    around = max(3, round(_DETREND_S * rate))
+    along = along[:, None, None]
+    power = uniform_filter1d(along**2, around, axis=0, mode="nearest")
+    slope = uniform_filter1d(motion * along, around, axis=0, mode="nearest") / (power + 1e-3 * power.mean() + 1e-12)
+    return motion - slope * along
 
 
 def fluctuation(series: np.ndarray, rate: float) -> np.ndarray:

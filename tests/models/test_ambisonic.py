@@ -73,8 +73,8 @@ def test_every_channel_of_the_field_is_learned() -> None:
     torch.manual_seed(0)
     network = Ambisonic.small()
     terms = network.loss_terms(batch(network, scenes=2))
-    assert set(terms) == {"left", "right"}
-    (terms["left"] + terms["right"]).backward()
+    assert set(terms) == {"difference", "mix"}
+    (terms["difference"] + terms["mix"]).backward()
     gradient = network.unet.head.weight.grad
     assert gradient is not None
     assert (gradient.abs().sum((0, 2, 3)) > 0).all()  # real and imaginary parts of Y, Z and X

@@ -9,7 +9,8 @@ Video", NeurIPS 2018, as 2.5D Visual Sound (section 4.3, "Ambisonics") and Pseud
   Y, Z and X (ACN order, SN3D). The masks are not bounded: where several sources meet in one bin, the field's gradient
   can exceed its pressure. The field is decoded by virtual speakers and the pseudo-inverse (PseudoBinaural, equations 6
   to 8) with HRIRs resampled to the network's rate.
-- Loss: mean squared error of both decoded ears against the true ones, which 360-degree datasets are decoded to as well.
+- Loss: mean squared errors of l - r and, with a tenth of the weight, of l + r of the decoded ears against the true
+  ones, which 360-degree datasets are decoded to as well.
 - Prediction: l - r of the decoded ears. They need not add up to the mix (the paper's baseline does not promise it); the
   ears that hearsight makes of the difference do. A head that is the same on both sides hears l - r in Y alone.
 - Sizes: 34.3 million parameters.
@@ -52,6 +53,7 @@ class Ambisonic(StereoNetwork):
         hrtf: SOFA file of the head; None for the KEMAR set of the package. Read once, here: a saved network carries its
             decoder.
         speakers: layout of the virtual speakers (`acoustics.speaker_layout`).
+        mix_weight: of the loss of l + r; 1 weighs both ears' errors alike.
 
     Raises:
         DataError: the SOFA file cannot be used.
@@ -70,6 +72,7 @@ class Ambisonic(StereoNetwork):
         condition_channels: int = 8,
         hrtf: str | Path | None = None,
         speakers: str = "lebedev-26",
+        mix_weight: float = 0.1,
         visual_weights: str | None = None,
         freeze_visual: bool = False,
     ) -> None:
@@ -78,6 +81,7 @@ class Ambisonic(StereoNetwork):
         height, width = self.visual.map_size(self.frame_size)
         self.condition = VisualCondition(self.visual.out_channels, condition_channels)
         self.unet = ConditionalUNet(2, 6, channels, condition_channels * height * width)
+        self.mix_weight = mix_weight
         response = decoder_response(load_hrirs(hrtf), self.stft, self.sample_rate_hz, speakers)
         self.register_buffer("decoder", torch.view_as_real(response).contiguous())
 
@@ -101,6 +105,7 @@ class Ambisonic(StereoNetwork):
         heard = mix[:, :rows]
         field = [heard / 2]  # W
         field += [torch.complex(logits[:, 2 * i], logits[:, 2 * i + 1]) * heard for i in range(3)]  # Y, Z, X
+        field[1] = field[1] / self._lateral()[:rows, None]
         left, right = (self._decoded(field, ear) for ear in range(2))
         above = mix.shape[-2] - rows
         extras = {
@@ -117,10 +122,20 @@ class Ambisonic(StereoNetwork):
         heard = [channel * torch.complex(response[c, ..., 0], response[c, ..., 1]) for c, channel in enumerate(field)]
         return heard[0] + heard[1] + heard[2] + heard[3]
 
+    def _lateral(self) -> Float[Tensor, "frequency"]:
+        """How much the ears differ by Y, at least 1/4. Y's mask is divided by it, so that a mask of one size makes the
+        same difference at all frequencies; low ones, where the ears hardly differ, would be learned last otherwise."""
+        apart = self.decoder[0, 1] - self.decoder[1, 1]
+        return apart.square().sum(-1).sqrt().clamp_min(0.25)
+
     def losses(self, result: StereoResult, item: Item) -> dict[str, Tensor]:
-        """`left`, `right`: squared errors of the decoded ears."""
-        ears = true_ears(item, self.stft, self.system)
-        return {name: squared_error(result.extras[name], ears[:, i]) for i, name in enumerate(("left", "right"))}
+        """`difference` and `mix`: squared errors of l - r and l + r of the decoded ears."""
+        true_left, true_right = true_ears(item, self.stft, self.system).unbind(1)
+        both = squared_error(result.extras["left"] + result.extras["right"], true_left + true_right)
+        return {
+            "difference": squared_error(result.difference, true_left - true_right),
+            "mix": self.mix_weight * both,
+        }
 
 
 def decoder_response(

@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 WORKERS ?= 2
 
-.PHONY: demo test test-heavy lint system-libraries benchmark clean
+.PHONY: demo test test-heavy lint system-libraries browser benchmark clean
 
 demo: $(VENV)/.installed
 	$(BIN)/hearsight demo demo
@@ -13,7 +13,7 @@ demo: $(VENV)/.installed
 test: $(VENV)/.installed-dev system-libraries lint
 	$(BIN)/python -m pytest -n $(WORKERS)
 
-test-heavy: $(VENV)/.installed-dev system-libraries
+test-heavy: $(VENV)/.installed-dev system-libraries browser
 	$(BIN)/python -m pytest -m heavy
 
 lint: $(VENV)/.installed-dev
@@ -26,11 +26,19 @@ benchmark: $(VENV)/.installed-dev system-libraries
 
 # FluidSynth plays the simulated concerts; nothing else of hearsight needs a system library.
 system-libraries:
-	@ldconfig -p 2>/dev/null | grep -q libfluidsynth || { \
-	  if command -v apt-get >/dev/null; then \
-	    if [ "$$(id -u)" = 0 ]; then SUDO=; else SUDO=sudo; fi; \
-	    $$SUDO apt-get -qq update && $$SUDO apt-get -qq install -y --no-install-recommends libfluidsynth3 >/dev/null; \
-	  else echo "install FluidSynth (libfluidsynth) with your system's package manager" >&2; exit 1; fi; }
+	@{ ldconfig -p || /sbin/ldconfig -p; } 2>/dev/null | grep -q libfluidsynth || $(call debian,libfluidsynth3)
+
+# The report's players are clicked in a real browser.
+browser:
+	@command -v chromium >/dev/null && command -v chromedriver >/dev/null || $(call debian,chromium chromium-driver)
+
+# Install Debian packages, as root or by sudo; elsewhere say what is missing.
+define debian
+{ if command -v apt-get >/dev/null; then \
+    if [ "$$(id -u)" = 0 ]; then SUDO=; else SUDO=sudo; fi; \
+    $$SUDO apt-get -qq update && $$SUDO apt-get -qq install -y --no-install-recommends $(1) >/dev/null; \
+  else echo "install with your system's package manager what Debian calls: $(1)" >&2; exit 1; fi; }
+endef
 
 $(VENV)/.created:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "hearsight needs Python 3.11 or newer")'

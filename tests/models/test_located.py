@@ -215,6 +215,20 @@ def test_low_sounds_have_level_and_time_differences_too(rate: int, hertz: int) -
     assert 0.4e-3 < interaural_time_difference_s(ears, rate, 0.4, 0.2).mean() < 0.75e-3
 
 
+@pytest.mark.parametrize("rate", [16_000, 44_100, 48_000])
+def test_a_source_is_heard_when_its_sound_is_in_the_file(rate: int) -> None:
+    """Ahead within 0.05 ms in both ears; to a side, the near ear at most half a head's width early."""
+    noise = 0.1 * torch.randn(rate, generator=torch.Generator().manual_seed(0))
+    spectrum = torch.fft.rfft(noise, 2 * rate).conj()
+    for azimuth, early_s in ((0.0, 0.05e-3), (1.0, 0.5e-3)):
+        ears = SourceRenderer(_hrirs(), rate).render(noise, torch.tensor([azimuth]), torch.zeros(1))
+        assert ears.shape == (2, rate)
+        lags = torch.fft.irfft(torch.fft.rfft(ears, 2 * rate) * spectrum).argmax(-1)
+        lags_s = torch.where(lags > rate, lags - 2 * rate, lags) / rate
+        assert float(lags_s[0]) <= 1e-9 and abs(float(lags_s[0])) <= early_s + 0.5 / rate
+        assert float(lags_s[1]) >= -1e-9 and abs(float(lags_s[1])) <= early_s + 0.5 / rate
+
+
 def test_the_two_renderings_join_without_a_notch() -> None:
     rate = 48_000
     renderer = SourceRenderer(_hrirs(), rate)

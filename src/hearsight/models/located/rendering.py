@@ -42,7 +42,9 @@ class SourceRenderer:
         taps = 2 * round(_TAPS_S * sample_rate_hz / 2) + 1
         self._low = firwin(taps, CROSSOVER_HZ, fs=sample_rate_hz) if 0.4 * sample_rate_hz > CROSSOVER_HZ else None
         ahead = self._hrirs.interpolated(0.0, 0.0)
-        self._lead = float(_low_delay_samples(ahead, sample_rate_hz))
+        # What all directions share is taken away: a source ahead is heard when its sound is in the file.
+        self._shared = int(ahead.abs().sum(0).argmax())
+        self._lead = float(_low_delay_samples(ahead, sample_rate_hz)) - self._shared
 
     def render(
         self,
@@ -53,13 +55,16 @@ class SourceRenderer:
         """Both ears; the control points (radians) are spread evenly from the first sample to the last."""
         if float(azimuth.max() - azimuth.min()) < 1e-6 and float(elevation.max() - elevation.min()) < 1e-6:
             azimuth, elevation = azimuth[:1], elevation[:1]
-        block = round(_BLOCK_S * self._rate)
         if self._low is None:
-            return render(mono, azimuth, elevation, self._hrirs, block_samples=block)
+            return self._high_ears(mono, azimuth, elevation)
         low = torch.from_numpy(oaconvolve(mono.double().numpy(), self._low, mode="same"))
         high = (mono.double() - low).float()
-        ears = render(high, azimuth, elevation, self._hrirs, block_samples=block)
-        return ears + self._low_ears(low.numpy(), azimuth, elevation)
+        return self._high_ears(high, azimuth, elevation) + self._low_ears(low.numpy(), azimuth, elevation)
+
+    def _high_ears(self, high: Tensor, azimuth: Tensor, elevation: Tensor) -> Tensor:
+        padded = torch.nn.functional.pad(high, (0, self._shared))
+        ears = render(padded, azimuth, elevation, self._hrirs, block_samples=round(_BLOCK_S * self._rate))
+        return ears[..., self._shared :]
 
     def _low_ears(self, low: np.ndarray, azimuth: Tensor, elevation: Tensor) -> Tensor:
         """A fractional delay and a gain for each ear (so far below Nyquist linear interpolation is exact)."""

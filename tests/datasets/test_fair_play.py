@@ -37,7 +37,7 @@ def test_what_the_writer_writes_is_read(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "line", ["{}.mp3", "{}.wav", "/home/them/FAIR-Play/binaural_audios/{}.wav", "d:\\audio\\{}.wav"]
+    "line", ["{}.mp3", "{}.wav", "/data/them/FAIR-Play/binaural_audios/{}.wav", "d:\\audio\\{}.wav"]
 )
 def test_released_lists_are_read_by_stem_in_their_order(folder, line):
     part = folder / "splits" / "split1" / "test.txt"

@@ -58,7 +58,7 @@ def fair_play(tmp_path_factory):
     split.mkdir(parents=True)
     for part, numbers in {"train": [1, 2, 3, 7, 8], "val": [4, 9], "test": [5, 6, 10, 11]}.items():
         with h5py.File(split / f"{part}.h5", "w") as file:
-            file["audio"] = [f"/home/author/FAIR-Play/binaural_audios/{n:06d}.wav".encode() for n in numbers]
+            file["audio"] = [f"/data/author/FAIR-Play/binaural_audios/{n:06d}.wav".encode() for n in numbers]
     return root
 
 

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from hearsight.errors import ModelError
 from hearsight.inference.acceleration import Observed, accelerated, fuse_activations, observed
 from hearsight.models.interface import ClipInfo, Frame, Source, StereoNetwork, Window, WindowSpec
-from hearsight.nn.imagenet import DEVIATION, MEAN
+from hearsight.nn.imagenet import normalized_pixels
 from hearsight.signal import OverlapAdd, left_right, normalize_rms, rms, window_starts
 
 FRAME_RATE_HZ = 10.0  # of the papers
@@ -269,7 +269,8 @@ class NeuralSession:
         new = [frame for number, frame in needed.items() if number not in self._encoded]
         for first in range(0, len(new), _FRAMES_AT_ONCE):
             some = new[first : first + _FRAMES_AT_ONCE]
-            encoded = runner.encode(_normalized(some, self._model.network, self._model.device))
+            model = self._model
+            encoded = runner.encode(_normalized(some, model.network, model.device, runner.picture_dtype))
             for i, frame in enumerate(some):
                 part = tuple(t[i].clone() for t in encoded) if isinstance(encoded, tuple) else encoded[i].clone()
                 self._encoded[frame.number] = part
@@ -286,6 +287,11 @@ class _Runner:
         self.network = network
         self.dtype = dtype
         self._encoder = encoder
+
+    @property
+    def picture_dtype(self) -> torch.dtype:
+        """In which pictures are best handed over: the first convolution would round them to it."""
+        return (self.dtype if self._encoder is None else self._encoder.dtype) or torch.float32
 
     def encode(self, frames: Tensor) -> Encoded:
         if self._encoder is not None:
@@ -366,13 +372,12 @@ def computes_bfloat16(device: torch.device | str) -> bool:
     return False
 
 
-def _normalized(frames: Sequence[Frame], network: StereoNetwork, device: torch.device) -> Float[Tensor, "n 3 h w"]:
+def _normalized(
+    frames: Sequence[Frame], network: StereoNetwork, device: torch.device, dtype: torch.dtype = torch.float32
+) -> Float[Tensor, "n 3 h w"]:
     """Frames as the network takes them: of its size, ImageNet-normalised, channels-last."""
-    rgb = [_stretched(frame.rgb, network.frame_size) for frame in frames]
-    pixels = torch.from_numpy(np.stack(rgb)).to(device).permute(0, 3, 1, 2)
-    mean = torch.tensor(MEAN, device=device)[:, None, None]
-    deviation = torch.tensor(DEVIATION, device=device)[:, None, None]
-    return pixels.float().mul_(1 / (255 * deviation)).sub_(mean / deviation)
+    pixels = [normalized_pixels(_stretched(frame.rgb, network.frame_size), dtype) for frame in frames]
+    return torch.stack(pixels).permute(0, 3, 1, 2).to(device)
 
 
 def _stretched(rgb: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -10,11 +10,22 @@ MEAN = (0.485, 0.456, 0.406)
 DEVIATION = (0.229, 0.224, 0.225)
 # Of each of the 256 values of each colour: a look-up is several times as fast as arithmetic on every pixel.
 _TABLE = ((np.arange(256)[None, :, None] / 255 - MEAN) / DEVIATION).astype(np.float32)
+# Its bits as whole numbers, since OpenCV does not know bfloat16.
+_TABLE_BFLOAT16 = torch.from_numpy(_TABLE).to(torch.bfloat16).view(torch.int16).numpy()
 
 
 def normalize_picture(rgb: UInt8[np.ndarray, "height width 3"]) -> Float[Tensor, "3 height width"]:
     """An 8-bit RGB picture as networks take it."""
-    return torch.from_numpy(np.ascontiguousarray(cv2.LUT(rgb, _TABLE).transpose(2, 0, 1)))
+    return normalized_pixels(rgb).permute(2, 0, 1).contiguous()
+
+
+def normalized_pixels(
+    rgb: UInt8[np.ndarray, "height width 3"], dtype: torch.dtype = torch.float32
+) -> Float[Tensor, "height width 3"]:
+    """The same with the colours last, as float32 or rounded to bfloat16."""
+    if dtype == torch.bfloat16:
+        return torch.from_numpy(cv2.LUT(rgb, _TABLE_BFLOAT16)).view(torch.bfloat16)
+    return torch.from_numpy(cv2.LUT(rgb, _TABLE))
 
 
 def to_pixels(frames: Float[Tensor, "*batch 3 height width"]) -> Float[Tensor, "*batch 3 height width"]:

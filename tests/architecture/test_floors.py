@@ -9,7 +9,7 @@ import hearsight
 
 SOURCE = Path(hearsight.__file__).parent
 FLOORS = [
-    {"errors", "files", "progress"},
+    {"errors", "files", "progress", "workers"},
     {"signal", "acoustics", "media"},
     {"nn", "metrics"},
     {"models", "datasets", "scenes"},

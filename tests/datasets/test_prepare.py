@@ -8,6 +8,7 @@ import h5py
 import numpy as np
 import pytest
 import soundfile
+from killed_worker import KillAWorker
 from typer.testing import CliRunner
 
 from hearsight.cli.main import app
@@ -17,7 +18,7 @@ from hearsight.datasets.fair_play_layout import write_clip
 from hearsight.datasets.prepare import Cutting, is_binaural, prepare
 from hearsight.datasets.prepared import PreparedSet, PreparedSettings
 from hearsight.datasets.splits import read_names, split_by_recording
-from hearsight.errors import DataError
+from hearsight.errors import DataError, HearsightError
 
 SETTINGS = PreparedSettings(frame_size=(24, 48))
 SECONDS = 1.0
@@ -98,6 +99,14 @@ def test_an_interrupted_run_goes_on(fair_play, tmp_path):
         PreparedSet(tmp_path)
     report = prepare_dataset("fair-play", fair_play, tmp_path, settings=SETTINGS, workers=1)
     assert report.reused == 3 and report.clips == 6
+
+
+def test_a_killed_worker_is_told_and_the_run_goes_on(fair_play, tmp_path):
+    with pytest.raises(HearsightError, match="a worker was killed, probably for want of memory"):
+        prepare_dataset("fair-play", fair_play, tmp_path, settings=SETTINGS, workers=2, progress=KillAWorker())
+    assert not (tmp_path / "prepared.json").exists()
+    report = prepare_dataset("fair-play", fair_play, tmp_path, settings=SETTINGS, workers=1)
+    assert report.reused >= 1 and report.clips == 6
 
 
 def test_text_splits_with_bare_names_are_read_from_elsewhere(fair_play, tmp_path):

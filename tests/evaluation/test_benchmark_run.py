@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from killed_worker import KillAWorker
 
-from hearsight.errors import DataError, ModelError
+from hearsight.errors import DataError, HearsightError, ModelError
 from hearsight.evaluation import benchmark_and_report, parse_benchmark, protocol
 from hearsight.evaluation.runner import plan, run_benchmark
 from hearsight.evaluation.tables import cross_dataset_tables, latex, low_data_curves, markdown, result_table
@@ -125,6 +126,15 @@ def test_workers_give_what_one_process_gives(dataset, systems_module, tmp_path, 
         }
         assert [ours[name] for name in names] == pytest.approx([theirs[name] for name in names], rel=1e-5, abs=1e-6)
     assert done[0] == (0, 12) and done[-1] == (12, 12)
+
+
+def test_a_killed_worker_is_told_and_the_run_goes_on(dataset, systems_module, tmp_path, monkeypatch):
+    with pytest.raises(HearsightError, match="a worker was killed, probably for want of memory"):
+        run_benchmark(benchmark(dataset, systems_module, tmp_path / "out", workers=2), KillAWorker())
+    asked = []
+    monkeypatch.setattr("hearsight.evaluation.runner.predict_ears", _counting(asked))
+    assert len(run_benchmark(benchmark(dataset, systems_module, tmp_path / "out")).rows) == 3 * 6
+    assert len(asked) < 12
 
 
 def test_a_clip_that_fails_is_named_and_left_out_for_every_system(dataset, systems_module, tmp_path):

@@ -7,6 +7,7 @@ import av
 import numpy as np
 import pytest
 import soundfile
+from killed_worker import KillAWorker
 from pseudo_material import RATE, hrirs, write_clips
 from typer.testing import CliRunner
 
@@ -100,6 +101,14 @@ def test_workers_write_the_same_bytes(written, clips, tmp_path):
     write_pairs(tmp_path / "pairs", clips, 6, progress=lambda number, total: done.append(number), **arguments)
     assert contents(tmp_path / "pairs") == contents(written)
     assert done == [0, 1, 2, 3, 4, 5, 6]
+
+
+def test_a_killed_worker_is_told_and_the_run_goes_on(written, clips, tmp_path):
+    arguments = {"settings": SECONDS, "seed": 3, "hrirs": hrirs(), "shares": (0.4, 0.3, 0.3)}
+    with pytest.raises(HearsightError, match="a worker was killed, probably for want of memory"):
+        write_pairs(tmp_path / "pairs", clips, 6, workers=2, progress=KillAWorker(), **arguments)
+    assert write_pairs(tmp_path / "pairs", clips, 6, **arguments).kept >= 1
+    assert contents(tmp_path / "pairs") == contents(written)
 
 
 def test_a_longer_run_keeps_the_pairs_that_are_there(clips, tmp_path):

@@ -4,9 +4,8 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
-from multiprocessing import get_context
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -31,6 +30,7 @@ from hearsight.files import write_json
 from hearsight.media import mix_to_mono, probe, read_audio, read_frames
 from hearsight.progress import Progress, no_progress
 from hearsight.signal import StreamResampler
+from hearsight.workers import done_by_workers
 
 View = Literal["full", "normal"]
 
@@ -103,7 +103,7 @@ def prepare(
 
     Raises:
         DataError: there are no clips, a name comes twice, or none can be used.
-        HearsightError: the folder cannot be written.
+        HearsightError: the folder cannot be written, or a worker was killed.
     """
     settings, cutting = settings or PreparedSettings(), cutting or Cutting()
     names = [clip.name for clip in clips]
@@ -112,10 +112,11 @@ def prepare(
     if len(set(names)) < len(names):
         raise DataError(f"{dataset}: names {next(name for name in names if names.count(name) > 1)} twice")
     Path(folder).mkdir(parents=True, exist_ok=True)
-    workers = min(len(clips), workers or os.cpu_count() or 1)
+    job = partial(_prepare_recording, folder=Path(folder), settings=settings, cutting=cutting)
     done: dict[str, tuple[list[PreparedEntry], list[LeftOut], bool]] = {}
-    for number, (name, result) in enumerate(_results(clips, Path(folder), settings, cutting, workers), start=1):
-        done[name] = result
+    results = done_by_workers(job, clips, workers or os.cpu_count() or 1)
+    for number, (clip, result) in enumerate(results, start=1):
+        done[clip.name] = result
         progress(number, len(clips))
     entries = [entry for name in names for entry in done[name][0]]
     left_out = [one for name in names for one in done[name][1]]
@@ -139,25 +140,6 @@ def is_binaural(ears: Float[Tensor, "2 samples"]) -> bool:
     second = min(16_000, gap.shape[-1])
     means = gap[: gap.shape[-1] // second * second].reshape(-1, second).mean(-1)
     return bool(means.max() > BINAURAL_THRESHOLD)
-
-
-def _results(
-    clips: Sequence[Clip], folder: Path, settings: PreparedSettings, cutting: Cutting, workers: int
-) -> Iterator[tuple[str, tuple[list[PreparedEntry], list[LeftOut], bool]]]:
-    if workers == 1:
-        for clip in clips:
-            yield clip.name, _prepare_recording(clip, folder, settings, cutting)
-        return
-    # A fresh process each: forking one that has run PyTorch's threads can hang.
-    spawn = get_context("spawn")
-    with ProcessPoolExecutor(workers, spawn, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        waiting = {pool.submit(_prepare_recording, clip, folder, settings, cutting): clip.name for clip in clips}
-        try:
-            for future in as_completed(waiting):
-                yield waiting[future], future.result()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
 
 
 def _prepare_recording(

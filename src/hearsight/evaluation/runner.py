@@ -4,12 +4,10 @@ import dataclasses
 import hashlib
 import importlib
 import json
-import multiprocessing
 import os
-import signal
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -30,6 +28,7 @@ from hearsight.models.interface import BinauralModel
 from hearsight.models.located import Located
 from hearsight.progress import Progress, no_progress
 from hearsight.signal import resample
+from hearsight.workers import done_by_workers
 
 
 @dataclass(frozen=True)
@@ -86,6 +85,7 @@ def run_benchmark(benchmark: Benchmark, progress: Progress = no_progress) -> Res
     Raises:
         DataError: a dataset is missing or its lists do not fit.
         ModelError: a model cannot be loaded.
+        HearsightError: a worker was killed.
     """
     jobs = plan(benchmark)
     rule = protocol(benchmark.protocol)
@@ -184,29 +184,13 @@ def _worked(jobs: list[Job], rule: Protocol, device: str, workers: int) -> Itera
             yield from _work_on(chunk, rule, device, measures)
         return
     devices = _devices(device)
-    others = set(multiprocessing.active_children())
-    # Spawned, not forked: neither CUDA nor the threads of PyTorch survive a fork.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_leave_interrupts_to_parent) as pool:
-        futures = [
-            pool.submit(_work_through, chunk, rule, devices[index % len(devices)]) for index, chunk in enumerate(chunks)
-        ]
-        try:
-            for future in as_completed(futures):
-                yield future.result()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            for worker in set(multiprocessing.active_children()) - others:
-                worker.terminate()  # at once, not at the end of its clips; what it has stored is whole
-            raise
+    tasks = [(chunk, devices[index % len(devices)]) for index, chunk in enumerate(chunks)]
+    for _, result in done_by_workers(partial(_work_through, rule=rule), tasks, workers):
+        yield result
 
 
-def _leave_interrupts_to_parent() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-def _work_through(jobs: list[Job], rule: Protocol, device: str) -> tuple[int, list[tuple[Job, str]]]:
-    torch.set_num_threads(1)
+def _work_through(task: tuple[list[Job], str], rule: Protocol) -> tuple[int, list[tuple[Job, str]]]:
+    jobs, device = task
     done, failed = 0, []
     for finished, failures in _work_on(jobs, rule, device, ClipMeasures(rule)):
         done += finished

@@ -10,22 +10,13 @@ FOLDER/
 """
 
 import json
-import multiprocessing
 import os
-import pickle
-import signal
-import tempfile
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
-import torch
 
 from hearsight.acoustics import HRIRSet
 from hearsight.datasets.fair_play_layout import (
@@ -36,7 +27,7 @@ from hearsight.datasets.fair_play_layout import (
     write_clip,
     write_splits,
 )
-from hearsight.errors import DataError, HearsightError
+from hearsight.errors import DataError
 from hearsight.files import write_json
 from hearsight.progress import Progress, no_progress
 from hearsight.scenes.composing import Backgrounds
@@ -44,6 +35,7 @@ from hearsight.scenes.prepared_clips import PreparedClips
 from hearsight.scenes.pseudo import PseudoPairs
 from hearsight.scenes.pseudo_drawing import draw_pairs, save_figure
 from hearsight.scenes.pseudo_recipe import PairRecipe, PairSettings
+from hearsight.workers import done_by_workers
 
 _FORMAT = 1
 _ON_CONTACT_SHEET = 12
@@ -125,8 +117,8 @@ def write_pairs(
     missing = [number for number in range(pairs) if not _is_written(folder, number)]
     kept = pairs - len(missing)
     progress(kept, pairs)
-    jobs = _Jobs(folder, makers, assigned, frame_rate_hz)
-    for done, _ in enumerate(_done(jobs, missing, workers), start=kept + 1):
+    writer = _PairWriter(folder, makers, assigned, frame_rate_hz)
+    for done, _ in enumerate(done_by_workers(writer, missing, workers), start=kept + 1):
         progress(done, pairs)
     names = {part: [clip_name(n + 1) for n, one in enumerate(assigned) if one == part] for part in SPLIT_PARTS}
     write_splits(folder, names)
@@ -208,15 +200,15 @@ def _is_written(folder: Path, number: int) -> bool:
 
 
 @dataclass(frozen=True)
-class _Jobs:
-    """What a worker must know to write any pair; called with its number."""
+class _PairWriter:
+    """What must be known to write any pair; called with its number."""
 
     folder: Path
     makers: dict[str, PseudoPairs]
     assigned: list[str]
     frame_rate_hz: float
 
-    def __call__(self, number: int) -> int:
+    def __call__(self, number: int) -> None:
         part = self.assigned[number]
         maker = self.makers[part]
         recipe = maker.recipe(number)
@@ -227,42 +219,3 @@ class _Jobs:
         write_clip(self.folder, name, pictures, self.frame_rate_hz, sound * gain, recipe.sample_rate_hz)
         about = {"name": name, "part": part, "gain": gain, "recipe": recipe.to_json()}
         write_json(self.folder / "recipes" / f"{name}.json", about)
-        return number
-
-
-def _done(jobs: _Jobs, numbers: list[int], workers: int) -> Iterator[int]:
-    """The numbers of pairs, as they are written."""
-    if workers == 1 or len(numbers) < 2:
-        yield from map(jobs, numbers)
-        return
-    context = multiprocessing.get_context("spawn")  # forked threads of the libraries would hang
-    with tempfile.TemporaryDirectory() as folder:
-        # Through a file: tensors sent through a pipe would be shared memory, which containers have little of.
-        path = Path(folder) / "jobs"
-        path.write_bytes(pickle.dumps(jobs))
-        pool = ProcessPoolExecutor(min(workers, len(numbers)), context, _begin_worker)
-        try:
-            for job in as_completed([pool.submit(_do_in_worker, path, number) for number in numbers]):
-                yield job.result()
-        except BrokenProcessPool as error:
-            raise HearsightError(
-                "a worker was killed, perhaps for want of memory; run again with fewer workers, it goes on where it was"
-            ) from error
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _begin_worker() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent stops the workers
-    torch.set_num_threads(1)
-    cv2.setNumThreads(0)
-
-
-def _do_in_worker(path: Path, number: int) -> int:
-    return _read_jobs(path)(number)
-
-
-@cache
-def _read_jobs(path: Path) -> _Jobs:
-    jobs: _Jobs = pickle.loads(path.read_bytes())
-    return jobs

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from killed_worker import KillAWorker
 
 from hearsight.datasets.simulated import simulated_clips
 from hearsight.errors import DataError, HearsightError
@@ -185,6 +186,13 @@ def test_a_killed_run_is_completed_to_the_same_bytes(tiny_set, tmp_path):
     assert done >= 1
     assert simulate(folder, 6, TINY).reused == done
     assert digests(folder) == digests(tiny_set)
+
+
+def test_a_killed_worker_is_told_and_the_run_goes_on(tiny_set, tmp_path):
+    with pytest.raises(HearsightError, match="a worker was killed, probably for want of memory"):
+        simulate(tmp_path / "set", 6, TINY, workers=2, progress=KillAWorker())
+    assert simulate(tmp_path / "set", 6, TINY).reused >= 1
+    assert digests(tmp_path / "set") == digests(tiny_set)
 
 
 @pytest.mark.parametrize(

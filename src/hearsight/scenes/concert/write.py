@@ -4,15 +4,12 @@ import hashlib
 import importlib.metadata
 import json
 import math
-import multiprocessing
 import os
 import shutil
-import signal
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +33,7 @@ from hearsight.scenes.concert.settings import CLIPS_PER_ROOM, Settings
 from hearsight.scenes.concert.sound import FULL_SCALE, Sound, make_sound
 from hearsight.scenes.concert.synthesizer import Synthesizer
 from hearsight.scenes.concert.truth import truth_of, visible_boxes
+from hearsight.workers import done_by_workers
 
 FORMAT = 1
 """Version of what is drawn and written; a folder of another version is not completed but refused."""
@@ -76,7 +74,7 @@ def simulate(
     Raises:
         DataError: the folder holds something else, a set of other settings, or more clips; the sound font is unfit.
         DependencyError: the FluidSynth library or the sound font is not installed.
-        HearsightError: the folder cannot be written, or the disk has too little room.
+        HearsightError: the folder cannot be written, the disk has too little room, or a worker was killed.
     """
     settings = settings or Settings()
     if clips < 1 or clips > 999_999:
@@ -90,16 +88,15 @@ def simulate(
     _check_room_on_disk(folder, len(missing), settings)
     _remove_leftovers(folder)
 
-    done = clips - len(missing)
-    progress(done, clips)
-    for _ in _made(folder, missing, settings, font, workers):
-        done += 1
+    reused = clips - len(missing)
+    progress(reused, clips)
+    for done, _ in enumerate(done_by_workers(_ClipMaker(folder, settings, font), missing, workers), start=reused + 1):
         progress(done, clips)
     _write_all_splits(folder, clips, settings)
     for name, text in (("README.md", readme(settings, clips, font)), ("LICENSE.md", LICENCE)):
         with written_whole(folder / name) as temporary:
             temporary.write_text(text, encoding="utf-8")
-    return SimulateReport(clips, clips - len(missing))
+    return SimulateReport(clips, reused)
 
 
 def make_clip(folder: Path, number: int, settings: Settings, synthesizer: Synthesizer, hrirs: HRIRSet) -> None:
@@ -207,44 +204,20 @@ def _remove_leftovers(folder: Path) -> None:
                 shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
 
 
-def _made(folder: Path, numbers: list[int], settings: Settings, font: Path, workers: int) -> Iterator[int]:
-    """Make clips and yield the number of each when it is written."""
-    if not numbers:
-        return
-    if workers == 1:
-        synthesizer, hrirs = Synthesizer(font), load_hrirs()
-        for number in numbers:
-            make_clip(folder, number, settings, synthesizer, hrirs)
-            yield number
-        return
-    context = multiprocessing.get_context("spawn")  # forked threads of the libraries would hang
-    pool = ProcessPoolExecutor(min(workers, len(numbers)), context, _begin_worker)
-    try:
-        jobs = [pool.submit(_make_in_worker, str(folder), number, settings, str(font)) for number in numbers]
-        for job in as_completed(jobs):
-            yield job.result()
-    except BrokenProcessPool as error:
-        raise HearsightError(
-            "a worker was killed, perhaps for want of memory; run again with fewer --workers, it goes on where it was"
-        ) from error
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+@dataclass(frozen=True)
+class _ClipMaker:
+    """What must be known to make any clip; called with its number."""
 
+    folder: Path
+    settings: Settings
+    sound_font: Path
 
-def _begin_worker() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent stops the workers
-    torch.set_num_threads(1)
-    cv2.setNumThreads(1)
+    def __call__(self, number: int) -> None:
+        make_clip(self.folder, number, self.settings, *self._loaded)
 
-
-_IN_WORKER: dict[str, Any] = {}
-
-
-def _make_in_worker(folder: str, number: int, settings: Settings, font: str) -> int:
-    if not _IN_WORKER:
-        _IN_WORKER.update(synthesizer=Synthesizer(font), hrirs=load_hrirs())
-    make_clip(Path(folder), number, settings, **_IN_WORKER)
-    return number
+    @cached_property
+    def _loaded(self) -> tuple[Synthesizer, HRIRSet]:
+        return Synthesizer(self.sound_font), load_hrirs()
 
 
 @contextmanager

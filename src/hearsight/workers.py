@@ -1,0 +1,140 @@
+"""One job done to many things in processes side by side: what finishes first comes first, what fails stops all."""
+
+import multiprocessing
+import os
+import pickle
+import signal
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from functools import cache
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+import cv2
+import torch
+
+from hearsight.errors import HearsightError
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+_GRACE_S = 10.0  # for a stopped worker to delete what it has half written
+
+
+def done_by_workers(
+    job: Callable[[Task], Result], tasks: Sequence[Task], workers: int
+) -> Iterator[tuple[Task, Result]]:
+    """Call `job` with each task and yield task and result as they come.
+
+    With one worker or one task that is this process, in the tasks' order; otherwise each worker is a fresh process of
+    one thread, in which all calls are to the same copy of `job`, so that it can keep what it loads. An error in a call,
+    or leaving the iteration (as an interrupt does), stops the other workers at once; they delete what they have half
+    written, and so they do when this process is killed.
+
+    Args:
+        job: can be pickled, and so can its results and errors.
+        workers: processes. With more than one, a script that calls this needs the `if __name__ == "__main__"` guard.
+
+    Raises:
+        HearsightError: a worker was killed, crashed, or could not begin.
+        What `job` raises.
+    """
+    if workers == 1 or len(tasks) < 2:
+        for task in tasks:
+            yield task, job(task)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        # Once for each worker and through a file: a large job in a pipe would let the workers begin only in turns.
+        path = Path(folder) / "job"
+        path.write_bytes(pickle.dumps(job))
+        others = set(multiprocessing.active_children())
+        # Fresh, not forked: neither the threads of the libraries nor CUDA outlive a fork.
+        pool = ProcessPoolExecutor(min(workers, len(tasks)), multiprocessing.get_context("spawn"), _begin)
+        processes: set[BaseProcess] = set()
+        waiting: dict[Future[Result], Task] = {}
+        try:
+            for task in tasks:
+                waiting[pool.submit(_do, path, task)] = task
+                if len(waiting) <= workers:  # each of these may have begun a process
+                    processes |= set(multiprocessing.active_children()) - others
+            for future in as_completed(waiting):
+                yield waiting.pop(future), future.result()
+        except BrokenProcessPool as error:
+            _stop(pool, processes)
+            raise HearsightError(_cause(processes)) from error
+        except BaseException:
+            _stop(pool, processes)
+            raise
+        pool.shutdown()
+
+
+def _stop(pool: ProcessPoolExecutor, processes: set[BaseProcess]) -> None:
+    pool.shutdown(wait=False, cancel_futures=True)
+    for process in processes:
+        process.terminate()
+    end = time.monotonic() + _GRACE_S
+    for process in processes:
+        process.join(max(0.0, end - time.monotonic()))
+        process.kill()
+    pool.shutdown()
+
+
+def _cause(processes: set[BaseProcess]) -> str:
+    """Why the pool broke: how that worker ended that was not told to stop."""
+    statuses = {one.exitcode for one in processes} - {None, 0, -signal.SIGTERM}
+    status = next(iter(statuses - {-signal.SIGKILL}), None)
+    again = "what is done is kept: run again with fewer workers"
+    if status is not None and status > 0:
+        return (
+            f"a worker could not begin (exit status {status}); a script that uses workers needs the "
+            '`if __name__ == "__main__"` guard'
+        )
+    if status is not None:
+        return f"a worker crashed ({signal.Signals(-status).name}); {again}"
+    return f"a worker was killed, probably for want of memory; {again}"
+
+
+def _begin() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent stops the workers
+    torch.set_num_threads(1)
+    cv2.setNumThreads(0)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+class _Stopped(BaseException):
+    """Raised where a worker is when it is told to stop, so that it cleans up on its way out."""
+
+
+def _do(path: Path, task: Any) -> Any:
+    try:
+        job = _read(path)
+        signal.signal(signal.SIGTERM, _raise_stopped)
+        try:
+            return job(task)
+        finally:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    except _Stopped:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+@cache
+def _read(path: Path) -> Callable[[Any], Any]:
+    job: Callable[[Any], Any] = pickle.loads(path.read_bytes())
+    return job
+
+
+def _raise_stopped(number: int, frame: object) -> NoReturn:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise _Stopped

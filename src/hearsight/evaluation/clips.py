@@ -79,7 +79,9 @@ def pictures_of(picture: Path, spec: WindowSpec, flipped: bool = False) -> Itera
     if picture.suffix == PREPARED_SUFFIX:
         frames = _prepared_pictures(_clip(picture), spec)
     else:
-        frames = (Frame(f.time_s, f.number, f.rgb) for f in read_frames(picture, spec.frame_rate_hz, spec.frame_size))
+        video = probe(picture).video
+        size = spec.frame_size_of((video.height, video.width) if video is not None else None)
+        frames = (Frame(f.time_s, f.number, f.rgb) for f in read_frames(picture, spec.frame_rate_hz, size))
     for frame in frames:
         yield Frame(frame.time_s, frame.number, np.ascontiguousarray(frame.rgb[:, ::-1])) if flipped else frame
 
@@ -141,6 +143,7 @@ def _prepared_pictures(clip: PreparedClip, spec: WindowSpec) -> Iterator[Frame]:
     for tick in range(max(1, int(np.ceil(duration_s * rate - 1e-9)))):
         number = min(clip.entry.pictures - 1, int(tick / rate * clip.settings.frame_rate_hz + 1e-6))
         rgb = clip.picture(number)
-        if spec.frame_size is not None and rgb.shape[:2] != spec.frame_size:
-            rgb = np.asarray(cv2.resize(rgb, spec.frame_size[::-1], interpolation=cv2.INTER_AREA), np.uint8)
+        size = spec.frame_size_of((rgb.shape[0], rgb.shape[1]))
+        if size is not None and rgb.shape[:2] != size:
+            rgb = np.asarray(cv2.resize(rgb, size[::-1], interpolation=cv2.INTER_AREA), np.uint8)
         yield Frame(tick / rate, number, rgb)

@@ -57,7 +57,7 @@ def run_on_file(
     session = model.session(clip)
     pictures: Iterable[Picture] = ()
     if model.spec.frames != "none" and clip.frame_rate_hz is not None:
-        pictures = read_frames(source, model.spec.frame_rate_hz, model.spec.frame_size, notes=notes)
+        pictures = read_frames(source, model.spec.frame_rate_hz, model.spec.frame_size_of(clip.frame_size), notes=notes)
     sound = _told(read_audio(source, _BLOCK_SAMPLES, notes), clip, progress)
     written = 0
     with BinauralWriter(source, target, clip.sample_rate_hz, audio_codec) as writer:

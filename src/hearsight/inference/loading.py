@@ -104,6 +104,7 @@ def _pictures(frames: Any, frame_rate_hz: float, spec: WindowSpec, duration_s: f
     frames = np.asarray(frames)
     if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[-1] != 3 or not frames.shape[0]:
         raise ModelError(f"frames must be uint8 [time, height, width, 3], got {frames.dtype} {list(frames.shape)}")
+    size = spec.frame_size_of((frames.shape[1], frames.shape[2]))
     end_s = min(duration_s, frames.shape[0] / frame_rate_hz)
     pictures, sized, latest = [], frames[0], -1
     for tick in range(max(1, int(np.ceil(end_s * spec.frame_rate_hz - 1e-9)))):
@@ -111,8 +112,8 @@ def _pictures(frames: Any, frame_rate_hz: float, spec: WindowSpec, duration_s: f
         number = min(frames.shape[0] - 1, int(time_s * frame_rate_hz + 1e-6))
         if number != latest:
             latest, sized = number, frames[number]
-            if spec.frame_size is not None and sized.shape[:2] != spec.frame_size:
-                sized = cv2.resize(sized, spec.frame_size[::-1], interpolation=cv2.INTER_AREA)
+            if size is not None and sized.shape[:2] != size:
+                sized = cv2.resize(sized, size[::-1], interpolation=cv2.INTER_AREA)
         pictures.append(_Picture(time_s, number, sized))
     return pictures
 

@@ -39,6 +39,7 @@ class WindowSpec:
         frame_rate_hz: how many frames per second are read; unused with "none".
         frame_size: (height, width) in pixels to which frames are stretched; None keeps the picture's own size.
         batch: how many windows it likes to be handed at once.
+        frame_area: instead of `frame_size`, about how many pixels frames have in the picture's own shape.
     """
 
     sample_rate_hz: int | None
@@ -48,6 +49,20 @@ class WindowSpec:
     frame_rate_hz: float = 10.0
     frame_size: tuple[int, int] | None = (224, 448)
     batch: int = 1
+    frame_area: int | None = None
+
+    def frame_size_of(self, displayed: tuple[int, int] | None) -> tuple[int, int] | None:
+        """(height, width) in pixels of the frames of a picture that is displayed in this size; None for its own size.
+
+        With a `frame_area`, sides are the multiples of 32 nearest to that area and the picture's shape.
+        """
+        if self.frame_area is None:
+            return self.frame_size
+        if displayed is None:
+            return None
+        scale = (self.frame_area / (displayed[0] * displayed[1])) ** 0.5
+        height, width = (max(1, round(side * scale / 32)) * 32 for side in displayed)
+        return height, width
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Separation tables: all pairs, by each way of hearing, with the ratios that mir_eval gives."""
 
 import json
+import shutil
 import warnings
 
 import numpy as np
@@ -98,6 +99,47 @@ def test_a_benchmark_writes_the_table_with_published_values(dataset, systems_mod
     assert r"SDR (dB) $\uparrow$" in tex and 'id="separation"' in page
     (table,) = json.loads(files["results.json"].read_text())["separation"]
     assert len({(row["system"], row["clip"]) for row in table["mixtures"]}) == 4 * 3
+
+
+def test_a_second_run_computes_nothing_and_a_changed_clip_only_its_mixtures(
+    dataset, systems_module, separators, tmp_path, monkeypatch
+):
+    copy = shutil.copytree(dataset, tmp_path / "copy")
+    network = shutil.copytree(separators / "ears", tmp_path / "network")
+    measured, loaded = [], []
+    measure, load = module._measured, module._separator
+    monkeypatch.setattr(module, "_measured", lambda *given: measured.append(given[2:4]) or measure(*given))
+    monkeypatch.setattr(module, "_separator", lambda *given: loaded.append(given) or load(*given))
+
+    def run(**changes):
+        measured.clear(), loaded.clear()
+        systems = [{"name": "Predicted", "model": str(network), "ears": "Panned"}]
+        what = benchmark(copy, systems_module, tmp_path, systems, **changes)
+        table = separation_table(what.separation[0], what)
+        return table, len(loaded), {f"{a.name} + {b.name}" for a, b in measured}
+
+    first, loads, mixtures = run()
+    assert loads == 1 and len(mixtures) == 3
+    assert run() == (first, 0, set())
+    sound = copy / "binaural_audios" / "000002.wav"
+    samples, rate = soundfile.read(sound)
+    soundfile.write(sound, 0.5 * samples, rate)
+    changed, _, mixtures = run()
+    assert mixtures == {"000001 + 000002", "000002 + 000004"}
+    assert changed.rows[1] == first.rows[1] and changed.rows[0] != first.rows[0]
+    assert len(run(duration_s=0.7)[2]) == 3
+    run()
+    (network / "model.safetensors").touch()
+    assert len(run()[2]) == 3
+
+
+def test_silent_mixtures_are_kept_as_having_no_values(dataset, systems_module, separators, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(module, "_measured", lambda *given: asked.append(given) or {})
+    what = benchmark(dataset, systems_module, tmp_path, [{"name": "Mono", "model": str(separators / "mono")}])
+    for _ in range(2):
+        assert "3 left out, because" in separation_table(what.separation[0], what).note
+    assert len(asked) == 3
 
 
 def test_systems_hear_the_ears_that_they_name(dataset, systems_module, separators, tmp_path):

@@ -115,7 +115,7 @@ class SeparationSystemPart:
     """A separation network and what it hears.
 
     Attributes:
-        name, model, published, options: as for a system.
+        name, model, published: as for a system.
         ears: "mono" (the mono mix), "mono-mono" (the mix twice), "true" (both recorded ears), or the name of one of the
             benchmark's systems, whose predicted ears are heard (2.5D Visual Sound, table 2).
     """
@@ -124,7 +124,6 @@ class SeparationSystemPart:
     model: str
     ears: str = "mono"
     published: str | None = None
-    options: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

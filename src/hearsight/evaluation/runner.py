@@ -17,12 +17,20 @@ from torch import Tensor
 
 from hearsight.errors import DataError, HearsightError, ModelError
 from hearsight.evaluation.benchmark_file import Benchmark, SystemPart
+from hearsight.evaluation.cache import (
+    cache_folder,
+    file_name,
+    files_of_model,
+    fingerprint,
+    keep_values,
+    kept_values,
+)
 from hearsight.evaluation.clips import BenchmarkClip, clips_of, truth_of
 from hearsight.evaluation.comparison import SOUND_SUFFIXES, VIDEO_SUFFIXES, read_ears
 from hearsight.evaluation.measures import VERSION, ClipMeasures, known_directions, scene_field_of_view, scene_tracks
 from hearsight.evaluation.prediction import model_input, predict_ears
 from hearsight.evaluation.protocols import Protocol, protocol
-from hearsight.files import write_json, written_whole
+from hearsight.files import written_whole
 from hearsight.inference import load
 from hearsight.models.interface import BinauralModel
 from hearsight.models.located import Located
@@ -51,9 +59,8 @@ class Job:
     def fingerprint(self, protocol: Protocol) -> str:
         """Changes when anything changes that the values depend on."""
         said = [VERSION, dataclasses.asdict(protocol), dataclasses.asdict(self.part)]
-        files = [_state(path) for path in (self.clip.sound, self.clip.picture, self.clip.scene)]
-        files += [_state(path) for path in (*_files_of(self.part.model), *_given_files(self))]
-        return hashlib.sha256(json.dumps([said, files], default=str, sort_keys=True).encode()).hexdigest()
+        clip = [self.clip.sound, self.clip.picture, self.clip.scene]
+        return fingerprint(said, [*clip, *files_of_model(self.part.model), *_given_files(self)])
 
     @property
     def ears_path(self) -> Path:
@@ -130,8 +137,8 @@ def plan(benchmark: Benchmark) -> list[Job]:
             for clip in clips[dataset.name]:
                 part = _filled_in(system, dataset.name, clip.split)
                 key = hashlib.sha256(json.dumps(dataclasses.asdict(part), sort_keys=True).encode()).hexdigest()[:10]
-                folder = Path(benchmark.out) / "cache" / benchmark.protocol / f"{_slug(system.name)}-{key}"
-                store = folder / _slug(dataset.name) / _slug(clip.name)
+                folder = cache_folder(benchmark) / f"{file_name(system.name)}-{key}"
+                store = folder / file_name(dataset.name) / file_name(clip.name)
                 jobs.append(Job(dataset.name, system.name, clip, part, store))
     return jobs
 
@@ -248,18 +255,11 @@ def _store(job: Job, ears: Tensor, values: dict[str, float], rule: Protocol) -> 
     with written_whole(job.ears_path) as temporary:
         soundfile.write(temporary, ears.numpy().T, rule.sample_rate_hz, subtype="FLOAT", format="WAV")
     # Last: a clip with values is complete.
-    write_json(job.store.with_suffix(".json"), {"fingerprint": job.fingerprint(rule), "values": values})
+    keep_values(job.store.with_suffix(".json"), job.fingerprint(rule), values)
 
 
 def _stored(job: Job, rule: Protocol) -> dict[str, float] | None:
-    try:
-        content = json.loads(job.store.with_suffix(".json").read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError):
-        return None
-    if content.get("fingerprint") != job.fingerprint(rule) or not job.ears_path.is_file():
-        return None
-    values: dict[str, float] = content["values"]
-    return values
+    return kept_values(job.store.with_suffix(".json"), job.fingerprint(rule)) if job.ears_path.is_file() else None
 
 
 def _chunks(jobs: list[Job], workers: int) -> Iterator[list[Job]]:
@@ -280,22 +280,3 @@ def _devices(device: str) -> list[str]:
     if device == "cuda":
         return [f"cuda:{index}" for index in range(torch.cuda.device_count())] or ["cuda"]
     return [device]
-
-
-def _state(path: Path) -> list[Any]:
-    try:
-        state = path.stat()
-    except OSError:
-        return [path.name, None]
-    return [path.name, state.st_size, state.st_mtime_ns]
-
-
-def _files_of(source: str | None) -> list[Path]:
-    folder = Path(source) if source else None
-    if folder is None or not folder.is_dir():
-        return []
-    return sorted(path for path in folder.rglob("*") if path.is_file())
-
-
-def _slug(name: str) -> str:
-    return "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in name.lower()).strip(".-") or "x"

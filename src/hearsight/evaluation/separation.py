@@ -1,19 +1,21 @@
 """Tables of separation: every pair of solo clips mixed, separated by the picture of each, and measured."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import combinations
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from hearsight.errors import DataError, HearsightError, ModelError
-from hearsight.evaluation.benchmark_file import Benchmark, SeparationPart, SeparationSystemPart
+from hearsight.evaluation.benchmark_file import Benchmark, SeparationPart, SeparationSystemPart, SystemPart
+from hearsight.evaluation.cache import cache_folder, file_name, files_of_model, fingerprint, keep_values, kept_values
 from hearsight.evaluation.clips import pictures_of
 from hearsight.evaluation.comparison import read_ears
+from hearsight.evaluation.measures import VERSION
 from hearsight.evaluation.prediction import model_input, predict_ears
 from hearsight.evaluation.protocols import protocol
 from hearsight.evaluation.published import published_table
@@ -53,7 +55,7 @@ def separation_table(part: SeparationPart, benchmark: Benchmark, progress: Progr
     the two: of their mono sounds, these twice, both true ears, or the ears that a binaural system predicts for each
     clip alone (2.5D Visual Sound, section 4.5). The sources that the estimates are measured against are the clips' mono
     sounds whatever was heard; two-channel estimates are added up. BSS Eval without a search for the best
-    order: each estimate belongs to its picture.
+    order: each estimate belongs to its picture. The ratios of each mixture are kept under `out`, like those of clips.
 
     Raises:
         DataError, MediaError: a clip is missing, unreadable or too short.
@@ -63,14 +65,10 @@ def separation_table(part: SeparationPart, benchmark: Benchmark, progress: Progr
     pairs = list(combinations(clips, 2))
     rows: list[Row] = []
     for number, system in enumerate(part.systems):
-        separator = _separator(system, benchmark.device)
-        heard = _Ears(system, separator, benchmark)
+        work = _SystemWork(part, system, benchmark)
         for done, (a, b) in enumerate(pairs):
             progress(number * len(pairs) + done, len(pairs) * len(part.systems))
-            rows.append(
-                {"system": system.name, "split": "", "clip": f"{a.name} + {b.name}"}
-                | _measured(separator, heard, a, b, benchmark.device)
-            )
+            rows.append({"system": system.name, "split": "", "clip": f"{a.name} + {b.name}"} | work.values(a, b))
     undefined = {row["clip"] for row in rows if "sdr" not in row}
     kept = [row for row in rows if row["clip"] not in undefined]
     source, published = published_table(part.published) if part.published else ("", {})
@@ -120,6 +118,40 @@ class _Solo:
         return normalize_picture(frame.rgb)
 
 
+class _SystemWork:
+    """The values of one system; its networks are loaded only if something is to be computed."""
+
+    def __init__(self, part: SeparationPart, system: SeparationSystemPart, benchmark: Benchmark) -> None:
+        self._system, self._benchmark = system, benchmark
+        self._loaded: tuple[Separator, _Ears] | None = None
+        ears = _ears_part(system, benchmark)
+        self._said = [VERSION, asdict(protocol(benchmark.protocol)), system.model, system.ears, ears and asdict(ears)]
+        self._said += [part.offset_s, part.duration_s]
+        self._models = files_of_model(system.model) + files_of_model(ears and ears.model)
+        self._folder = cache_folder(benchmark) / "separation" / file_name(part.name) / file_name(system.name)
+
+    def values(self, a: _Solo, b: _Solo) -> dict[str, float]:
+        """Kept from an earlier run, or measured and kept; none if a source or an estimate is silent."""
+        depends_on = fingerprint(self._said, [a.sound, a.picture, b.sound, b.picture, *self._models])
+        path = self._folder / f"{file_name(a.name)}+{file_name(b.name)}.json"
+        values = kept_values(path, depends_on)
+        if values is None:
+            device = self._benchmark.device
+            if self._loaded is None:
+                separator = _separator(self._system, device)
+                self._loaded = separator, _Ears(self._system, separator, self._benchmark)
+            values = _measured(*self._loaded, a, b, device)
+            keep_values(path, depends_on, values)
+        return values
+
+
+def _ears_part(system: SeparationSystemPart, benchmark: Benchmark) -> SystemPart | None:
+    """The system whose predicted ears are heard, where that is what is heard."""
+    if system.ears in ("mono", "mono-mono", "true"):
+        return None
+    return next(part for part in benchmark.systems if part.name == system.ears)
+
+
 class _Ears:
     """What one system hears of each clip, at its rate; predictions are made once per clip."""
 
@@ -128,8 +160,8 @@ class _Ears:
         self._rule = protocol(benchmark.protocol)
         self._model = None
         self._predicted: dict[str, Tensor] = {}
-        if self._kind not in ("mono", "mono-mono", "true"):
-            self._part = next(part for part in benchmark.systems if part.name == self._kind)
+        if (part := _ears_part(system, benchmark)) is not None:
+            self._part = part
             if self._part.predictions is not None or self._part.true_positions:
                 raise DataError(f"separation: {self._kind} gives no ears for clips outside its dataset")
             self._model = load_system(self._part, benchmark.device)
@@ -154,7 +186,7 @@ class _Ears:
         return clip.cut(self._predicted[clip.name], self._rate)
 
 
-def _measured(separator: Separator, heard: _Ears, a: _Solo, b: _Solo, device: str) -> dict[str, Any]:
+def _measured(separator: Separator, heard: _Ears, a: _Solo, b: _Solo, device: str) -> dict[str, float]:
     mixed = heard.of(a) + heard.of(b)
     frames = torch.stack([clip.frame(separator.frame_size) for clip in (a, b)]).unsqueeze(0)
     try:

@@ -1,0 +1,59 @@
+"""What a benchmark has computed, kept under its `out` folder until something changes that it depends on."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from hearsight.evaluation.benchmark_file import Benchmark
+from hearsight.files import write_json
+
+
+def cache_folder(benchmark: Benchmark) -> Path:
+    """Where everything is kept that is computed by the benchmark's protocol."""
+    return Path(benchmark.out) / "cache" / benchmark.protocol
+
+
+def fingerprint(said: Any, files: Iterable[Path]) -> str:
+    """Changes with what is said and with the name, size or time of a file."""
+    return hashlib.sha256(
+        json.dumps([said, [_state(file) for file in files]], default=str, sort_keys=True).encode()
+    ).hexdigest()
+
+
+def keep_values(path: Path, depends_on: str, values: dict[str, float]) -> None:
+    """Keep values, with the fingerprint of what they depend on, in `path`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_json(path, {"fingerprint": depends_on, "values": values})
+
+
+def kept_values(path: Path, depends_on: str) -> dict[str, float] | None:
+    """The values that are kept in `path`; None if there are none, or they depend on something else."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    values: dict[str, float] | None = content["values"] if content.get("fingerprint") == depends_on else None
+    return values
+
+
+def files_of_model(source: str | None) -> list[Path]:
+    """The files of a model that is a folder; a name has none."""
+    folder = Path(source) if source else None
+    if folder is None or not folder.is_dir():
+        return []
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def file_name(name: str) -> str:
+    """A name that a file can have on any system."""
+    return "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in name.lower()).strip(".-") or "x"
+
+
+def _state(path: Path) -> list[Any]:
+    try:
+        state = path.stat()
+    except OSError:
+        return [path.name, None]
+    return [path.name, state.st_size, state.st_mtime_ns]

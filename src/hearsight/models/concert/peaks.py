@@ -23,7 +23,7 @@ _GROUPS = tuple(np.array([SEEN.index(name) for name in group]) for group in _LOO
 _VALLEY = 0.6  # a peak counts beside a higher one where evidence between them falls below this part of it
 _OUTLINE = 0.5  # a thing's outline is where evidence is at least this part of its peak
 _SAME_CELLS = 1.6  # peaks of different groups no further apart are one thing
-_CONTAINED = 0.35  # and further apart, where one is this much weaker and inside the other's outline
+_DOUBTFUL = 0.35  # and further apart, where outlines touch and one is this weak, by itself or beside the other
 
 
 @dataclass(frozen=True)
@@ -120,9 +120,10 @@ def _regions(values: Float[np.ndarray, "rows columns"], least: float) -> list[_R
 def _is_same(stronger: _Region, weaker: _Region) -> bool:
     if float(np.linalg.norm(stronger.centre - weaker.centre)) <= _SAME_CELLS:
         return True
-    if weaker.peak > _CONTAINED * stronger.peak:
+    if weaker.peak > _DOUBTFUL:
         return False
-    return bool((np.abs(stronger.cells - weaker.centre).max(1) <= 1).any())
+    apart = np.abs(stronger.cells[:, None] - weaker.cells[None]).max(-1)
+    return bool(apart.min() <= 1)
 
 
 def _peak(look: Look, things: list[_Region]) -> Peak:

@@ -1,7 +1,7 @@
 """Visible things that may sound, tracked through a clip: where each is, what it looks like, how it moves."""
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from jaxtyping import Float
@@ -9,7 +9,7 @@ from jaxtyping import Float
 from hearsight.models.concert.eye import Look
 from hearsight.models.concert.peaks import Peak, find_peaks
 from hearsight.models.concert.seen import SEEN
-from hearsight.models.located.motion import Motion
+from hearsight.models.concert.stir import Stir
 
 MOST_THINGS = 6
 _EVIDENCE_S = 1.2  # over which evidence at a place is averaged
@@ -21,9 +21,9 @@ _REACH = 0.06  # parts of the picture's width that a thing may seem to jump, bes
 _FAVOUR = 1.3  # what a thing that is among the strongest counts more than one that is not
 _TOLD_S = 120.0  # how long is remembered
 _MOVING_S = 0.5  # over which motion is averaged
-_USUAL_S = 20.0  # over which the picture's usual motion is averaged
-_STILL = 0.004  # picture widths per second: less is the noise of the optical flow
-_REGION = (0.06, 0.12)  # half width and height at least in which a thing's motion is looked for
+_USUAL_S = 10.0  # over which the picture's usual motion is averaged
+_STILL_GREY_LEVELS = 0.02  # mean change of a picture in which nothing stirs
+_REGION = (0.06, 0.2, 0.1)  # half width, height above and below at least in which a thing's motion is looked for
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,8 @@ class Thing:
         evidence: for each of `SEEN`, smoothed; adds up to how sure the eye is that it is an instrument. `[times, 22]`
         strength: the same sum, made to rise and fall smoothly where the thing appears and goes; 0 where it is not
             there. `[times]`
-        motion: 0 to 1, how fast it and what is around it moves by itself: 0.5 is the speed that a twentieth of the
-            picture has usually reached in the last 20 s. `[times]`
+        motion: 0 to 1, how much stirs at it and around it beside the camera: 0.5 is as much as on average in the whole
+            picture over the last 10 s, 0.9 nine times as much. `[times]`
     """
 
     number: int
@@ -70,23 +70,22 @@ class Things:
         self._weighted: Float[np.ndarray, "rows columns seen"] | None = None
         self._weight: Float[np.ndarray, "rows columns 1"] | None = None
         self._camera = np.eye(3)
-        self._usual = _STILL
+        self._usual = self._watched_s = 0.0
 
-    def move(self, time_s: float, motion: Motion) -> None:
-        """What happened up to this time since the last call, as `MotionMeter` says; to be called before `update`."""
-        if motion.is_cut:
+    def move(self, time_s: float, stir: Stir) -> None:
+        """What happened up to this time since the last call, as `StirMeter` says; to be called before `update`."""
+        if stir.is_cut:
             self._cut(time_s)
             return
         elapsed = max(0.0, time_s - self._now_s)
         self._now_s = time_s
-        camera = motion.camera if _is_sane(motion.camera) else np.eye(3)
+        camera = stir.camera if _is_sane(stir.camera) else np.eye(3)
         self._camera = camera @ self._camera
-        busiest = float(np.quantile(motion.speed, 0.95))
-        self._usual += (max(busiest, _STILL) - self._usual) * _step(elapsed, _USUAL_S)
+        self._watched_s += elapsed
+        self._usual += (float(stir.level.mean()) - self._usual) * _step(elapsed, min(_USUAL_S, self._watched_s))
         for known in self._known:
             known.x, known.y = _moved(camera, known.x, known.y)
-            speed = _speed_around(motion.speed, known)
-            known.motion += (speed / (speed + self._usual) - known.motion) * _step(elapsed, _MOVING_S)
+            known.stirs(_around(stir.level, known), elapsed, self._usual + _STILL_GREY_LEVELS)
             known.tell(time_s)
 
     def update(self, time_s: float, look: Look) -> None:
@@ -175,6 +174,7 @@ class _Known:
     is_first: bool
     points: deque[_Point] = field(default_factory=deque)
     presence: float = 0.0
+    stir: float | None = None
     motion: float = 0.0
     is_seen: bool = True
 
@@ -205,6 +205,13 @@ class _Known:
     def miss(self, elapsed: float) -> None:
         self.strength *= 1 - _step(elapsed, _EVIDENCE_S)
         self.is_seen = False
+
+    def stirs(self, level: float, elapsed: float, usual: float) -> None:
+        is_first = self.stir is None
+        self.stir = level if self.stir is None else self.stir + (level - self.stir) * _step(elapsed, _MOVING_S)
+        self.motion = self.stir / (self.stir + usual)
+        if is_first:  # what could not be known before
+            self.points = deque(replace(point, motion=self.motion) for point in self.points)
 
     def appear(self, rises: bool, elapsed: float, at_once: bool) -> None:
         if at_once:
@@ -276,16 +283,15 @@ def _moved(camera: Float[np.ndarray, "3 3"], x: float, y: float) -> tuple[float,
     return float(a / c), float(b / c)
 
 
-def _speed_around(speed: Float[np.ndarray, "rows columns"], known: _Known) -> float:
-    """The speed that the faster half around a thing reaches: players are a part of what is around an instrument."""
-    rows, columns = speed.shape
-    half_x, half_y = max(_REGION[0], known.width / 2), max(_REGION[1], known.height / 2)
-    left, right = (
-        int(np.clip(side * columns, 0, columns)) for side in (known.x - half_x, known.x + half_x + 1 / columns)
-    )
-    top, bottom = (int(np.clip(side * rows, 0, rows)) for side in (known.y - half_y, known.y + half_y + 1 / rows))
-    around = speed[top:bottom, left:right]
-    return float(np.quantile(around, 0.75)) if around.size else 0.0
+def _around(level: Float[np.ndarray, "rows columns"], known: _Known) -> float:
+    """The mean of what stirs around a thing, where players' hands, heads and arms are."""
+    rows, columns = level.shape
+    half = max(_REGION[0], known.width / 2)
+    above, below = max(_REGION[1], known.height / 2), max(_REGION[2], known.height / 2)
+    left, right = (int(np.clip(round(side * columns), 0, columns)) for side in (known.x - half, known.x + half))
+    top, bottom = (int(np.clip(round(side * rows), 0, rows)) for side in (known.y - above, known.y + below))
+    around = level[top:bottom, left:right]
+    return float(around.mean()) if around.size else 0.0
 
 
 def _carried(

@@ -1,0 +1,86 @@
+"""How much stirs where in the picture, beyond what the camera's own motion explains."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from hearsight.models.located.motion import GRID, MotionMeter
+
+_AREA = 180 * 320  # pixels of the copy that is compared
+_BLUR_PIXELS = 1.0
+_MISALIGNED_PIXELS = 0.8  # how far the camera's motion may be misjudged
+_NOISES, _LEAST_GREY_LEVELS = 3.0, 1.0
+_BORDER_PIXELS = 4
+
+
+@dataclass(frozen=True)
+class Stir:
+    """What happened between a picture and the one before.
+
+    Attributes:
+        level: grey levels by which the picture changed beyond noise and misalignment, mean of each cell.
+            `[rows, columns]`
+        camera: the camera's motion as the homography of positions (x, y in 0 to 1) in the picture before to this one.
+            `[3, 3]`
+        is_cut: whether this is another scene; `level` is then zero and `camera` the identity.
+    """
+
+    level: Float[np.ndarray, "rows columns"]
+    camera: Float[np.ndarray, "3 3"]
+    is_cut: bool
+
+
+def unstirred() -> Stir:
+    """Nothing happened."""
+    return Stir(np.zeros(GRID, np.float32), np.eye(3), False)
+
+
+class StirMeter:
+    """Compares each picture with the one before, moved along with the camera.
+
+    Hands on an instrument far away move by parts of a pixel, which optical flow takes for noise. But they change grey
+    levels: what is counted is the difference to the picture before, moved by the camera's homography (`MotionMeter`),
+    less a common change of light, less what a misalignment by 0.8 pixels could make of the picture's own gradients, and
+    less three times the median difference, which is noise in all but the busiest pictures.
+    """
+
+    def __init__(self) -> None:
+        self._meter = MotionMeter()
+        self._before: Float[np.ndarray, "height width"] | None = None
+
+    def measure(self, rgb: UInt8[np.ndarray, "height width 3"], interval_s: float) -> Stir:
+        """What happened since the picture before, which was `interval_s` seconds earlier; to the first, nothing."""
+        rgb = _small(rgb)
+        motion = self._meter.measure(rgb, interval_s)
+        grey = cv2.GaussianBlur(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY).astype(np.float32), (0, 0), _BLUR_PIXELS)
+        before, self._before = self._before, np.asarray(grey, np.float32)
+        if before is None or before.shape != grey.shape or motion.is_cut:
+            return Stir(np.zeros(GRID, np.float32), np.eye(3), motion.is_cut)
+        height, width = grey.shape
+        to_pixels = np.diag([width, height, 1.0])
+        homography = to_pixels @ motion.camera @ np.linalg.inv(to_pixels)
+        moved = cv2.warpPerspective(before, homography, (width, height), borderValue=np.nan)
+        change = grey - moved
+        change[np.isnan(change)] = 0
+        change = np.abs(change - np.median(change))
+        noise = float(np.median(change))
+        gradient = cv2.magnitude(
+            cv2.Sobel(grey, cv2.CV_32F, 1, 0, scale=1 / 8), cv2.Sobel(grey, cv2.CV_32F, 0, 1, scale=1 / 8)
+        )
+        explained = _MISALIGNED_PIXELS * cv2.blur(gradient, (5, 5)) + _NOISES * noise + _LEAST_GREY_LEVELS
+        stirs = np.maximum(change - explained, 0)
+        outside = np.ones_like(stirs, bool)
+        outside[_BORDER_PIXELS:-_BORDER_PIXELS, _BORDER_PIXELS:-_BORDER_PIXELS] = False
+        stirs[outside | np.isnan(moved)] = 0
+        level = cv2.resize(stirs, GRID[::-1], interpolation=cv2.INTER_AREA)
+        return Stir(np.asarray(level, np.float32), motion.camera, False)
+
+
+def _small(rgb: UInt8[np.ndarray, "height width 3"]) -> UInt8[np.ndarray, "height width 3"]:
+    scale = (_AREA / (rgb.shape[0] * rgb.shape[1])) ** 0.5
+    if scale >= 1:
+        return np.ascontiguousarray(rgb)
+    size = [max(32, round(side * scale)) for side in rgb.shape[1::-1]]
+    return np.asarray(cv2.resize(np.ascontiguousarray(rgb), size, interpolation=cv2.INTER_AREA), np.uint8)

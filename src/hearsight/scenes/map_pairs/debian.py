@@ -27,10 +27,23 @@ FONTS: tuple[Package, ...] = (
 )
 """Sound fonts to train with. csound-soundfont is none of them: it shares samples with the font kept for validation."""
 
+DRUM_FONTS: tuple[Package, ...] = (
+    Package("avldrums.lv2-soundfont", Path("/usr/share/sounds/sf2/Black_Pearl_4_LV2.sf2"), "drums", "CC BY-SA 3.0"),
+    Package("avldrums.lv2-soundfont", Path("/usr/share/sounds/sf2/Red_Zeppelin_4_LV2.sf2"), "drums", "CC BY-SA 3.0"),
+)
+"""Sound fonts of one drum kit each."""
+
+EFFECT_FONT = Package("fluid-soundfont-gs", Path("/usr/share/sounds/sf2/FluidR3_GS.sf2"), "noises", "MIT")
+
 RECORDINGS: tuple[Package, ...] = (
     Package(
         "hydrogen-drumkits", Path("/usr/share/hydrogen/data/drumkits"), "drums", "per kit: GPL-2+, CC BY, CC BY-SA, CC0"
     ),
+    *DRUM_FONTS,
+    EFFECT_FONT,
+    Package("sonic-pi-samples", Path("/usr/share/sonic-pi/samples"), "drums", "CC0"),
+    Package("timidity", Path("/usr/bin/timidity"), "plays freepats", "GPL-2+"),
+    Package("freepats", Path("/usr/share/midi/freepats"), "most instruments", "GPL-2+ with an exception for music"),
     Package("espeak-ng", Path("/usr/bin/espeak-ng"), "speech in many languages", "GPL-3+"),
     Package("flite", Path("/usr/bin/flite"), "English speech", "CMU's, like BSD"),
     Package(
@@ -58,7 +71,7 @@ def require_packages(fonts_too: bool = True, recordings_too: bool = True) -> Non
         DependencyError: naming all that are missing and the line that installs them.
     """
     wanted = (FONTS if fonts_too else ()) + (RECORDINGS if recordings_too else ())
-    missing = [package.name for package in wanted if not package.path.exists()]
+    missing = list(dict.fromkeys(package.name for package in wanted if not package.path.exists()))
     if missing:
         names = " ".join(missing)
         raise DependencyError(

@@ -1,6 +1,7 @@
-"""Recorded drum kits in Hydrogen's format (Debian's hydrogen-drumkits), played from the phrases of drums.
+"""Recorded drum kits (Debian's hydrogen-drumkits and sonic-pi-samples), played from the phrases of drums.
 
-Each kit names its own licence (GPL, CC BY, CC BY-SA, CC0 or public domain in the package's copyright file).
+Each kit of Hydrogen names its own licence (GPL, CC BY, CC BY-SA or CC0, in the package's copyright file); Sonic Pi's
+samples are CC0.
 """
 
 import xml.etree.ElementTree as ElementTree
@@ -16,6 +17,8 @@ from hearsight.scenes.map_pairs.instruments import VOICES
 from hearsight.scenes.map_pairs.phrases import compose_phrase
 
 KITS = Path("/usr/share/hydrogen/data/drumkits")
+
+LOOSE = Path("/usr/share/sonic-pi/samples")
 
 USED = (
     "BJA_Pacific", "ColomboAcousticDrumkit", "ForzeeStereo", "Gimme A Hand 1.0", "Millo-Drums_v.1",
@@ -60,11 +63,19 @@ class DrumKits:
     def __init__(self, sample_rate_hz: int) -> None:
         self.rate = sample_rate_hz
         self._kits = {name: drums for name in USED if (drums := _kit(KITS / name))}
-        if not self._kits:
-            raise DependencyError(f"drum kits are missing in {KITS}")
+        self._kits |= {
+            f"Sonic Pi {name}": [_Drum(path.stem.replace("_", " "), ((0.0, 1.0, path),)) for path in files]
+            for name, words in (("drums", ("drum_", "bd_", "sn_", "perc_")), ("tabla", ("tabla_",)))
+            if (files := sorted(path for path in LOOSE.glob("*.flac") if path.stem.startswith(words)))
+        }
+        self._loops = [path for name in _LOOPS if (path := LOOSE / f"{name}.flac").is_file()]
+        if USED[-1] not in self._kits or len(self._kits) < 2 or not self._loops:
+            raise DependencyError(f"drum kits are missing in {KITS} or {LOOSE}")
 
     def phrase(self, rng: np.random.Generator, part: str, seconds: float) -> tuple[NDArray, str]:
-        """A phrase of drums on one kit. `[samples]`"""
+        """A phrase of drums on one kit, or now and then (in training) a loop of a drummer. `[samples]`"""
+        if part == "train" and rng.random() < 0.08:
+            return self._loop(rng, seconds)
         names = [name for name in self._kits if (name == USED[-1]) == (part == "validation")]
         name = names[rng.integers(len(names))]
         drums = self._kits[name]
@@ -80,6 +91,16 @@ class DrumKits:
             wave = transposed(read_clip(fit[rng.integers(len(fit))], self.rate), phrase.cents / 100)
             lay(sound, faded(wave[: 3 * self.rate], 8, 800) * loud**1.5, round(note.onset_s * self.rate))
         return sound, f"drum kit: {name}, {phrase.style}"
+
+    def _loop(self, rng: np.random.Generator, seconds: float) -> tuple[NDArray, str]:
+        path = self._loops[rng.integers(len(self._loops))]
+        wave = transposed(read_clip(path, self.rate), float(rng.uniform(-3, 3)))
+        count = round(seconds * self.rate)
+        turns = np.tile(wave, 2 + count // len(wave))
+        return turns[(first := int(rng.integers(len(wave)))) : first + count].copy(), f"drum loop: {path.stem}"
+
+
+_LOOPS = ("loop_amen", "loop_amen_full", "loop_breakbeat", "loop_tabla", "loop_safari", "loop_perc1", "loop_perc2")
 
 
 def _drum_for(rng: np.random.Generator, drums: list[_Drum], pitch: int) -> _Drum:

@@ -140,3 +140,16 @@ VOICES: dict[str, tuple[Voice, ...]] = {
     "voice": (Voice(52, 43, 81, "sung", 3), Voice(53, 43, 81, "sung", 2), Voice(85, 50, 81, "sung", 0.5)),
 }  # fmt: skip
 """What plays each kind that music is composed for; `other` has none."""
+
+EFFECTS: tuple[Voice, ...] = tuple(
+    Voice(program, 48, 76, "effect", 1.0, bank)
+    for bank, program in (
+        (0, 122), (0, 123), (0, 124), (0, 125), (0, 126), (1, 122), (2, 122), (3, 122), (4, 122), (5, 122), (1, 123),
+        (2, 123), (3, 123), (1, 124), (2, 124), (3, 124), (4, 124), (1, 125), (2, 125), (3, 125), (4, 125), (5, 125),
+        (6, 125), (7, 125), (5, 126), (3, 127), (0, 127),
+    )
+)  # fmt: skip
+"""Noises of General MIDI and Roland GS: sea, rain, wind, birds, telephones, doors, cars, trains, applause, steps."""
+
+DRUM_FONT = Voice(0, 27, 87, "drums")
+"""What a sound font that is nothing but a drum kit plays."""

@@ -27,6 +27,7 @@ STYLES: dict[str, dict[str, float]] = {
     "keys": {"solo": 4, "chords": 2.5, "arpeggio": 2, "melody": 1.5, "runs": 1, "alberti": 1.5, "repeated": 0.5},
     "held": {"chords": 3, "solo": 2.5, "melody": 3, "long": 1, "runs": 1},
     "struck": {"melody": 4, "runs": 2, "repeated": 1, "chords": 1.5, "arpeggio": 2, "rolls": 1},
+    "effect": {"effect": 1},
     "drums": {"groove": 6, "hand percussion": 2, "solo drums": 2, "cymbals": 1},
 }
 """How often each style is chosen for each manner."""
@@ -404,6 +405,17 @@ def _ostinato(frame: _Frame) -> list[Note]:
     return notes
 
 
+def _effect(frame: _Frame) -> list[Note]:
+    """Noises at any pitch, short or long, often one over the other."""
+    rng = frame.rng
+    notes, at = [], 0.05
+    while at < frame.seconds:
+        hold = float(np.exp(rng.uniform(np.log(0.3), np.log(8))))
+        notes.append(_note(frame, at, hold, int(rng.integers(frame.voice.low, frame.voice.high)), 90))
+        at += hold * float(rng.uniform(0.5, 1.1))
+    return notes
+
+
 KICK, SIDE, SNARE, CLAP, SNARE2, FLOOR, CLOSED, LOW_TOM, PEDAL, OPEN, CRASH, RIDE, BELL = (
     36, 37, 38, 39, 40, 43, 42, 45, 44, 46, 49, 51, 53,
 )  # fmt: skip
@@ -489,6 +501,7 @@ _STYLE: dict[str, Callable[[_Frame], list[Note]]] = {
     "melody": _melody, "long": _long, "runs": _runs, "suite": _suite, "double": _double, "repeated": _repeated,
     "trills": _trills, "rolls": _rolls, "arpeggio": _arpeggio, "strum": _strum, "chords": _chords, "solo": _solo,
     "alberti": _alberti, "walking": _walking, "ostinato": _ostinato, "groove": _groove,
+    "effect": _effect,
     "hand percussion": _hand_percussion, "solo drums": _drum_solo, "cymbals": _cymbals,
 }  # fmt: skip
 

@@ -11,16 +11,21 @@ from numpy.typing import NDArray
 
 from hearsight.errors import DataError
 from hearsight.scenes.concert.synthesizer import _DRY, Synthesizer, _float_writer
-from hearsight.scenes.map_pairs.instruments import DRUM_BANK, Voice
+from hearsight.scenes.map_pairs.instruments import Voice
 from hearsight.scenes.map_pairs.phrases import Phrase
 from hearsight.signal import resample
 
 RENDER_RATE_HZ = 32_000
 """Twice the bank's rate: what FluidSynth lets alias stays above the bank's band, but for far transpositions."""
 
+_CHANNELS, _BLOCK = 16, 64
+_EXPRESSION, _ALL_SOUND_OFF, _RESET_CONTROLLERS = 11, 120, 121  # MIDI controllers
+
 
 class FontPlayer(Synthesizer):
     """A sound font that stays loaded; each phrase starts from silence.
+
+    What was played before leaves its trace in FluidSynth's filters, some 80 dB below the peak.
 
     Raises:
         DependencyError: the FluidSynth library is not installed.
@@ -29,7 +34,7 @@ class FontPlayer(Synthesizer):
 
     def __init__(self, sound_font: str | os.PathLike[str]) -> None:
         super().__init__(sound_font)
-        self._chosen: tuple[int, int] | None = None
+        self._channels: dict[tuple[int, int], int] = {}
 
     @cached_property
     def presets(self) -> dict[tuple[int, int], str]:
@@ -48,46 +53,77 @@ class FontPlayer(Synthesizer):
     def has(self, voice: Voice) -> bool:
         return (voice.bank, voice.program) in self.presets
 
-    def play_phrase(self, voice: Voice, phrase: Phrase, seconds: float, sample_rate_hz: int) -> NDArray[np.float32]:
+    def play_phrase(
+        self, voice: Voice, phrase: Phrase, seconds: float, sample_rate_hz: int, size: int = 0
+    ) -> NDArray[np.float32]:
         """The phrase, dry, both of the font's channels added. `[samples]`
+
+        Args:
+            size: semitones by which the instrument's own resonances are moved: it plays as much lower and slower, and
+                is then sped up, so that pitch and time stay. Positive makes a smaller instrument.
 
         Raises:
             DataError: the font lacks the voice.
         """
-        synth = self._loaded
-        synth.system_reset()
-        drums = voice.bank == DRUM_BANK
-        channel = 9 if drums else 0
-        if synth.program_select(channel, self._font, voice.bank, voice.program) != 0:
-            raise DataError(f"{self.sound_font}: has no program {voice.bank}:{voice.program}; name another sound font")
-        count = round(seconds * RENDER_RATE_HZ)
+        synth, channel = self._synth, self._channel(voice)
+        for used in self._channels.values():
+            synth.cc(used, _ALL_SOUND_OFF, 0)
+            synth.cc(used, _RESET_CONTROLLERS, 0)
+        rate = round(RENDER_RATE_HZ * 2 ** (size / 12))
+        # whole blocks of FluidSynth, so that the next phrase begins with one
+        count = -(-round(seconds * rate) // _BLOCK) * _BLOCK
         sound = np.zeros((2, count), np.float32)
         write, at = _float_writer(self._fluidsynth), 0
         for time, _, action, first, second in _events(phrase, seconds):
-            until = min(count, round(time * RENDER_RATE_HZ))
+            until = count if action == "end" else min(count, round(time * rate))
             if until > at:
-                left, right = sound[0, at:until], sound[1, at:until]
-                write(synth.synth, until - at, left.ctypes.data, 0, 1, right.ctypes.data, 0, 1)
+                write(synth.synth, until - at, *_buffers(sound[:, at:until]))
                 at = until
             if action == "on":
-                synth.noteon(channel, first, second)
+                synth.noteon(channel, first - size, second)
             elif action == "off":
-                synth.noteoff(channel, first)
+                synth.noteoff(channel, first - size)
             elif action == "bend":
                 synth.pitch_bend(channel, first)
             elif action == "swell":
-                synth.cc(channel, 11, first)
+                synth.cc(channel, _EXPRESSION, first)
         mono = torch.from_numpy(sound.sum(axis=0))
-        return resample(mono, RENDER_RATE_HZ, sample_rate_hz).numpy()[: round(seconds * sample_rate_hz)]
+        return resample(mono, rate, sample_rate_hz).numpy()[: round(seconds * sample_rate_hz)]
 
     @cached_property
-    def _loaded(self) -> Any:
+    def _synth(self) -> Any:
+        # samples are read when a program is first chosen; a whole font would take a second and its size in memory
         settings = {**_DRY, "synth.dynamic-sample-loading": 1}
         synth = self._fluidsynth.Synth(gain=0.4, samplerate=float(RENDER_RATE_HZ), **settings)
         self._font = synth.sfload(str(self.sound_font))
         if self._font < 0:
             raise DataError(f"{self.sound_font}: FluidSynth cannot read this sound font; name another")
+        # a voice's very first note differs by some -60 dB from its later ones: let all have had it
+        synth.program_select(0, self._font, *min(self.presets))
+        for key in range(36, 96):
+            synth.noteon(0, key, 1)
+        _float_writer(self._fluidsynth)(synth.synth, _BLOCK, *_buffers(np.zeros((2, _BLOCK), np.float32)))
+        synth.cc(0, _ALL_SOUND_OFF, 0)
         return synth
+
+    def _channel(self, voice: Voice) -> int:
+        """The channel of a voice. Each keeps its own, so that its samples stay, until there are too many."""
+        key = (voice.bank, voice.program)
+        if key not in self._channels:
+            if len(self._channels) == _CHANNELS:
+                channel = self._channels.pop(next(iter(self._channels)))
+            else:
+                channel = len(self._channels)
+            if self._synth.program_select(channel, self._font, *key) != 0:
+                raise DataError(f"{self.sound_font}: has no program {key[0]}:{key[1]}; name another sound font")
+            self._channels[key] = channel
+        return self._channels[key]
+
+
+def _buffers(sound: NDArray[np.float32]) -> tuple[int, int, int, int, int, int]:
+    """Where FluidSynth writes the left and the right channel: address, offset and stride of each."""
+    left, right = sound
+    return left.ctypes.data, 0, 1, right.ctypes.data, 0, 1
 
 
 def _events(phrase: Phrase, seconds: float) -> list[tuple[float, int, str, int, int]]:
@@ -96,7 +132,7 @@ def _events(phrase: Phrase, seconds: float) -> list[tuple[float, int, str, int, 
     for note in phrase.notes:
         events.append((note.onset_s, 2, "on", int(note.pitch), int(note.velocity)))
         events.append((note.onset_s + note.duration_s, 1, "off", int(note.pitch), 0))
-    events.append((0.0, 0, "bend", _bend(phrase.cents), 0))
+    events.append((0.0, 0, "bend", bend(phrase.cents), 0))
     if phrase.vibrato_cents:
         onsets = np.array([note.onset_s for note in phrase.notes] or [0.0])
         for time in np.arange(0, seconds, 0.015):
@@ -104,12 +140,12 @@ def _events(phrase: Phrase, seconds: float) -> list[tuple[float, int, str, int, 
             since = time - onsets[max(0, int(np.searchsorted(onsets, time, "right")) - 1)]
             depth = phrase.vibrato_cents * min(1.0, max(0.0, (since - 0.12) / 0.3))
             cents = phrase.cents + depth * float(np.sin(2 * np.pi * phrase.vibrato_hz * time))
-            events.append((float(time), 0, "bend", _bend(cents), 0))
+            events.append((float(time), 0, "bend", bend(cents), 0))
     events.extend((time, 0, "swell", round(127 * value), 0) for time, value in phrase.swells)
     events.append((seconds, 3, "end", 0, 0))
     return sorted(event for event in events if event[0] <= seconds)
 
 
-def _bend(cents: float) -> int:
+def bend(cents: float) -> int:
     """What pyfluidsynth takes for a pitch bend; the wheel's range is two semitones."""
     return int(np.clip(round(cents / 200 * 8192), -8192, 8191))

@@ -10,10 +10,14 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.fft import next_fast_len
 from torch import Tensor
 
 _KNOTS = 96
 """Points of a microphone's magnitude curve on a logarithmic frequency axis."""
+
+_COARSE = 2048
+"""Frequencies, evenly spaced, at which filters are worked out before they are laid over a clip's own."""
 
 
 @dataclass(frozen=True)
@@ -155,8 +159,8 @@ def record(sound: Tensor, flaws: Flaws, generator: torch.Generator | None = None
     """
     samples, rate = sound.shape[-1], flaws.sample_rate_hz
     length = _padded(samples, rate)
-    frequency = torch.fft.rfftfreq(length, 1 / rate)
-    response = response_at(flaws, frequency).to(sound)
+    frequency = torch.linspace(0, rate / 2, _COARSE + 1)
+    response = _fine(response_at(flaws, frequency), length).to(sound)
     filtered = _filtered(sound, response)
     loudness = filtered.square().mean(-1, keepdim=True).sqrt()
     # silence stays silence: its floor is that of a sound at -80 dB
@@ -203,20 +207,27 @@ def _noise(flaws: Flaws, frequency: Tensor, length: int, samples: int, generator
     """The noise floor relative to a sound with a root mean square of 1. `[batch, samples]`"""
     noisy = torch.isfinite(flaws.snr_db)
     colour = (frequency.clamp_min(30) / 1000) ** (-flaws.noise_slope_db[:, None] / 6.02)
-    colour = colour * _low_pass(flaws.low_pass_hz, frequency)
-    white = torch.complex(
-        torch.randn(len(noisy), len(frequency), generator=generator),
-        torch.randn(len(noisy), len(frequency), generator=generator),
-    )
+    colour = _fine(colour * _low_pass(flaws.low_pass_hz, frequency), length)
+    white = torch.view_as_complex(torch.randn(len(noisy), length // 2 + 1, 2, generator=generator))
     noise = torch.fft.irfft(white * colour, length)[..., :samples]
     noise = noise / noise.square().mean(-1, keepdim=True).sqrt()
     return noise * torch.where(noisy, 10 ** (-flaws.snr_db / 20), torch.zeros(()))[:, None]
 
 
 def _padded(samples: int, rate: float) -> int:
-    """Room for the filter to ring out, of a length that transforms fast."""
+    """Room for the filter to ring out, of an even length that transforms fast."""
     need = samples + round(0.05 * rate)
-    return 1 << (need - 1).bit_length() if need < 4096 else -(-need // 2048) * 2048
+    length = int(next_fast_len(need, real=True))
+    while length % 2:
+        length = int(next_fast_len(length + 1, real=True))
+    return length
+
+
+def _fine(coarse: Tensor, length: int) -> Tensor:
+    """A curve at _COARSE + 1 frequencies up to the Nyquist one, laid over the bins of a real FFT. `[batch, bins]`"""
+    return torch.nn.functional.interpolate(coarse[:, None], size=length // 2 + 1, mode="linear", align_corners=True)[
+        :, 0
+    ]
 
 
 def _filtered(sound: Tensor, response: Tensor) -> Tensor:

@@ -7,9 +7,7 @@ decay), begun when the direct sound sets out to arrive: the travel time is cut o
 
 import json
 import math
-import multiprocessing
 import os
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -23,6 +21,7 @@ from hearsight.files import folder_written_whole, write_json
 from hearsight.progress import Progress, no_progress
 from hearsight.scenes.concert.materials import CEILINGS, FLOORS, SPEED_OF_SOUND, WALLS, absorption, eyring
 from hearsight.scenes.concert.room_response import RoomResponse
+from hearsight.workers import done_by_workers
 
 RATE_HZ = 16_000
 SECONDS = 0.7
@@ -129,42 +128,26 @@ def make_room_bank(
         workers: processes; None for one per core.
     """
     samples = round(SECONDS * RATE_HZ)
-    told: list[Source] = []
+    told: dict[int, Source] = {}
     with folder_written_whole(folder) as temporary:
         stored = np.lib.format.open_memmap(
             temporary / "responses.npy", "w+", np.int16, (rooms * sources_per_room, 2, samples)
         )
-        for room, made in enumerate(_all_rooms(seed, rooms, sources_per_room, workers)):
-            for source, response in made:
-                stored[len(told)] = response
-                told.append(source)
-            progress(room + 1, rooms)
+        tasks = [(seed, room, sources_per_room) for room in range(rooms)]
+        for done, ((_, room, _), made) in enumerate(done_by_workers(_room, tasks, workers or os.cpu_count() or 1), 1):
+            for index, (source, response) in enumerate(made, start=room * sources_per_room):
+                stored[index] = response
+                told[index] = source
+            progress(done, rooms)
         stored.flush()
         write_json(
             temporary / "rooms.json",
-            {"sample_rate_hz": RATE_HZ, "seed": seed, "sources": [asdict(source) for source in told]},
+            {"sample_rate_hz": RATE_HZ, "seed": seed, "sources": [asdict(told[index]) for index in range(len(told))]},
         )
     return RoomBank(folder, part=None)
 
 
 Made = list[tuple[Source, NDArray[np.int16]]]
-
-
-def _all_rooms(seed: int, rooms: int, sources: int, workers: int | None) -> Iterator[Made]:
-    tasks = [(seed, room, sources) for room in range(rooms)]
-    count = min(workers or os.cpu_count() or 1, rooms)
-    if count == 1:
-        yield from map(_room, tasks)
-        return
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(count, _one_thread) as pool:
-        yield from pool.imap(_room, tasks, chunksize=4)
-
-
-def _one_thread() -> None:
-    import torch
-
-    torch.set_num_threads(1)
 
 
 @lru_cache(maxsize=1)

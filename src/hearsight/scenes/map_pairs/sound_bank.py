@@ -6,26 +6,25 @@ speaker and no recorded note.
 """
 
 import json
-import multiprocessing
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import butter, sosfilt
 
-from hearsight.errors import DataError, DependencyError
+from hearsight.errors import DataError
 from hearsight.files import folder_written_whole, write_json
 from hearsight.models.concert.kinds import KINDS
 from hearsight.progress import Progress, no_progress
 from hearsight.scenes.concert.synthesizer import default_sound_font
-from hearsight.scenes.map_pairs.debian import FONTS, require_packages
-from hearsight.scenes.map_pairs.instruments import VOICES
+from hearsight.scenes.map_pairs.debian import DRUM_FONTS, EFFECT_FONT, FONTS, require_packages
+from hearsight.scenes.map_pairs.instruments import DRUM_FONT, EFFECTS, VOICES, Voice
 from hearsight.scenes.map_pairs.phrases import compose_phrase
+from hearsight.workers import done_by_workers
 
 RATE_HZ = 16_000
 SECONDS = 10.0
@@ -128,12 +127,12 @@ def make_sound_bank(
     if held in chosen and len(chosen) > 1:
         raise DataError(f"{held}: is the font kept for validation; leave it out of `fonts` or name another")
     setting = _Setting(tuple(map(str, chosen)), str(held), None if notes is None else str(notes), packages)
-    makers = _Makers(setting)
+    job = _Job(setting)
     tasks = []
     for part, count in zip(PARTS, (phrases, validation_phrases), strict=True):
         for number, kind in enumerate(KINDS):
             rng = np.random.default_rng([seed, PARTS.index(part), number])
-            sources = makers.sources(part, kind)
+            sources = job.makers.sources(part, kind)
             weights = np.array(list(sources.values()))
             # shares as exact as whole numbers allow, rather than drawn
             quota = np.floor(np.cumsum(weights / weights.sum()) * count + 0.5).astype(int)
@@ -154,7 +153,8 @@ def make_sound_bank(
                 arrays[part, kind] = np.lib.format.open_memmap(
                     temporary / part / f"{kind}.npy", "w+", np.int16, (count, round(SECONDS * RATE_HZ))
                 )
-        for done, (task, wave, origin) in enumerate(_made(tasks, setting, makers, workers), start=1):
+        results = done_by_workers(job, tasks, workers or os.cpu_count() or 1)
+        for done, (task, (wave, origin)) in enumerate(results, start=1):
             arrays[task.part, task.kind][task.index] = wave
             origins[task.part][task.kind][task.index] = origin
             used[task.source] = used.get(task.source, 0) + 1
@@ -202,13 +202,18 @@ class _Makers:
         from hearsight.scenes.map_pairs.recorded_notes import RecordedNotes
 
         self.setting = setting
-        self._players = {path: FontPlayer(path) for path in {*setting.fonts, setting.validation_font}}
+        paths = {*setting.fonts, setting.validation_font}
+        if setting.packages:
+            paths |= {str(package.path) for package in (*DRUM_FONTS, EFFECT_FONT)}
+        self._players = {path: FontPlayer(path) for path in paths}
         self._notes = RecordedNotes(setting.notes, RATE_HZ) if setting.notes else None
-        self._voices = self._kits = None
+        self._voices = self._kits = self._patches = None
         if setting.packages:
             from hearsight.scenes.map_pairs.drum_kits import DrumKits
+            from hearsight.scenes.map_pairs.patches import PatchPlayer
             from hearsight.scenes.map_pairs.speech import Voices
 
+            self._patches = PatchPlayer()
             self._voices, self._kits = Voices(RATE_HZ), DrumKits(RATE_HZ)
         self._noises = Noises(RATE_HZ, self._voices, recorded=setting.packages)
 
@@ -218,6 +223,8 @@ class _Makers:
         shares: dict[str, float] = {}
         if kind == "other":
             shares["synthesized"] = 5.0
+            if any(self._players[font].has(voice) for font in fonts for voice in EFFECTS):
+                shares["effects"] = 2.0
             if self.setting.packages:
                 shares |= {"crowd": 2.0, "noises": 3.0}
             return shares
@@ -225,10 +232,14 @@ class _Makers:
         if not able:
             raise DataError(f"{', '.join(fonts)}: no instrument of the kind {kind!r}; name a General MIDI sound font")
         shares |= {f"font:{font}": 10.0 / len(able) for font in able}
+        if part == "train" and self._patches is not None and any(map(self._patches.has, VOICES[kind])):
+            shares["patches"] = 2.0
         if self._notes is not None and self._notes.instruments(part, kind):
             shares["notes"] = 4.0
         if kind == "drums" and self.setting.packages:
-            shares["kits"] = 6.0
+            shares["kits"] = 7.0
+            if part == "train":
+                shares |= {f"drum font:{package.path}": 1.5 for package in DRUM_FONTS}
         if kind == "voice":
             shares["sung"] = 2.0
             if self.setting.packages:
@@ -250,15 +261,22 @@ class _Makers:
         raise DataError(f"{task.source}: gives no phrase of {task.kind} that can be heard; leave this source out")
 
     def _raw(self, rng: np.random.Generator, task: _Task) -> tuple[NDArray[np.float32], str]:
-        if task.source.startswith("font:"):
-            player = self._players[task.source.removeprefix("font:")]
-            voices = [voice for voice in VOICES[task.kind] if player.has(voice)]
-            shares = np.array([voice.share for voice in voices])
-            voice = voices[rng.choice(len(voices), p=shares / shares.sum())]
+        kind, _, path = task.source.partition(":")
+        if kind == "font":
+            return self._by_font(rng, path, VOICES[task.kind])
+        if kind == "drum font":
+            return self._by_font(rng, path, (DRUM_FONT,))
+        if kind == "effects":
+            fonts = (self.setting.validation_font,)
+            if task.part == "train":
+                fonts = (*self.setting.fonts, *((str(EFFECT_FONT.path),) if self.setting.packages else ()))
+            able = [font for font in fonts if any(map(self._players[font].has, EFFECTS))]
+            return self._by_font(rng, able[rng.integers(len(able))], EFFECTS)
+        if kind == "patches" and self._patches is not None:
+            voice = _one_of(rng, [voice for voice in VOICES[task.kind] if self._patches.has(voice)])
             phrase = compose_phrase(rng, voice, SECONDS)
-            name = player.presets[voice.bank, voice.program]
-            origin = f"{player.sound_font.name}: {name} ({voice.bank}:{voice.program}), {phrase.style}"
-            return player.play_phrase(voice, phrase, SECONDS, RATE_HZ), origin
+            origin = f"freepats: {self._patches.name(voice)}, {phrase.style}"
+            return self._patches.play_phrase(voice, phrase, SECONDS, RATE_HZ), origin
         if task.source == "notes" and self._notes is not None:
             return self._notes.phrase(rng, task.part, task.kind, SECONDS)
         if task.source == "kits" and self._kits is not None:
@@ -273,6 +291,21 @@ class _Makers:
                 "recorded speech": self._voices.recorded, "espeak": self._voices.espeak, "flite": self._voices.flite,
             }  # fmt: skip
         return makers[task.source](rng, task.part, SECONDS)
+
+    def _by_font(self, rng: np.random.Generator, font: str, voices: Sequence[Voice]) -> tuple[NDArray[np.float32], str]:
+        player = self._players[font]
+        voice = _one_of(rng, [voice for voice in voices if player.has(voice)])
+        phrase = compose_phrase(rng, voice, SECONDS)
+        # half of the pitched ones as of a smaller or larger instrument, so that the few fonts are more than they are
+        size = int(rng.integers(-3, 4)) if voice.manner != "drums" and rng.random() < 0.6 else 0
+        name = player.presets[voice.bank, voice.program]
+        origin = f"{player.sound_font.name}: {name} ({voice.bank}:{voice.program}), {phrase.style}, size {size:+d}"
+        return player.play_phrase(voice, phrase, SECONDS, RATE_HZ, size), origin
+
+
+def _one_of(rng: np.random.Generator, voices: Sequence[Voice]) -> Voice:
+    shares = np.array([voice.share for voice in voices])
+    return voices[int(rng.choice(len(voices), p=shares / shares.sum()))]
 
 
 def sounding_share(wave: NDArray[np.float32]) -> float:
@@ -301,33 +334,18 @@ def _kept(rng: np.random.Generator, wave: NDArray[np.float32]) -> NDArray[np.int
     return np.round(wave * gain * 32767).astype(np.int16)
 
 
-def _made(tasks: list[_Task], setting: _Setting, makers: _Makers, workers: int | None) -> Any:
-    """Results of all tasks, in the order in which they are ready."""
-    count = min(workers or os.cpu_count() or 1, len(tasks))
-    if count == 1:
-        for task in tasks:
-            yield task, *makers.make(task)
-        return
-    context = multiprocessing.get_context("spawn")  # torch and FluidSynth keep threads that a fork would break
-    with context.Pool(count, _begin, (setting,)) as pool:
-        yield from pool.imap_unordered(_work, tasks, chunksize=16)
+class _Job:
+    """Makes phrases in any process; what it loads it keeps, but does not take along to another."""
 
+    def __init__(self, setting: _Setting) -> None:
+        self.setting = setting
 
-def _begin(setting: _Setting) -> None:
-    import torch
+    def __getstate__(self) -> dict[str, _Setting]:
+        return {"setting": self.setting}
 
-    torch.set_num_threads(1)
-    _loaded(setting)
-    _begin.setting = setting  # type: ignore[attr-defined]
+    @cached_property
+    def makers(self) -> _Makers:
+        return _Makers(self.setting)
 
-
-@lru_cache(maxsize=1)
-def _loaded(setting: _Setting) -> _Makers:
-    return _Makers(setting)
-
-
-def _work(task: _Task) -> tuple[_Task, NDArray[np.int16], str]:
-    return task, *_loaded(_begin.setting).make(task)  # type: ignore[attr-defined]
-
-
-__all__ = ["BankReport", "DependencyError", "SoundBank", "make_sound_bank", "sounding_share"]
+    def __call__(self, task: _Task) -> tuple[NDArray[np.int16], str]:
+        return self.makers.make(task)

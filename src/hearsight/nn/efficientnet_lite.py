@@ -38,10 +38,10 @@ _MIDDLE, _SPREAD = 127.0, 128.0
 class EfficientNetLite0(nn.Module):
     """EfficientNet-Lite0 with its batch normalisation folded into the convolutions, for inference.
 
-    Its stride-2 convolutions are padded alike on both sides (the published network pads one more column right and
-    bottom than left and top, which moves what it sees by half a cell to the left and up). So with sides of
-    `32 n + 1` pixels, feature [i, j] is centred exactly on pixel [32 i, 32 j], and the grid of a mirrored picture is
-    the mirrored grid. On 225 x 225 pixels this is the published network on 224 x 224 but for where the pixels fall.
+    Its convolutions are padded alike on both sides (the published network pads those of stride 2 by one or two rows
+    and columns more at the bottom and on the right), so with sides of `32 n + 1` pixels, the convolutions for feature
+    [i, j] are centred on pixel [32 i, 32 j], and the grid of a mirrored picture is the mirrored grid. On 225 x 225
+    pixels this is the published network on 224 x 224 but for where the pixels fall.
 
     Args:
         classes: number of classes of the classifier.

@@ -15,6 +15,7 @@ from hearsight.nn.efficientnet_lite import STRIDE, EfficientNetLite0, lite_pictu
 FRAME_AREA = 448 * 800
 _AVERAGED = 3  # rows and columns of features
 _FEWEST = 3  # strides of the shorter side
+_OFF_CENTRE_PIXELS = 12
 _SMALL = (64, 36)  # columns and rows of the copy that changes are looked for in
 _SAME_GREY_LEVELS = 1
 
@@ -43,6 +44,11 @@ class InstrumentEye:
     The softmax is taken over all 1000 classes of ImageNet, of which the instruments' are given: what looks more like a
     curtain is no cello. Pictures are scaled to about 448 x 800 pixels in all, in their own shape, with sides of
     `32 n + 1`, on which the network's grid is its own mirror image.
+
+    What a position of that grid responds to lies about 12 pixels left of and above the pixel that its convolutions are
+    centred on: in training they were padded more right and below, and the network has learned to make up for that.
+    Pictures are therefore moved by 12 pixels. (Measured: things pasted into photographs were found 12.1 +- 0.6 pixels
+    to the right of where they were found in the mirrored picture's grid, and 11.4 +- 1.4 below.)
 
     A mirrored clip gives exactly the mirrored evidence. The network itself does not: so it is shown every other picture
     mirrored, beginning with the orientation in which the clip's first picture has its lighter half on the left, which
@@ -120,6 +126,8 @@ class InstrumentEye:
             shrinks = height * width < rgb.shape[0] * rgb.shape[1]
             method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
             picture = np.asarray(cv2.resize(picture, (width, height), interpolation=method), np.uint8)
+        edge = _OFF_CENTRE_PIXELS
+        picture = cv2.copyMakeBorder(picture[edge:, edge:], 0, edge, 0, edge, cv2.BORDER_REPLICATE)
         with torch.inference_mode():
             dtype = self._network.classifier.weight.dtype
             features = self._network.features(lite_picture(torch.from_numpy(picture)[None], dtype))

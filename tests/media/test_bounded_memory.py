@@ -1,5 +1,6 @@
 """Memory does not grow with the length of a clip (benchmarks/bench_media.py measures an hour of 1080p)."""
 
+import gc
 import multiprocessing
 from collections.abc import Callable
 from pathlib import Path
@@ -85,3 +86,29 @@ def test_ten_minutes_take_as_much_memory_as_one(clips, work):
     # Ten minutes are 230 MB of float samples, 700 MB of pictures at 2 Hz, and 90 MB of packets.
     assert clips[10].stat().st_size > 60e6
     assert peak_growth_mib(work, clips[10]) < peak_growth_mib(work, clips[1]) + 25
+
+
+def decoded_frames(least_pixels: int) -> int:
+    """How many are alive that are no smaller."""
+    return sum(
+        type(thing) is av.VideoFrame and thing.height * thing.width >= least_pixels for thing in gc.get_objects()
+    )
+
+
+@pytest.mark.parametrize("rate_hz", [None, 5.0])
+@pytest.mark.parametrize("read_as", [{}, {"rotation_deg": 90}, {"interlaced": True, "picture": "mpeg2video"}])
+def test_pictures_that_were_shown_are_not_kept(tmp_path, rate_hz, read_as):
+    """Not even until Python looks for cycles of references: a decoded frame of 1080p is 3 MiB."""
+    path = make_clip(tmp_path / "in.mov", Clip(seconds=3, size=(96, 128), **read_as))
+    gc.collect()
+    before = decoded_frames(96 * 128)
+    gc.disable()
+    try:
+        alive = [
+            decoded_frames(96 * 128) - before
+            for number, _ in enumerate(read_frames(path, rate_hz, (24, 32)))
+            if number % 7 == 6
+        ]
+    finally:
+        gc.enable()
+    assert 1 <= max(alive) <= 3  # of 75

@@ -12,6 +12,7 @@ from av.container import InputContainer
 from av.sidedata.sidedata import SideData
 from av.stream import Stream
 from av.video.frame import VideoFrame
+from av.video.reformatter import Interpolation, VideoReformatter
 from av.video.stream import VideoStream
 
 from hearsight.errors import MediaError
@@ -95,14 +96,15 @@ def probe(path: str | os.PathLike[str]) -> MediaInfo:
                 duration_s=_seconds(sound),
             )
         if picture is not None and isinstance(frame := first.get(picture.index), VideoFrame):
-            height, width = displayed_size(frame, picture)
+            turns, _ = Orientation().of(frame)
+            height, width = displayed_size(frame, picture, turns)
             video = VideoInfo(
                 width=width,
                 height=height,
                 frame_rate_hz=float(picture.average_rate or picture.guessed_rate or 0),
                 codec=picture.codec_context.codec.canonical_name,
                 start_s=float(frame_time(frame)),
-                rotation_deg=orientation(frame)[0] * 90,
+                rotation_deg=turns * 90,
                 interlaced=frame.interlaced_frame,
             )
         if audio is None and video is None:
@@ -155,28 +157,39 @@ def layout_name(frame: AudioFrame) -> str:
     return {"1 channels": "mono", "2 channels": "stereo"}.get(frame.layout.name, frame.layout.name)
 
 
-def displayed_size(frame: VideoFrame, stream: VideoStream) -> tuple[int, int]:
-    """(height, width) in pixels as displayed: stretched to square pixels, then turned."""
+def displayed_size(frame: VideoFrame, stream: VideoStream, turns: int) -> tuple[int, int]:
+    """(height, width) in pixels as displayed: stretched to square pixels, then turned by quarter turns."""
     ratio = stream.sample_aspect_ratio
     width = round(frame.width * ratio) if ratio else frame.width
     height = frame.height
-    return (width, height) if orientation(frame)[0] % 2 else (height, width)
+    return (width, height) if turns % 2 else (height, width)
 
 
-def orientation(frame: VideoFrame) -> tuple[int, bool]:
-    """(counter-clockwise quarter turns 0 to 3, whether the picture is mirrored left-right before them) for display.
+class Orientation:
+    """How the frames of a stream are turned for display."""
 
-    From the file's display matrix (a, b, u, c, d, v, x, y, w), which takes a decoded point (p, q), q downwards, to
-    (a p + c q, b p + d q); angles between quarter turns are rounded, as players do.
-    """
-    for data in cast(Iterable[SideData], frame.side_data):
-        if data.type.name == "DISPLAYMATRIX":
-            a, b, _, c, d = np.frombuffer(bytes(data), dtype=np.int32)[:5].astype(float)
-            is_mirrored = bool(a * d - b * c < 0)
-            if is_mirrored:
-                a, b = -a, -b
-            return round(-np.degrees(np.arctan2(b, a)) / 90) % 4, is_mirrored
-    return 0, False
+    def __init__(self) -> None:
+        self._stamp = VideoReformatter()
+
+    def of(self, frame: VideoFrame) -> tuple[int, bool]:
+        """(counter-clockwise quarter turns 0 to 3, whether the picture is mirrored left-right before them).
+
+        From the file's display matrix (a, b, u, c, d, v, x, y, w), which takes a decoded point (p, q), q downwards, to
+        (a p + c q, b p + d q); angles between quarter turns are rounded, as players do.
+        """
+        # PyAV's side data and their frame hold each other, so that the frame stays until Python looks for cycles: at
+        # 1080p half a gigabyte of pictures. A copy of four pixels has the same side data, and may stay.
+        stamp = self._stamp.reformat(
+            frame, width=2, height=2, format="gray", interpolation=Interpolation.POINT, threads=1
+        )
+        for data in cast(Iterable[SideData], stamp.side_data):
+            if data.type.name == "DISPLAYMATRIX":
+                a, b, _, c, d = np.frombuffer(bytes(data), dtype=np.int32)[:5].astype(float)
+                is_mirrored = bool(a * d - b * c < 0)
+                if is_mirrored:
+                    a, b = -a, -b
+                return round(-np.degrees(np.arctan2(b, a)) / 90) % 4, is_mirrored
+        return 0, False
 
 
 def _seconds(stream: Stream) -> float | None:

@@ -17,7 +17,7 @@ from av.video.stream import VideoStream
 from jaxtyping import UInt8
 
 from hearsight.errors import MediaError
-from hearsight.media.media_info import clip_start, displayed_size, frame_time, orientation
+from hearsight.media.media_info import Orientation, clip_start, displayed_size, frame_time
 from hearsight.media.opening import decoded, open_source, packets, require_picture, restarts_clock
 
 # Matroska rounds timestamps to 1 ms; a frame that begins this little after a tick is shown at it.
@@ -243,10 +243,11 @@ class _Display:
     def __init__(self, stream: VideoStream, size: tuple[int, int] | None) -> None:
         self._stream, self._size = stream, size
         self._scaler = VideoReformatter()
+        self._orientation = Orientation()
 
     def show(self, frame: DecodedFrame) -> UInt8[np.ndarray, "height width 3"]:
-        turns, is_mirrored = orientation(frame)
-        height, width = self._size or displayed_size(frame, self._stream)
+        turns, is_mirrored = self._orientation.of(frame)
+        height, width = self._size or displayed_size(frame, self._stream, turns)
         if turns % 2:
             height, width = width, height
         shrinks = height * width < frame.height * frame.width

@@ -78,9 +78,11 @@ def find_peaks(look: Look, least: float) -> list[Peak]:
 
 def _regions(values: Float[np.ndarray, "rows columns"], least: float) -> list[_Region]:
     """Outlines of the peaks, flooded from the top: where two meet high up on the lower one's flank, they are one."""
-    rows, columns = values.shape
-    order = [int(cell) for cell in np.argsort(-values, axis=None, kind="stable") if values.flat[cell] >= least]
-    owner = np.full(values.size, -1)
+    # Plain lists with a border of cells that nobody owns: far faster here than arrays.
+    wide = values.shape[1] + 2
+    height = np.pad(values, 1).ravel().tolist()
+    order = sorted((cell for cell, value in enumerate(height) if value >= least), key=lambda cell: -height[cell])
+    owner = [-1] * len(height)
     tops: list[float] = []
     parent: list[int] = []
 
@@ -89,29 +91,24 @@ def _regions(values: Float[np.ndarray, "rows columns"], least: float) -> list[_R
             label = parent[label]
         return label
 
+    around = (-wide - 1, -wide, -wide + 1, -1, 1, wide - 1, wide, wide + 1)
     for cell in order:
-        row, column = divmod(cell, columns)
-        near = [
-            root(int(owner[r * columns + c]))
-            for r in range(max(0, row - 1), min(rows, row + 2))
-            for c in range(max(0, column - 1), min(columns, column + 2))
-            if owner[r * columns + c] >= 0
-        ]
+        near = {root(owner[cell + step]) for step in around if owner[cell + step] >= 0}
         if not near:
-            parent.append(len(tops))
             owner[cell] = len(tops)
-            tops.append(float(values.flat[cell]))
+            parent.append(len(tops))
+            tops.append(height[cell])
             continue
         highest = max(near, key=lambda label: tops[label])
-        for label in set(near) - {highest}:
-            if values.flat[cell] > _VALLEY * tops[label]:
+        for label in near - {highest}:
+            if height[cell] > _VALLEY * tops[label]:
                 parent[label] = highest
         owner[cell] = highest
     regions = []
-    labels = np.array([root(int(label)) if label >= 0 else -1 for label in owner])
+    owners = np.array([root(label) if label >= 0 else -1 for label in owner]).reshape(-1, wide)[1:-1, 1:-1]
     for label in range(len(tops)):
         if parent[label] == label:
-            inside = np.flatnonzero((labels == label) & (values.ravel() >= _OUTLINE * tops[label]))
+            inside = np.flatnonzero((owners == label) & (values >= _OUTLINE * tops[label]))
             cells = np.stack(np.unravel_index(inside, values.shape), -1).astype(np.float64)
             regions.append(_Region(cells, values.ravel()[inside].astype(np.float64)))
     return regions

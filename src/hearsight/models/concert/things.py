@@ -12,7 +12,7 @@ from hearsight.models.concert.seen import SEEN
 from hearsight.models.concert.stir import Stir
 
 MOST_THINGS = 6
-_EVIDENCE_S = 1.2  # over which evidence at a place is averaged
+_EVIDENCE_S = 1.0  # over which evidence at a place is averaged
 _LOOKS_S = 4.0  # over which a thing's shares are averaged
 _PLACE_S = 0.7  # over which a thing's place is averaged
 _BORN, _LOST = 0.12, 0.06  # evidence from which a thing begins, and below which it is no longer seen
@@ -67,6 +67,7 @@ class Things:
         self._begun = 0
         self._now_s = 0.0
         self._looked_s: float | None = None
+        self._begun_s: float | None = None
         self._weighted: Float[np.ndarray, "rows columns seen"] | None = None
         self._weight: Float[np.ndarray, "rows columns 1"] | None = None
         self._camera = np.eye(3)
@@ -92,6 +93,8 @@ class Things:
         """What is seen at this time; the times rise from call to call."""
         elapsed = time_s - self._looked_s if self._looked_s is not None else 0.0
         is_first = self._looked_s is None
+        begins_s = -np.inf if self._begun_s is None else time_s - elapsed
+        self._begun_s = time_s if self._begun_s is None else self._begun_s
         self._now_s, self._looked_s = time_s, time_s
         evidence = self._averaged(look, elapsed)
         peaks = find_peaks(Look(evidence, look.x, look.y), _LOST)
@@ -103,7 +106,7 @@ class Things:
                 known.see(peak, elapsed)
             elif peak.strength >= _BORN:
                 self._begun += 1
-                self._known.append(_Known(self._begun, peak, time_s - elapsed, is_first))
+                self._known.append(_Known(self._begun, peak, begins_s))
         for known in waiting:
             known.miss(elapsed)
         told = sorted(self._known, key=lambda known: -known.strength * (_FAVOUR if known.presence > 0 else 1.0))
@@ -170,8 +173,7 @@ class _Known:
 
     number: int
     peak: Peak
-    since_s: float
-    is_first: bool
+    begins_s: float  # before the look that found it, between which and this one it rises
     points: deque[_Point] = field(default_factory=deque)
     presence: float = 0.0
     stir: float | None = None
@@ -184,8 +186,8 @@ class _Known:
         self.strength = self.peak.strength
         self.shares = self.peak.shares.copy()
         self._age = 0.0
-        if not self.is_first:  # so that what is told between two looks rises from nothing
-            self.tell(self.since_s)
+        if np.isfinite(self.begins_s):
+            self.tell(self.begins_s)
 
     @property
     def is_over(self) -> bool:
@@ -221,22 +223,20 @@ class _Known:
             self.presence = min(1.0, max(0.0, self.presence + change))
 
     def tell(self, time_s: float) -> None:
-        self.points.append(
-            _Point(
-                time_s,
-                self.x,
-                self.y,
-                self.width,
-                self.strength * self.presence,
-                self.motion,
-                (self.shares * self.strength).astype(np.float32),
-            )
-        )
+        if self.points and self.points[-1].time_s == time_s:
+            self.points.pop()
+        self.points.append(self._point(time_s))
 
     def end(self, time_s: float) -> None:
+        """Be there up to this time, and not from it on."""
+        self.tell(time_s)
         self.presence = 0.0
         self.is_seen = False
-        self.tell(time_s)
+        self.points.append(self._point(time_s))
+
+    def _point(self, time_s: float) -> _Point:
+        evidence = (self.shares * self.strength).astype(np.float32)
+        return _Point(time_s, self.x, self.y, self.width, self.strength * self.presence, self.motion, evidence)
 
     def forget(self, before_s: float) -> None:
         while len(self.points) > 1 and self.points[1].time_s <= before_s:
@@ -246,8 +246,7 @@ class _Known:
         own = np.array([point.time_s for point in self.points])
         values = np.array([(p.x, p.y, p.width, p.strength, p.motion, *p.evidence) for p in self.points])
         x, y, width, strength, motion, *evidence = (np.interp(times_s, own, column) for column in values.T)
-        if not self.is_first:
-            strength = np.where(times_s < own[0], 0.0, strength)
+        strength = np.where(times_s < self.begins_s, 0.0, strength)
         label = SEEN[int(np.argmax(self.shares))]
         return Thing(self.number, label, x, y, width, np.stack(evidence, -1), strength, motion)
 

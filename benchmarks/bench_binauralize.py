@@ -3,10 +3,12 @@
 Speed is given in times real time, model `located`: sources searched in the picture, two and one given. "Decoding alone"
 is PyAV decoding the same picture and sound in the same run, the least that a search can take. Memory is the peak of a
 process of its own; the long file repeats the packets of an eight-second clip. Its search decodes every frame of the
-picture, which takes long at 1080p, so the memory of the search is compared at 640 x 360 unless --all is given, and that
-of one given source (no picture is decoded) at 1080p.
+picture, which takes long at 1080p, so unless it is asked for (--parts big) the memory of the search is compared at
+640 x 360 (small), and at 1080p that of one given source (given), for which no picture is decoded. Each line is printed,
+and the JSON written, when it is measured.
 
-    python benchmarks/bench_binauralize.py [--seconds 64] [--long 3600] [--all] [--folder DIR] [--json FILE]
+    python benchmarks/bench_binauralize.py [--seconds 64] [--short 64] [--long 3600] [--parts speed small given big]
+                                           [--folder DIR] [--json FILE]
 """
 
 import argparse
@@ -29,55 +31,78 @@ WAYS = {
     "two given": ["--source", "0.2,0.5", "--source", "0.8,0.5"],
     "one given": ["--source", "0.2,0.5"],
 }
+MEMORY = {
+    "small": ("searched, 640 x 360", SMALL, "searched"),
+    "given": ("one given, 1080p", BIG, "one given"),
+    "big": ("searched, 1080p", BIG, "searched"),
+}
+
+
+class Results:
+    """Printed and written as they come, so that a run that is interrupted still tells something."""
+
+    def __init__(self, json_file: Path | None) -> None:
+        self._rows: dict[str, dict[str, float]] = {}
+        self._json_file = json_file
+
+    def add(self, part: str, what: str, value: float) -> None:
+        if part not in self._rows:
+            print(part.replace("_", " "), flush=True)
+        self._rows.setdefault(part, {})[what] = value
+        print(f"  {what:<60}{value:>12.2f}", flush=True)
+        if self._json_file:
+            self._json_file.write_text(json.dumps(self._rows, indent=2) + "\n", encoding="utf-8")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=int, default=64, help="length of the clip that is timed")
+    parser.add_argument("--short", type=int, default=64, help="length in seconds of the short file")
     parser.add_argument("--long", type=int, default=3600, help="length in seconds of the long file")
-    parser.add_argument("--all", action="store_true", help="search the long file at 1080p, too (many minutes)")
+    parser.add_argument("--parts", nargs="+", choices=["speed", *MEMORY], default=["speed", "small", "given"])
     parser.add_argument("--folder", type=Path, help="where to make the files (several GB for the hour)")
     parser.add_argument("--json", type=Path, help="write the results here too")
     args = parser.parse_args()
+    results = Results(args.json)
     with tempfile.TemporaryDirectory(dir=args.folder) as name:
-        results = run(Path(name), args.seconds, args.long, args.all)
-    for part, rows in results.items():
-        print(part.replace("_", " "))
-        for what, value in rows.items():
-            print(f"  {what:<60}{value:>12.2f}")
-    if args.json:
-        args.json.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+        folder = Path(name)
+        clips = {size: folder / f"clip{size[0]}.mp4" for size in (BIG, SMALL)}
+        for size, clip in clips.items():
+            make_clip(clip, size)
+        for part in args.parts:
+            if part == "speed":
+                time_big(clips[BIG], folder, args.seconds, results)
+            else:
+                name, size, way = MEMORY[part]
+                compare_memory(name, clips[size], folder, WAYS[way], (args.short, args.long), results)
 
 
-def run(folder: Path, seconds: int, long_s: int, search_all: bool) -> dict[str, dict[str, float]]:
-    clips = {size: folder / f"clip{size[0]}.mp4" for size in (BIG, SMALL)}
-    for size, clip in clips.items():
-        make_clip(clip, size)
+def time_big(clip: Path, folder: Path, seconds: int, results: Results) -> None:
     timed = folder / "timed.mp4"
-    repeat_packets(clips[BIG], timed, seconds // CLIP_S)
-    speed = {"decoding alone, x real time": decoding_alone(timed)}
+    repeat_packets(clip, timed, seconds // CLIP_S)
+    alone = decoding_alone(timed)
+    results.add("speed_on_1080p", "decoding alone, x real time", alone)
     for way, options in WAYS.items():
-        report = binauralized(timed, folder, options)
-        speed[f"{way}, x real time"] = report["realtime_factor"]
-    speed["share of the search that is decoding"] = (
-        speed["searched, x real time"] / speed["decoding alone, x real time"]
-    )
-    memory, took = {}, {}
-    jobs = [("searched, 640 x 360", SMALL, WAYS["searched"]), ("one given, 1080p", BIG, WAYS["one given"])]
-    if search_all:
-        jobs.append(("searched, 1080p", BIG, WAYS["searched"]))
-    for name, size, options in jobs:
-        peaks = []
-        for length in (60, long_s):
-            path = folder / "long.mp4"
-            repeat_packets(clips[size], path, length // CLIP_S)
-            report = binauralized(path, folder, options)
-            peaks.append(report["peak_memory_mib"])
-            memory[f"{name}, {length / 60:g} minutes, MiB"] = report["peak_memory_mib"]
-            took[f"{name}, {length / 60:g} minutes, x real time"] = report["realtime_factor"]
-            path.unlink()
-        memory[f"{name}, long over short"] = peaks[1] / peaks[0]
-    return {"speed_on_1080p": speed, "peak_memory": memory, "speed_of_the_memory_runs": took}
+        speed = binauralized(timed, folder, options)["realtime_factor"]
+        results.add("speed_on_1080p", f"{way}, x real time", speed)
+        if way == "searched":
+            results.add("speed_on_1080p", "share of the search that is decoding", speed / alone)
+    timed.unlink()
+
+
+def compare_memory(
+    name: str, clip: Path, folder: Path, options: list[str], lengths_s: tuple[int, int], results: Results
+) -> None:
+    peaks = []
+    for length_s in lengths_s:
+        path = folder / "long.mp4"
+        repeat_packets(clip, path, length_s // CLIP_S)
+        report = binauralized(path, folder, options)
+        path.unlink()
+        peaks.append(report["peak_memory_mib"])
+        results.add("peak_memory", f"{name}, {length_s} s, MiB", peaks[-1])
+        results.add("peak_memory", f"{name}, {length_s} s, x real time", report["realtime_factor"])
+    results.add("peak_memory", f"{name}, long over short", peaks[1] / peaks[0])
 
 
 def binauralized(path: Path, folder: Path, options: list[str]) -> dict[str, float]:

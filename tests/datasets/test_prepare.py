@@ -168,7 +168,7 @@ def test_recorded_ambisonics_become_two_ears(fair_play, tmp_path):
 
 
 def test_a_normal_view_looks_ahead():
-    from hearsight.datasets.prepare import _normal_view
+    from hearsight.datasets.decoding import _normal_view
 
     picture = np.zeros((180, 360, 3), np.uint8)
     picture[88:92, 178:182] = 255  # straight ahead

@@ -127,7 +127,7 @@ def test_boxes_of_a_file_are_used_and_a_box_in_the_list_comes_first(material, tm
     assert [clip.name for clip in prepared.clips] == ["clip0.wav", "clip2.wav"]
     assert np.abs(prepared.patch(0, 0.0, prepared.box(0, 0, 1)).astype(int) - COLOURS[0]).max() < 12
     assert prepared.clips[1].boxes[0].x0 == BOXES[2][0]
-    assert [(one.name, one.reason[:21]) for one in prepared.left_out] == [("clip1.wav", "no box of its source;")]
+    assert [(one.name, one.why[:21]) for one in prepared.left_out] == [("clip1.wav", "no box of its source;")]
 
 
 def test_moving_boxes_keep_the_part_that_they_cover(material, tmp_path):
@@ -157,7 +157,7 @@ def test_unusable_clips_are_named_with_their_reason(material, tmp_path):
     (folder / "list.csv").write_text("\n".join(rows))
     prepared = prepare_clips(read_clip_list(folder / "list.csv"), tmp_path / "clips")
     assert [clip.name for clip in prepared.clips] == ["clip1.wav"]
-    reasons = {one.name: one.reason for one in prepared.left_out}
+    reasons = {one.name: one.why for one in prepared.left_out}
     assert reasons["silent.wav"].startswith("silent: nowhere louder than digital silence")
     assert "-80 dBFS" in reasons["quiet.wav"]
     assert reasons["short.wav"] == "too short: 0.10 s of 0.63 s"

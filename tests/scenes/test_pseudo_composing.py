@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from hearsight.errors import DataError
+from hearsight.errors import DataError, MediaError
 from hearsight.scenes.composing import Backgrounds, Rectangle, blended, lay, resized
 
 RANDOM = np.random.default_rng(3)
@@ -131,5 +131,5 @@ def test_backgrounds_that_cannot_be_used_are_one_clear_line(tmp_path):
     with pytest.raises(DataError, match="no pictures"):
         Backgrounds(tmp_path)
     (tmp_path / "broken.jpg").write_bytes(b"not a picture")
-    with pytest.raises(DataError, match="cannot be decoded"):
+    with pytest.raises(MediaError, match="cannot be decoded"):
         Backgrounds(tmp_path).crop("broken.jpg", (240, 480), 1.0, 0.5, 0.5)

@@ -119,7 +119,7 @@ def pseudo(
             listed, prepared or output / "prepared", finder, sample_rate, shortest_s=seconds, progress=progress
         )
     for one in decoded.left_out:
-        print(f"hearsight: left out {one.name}: {one.reason}", file=sys.stderr)
+        print(f"hearsight: left out {one.name}: {one.why}", file=sys.stderr)
     with progress_bar("making pairs", "pairs", quiet) as progress:
         written = write_pairs(
             output,

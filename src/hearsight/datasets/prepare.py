@@ -9,14 +9,14 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-import cv2
 import numpy as np
 import torch
-from jaxtyping import Float, Int16, UInt8, UInt16
+from jaxtyping import Float, Int16, UInt8
 from torch import Tensor
 
-from hearsight.acoustics import decode_binaural, load_hrirs
 from hearsight.datasets.clip import Clip
+from hearsight.datasets.decoding import SILENCE_RMS, View, read_depth, read_pictures, read_sound
+from hearsight.datasets.left_out import LeftOut, by_reason
 from hearsight.datasets.prepared import (
     PreparedEntry,
     PreparedSet,
@@ -27,18 +27,12 @@ from hearsight.datasets.prepared import (
 )
 from hearsight.errors import DataError, MediaError
 from hearsight.files import write_json
-from hearsight.media import mix_to_mono, probe, read_audio, read_frames
+from hearsight.media import probe
 from hearsight.progress import Progress, no_progress
-from hearsight.signal import StreamResampler
 from hearsight.workers import done_by_workers
 
-View = Literal["full", "normal"]
-
 BINAURAL_THRESHOLD = 1e-3
-_SILENCE_RMS = 1e-3  # -60 dB of full scale
 _LARGEST_OFFSET_S = 0.5
-_NORMAL_VIEW = np.pi / 2  # horizontal angle of the normal view cut out of an equirectangular picture
-_PICTURES = {".jpg", ".jpeg", ".png"}
 
 
 @dataclass(frozen=True)
@@ -57,14 +51,6 @@ class Cutting:
     shortest_s: float = 0.63
     view: View = "full"
     keep: Literal["all", "binaural", "mono"] = "all"
-
-
-@dataclass(frozen=True)
-class LeftOut:
-    """A clip that cannot be used, and why."""
-
-    name: str
-    why: str
 
 
 @dataclass(frozen=True)
@@ -121,9 +107,7 @@ def prepare(
     entries = [entry for name in names for entry in done[name][0]]
     left_out = [one for name in names for one in done[name][1]]
     if not entries:
-        reasons = "; ".join(f"{one.name}: {one.why}" for one in left_out[:3])
-        more = " ..." if len(left_out) > 3 else ""
-        raise DataError(f"{dataset}: none of {len(clips)} clips can be used ({reasons}{more})")
+        raise DataError(f"{dataset}: none of {len(clips)} clips can be used ({by_reason(left_out)})")
     write_index(folder, dataset, settings, entries, [(one.name, one.why) for one in left_out])
     assert len(PreparedSet(folder)) == len(entries)
     return PrepareReport(len(entries), sum(done[name][2] for name in names), left_out)
@@ -151,7 +135,7 @@ def _prepare_recording(
     entries: list[PreparedEntry] = []
     left_out: list[LeftOut] = []
     try:
-        sound = _sound(clip, settings.sample_rate_hz)
+        sound = read_sound(clip, settings.sample_rate_hz)
         _check_times(clip, sound.shape[1] / settings.sample_rate_hz)
         for name, part, pictures in _parts(clip, sound, settings, cutting):
             try:
@@ -159,10 +143,7 @@ def _prepare_recording(
             except DataError as error:
                 left_out.append(LeftOut(name, str(error)))
     except (MediaError, DataError) as error:
-        why = str(error)
-        for path in (clip.sound, clip.picture):
-            why = why.removeprefix(f"{path}: ")
-        left_out.append(LeftOut(clip.name, why))
+        left_out.append(LeftOut.because(clip.name, error, clip.sound, clip.picture))
     _remember(clip, folder, settings, cutting, entries, left_out)
     return entries, left_out, False
 
@@ -180,7 +161,7 @@ def _write_part(
     if seconds < cutting.shortest_s:
         raise DataError(f"too short: {seconds:.2f} s of {cutting.shortest_s:g} s")
     full_scale = torch.from_numpy(sound.astype(np.float32) / 32767)
-    if float(full_scale.square().mean().sqrt()) < _SILENCE_RMS:
+    if float(full_scale.square().mean().sqrt()) < SILENCE_RMS:
         raise DataError("silent: below -60 dB of full scale")
     if clip.kind == "binaural" and not is_binaural(full_scale):
         raise DataError("both channels are alike: it is mono")
@@ -192,37 +173,8 @@ def _write_part(
     if not pictures:
         raise DataError("no picture")
     return write_prepared_clip(
-        folder, name, sound, pictures, settings, _depth(clip), clip.depth_rate_hz, clip.recording or clip.name
+        folder, name, sound, pictures, settings, read_depth(clip), clip.depth_rate_hz, clip.recording or clip.name
     )
-
-
-def _sound(clip: Clip, rate_hz: int) -> Int16[np.ndarray, "channels samples"]:
-    """One channel, or two ears, at the rate asked for."""
-    info = probe(clip.sound).audio
-    if info is None:
-        raise DataError("has no sound")
-    needed = {"binaural": 2, "ambisonic": 4}.get(clip.kind)
-    if needed is not None and info.channels != needed:
-        raise DataError(f"has {info.channels} channels, {needed} are needed for {clip.kind} sound")
-    keeps_channels = needed is not None or (clip.kind == "any" and info.channels == 2)
-    resampler = StreamResampler(info.sample_rate_hz, rate_hz, info.channels if keeps_channels else 1)
-    first = round(clip.start_s * rate_hz)
-    last = None if clip.duration_s is None else first + round(clip.duration_s * rate_hz)
-    as_kept = Tensor.numpy if clip.kind == "ambisonic" else _as_int16  # an hour of two ears in 230 MB
-    blocks: list[np.ndarray] = []
-    empty: Tensor | None = None
-    for block in read_audio(clip.sound):
-        kept = block if keeps_channels else mix_to_mono(block, info.layout)[None]
-        empty = kept[:, :0]
-        blocks.append(as_kept(resampler.process(kept)))
-    if empty is not None:
-        blocks.append(as_kept(resampler.process(empty, last=True)))
-    sound = np.concatenate(blocks, axis=1)[:, first:last]
-    if clip.kind != "ambisonic":
-        return sound
-    convention: Literal["fuma", "sn3d"] = "fuma" if clip.ambisonic_format == "fuma" else "sn3d"
-    ears = decode_binaural(torch.from_numpy(sound), load_hrirs(), rate_hz, convention=convention)
-    return _as_int16(ears / max(1.0, float(ears.abs().max())))
 
 
 def _check_times(clip: Clip, sound_s: float) -> None:
@@ -246,7 +198,7 @@ def _parts(
     clip: Clip, sound: np.ndarray, settings: PreparedSettings, cutting: Cutting
 ) -> Iterator[tuple[str, np.ndarray, list[np.ndarray]]]:
     """Name, sound and pictures of each clip of a recording, one after the other."""
-    pictures = _pictures(clip, settings, cutting.view)
+    pictures = read_pictures(clip, settings.frame_rate_hz, settings.frame_size, cutting.view)
     if cutting.seconds is None:
         yield clip.name, sound, list(_first(pictures, sound.shape[1] / settings.sample_rate_hz, settings))
         return
@@ -267,65 +219,6 @@ def _first(pictures: Iterator[np.ndarray], seconds: float, settings: PreparedSet
         if picture is None:
             return
         yield picture
-
-
-def _pictures(clip: Clip, settings: PreparedSettings, view: View) -> Iterator[UInt8[np.ndarray, "height width 3"]]:
-    """The clip's pictures at the rate asked for, from its start."""
-    assert clip.picture is not None
-    whole = clip.projection == "equirectangular" and view == "normal"
-    if clip.picture.is_dir():
-        frames = _pictures_of_folder(clip, settings)
-    else:
-        size = None if whole else settings.frame_size
-        frames = (frame.rgb for frame in read_frames(clip.picture, settings.frame_rate_hz, size, clip.start_s))
-    yield from (_normal_view(frame, settings.frame_size) if whole else frame for frame in frames)
-
-
-def _pictures_of_folder(clip: Clip, settings: PreparedSettings) -> Iterator[np.ndarray]:
-    assert clip.picture is not None
-    files = sorted(path for path in clip.picture.iterdir() if path.suffix.lower() in _PICTURES)
-    if not files:
-        raise DataError(f"{clip.picture}: holds no pictures")
-    step = (clip.picture_rate_hz or settings.frame_rate_hz) / settings.frame_rate_hz
-    number = clip.start_s * settings.frame_rate_hz
-    while round(number * step) < len(files):
-        picture = cv2.imread(str(files[round(number * step)]), cv2.IMREAD_COLOR)
-        if picture is None:
-            raise DataError(f"{files[round(number * step)]}: is not a picture that can be read")
-        yield np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), dtype=np.uint8)
-        number += 1
-
-
-def _normal_view(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """What a camera that looks ahead would see of an equirectangular picture (its middle is ahead)."""
-    height, width = size
-    focal = width / 2 / np.tan(_NORMAL_VIEW / 2)
-    x, y = np.meshgrid(np.arange(width) - (width - 1) / 2, np.arange(height) - (height - 1) / 2)
-    azimuth, elevation = np.arctan2(x, focal), np.arctan2(-y, np.hypot(x, focal))
-    column = (azimuth / (2 * np.pi) + 0.5) * picture.shape[1] - 0.5
-    row = (0.5 - elevation / np.pi) * picture.shape[0] - 0.5
-    return cv2.remap(
-        picture, column.astype(np.float32), row.astype(np.float32), cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP
-    )
-
-
-def _depth(clip: Clip) -> UInt16[np.ndarray, "maps height width"] | None:
-    if clip.depth is None:
-        return None
-    files = sorted(clip.depth.glob("*.png"))
-    if not files:
-        raise DataError(f"{clip.depth}: holds no depth maps")
-    maps = []
-    for file in files:
-        one = cv2.imread(str(file), cv2.IMREAD_UNCHANGED)
-        if one is None or one.dtype != np.uint16:
-            raise DataError(f"{file}: is not a 16-bit PNG")
-        maps.append(one)
-    return np.stack(maps)
-
-
-def _as_int16(sound: Tensor) -> np.ndarray:
-    return np.round(np.clip(sound.numpy(), -1, 1) * 32767).astype(np.int16)
 
 
 def _made_before(

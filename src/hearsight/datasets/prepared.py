@@ -27,6 +27,7 @@ from jaxtyping import Float, Int16, UInt8, UInt16
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from hearsight.datasets.pictures import from_jpeg, to_jpeg
 from hearsight.errors import DataError
 from hearsight.files import write_json, written_whole
 
@@ -191,11 +192,10 @@ class PreparedClip:
         offsets = self._open().get_slice("picture_offsets")[number : number + 2].tolist()
         if len(offsets) < 2:
             raise DataError(f"{self.file}: has no picture {number} (of {self.entry.pictures})")
-        jpeg = self._open().get_slice("pictures")[offsets[0] : offsets[1]].numpy()
-        picture = cv2.imdecode(jpeg, cv2.IMREAD_COLOR)
+        picture = from_jpeg(self._open().get_slice("pictures")[offsets[0] : offsets[1]].numpy())
         if picture is None:
             raise DataError(f"{self.file}: picture {number} is damaged; prepare the clip again")
-        return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+        return picture
 
     def picture_at(self, time_s: float) -> UInt8[np.ndarray, "height width 3"]:
         """The picture nearest to `time_s`."""
@@ -239,10 +239,7 @@ def _jpeg(picture: np.ndarray, settings: PreparedSettings) -> np.ndarray:
     height, width = settings.frame_size
     if picture.shape[:2] != (height, width):
         picture = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
-    _, encoded = cv2.imencode(
-        ".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, settings.jpeg_quality]
-    )
-    return np.asarray(encoded, dtype=np.uint8)
+    return to_jpeg(picture, settings.jpeg_quality)
 
 
 def _settings(content: dict[str, Any]) -> PreparedSettings:

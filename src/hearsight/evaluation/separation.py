@@ -127,7 +127,7 @@ class _SystemWork:
         ears = _ears_part(system, benchmark)
         self._said = [VERSION, asdict(protocol(benchmark.protocol)), system.model, system.ears, ears and asdict(ears)]
         self._said += [part.offset_s, part.duration_s]
-        self._models = files_of_model(system.model) + files_of_model(ears and ears.model)
+        self._models = files_of_model(system.model) + files_of_model(ears.model if ears else None)
         self._folder = cache_folder(benchmark) / "separation" / file_name(part.name) / file_name(system.name)
 
     def values(self, a: _Solo, b: _Solo) -> dict[str, float]:

@@ -10,6 +10,7 @@ import numpy as np
 import scipy.fft
 from jaxtyping import UInt8
 
+from hearsight.datasets.pictures import read_picture
 from hearsight.errors import DataError
 
 Picture = UInt8[np.ndarray, "height width 3"]
@@ -91,7 +92,8 @@ class Backgrounds:
     Photographs are decoded when first asked for, at a small size, and the last few are kept.
 
     Raises:
-        DataError: the folder is missing or has no picture in it; `crop`: a picture cannot be decoded.
+        DataError: the folder is missing or has no picture in it; `crop`: there is none of that name.
+        MediaError: `crop`: a picture cannot be decoded.
     """
 
     _SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
@@ -133,11 +135,7 @@ class Backgrounds:
             return self._decoded[name]
         if name not in self._paths:
             raise DataError(f"{self.folder}: no picture {name} in it")
-        path = self._paths[name]
-        bgr = cv2.imread(str(path), cv2.IMREAD_COLOR)
-        if bgr is None:
-            raise DataError(f"{path}: cannot be decoded as a picture; remove it or convert it")
-        rgb = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+        rgb = read_picture(self._paths[name])
         shrink = min(1.0, 1280 / max(rgb.shape[:2]))  # a photograph of the phone's full size is not needed
         self._decoded[name] = resized(rgb, (max(round(rgb.shape[0] * shrink), 1), max(round(rgb.shape[1] * shrink), 1)))
         while len(self._decoded) > self._KEPT:

@@ -12,16 +12,16 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from jaxtyping import UInt8
 
+from hearsight.datasets.pictures import picture_files, read_picture
 from hearsight.errors import DataError, DependencyError, HearsightError, ModelError
 from hearsight.files import write_json
 from hearsight.media import read_frames
 from hearsight.scenes.boxes import Box
-from hearsight.scenes.mono_clips import PICTURE_SUFFIXES, MonoClip
+from hearsight.scenes.mono_clips import MonoClip
 
 OPEN_VOCABULARY = "google/owlv2-base-patch16-ensemble"
 CLOSED_SET = "hustvl/yolos-tiny"
@@ -243,12 +243,9 @@ def _pictures(clip: MonoClip, rate_hz: float) -> Iterator[tuple[float, np.ndarra
         for frame in read_frames(clip.picture, rate_hz=rate_hz):
             yield frame.time_s, frame.rgb
         return
-    files = sorted(path for path in clip.picture.iterdir() if path.suffix.lower() in PICTURE_SUFFIXES)
+    files = picture_files(clip.picture)
     for number in range(0, len(files), max(round(10 / rate_hz), 1)):
-        bgr = cv2.imread(str(files[number]), cv2.IMREAD_COLOR)
-        if bgr is None:
-            raise DataError(f"{files[number]}: cannot be decoded as a picture")
-        yield number / 10, cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+        yield number / 10, read_picture(files[number])
 
 
 def _read_cache(path: Path, clip: MonoClip, asked: dict[str, Any]) -> list[Box] | None:

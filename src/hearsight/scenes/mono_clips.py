@@ -11,8 +11,6 @@ from typing import Any
 from hearsight.datasets.video_folder import VIDEO_SUFFIXES
 from hearsight.errors import DataError
 
-PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
-
 
 @dataclass(frozen=True)
 class MonoClip:

@@ -19,23 +19,23 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
-import cv2
 import numpy as np
-import torch
 from jaxtyping import Float, UInt8
 
+from hearsight.datasets.clip import Clip
+from hearsight.datasets.decoding import SILENCE_RMS, read_sound
 from hearsight.datasets.fair_play_layout import make_folder
+from hearsight.datasets.left_out import LeftOut, by_reason
+from hearsight.datasets.pictures import from_jpeg, picture_files, read_picture, to_jpeg
 from hearsight.errors import DataError, HearsightError, MediaError
 from hearsight.files import folder_written_whole
-from hearsight.media import mix_to_mono, probe, read_audio, read_frames
+from hearsight.media import probe, read_frames
 from hearsight.progress import Progress, no_progress
 from hearsight.scenes.boxes import WHOLE_FRAME, Box, BoxFile, box_at
 from hearsight.scenes.composing import resized
-from hearsight.scenes.mono_clips import PICTURE_SUFFIXES, MonoClip
-from hearsight.signal import StreamResampler
+from hearsight.scenes.mono_clips import MonoClip
 
 FRAME_RATE_HZ = 10.0  # of the pictures kept, as in 2.5D Visual Sound
-SILENCE_RMS = 1e-3  # -60 dBFS: below it, a segment is noise that no gain should lift
 BoxFinder = Callable[[MonoClip], Sequence[Box]]
 BoxSource = BoxFile | BoxFinder | Literal["whole-frame"] | None
 
@@ -45,8 +45,8 @@ _JPEG_QUALITY = 92
 
 
 @dataclass(frozen=True)
-class PreparedClip:
-    """One clip of a prepared folder.
+class MonoEntry:
+    """What the index tells of one clip.
 
     Attributes:
         name, label: as in the list.
@@ -64,14 +64,6 @@ class PreparedClip:
     part: tuple[float, float, float, float]
     part_size: tuple[int, int]
     boxes: tuple[Box, ...]
-
-
-@dataclass(frozen=True)
-class LeftOut:
-    """A clip that cannot be used, and why."""
-
-    name: str
-    reason: str
 
 
 def prepare_clips(
@@ -111,7 +103,7 @@ def prepare_clips(
     if (before := _already_prepared(Path(folder), made_of)) is not None:
         return before
     left_out: list[LeftOut] = []
-    kept: list[PreparedClip] = []
+    kept: list[MonoEntry] = []
     ends: list[int] = [0]
     energies: list[np.ndarray] = []
     digest = hashlib.sha256()
@@ -123,7 +115,7 @@ def prepare_clips(
                 progress(number, len(clips))
                 begin, count = frames_file.tell(), len(ends)
                 try:
-                    samples = _mono_sound(clip, sample_rate_hz)
+                    samples = read_sound(Clip(clip.name, clip.sound, None, kind="mono"), sample_rate_hz)[0]
                     energy = _block_energy(samples, block)
                     _require_audible(energy, len(samples), sample_rate_hz, shortest_s)
                     found, part, part_size, pictures = _pictures_of_source(clip, boxes, frame_height)
@@ -138,18 +130,16 @@ def prepare_clips(
                     frames_file.seek(begin)
                     frames_file.truncate()
                     del ends[count:]
-                    left_out.append(LeftOut(clip.name, _without_paths(str(error), clip)))
+                    left_out.append(LeftOut.because(clip.name, error, clip.sound, clip.picture))
                     continue
-                prepared = PreparedClip(
-                    clip.name, clip.label, len(samples), len(ends) - count, part, part_size, tuple(found)
-                )
-                digest.update(repr(prepared).encode() + samples.tobytes())
+                entry = MonoEntry(clip.name, clip.label, len(samples), len(ends) - count, part, part_size, tuple(found))
+                digest.update(repr(entry).encode() + samples.tobytes())
                 sound_file.write(samples.tobytes())
                 energies.append(energy)
-                kept.append(prepared)
+                kept.append(entry)
         progress(len(clips), len(clips))
         if not kept:
-            raise DataError(f"none of {len(clips)} clips can be used: {_grouped_by_reason(left_out)}")
+            raise DataError(f"none of {len(clips)} clips can be used: {by_reason(left_out)}")
         np.save(temporary / "frame_ends.npy", np.array(ends, np.int64))
         np.save(temporary / "block_energy.npy", np.concatenate(energies))
         about = {
@@ -160,7 +150,7 @@ def prepare_clips(
             "digest": digest.hexdigest()[:16],
             "made_of": made_of,
             "clips": [asdict(clip) for clip in kept],
-            "left_out": [asdict(one) for one in left_out],
+            "left_out": [{"name": one.name, "reason": one.why} for one in left_out],
         }
         (temporary / "clips.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
     return PreparedClips(folder)
@@ -176,7 +166,7 @@ class PreparedClips:
         clips: what is in it.
         left_out: what could not be used.
         sample_rate_hz: of the sound.
-        frame_height: in pixels, of a whole picture (`PreparedClip.part` of it is kept).
+        frame_height: in pixels, of a whole picture (`MonoEntry.part` of it is kept).
         digest: tells different contents apart.
 
     Raises:
@@ -196,8 +186,8 @@ class PreparedClips:
         self.sample_rate_hz = int(about["sample_rate_hz"])
         self.frame_height = int(about["frame_height"])
         self.digest = str(about["digest"])
-        self.clips = [_prepared_clip(entry) for entry in about["clips"]]
-        self.left_out = [LeftOut(**entry) for entry in about["left_out"]]
+        self.clips = [_mono_entry(entry) for entry in about["clips"]]
+        self.left_out = [LeftOut(entry["name"], entry["reason"]) for entry in about["left_out"]]
         self._numbers = {clip.name: number for number, clip in enumerate(self.clips)}
         self._block = round(_BLOCK_S * self.sample_rate_hz)
         self._sound_starts = np.cumsum([0] + [clip.samples for clip in self.clips])
@@ -263,11 +253,11 @@ class PreparedClips:
         at = int(self._frame_starts[number]) + frame
         ends = self._array("frame_ends.npy")
         data = self._array("frames.jpeg")[int(ends[at]) : int(ends[at + 1])]
-        bgr = cv2.imdecode(data, cv2.IMREAD_COLOR)
-        if bgr is None:
+        picture = from_jpeg(data)
+        if picture is None:
             raise DataError(f"{self.folder / 'frames.jpeg'}: damaged; prepare the clips again")
         left, top, right, bottom = _pixels_of(box, clip.part, clip.part_size)
-        return cv2.cvtColor(np.ascontiguousarray(bgr[top:bottom, left:right]), cv2.COLOR_BGR2RGB)
+        return np.ascontiguousarray(picture[top:bottom, left:right])
 
     def patch_size(self, number: int, box: Box) -> tuple[int, int]:
         """(height, width) in pixels of what `patch` gives."""
@@ -298,36 +288,9 @@ class PreparedClips:
 _ARRAYS = ("sound.int16", "frames.jpeg", "frame_ends.npy", "block_energy.npy")
 
 
-def _grouped_by_reason(left_out: list[LeftOut]) -> str:
-    names: dict[str, list[str]] = {}
-    for one in left_out:
-        names.setdefault(one.reason, []).append(one.name)
-    shown = [
-        f"{of_reason[0]}{f' and {len(of_reason) - 1} more' if len(of_reason) > 1 else ''}: {reason}"
-        for reason, of_reason in list(names.items())[:3]
-    ]
-    return "; ".join(shown) + ("; and other reasons" if len(names) > 3 else "")
-
-
-def _prepared_clip(entry: dict[str, Any]) -> PreparedClip:
+def _mono_entry(entry: dict[str, Any]) -> MonoEntry:
     boxes = tuple(Box(**box) for box in entry["boxes"])
-    return PreparedClip(
-        **{**entry, "part": tuple(entry["part"]), "part_size": tuple(entry["part_size"]), "boxes": boxes}
-    )
-
-
-def _mono_sound(clip: MonoClip, sample_rate_hz: int) -> np.ndarray:
-    """All channels of a clip mixed to one, as 16-bit samples at the wanted rate."""
-    audio = probe(clip.sound).audio
-    layout, rate = (audio.layout, audio.sample_rate_hz) if audio is not None else ("mono", sample_rate_hz)
-    resampler = StreamResampler(rate, sample_rate_hz, channels=1)
-    parts = [resampler.process(mix_to_mono(block, layout)[None]) for block in read_audio(clip.sound)]
-    parts.append(resampler.process(torch.zeros(1, 0), last=True))
-    return np.concatenate([_as_16_bit(part[0].numpy()) for part in parts])
-
-
-def _as_16_bit(sound: np.ndarray) -> np.ndarray:
-    return np.round(sound * 32767).clip(-32768, 32767).astype("<i2")
+    return MonoEntry(**{**entry, "part": tuple(entry["part"]), "part_size": tuple(entry["part_size"]), "boxes": boxes})
 
 
 def _block_energy(samples: np.ndarray, block: int) -> np.ndarray:
@@ -350,13 +313,6 @@ def _require_audible(energy: np.ndarray, samples: int, sample_rate_hz: int, shor
         raise DataError(f"silent: nowhere louder than {level} over {shortest_s:g} s")
 
 
-def _without_paths(reason: str, clip: MonoClip) -> str:
-    """Every line names its clip already; the file's name again would only make it longer."""
-    for path in (clip.sound, clip.picture):
-        reason = reason.removeprefix(f"{path}: ")
-    return reason
-
-
 def _pictures_of_source(
     clip: MonoClip, boxes: BoxSource, frame_height: int
 ) -> tuple[Sequence[Box], tuple[float, float, float, float], tuple[int, int], Iterator[bytes]]:
@@ -372,8 +328,7 @@ def _pictures_of_source(
 
     def jpegs() -> Iterator[bytes]:
         for rgb in _pictures(clip, (height, width)):
-            bgr = cv2.cvtColor(np.ascontiguousarray(rgb[top:bottom, left:right]), cv2.COLOR_RGB2BGR)
-            yield cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1].tobytes()
+            yield to_jpeg(rgb[top:bottom, left:right], _JPEG_QUALITY).tobytes()
 
     part = (left / width, top / height, right / width, bottom / height)
     return found, part, (bottom - top, right - left), jpegs()
@@ -418,7 +373,7 @@ def _already_prepared(folder: Path, made_of: str | None) -> "PreparedClips | Non
 def _picture_format(clip: MonoClip) -> tuple[tuple[int, int], float]:
     """(height, width) in pixels and frames per second of a clip's own picture."""
     if clip.picture.is_dir():
-        return _read_picture(_picture_files(clip.picture)[0]).shape[:2], FRAME_RATE_HZ
+        return read_picture(picture_files(clip.picture)[0]).shape[:2], FRAME_RATE_HZ
     video = probe(clip.picture).video
     if video is None:
         raise MediaError(f"{clip.picture}: has no picture; give a video, not a sound file")
@@ -428,26 +383,11 @@ def _picture_format(clip: MonoClip) -> tuple[tuple[int, int], float]:
 def _pictures(clip: MonoClip, size: tuple[int, int]) -> Iterator[np.ndarray]:
     """The pictures of a clip at `FRAME_RATE_HZ` and (height, width)."""
     if clip.picture.is_dir():
-        for path in _picture_files(clip.picture):
-            yield resized(_read_picture(path), size)
+        for path in picture_files(clip.picture):
+            yield resized(read_picture(path), size)
         return
     for frame in read_frames(clip.picture, rate_hz=FRAME_RATE_HZ, size=size):
         yield frame.rgb
-
-
-def _picture_files(folder: Path) -> list[Path]:
-    """The pictures of a folder, `2.jpg` before `10.jpg`."""
-    files = [path for path in folder.iterdir() if path.suffix.lower() in PICTURE_SUFFIXES]
-    if not files:
-        raise MediaError(f"{folder}: no pictures in this folder ({', '.join(sorted(PICTURE_SUFFIXES))})")
-    return sorted(files, key=lambda path: (len(path.stem), path.stem) if path.stem.isdecimal() else (0, path.stem))
-
-
-def _read_picture(path: Path) -> np.ndarray:
-    bgr = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if bgr is None:
-        raise MediaError(f"{path}: cannot be decoded as a picture")
-    return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
 
 
 def _pixels_of(box: Box, part: tuple[float, float, float, float], size: tuple[int, int]) -> tuple[int, int, int, int]:

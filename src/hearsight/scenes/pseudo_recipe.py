@@ -20,10 +20,11 @@ from hearsight.acoustics import (
     Rendering,
     picture_to_direction,
 )
+from hearsight.datasets.decoding import SILENCE_RMS
 from hearsight.errors import DataError
 from hearsight.scenes.boxes import Box
 from hearsight.scenes.composing import Backgrounds, Rectangle
-from hearsight.scenes.prepared_clips import SILENCE_RMS, PreparedClips
+from hearsight.scenes.prepared_clips import PreparedClips
 
 PairKind = Literal["binaural", "separation"]
 Blending = Literal["auto", "paste", "poisson"]

@@ -1,0 +1,121 @@
+"""What a clip's files hold, decoded: sound, pictures, depth."""
+
+from collections.abc import Iterator
+from typing import Literal
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import Int16, UInt8, UInt16
+from torch import Tensor
+
+from hearsight.acoustics import decode_binaural, load_hrirs
+from hearsight.datasets.clip import Clip
+from hearsight.datasets.pictures import picture_files, read_picture
+from hearsight.errors import DataError
+from hearsight.media import mix_to_mono, probe, read_audio, read_frames
+from hearsight.signal import StreamResampler
+
+View = Literal["full", "normal"]
+
+SILENCE_RMS = 1e-3  # -60 dB of full scale: below it, sound is noise that no gain should lift
+_NORMAL_VIEW = np.pi / 2  # horizontal angle of the normal view cut out of an equirectangular picture
+
+
+def read_sound(clip: Clip, rate_hz: int) -> Int16[np.ndarray, "channels samples"]:
+    """One channel, or two ears, at the rate asked for.
+
+    Raises:
+        MediaError: the file cannot be read.
+        DataError: it has no sound, or not the channels that sound of this kind needs.
+    """
+    info = probe(clip.sound).audio
+    if info is None:
+        raise DataError("has no sound")
+    needed = {"binaural": 2, "ambisonic": 4}.get(clip.kind)
+    if needed is not None and info.channels != needed:
+        raise DataError(f"has {info.channels} channels, {needed} are needed for {clip.kind} sound")
+    keeps_channels = needed is not None or (clip.kind == "any" and info.channels == 2)
+    resampler = StreamResampler(info.sample_rate_hz, rate_hz, info.channels if keeps_channels else 1)
+    first = round(clip.start_s * rate_hz)
+    last = None if clip.duration_s is None else first + round(clip.duration_s * rate_hz)
+    as_kept = Tensor.numpy if clip.kind == "ambisonic" else _as_int16  # an hour of two ears in 230 MB
+    blocks: list[np.ndarray] = []
+    empty: Tensor | None = None
+    for block in read_audio(clip.sound):
+        kept = block if keeps_channels else mix_to_mono(block, info.layout)[None]
+        empty = kept[:, :0]
+        blocks.append(as_kept(resampler.process(kept)))
+    if empty is not None:
+        blocks.append(as_kept(resampler.process(empty, last=True)))
+    sound = np.concatenate(blocks, axis=1)[:, first:last]
+    if clip.kind != "ambisonic":
+        return sound
+    convention: Literal["fuma", "sn3d"] = "fuma" if clip.ambisonic_format == "fuma" else "sn3d"
+    ears = decode_binaural(torch.from_numpy(sound), load_hrirs(), rate_hz, convention=convention)
+    return _as_int16(ears / max(1.0, float(ears.abs().max())))
+
+
+def read_pictures(
+    clip: Clip, rate_hz: float, size: tuple[int, int], view: View = "full"
+) -> Iterator[UInt8[np.ndarray, "height width 3"]]:
+    """The clip's pictures at the rate asked for, from its start; those of a video or a normal view in the size, too.
+
+    Raises:
+        MediaError: a file cannot be read, or there are none.
+    """
+    assert clip.picture is not None
+    whole = clip.projection == "equirectangular" and view == "normal"
+    if clip.picture.is_dir():
+        pictures = _pictures_of_folder(clip, rate_hz)
+    else:
+        frames = read_frames(clip.picture, rate_hz, None if whole else size, clip.start_s)
+        pictures = (frame.rgb for frame in frames)
+    yield from (_normal_view(picture, size) if whole else picture for picture in pictures)
+
+
+def read_depth(clip: Clip) -> UInt16[np.ndarray, "maps height width"] | None:
+    """The clip's depth maps in millimetres; None where there are none.
+
+    Raises:
+        DataError: the folder is empty, or a file is no 16-bit PNG.
+    """
+    if clip.depth is None:
+        return None
+    files = sorted(clip.depth.glob("*.png"))
+    if not files:
+        raise DataError(f"{clip.depth}: holds no depth maps")
+    maps = []
+    for file in files:
+        one = cv2.imread(str(file), cv2.IMREAD_UNCHANGED)
+        if one is None or one.dtype != np.uint16:
+            raise DataError(f"{file}: is not a 16-bit PNG")
+        maps.append(one)
+    return np.stack(maps)
+
+
+def _pictures_of_folder(clip: Clip, rate_hz: float) -> Iterator[np.ndarray]:
+    assert clip.picture is not None
+    files = picture_files(clip.picture)
+    step = (clip.picture_rate_hz or rate_hz) / rate_hz
+    number = clip.start_s * rate_hz
+    while round(number * step) < len(files):
+        yield read_picture(files[round(number * step)])
+        number += 1
+
+
+def _normal_view(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """What a camera that looks ahead would see of an equirectangular picture (its middle is ahead)."""
+    height, width = size
+    focal = width / 2 / np.tan(_NORMAL_VIEW / 2)
+    x, y = np.meshgrid(np.arange(width) - (width - 1) / 2, np.arange(height) - (height - 1) / 2)
+    azimuth, elevation = np.arctan2(x, focal), np.arctan2(-y, np.hypot(x, focal))
+    column = (azimuth / (2 * np.pi) + 0.5) * picture.shape[1] - 0.5
+    row = (0.5 - elevation / np.pi) * picture.shape[0] - 0.5
+    return cv2.remap(
+        picture, column.astype(np.float32), row.astype(np.float32), cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP
+    )
+
+
+def _as_int16(sound: Tensor) -> np.ndarray:
+    return np.round(np.clip(sound.numpy(), -1, 1) * 32767).astype(np.int16)

@@ -1,5 +1,6 @@
 """FluidSynth plays phrases with any sound font: bends, vibrato and swells, many times faster than real time."""
 
+import ctypes
 import os
 import struct
 from functools import cached_property
@@ -18,14 +19,13 @@ from hearsight.signal import resample
 RENDER_RATE_HZ = 32_000
 """Twice the bank's rate: what FluidSynth lets alias stays above the bank's band, but for far transpositions."""
 
+_SETTINGS = {**_DRY, "synth.dynamic-sample-loading": 1}
 _CHANNELS, _BLOCK = 16, 64
-_EXPRESSION, _ALL_SOUND_OFF, _RESET_CONTROLLERS = 11, 120, 121  # MIDI controllers
+_EXPRESSION, _ALL_SOUND_OFF = 11, 120  # MIDI controllers
 
 
 class FontPlayer(Synthesizer):
-    """A sound font that stays loaded; each phrase starts from silence.
-
-    What was played before leaves its trace in FluidSynth's filters, some 80 dB below the peak.
+    """A sound font that stays loaded. Each phrase is played by a fresh synthesizer: it depends on its notes alone.
 
     Raises:
         DependencyError: the FluidSynth library is not installed.
@@ -65,59 +65,84 @@ class FontPlayer(Synthesizer):
         Raises:
             DataError: the font lacks the voice.
         """
-        synth, channel = self._synth, self._channel(voice)
-        for used in self._channels.values():
-            synth.cc(used, _ALL_SOUND_OFF, 0)
-            synth.cc(used, _RESET_CONTROLLERS, 0)
+        self._keep(voice)
         rate = round(RENDER_RATE_HZ * 2 ** (size / 12))
-        # whole blocks of FluidSynth, so that the next phrase begins with one
-        count = -(-round(seconds * rate) // _BLOCK) * _BLOCK
-        sound = np.zeros((2, count), np.float32)
+        sound = np.zeros((2, round(seconds * rate)), np.float32)
         write, at = _float_writer(self._fluidsynth), 0
+        synth = self._fluidsynth.Synth(gain=0.4, samplerate=float(RENDER_RATE_HZ), channels=_CHANNELS, **_SETTINGS)
+        _lend(self._fluidsynth, synth, self._font)
+        synth.program_select(0, 1, voice.bank, voice.program)
         for time, _, action, first, second in _events(phrase, seconds):
-            until = count if action == "end" else min(count, round(time * rate))
+            until = min(sound.shape[1], round(time * rate))
             if until > at:
                 write(synth.synth, until - at, *_buffers(sound[:, at:until]))
                 at = until
             if action == "on":
-                synth.noteon(channel, first - size, second)
+                synth.noteon(0, first - size, second)
             elif action == "off":
-                synth.noteoff(channel, first - size)
+                synth.noteoff(0, first - size)
             elif action == "bend":
-                synth.pitch_bend(channel, first)
+                synth.pitch_bend(0, first)
             elif action == "swell":
-                synth.cc(channel, _EXPRESSION, first)
+                synth.cc(0, _EXPRESSION, first)
+        synth.cc(0, _ALL_SOUND_OFF, 0)
+        write(synth.synth, _BLOCK, *_buffers(np.zeros((2, _BLOCK), np.float32)))  # it is obeyed in the next block
+        _take_back(self._fluidsynth, synth, self._font)
+        synth.delete()
         mono = torch.from_numpy(sound.sum(axis=0))
         return resample(mono, rate, sample_rate_hz).numpy()[: round(seconds * sample_rate_hz)]
 
     @cached_property
-    def _synth(self) -> Any:
-        # samples are read when a program is first chosen; a whole font would take a second and its size in memory
-        settings = {**_DRY, "synth.dynamic-sample-loading": 1}
-        synth = self._fluidsynth.Synth(gain=0.4, samplerate=float(RENDER_RATE_HZ), **settings)
-        self._font = synth.sfload(str(self.sound_font))
-        if self._font < 0:
+    def _keeper(self) -> Any:
+        """A synthesizer that never plays: it holds the font, and the samples of the programs that its channels choose.
+
+        A whole font would take a second to read and its size in memory. Each phrase is played by a fresh synthesizer
+        to which the font is lent, since one that has played before keeps traces of it in its voices.
+        """
+        synth = self._fluidsynth.Synth(samplerate=float(RENDER_RATE_HZ), channels=_CHANNELS, **_SETTINGS)
+        if synth.sfload(str(self.sound_font)) < 0:
             raise DataError(f"{self.sound_font}: FluidSynth cannot read this sound font; name another")
-        # a voice's very first note differs by some -60 dB from its later ones: let all have had it
-        synth.program_select(0, self._font, *min(self.presets))
-        for key in range(36, 96):
-            synth.noteon(0, key, 1)
-        _float_writer(self._fluidsynth)(synth.synth, _BLOCK, *_buffers(np.zeros((2, _BLOCK), np.float32)))
-        synth.cc(0, _ALL_SOUND_OFF, 0)
         return synth
 
-    def _channel(self, voice: Voice) -> int:
-        """The channel of a voice. Each keeps its own, so that its samples stay, until there are too many."""
+    @cached_property
+    def _font(self) -> int:
+        """FluidSynth's handle of the font, which is the keeper's first."""
+        by_number = self._fluidsynth.cfunc(
+            "fluid_synth_get_sfont", ctypes.c_void_p, ("synth", ctypes.c_void_p, 1), ("number", ctypes.c_uint, 1)
+        )
+        return int(by_number(self._keeper.synth, 0))
+
+    def _keep(self, voice: Voice) -> None:
+        """Let the keeper choose a voice's program, in a channel of its own until there are too many."""
         key = (voice.bank, voice.program)
-        if key not in self._channels:
-            if len(self._channels) == _CHANNELS:
-                channel = self._channels.pop(next(iter(self._channels)))
-            else:
-                channel = len(self._channels)
-            if self._synth.program_select(channel, self._font, *key) != 0:
-                raise DataError(f"{self.sound_font}: has no program {key[0]}:{key[1]}; name another sound font")
-            self._channels[key] = channel
-        return self._channels[key]
+        if key in self._channels:
+            return
+        full = len(self._channels) == _CHANNELS
+        channel = self._channels.pop(next(iter(self._channels))) if full else len(self._channels)
+        if self._keeper.program_select(channel, 1, *key) != 0:
+            raise DataError(f"{self.sound_font}: has no program {key[0]}:{key[1]}; name another sound font")
+        self._channels[key] = channel
+
+
+def _lend(library: Any, synth: Any, font: int) -> None:
+    """Add a loaded font to a synthesizer, as its first."""
+    _unset(synth)  # or each channel would choose a program of the font, and read its samples
+    library.cfunc("fluid_synth_add_sfont", ctypes.c_int, ("synth", ctypes.c_void_p, 1), ("font", ctypes.c_void_p, 1))(
+        synth.synth, font
+    )
+
+
+def _take_back(library: Any, synth: Any, font: int) -> None:
+    _unset(synth)
+    library.cfunc(
+        "fluid_synth_remove_sfont", ctypes.c_int, ("synth", ctypes.c_void_p, 1), ("font", ctypes.c_void_p, 1)
+    )(synth.synth, font)
+
+
+def _unset(synth: Any) -> None:
+    """Let no channel have a program."""
+    for channel in range(_CHANNELS):
+        synth.program_unset(channel)
 
 
 def _buffers(sound: NDArray[np.float32]) -> tuple[int, int, int, int, int, int]:

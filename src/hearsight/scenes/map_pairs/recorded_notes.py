@@ -3,7 +3,8 @@
 The folder holds one folder per instrument with files named as by the Philharmonia Orchestra's free sound samples,
 `instrument_PITCH_length_dynamic_articulation.mp3` with pitches such as `Gs3` (G sharp); what has no pitch (percussion)
 leaves it empty. Anyone can have them from the orchestra's site; they may be used for any purpose but not passed on as
-samples, so no bank made with them is to be published.
+samples, so no bank made with them is to be published. Other recordings may lie beside them, named `instrument_PITCH`
+and whatever else, as MP3, WAV, FLAC or Ogg.
 """
 
 import hashlib
@@ -27,7 +28,10 @@ INSTRUMENTS: dict[str, tuple[str, str]] = {
     "contrabassoon": ("reeds", "blown"), "cor_anglais": ("reeds", "blown"), "bass_clarinet": ("reeds", "blown"),
     "flute": ("flute", "blown"), "saxophone": ("saxophone", "blown"), "trombone": ("low brass", "blown"),
     "french_horn": ("low brass", "blown"), "tuba": ("low brass", "blown"), "trumpet": ("trumpet", "blown"),
-    "violin": ("violin", "bowed"), "viola": ("violin", "bowed"),
+    "violin": ("violin", "bowed"), "viola": ("violin", "bowed"), "piano": ("piano", "keys"),
+    "harp": ("harp", "plucked"), "accordion": ("free reed", "held"), "organ": ("organ", "held"),
+    "electric_guitar": ("electric guitar", "plucked"), "marimba": ("mallets", "struck"),
+    "vibraphone": ("mallets", "struck"), "xylophone": ("mallets", "struck"),
 }  # fmt: skip
 """Kind and manner of each instrument's folder; other folders are not read."""
 
@@ -59,8 +63,8 @@ class RecordedNotes:
             raise DataError(f"{folder}: no such folder; name a folder with one folder of recorded notes per instrument")
         self._notes: dict[tuple[str, str], list[RecordedNote]] = {}
         for instrument in sorted(INSTRUMENTS):
-            for path in sorted((self.folder / instrument).glob("*.mp3")):
-                note = _parsed(path)
+            for path in sorted((self.folder / instrument).glob("*")):
+                note = _parsed(path) if path.suffix in (".mp3", ".wav", ".flac", ".ogg") else None
                 if note is not None:
                     part = "validation" if held_out(path.name) else "train"
                     self._notes.setdefault((part, instrument), []).append(note)
@@ -91,7 +95,7 @@ class RecordedNotes:
         pitches = [note.pitch for note in chosen if note.pitch is not None]
         voice = Voice(0, min(pitches), max(max(pitches), min(pitches) + 1), manner)
         phrase = compose_phrase(rng, voice, seconds)
-        rings = manner == "plucked"
+        rings = manner in ("plucked", "struck", "keys")
         for note in phrase.notes:
             near = [n for n in chosen if n.pitch is not None and abs(n.pitch - note.pitch) <= 2]
             if not near:
@@ -145,8 +149,9 @@ def held_out(name: str) -> bool:
 
 def _parsed(path: Path) -> RecordedNote | None:
     fields = path.stem.split("_")
-    if len(fields) != 5:
+    if len(fields) < 2:
         return None
+    fields += [""] * (5 - len(fields))
     match = _PITCH.match(fields[1])
     if match is None and fields[1]:
         return None

@@ -19,6 +19,7 @@ from hearsight.scenes.map_pairs.clips import faded, lay, levelled, read_clip, tr
 Wave = NDArray[np.float32]
 
 PROMPTS = Path("/usr/share/asterisk/sounds")
+PROMPT_SUFFIX = ".g722"
 SYLLABLES = Path("/usr/share/klettres")
 
 _LANGUAGES = (
@@ -50,11 +51,11 @@ class Voices:
 
     def __init__(self, sample_rate_hz: int) -> None:
         self.rate = sample_rate_hz
-        speakers = sorted(path for path in PROMPTS.glob("*_*_*_*") if path.is_dir()) or sorted(PROMPTS.glob("*_*_*"))
+        speakers = sorted(path for path in PROMPTS.glob("*_*_*_*") if path.is_dir())  # language, land, sex, name
         self._prompts = {
             path.name: sorted(
                 clip
-                for clip in path.rglob("*.g722")
+                for clip in path.rglob(f"*{PROMPT_SUFFIX}")
                 if "silence" not in clip.parts and "beep" not in clip.stem and clip.stat().st_size > 3000
             )
             for path in speakers

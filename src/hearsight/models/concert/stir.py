@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
+from numpy.typing import NDArray
 
 from hearsight.models.located.motion import GRID, MotionMeter
 
@@ -41,9 +42,9 @@ class StirMeter:
     """Compares each picture with the one before, moved along with the camera.
 
     Hands on an instrument far away move by parts of a pixel, which optical flow takes for noise. But they change grey
-    levels: what is counted is the difference to the picture before, moved by the camera's homography (`MotionMeter`),
-    less a common change of light, less what a misalignment by 0.8 pixels could make of the picture's own gradients, and
-    less three times the median difference, which is noise in all but the busiest pictures.
+    levels: what is counted is the difference to the picture before, moved by the camera's homography (`MotionMeter`)
+    and with this picture's mean and contrast, less what a misalignment by 0.8 pixels could make of the picture's own
+    gradients, and less three times the median difference, which is noise in all but the busiest pictures.
     """
 
     def __init__(self) -> None:
@@ -62,20 +63,30 @@ class StirMeter:
         to_pixels = np.diag([width, height, 1.0])
         homography = to_pixels @ motion.camera @ np.linalg.inv(to_pixels)
         moved = cv2.warpPerspective(before, homography, (width, height), borderValue=np.nan)
-        change = grey - moved
-        change[np.isnan(change)] = 0
-        change = np.abs(change - np.median(change))
-        noise = float(np.median(change))
+        common = ~np.isnan(moved)
+        change = np.abs(grey - _relit(moved, grey, common))
+        noise = float(np.median(change[common])) if common.any() else 0.0
         gradient = cv2.magnitude(
             cv2.Sobel(grey, cv2.CV_32F, 1, 0, scale=1 / 8), cv2.Sobel(grey, cv2.CV_32F, 0, 1, scale=1 / 8)
         )
         explained = _MISALIGNED_PIXELS * cv2.blur(gradient, (5, 5)) + _NOISES * noise + _LEAST_GREY_LEVELS
         stirs = np.maximum(change - explained, 0)
-        outside = np.ones_like(stirs, bool)
-        outside[_BORDER_PIXELS:-_BORDER_PIXELS, _BORDER_PIXELS:-_BORDER_PIXELS] = False
-        stirs[outside | np.isnan(moved)] = 0
+        inside = np.zeros_like(common)
+        inside[_BORDER_PIXELS:-_BORDER_PIXELS, _BORDER_PIXELS:-_BORDER_PIXELS] = True
+        stirs[~(inside & common)] = 0
         level = cv2.resize(stirs, GRID[::-1], interpolation=cv2.INTER_AREA)
         return Stir(np.asarray(level, np.float32), motion.camera, False)
+
+
+def _relit(
+    moved: Float[np.ndarray, "height width"], grey: Float[np.ndarray, "height width"], common: NDArray[np.bool_]
+) -> Float[np.ndarray, "height width"]:
+    """The picture before with the mean and the contrast of this one, as exposure and stage lights change them."""
+    mask = common.astype(np.uint8)
+    (before_mean,), (before_spread,) = cv2.meanStdDev(np.nan_to_num(moved), mask=mask)
+    (mean,), (spread,) = cv2.meanStdDev(grey, mask=mask)
+    gain = float(np.clip(spread[0] / max(before_spread[0], 1e-3), 0.5, 2.0))
+    return np.asarray((moved - before_mean[0]) * gain + mean[0], np.float32)
 
 
 def _small(rgb: UInt8[np.ndarray, "height width 3"]) -> UInt8[np.ndarray, "height width 3"]:

@@ -47,6 +47,22 @@ def bass_extended(
     and virtual auditory display", section on low frequencies), crossing over from 300 to 120 Hz. An approximation:
     the interaural differences below 120 Hz are extrapolated, not measured.
     """
+    # Part by part: the long spectra of a whole set take hundreds of megabytes.
+    parts = zip(responses.split(64), onsets_samples.split(64), strict=True)
+    return torch.cat([_part_extended(part, onsets, sample_rate_hz) for part, onsets in parts])
+
+
+def pink_level(
+    responses: Float[Tensor, "direction 2 taps"], areas: Float[Tensor, "direction"], sample_rate_hz: float
+) -> float:
+    """Root mean square gain per ear for pink noise (100 Hz to 16 kHz) that comes from everywhere."""
+    length = 1 << int(np.ceil(np.log2(8 * responses.shape[-1])))
+    frequency = np.fft.rfftfreq(length, 1 / sample_rate_hz)
+    band = (frequency >= LOWEST_HZ) & (frequency <= min(HIGHEST_HZ, sample_rate_hz / 2))
+    return float(np.average(_diffuse_power(responses, areas, length)[band], weights=1 / frequency[band]) ** 0.5)
+
+
+def _part_extended(responses: Tensor, onsets_samples: Tensor, sample_rate_hz: float) -> Tensor:
     length = 1 << int(np.ceil(np.log2(8 * responses.shape[-1])))
     frequency = torch.fft.rfftfreq(length, 1 / sample_rate_hz, dtype=responses.dtype, device=responses.device)
     onset = onsets_samples.to(responses).unsqueeze(-1) / sample_rate_hz
@@ -63,16 +79,6 @@ def bass_extended(
     count = responses.shape[-1] // 8
     ending[-count:] = 0.5 + 0.5 * torch.cos(torch.pi * torch.arange(1, count + 1).to(responses) / count)
     return extended * ending
-
-
-def pink_level(
-    responses: Float[Tensor, "direction 2 taps"], areas: Float[Tensor, "direction"], sample_rate_hz: float
-) -> float:
-    """Root mean square gain per ear for pink noise (100 Hz to 16 kHz) that comes from everywhere."""
-    length = 1 << int(np.ceil(np.log2(8 * responses.shape[-1])))
-    frequency = np.fft.rfftfreq(length, 1 / sample_rate_hz)
-    band = (frequency >= LOWEST_HZ) & (frequency <= min(HIGHEST_HZ, sample_rate_hz / 2))
-    return float(np.average(_diffuse_power(responses, areas, length)[band], weights=1 / frequency[band]) ** 0.5)
 
 
 def _diffuse_power(responses: Tensor, areas: Tensor, length: int) -> np.ndarray:

@@ -1,5 +1,7 @@
 """Scenes whose stereo is known: coloured blobs in a picture, each a band of noise panned to where its blob is."""
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
@@ -54,6 +56,22 @@ def with_mirrors(item: Item) -> Item:
         stems=item.stems.repeat(2, 1, 1),
         stem_frames=torch.cat([item.stem_frames, item.stem_frames.flip(-1)]),
         stem_ears=torch.cat([item.stem_ears, item.stem_ears.flip(-2)]),
+    )
+
+
+def with_swaps(item: Item) -> Item:
+    """Each mix asked for twice, with the two pictures in both orders: only the pictures tell what is wanted."""
+    assert item.stems is not None and item.stem_frames is not None
+    return replace(
+        item,
+        name=item.name * 2,
+        mono=item.mono.repeat(2, 1),
+        frames=item.frames.repeat(2, 1, 1, 1),
+        ears=None,
+        depth=None,
+        stem_ears=None,
+        stems=torch.cat([item.stems, item.stems.flip(1)]),
+        stem_frames=torch.cat([item.stem_frames, item.stem_frames.flip(1)]),
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from synthetic_scenes import batch
+from synthetic_scenes import batch, with_swaps
 from torch import Tensor
 
 from hearsight.datasets.item import Item
@@ -31,23 +31,6 @@ def small(name: str) -> SeparationNetwork:
     return network
 
 
-def swapped_batch(network: SeparationNetwork) -> Item:
-    """Four mixes, each asked for twice with the two pictures in both orders: only the pictures tell what is wanted."""
-    item = batch(network, scenes=4)
-    assert item.stems is not None and item.stem_frames is not None
-    return replace(
-        item,
-        name=item.name * 2,
-        mono=item.mono.repeat(2, 1),
-        frames=item.frames.repeat(2, 1, 1, 1),
-        ears=None,
-        depth=None,
-        stem_ears=None,
-        stems=torch.cat([item.stems, item.stems.flip(1)]),
-        stem_frames=torch.cat([item.stem_frames, item.stem_frames.flip(1)]),
-    )
-
-
 def relative_error(network: SeparationNetwork, item: Item) -> float:
     """Squared error of the predicted stems over their energy."""
     assert item.stems is not None and item.stem_frames is not None
@@ -61,7 +44,7 @@ def relative_error(network: SeparationNetwork, item: Item) -> float:
 def trained(name: str) -> tuple[SeparationNetwork, Item, float]:
     """A network fitted to one batch, the batch, and its error in evaluation mode."""
     network = small(name)
-    item = swapped_batch(network)
+    item = with_swaps(batch(network, scenes=4))
     optimizer = torch.optim.Adam(network.parameter_groups(1e-3, 1e-3))
     error = 1.0
     for step in range(1, 401):

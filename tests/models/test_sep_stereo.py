@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from synthetic_scenes import batch
+from synthetic_scenes import batch, with_swaps
 from torch import Tensor
 
 from hearsight.datasets.item import Item
@@ -148,17 +148,7 @@ def separating() -> tuple[SepStereo, Item]:
     torch.manual_seed(0)
     network = SepStereo.small(output="unsupervised")
     item = batch(network, scenes=4)
-    assert item.stems is not None and item.stem_frames is not None
-    both = replace(
-        item,
-        mono=item.mono.repeat(2, 1),
-        frames=item.frames.repeat(2, 1, 1, 1),
-        ears=None,
-        depth=None,
-        stem_ears=None,
-        stems=torch.cat([item.stems, item.stems.flip(1)]),
-        stem_frames=torch.cat([item.stem_frames, item.stem_frames.flip(1)]),
-    )
+    both = with_swaps(item)
     optimizer = torch.optim.Adam(network.parameter_groups(3e-3, 3e-3))
     for _ in range(100):
         optimizer.zero_grad()

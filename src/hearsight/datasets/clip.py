@@ -16,7 +16,7 @@ class Clip:
     Attributes:
         name: unique in its dataset; what split lists call it, without suffix.
         sound: the file whose sound counts (a video, or a sound file beside it).
-        picture: a video, or a folder of pictures in the order of their names (`2` before `10`); None for a clip without.
+        picture: a video, or a folder of pictures by their names (`2` before `10`); None for a clip without.
         kind: "binaural" (two ears), "mono" (channels are mixed), "ambisonic" (first order, four channels: decoded to
             two ears), or "any": binaural if its two channels differ, else mono (`datasets.prepare.is_binaural`).
         recording: what it was cut from, where known: clips of one recording share a scene and must share a split.

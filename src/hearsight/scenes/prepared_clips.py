@@ -133,7 +133,7 @@ def prepare_clips(
                     left_out.append(LeftOut.because(clip.name, error, clip.sound, clip.picture))
                     continue
                 entry = MonoEntry(clip.name, clip.label, len(samples), len(ends) - count, part, part_size, tuple(found))
-                digest.update(repr(entry).encode() + samples.tobytes())
+                digest.update(json.dumps(asdict(entry)).encode() + samples.tobytes())
                 sound_file.write(samples.tobytes())
                 energies.append(energy)
                 kept.append(entry)

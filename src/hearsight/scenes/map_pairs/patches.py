@@ -60,19 +60,8 @@ class PatchPlayer:
         with tempfile.TemporaryDirectory() as folder:
             score, sound = Path(folder) / "phrase.mid", Path(folder) / "phrase.wav"
             midi.write(str(score))
-            dry = ["-EFreverb=0", "-EFchorus=0", "-EFdelay=0"]
-            command = [
-                "timidity",
-                "-c",
-                str(CONFIGURATION),
-                str(score),
-                "-OwM",
-                "-s",
-                str(_RATE_HZ),
-                *dry,
-                "-o",
-                str(sound),
-            ]
+            command = ["timidity", "-c", str(CONFIGURATION), "-s", str(_RATE_HZ), "-EFreverb=0", "-EFchorus=0"]
+            command += ["-EFdelay=0", "-OwM", "-o", str(sound), str(score)]
             try:
                 done = subprocess.run(command, capture_output=True, timeout=120, check=False)
             except FileNotFoundError as error:

@@ -116,7 +116,10 @@ class Things:
         self._forget(time_s)
 
     def at(self, times_s: Float[np.ndarray, "times"]) -> list[Thing]:
-        """The things that are there at any of these times, up to the latest update; after it they stand as they are."""
+        """The things that are there at any of these times, up to the latest update; after it they stand as they are.
+
+        At most six are there at any one time, but for those that are fading.
+        """
         things = []
         for known in [*self._gone, *self._known]:
             thing = known.at(np.asarray(times_s, np.float64))

@@ -78,6 +78,15 @@ def write_json(target: str | os.PathLike[str], value: Any) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
+def remove_leftovers(folder: Path) -> None:
+    """Delete what killed processes left half written in a folder of outputs: its hidden files and folders.
+
+    Not for a folder that another process writes in, or that holds hidden files of others. A missing one is no error.
+    """
+    for entry in folder.glob(".*"):
+        shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+
+
 def _as_if_newly_created(path: Path) -> None:
     """Give a temporary path (mode 0600 or 0700) the mode that a plain `open` or `mkdir` would have given."""
     umask = os.umask(0)

@@ -91,6 +91,7 @@ def test_an_interrupted_run_is_completed_to_the_same_bytes(written, clips, tmp_p
     assert len(list((folder / "recipes").iterdir())) == 4
     (folder / "recipes" / "000002.json").unlink()  # as if it had been killed between the wav and the recipe
     (folder / "videos" / "000003.mp4").unlink()
+    (folder / "videos" / ".000005.abc.mp4").write_bytes(b"half a video of a run that was killed")
     assert write_pairs(folder, clips, 6, **arguments).kept == 2
     assert contents(folder) == contents(written)
 

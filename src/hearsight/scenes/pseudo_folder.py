@@ -28,7 +28,7 @@ from hearsight.datasets.fair_play_layout import (
     write_splits,
 )
 from hearsight.errors import DataError
-from hearsight.files import write_json
+from hearsight.files import remove_leftovers, write_json
 from hearsight.progress import Progress, no_progress
 from hearsight.scenes.composing import Backgrounds
 from hearsight.scenes.prepared_clips import PreparedClips
@@ -112,6 +112,8 @@ def write_pairs(
     _require_same(folder, about)
     make_folder(folder / "recipes")
     write_json(folder / "pseudo.json", about)
+    for part in ("recipes", "videos", "binaural_audios"):
+        remove_leftovers(folder / part)
 
     assigned = _assigned(pairs, {part: share for part, share in zip(SPLIT_PARTS, shares, strict=True) if part in parts})
     missing = [number for number in range(pairs) if not _is_written(folder, number)]

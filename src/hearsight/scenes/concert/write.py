@@ -23,7 +23,7 @@ from hearsight.acoustics import HRIRSet, load_hrirs
 from hearsight.datasets.fair_play_layout import clip_name, write_clip, write_splits
 from hearsight.datasets.splits import split_by_recording
 from hearsight.errors import DataError, HearsightError
-from hearsight.files import folder_written_whole, write_json, written_whole
+from hearsight.files import folder_written_whole, remove_leftovers, write_json, written_whole
 from hearsight.progress import Progress, no_progress
 from hearsight.scenes.concert.drawing.picture import views
 from hearsight.scenes.concert.folder_text import LICENCE, readme
@@ -86,7 +86,8 @@ def simulate(
     _claim(folder, clips, settings, font)
     missing = [number for number in range(1, clips + 1) if not _truth_path(folder, number).is_file()]
     _check_room_on_disk(folder, len(missing), settings)
-    _remove_leftovers(folder)
+    for part in ("stems", "depth", "scenes", "videos", "binaural_audios"):
+        remove_leftovers(folder / part)
 
     reused = clips - len(missing)
     progress(reused, clips)
@@ -194,14 +195,6 @@ def _check_room_on_disk(folder: Path, missing: int, settings: Settings) -> None:
             f"{folder}: {missing} clips may need {needed / 1e9:.1f} GB and the disk has {free / 1e9:.1f} GB left; "
             "free some or ask for fewer clips"
         )
-
-
-def _remove_leftovers(folder: Path) -> None:
-    """Delete the hidden temporary files of a run that was killed."""
-    for part in ("stems", "depth", "scenes", "videos", "binaural_audios"):
-        if (folder / part).is_dir():
-            for entry in (folder / part).glob(".*"):
-                shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
 
 
 @dataclass(frozen=True)

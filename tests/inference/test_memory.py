@@ -1,9 +1,16 @@
-"""Memory does not grow with the length: the peak of a process that runs a short and of one that runs a long clip."""
+"""Memory does not grow with the length: what is held, and the peak of a process that runs a short and a long clip."""
 
+import gc
 import subprocess
 import sys
+import weakref
 
+import numpy as np
 import pytest
+import torch
+
+from hearsight.inference.walk import walk
+from hearsight.models.interface import Frame, Window, WindowSpec
 
 _CHILD = """
 import resource, sys
@@ -49,3 +56,49 @@ def _peak_mib(way: str, seconds: int) -> float:
 def test_peak_memory_does_not_grow_with_the_length(way: str, short_s: int, long_s: int) -> None:
     short, long = _peak_mib(way, short_s), _peak_mib(way, long_s)
     assert long < short + 40
+
+
+@pytest.mark.parametrize(("frames", "most"), [("all", 2 * (0.4 + 2 * 0.1) * 20), ("centre", 2 * 3 + 4)])
+def test_pictures_are_held_no_longer_than_their_windows(frames: str, most: float) -> None:
+    """Counted, with Python's search for cycles off: a picture that only that would free is held."""
+    alive: weakref.WeakSet[np.ndarray] = weakref.WeakSet()
+    held: list[int] = []
+
+    def picture(number: int) -> Frame:
+        rgb = np.zeros((9, 16, 3), np.uint8).view(_Watched)
+        alive.add(rgb)
+        return Frame(number / 20, number, rgb)
+
+    class Middle:
+        def process(self, windows: list[Window]) -> torch.Tensor:
+            assert all(window.frames for window in windows)
+            held.append(len(alive))
+            return torch.stack([window.mono.expand(2, -1) / 2 for window in windows])
+
+        def sources(self) -> list[object]:
+            return []
+
+        def notes(self) -> list[str]:
+            return []
+
+    spec = WindowSpec(
+        sample_rate_hz=1000, window_s=0.4, hop_s=0.1, frames=frames, frame_rate_hz=20, frame_size=(9, 16), batch=3
+    )
+    gc.collect()
+    gc.disable()
+    try:
+        pictures = (picture(number) for number in range(30 * 20))
+        mono = (torch.ones(250) for _ in range(30 * 4))
+        samples = sum(ears.shape[-1] for ears in walk(Middle(), spec, 1000, mono, pictures))
+    finally:
+        gc.enable()
+    assert samples == 30_000
+    assert len(held) > 90
+    assert max(held) <= most
+
+
+class _Watched(np.ndarray):
+    """An array that can be watched by identity."""
+
+    __hash__ = object.__hash__
+    __eq__ = object.__eq__

@@ -84,6 +84,15 @@ def test_upright_and_large_pictures_are_measured_in_the_same_grid() -> None:
         assert level[:4, :8].mean() > 20 * level[6:, 10:].mean()
 
 
-def test_nothing_stirs_in_a_still() -> None:
+def test_the_same_picture_again_is_frozen_and_a_noisy_one_is_not() -> None:
+    rng = np.random.default_rng(5)
+    meter = StirMeter()
+    picture = seen_from(60, 50)
+    encoded = np.clip(picture + (rng.random(picture.shape) < 0.05), 0, 255).astype(np.uint8)
+    noisy = np.clip(picture + rng.normal(0, 3, picture.shape), 0, 255).astype(np.uint8)
+    assert meter.measure(picture, 0.25).is_frozen  # nothing is known yet
+    assert meter.measure(encoded, 0.25).is_frozen
+    assert not meter.measure(noisy, 0.25).is_frozen
+    assert unstirred().is_frozen
     assert unstirred().level.max() == 0
     assert not unstirred().is_cut

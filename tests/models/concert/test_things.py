@@ -28,13 +28,13 @@ def stirred(x: float, y: float, grey_levels: float) -> Stir:
     level = np.zeros(GRID, np.float32)
     row, column = int(y * GRID[0]), int(x * GRID[1])
     level[row - 2 : row + 1, column - 1 : column + 2] = grey_levels
-    return Stir(level, np.eye(3), False)
+    return Stir(level, np.eye(3))
 
 
 def panned(dx: float) -> Stir:
     camera = np.eye(3)
     camera[0, 2] = dx
-    return Stir(np.zeros(GRID, np.float32), camera, False)
+    return Stir(np.zeros(GRID, np.float32), camera)
 
 
 def run(things: Things, begin_s: float, end_s: float, *seen: tuple[str, float, float, float]) -> None:
@@ -175,6 +175,20 @@ def test_who_stirs_is_told_from_who_does_not() -> None:
             things.update(time_s, look(*seen))
     piano, drums = things.at(times(0, 5.5))
     assert drums.motion.min() > 0.8  # from the start, though motion can't be known in a single picture
+    assert piano.motion.max() < 0.1
+
+
+def test_a_frozen_picture_tells_nothing_of_motion() -> None:
+    """Frozen at first and once more later: who moves in between is known throughout."""
+    things = Things()
+    seen = (("upright piano", 0.25, 0.6, 0.9), ("drum", 0.75, 0.6, 0.9))
+    for time_s in np.arange(0, 8, STIR_S):
+        moves = 2 < time_s < 4
+        things.move(time_s, stirred(0.75, 0.55, 4.0) if moves else unstirred())
+        if time_s % LOOK_S == 0:
+            things.update(time_s, look(*seen))
+    piano, drums = things.at(times(0, 7.5))
+    assert drums.motion.min() > 0.8
     assert piano.motion.max() < 0.1
 
 

@@ -14,6 +14,7 @@ _BLUR_PIXELS = 1.0
 _MISALIGNED_PIXELS = 0.8  # how far the camera's motion may be misjudged
 _NOISES, _LEAST_GREY_LEVELS = 3.0, 1.0
 _BORDER_PIXELS = 4
+_FROZEN_GREY_LEVELS = 0.1  # in the mean: a camera's noise is more
 
 
 @dataclass(frozen=True)
@@ -26,16 +27,18 @@ class Stir:
         camera: the camera's motion as the homography of positions (x, y in 0 to 1) in the picture before to this one.
             `[3, 3]`
         is_cut: whether this is another scene; `level` is then zero and `camera` the identity.
+        is_frozen: whether this is the same picture again, but for its encoding, so that nothing is known of motion.
     """
 
     level: Float[np.ndarray, "rows columns"]
     camera: Float[np.ndarray, "3 3"]
-    is_cut: bool
+    is_cut: bool = False
+    is_frozen: bool = False
 
 
 def unstirred() -> Stir:
-    """Nothing happened."""
-    return Stir(np.zeros(GRID, np.float32), np.eye(3), False)
+    """The same picture again."""
+    return Stir(np.zeros(GRID, np.float32), np.eye(3), is_frozen=True)
 
 
 class StirMeter:
@@ -58,7 +61,9 @@ class StirMeter:
         grey = cv2.GaussianBlur(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY).astype(np.float32), (0, 0), _BLUR_PIXELS)
         before, self._before = self._before, np.asarray(grey, np.float32)
         if before is None or before.shape != grey.shape or motion.is_cut:
-            return Stir(np.zeros(GRID, np.float32), np.eye(3), motion.is_cut)
+            return Stir(np.zeros(GRID, np.float32), np.eye(3), motion.is_cut, not motion.is_cut)
+        if float(cv2.absdiff(before, grey).mean()) < _FROZEN_GREY_LEVELS:
+            return unstirred()
         height, width = grey.shape
         to_pixels = np.diag([width, height, 1.0])
         homography = to_pixels @ motion.camera @ np.linalg.inv(to_pixels)
@@ -75,7 +80,7 @@ class StirMeter:
         inside[_BORDER_PIXELS:-_BORDER_PIXELS, _BORDER_PIXELS:-_BORDER_PIXELS] = True
         stirs[~(inside & common)] = 0
         level = cv2.resize(stirs, GRID[::-1], interpolation=cv2.INTER_AREA)
-        return Stir(np.asarray(level, np.float32), motion.camera, False)
+        return Stir(np.asarray(level, np.float32), motion.camera)
 
 
 def _relit(

@@ -39,7 +39,8 @@ class Thing:
         strength: the same sum, made to rise and fall smoothly where the thing appears and goes; 0 where it is not
             there. `[times]`
         motion: 0 to 1, how much stirs at it and around it beside the camera: 0.5 is as much as on average in the whole
-            picture over the last 10 s, 0.9 nine times as much. `[times]`
+            picture over the last 10 s, 0.9 nine times as much. While the picture is frozen it stays what it was.
+            `[times]`
     """
 
     number: int
@@ -82,11 +83,13 @@ class Things:
         self._now_s = time_s
         camera = stir.camera if _is_sane(stir.camera) else np.eye(3)
         self._camera = camera @ self._camera
-        self._watched_s += elapsed
-        self._usual += (float(stir.level.mean()) - self._usual) * _step(elapsed, min(_USUAL_S, self._watched_s))
+        if not stir.is_frozen:
+            self._watched_s += elapsed
+            self._usual += (float(stir.level.mean()) - self._usual) * _step(elapsed, min(_USUAL_S, self._watched_s))
         for known in self._known:
             known.x, known.y = _moved(camera, known.x, known.y)
-            known.stirs(_around(stir.level, known), elapsed, self._usual + _STILL_GREY_LEVELS)
+            if not stir.is_frozen:
+                known.stirs(_around(stir.level, known), elapsed, self._usual + _STILL_GREY_LEVELS)
             known.tell(time_s)
 
     def update(self, time_s: float, look: Look) -> None:

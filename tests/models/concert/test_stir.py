@@ -84,6 +84,18 @@ def test_upright_and_large_pictures_are_measured_in_the_same_grid() -> None:
         assert level[:4, :8].mean() > 20 * level[6:, 10:].mean()
 
 
+@pytest.mark.parametrize(
+    "sizes", [[(1, 1), (1, 1)], [(16, 16), (16, 16)], [(300, 8), (300, 8)], [(90, 160), (160, 90)]]
+)
+def test_odd_pictures_are_measured_all_the_same(sizes: list[tuple[int, int]]) -> None:
+    rng = np.random.default_rng(0)
+    meter = StirMeter()
+    for size in sizes:
+        stir = meter.measure(rng.integers(0, 256, (*size, 3), dtype=np.uint8), 0.25)
+        assert np.isfinite(stir.level).all()
+        assert np.isfinite(stir.camera).all()
+
+
 def test_the_same_picture_again_is_frozen_and_a_noisy_one_is_not() -> None:
     rng = np.random.default_rng(5)
     meter = StirMeter()

@@ -234,3 +234,16 @@ def test_memory_does_not_grow_with_the_hours() -> None:
             held.append(sum(len(known.points) for known in [*things._known, *things._gone]))
     assert max(held) < 2 * min(held)
     assert held[-1] < 1000
+
+
+def test_a_part_of_the_times_is_told_as_in_all_of_them() -> None:
+    things = Things()
+    rng = np.random.default_rng(4)
+    for time_s in np.arange(0, 10, LOOK_S):
+        things.update(time_s, look(("cello", float(rng.uniform(0.4, 0.5)), 0.5, float(rng.uniform(0.6, 1)))))
+    whole = only(things.at(times(0, 12)))
+    for begin, end in ((0, 1), (3.3, 3.4), (9, 12), (11, 12)):
+        part = only(things.at(times(0, 12)[round(20 * begin) : round(20 * end)]))
+        np.testing.assert_allclose(part.x, whole.x[round(20 * begin) : round(20 * end)])
+        np.testing.assert_allclose(part.strength, whole.strength[round(20 * begin) : round(20 * end)])
+    assert things.at(np.zeros(0)) == []

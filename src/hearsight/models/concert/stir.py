@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from hearsight.models.located.motion import GRID, MotionMeter
 
 _AREA = 180 * 320  # pixels of the copy that is compared
+_LEAST_SIDE = 48
 _BLUR_PIXELS = 1.0
 _MISALIGNED_PIXELS = 0.8  # how far the camera's motion may be misjudged
 _NOISES, _LEAST_GREY_LEVELS = 3.0, 1.0
@@ -57,10 +58,12 @@ class StirMeter:
     def measure(self, rgb: UInt8[np.ndarray, "height width 3"], interval_s: float) -> Stir:
         """What happened since the picture before, which was `interval_s` seconds earlier; to the first, nothing."""
         rgb = _small(rgb)
+        if self._before is not None and self._before.shape != rgb.shape[:2]:  # another kind of picture
+            self._meter, self._before = MotionMeter(), None
         motion = self._meter.measure(rgb, interval_s)
         grey = cv2.GaussianBlur(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY).astype(np.float32), (0, 0), _BLUR_PIXELS)
         before, self._before = self._before, np.asarray(grey, np.float32)
-        if before is None or before.shape != grey.shape or motion.is_cut:
+        if before is None or motion.is_cut:
             return Stir(np.zeros(GRID, np.float32), np.eye(3), motion.is_cut, not motion.is_cut)
         if float(cv2.absdiff(before, grey).mean()) < _FROZEN_GREY_LEVELS:
             return unstirred()
@@ -95,8 +98,6 @@ def _relit(
 
 
 def _small(rgb: UInt8[np.ndarray, "height width 3"]) -> UInt8[np.ndarray, "height width 3"]:
-    scale = (_AREA / (rgb.shape[0] * rgb.shape[1])) ** 0.5
-    if scale >= 1:
-        return np.ascontiguousarray(rgb)
-    size = [max(32, round(side * scale)) for side in rgb.shape[1::-1]]
+    scale = min(1.0, (_AREA / (rgb.shape[0] * rgb.shape[1])) ** 0.5)
+    size = [max(_LEAST_SIDE, round(side * scale)) for side in rgb.shape[1::-1]]
     return np.asarray(cv2.resize(np.ascontiguousarray(rgb), size, interpolation=cv2.INTER_AREA), np.uint8)

@@ -1,5 +1,6 @@
 """Visible things that may sound, tracked through a clip: where each is, what it looks like, how it moves."""
 
+from bisect import bisect_left, bisect_right
 from collections import deque
 from dataclasses import dataclass, field, replace
 
@@ -249,8 +250,13 @@ class _Known:
             self.points.popleft()
 
     def at(self, times_s: Float[np.ndarray, "times"]) -> Thing:
-        own = np.array([point.time_s for point in self.points])
-        values = np.array([(p.x, p.y, p.width, p.strength, p.motion, *p.evidence) for p in self.points])
+        points = list(self.points)
+        if len(times_s):
+            own_s = [point.time_s for point in points]
+            first, last = bisect_left(own_s, times_s.min()), bisect_right(own_s, times_s.max())
+            points = points[max(0, first - 1) : last + 1]
+        own = np.array([point.time_s for point in points])
+        values = np.array([(p.x, p.y, p.width, p.strength, p.motion, *p.evidence) for p in points])
         x, y, width, strength, motion, *evidence = (np.interp(times_s, own, column) for column in values.T)
         strength = np.where(times_s < self.begins_s, 0.0, strength)
         label = SEEN[int(np.argmax(self.shares))]

@@ -3,6 +3,7 @@
 from hearsight.nn.associative import AssociativeConv
 from hearsight.nn.cross_modal_attention import Attended, AttentiveDecoder, cosine_attention
 from hearsight.nn.depth import DepthEstimator, DepthMaps, depth_as_picture, read_depth_png
+from hearsight.nn.efficientnet_lite import EfficientNetLite0, lite_picture
 from hearsight.nn.fusion import VisualCondition
 from hearsight.nn.pyramid import Associated, AssociativePyramid, OutermostAssociation
 from hearsight.nn.rearrange import Extremes, Rearrangement, rearrange, split_sides
@@ -20,6 +21,7 @@ __all__ = [
     "Decoded",
     "DepthEstimator",
     "DepthMaps",
+    "EfficientNetLite0",
     "Extremes",
     "OutermostAssociation",
     "Rearrangement",
@@ -30,6 +32,7 @@ __all__ = [
     "depth_as_picture",
     "downsample",
     "draw_weights",
+    "lite_picture",
     "read_depth_png",
     "rearrange",
     "split_sides",

@@ -16,6 +16,7 @@ FRAME_AREA = 448 * 800
 _AVERAGED = 3  # rows and columns of features
 _FEWEST = 3  # strides of the shorter side
 _OFF_CENTRE_PIXELS = 12
+_MIDDLE_GREY = (127, 127, 127)
 _SMALL = (64, 36)  # columns and rows of the copy that changes are looked for in
 _SAME_GREY_LEVELS = 1
 
@@ -127,7 +128,8 @@ class InstrumentEye:
             method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
             picture = np.asarray(cv2.resize(picture, (width, height), interpolation=method), np.uint8)
         edge = _OFF_CENTRE_PIXELS
-        picture = cv2.copyMakeBorder(picture[edge:, edge:], 0, edge, 0, edge, cv2.BORDER_REPLICATE)
+        # Filled with the grey that is zero to the network, as its convolutions pad: stripes would look like a marimba.
+        picture = cv2.copyMakeBorder(picture[edge:, edge:], 0, edge, 0, edge, cv2.BORDER_CONSTANT, value=_MIDDLE_GREY)
         with torch.inference_mode():
             dtype = self._network.classifier.weight.dtype
             features = self._network.features(lite_picture(torch.from_numpy(picture)[None], dtype))

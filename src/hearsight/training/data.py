@@ -1,5 +1,6 @@
 """From a recipe's data part to loaders that give the same items in the same order, however often a run is resumed."""
 
+import dataclasses
 import os
 from collections.abc import Iterator, Mapping, Sequence, Sized
 from pathlib import Path
@@ -47,6 +48,8 @@ class TrainingData(lightning.LightningDataModule):
             validation["separation"] = self._mixtures(held_out, False)
         if data.pseudo is not None:
             self._add_pseudo_pairs(training, validation)
+        if data.mirror and "stereo" in training:
+            training["stereo"] = Mirrored(training["stereo"])
         self.training_items = TaskItems(training, recipe.schedule.separation_epochs)
         self.validation_items = TaskItems(validation, 0)
 
@@ -128,6 +131,40 @@ class TaskItems(Dataset[Batch]):
     def __getitem__(self, number: int) -> Batch:
         alone = number // self._length < self.separation_epochs
         return {task: items[number] for task, items in self.tasks.items() if not alone or task == "separation"}
+
+
+class Mirrored(Dataset[Item]):
+    """Items with two ears, each followed by its mirror image.
+
+    Side by side in a batch, the two leave no gradient but that of what the picture tells about the side: everything
+    that favours one ear whatever is seen cancels out. Without that, networks that start from random weights stay for
+    thousands of steps where the picture makes no difference.
+    """
+
+    def __init__(self, items: Dataset[Item]) -> None:
+        self.items = items
+        self._last: tuple[int, Item] | None = None  # a pair comes from one decoding
+
+    def __len__(self) -> int:
+        return 2 * len(self.items)  # type: ignore[arg-type]
+
+    def __getitem__(self, number: int) -> Item:
+        index, other = divmod(number, 2)
+        if self._last is None or self._last[0] != index:
+            self._last = (index, self.items[index])
+        item = self._last[1]
+        return mirrored(item) if other else item
+
+
+def mirrored(item: Item) -> Item:
+    """A scene seen and heard in a mirror: left and right exchanged in the picture, the depth map and the ears."""
+    flipped = {
+        name: value.flip(-1)
+        for name in ("frames", "depth", "stem_frames")
+        if (value := getattr(item, name)) is not None
+    }
+    exchanged = {name: value.flip(-2) for name in ("ears", "stem_ears") if (value := getattr(item, name)) is not None}
+    return dataclasses.replace(item, **flipped, **exchanged)
 
 
 class EpochNumbers(Sampler[int]):

@@ -10,6 +10,7 @@ from torch.utils.data import Dataset
 from hearsight.datasets import Item
 from hearsight.errors import DataError
 from hearsight.models.interface import AudioVisualNetwork
+from hearsight.scenes.composing import Backgrounds
 from hearsight.scenes.prepared_clips import PreparedClips
 from hearsight.scenes.pseudo import PseudoPairs
 from hearsight.scenes.pseudo_recipe import PairSettings
@@ -30,7 +31,7 @@ def pseudo_items(part: PseudoPart, network: AudioVisualNetwork, seed: int) -> Ps
     """The pairs of a recipe, in the sizes of a network; a tenth of the clips is for validation alone.
 
     Raises:
-        DataError: the folder is missing or holds too few clips, or a setting is unknown.
+        DataError: a folder is missing, the clips are too few, or a setting is unknown.
     """
     if part.folder is None:
         raise DataError("data: pseudo: the key 'folder' is missing; name a folder of prepared mono clips")
@@ -50,12 +51,15 @@ def pseudo_items(part: PseudoPart, network: AudioVisualNetwork, seed: int) -> Ps
     held_out = order[: max(settings.most_sources, len(order) // 10)]
     training = order[len(held_out) :]
     pairs = part.pairs_per_epoch or len(training)
+    photographs = None if part.backgrounds is None else Backgrounds(part.backgrounds)
     plain = replace(settings, augment=False)
     jittered = replace(settings, augment=True)
     return PseudoItems(
-        _Endless(PseudoPairs(clips, jittered, seed, pairs, among=training)),
-        _Fixed(PseudoPairs(clips, plain, seed + 1, max(1, pairs // 10), among=held_out)),
-        _Endless(PseudoPairs(clips, replace(jittered, kind="separation"), seed + 2, pairs, among=training)),
+        _Endless(PseudoPairs(clips, jittered, seed, pairs, photographs, among=training)),
+        _Fixed(PseudoPairs(clips, plain, seed + 1, max(1, pairs // 10), photographs, among=held_out)),
+        _Endless(
+            PseudoPairs(clips, replace(jittered, kind="separation"), seed + 2, pairs, photographs, among=training)
+        ),
         len(training),
     )
 

@@ -61,7 +61,8 @@ class PseudoPart:
 
     Attributes:
         folder: of clips prepared for pseudo pairs.
-        settings: further arguments of `scenes.pseudo.PseudoSettings`.
+        settings: further arguments of `scenes.PairSettings`.
+        backgrounds: a folder of photographs on which the sources are laid; None for black.
         pairs_per_epoch: None: as many as there are clips.
         separation: also make the two-edge separation pairs of section 3.3.
         augment_ratio: with stereo clips too, the part of the stereo items that are pseudo pairs.
@@ -69,6 +70,7 @@ class PseudoPart:
 
     folder: str | None = None
     settings: dict[str, Any] = field(default_factory=dict)
+    backgrounds: str | None = None
     pairs_per_epoch: int | None = None
     separation: bool = False
     augment_ratio: float = 0.5
@@ -76,12 +78,20 @@ class PseudoPart:
 
 @dataclass(frozen=True)
 class DataPart:
-    """What it is trained on: recorded ears, solo clips to mix and separate, pseudo pairs, or several of them."""
+    """What it is trained on: recorded ears, solo clips to mix and separate, pseudo pairs, or several of them.
+
+    Attributes:
+        stereo, solo, pseudo: see there.
+        with_depth: items carry depth maps.
+        mirror: each training item with two ears is followed by its mirror image (picture flipped, ears exchanged); an
+            epoch is twice as long. Not in the papers: it keeps a small set from telling sides by its rooms.
+    """
 
     stereo: ClipsPart | None = None
     solo: ClipsPart | None = None
     pseudo: PseudoPart | None = None
     with_depth: bool = False
+    mirror: bool = False
 
 
 @dataclass(frozen=True)
@@ -175,7 +185,8 @@ def read_recipe(
     if profile is not None:
         over = _with_bases(Path(profile), ())
         used = content.get("data") or {}
-        data = {part: keys for part, keys in (over.pop("data", None) or {}).items() if part in used}
+        given = over.pop("data", None) or {}
+        data = {key: value for key, value in given.items() if key in used or key not in ("stereo", "solo", "pseudo")}
         content = _merged(content, {**over, "data": data})
     for key, text in (overrides or {}).items():
         _override(content, key, text)

@@ -50,8 +50,10 @@ class TrainingModule(lightning.LightningModule):
 
     def configure_optimizers(self):  # type: ignore[no-untyped-def]
         schedule = self.schedule
+        visual = getattr(self.network, "visual", None)
+        slow = {id(p) for p in visual.parameters()} if isinstance(visual, torch.nn.Module) else set()
         groups = [
-            dict(group)
+            {"name": "visual" if id(group["params"][0]) in slow else "network", **group}
             for group in self.network.parameter_groups(schedule.learning_rate, schedule.visual_learning_rate)
         ]
         if not groups:

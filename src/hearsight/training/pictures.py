@@ -1,13 +1,19 @@
 """What a run lets one see and hear in TensorBoard, beside its curves."""
 
+import io
 from typing import Any
 
+import cv2
 import lightning
 import numpy as np
+import soundfile
 import torch
+from jaxtyping import UInt8
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
+from tensorboard.compat.proto.summary_pb2 import Summary
 from torch import Tensor
+from torch.utils.tensorboard import SummaryWriter
 
 from hearsight.datasets import Item
 from hearsight.explain import activation_map, overlay
@@ -17,11 +23,13 @@ from hearsight.signal import amplitude_to_db, difference
 from hearsight.training.module import TrainingModule, predicted_ears
 
 EXAMPLES = 2
+RANGE_DB = 60
 
 
 class ShowExamples(Callback):
-    """After each validation, for the first items of its first batch: the sound as predicted and true, the spectrograms
-    of the difference side by side (predicted, true; 60 dB), and where the network looks, drawn over the frame."""
+    """After each validation, for the first items of its first batch: both ears as predicted and true (one gain for all
+    of them), the spectrograms of the difference side by side (predicted, true; 60 dB below the true one's loudest bin),
+    and where the network looks, drawn over the frame."""
 
     def __init__(self) -> None:
         self._examples: Item | None = None
@@ -51,11 +59,12 @@ class ShowExamples(Callback):
             predicted = predicted_ears(network, item)
         heat = activation_map(network, item.frames) if network.needs_frames else None
         for number in range(min(EXAMPLES, len(predicted))):
-            for name, ears in (("predicted", predicted[number]), ("true", item.ears[number])):
-                loud = ears.float().cpu() / ears.abs().max().clamp_min(1e-6).cpu()
-                board.add_audio(f"example {number}/{name}", _stereo(loud), step, item.sample_rate_hz)
-            both = [_spectrogram(network, ears[number]) for ears in (predicted, item.ears)]
-            board.add_image(f"example {number}/difference predicted, true", torch.cat(both, 1), step, dataformats="HW")
+            pair = predicted[number].float().cpu(), item.ears[number].float().cpu()
+            loudest = max(float(ears.abs().max()) for ears in pair)
+            for name, ears in zip(("predicted", "true"), pair, strict=True):
+                _add_sound(board, f"example {number}/{name}", ears / max(loudest, 1e-6), step, item.sample_rate_hz)
+            spectrograms = _spectrograms(network, pair)
+            board.add_image(f"example {number}/difference predicted, true", spectrograms, step, dataformats="HWC")
             pixels = to_pixels(item.frames[number].float().cpu()).permute(1, 2, 0)
             picture = (255 * pixels).round().numpy().astype(np.uint8)
             if heat is not None:
@@ -63,12 +72,26 @@ class ShowExamples(Callback):
             board.add_image(f"example {number}/where it looks", picture, step, dataformats="HWC")
 
 
-def _stereo(ears: Tensor) -> Tensor:
-    """TensorBoard's `add_audio` keeps one channel of `[1, samples]`; two ears go one after the other, left first."""
-    return torch.cat([ears[0], torch.zeros(len(ears[0]) // 4), ears[1]])[None]
+def _add_sound(board: SummaryWriter, tag: str, ears: Tensor, step: int, sample_rate_hz: int) -> None:
+    """Both ears; `SummaryWriter.add_audio` would keep only the first."""
+    file = io.BytesIO()
+    soundfile.write(file, ears.T.numpy(), sample_rate_hz, format="WAV", subtype="PCM_16")
+    audio = Summary.Audio(
+        sample_rate=sample_rate_hz,
+        num_channels=2,
+        length_frames=ears.shape[-1],
+        encoded_audio_string=file.getvalue(),
+        content_type="audio/wav",
+    )
+    board._get_file_writer().add_summary(Summary(value=[Summary.Value(tag=tag, audio=audio)]), step)
 
 
-def _spectrogram(network: StereoNetwork, ears: Tensor) -> Tensor:
-    level_db = amplitude_to_db(network.stft.forward(difference(ears.float())).abs())
-    top = level_db.max()
-    return ((level_db - top + 60) / 60).clamp(0, 1).flip(0).cpu()
+def _spectrograms(network: StereoNetwork, pair: tuple[Tensor, Tensor]) -> UInt8[np.ndarray, "height width 3"]:
+    """Differences of predicted and true ears in one scale, so that a prediction that is too weak looks so."""
+    device = next(network.parameters()).device
+    level_db = [amplitude_to_db(network.stft.forward(difference(ears.to(device))).abs()).cpu() for ears in pair]
+    top = level_db[1].max()
+    grey = [(255 * ((level - top + RANGE_DB) / RANGE_DB).clamp(0, 1)).byte().flip(0).numpy() for level in level_db]
+    drawn = [cv2.cvtColor(cv2.applyColorMap(part, cv2.COLORMAP_MAGMA), cv2.COLOR_BGR2RGB) for part in grey]
+    gap = np.full((drawn[0].shape[0], 2, 3), 255, np.uint8)
+    return np.concatenate([drawn[0], gap, drawn[1]], axis=1).repeat(3, 0).repeat(3, 1)

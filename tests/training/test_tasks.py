@@ -91,7 +91,7 @@ def test_pseudo_pairs_never_see_a_recording_nor_validation_clips(data):
     path = RECIPES / "fair-play" / "pseudobinaural.yaml"
     recipe = read_recipe(path, {**overrides(data), **folders(path, data)}, SMALL)
     prepared = TrainingData(recipe, build_network(recipe))
-    training = prepared.training_items.tasks["stereo"]._pairs
+    training = prepared.training_items.tasks["stereo"].items._pairs  # the profile adds mirror images
     held_out = prepared.validation_items.tasks["stereo"]._pairs
     assert not set(training.among) & set(held_out.among)
     first, again = prepared.training_items[11]["stereo"], prepared.training_items[11]["stereo"]

@@ -2,8 +2,9 @@
 
 import dataclasses
 import os
-from collections.abc import Iterator, Mapping, Sequence, Sized
+from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
 from pathlib import Path
+from typing import Any
 
 import lightning
 from torch.utils.data import DataLoader, Dataset, Sampler
@@ -57,28 +58,13 @@ class TrainingData(lightning.LightningDataModule):
         schedule, trainer = self.recipe.schedule, self.trainer
         assert trainer is not None
         numbers = EpochNumbers(len(self.training_items), schedule.batch_size, trainer.global_rank, trainer.world_size)
-        return self._loader(self.training_items, numbers)
+        return loader(self.recipe, self.training_items, numbers, collate_tasks)
 
     def val_dataloader(self) -> DataLoader[Batch]:
         trainer = self.trainer
         assert trainer is not None
         everyone = range(trainer.global_rank, len(self.validation_items), trainer.world_size)
-        return self._loader(self.validation_items, everyone)
-
-    def _loader(self, items: "TaskItems", numbers: "EpochNumbers | range") -> DataLoader[Batch]:
-        workers = self.recipe.workers
-        workers = max(0, (os.cpu_count() or 1) - 1) if workers is None else workers
-        return DataLoader(
-            items,
-            batch_size=self.recipe.schedule.batch_size,
-            sampler=numbers,
-            num_workers=workers,
-            collate_fn=collate_tasks,
-            persistent_workers=workers > 0,
-            # A fresh process each: a forked one inherits OpenCV's and PyTorch's thread pools without their threads, and
-            # waits for ever on the first picture.
-            multiprocessing_context="spawn" if workers else None,
-        )
+        return loader(self.recipe, self.validation_items, everyone, collate_tasks)
 
     def _stereo(self, clips: Sequence[PreparedClip], training: bool, segments_per_clip: int) -> StereoSegments:
         return StereoSegments(
@@ -109,6 +95,25 @@ class TrainingData(lightning.LightningDataModule):
             training["separation"] = pairs.separation
 
 
+def loader(
+    recipe: Recipe, items: Dataset[Any], numbers: "Sampler[int] | range", collate: Callable[[list[Any]], Any]
+) -> DataLoader[Any]:
+    """Batches of items, made by as many processes as the recipe says."""
+    workers = recipe.workers
+    workers = max(0, (os.cpu_count() or 1) - 1) if workers is None else workers
+    return DataLoader(
+        items,
+        batch_size=recipe.schedule.batch_size,
+        sampler=numbers,
+        num_workers=workers,
+        collate_fn=collate,
+        persistent_workers=workers > 0,
+        # A fresh process each: a forked one inherits OpenCV's and PyTorch's thread pools without their threads, and
+        # waits for ever on the first picture.
+        multiprocessing_context="spawn" if workers else None,
+    )
+
+
 class TaskItems(Dataset[Batch]):
     """Items of all tasks side by side; an epoch is as long as that of the first task.
 
@@ -136,9 +141,8 @@ class TaskItems(Dataset[Batch]):
 class Mirrored(Dataset[Item]):
     """Items with two ears, each followed by its mirror image.
 
-    Side by side in a batch, the two leave no gradient but that of what the picture tells about the side: everything
-    that favours one ear whatever is seen cancels out. Without that, networks that start from random weights stay for
-    thousands of steps where the picture makes no difference.
+    Side by side in a batch, what favours one ear whatever is seen cancels out. In a few trials from random weights this
+    shortened the time in which the picture makes no difference; how long that lasts still depends on the seed.
     """
 
     def __init__(self, items: Dataset[Item]) -> None:

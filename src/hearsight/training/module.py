@@ -12,6 +12,7 @@ from hearsight.models.interface import AudioVisualNetwork, StereoNetwork
 from hearsight.signal import left_right
 from hearsight.training.data import Batch
 from hearsight.training.recipe import SchedulePart
+from hearsight.training.schedule import learning_rates
 
 
 class TrainingModule(lightning.LightningModule):
@@ -59,8 +60,7 @@ class TrainingModule(lightning.LightningModule):
         if not groups:
             raise DataError("nothing to train: every parameter of this network is frozen, or it has none")
         optimizer = torch.optim.Adam(groups, betas=(0.9, 0.999), weight_decay=schedule.weight_decay)
-        decay = torch.optim.lr_scheduler.StepLR(optimizer, schedule.decay_every, schedule.decay)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": decay, "interval": "epoch"}}
+        return {"optimizer": optimizer, "lr_scheduler": learning_rates(optimizer, schedule, self)}
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
         return {task: item.to(device, non_blocking=True) for task, item in batch.items()}

@@ -16,6 +16,9 @@ import yaml
 
 from hearsight.errors import DataError
 
+SOURCES = ("stereo", "solo", "pseudo", "map_pairs")
+"""The keys of a recipe's data that name items to train on."""
+
 
 @dataclass(frozen=True)
 class ModelPart:
@@ -77,11 +80,32 @@ class PseudoPart:
 
 
 @dataclass(frozen=True)
-class DataPart:
-    """What it is trained on: recorded ears, solo clips to mix and separate, pseudo pairs, or several of them.
+class MapPairsPart:
+    """Pairs of sound and instrument map made while training, of which the ear of `concert` learns.
 
     Attributes:
-        stereo, solo, pseudo: see there.
+        sounds, rooms: banks written by `python -m hearsight.scenes.map_pairs`; their validation parts are held out.
+        pairs_per_epoch: training pairs, different ones in each epoch.
+        validation_pairs: the same ones in each validation, whatever the seed.
+        settings: of the training pairs, arguments of `scenes.map_pairs.MapPairSettings`: the switches of the ablations.
+        validation_settings: of the held-out ones.
+    """
+
+    sounds: str | None = None
+    rooms: str | None = None
+    pairs_per_epoch: int = 4000
+    validation_pairs: int = 128
+    settings: dict[str, Any] = field(default_factory=dict)
+    validation_settings: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class DataPart:
+    """What it is trained on: recorded ears, solo clips to mix and separate, pseudo pairs, or several of them; or map
+    pairs alone.
+
+    Attributes:
+        stereo, solo, pseudo, map_pairs: see there.
         with_depth: items carry depth maps.
         mirror: each training item with two ears is followed by its mirror image (picture flipped, ears exchanged); an
             epoch is twice as long. Not in the papers: it keeps a small set from telling sides by its rooms.
@@ -90,6 +114,7 @@ class DataPart:
     stereo: ClipsPart | None = None
     solo: ClipsPart | None = None
     pseudo: PseudoPart | None = None
+    map_pairs: MapPairsPart | None = None
     with_depth: bool = False
     mirror: bool = False
 
@@ -103,9 +128,14 @@ class SchedulePart:
         separation_epochs: of these, the first ones train separation alone (Sep-Stereo, section 4.1).
         batch_size: items of one step on one device.
         accumulate: steps whose gradients are added before the weights move.
-        learning_rate, visual_learning_rate: of the network, and of its visual backbone.
+        learning_rate, visual_learning_rate: of the network, and of its visual backbone (of the ear of `concert`: what
+            joins it to the things seen).
         weight_decay: of Adam.
         decay, decay_every: the rates are multiplied by `decay` every `decay_every` epochs.
+        warm_up: in so many first steps the rates rise, and they fall along half a cosine over the run to almost nothing,
+            instead of by `decay`; None: by `decay`.
+        average: what is validated and kept is an exponential moving average of the weights, which holds this part of
+            itself in each step (0.995); None: the weights as they are.
         gradient_clip: largest norm of the gradient; None: as it is.
         task_weights: of the tasks' losses in their sum.
         early_stop: end when the validation loss has not fallen for so many epochs; None: never.
@@ -122,6 +152,8 @@ class SchedulePart:
     weight_decay: float = 5e-4
     decay: float = 0.94
     decay_every: int = 10
+    warm_up: int | None = None
+    average: float | None = None
     gradient_clip: float | None = None
     task_weights: dict[str, float] = field(default_factory=dict)
     early_stop: int | None = None
@@ -186,14 +218,17 @@ def read_recipe(
         over = _with_bases(Path(profile), ())
         used = content.get("data") or {}
         given = over.pop("data", None) or {}
-        data = {key: value for key, value in given.items() if key in used or key not in ("stereo", "solo", "pseudo")}
+        data = {key: value for key, value in given.items() if key in used or key not in SOURCES}
         content = _merged(content, {**over, "data": data})
     for key, text in (overrides or {}).items():
         _override(content, key, text)
     recipe = _build(Recipe, content, str(path))
     assert isinstance(recipe, Recipe)
-    if recipe.data.stereo is None and recipe.data.solo is None and recipe.data.pseudo is None:
-        raise DataError(f"{path}: data names none of stereo, solo and pseudo; nothing to train on")
+    named = [name for name in SOURCES if getattr(recipe.data, name) is not None]
+    if not named:
+        raise DataError(f"{path}: data names none of {', '.join(SOURCES[:-1])} and {SOURCES[-1]}; nothing to train on")
+    if "map_pairs" in named and len(named) > 1:
+        raise DataError(f"{path}: data names {' and '.join(named)}; map_pairs go alone")
     return recipe
 
 

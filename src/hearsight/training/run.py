@@ -20,14 +20,17 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from hearsight.errors import DataError, HearsightError, ModelError
 from hearsight.files import write_json, written_whole
+from hearsight.models.concert.ear import ConcertEar
 from hearsight.models.interface import AudioVisualNetwork
 from hearsight.models.registry import card
-from hearsight.models.saving import load_network
+from hearsight.models.saving import SavedNetwork, load_network
 from hearsight.progress import Progress, no_progress
 from hearsight.training.data import TrainingData
+from hearsight.training.map_pairs import MapPairsData, MapPairsModule
 from hearsight.training.module import TrainingModule
 from hearsight.training.pictures import ShowExamples
-from hearsight.training.recipe import Recipe, recipe_as_mapping
+from hearsight.training.recipe import SOURCES, Recipe, recipe_as_mapping
+from hearsight.training.schedule import AverageWeights
 
 RECIPE_FILE = "recipe.yaml"
 LOG_FILE = "log.json"
@@ -66,13 +69,16 @@ def train(
     _claim(folder, recipe, resume)
     lightning.seed_everything(recipe.seed, workers=True, verbose=False)
     network = build_network(recipe)
-    data = TrainingData(recipe, network)
-    module = TrainingModule(network, recipe.schedule, recipe.seed)
+    data, module = _data_and_module(recipe, network)
     schedule = recipe.schedule
     best = ModelCheckpoint(
         folder / "checkpoints", filename="best", monitor="val/loss", save_last=True, enable_version_counter=False
     )
-    callbacks: list[Callback] = [best, LearningRateMonitor("epoch"), ShowExamples(), _TellEpochs(progress)]
+    callbacks: list[Callback] = [best, LearningRateMonitor("epoch"), _TellEpochs(progress)]
+    if isinstance(module, TrainingModule):
+        callbacks.append(ShowExamples())
+    if schedule.average is not None:
+        callbacks.append(AverageWeights(schedule.average))
     if schedule.early_stop is not None:
         callbacks.append(EarlyStopping("val/loss", patience=schedule.early_stop))
     with _quiet_lightning():
@@ -106,7 +112,7 @@ def train(
     return folder / MODEL_FOLDER
 
 
-def build_network(recipe: Recipe) -> AudioVisualNetwork:
+def build_network(recipe: Recipe) -> SavedNetwork:
     """The network of a recipe's model part, initialised as it says.
 
     Raises:
@@ -114,18 +120,33 @@ def build_network(recipe: Recipe) -> AudioVisualNetwork:
             it is initialised from.
     """
     part = recipe.model
-    cls = card(part.system).load_class()
-    if not (isinstance(cls, type) and issubclass(cls, AudioVisualNetwork)):
+    cls = card(part.system).load_network_class()
+    if not (isinstance(cls, type) and issubclass(cls, SavedNetwork)):
         raise ModelError(f"{part.system} is not a network; there is nothing to train")
+    if part.size == "small" and not hasattr(cls, "small"):
+        raise ModelError(f"{part.system} comes in one size; leave out model.size and the profile that sets it")
     settings = {**part.settings, **(part.pretrained or {})}
     try:
         network = cls.small(**settings) if part.size == "small" else cls(**settings)
     except (TypeError, ValueError) as error:
         raise ModelError(f"{part.system}: settings that it refuses: {error}") from error
-    assert isinstance(network, AudioVisualNetwork)
+    assert isinstance(network, SavedNetwork)
     if part.initialize is not None:
         _initialize(network, part.initialize)
     return network
+
+
+def _data_and_module(
+    recipe: Recipe, network: SavedNetwork
+) -> tuple[TrainingData | MapPairsData, TrainingModule | MapPairsModule]:
+    """The items that a recipe names, and how the network learns from them."""
+    if recipe.data.map_pairs is not None:
+        if not isinstance(network, ConcertEar):
+            raise ModelError(f"{network.system} does not learn from map pairs; give it stereo, solo or pseudo")
+        return MapPairsData(recipe), MapPairsModule(network, recipe.schedule, recipe.seed)
+    if not isinstance(network, AudioVisualNetwork):
+        raise ModelError(f"{network.system} learns from map pairs; name their banks in data.map_pairs")
+    return TrainingData(recipe, network), TrainingModule(network, recipe.schedule, recipe.seed)
 
 
 class WholeCheckpoints(TorchCheckpointIO):
@@ -196,7 +217,7 @@ def _strategy(recipe: Recipe, accelerator: str, devices: str, nodes: int) -> str
     return "ddp_find_unused_parameters_true" if recipe.schedule.separation_epochs else "ddp"
 
 
-def _initialize(network: AudioVisualNetwork, source: str) -> None:
+def _initialize(network: SavedNetwork, source: str) -> None:
     """Copy the tensors of another model that have the same name and shape."""
     own, other = network.state_dict(), load_network(source).state_dict()
     fitting = {name: tensor for name, tensor in other.items() if name in own and own[name].shape == tensor.shape}
@@ -205,7 +226,13 @@ def _initialize(network: AudioVisualNetwork, source: str) -> None:
     network.load_state_dict(fitting, strict=False)
 
 
-def _finish(folder: Path, recipe: Recipe, module: TrainingModule, data: TrainingData, best: ModelCheckpoint) -> None:
+def _finish(
+    folder: Path,
+    recipe: Recipe,
+    module: TrainingModule | MapPairsModule,
+    data: TrainingData | MapPairsData,
+    best: ModelCheckpoint,
+) -> None:
     """Write the model of the best epoch, its card and the log."""
     checkpoint = WholeCheckpoints().load_checkpoint(best.best_model_path or best.last_model_path, "cpu")
     module.load_state_dict(checkpoint["state_dict"])
@@ -229,8 +256,10 @@ def _finish(folder: Path, recipe: Recipe, module: TrainingModule, data: Training
 
 
 def _folders(recipe: Recipe) -> dict[str, str]:
-    parts = {"stereo": recipe.data.stereo, "solo": recipe.data.solo, "pseudo": recipe.data.pseudo}
-    return {name: part.folder for name, part in parts.items() if part is not None and part.folder is not None}
+    folders = {name: getattr(getattr(recipe.data, name), "folder", None) for name in SOURCES}
+    if (pairs := recipe.data.map_pairs) is not None:
+        folders |= {"sounds": pairs.sounds, "rooms": pairs.rooms}
+    return {name: folder for name, folder in folders.items() if folder is not None}
 
 
 def _commit() -> str | None:

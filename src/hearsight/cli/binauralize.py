@@ -41,7 +41,13 @@ def binauralize(
             "hold the sound alone. What is there is replaced, except an input.",
         ),
     ] = None,
-    model: Annotated[str, typer.Option(help="A name (see `hearsight models`), a folder or a Hub id.")] = "located",
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="A name (see `hearsight models`), a folder or a Hub id; concert if left out, or located with --source "
+            "or --tracks."
+        ),
+    ] = None,
     source: Annotated[
         list[str] | None,
         typer.Option(

@@ -13,17 +13,18 @@ from hearsight.inference.loading import load
 from hearsight.inference.neural import NeuralModel
 from hearsight.inference.report import Report
 from hearsight.media import probe
+from hearsight.models.concert import Concert
 from hearsight.models.interface import BinauralModel, StereoNetwork
 from hearsight.models.located import Located, Track, read_tracks
 from hearsight.progress import Progress, no_progress
 
-DEFAULT_MODEL = "located"
+DEFAULT_MODEL = "concert"  # with given positions: "located"
 
 
 def binauralize(
     input: str | os.PathLike[str],
     output: str | os.PathLike[str] | None = None,
-    model: str | os.PathLike[str] | BinauralModel | StereoNetwork = DEFAULT_MODEL,
+    model: str | os.PathLike[str] | BinauralModel | StereoNetwork | None = None,
     *,
     sources: Sequence[tuple[float, float]] | None = None,
     tracks: str | os.PathLike[str] | None = None,
@@ -42,11 +43,12 @@ def binauralize(
     Args:
         input: a video (or sound) that FFmpeg reads.
         output: where to; None is `NAME.binaural.EXT` beside the input. `.wav` and `.flac` hold the sound alone.
-        model: a name (`hearsight models` lists them), a folder, a Hugging Face Hub id, a loaded model, or a network.
+        model: a name (`hearsight models` lists them), a folder, a Hugging Face Hub id, a loaded model, or a network;
+            None is `concert`, or `located` if positions are given.
         sources: for `located`: positions (x, y) in the picture, 0 to 1 from the left and from the top.
         tracks: for `located`: a JSON file of moving sources, in the report's own format.
-        hrtf: for `located`: a SOFA file; None is KEMAR. It is diffuse-field equalised, as headphones are.
-        fov_degrees: for `located`: the horizontal angle that the picture covers.
+        hrtf: for `concert` and `located`: a SOFA file; None is KEMAR.
+        fov_degrees: for `concert` and `located`: the horizontal angle that the picture covers.
         device: for a network: "cpu", "cuda", "mps".
         audio_codec: None for the container's usual.
         report: where to write the report as JSON.
@@ -64,7 +66,8 @@ def binauralize(
     if output.suffix == "":
         raise HearsightError(f"{output}: has no suffix that tells the container; name it like {Path(input).name}")
     chosen = choose_model(model, sources, tracks, hrtf, fov_degrees, device)
-    if isinstance(chosen, Located) and not chosen.works_without_picture and probe(input).video is None:
+    searches = isinstance(chosen, Concert) or (isinstance(chosen, Located) and not chosen.works_without_picture)
+    if searches and probe(input).video is None:
         raise MediaError(f"{input}: has no picture to find sources in; say where they are (--source X,Y or --tracks)")
     told = run_on_file(chosen, input, output, audio_codec, progress)
     if report is not None:
@@ -79,7 +82,7 @@ def default_output(input: str | os.PathLike[str]) -> Path:
 
 
 def choose_model(
-    model: str | os.PathLike[str] | BinauralModel | StereoNetwork = DEFAULT_MODEL,
+    model: str | os.PathLike[str] | BinauralModel | StereoNetwork | None = None,
     sources: Sequence[tuple[float, float]] | None = None,
     tracks: str | os.PathLike[str] | None = None,
     hrtf: str | os.PathLike[str] | None = None,
@@ -91,11 +94,13 @@ def choose_model(
     Raises:
         ModelError, DataError: as `binauralize`.
     """
-    if model != "located":
+    if model is None:
+        model = "located" if sources or tracks is not None else DEFAULT_MODEL
+    if model not in ("concert", "located"):
         if sources or tracks is not None or hrtf is not None or fov_degrees != 120.0:
             name = getattr(model, "name", model)
             raise ModelError(
-                f"positions, tracks, HRTF and field of view are for the model located; {name} takes none of them"
+                f"positions, tracks, HRTF and field of view are for the models concert and located; {name} takes none"
             )
         if isinstance(model, StereoNetwork):
             return NeuralModel(model, device)
@@ -104,6 +109,10 @@ def choose_model(
         raise ModelError(f"the field of view must be above 0 and at most 360 degrees, got {fov_degrees:g}")
     if sources and tracks is not None:
         raise ModelError("positions and tracks exclude each other; give one of them")
+    if model == "concert":
+        if sources or tracks is not None:
+            raise ModelError("concert finds positions by itself; with given ones use the model located")
+        return Concert(None, None, load_hrirs(hrtf) if hrtf is not None else None, math.radians(fov_degrees))
     given: list[Track] | None = None
     if sources:
         given = [Track.at(f"source {index}", x, y) for index, (x, y) in enumerate(sources, 1)]

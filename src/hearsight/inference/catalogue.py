@@ -18,7 +18,7 @@ def catalogue(count: bool = True) -> list[dict[str, Any]]:
             "name": card.name,
             "kind": card.kind,
             "ready": card.ready,
-            "parameters": _parameters(card.load_class()) if count else None,
+            "parameters": _parameters(card.load_network_class()) if count else None,
             "source": card.source,
             "summary": card.summary,
         }

@@ -14,6 +14,7 @@ from torch import Tensor
 from hearsight.errors import ModelError
 from hearsight.inference.neural import NeuralModel
 from hearsight.inference.walk import walk
+from hearsight.models.concert import Concert, ConcertEar
 from hearsight.models.interface import BinauralModel, BinauralSession, ClipInfo, StereoNetwork, WindowSpec
 from hearsight.models.registry import CARDS, Card
 from hearsight.models.saving import load_network
@@ -41,6 +42,8 @@ def load(name: str | os.PathLike[str], device: str = "cpu") -> "LoadedModel | Ne
         names = ", ".join(card.name for card in CARDS if card.kind == "binaural")
         raise ModelError(f"unknown model {text!r}; known: {names}; or name a folder or a Hugging Face Hub id")
     network = load_network(text)
+    if isinstance(network, ConcertEar):
+        return LoadedModel(Concert(network))
     if not isinstance(network, StereoNetwork):
         raise ModelError(f"{text}: holds {network.system!r}, which separates sounds and gives no ears")
     return NeuralModel(network, device)

@@ -18,6 +18,7 @@ class Card:
         source: the paper and section, or where the idea comes from.
         summary: one line.
         ready: whether it works from a plain install (no trained weights needed, or shipped in the package).
+        network: "module:Class" of the network inside it, where the model as a whole is none.
     """
 
     name: str
@@ -26,14 +27,27 @@ class Card:
     source: str
     summary: str
     ready: bool = False
+    network: str | None = None
 
     def load_class(self) -> Any:
         """The class at `home`."""
-        module, _, name = self.home.partition(":")
-        return getattr(import_module(module), name)
+        return _imported(self.home)
+
+    def load_network_class(self) -> Any:
+        """The class that is trained and saved: that at `network`, or at `home`."""
+        return _imported(self.network or self.home)
 
 
 CARDS: tuple[Card, ...] = (
+    Card(
+        "concert",
+        "hearsight.models.concert:Concert",
+        "binaural",
+        "hearsight's own; associative convolution as in Sep-Stereo, pairs as in PseudoBinaural, in the space of maps",
+        "The default: hears which instruments play, sees where they are, and places each part of the sound.",
+        ready=True,
+        network="hearsight.models.concert:ConcertEar",
+    ),
     Card(
         "located",
         "hearsight.models.located:Located",
@@ -147,3 +161,8 @@ def card(name: str) -> Card:
         if known.name == name:
             return known
     raise ModelError(f"unknown model {name!r}; known: {', '.join(known.name for known in CARDS)}")
+
+
+def _imported(place: str) -> Any:
+    module, _, name = place.partition(":")
+    return getattr(import_module(module), name)

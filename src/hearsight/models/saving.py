@@ -38,7 +38,7 @@ def load_network(folder_or_hub_id: str | Path, revision: str | None = None) -> "
     """
     folder = _local_folder(folder_or_hub_id, revision)
     config = _read_config(folder)
-    cls = card(config["system"]).load_class()
+    cls = card(config["system"]).load_network_class()
     if not (isinstance(cls, type) and issubclass(cls, SavedNetwork)):
         raise ModelError(f"{folder}: {config['system']!r} is not a network that is loaded from a folder")
     return cls._from_folder(folder, config)

@@ -1,0 +1,58 @@
+"""Spectrograms in 128 bands that an ear needs to tell instruments apart, and back to every bin."""
+
+import torch
+from jaxtyping import Complex, Float
+from torch import Tensor, nn
+
+BANDS = 128
+LOWEST_HZ, HIGHEST_HZ = 30.0, 8_000.0
+
+
+class Bands(nn.Module):
+    """Overlapping triangles on the mel scale (O'Shaughnessy) from 30 Hz to 8 kHz.
+
+    Neighbouring triangles add up to one at every frequency between their centres, and the first and the last hold
+    their value beyond theirs; so masks of bands that add up to one are, spread over the bins, masks that add up to one.
+
+    Args:
+        sample_rate_hz, n_fft: of the spectrograms.
+    """
+
+    def __init__(self, sample_rate_hz: int, n_fft: int = 1024) -> None:
+        super().__init__()
+        frequency = torch.linspace(0, sample_rate_hz / 2, n_fft // 2 + 1, dtype=torch.float64)
+        position = (_mel(frequency) - _mel(torch.tensor(LOWEST_HZ))) / (
+            _mel(torch.tensor(HIGHEST_HZ)) - _mel(torch.tensor(LOWEST_HZ))
+        )
+        position = (position * (BANDS - 1)).clamp(0, BANDS - 1)
+        weights = (1 - (position - torch.arange(BANDS)[:, None]).abs()).clamp_min(0).float()
+        self.register_buffer("weights", weights, persistent=False)  # [bands, bins]
+        self.weights: Tensor
+        reach = weights * (frequency <= HIGHEST_HZ).float()
+        # A band narrower than a bin takes what the bins beside its centre hold.
+        self.register_buffer("averages", _averages(reach, position.float()), persistent=False)
+        self.averages: Tensor
+
+    def powers(self, spectrogram: Complex[Tensor, "*batch bins columns"]) -> Float[Tensor, "*batch bands columns"]:
+        """Mean power in each band."""
+        return self.averages @ (spectrogram.real.square() + spectrogram.imag.square())
+
+    def to_bins(self, mask: Float[Tensor, "*batch bands columns"]) -> Float[Tensor, "*batch bins columns"]:
+        """A mask of bands as one of bins; the highest band's holds up to the Nyquist frequency."""
+        return self.weights.T @ mask
+
+
+def _averages(weights: Tensor, position: Tensor) -> Tensor:
+    """Rows that add up to one; bands without any bin inside take the two bins around their centre."""
+    rows = weights.clone()
+    for band in torch.nonzero(weights.sum(1) < 0.5).flatten().tolist():
+        upper = int(torch.searchsorted(position.contiguous(), torch.tensor(float(band))).clamp(1, len(position) - 1))
+        span = float(position[upper] - position[upper - 1])
+        share = 0.5 if span <= 0 else float((band - position[upper - 1]) / span)
+        rows[band] = 0
+        rows[band, upper], rows[band, upper - 1] = share, 1 - share
+    return rows / rows.sum(1, keepdim=True)
+
+
+def _mel(frequency_hz: Tensor) -> Tensor:
+    return 2595 * torch.log10(1 + frequency_hz / 700)

@@ -1,0 +1,198 @@
+"""The network that hears: which kind of instrument sounds in each band at each time, and whose part it is."""
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from hearsight.models.concert.bands import BANDS, Bands
+from hearsight.models.concert.kinds import KINDS
+from hearsight.models.concert.seen import PLAYED_AS_SEEN, SEEN
+from hearsight.models.saving import SavedNetwork
+
+if TYPE_CHECKING:
+    from hearsight.scenes.map_pairs.pairs import MapPair
+
+SAMPLE_RATE_HZ = 16_000
+HOP_SAMPLES = 256  # between columns: 16 ms
+COLUMNS = 256  # of a window of training: 4.1 s
+_DYNAMIC_RANGE = 1e-6  # of powers relative to the window's mean
+_REDUCTION = 16  # columns of the input for one of the deepest level
+
+
+@dataclass
+class Heard:
+    """What the ear tells of a batch of windows.
+
+    Attributes:
+        kinds: log probability of each kind in each bin, pictures aside. `[batch, kinds, bands, columns]`
+        presence: logits of each kind in the window as a whole. `[batch, kinds]`
+    """
+
+    kinds: Float[Tensor, "batch kinds bands columns"]
+    presence: Float[Tensor, "batch kinds"]
+
+
+class ConcertEar(SavedNetwork):
+    """A U-Net over 128 bands and 16 ms, with attention over the whole window in its depth.
+
+    It sees log powers three ways: relative to the window's mean, relative to each band's own mean (which no equaliser
+    between the instrument and the file can change), and the band's place. For each bin it gives a distribution over the
+    kinds of instruments.
+
+    `associate` joins that to what is seen, as the associative convolution of Sep-Stereo (section 3.2) does: each
+    visible thing's evidence makes a kernel over the channels that the ear gives, here the probabilities of the kinds,
+    and the response of the kernel in a bin is the thing's part of it. The kernel's weights are positive, so that with
+    probabilities as features it is Bayes' rule: part(thing) ~ sum over kinds of p(kind | bin) p(thing | kind).
+
+    Args:
+        channels: of the levels, from the finest to the coarsest.
+        layers: of attention in the coarsest.
+    """
+
+    system: ClassVar[str] = "concert"
+
+    def __init__(self, channels: tuple[int, ...] = (16, 32, 64, 96, 128), layers: int = 2) -> None:
+        super().__init__()
+        self.bands = Bands(SAMPLE_RATE_HZ)
+        finest, *deeper = channels
+        self.stem = nn.Sequential(nn.Conv2d(3, finest, 5, padding=2, bias=False), nn.BatchNorm2d(finest), nn.ReLU(True))
+        self.down = nn.ModuleList()
+        before = finest
+        for width in deeper:
+            self.down.append(nn.Sequential(_convolution(before, width, stride=2), _Residual(width)))
+            before = width
+        depth = channels[-1]
+        self.place = nn.Parameter(torch.zeros(1, depth, BANDS // 2 ** len(deeper), 1))
+        self.attention = nn.ModuleList(
+            nn.TransformerEncoderLayer(depth, 4, 2 * depth, 0.0, batch_first=True, norm_first=True)
+            for _ in range(layers)
+        )
+        self.presence = nn.Linear(2 * depth, len(KINDS))
+        self.up = nn.ModuleList()
+        for width in reversed(channels[:-1]):
+            self.up.append(_Up(before, width))
+            before = width
+        self.head = nn.Sequential(_convolution(finest, 24), nn.Conv2d(24, len(KINDS), 1))
+        self.association = Association()
+
+    def forward(self, power: Float[Tensor, "batch bands columns"]) -> Heard:
+        """What sounds in each bin of a window of band powers (`Bands.powers`); any number of columns."""
+        columns = power.shape[-1]
+        padded = F.pad(_features(power), (0, -columns % _REDUCTION))
+        levels = [self.stem(padded.contiguous(memory_format=torch.channels_last))]
+        for down in self.down:
+            levels.append(down(levels[-1]))
+        deep = levels.pop() + self.place
+        batch, depth, rows, times = deep.shape
+        tokens = (deep + _time_code(depth, times).to(deep)).flatten(2).transpose(1, 2)
+        for layer in self.attention:
+            tokens = layer(tokens)
+        presence = self.presence(torch.cat([tokens.mean(1), tokens.amax(1)], -1))
+        x = tokens.transpose(1, 2).reshape(batch, depth, rows, times)
+        for up in self.up:
+            x = up(x, levels.pop())
+        logits = self.head(x)[..., :columns].float() + presence.float()[..., None, None]
+        return Heard(logits.log_softmax(1), presence.float())
+
+    def loss_terms(self, pair: "MapPair") -> dict[str, Tensor]:
+        """Cross entropies, in nats per bin, of the kinds and of the visible things' parts with the true ones.
+
+        Bins count by the fourth root of their power relative to the window's mean, so that quiet ones matter a little.
+        """
+        heard = self(pair.power)
+        relative = pair.power / pair.power.mean((-2, -1), keepdim=True).clamp_min(1e-12)
+        weight = relative.clamp(0, 16).pow(0.25)
+        weight = weight / weight.sum()
+        kinds = -(pair.kinds.float() * heard.kinds).sum(1)
+        parts = -(pair.parts.float() * self.associate(heard.kinds, pair.evidence)).sum(1)
+        return {"kinds": (kinds * weight).sum(), "parts": (parts * weight).sum()}
+
+    def associate(
+        self, heard: Float[Tensor, "batch kinds bands columns"], evidence: Float[Tensor, "batch things seen"]
+    ) -> Float[Tensor, "batch parts bands columns"]:
+        """Log of each visible thing's part of each bin, and last of the rest; the parts add up to 1.
+
+        Args:
+            heard: log probabilities of the kinds.
+            evidence: of each thing for the ImageNet classes `SEEN`; a row of zeros is no thing and gets nothing.
+        """
+        kernels = self.association(evidence)
+        mixed = torch.einsum("bpk,bkft->bpft", kernels, heard.exp())
+        return (mixed + 1e-12).log() - (mixed.sum(1, keepdim=True) + 1e-12).log()
+
+
+class Association(nn.Module):
+    """From evidence to kernels: how much of each kind each visible thing draws, and the rest."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        table = torch.as_tensor(PLAYED_AS_SEEN, dtype=torch.float32)  # [instruments, seen]
+        known = torch.zeros(len(SEEN), len(KINDS))
+        known[:, : table.shape[0]] = (table / table.sum(0, keepdim=True).clamp_min(1e-3)).T
+        self.weights = nn.Parameter(_inverse_softplus(known.clamp_min(0.01)))
+        self.exponent = nn.Parameter(torch.tensor(0.5))
+        unseen = torch.full((len(KINDS),), -3.0)
+        unseen[-1] = 2.0
+        self.unseen = nn.Parameter(unseen)
+
+    def forward(self, evidence: Float[Tensor, "batch things seen"]) -> Float[Tensor, "batch parts kinds"]:
+        """Positive kernels over the kinds, of each thing and of the rest."""
+        strength = evidence.float() @ F.softplus(self.weights)
+        kernels = (strength + 1e-4).pow(F.softplus(self.exponent))
+        kernels = kernels * (evidence.sum(-1, keepdim=True) > 0)
+        rest = self.unseen.exp().expand(len(evidence), 1, -1)
+        return torch.cat([kernels, rest], 1)
+
+
+class _Residual(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            _convolution(width, width), nn.Conv2d(width, width, 3, padding=1, bias=False), nn.BatchNorm2d(width)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(x + self.body(x), inplace=True)
+
+
+class _Up(nn.Module):
+    """Twice the bands and columns, joined to the level of the same size."""
+
+    def __init__(self, deep: int, width: int) -> None:
+        super().__init__()
+        self.reduce = nn.Conv2d(deep, width, 1)
+        self.join = _convolution(2 * width, width)
+
+    def forward(self, deep: Tensor, level: Tensor) -> Tensor:
+        raised = F.interpolate(self.reduce(deep), scale_factor=2, mode="nearest")
+        return self.join(torch.cat([raised, level], 1))
+
+
+def _convolution(before: int, after: int, stride: int = 1) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(before, after, 3, stride, padding=1, bias=False), nn.BatchNorm2d(after), nn.ReLU(True)
+    )
+
+
+def _features(power: Float[Tensor, "batch bands columns"]) -> Float[Tensor, "batch 3 bands columns"]:
+    relative = power / power.mean((-2, -1), keepdim=True).clamp_min(1e-12)
+    level = (relative + _DYNAMIC_RANGE).log() / 4
+    own = level - level.mean(-1, keepdim=True)
+    place = torch.linspace(-1, 1, power.shape[-2], device=power.device)[:, None].expand_as(level)
+    return torch.stack([level, own, place], 1)
+
+
+def _time_code(depth: int, times: int) -> Float[Tensor, "1 depth 1 times"]:
+    """Sines and cosines of the time within the window (Vaswani et al., 2017, section 3.5)."""
+    rate = torch.exp(torch.arange(0, depth, 2) * (-math.log(1000.0) / depth))
+    phase = torch.arange(times)[None] * rate[:, None]
+    return torch.stack([phase.sin(), phase.cos()], 1).reshape(1, depth, 1, times)
+
+
+def _inverse_softplus(value: Tensor) -> Tensor:
+    return torch.log(torch.expm1(value))

@@ -1,0 +1,320 @@
+"""The default model: hears what plays, sees where it is."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from hearsight.acoustics import DEFAULT_FIELD_OF_VIEW, HRIRSet, load_hrirs, picture_to_direction
+from hearsight.models.concert.bands import Bands
+from hearsight.models.concert.ear import COLUMNS, HOP_SAMPLES, SAMPLE_RATE_HZ, ConcertEar
+from hearsight.models.concert.eye import FRAME_AREA, InstrumentEye
+from hearsight.models.concert.kinds import KINDS
+from hearsight.models.concert.moving import MotionSearch
+from hearsight.models.concert.rendering import DifferenceFilters
+from hearsight.models.concert.things import Thing
+from hearsight.models.concert.watcher import Watcher
+from hearsight.models.interface import ClipInfo, Frame, Source, TrackPoint, Window, WindowSpec
+from hearsight.models.located import Located
+from hearsight.models.located.model import TICK_RATE_HZ
+from hearsight.signal import STFT, resample
+
+WEIGHTS = Path(__file__).parent / "data"
+N_FFT = 1024  # of the ear's spectrograms
+
+_WINDOW_S = COLUMNS * HOP_SAMPLES / SAMPLE_RATE_HZ
+_BATCH = 4
+_MEMORY_S = 12.0
+_KIND_MEMORY, _KIND_FLOOR = 0.5, 0.02
+_SHARE_MEMORY, _SHARE_FLOOR = 0.5, 0.05
+_STILL = 0.1  # what a thing that does not stir counts for beside one that does
+_POINT_S = 0.5
+_TOLD_SHARE = 0.02  # of the clip's energy; things with less are not told
+_SILENCE = 1e-9
+_VISIBLE = 0.12  # strength of a thing from which on it is listened for
+
+
+class Watching(Protocol):
+    """What follows the visible instruments of a clip; `Watcher` is one."""
+
+    def watch(self, frame: Frame) -> None:
+        """The clip's next frame, or one that was seen already."""
+        ...
+
+    def at(self, times_s: Float[np.ndarray, "times"]) -> list[Thing]:
+        """The things that are there at any of these times."""
+        ...
+
+
+class Concert:
+    """The model `concert`.
+
+    `Watcher` finds visible instruments and follows them; `ConcertEar` tells which kind of instrument sounds in each bin
+    of the spectrogram and, by associative convolution with each thing's evidence, which part of the bin is whose. What
+    goes with nothing visible stays in the middle. Beside the ear's own window of 4 s, what was heard over the last 12 s
+    counts (what plays changes slowly), and things that stir count more than things that stand still. While no
+    instrument is seen at all, `Located` searches for what moves in step with the sound.
+
+    Each part is filtered by its direction's `DifferenceFilters`; left = mono + d, right = mono - d, so the two ears add
+    up to the mono sound. By construction a mirrored picture gives mirrored ears (but for the camera's motion, which the
+    watcher finds to 0.003 of the picture's width).
+
+    Args:
+        ear: hears; None for the package's weights.
+        eye: sees; None for the published ImageNet weights.
+        hrirs: the head; None for KEMAR.
+        field_of_view: horizontal angle of the picture in radians.
+        watcher: makes what watches a clip instead of `Watcher` (the truth of a simulated clip, say).
+
+    Raises:
+        DependencyError: the package with the ImageNet weights is missing.
+    """
+
+    name = "concert"
+
+    def __init__(
+        self,
+        ear: ConcertEar | None = None,
+        eye: InstrumentEye | None = None,
+        hrirs: HRIRSet | None = None,
+        field_of_view: float = DEFAULT_FIELD_OF_VIEW,
+        watcher: "Callable[[], Watching] | None" = None,
+    ) -> None:
+        self.ear = (ear if ear is not None else ConcertEar.from_pretrained(WEIGHTS)).eval().float()
+        if watcher is None:
+            eye = eye if eye is not None else InstrumentEye()
+            self.watcher: Callable[[], Watching] = lambda: Watcher(eye)
+        else:
+            self.watcher = watcher
+        self.hrirs = hrirs if hrirs is not None else load_hrirs()
+        equalized = load_hrirs(diffuse_field_equalized=True) if hrirs is None else hrirs.diffuse_field_equalized()
+        self.located = Located(None, equalized, field_of_view)
+        self.field_of_view = field_of_view
+        self.spec = WindowSpec(
+            sample_rate_hz=None,
+            window_s=_WINDOW_S,
+            hop_s=_WINDOW_S / 2,
+            frames="all",
+            frame_rate_hz=TICK_RATE_HZ,
+            frame_size=None,
+            frame_area=FRAME_AREA,
+            batch=_BATCH,
+        )
+
+    def session(self, clip: ClipInfo) -> "ConcertSession":
+        """Begin a clip."""
+        return ConcertSession(self, clip.sample_rate_hz)
+
+
+@dataclass
+class _Told:
+    """What the report says of a thing."""
+
+    label: str
+    energy: float = 0.0
+    points: list[TrackPoint] = field(default_factory=list)
+
+
+class ConcertSession:
+    """`Concert` at work on a clip."""
+
+    def __init__(self, model: Concert, sample_rate_hz: int) -> None:
+        self._model = model
+        self._rate = sample_rate_hz
+        self._watcher = model.watcher()
+        hop = max(1, round(HOP_SAMPLES / SAMPLE_RATE_HZ * sample_rate_hz))
+        n_fft = 1 << (4 * hop - 1).bit_length()
+        self._stft = STFT(n_fft, 4 * hop, hop)
+        self._spread = Bands(sample_rate_hz, n_fft)
+        self._ear_stft = STFT(N_FFT, N_FFT, HOP_SAMPLES)
+        self._filters = DifferenceFilters(model.hrirs, sample_rate_hz, n_fft)
+        self._kinds = torch.full((len(KINDS),), 1 / len(KINDS))
+        self._shares: dict[int, float] = {}
+        self._memory_s = 0.0
+        self._told: dict[int, _Told] = {}
+        self._moving: MotionSearch | None = None
+        self._searches: list[MotionSearch] = []
+        self._total_energy = self._rest_energy = 0.0
+        self._heard_s = 0.0
+
+    @torch.inference_mode()
+    def process(self, windows: list[Window]) -> Float[Tensor, "windows 2 samples"]:
+        """Both ears of each window. All that is in the windows is seen and heard before the first is rendered."""
+        for window in windows:
+            for frame in window.frames:
+                self._watcher.watch(frame)
+        if not any(thing.strength.max() >= _VISIBLE for window in windows for thing in self._things(window)):
+            return self._by_motion(windows)
+        self._moving = None
+        powers = torch.stack([self._power(window.mono) for window in windows])
+        loudness = powers.mean((-2, -1))
+        heard = self._model.ear(powers).kinds
+        heard = heard.where((loudness > _SILENCE)[:, None, None, None], heard.new_tensor(1 / len(KINDS)).log())
+        seen = [self._things(window) for window in windows]
+        # Twice: what was heard of these windows first, then the parts in its light.
+        for window, power, kinds, things in zip(windows, powers, heard, seen, strict=True):
+            self._remember(power, self._parts(kinds, things), things, kinds, window)
+        ears = []
+        for window, power, kinds, things in zip(windows, powers, heard, seen, strict=True):
+            parts = self._parts(kinds, things)
+            self._tell(window, power, parts, things)
+            ears.append(self._ears(window, parts, things))
+        return torch.stack(ears)
+
+    def sources(self) -> list[Source]:
+        """The instruments that were seen and heard, the loudest first, a point every half second."""
+        told = [
+            Source(thing.label, thing.energy / self._total_energy, list(thing.points))
+            for thing in self._told.values()
+            if thing.energy > _TOLD_SHARE * self._total_energy
+        ]
+        for search in self._searches:
+            told += search.sources(self._total_energy)
+        return sorted(told, key=lambda source: -source.energy_share)
+
+    def notes(self) -> list[str]:
+        """What was seen, how much of the sound goes with none of it, and what was done without."""
+        notes: list[str] = []
+        if not self._total_energy:
+            return notes
+        by_motion = sum(search.energy for search in self._searches) / self._total_energy
+        if by_motion > 0:
+            part = "the clip" if by_motion > 0.999 else f"{100 * by_motion:.0f} % of the sound"
+            notes.append(f"no instrument is seen during {part}: what moves in step with the sound was searched for")
+            notes += self._searches[-1].notes()
+        rest = self._rest_energy / self._total_energy
+        if rest > 0.25:
+            notes.append(f"{100 * rest:.0f} % of the sound goes with nothing that is seen, and stays in the middle")
+        return notes
+
+    def _by_motion(self, windows: list[Window]) -> Float[Tensor, "windows 2 samples"]:
+        """Ears of windows in which no instrument is seen."""
+        if self._moving is None:
+            self._moving = MotionSearch(self._model.located, self._rate, windows[0].start_s)
+            self._searches.append(self._moving)
+        for window in windows:
+            energy = self._new_energy(window)
+            self._moving.energy += energy
+            self._total_energy += energy
+        return self._moving.process(windows)
+
+    def _new_energy(self, window: Window) -> float:
+        """Energy of what this window is the first to hold."""
+        first = round(max(0.0, self._heard_s - window.start_s) * self._rate)
+        self._heard_s = max(self._heard_s, window.start_s + window.mono.shape[-1] / self._rate)
+        return float(window.mono[first:].double().square().sum())
+
+    def _power(self, mono: Float[Tensor, "samples"]) -> Float[Tensor, "bands columns"]:
+        there = resample(mono, self._rate, SAMPLE_RATE_HZ) if self._rate != SAMPLE_RATE_HZ else mono
+        return self._model.ear.bands.powers(self._ear_stft.forward(there))[..., :COLUMNS]
+
+    def _things(self, window: Window) -> list[Thing]:
+        times = window.start_s + np.arange(COLUMNS) * (HOP_SAMPLES / SAMPLE_RATE_HZ)
+        return self._watcher.at(times)
+
+    def _parts(
+        self, kinds: Float[Tensor, "kinds bands columns"], things: list[Thing]
+    ) -> Float[Tensor, "parts bands columns"]:
+        """Each thing's part of each bin, and the rest's."""
+        expected = kinds + _KIND_MEMORY * (self._kinds + _KIND_FLOOR).log()[:, None, None]
+        expected = expected - expected.logsumexp(0, keepdim=True)
+        if not things:
+            return torch.ones(1, *kinds.shape[1:])
+        evidence = np.stack([(thing.evidence * _presence(thing)[:, None]).mean(0) for thing in things])
+        kernels = self._model.ear.association(torch.from_numpy(evidence.astype(np.float32))[None])[0]
+        stir = np.array([float(thing.motion.mean()) for thing in things]) + _STILL
+        share = np.array([self._shares.get(thing.number, 0.0) for thing in things]) + _SHARE_FLOOR
+        weight = stir / stir.max() * (share / share.max()) ** _SHARE_MEMORY
+        kernels[:-1] *= torch.from_numpy(weight.astype(np.float32))[:, None]
+        mixed = torch.einsum("pk,kft->pft", kernels, expected.exp())
+        return mixed / mixed.sum(0).clamp_min(1e-12)
+
+    def _remember(self, power: Tensor, parts: Tensor, things: list[Thing], kinds: Tensor, window: Window) -> None:
+        """Take a window into what was heard over the last seconds."""
+        weight = power.pow(0.25) * (power > _SILENCE)
+        total = float(weight.sum())
+        if not total:
+            return
+        step_s = self._model.spec.hop_s
+        self._memory_s = min(_MEMORY_S, self._memory_s + step_s)
+        step = step_s / self._memory_s
+        now = (kinds.exp() * weight).sum((-2, -1)) / total
+        self._kinds = self._kinds + step * (now - self._kinds)
+        shares = (parts * weight).sum((-2, -1)) / total
+        latest = {thing.number: float(share) for thing, share in zip(things, shares[:-1], strict=True)}
+        for number in {*self._shares, *latest}:
+            before = self._shares.get(number, latest.get(number, 0.0))
+            self._shares[number] = before + step * (latest.get(number, 0.0) - before)
+        self._shares = {number: share for number, share in self._shares.items() if share > 1e-4 or number in latest}
+
+    def _ears(self, window: Window, parts: Tensor, things: list[Thing]) -> Float[Tensor, "2 samples"]:
+        mono = window.mono
+        if not things or mono.shape[-1] <= self._stft.n_fft:
+            return mono.expand(2, -1)
+        spectrogram = self._stft.forward(mono)
+        columns = spectrogram.shape[-1]
+        times = np.arange(columns) * self._stft.hop_samples / self._rate
+        nearest = np.clip(np.rint(times * SAMPLE_RATE_HZ / HOP_SAMPLES).astype(int), 0, parts.shape[-1] - 1)
+        combined = torch.zeros_like(spectrogram)
+        for part, thing in zip(parts, things, strict=False):
+            azimuth, elevation = self._directions(thing)
+            combined += self._spread.to_bins(part[:, nearest]) * self._filters(azimuth[nearest], elevation[nearest])
+        half = self._stft.inverse(spectrogram * combined, mono.shape[-1])
+        return torch.stack([mono + half, mono - half])
+
+    def _directions(self, thing: Thing) -> tuple[np.ndarray, np.ndarray]:
+        """Azimuth and elevation in radians; what has left the picture is heard at its edge."""
+        x, y = (torch.from_numpy(np.clip(values, 0, 1)) for values in (thing.x, thing.y))
+        azimuth, elevation = picture_to_direction(x, y, self._model.field_of_view)
+        return azimuth.numpy(), elevation.numpy()
+
+    def _tell(self, window: Window, power: Tensor, parts: Tensor, things: list[Thing]) -> None:
+        """Count the energies and the points of what this window is the first to hold."""
+        step_s = HOP_SAMPLES / SAMPLE_RATE_HZ
+        first = min(parts.shape[-1] - 1, max(0, round((self._heard_s - window.start_s) / step_s)))
+        energy = (parts[..., first:] * self._bin_energy(power[:, first:])).sum((-2, -1))
+        by_part = (energy / energy.sum().clamp_min(1e-20) * self._new_energy(window)).tolist()
+        self._rest_energy += by_part[-1]
+        self._total_energy += sum(by_part)
+        times = window.start_s + np.arange(parts.shape[-1]) * step_s
+        for index, thing in enumerate(things):
+            told = self._told.setdefault(thing.number, _Told(thing.label))
+            told.energy += by_part[index]
+            azimuth, elevation = self._directions(thing)
+            for column in range(first, parts.shape[-1]):
+                point = round(times[column] / _POINT_S)
+                if abs(times[column] - point * _POINT_S) > step_s / 2 or thing.strength[column] <= 0:
+                    continue
+                around = slice(max(0, column - 16), column + 17)
+                sure = _decisiveness(parts[index, :, around], power[:, around])
+                told.points.append(
+                    TrackPoint(
+                        float(point * _POINT_S),
+                        float(np.clip(thing.x[column], 0, 1)),
+                        float(np.clip(thing.y[column], 0, 1)),
+                        float(np.degrees(azimuth[column])),
+                        float(np.degrees(elevation[column])),
+                        sure * min(1.0, float(thing.strength[column] / max(1e-6, thing.evidence[column].sum()))),
+                    )
+                )
+
+    def _bin_energy(self, power: Tensor) -> Tensor:
+        """Energy of each bin: a band's mean power times the bins that it stands for."""
+        return power * self._model.ear.bands.weights.sum(1)[:, None]
+
+
+def _presence(thing: Thing) -> Float[np.ndarray, "times"]:
+    """How far the thing has appeared, 0 to 1."""
+    return np.asarray(thing.strength / np.maximum(thing.evidence.sum(-1), 1e-6))
+
+
+def _decisiveness(part: Tensor, power: Tensor) -> float:
+    """How sure it is whose the sound is that goes to this part: the mean of the part over its own energy."""
+    own = part * power
+    total = float(own.sum())
+    return float((own * part).sum()) / total if total > 0 else 0.0

@@ -1,0 +1,82 @@
+"""From parts of a mono sound with directions to the difference of two ears."""
+
+import math
+
+import numpy as np
+import torch
+from jaxtyping import Complex, Float
+from torch import Tensor
+
+from hearsight.acoustics import HRIRSet
+
+DIRECT_LOW, DIRECT_HIGH = 0.55, 0.8
+DIRECT_FROM_HZ, DIRECT_TO_HZ = 3_000.0, 5_000.0
+LOW_LEVEL_DIFFERENCE_DB = 3.0  # of a source at 90 degrees, fading out between the frequencies below
+LOW_FROM_HZ, LOW_TO_HZ = 400.0, 800.0
+
+_KEPT = 1024  # directions whose filter is remembered
+
+
+class DifferenceFilters:
+    """Filters from a sound's mono signal to half the difference of the ears, for each direction.
+
+    A source in a free field has d = (H_l - H_r) / (H_l + H_r), which grows without bound where the ears nearly cancel,
+    and in a room only the direct sound obeys it. If a part q(f) of the sound's power comes from the source's direction
+    and the rest is diffuse, incoherent between the ears and as strong in each, the filter with the least squared error
+    (Wiener) is
+
+        d(f) = q (H_l - H_r) conj(H_l + H_r) / (q |H_l + H_r|^2 + (1 - q) (|H_l|^2 + |H_r|^2)).
+
+    q is 0.55 below 3 kHz and 0.8 above 5 kHz: chosen on simulated concerts, of which 0.5 everywhere has the least
+    error, but dulls the direction. Below 400 Hz, where a distant source has no level difference and a double bass would
+    stay in the middle, 3 dB times the sine of the azimuth is added on purpose.
+
+    Azimuths are taken to whole degrees, elevations to 5. The filter of the mirrored direction is the negative, exactly.
+
+    Args:
+        hrirs: the head, at any rate.
+        sample_rate_hz, n_fft: of the spectrograms.
+    """
+
+    def __init__(self, hrirs: HRIRSet, sample_rate_hz: int, n_fft: int) -> None:
+        self._hrirs = hrirs.at_rate(sample_rate_hz)
+        self._n_fft = n_fft
+        self._frequency = torch.linspace(0, sample_rate_hz / 2, n_fft // 2 + 1)
+        self._filters: dict[tuple[int, int], Tensor] = {}
+
+    def __call__(
+        self, azimuth: Float[np.ndarray, "columns"], elevation: Float[np.ndarray, "columns"]
+    ) -> Complex[Tensor, "bins columns"]:
+        """The filter of each column's direction, in radians."""
+        directions = np.stack([np.rint(np.degrees(azimuth)), 5 * np.rint(np.degrees(elevation) / 5)], 1).astype(int)
+        unique, inverse = np.unique(directions, axis=0, return_inverse=True)
+        filters = torch.stack([self._filter(int(a), int(e)) for a, e in unique], 1)
+        return filters[:, torch.from_numpy(inverse.reshape(-1))]
+
+    def _filter(self, azimuth_deg: int, elevation_deg: int) -> Tensor:
+        if azimuth_deg < 0:
+            return -self._filter(-azimuth_deg, elevation_deg)
+        if azimuth_deg == 0:
+            return torch.zeros(len(self._frequency), dtype=torch.complex64)
+        key = (azimuth_deg, elevation_deg)
+        if key not in self._filters:
+            if len(self._filters) >= _KEPT:
+                self._filters.clear()
+            self._filters[key] = self._computed(math.radians(azimuth_deg), math.radians(elevation_deg))
+        return self._filters[key]
+
+    def _computed(self, azimuth: float, elevation: float) -> Tensor:
+        left, right = torch.fft.rfft(self._hrirs.interpolated(azimuth, elevation), self._n_fft)
+        direct = DIRECT_LOW + (DIRECT_HIGH - DIRECT_LOW) * _ramp(self._frequency, DIRECT_FROM_HZ, DIRECT_TO_HZ)
+        both = left + right
+        diffuse = left.abs().square() + right.abs().square()
+        power = direct * both.abs().square() + (1 - direct) * diffuse
+        wiener = direct * (left - right) * both.conj() / power.clamp_min(1e-12)
+        side = math.sin(azimuth) * math.cos(elevation)
+        extra = math.tanh(LOW_LEVEL_DIFFERENCE_DB * side * math.log(10) / 40)
+        return (wiener + extra * (1 - _ramp(self._frequency, LOW_FROM_HZ, LOW_TO_HZ))).to(torch.complex64)
+
+
+def _ramp(frequency: Tensor, begin_hz: float, end_hz: float) -> Tensor:
+    """0 below, 1 above, straight over the logarithm of the frequency between."""
+    return ((frequency.clamp_min(1.0) / begin_hz).log() / math.log(end_hz / begin_hz)).clamp(0, 1)

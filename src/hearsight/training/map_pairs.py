@@ -62,8 +62,8 @@ class MapPairsModule(lightning.LightningModule):
 
     Logged: `train/loss`, `train/kinds`, `train/parts`, `val/loss`, `val/kinds`, `val/parts`, and `val/part_error`, the
     share of each bin that is given to a wrong part, in the mean over the bins weighted as in the loss; beside it what
-    two answers score that hear nothing: `val/part_error_of_rest` (all is the rest's) and `val/part_error_of_sight` (what
-    the evidence says if all kinds are as likely).
+    two answers score that hear nothing: `val/part_error_of_rest` (all is the rest's) and `val/part_error_of_sight`
+    (what the evidence says if all kinds are as likely).
 
     Args:
         network: what is trained.
@@ -123,17 +123,16 @@ def part_errors(network: ConcertEar, pairs: MapPair) -> dict[str, Float[Tensor, 
     flat = torch.full_like(kinds, 1 / kinds.shape[1]).log()
     rest = torch.zeros_like(pairs.parts, dtype=torch.float32)
     rest[:, -1] = 1
-    answers = {
-        "part_error": network.associate(kinds, pairs.evidence).exp(),
-        "part_error_of_rest": rest,
-        "part_error_of_sight": network.associate(flat, pairs.evidence).exp(),
-    }
+    with torch.autocast(kinds.device.type, enabled=False):
+        answers = {
+            "part_error": network.associate(kinds, pairs.evidence).exp(),
+            "part_error_of_rest": rest,
+            "part_error_of_sight": network.associate(flat, pairs.evidence).exp(),
+        }
     relative = pairs.power / pairs.power.mean((-2, -1), keepdim=True).clamp_min(1e-12)
     weight = relative.clamp(0, 16).pow(0.25)
     weight = weight / weight.sum()
-    return {
-        name: ((answer - pairs.parts.float()).abs().sum(1) / 2 * weight).sum() for name, answer in answers.items()
-    }
+    return {name: ((answer - pairs.parts.float()).abs().sum(1) / 2 * weight).sum() for name, answer in answers.items()}
 
 
 def _pairs(part: MapPairsPart, half: str, settings: dict[str, Any], seed: int, count: int) -> MapPairs:

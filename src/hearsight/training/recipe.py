@@ -132,8 +132,8 @@ class SchedulePart:
             joins it to the things seen).
         weight_decay: of Adam.
         decay, decay_every: the rates are multiplied by `decay` every `decay_every` epochs.
-        warm_up: in so many first steps the rates rise, and they fall along half a cosine over the run to almost nothing,
-            instead of by `decay`; None: by `decay`.
+        warm_up: in so many first steps the rates rise, and over the run they fall along half a cosine to almost
+            nothing, instead of by `decay`; None: by `decay`.
         average: what is validated and kept is an exponential moving average of the weights, which holds this part of
             itself in each step (0.995); None: the weights as they are.
         gradient_clip: largest norm of the gradient; None: as it is.

@@ -120,7 +120,7 @@ def build_network(recipe: Recipe) -> SavedNetwork:
             it is initialised from.
     """
     part = recipe.model
-    cls = card(part.system).load_network_class()
+    cls: Any = card(part.system).load_network_class()
     if not (isinstance(cls, type) and issubclass(cls, SavedNetwork)):
         raise ModelError(f"{part.system} is not a network; there is nothing to train")
     if part.size == "small" and not hasattr(cls, "small"):

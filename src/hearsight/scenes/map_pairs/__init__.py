@@ -1,7 +1,11 @@
 """Training pairs composed in the space of instrument maps: phrases, rooms and the flaws of recordings."""
 
+from hearsight.scenes.map_pairs.pairs import MapPair, MapPairs, MapPairSettings
 from hearsight.scenes.map_pairs.recording import Ranges, draw_recording
 from hearsight.scenes.map_pairs.rooms import RoomBank, make_room_bank
 from hearsight.scenes.map_pairs.sound_bank import BankReport, SoundBank, make_sound_bank
 
-__all__ = ["BankReport", "Ranges", "RoomBank", "SoundBank", "draw_recording", "make_room_bank", "make_sound_bank"]
+__all__ = [
+    "BankReport", "MapPair", "MapPairSettings", "MapPairs", "Ranges", "RoomBank", "SoundBank", "draw_recording",
+    "make_room_bank", "make_sound_bank",
+]  # fmt: skip

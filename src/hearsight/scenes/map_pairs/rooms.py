@@ -94,6 +94,10 @@ class RoomBank:
         if not self.rooms:
             raise DataError(f"{folder}: has no rooms for {part!r}; make a bank of at least ten rooms")
 
+    def __reduce__(self) -> tuple[type["RoomBank"], tuple[Path, str | None]]:
+        """Opened anew in another process, rather than copied into it."""
+        return RoomBank, (self.folder, self.part)
+
     def response(self, index: int) -> NDArray[np.float32]:
         """Pressure at the left and right ear, 1 being that at 1 m in the free field without a head. `[2, samples]`"""
         return self._stored[index].astype(np.float32) * np.float32(self.sources[index].scale)

@@ -56,6 +56,10 @@ class SoundBank:
         except (OSError, ValueError, KeyError) as error:
             raise DataError(f"{folder}: holds no whole sound bank; make one with make_sound_bank") from error
 
+    def __reduce__(self) -> tuple[type["SoundBank"], tuple[Path, str]]:
+        """Opened anew in another process, rather than copied into it."""
+        return SoundBank, (self.folder, self.part)
+
     def phrases(self, kind: str | int) -> NDArray[np.int16]:
         """All phrases of a kind (or of its number in KINDS), mapped from disk; full scale is 32767.
         `[phrases, samples]`"""

@@ -43,12 +43,12 @@ class Bands(nn.Module):
 
 
 def _averages(weights: Tensor, position: Tensor) -> Tensor:
-    """Rows that add up to one; bands without any bin inside take the two bins around their centre."""
+    """Rows that add up to one; a band without any bin inside takes the bins around its centre, or the highest bin."""
     rows = weights.clone()
     for band in torch.nonzero(weights.sum(1) < 0.5).flatten().tolist():
         upper = int(torch.searchsorted(position.contiguous(), torch.tensor(float(band))).clamp(1, len(position) - 1))
         span = float(position[upper] - position[upper - 1])
-        share = 0.5 if span <= 0 else float((band - position[upper - 1]) / span)
+        share = 0.5 if span <= 0 else min(1.0, float((band - position[upper - 1]) / span))
         rows[band] = 0
         rows[band, upper], rows[band, upper - 1] = share, 1 - share
     return rows / rows.sum(1, keepdim=True)

@@ -1,0 +1,32 @@
+"""Banks of sounds and rooms that take no time to make: tones and noises in place of instruments."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from hearsight.models.concert.kinds import KINDS
+from hearsight.scenes.map_pairs.rooms import make_room_bank
+
+RATE_HZ = 16_000
+
+
+def tiny_sound_bank(folder: Path, seconds: float = 3.0, silent: tuple[str, ...] = ()) -> Path:
+    """In `SoundBank`'s format: two phrases of each kind, a harmonic tone of its own pitch with noise."""
+    rng = np.random.default_rng(0)
+    t = np.arange(round(seconds * RATE_HZ)) / RATE_HZ
+    for part in ("train", "validation"):
+        (folder / part).mkdir(parents=True)
+        for number, kind in enumerate(KINDS):
+            tones = sum(np.sin(2 * np.pi * 110 * 2 ** (number / 5) * k * t) / k for k in (1, 2, 3))
+            phrases = 0.05 * tones + 0.005 * rng.standard_normal((2, len(t)))
+            np.save(folder / part / f"{kind}.npy", np.round(32767 * phrases * (kind not in silent)).astype(np.int16))
+    origins = {part: {kind: ["tone", "tone"] for kind in KINDS} for part in ("train", "validation")}
+    (folder / "bank.json").write_text(json.dumps({"sample_rate_hz": RATE_HZ, "origins": origins}))
+    return folder
+
+
+def tiny_room_bank(folder: Path) -> Path:
+    """Ten rooms, the last of them for validation."""
+    make_room_bank(folder, rooms=10, sources_per_room=2, workers=1)
+    return folder

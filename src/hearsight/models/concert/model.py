@@ -32,6 +32,9 @@ _BATCH = 4
 _MEMORY_S = 12.0
 _KIND_MEMORY, _KIND_FLOOR = 0.5, 0.02
 _SHARE_MEMORY, _SHARE_FLOOR = 0.5, 0.05
+_SHARPNESS = 2.0  # power of the parts: the ear is less sure than it might be
+_REST = 0  # the number of what is not seen; things count from 1
+_REST_WEIGHT = 0.5  # of it, beside things that are seen
 _STILL = 0.1  # what a thing that does not stir counts for beside one that does
 _POINT_S = 0.5
 _TOLD_SHARE = 0.02  # of the clip's energy; things with less are not told
@@ -228,11 +231,11 @@ class ConcertSession:
         evidence = np.stack([(thing.evidence * _presence(thing)[:, None]).mean(0) for thing in things])
         kernels = self._model.ear.association(torch.from_numpy(evidence.astype(np.float32))[None])[0]
         stir = np.array([float(thing.motion.mean()) for thing in things]) + _STILL
-        share = np.array([self._shares.get(thing.number, 0.0) for thing in things]) + _SHARE_FLOOR
-        weight = stir / stir.max() * (share / share.max()) ** _SHARE_MEMORY
-        kernels[:-1] *= torch.from_numpy(weight.astype(np.float32))[:, None]
-        mixed = torch.einsum("pk,kft->pft", kernels, expected.exp())
-        return mixed / mixed.sum(0).clamp_min(1e-12)
+        share = np.array([self._shares.get(number, 0.0) for number in (*_numbers(things), _REST)]) + _SHARE_FLOOR
+        weight = (share / share.max()) ** _SHARE_MEMORY * np.array([*stir / stir.max(), _REST_WEIGHT])
+        kernels *= torch.from_numpy(weight.astype(np.float32))[:, None]
+        mixed = torch.einsum("pk,kft->pft", kernels, expected.exp()).pow(_SHARPNESS)
+        return mixed / mixed.sum(0).clamp_min(1e-20)
 
     def _remember(self, power: Tensor, parts: Tensor, things: list[Thing], kinds: Tensor, window: Window) -> None:
         """Take a window into what was heard over the last seconds."""
@@ -246,7 +249,7 @@ class ConcertSession:
         now = (kinds.exp() * weight).sum((-2, -1)) / total
         self._kinds = self._kinds + step * (now - self._kinds)
         shares = (parts * weight).sum((-2, -1)) / total
-        latest = {thing.number: float(share) for thing, share in zip(things, shares[:-1], strict=True)}
+        latest = dict(zip((*_numbers(things), _REST), shares.tolist(), strict=True))
         for number in {*self._shares, *latest}:
             before = self._shares.get(number, latest.get(number, 0.0))
             self._shares[number] = before + step * (latest.get(number, 0.0) - before)
@@ -306,6 +309,10 @@ class ConcertSession:
     def _bin_energy(self, power: Tensor) -> Tensor:
         """Energy of each bin: a band's mean power times the bins that it stands for."""
         return power * self._model.ear.bands.weights.sum(1)[:, None]
+
+
+def _numbers(things: list[Thing]) -> list[int]:
+    return [thing.number for thing in things]
 
 
 def _presence(thing: Thing) -> Float[np.ndarray, "times"]:

@@ -120,14 +120,15 @@ def build_network(recipe: Recipe) -> SavedNetwork:
             it is initialised from.
     """
     part = recipe.model
-    cls: Any = card(part.system).load_network_class()
+    cls = card(part.system).load_network_class()
     if not (isinstance(cls, type) and issubclass(cls, SavedNetwork)):
         raise ModelError(f"{part.system} is not a network; there is nothing to train")
-    if part.size == "small" and not hasattr(cls, "small"):
+    make: Any = getattr(cls, "small", None) if part.size == "small" else cls
+    if make is None:
         raise ModelError(f"{part.system} comes in one size; leave out model.size and the profile that sets it")
     settings = {**part.settings, **(part.pretrained or {})}
     try:
-        network = cls.small(**settings) if part.size == "small" else cls(**settings)
+        network = make(**settings)
     except (TypeError, ValueError) as error:
         raise ModelError(f"{part.system}: settings that it refuses: {error}") from error
     assert isinstance(network, SavedNetwork)

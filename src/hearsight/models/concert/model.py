@@ -16,7 +16,7 @@ from hearsight.models.concert.ear import COLUMNS, HOP_SAMPLES, SAMPLE_RATE_HZ, C
 from hearsight.models.concert.eye import FRAME_AREA, InstrumentEye
 from hearsight.models.concert.kinds import KINDS
 from hearsight.models.concert.moving import MotionSearch
-from hearsight.models.concert.rendering import DifferenceFilters
+from hearsight.models.concert.rendering import DifferenceFilters, DifferenceRenderer
 from hearsight.models.concert.things import Thing
 from hearsight.models.concert.watcher import Watcher
 from hearsight.models.interface import ClipInfo, Frame, Source, TrackPoint, Window, WindowSpec
@@ -153,7 +153,9 @@ class ConcertSession:
                 self._watcher.watch(frame)
         if not any(thing.strength.max() >= _VISIBLE for window in windows for thing in self._things(window)):
             return self._by_motion(windows)
-        self._moving = None
+        if self._moving is not None:
+            self._moving.end()
+            self._moving = None
         powers = torch.stack([self._power(window.mono) for window in windows])
         loudness = powers.mean((-2, -1))
         heard = self._model.ear(powers).kinds
@@ -198,7 +200,8 @@ class ConcertSession:
     def _by_motion(self, windows: list[Window]) -> Float[Tensor, "windows 2 samples"]:
         """Ears of windows in which no instrument is seen."""
         if self._moving is None:
-            self._moving = MotionSearch(self._model.located, self._rate, windows[0].start_s)
+            renderer = DifferenceRenderer(self._filters, self._stft)
+            self._moving = MotionSearch(self._model.located, self._rate, windows[0].start_s, renderer)
             self._searches.append(self._moving)
         for window in windows:
             energy = self._new_energy(window)

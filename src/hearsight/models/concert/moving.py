@@ -6,8 +6,10 @@ import cv2
 from jaxtyping import Float
 from torch import Tensor
 
-from hearsight.models.interface import ClipInfo, Frame, Source, Window
+from hearsight.models.concert.rendering import DifferenceRenderer
+from hearsight.models.interface import Frame, Source, Window
 from hearsight.models.located import Located
+from hearsight.models.located.model import LocatedSession
 
 _FRAME_AREA = 180 * 320  # pixels that `Located` measures motion on
 
@@ -15,22 +17,29 @@ _FRAME_AREA = 180 * 320  # pixels that `Located` measures motion on
 class MotionSearch:
     """`Located` at work on a stretch of a clip, from the first window in which no instrument is seen.
 
+    What it finds is rendered as the rest of the clip is, so that the sound's colour stays when an instrument appears,
+    and what stays in the middle stays as it is in the file.
+
     Args:
         located: the model.
         sample_rate_hz: of the sound.
         begins_s: where the stretch begins.
+        renderer: gives what is found two ears.
 
     Attributes:
         energy: of the sound that was rendered by it; counted by its owner.
     """
 
-    def __init__(self, located: Located, sample_rate_hz: int, begins_s: float) -> None:
-        self._session = located.session(ClipInfo(sample_rate_hz, None, located.spec.frame_rate_hz))
+    def __init__(self, located: Located, sample_rate_hz: int, begins_s: float, renderer: DifferenceRenderer) -> None:
+        self._session: LocatedSession | None = LocatedSession(located, sample_rate_hz, renderer)
         self._begins_s = begins_s
+        self._found: list[Source] = []
+        self._said: list[str] = []
         self.energy = 0.0
 
     def process(self, windows: list[Window]) -> Float[Tensor, "windows 2 samples"]:
-        """Both ears of the clip's next windows."""
+        """Both ears of the clip's next windows; not after `end`."""
+        assert self._session is not None
         moved = [
             Window(window.start_s - self._begins_s, window.mono, [self._small(frame) for frame in window.frames])
             for window in windows
@@ -46,12 +55,18 @@ class MotionSearch:
                 source.energy_share * share,
                 [replace(point, time_s=point.time_s + self._begins_s) for point in source.track],
             )
-            for source in self._session.sources()
+            for source in (self._session.sources() if self._session is not None else self._found)
         ]
 
     def notes(self) -> list[str]:
         """What the search says of itself."""
-        return self._session.notes()
+        return self._session.notes() if self._session is not None else self._said
+
+    def end(self) -> None:
+        """The stretch is over: keep what is told of it, and not the pictures and motion that it was found in."""
+        if self._session is not None:
+            self._found, self._said = self._session.sources(), self._session.notes()
+            self._session = None
 
     def _small(self, frame: Frame) -> Frame:
         height, width = frame.rgb.shape[:2]

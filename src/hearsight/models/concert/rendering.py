@@ -8,6 +8,7 @@ from jaxtyping import Complex, Float
 from torch import Tensor
 
 from hearsight.acoustics import HRIRSet
+from hearsight.signal import STFT
 
 DIRECT_LOW, DIRECT_HIGH = 0.55, 0.8
 DIRECT_FROM_HZ, DIRECT_TO_HZ = 3_000.0, 5_000.0
@@ -75,6 +76,38 @@ class DifferenceFilters:
         side = math.sin(azimuth) * math.cos(elevation)
         extra = math.tanh(LOW_LEVEL_DIFFERENCE_DB * side * math.log(10) / 40)
         return (wiener + extra * (1 - _ramp(self._frequency, LOW_FROM_HZ, LOW_TO_HZ))).to(torch.complex64)
+
+
+class DifferenceRenderer:
+    """Renders a source that moves through control points by `DifferenceFilters`.
+
+    Args:
+        filters: of the directions.
+        stft: of the spectrograms that they are for.
+    """
+
+    def __init__(self, filters: DifferenceFilters, stft: STFT) -> None:
+        self._filters = filters
+        self._stft = stft
+
+    def render(
+        self,
+        mono: Float[Tensor, "samples"],
+        azimuth: Float[Tensor, "points"],
+        elevation: Float[Tensor, "points"],
+    ) -> Float[Tensor, "2 samples"]:
+        """Both ears; the control points (radians) are spread evenly from the first sample to the last.
+
+        A sound shorter than a column of the spectrogram stays in the middle, and so does what is ahead: as it is.
+        """
+        if mono.shape[-1] <= self._stft.n_fft or not bool((azimuth != 0).any()):
+            return mono.expand(2, -1)
+        spectrogram = self._stft.forward(mono)
+        at = np.linspace(0, 1, spectrogram.shape[-1])
+        points = np.linspace(0, 1, len(azimuth))
+        directions = (np.interp(at, points, angle.double().numpy()) for angle in (azimuth, elevation))
+        half = self._stft.inverse(spectrogram * self._filters(*directions), mono.shape[-1])
+        return torch.stack([mono + half, mono - half])
 
 
 def _ramp(frequency: Tensor, begin_hz: float, end_hz: float) -> Tensor:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -81,13 +82,32 @@ class Located:
         return LocatedSession(self, clip.sample_rate_hz)
 
 
-class LocatedSession:
-    """`Located` at work on a clip."""
+class Renderer(Protocol):
+    """What gives a source at a direction two ears; `SourceRenderer` is one."""
 
-    def __init__(self, model: Located, sample_rate_hz: int) -> None:
+    def render(
+        self,
+        mono: Float[Tensor, "samples"],
+        azimuth: Float[Tensor, "points"],
+        elevation: Float[Tensor, "points"],
+    ) -> Float[Tensor, "2 samples"]:
+        """Both ears; the control points (radians) are spread evenly from the first sample to the last."""
+        ...
+
+
+class LocatedSession:
+    """`Located` at work on a clip.
+
+    Args:
+        model: what it works for.
+        sample_rate_hz: of the sound.
+        renderer: of the directions that are found, instead of `SourceRenderer`.
+    """
+
+    def __init__(self, model: Located, sample_rate_hz: int, renderer: Renderer | None = None) -> None:
         self._model = model
         self._rate = sample_rate_hz
-        self._renderer = SourceRenderer(model.hrirs, sample_rate_hz)
+        self._renderer: Renderer = renderer or SourceRenderer(model.hrirs, sample_rate_hz)
         self._finder = SourceFinder(TICK_RATE_HZ)
         self._ticker = _Ticker(sample_rate_hz, self._finder)
         self._follower = Follower() if model.given is None else None

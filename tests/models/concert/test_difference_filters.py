@@ -1,0 +1,133 @@
+"""Filters from a mono sound to half the difference of the ears: symmetric, bounded, to the right side."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from hearsight.acoustics import HRIRSet, load_hrirs
+from hearsight.models.concert.rendering import DIRECT_HIGH, DIRECT_LOW, DifferenceFilters
+from hearsight.signal.interaural import interaural_level_difference_db, interaural_time_difference_s
+
+RATES = [(8_000, 512), (16_000, 1024), (44_100, 4096), (48_000, 4096)]
+
+
+@pytest.fixture(scope="module")
+def hrirs() -> HRIRSet:
+    return load_hrirs()
+
+
+def filters_at(hrirs: HRIRSet, rate: int, n_fft: int, azimuth_deg: np.ndarray, elevation_deg: float = 0.0):
+    azimuth = np.radians(azimuth_deg)
+    return DifferenceFilters(hrirs, rate, n_fft)(azimuth, np.full_like(azimuth, math.radians(elevation_deg)))
+
+
+@pytest.mark.parametrize(("rate", "n_fft"), RATES)
+@pytest.mark.parametrize("elevation_deg", [-20.0, 0.0, 33.0])
+def test_the_mirrored_direction_is_the_exact_negative(
+    hrirs: HRIRSet, rate: int, n_fft: int, elevation_deg: float
+) -> None:
+    azimuth = np.array([0.0, 0.4, 1.0, 17.3, 45.5, 59.9, 90.0])
+    here = filters_at(hrirs, rate, n_fft, azimuth, elevation_deg)
+    there = filters_at(hrirs, rate, n_fft, -azimuth, elevation_deg)
+    assert here.shape == (n_fft // 2 + 1, len(azimuth))
+    assert torch.equal(here, -there)
+    assert (here[:, 0] == 0).all()
+
+
+@pytest.mark.parametrize(("rate", "n_fft"), RATES)
+def test_no_direction_is_amplified_beyond_the_wiener_filters_bound(hrirs: HRIRSet, rate: int, n_fft: int) -> None:
+    filters = filters_at(hrirs, rate, n_fft, np.arange(-90.0, 91.0, 5.0))
+    assert torch.isfinite(torch.view_as_real(filters)).all()
+    # With S = H_l + H_r and D = H_l - H_r, |H_l|^2 + |H_r|^2 = (|S|^2 + |D|^2) / 2, so that |d| is
+    # q |D| |S| / ((1 + q) / 2 |S|^2 + (1 - q) / 2 |D|^2), which is largest, q / sqrt(1 - q^2), where the two are equal.
+    bounds = [q / math.sqrt(1 - q * q) for q in (DIRECT_LOW, DIRECT_HIGH)]
+    frequency = torch.linspace(0, rate / 2, n_fft // 2 + 1)
+    middle = (frequency > 800) & (frequency < 3_000)
+    assert filters[middle].abs().max() <= bounds[0] + 1e-4
+    assert filters.abs().max() <= max(bounds) + 0.18
+
+
+def test_the_filter_is_the_best_linear_one_of_a_direct_sound_in_a_diffuse_field(hrirs: HRIRSet) -> None:
+    # A source and many faint ones around it that no two ears agree on: least squares must find the documented filter.
+    rate, n_fft, azimuth_deg = 16_000, 1024, 40.0
+    expected = filters_at(hrirs, rate, n_fft, np.array([azimuth_deg]))[:, 0]
+    generator = torch.Generator().manual_seed(0)
+    left, right = torch.fft.rfft(hrirs.at_rate(rate).interpolated(math.radians(azimuth_deg), 0.0), n_fft)
+    draws = 40_000
+    for hertz in (1_000, 1_700, 2_500):
+        bin_ = round(hertz * n_fft / rate)
+        source, *diffuse = torch.randn(3, draws, dtype=torch.complex64, generator=generator)
+        own = (left[bin_].abs() ** 2 + right[bin_].abs() ** 2).div(2).sqrt()
+        ears = [
+            DIRECT_LOW**0.5 * transfer[bin_] * source + (1 - DIRECT_LOW) ** 0.5 * own * around
+            for transfer, around in zip((left, right), diffuse, strict=True)
+        ]
+        mix, difference = ears[0] + ears[1], ears[0] - ears[1]
+        best = (difference * mix.conj()).mean() / mix.abs().square().mean()
+        assert abs(complex(best - expected[bin_])) < 0.03
+
+
+@pytest.mark.parametrize(("rate", "n_fft"), [(16_000, 1024), (44_100, 4096), (48_000, 4096)])
+def test_a_source_on_the_left_is_louder_and_earlier_on_the_left(hrirs: HRIRSet, rate: int, n_fft: int) -> None:
+    noise = torch.randn(rate, generator=torch.Generator().manual_seed(0))
+    azimuths = np.arange(5.0, 91.0, 5.0)
+    filters = filters_at(hrirs, rate, n_fft, azimuths)
+    levels, times = [], []
+    for response in filters.T:
+        half = _filtered(noise, response, n_fft)
+        ears = 0.1 * torch.stack([noise + half, noise - half])
+        levels.append(float(interaural_level_difference_db(ears, rate).mean()))
+        # Where time is what ears go by; above, mono + d cannot have the phases that a delay would need.
+        times.append(float(interaural_time_difference_s(ears, rate, highest_hz=700.0).mean()))
+    assert min(levels) > 1 and min(times) > 3e-5
+    assert (np.diff(np.array(times)[azimuths <= 60]) > 0).all()
+    assert levels[9] > 5 and times[9] > 2.5e-4  # at 50 degrees
+
+
+def test_low_sounds_get_three_decibels_times_the_sine_of_the_azimuth(hrirs: HRIRSet) -> None:
+    plain = filters_at(hrirs, 48_000, 4096, np.array([90.0, 30.0]))
+    frequency = torch.linspace(0, 24_000, 2049)
+    for column, side in ((0, 1.0), (1, 0.5)):
+        left, right = torch.fft.rfft(hrirs.at_rate(48_000).interpolated(math.asin(side), 0.0), 4096)
+        both = left + right
+        diffuse = left.abs() ** 2 + right.abs() ** 2
+        wiener = DIRECT_LOW * (left - right) * both.conj()
+        wiener = wiener / (DIRECT_LOW * both.abs() ** 2 + (1 - DIRECT_LOW) * diffuse)
+        extra = plain[:, column] - wiener
+        low = (frequency > 40) & (frequency < 400)
+        gain = extra[low].real
+        level_db = 20 * torch.log10((1 + gain) / (1 - gain))
+        torch.testing.assert_close(level_db, torch.full_like(level_db, 3 * side), atol=0.02, rtol=0)
+        assert extra[low].imag.abs().max() < 1e-3
+        assert extra[(frequency > 800) & (frequency < 3_000)].abs().max() < 1e-3
+
+
+def test_columns_get_their_own_directions(hrirs: HRIRSet) -> None:
+    filters = DifferenceFilters(hrirs, 16_000, 1024)
+    azimuth, elevation = np.radians([10.0, -30.0, 10.0, 0.0]), np.radians([0.0, 10.0, 0.0, 5.0])
+    together = filters(azimuth, elevation)
+    assert torch.equal(together[:, 0], together[:, 2])
+    for column in range(4):
+        own = DifferenceFilters(hrirs, 16_000, 1024)(azimuth[column : column + 1], elevation[column : column + 1])
+        assert torch.equal(together[:, column], own[:, 0])
+
+
+def test_what_is_remembered_does_not_grow_without_bound(hrirs: HRIRSet) -> None:
+    filters = DifferenceFilters(hrirs, 8_000, 128)
+    azimuth = np.radians(np.arange(1.0, 91.0))
+    first = filters(azimuth, np.zeros(90))
+    for elevation in np.radians(np.arange(-30.0, 31.0, 5.0)):
+        filters(azimuth, np.full(90, elevation))
+    assert len(filters._filters) <= 1024
+    assert torch.equal(filters(azimuth, np.zeros(90)), first)
+
+
+def _filtered(sound: torch.Tensor, response: torch.Tensor, n_fft: int) -> torch.Tensor:
+    """By the impulse response that a filter with zero phase as its middle has."""
+    impulse = torch.fft.irfft(response, n_fft).roll(n_fft // 2)
+    size = len(sound) + n_fft
+    return torch.fft.irfft(torch.fft.rfft(sound, size) * torch.fft.rfft(impulse, size), size)[n_fft // 2 :][
+        : len(sound)
+    ]

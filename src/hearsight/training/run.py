@@ -66,10 +66,10 @@ def train(
         ModelError: the model cannot be made or initialised.
     """
     folder = Path(folder)
-    _claim(folder, recipe, resume)
     lightning.seed_everything(recipe.seed, workers=True, verbose=False)
     network = build_network(recipe)
     data, module = _data_and_module(recipe, network)
+    _claim(folder, recipe, resume)  # only now: what cannot be trained leaves nothing behind
     schedule = recipe.schedule
     best = ModelCheckpoint(
         folder / "checkpoints", filename="best", monitor="val/loss", save_last=True, enable_version_counter=False

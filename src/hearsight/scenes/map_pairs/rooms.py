@@ -85,7 +85,10 @@ class RoomBank:
             self.sample_rate_hz: int = told["sample_rate_hz"]
             self.sources = tuple(Source(**{**row, "room_size_m": tuple(row["room_size_m"])}) for row in told["sources"])
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise DataError(f"{folder}: holds no whole room bank; make one with make_room_bank") from error
+            raise DataError(
+                f"{folder}: holds no whole room bank; make one with `python -m hearsight.scenes.map_pairs` "
+                "(make_room_bank)"
+            ) from error
         rooms: dict[int, list[int]] = {}
         for index, source in enumerate(self.sources):
             if part in (None, source.part):

@@ -54,7 +54,10 @@ class SoundBank:
             self.origins: dict[str, list[str]] = told["origins"][part]
             self._phrases = {kind: np.load(self.folder / part / f"{kind}.npy", mmap_mode="r") for kind in KINDS}
         except (OSError, ValueError, KeyError) as error:
-            raise DataError(f"{folder}: holds no whole sound bank; make one with make_sound_bank") from error
+            raise DataError(
+                f"{folder}: holds no whole sound bank; make one with `python -m hearsight.scenes.map_pairs` "
+                "(make_sound_bank)"
+            ) from error
 
     def __reduce__(self) -> tuple[type["SoundBank"], tuple[Path, str]]:
         """Opened anew in another process, rather than copied into it."""

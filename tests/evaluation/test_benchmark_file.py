@@ -46,7 +46,11 @@ def test_a_file_is_read_with_folders_relative_to_it(tmp_path):
         (changed(systems=[{"name": "X", "model": "a", "trained_on": "C"}]), "trained_on 'C' is no dataset here"),
         (changed(systems=[{"name": "X", "model": "a", "data_share": 0.5}]), "family and data_share belong together"),
         (changed(systems=[{"name": "X", "predictions": "a", "flipped": True}]), "predictions are files"),
-        (changed(systems=[{"name": "X", "model": "a", "true_positions": True}]), "only be told to the model located"),
+        (
+            changed(systems=[{"name": "X", "model": "mono-mono", "true_positions": True}]),
+            r"systems\[0\] \(X\): true_positions can only be told to the models located and concert",
+        ),
+        (changed(systems=[{"name": "X", "python": "a:b", "true_positions": True}]), "only be told to the models"),
         (changed(protocol="2.5d"), "protocol: '2.5d'; known: released-2.5d"),
         (changed(metrics=["stft", "psnr"]), "metrics: unknown 'psnr'; known: stft"),
         (changed(reference="Theirs"), "'Theirs' is none of the systems: Mono-Mono, Ours"),

@@ -29,6 +29,7 @@ import yaml
 
 from hearsight.errors import DataError
 from hearsight.evaluation.protocols import DEFAULT_PROTOCOL, PROTOCOLS
+from hearsight.models.registry import CARDS
 
 DEFAULT_COLUMNS: tuple[str, ...] = ("stft", "env", "mag_released", "difference_phase", "snr_db", "lateral_deg")
 
@@ -67,7 +68,8 @@ class SystemPart:
         predictions: a folder of predicted ears, one sound file per clip, for systems run elsewhere.
         options: arguments of the model's loading or of the function.
         flipped: mirror the pictures (the Flipped-Visual baseline of 2.5D Visual Sound).
-        true_positions: tell the model `located` where the sources really are (`scenes/NAME.json`).
+        true_positions: tell the model where the sources really are (`scenes/NAME.json`): `located`, which of them
+            sound too; `concert`, or a folder with a trained ear of it, only what stands where (`true_things`).
         trained_on: the dataset that it learned from, for cross-dataset tables.
         published: its row in the published tables.
         published_values: the paper's numbers themselves, by metric, where no table here has them.
@@ -162,6 +164,8 @@ class Benchmark:
     device: str = "cpu"
     workers: int | None = None
 
+
+_NEVER_TOLD = {card.name for card in CARDS} - {"located", "concert"}
 
 METRICS = {
     # name: (title, whether higher is better, what one unit is)
@@ -286,8 +290,10 @@ def _check(benchmark: Benchmark) -> None:
             raise DataError(f"systems[{index}] ({system.name}): family and data_share belong together")
         if system.trained_on is not None and system.trained_on not in [part.name for part in benchmark.datasets]:
             raise DataError(f"systems[{index}] ({system.name}): trained_on {system.trained_on!r} is no dataset here")
-        if system.true_positions and system.model != "located":
-            raise DataError(f"systems[{index}] ({system.name}): true_positions can only be told to the model located")
+        if system.true_positions and (system.model is None or system.model in _NEVER_TOLD):
+            raise DataError(
+                f"systems[{index}] ({system.name}): true_positions can only be told to the models located and concert"
+            )
         if system.predictions is not None and (system.flipped or system.true_positions or system.options):
             raise DataError(f"systems[{index}] ({system.name}): predictions are files; nothing can be set")
     if benchmark.protocol not in [known.name for known in PROTOCOLS]:

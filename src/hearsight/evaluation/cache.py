@@ -8,6 +8,7 @@ from typing import Any
 
 from hearsight.evaluation.benchmark_file import Benchmark
 from hearsight.files import write_json
+from hearsight.models.concert.model import WEIGHTS
 
 
 def cache_folder(benchmark: Benchmark) -> Path:
@@ -39,8 +40,11 @@ def kept_values(path: Path, depends_on: str) -> dict[str, float] | None:
 
 
 def files_of_model(source: str | None) -> list[Path]:
-    """The files of a model that is a folder; a name has none."""
-    folder = Path(source) if source else None
+    """The files of a model that is a folder, or of `concert`, whose weights are in the package; other names have none.
+
+    What other names mean changes with the code only, which is not watched.
+    """
+    folder = WEIGHTS if source == "concert" else Path(source) if source else None
     if folder is None or not folder.is_dir():
         return []
     return sorted(path for path in folder.rglob("*") if path.is_file())

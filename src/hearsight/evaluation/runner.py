@@ -30,10 +30,13 @@ from hearsight.evaluation.comparison import SOUND_SUFFIXES, VIDEO_SUFFIXES, read
 from hearsight.evaluation.measures import VERSION, ClipMeasures, known_directions, scene_field_of_view, scene_tracks
 from hearsight.evaluation.prediction import model_input, predict_ears
 from hearsight.evaluation.protocols import Protocol, protocol
+from hearsight.evaluation.true_things import TrueThings
 from hearsight.files import written_whole
 from hearsight.inference import load
+from hearsight.models.concert import Concert, ConcertEar
 from hearsight.models.interface import BinauralModel
 from hearsight.models.located import Located
+from hearsight.models.saving import load_network
 from hearsight.progress import Progress, no_progress
 from hearsight.signal import resample
 from hearsight.workers import done_by_workers
@@ -158,21 +161,42 @@ def load_system(part: SystemPart, device: str, scene: Path | None = None) -> Bin
             raise ModelError(f"{part.name}: {part.python} cannot be imported ({error})") from error
         return cast(BinauralModel, made)
     assert part.model is not None
-    if part.model == "located":
-        options = dict(part.options)
-        if part.true_positions and scene is not None:
-            options["sources"] = scene_tracks(scene)
-            field_of_view = scene_field_of_view(scene)
-            if field_of_view is not None:
-                options.setdefault("field_of_view", field_of_view)
-        try:
-            return Located(**options)
-        except TypeError as error:
-            raise ModelError(f"{part.name}: located does not take these options ({error})") from error
     try:
+        if part.true_positions and scene is not None:
+            return _told_the_truth(part, scene)
+        if part.model == "located":
+            return Located(**part.options)
         return cast(BinauralModel, load(part.model, device, **part.options))
     except TypeError as error:
         raise ModelError(f"{part.name}: {part.model} does not take these options ({error})") from error
+
+
+def _told_the_truth(part: SystemPart, scene: Path) -> BinauralModel:
+    """The model with what is true of one clip in place of what it would find in the picture."""
+    options = dict(part.options)
+    if part.model == "located":
+        options["sources"] = scene_tracks(scene)
+    else:
+        true_things = TrueThings(scene)
+        options |= {"ear": _ear(part), "watcher": lambda: true_things}
+    field_of_view = scene_field_of_view(scene)
+    if field_of_view is not None:
+        options.setdefault("field_of_view", field_of_view)
+    return Located(**options) if part.model == "located" else Concert(**options)
+
+
+def _ear(part: SystemPart) -> ConcertEar | None:
+    """The ear in a folder; None for that of the package."""
+    assert part.model is not None
+    if part.model == "concert":
+        return None
+    network = load_network(part.model)
+    if not isinstance(network, ConcertEar):
+        raise ModelError(
+            f"{part.name}: {part.model} holds {network.system!r}; true_positions can only be told to the models "
+            "located and concert"
+        )
+    return network
 
 
 def _filled_in(part: SystemPart, dataset: str, split: str) -> SystemPart:

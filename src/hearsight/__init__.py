@@ -3,7 +3,7 @@
     import hearsight
 
     hearsight.binauralize("concert.mp4", "concert.binaural.mp4")
-    model = hearsight.load("located")
+    model = hearsight.load("concert")
 
 Importing this package loads nothing heavy; the names below are loaded on first use.
 """

@@ -75,7 +75,7 @@ def test_without_an_output_name_it_goes_beside_the_input(sounds: list[Path]) -> 
         (["--source", "1.5,0.5"], 2, "from 0"),
         (["--source", "a,b"], 2, "X,Y"),
         (["--no-such-option"], 2, "no-such-option"),
-        (["--model", "nonsense"], 1, "known: located"),
+        (["--model", "nonsense"], 1, "known: concert, located"),
         (["--model", "sep-stereo"], 1, "no weights"),
         (["--tracks", "nothing.json"], 1, "nothing.json"),
         (["--hrtf", "nothing.sofa"], 1, "nothing.sofa"),
@@ -122,6 +122,7 @@ def test_models_lists_every_name_with_kind_size_and_source() -> None:
     done = _run("models", "--json")
     entries = {entry["name"]: entry for entry in json.loads(done.stdout)}
     assert list(entries) == [card.name for card in CARDS]
+    assert entries["concert"]["ready"] and 1e6 < entries["concert"]["parameters"] < 3e6
     assert entries["located"]["ready"] and entries["located"]["parameters"] == 0
     assert not entries["mono2binaural"]["ready"] and entries["mono2binaural"]["parameters"] > 1e7
     plain = _run("models", "--no-sizes")

@@ -300,14 +300,15 @@ def test_a_network_that_looks_refuses_a_sound_without_picture(tmp_path: Path) ->
     ("options", "error", "words"),
     [
         ({"sources": [(1.2, 0.5)]}, DataError, "not in the picture"),
-        ({"model": "mono-mono", "sources": [(0.2, 0.5)]}, ModelError, "for the model located"),
-        ({"model": "no-such-model"}, ModelError, "known: located, mono-mono"),
+        ({"model": "mono-mono", "sources": [(0.2, 0.5)]}, ModelError, "for the models concert and located"),
+        ({"model": "no-such-model"}, ModelError, "known: concert, located, mono-mono"),
         ({"model": "mono2binaural"}, ModelError, "train.*import-weights.*folder"),
         ({"model": "mix-and-separate"}, ModelError, "no ears"),
         ({"fov_degrees": 0.0}, ModelError, "field of view"),
         ({"hrtf": "missing.sofa"}, DataError, "missing.sofa"),
         ({"tracks": "missing.json"}, DataError, "missing.json"),
         ({"sources": [(0.5, 0.5)], "tracks": "missing.json"}, ModelError, "exclude"),
+        ({"model": "concert", "sources": [(0.5, 0.5)]}, ModelError, "use the model located"),
     ],
 )
 def test_wrong_requests_are_one_clear_line(
@@ -365,7 +366,7 @@ def test_load_refuses_wrong_tensors() -> None:
 
 
 def test_load_names_what_is_known_and_what_is_missing(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="known: located"):
+    with pytest.raises(ModelError, match="known: concert, located"):
         hearsight.load("loacted")
     with pytest.raises(ModelError, match="no such folder"):
         hearsight.load(str(tmp_path / "nothing"))

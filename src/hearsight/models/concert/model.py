@@ -294,7 +294,9 @@ class ConcertSession:
             azimuth, elevation = self._directions(thing)
             for column in range(first, parts.shape[-1]):
                 point = round(times[column] / _POINT_S)
-                if abs(times[column] - point * _POINT_S) > step_s / 2 or thing.strength[column] <= 0:
+                if abs(times[column] - point * _POINT_S) > step_s / 2 + 1e-6 or thing.strength[column] <= 0:
+                    continue
+                if told.points and told.points[-1].time_s >= point * _POINT_S:  # two columns may be as near to it
                     continue
                 around = slice(max(0, column - 16), column + 17)
                 sure = _decisiveness(parts[index, :, around], power[:, around])

@@ -5,10 +5,11 @@ is PyAV decoding the same picture and sound in the same run, the least that a se
 process of its own; the long file repeats the packets of an eight-second clip. Its search decodes every frame of the
 picture, which takes long at 1080p, so unless it is asked for (--parts big) the memory of the search is compared at
 640 x 360 (small), and at 1080p that of one given source (given), for which no picture is decoded. Each line is printed,
-and the JSON written, when it is measured.
+and the JSON written, when it is measured. The default model's speed and memory at 1080p are a part of its own (--parts
+concert), which decodes and looks at every second of the long file.
 
-    python benchmarks/bench_binauralize.py [--seconds 64] [--short 64] [--long 3600] [--parts speed small given big]
-                                           [--folder DIR] [--json FILE]
+    python benchmarks/bench_binauralize.py [--seconds 64] [--short 64] [--long 3600] [--folder DIR]
+                                           [--parts speed small given big concert] [--json FILE]
 """
 
 import argparse
@@ -27,7 +28,7 @@ RATE, FRAME_RATE = 48_000, 30
 CLIP_S = 8  # a whole number of frames and of AAC packets
 BIG, SMALL = (1080, 1920), (360, 640)
 WAYS = {
-    "searched": [],
+    "searched": ["--model", "located"],
     "two given": ["--source", "0.2,0.5", "--source", "0.8,0.5"],
     "one given": ["--source", "0.2,0.5"],
 }
@@ -36,6 +37,7 @@ MEMORY = {
     "given": ("one given, 1080p", BIG, "one given"),
     "big": ("searched, 1080p", BIG, "searched"),
 }
+CONCERT = ("concert, 1080p", ["--model", "concert"])
 
 
 class Results:
@@ -59,7 +61,9 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=64, help="length of the clip that is timed")
     parser.add_argument("--short", type=int, default=64, help="length in seconds of the short file")
     parser.add_argument("--long", type=int, default=3600, help="length in seconds of the long file")
-    parser.add_argument("--parts", nargs="+", choices=["speed", *MEMORY], default=["speed", "small", "given"])
+    parser.add_argument(
+        "--parts", nargs="+", choices=["speed", "concert", *MEMORY], default=["speed", "small", "given"]
+    )
     parser.add_argument("--folder", type=Path, help="where to make the files (several GB for the hour)")
     parser.add_argument("--json", type=Path, help="write the results here too")
     args = parser.parse_args()
@@ -72,6 +76,9 @@ def main() -> None:
         for part in args.parts:
             if part == "speed":
                 time_big(clips[BIG], folder, args.seconds, results)
+            elif part == "concert":
+                # The speed at both lengths is told beside the memory.
+                compare_memory(CONCERT[0], clips[BIG], folder, CONCERT[1], (args.short, args.long), results)
             else:
                 name, size, way = MEMORY[part]
                 compare_memory(name, clips[size], folder, WAYS[way], (args.short, args.long), results)

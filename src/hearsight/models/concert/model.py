@@ -31,10 +31,10 @@ _WINDOW_S = COLUMNS * HOP_SAMPLES / SAMPLE_RATE_HZ
 _BATCH = 4
 _MEMORY_S = 12.0
 _KIND_MEMORY, _KIND_FLOOR = 0.5, 0.02
-_SHARE_MEMORY, _SHARE_FLOOR = 0.5, 0.05
+_SHARE_MEMORY, _SHARE_FLOOR = 0.25, 0.05
 _SHARPNESS = 2.0  # power of the parts: the ear is less sure than it might be
 _REST = 0  # the number of what is not seen; things count from 1
-_REST_WEIGHT = 0.5  # of it, beside things that are seen
+_REST_WEIGHT = 0.2  # of it, beside things that are seen: mostly what is seen is what plays
 _STILL = 0.1  # what a thing that does not stir counts for beside one that does
 _POINT_S = 0.5
 _TOLD_SHARE = 0.02  # of the clip's energy; things with less are not told
@@ -95,8 +95,7 @@ class Concert:
         else:
             self.watcher = watcher
         self.hrirs = hrirs if hrirs is not None else load_hrirs()
-        equalized = load_hrirs(diffuse_field_equalized=True) if hrirs is None else hrirs.diffuse_field_equalized()
-        self.located = Located(None, equalized, field_of_view)
+        self.located = Located(None, self.hrirs, field_of_view)  # searches; what it finds is rendered as all else
         self.field_of_view = field_of_view
         self.spec = WindowSpec(
             sample_rate_hz=None,

@@ -17,6 +17,7 @@ import yaml
 from lightning.pytorch.callbacks import Callback, EarlyStopping, LearningRateMonitor, ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.plugins.io import TorchCheckpointIO
+from lightning.pytorch.utilities import rank_zero_only
 
 from hearsight.errors import DataError, HearsightError, ModelError
 from hearsight.files import write_json, written_whole
@@ -69,7 +70,8 @@ def train(
     lightning.seed_everything(recipe.seed, workers=True, verbose=False)
     network = build_network(recipe)
     data, module = _data_and_module(recipe, network)
-    _claim(folder, recipe, resume)  # only now: what cannot be trained leaves nothing behind
+    if rank_zero_only.rank == 0:  # processes that the first one starts find its claim there
+        _claim(folder, recipe, resume)  # only now: what cannot be trained leaves nothing behind
     schedule = recipe.schedule
     best = ModelCheckpoint(
         folder / "checkpoints", filename="best", monitor="val/loss", save_last=True, enable_version_counter=False

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -101,6 +102,16 @@ def test_a_killed_run_ends_with_the_weights_of_an_undisturbed_one(tmp_path, prep
     assert kills == 2
     whole, killed = weights(tmp_path / "whole" / "model"), weights(tmp_path / "killed" / "model")
     assert all(torch.equal(whole[name], killed[name]) for name in whole)
+
+
+def test_two_processes_of_one_command_end_with_one_model(tmp_path, prepared):
+    path = write_recipe(tmp_path, prepared, epochs=1)
+    # The installed command, because the second process is started by the command line of the first.
+    hearsight = str(Path(sys.executable).with_name("hearsight"))
+    command = [hearsight, "train", str(path), "--out", str(tmp_path / "run"), "--quiet"]
+    done = subprocess.run([*command, "--device", "cpu", "--devices", "2"], capture_output=True, timeout=200)
+    assert done.returncode == 0, done.stderr.decode()
+    assert weights(tmp_path / "run" / "model")
 
 
 @pytest.mark.parametrize("world_size", [1, 2, 3])

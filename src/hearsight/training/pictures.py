@@ -43,7 +43,7 @@ class ShowExamples(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        if batch_idx == 0 and "stereo" in batch:
+        if trainer.is_global_zero and batch_idx == 0 and "stereo" in batch:  # only the first process writes
             self._examples = batch["stereo"]
 
     def on_validation_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:

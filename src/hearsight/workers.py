@@ -68,7 +68,8 @@ def done_by_workers(
             _stop(pool, processes)
             raise HearsightError(_cause(processes)) from error
         except BaseException:
-            _stop(pool, processes)
+            # A pool may begin a process later than at the first tasks.
+            _stop(pool, processes | set(multiprocessing.active_children()) - others)
             raise
         pool.shutdown()
 
@@ -81,6 +82,7 @@ def _stop(pool: ProcessPoolExecutor, processes: set[BaseProcess]) -> None:
     for process in processes:
         process.join(max(0.0, end - time.monotonic()))
         process.kill()
+        process.join()
     pool.shutdown()
 
 

@@ -70,7 +70,7 @@ def train(
     lightning.seed_everything(recipe.seed, workers=True, verbose=False)
     network = build_network(recipe)
     data, module = _data_and_module(recipe, network)
-    if rank_zero_only.rank == 0:  # processes that the first one starts find its claim there
+    if getattr(rank_zero_only, "rank", 0) == 0:  # processes that the first one starts find its claim there
         _claim(folder, recipe, resume)  # only now: what cannot be trained leaves nothing behind
     schedule = recipe.schedule
     best = ModelCheckpoint(

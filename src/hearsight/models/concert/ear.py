@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from hearsight.scenes.map_pairs.pairs import MapPair
 
 SAMPLE_RATE_HZ = 16_000
+N_FFT = 1024  # of its spectrograms
 HOP_SAMPLES = 256  # between columns: 16 ms
 COLUMNS = 256  # of a window of training: 4.1 s
 _DYNAMIC_RANGE = 1e-6  # of powers relative to the window's mean

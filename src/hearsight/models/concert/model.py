@@ -11,8 +11,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from hearsight.acoustics import DEFAULT_FIELD_OF_VIEW, HRIRSet, load_hrirs, picture_to_direction
+from hearsight.errors import ModelError
 from hearsight.models.concert.bands import Bands
-from hearsight.models.concert.ear import COLUMNS, HOP_SAMPLES, SAMPLE_RATE_HZ, ConcertEar
+from hearsight.models.concert.ear import COLUMNS, HOP_SAMPLES, N_FFT, SAMPLE_RATE_HZ, ConcertEar
 from hearsight.models.concert.eye import FRAME_AREA, InstrumentEye
 from hearsight.models.concert.kinds import KINDS
 from hearsight.models.concert.moving import MotionSearch
@@ -25,7 +26,6 @@ from hearsight.models.located.model import TICK_RATE_HZ
 from hearsight.signal import STFT, resample
 
 WEIGHTS = Path(__file__).parent / "data"
-N_FFT = 1024  # of the ear's spectrograms
 
 _WINDOW_S = COLUMNS * HOP_SAMPLES / SAMPLE_RATE_HZ
 _BATCH = 4
@@ -63,9 +63,9 @@ class Concert:
     counts (what plays changes slowly), and things that stir count more than things that stand still. While no
     instrument is seen at all, `Located` searches for what moves in step with the sound.
 
-    Each part is filtered by its direction's `DifferenceFilters`; left = mono + d, right = mono - d, so the two ears add
-    up to the mono sound. By construction a mirrored picture gives mirrored ears (but for the camera's motion, which the
-    watcher finds to 0.003 of the picture's width).
+    Each part is filtered by its direction's `DifferenceFilters`; left = mono + d, right = mono - d, so the two ears
+    average to the mono sound. By construction a mirrored picture gives mirrored ears (but for the camera's motion,
+    which the watcher finds to 0.003 of the picture's width).
 
     Args:
         ear: hears; None for the package's weights.
@@ -89,6 +89,7 @@ class Concert:
         watcher: "Callable[[], Watching] | None" = None,
     ) -> None:
         self.ear = (ear if ear is not None else ConcertEar.from_pretrained(WEIGHTS)).eval().float()
+        self._looks = watcher is None
         if watcher is None:
             eye = eye if eye is not None else InstrumentEye()
             self.watcher: Callable[[], Watching] = lambda: Watcher(eye)
@@ -109,7 +110,13 @@ class Concert:
         )
 
     def session(self, clip: ClipInfo) -> "ConcertSession":
-        """Begin a clip."""
+        """Begin a clip.
+
+        Raises:
+            ModelError: it has no picture.
+        """
+        if clip.frame_rate_hz is None and self._looks:
+            raise ModelError("without a picture there is nothing to see; give positions to the model located")
         return ConcertSession(self, clip.sample_rate_hz)
 
 
@@ -150,7 +157,8 @@ class ConcertSession:
         for window in windows:
             for frame in window.frames:
                 self._watcher.watch(frame)
-        if not any(thing.strength.max() >= _VISIBLE for window in windows for thing in self._things(window)):
+        seen = [self._things(window) for window in windows]
+        if not any(thing.strength.max() >= _VISIBLE for things in seen for thing in things):
             return self._by_motion(windows)
         if self._moving is not None:
             self._moving.end()
@@ -159,10 +167,9 @@ class ConcertSession:
         loudness = powers.mean((-2, -1))
         heard = self._model.ear(powers).kinds
         heard = heard.where((loudness > _SILENCE)[:, None, None, None], heard.new_tensor(1 / len(KINDS)).log())
-        seen = [self._things(window) for window in windows]
         # Twice: what was heard of these windows first, then the parts in its light.
-        for window, power, kinds, things in zip(windows, powers, heard, seen, strict=True):
-            self._remember(power, self._parts(kinds, things), things, kinds, window)
+        for power, kinds, things in zip(powers, heard, seen, strict=True):
+            self._remember(power, self._parts(kinds, things), things, kinds)
         ears = []
         for window, power, kinds, things in zip(windows, powers, heard, seen, strict=True):
             parts = self._parts(kinds, things)
@@ -239,7 +246,7 @@ class ConcertSession:
         mixed = torch.einsum("pk,kft->pft", kernels, expected.exp()).pow(_SHARPNESS)
         return mixed / mixed.sum(0).clamp_min(1e-20)
 
-    def _remember(self, power: Tensor, parts: Tensor, things: list[Thing], kinds: Tensor, window: Window) -> None:
+    def _remember(self, power: Tensor, parts: Tensor, things: list[Thing], kinds: Tensor) -> None:
         """Take a window into what was heard over the last seconds."""
         weight = power.pow(0.25) * (power > _SILENCE)
         total = float(weight.sum())

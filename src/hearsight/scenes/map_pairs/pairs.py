@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from hearsight.models.concert.bands import Bands
-from hearsight.models.concert.ear import COLUMNS, HOP_SAMPLES, SAMPLE_RATE_HZ
+from hearsight.models.concert.ear import COLUMNS, HOP_SAMPLES, N_FFT, SAMPLE_RATE_HZ
 from hearsight.models.concert.kinds import KINDS
 from hearsight.models.concert.seen import PLAYED_AS_SEEN, SEEN, SEEN_AT_ALL, draw_evidence
 from hearsight.scenes.map_pairs.recording import draw_recording
@@ -19,7 +19,6 @@ from hearsight.scenes.map_pairs.rooms import RoomBank
 from hearsight.scenes.map_pairs.sound_bank import SoundBank
 
 THINGS = 6  # most visible things of a pair
-N_FFT = 1024
 OTHER = len(KINDS) - 1
 _VOICE = KINDS.index("voice")
 

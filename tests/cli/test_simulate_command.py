@@ -1,5 +1,6 @@
 """Does `hearsight simulate` make a set, and tell in one line what is wrong?"""
 
+import json
 import sys
 
 import pytest
@@ -27,6 +28,15 @@ def test_the_command_makes_checks_and_shows_a_set(tmp_path):
     assert again.exit_code == 0 and "2 of them there before" in again.output
 
 
+def test_rooms_and_distances_can_be_chosen_and_are_noted(tmp_path):
+    air = [*SMALL, "--performers", "1", "--reverberation", "0", "--distance", "1-2.5", "--quiet"]
+    assert run(tmp_path / "set", "--clips", 1, *air).exit_code == 0
+    settings = json.loads((tmp_path / "set" / "simulation.json").read_text())["settings"]
+    assert settings["reverberation_s"] == [0, 0] and settings["distance_m"] == [1, 2.5]
+    assert json.loads((tmp_path / "set" / "scenes" / "000001.json").read_text())["room"]["reverberation_s"] == 0
+    assert "--reverberation 0 --distance 1-2.5" in (tmp_path / "set" / "README.md").read_text()
+
+
 def test_another_seed_in_the_same_folder_fails_in_one_line(tmp_path):
     assert run(tmp_path / "set", "--clips", 1, *SMALL, "--quiet").exit_code == 0
     result = run(tmp_path / "set", "--clips", 1, "--seed", 1, *SMALL)
@@ -42,7 +52,11 @@ def test_a_missing_library_fails_in_one_line(tmp_path, monkeypatch):
     assert not (tmp_path / "set").exists()
 
 
-@pytest.mark.parametrize("wrong", [["--performers", "4"], ["--size", "480"], ["--rate", "44100"], ["--clips", "0"]])
+@pytest.mark.parametrize(
+    "wrong",
+    [["--performers", "4"], ["--size", "480"], ["--rate", "44100"], ["--clips", "0"],
+     ["--reverberation", "dry"], ["--distance", "-1"]],
+)  # fmt: skip
 def test_wrong_usage_exits_with_two(tmp_path, wrong):
     assert run(tmp_path / "set", "--clips", 1, *wrong).exit_code == 2
 

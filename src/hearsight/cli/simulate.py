@@ -22,6 +22,16 @@ def _size(text: str) -> str:
     return text
 
 
+def _numbers(text: str) -> str:
+    if not re.fullmatch(r"\d+(\.\d+)?(-\d+(\.\d+)?)?", text):
+        raise typer.BadParameter(f"{text!r}: give a range such as 0.2-0.8")
+    return text
+
+
+def _optional_numbers(text: str | None) -> str | None:
+    return None if text is None else _numbers(text)
+
+
 @door
 def simulate(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="The data set; completed if it is there.")],
@@ -41,6 +51,20 @@ def simulate(
         typer.Option(help="The papers' mapping (azimuth in proportion to x), or a plain perspective."),
     ] = "cylinder",
     fov: Annotated[float, typer.Option(metavar="DEGREES", help="Horizontal field of view.")] = 120.0,
+    reverberation: Annotated[
+        str,
+        typer.Option(
+            metavar="N-M", callback=_numbers, help="Reverberation time of the rooms in seconds; 0 for open air."
+        ),
+    ] = "0.2-0.8",
+    distance: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N-M",
+            callback=_optional_numbers,
+            help="Distance of the performers in metres, all alike likely; if not given, mostly about 2, at most 5.5.",
+        ),
+    ] = None,
     sound_font: Annotated[
         Path | None, typer.Option(metavar="FILE.sf2", help="General MIDI; pretty_midi's TimGM6mb if not given.")
     ] = None,
@@ -74,6 +98,8 @@ def simulate(
         sample_rate_hz=int(rate),
         projection=projection,
         field_of_view_deg=fov,
+        reverberation_s=_bounds(reverberation),
+        distance_m=None if distance is None else _bounds(distance),
     )
     with progress_bar("simulating", "clips", quiet) as progress:
         report = make(folder, clips, settings, workers=workers, sound_font=sound_font, progress=progress)
@@ -91,3 +117,8 @@ def simulate(
             print(
                 "all clips are for training: with fewer than three rooms no split can hold them apart", file=sys.stderr
             )
+
+
+def _bounds(text: str) -> tuple[float, float]:
+    low, _, high = text.partition("-")
+    return float(low), float(high or low)

@@ -169,6 +169,17 @@ def test_a_set_is_completed_and_extended_to_the_same_bytes(tiny_set, tmp_path):
     assert digests(folder) == digests(tiny_set)
 
 
+def test_a_set_from_before_rooms_and_distances_could_be_chosen_is_completed(tiny_set, tmp_path):
+    folder = tmp_path / "set"
+    simulate(folder, 2, TINY)
+    simulation = json.loads((folder / "simulation.json").read_text())
+    for key in ("reverberation_s", "distance_m"):
+        del simulation["settings"][key]
+    (folder / "simulation.json").write_text(json.dumps(simulation))
+    assert simulate(folder, 6, TINY).reused == 2
+    assert digests(folder) == digests(tiny_set)
+
+
 def test_a_killed_run_is_completed_to_the_same_bytes(tiny_set, tmp_path):
     folder = tmp_path / "killed"
     command = [
@@ -201,6 +212,8 @@ def test_a_killed_worker_is_told_and_the_run_goes_on(tiny_set, tmp_path):
         ({"seed": 99}, "seed 6, not 99"),
         ({"width": 128}, "width 64, not 128"),
         ({"performers": (1, 1)}, r"performers \[1, 3\], not \[1, 1\]"),
+        ({"reverberation_s": (0.2, 0.3)}, r"reverberation s \[0.2, 0.8\], not \[0.2, 0.3\]"),
+        ({"distance_m": (1.0, 2.0)}, r"distance m None, not \[1.0, 2.0\]"),
     ],
 )
 def test_a_folder_of_another_set_is_refused(tiny_set, change, message):
@@ -235,7 +248,9 @@ def test_too_little_disk_is_told_before_anything_is_made(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "wrong",
     [{"performers": (0, 2)}, {"performers": (2, 4)}, {"width": 65}, {"sample_rate_hz": 44_100}, {"seconds": 1.13},
-     {"seed": -1}, {"frame_rate_hz": 0}, {"projection": "fisheye"}, {"field_of_view_deg": 200.0}],
+     {"seed": -1}, {"frame_rate_hz": 0}, {"projection": "fisheye"}, {"field_of_view_deg": 200.0},
+     {"reverberation_s": (0.3, 0.2)}, {"reverberation_s": (0.3, 0.31)}, {"reverberation_s": (0.0, 0.4)},
+     {"distance_m": (0.1, 2.0)}, {"distance_m": (3.0, 2.0)}],
 )  # fmt: skip
 def test_settings_that_make_no_sense_are_refused(wrong):
     with pytest.raises(DataError):

@@ -10,11 +10,12 @@ import torch
 from scipy.signal import butter, fftconvolve, sosfiltfilt
 
 from hearsight.acoustics import load_hrirs
+from hearsight.errors import DataError
 from hearsight.scenes.concert import Settings
 from hearsight.scenes.concert.materials import BANDS_HZ, SPEED_OF_SOUND, absorption, eyring
 from hearsight.scenes.concert.room_response import KEY_S, RoomResponse, image_sources
-from hearsight.scenes.concert.scene import REVERBERATION_S, random_room, random_scene, rotation_about_z
-from hearsight.scenes.concert.sound import room_response
+from hearsight.scenes.concert.scene import random_room, random_scene, rotation_about_z
+from hearsight.scenes.concert.sound import make_sound, room_response
 
 RATE = 16_000
 
@@ -123,9 +124,11 @@ def test_reverberant_energy_follows_the_classical_formula(hrirs):
     assert np.abs(errors).max() < 5
 
 
-@pytest.mark.parametrize("number", [1, 5, 9, 13, 17, 21])
-def test_measured_reverberation_time_is_the_noted_one(hrirs, number):
-    scene = random_scene(Settings(seed=4), number)
+@pytest.mark.parametrize(
+    ("number", "asked"), [(n, (0.2, 0.8)) for n in (1, 5, 9, 13, 17, 21)] + [(n, (0.2, 0.3)) for n in (3, 7)]
+)
+def test_measured_reverberation_time_is_the_noted_one(hrirs, number, asked):
+    scene = random_scene(Settings(seed=4, reverberation_s=asked), number)
     response = room_response(scene, hrirs).response(
         np.array(scene.performers[0].source), scene.listener.to_head(np.zeros(1))[0], np.random.default_rng(number)
     )
@@ -136,11 +139,55 @@ def test_measured_reverberation_time_is_the_noted_one(hrirs, number):
     assert np.mean(times) == pytest.approx(scene.room.reverberation_mid_s, rel=0.2)
 
 
-def test_rooms_are_within_the_sizes_and_reverberation_asked_for():
-    for number in range(40):
-        room = random_room(7, number)
+@pytest.mark.parametrize("asked", [(0.2, 0.8), (0.2, 0.3), (1.0, 1.5)])
+def test_rooms_are_within_the_sizes_and_reverberation_asked_for(asked):
+    for number in range(20):
+        room = random_room(7, number, asked)
         assert 4 <= room.size[0] <= 12 and 4 <= room.size[1] <= 10 and 2.5 <= room.size[2] <= 4
-        assert REVERBERATION_S[0] <= room.reverberation_mid_s <= REVERBERATION_S[1]
+        assert asked[0] <= room.reverberation_mid_s <= asked[1]
+
+
+def test_a_reverberation_that_no_room_has_is_refused_in_one_line():
+    with pytest.raises(DataError, match=r"no room has a reverberation time of 0\.01 to 0\.06 s"):
+        random_room(7, 0, (0.01, 0.06))
+
+
+def test_performers_are_at_the_distance_asked_for():
+    settings = Settings(seed=2, performers=(1, 2), distance_m=(1.0, 2.0))
+    distances = []
+    for number in range(1, 41):
+        scene = random_scene(settings, number)
+        head = np.array(scene.listener.position[:2])
+        distances += [np.linalg.norm(np.array(one.source[:2]) - head) for one in scene.performers]
+    assert 1.0 <= min(distances) < 1.2 and 1.8 < max(distances) <= 2.0
+
+
+def test_a_distance_at_which_nobody_fits_is_refused_in_one_line(monkeypatch):
+    monkeypatch.setattr("hearsight.scenes.concert.scene.SCENES_TRIED", 5)  # of a thousand
+    with pytest.raises(DataError, match="clip 1: 3 to 3 performers do not fit"):
+        random_scene(Settings(performers=(3, 3), distance_m=(9.9, 10.0)), 1)
+
+
+def test_in_the_open_air_nothing_is_heard_after_the_direct_sound(hrirs):
+    """A click's length after the source falls silent the ears do, too; in a room they go on."""
+    later = {}
+    for asked in ((0.0, 0.0), (0.2, 0.8)):
+        settings = Settings(seed=3, seconds=2.0, performers=(1, 1), reverberation_s=asked)
+        sound = make_sound(random_scene(settings, 2), settings, _Clicks(), hrirs)
+        energy = sound.ears[0].astype(np.float64) ** 2
+        first = int(np.argmax(energy.sum(0) > 0))
+        assert energy[:, first : first + 200].sum() > 0
+        later[asked] = energy[:, first + 600 : 16_000].sum() / energy[:, first : first + 600].sum()
+    assert later[0.0, 0.0] < 1e-4 < 1e-2 < later[0.2, 0.8]
+
+
+class _Clicks:
+    """Instead of a synthesizer: one click at the beginning, however the notes are."""
+
+    def play(self, kind, notes, seconds, sample_rate_hz):
+        click = np.zeros(round(seconds * sample_rate_hz), np.float32)
+        click[0] = 0.5
+        return click
 
 
 def test_eyring_is_pyroomacoustics_formula_without_air():

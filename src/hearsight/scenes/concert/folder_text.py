@@ -11,6 +11,17 @@ def readme(settings: Settings, clips: int, font: Path) -> str:
     """What the set is, how it was made, and what is where."""
     s = settings
     low, high = s.performers
+    chosen = ""
+    if s.reverberation_s != Settings.reverberation_s:
+        chosen += " --reverberation " + ("0" if s.open_air else "{:g}-{:g}".format(*s.reverberation_s))
+    if s.distance_m is not None:
+        chosen += " --distance {:g}-{:g}".format(*s.distance_m)
+    rooms = (
+        "open air: no sound is reflected, and the rooms are only drawn"
+        if s.open_air
+        else "shoebox rooms with specular image sources up to some hundredths of a second and diffuse reverberation\n"
+        "by Eyring's formula after that"
+    )
     mapping = (
         "azimuth is in proportion to x,\nthe tangent of the elevation in proportion to y, from +pi/3 (in units of the "
         "cylinder's radius) at the top\nedge to -pi/3 at the bottom: the mapping of PseudoBinaural (section 3.2). "
@@ -24,7 +35,7 @@ def readme(settings: Settings, clips: int, font: Path) -> str:
 pictures. Nothing was recorded or filmed, and nobody in the pictures exists.
 
     hearsight simulate FOLDER --clips {clips} --seed {s.seed} --seconds {s.seconds:g} --performers {low}-{high} \\
-        --size {s.width}x{s.height} --fps {s.frame_rate_hz} --rate {s.sample_rate_hz} --projection {s.projection}
+        --size {s.width}x{s.height} --fps {s.frame_rate_hz} --rate {s.sample_rate_hz} --projection {s.projection}{chosen}
 
 (with the sound font {font.name}) makes the same bytes again, with the same versions of the libraries.
 
@@ -48,8 +59,7 @@ Directions: azimuth positive to the left, elevation positive up, from the listen
 metres, times in seconds; frame k shows the moment k / {s.frame_rate_hz} s. A note is onset, duration, MIDI pitch (drums:
 General MIDI key), velocity. `rests_s` are intervals in which a performer begins no note.
 
-What is simplified: shoebox rooms with specular image sources up to some hundredths of a second and diffuse reverberation
-by Eyring's formula after that; sources that radiate alike in all directions; KEMAR's ears (MIT, 1995); a ukulele that is
+What is simplified: {rooms}; sources that radiate alike in all directions; KEMAR's ears (MIT, 1995); a ukulele that is
 a nylon-strung guitar in the ukulele's range, General MIDI having none; people made of simple solids.
 """
 

@@ -124,7 +124,7 @@ class RoomResponse:
                 `[moments, 3, 3]`
             times: in seconds, KEY_S apart from 0 on where there is more than one. `[moments]`
             rng: of the late part.
-            direct_only: leave out every reflection (for measuring).
+            direct_only: leave out every reflection, as in the open air.
         """
         images, fade = self._early_images(source)
         if direct_only:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hearsight.errors import DataError
 from hearsight.scenes.concert.drawing.figure import Body
 from hearsight.scenes.concert.drawing.players import Dress, is_seated, source_point
 from hearsight.scenes.concert.materials import CEILINGS, FLOORS, WALLS, absorption, eyring
@@ -17,7 +18,8 @@ from hearsight.scenes.concert.settings import CLIPS_PER_ROOM, KINDS, Settings
 
 FACES = ("x=0", "x=max", "y=0", "y=max", "floor", "ceiling")
 OBJECTS = ("chair", "table", "plant", "lamp", "loudspeaker", "music stand", "bookshelf", "crate")
-REVERBERATION_S = (0.2, 0.8)
+ROOMS_TRIED = 20_000
+SCENES_TRIED = 1000
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,8 @@ class Room:
         number: rooms are counted from 0; clips of one room are never in two parts of a split.
         size: x, y, z in metres.
         materials: names in pyroomacoustics' database, in the order of FACES.
-        reverberation_s: Eyring's reverberation time with the air's absorption, per octave band from 125 Hz to 8 kHz.
+        reverberation_s: Eyring's reverberation time with the air's absorption, per octave band from 125 Hz to 8 kHz;
+            zeros in the open air.
         looks: what random choices of its drawing start from.
         lamps: positions of the lamps. `[lamps][3]`
     """
@@ -127,21 +130,35 @@ def random_scene(settings: Settings, number: int) -> Scene:
     """Scene of a clip, counted from 1. The same settings and number always give the same scene.
 
     Rooms hold CLIPS_PER_ROOM successive clips.
+
+    Raises:
+        DataError: the ranges of the settings leave no room or no arrangement.
     """
-    room = random_room(settings.seed, (number - 1) // CLIPS_PER_ROOM)
+    room = random_room(settings.seed, (number - 1) // CLIPS_PER_ROOM, settings.reverberation_s)
     rng = np.random.default_rng([settings.seed, 1, number])
-    for _ in range(1000):
+    for _ in range(SCENES_TRIED):
         listener = _random_listener(rng, room, settings)
         placed = _random_performers(rng, room, listener, settings)
         if placed is not None:
             return Scene(number, room, listener, placed, _random_things(rng, room, listener, placed))
-    raise RuntimeError(f"no arrangement found for clip {number}")  # a room of 4 by 4 m always has one
+    raise DataError(  # without a distance asked for, a room of 4 by 4 m always has one
+        f"clip {number}: {settings.performers[0]} to {settings.performers[1]} performers do not fit at the distance "
+        "asked for; widen its range or ask for fewer performers"
+    )
 
 
-def random_room(seed: int, number: int) -> Room:
-    """Room of a set: 4 to 12 by 4 to 10 by 2.5 to 4 m, reverberation time within REVERBERATION_S and even."""
+def random_room(seed: int, number: int, reverberation_s: tuple[float, float] = (0.2, 0.8)) -> Room:
+    """Room of a set: 4 to 12 by 4 to 10 by 2.5 to 4 m, reverberation time within a range and even over the octaves.
+
+    With the range (0, 0) the room is one of 0.2 to 0.8 s by its looks, and its reverberation times are zeros.
+
+    Raises:
+        DataError: no room of these sizes and materials was found within the range.
+    """
     rng = np.random.default_rng([seed, 2, number])
-    while True:
+    open_air = reverberation_s == (0, 0)
+    low, high = (0.2, 0.8) if open_air else reverberation_s
+    for _ in range(ROOMS_TRIED):
         size = rng.uniform([4, 4, 2.5], [12, 10, 4])
         floor, ceiling = str(rng.choice(FLOORS)), str(rng.choice(CEILINGS))
         wall, other = (str(name) for name in rng.choice(WALLS, 2, replace=False))
@@ -153,8 +170,12 @@ def random_room(seed: int, number: int) -> Room:
         middle = (times[2] + times[3]) / 2
         # rooms for music are no rumbling boxes: neighbouring octaves are alike, and so is the bass
         even = (np.abs(np.log(times[1:] / times[:-1])) < math.log(1.5)).all() and times.max() < 2 * middle
-        if REVERBERATION_S[0] <= middle <= REVERBERATION_S[1] and even:
+        if low <= middle <= high and even:
             break
+    else:
+        raise DataError(f"no room has a reverberation time of {low:g} to {high:g} s; ask for a wider range")
+    if open_air:
+        times = np.zeros_like(times)
     lamps = [
         (float(x), float(y), float(size[2] - 0.15))
         for x, y in rng.uniform([0.2, 0.2], [0.8, 0.8], (rng.integers(1, 4), 2)) * size[:2]
@@ -238,7 +259,7 @@ def _random_performers(
         dress = _random_dress(rng, kind)
         for _ in range(40):
             azimuth = float(rng.uniform(-edge, edge))
-            distance = float(rng.triangular(*((2.3, 2.6, 5.5) if kind in ("piano", "drums") else (1.5, 2.0, 5.0))))
+            distance = _random_distance(rng, kind, settings.distance_m)
             turn = _TURNED.get(kind, 0.0)
             turn = (turn if kind == "piano" else turn * rng.choice([-1, 1])) + rng.normal(0, 0.15)
             yaw = listener.yaw + azimuth + math.pi + turn
@@ -264,6 +285,12 @@ def _random_performers(
     if count > 1 and all(performer.rests == ((0.0, settings.seconds),) for performer in performers):
         return None
     return tuple(performers)
+
+
+def _random_distance(rng: np.random.Generator, kind: str, wanted: tuple[float, float] | None) -> float:
+    if wanted is not None:
+        return float(rng.uniform(*wanted))
+    return float(rng.triangular(*((2.3, 2.6, 5.5) if kind in ("piano", "drums") else (1.5, 2.0, 5.0))))
 
 
 def _wrapped(angle: float) -> float:

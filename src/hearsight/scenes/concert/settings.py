@@ -21,6 +21,8 @@ KINDS = (
 
 CLIPS_PER_ROOM = 2
 RATES_HZ = (16_000, 48_000)
+NARROWEST_REVERBERATION_S = 0.05
+"""Rooms are drawn until one fits, so the range that they may have must not be too narrow."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,10 @@ class Settings:
         sample_rate_hz: of the sound, 16,000 or 48,000.
         projection: `cylinder`, the papers' mapping, or `pinhole`.
         field_of_view_deg: horizontal angle of the picture.
+        reverberation_s: shortest and longest reverberation time of a room, the mean of the octaves at 500 Hz and 1 kHz;
+            (0, 0): open air, where nothing is reflected (the room is only drawn).
+        distance_m: shortest and longest distance of a performer's sound from the head along the floor, all alike
+            likely; None: most often about 2 m, at most 5 m, and piano and drums farther off.
     """
 
     seed: int = 0
@@ -47,6 +53,8 @@ class Settings:
     sample_rate_hz: int = 16_000
     projection: Projection = "cylinder"
     field_of_view_deg: float = 120.0
+    reverberation_s: tuple[float, float] = (0.2, 0.8)
+    distance_m: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         if self.seed < 0:
@@ -65,6 +73,19 @@ class Settings:
             raise DataError(f"{self.seconds} seconds: give 1 to 600 seconds that hold a whole number of frames")
         if not 30 <= self.field_of_view_deg <= 150:
             raise DataError(f"field of view {self.field_of_view_deg} degrees: give 30 to 150")
+        low, high = self.reverberation_s
+        if not self.open_air and not (low > 0 and low + NARROWEST_REVERBERATION_S <= high + 1e-9 and high <= 5):
+            raise DataError(
+                f"reverberation {low:g}-{high:g} s: give a range within 0-5 that is at least "
+                f"{NARROWEST_REVERBERATION_S:g} s wide, or 0 for open air"
+            )
+        if self.distance_m is not None and not 0.5 <= self.distance_m[0] <= self.distance_m[1] <= 10:
+            raise DataError(f"distance {self.distance_m[0]:g}-{self.distance_m[1]:g} m: give a range within 0.5-10")
+
+    @property
+    def open_air(self) -> bool:
+        """Whether nothing is reflected."""
+        return self.reverberation_s == (0, 0)
 
     @property
     def frames(self) -> int:
@@ -85,4 +106,4 @@ class Settings:
 
     def as_json(self) -> dict[str, Any]:
         """The settings as they stand in a dataset's `simulation.json`."""
-        return {**asdict(self), "performers": list(self.performers)}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}

@@ -78,7 +78,8 @@ def make_sound(scene: Scene, settings: Settings, synthesizer: Synthesizer, hrirs
             continue
         alone = synthesizer.play(performer.instrument, notes, settings.seconds, settings.sample_rate_hz)
         dry[index] = alone * (10 ** (LEVELS_DB[performer.instrument] / 20) / _playing_rms(alone))
-        ears[index] = response.to_ears(dry[index], np.array(performer.source), to_head, times, tail_rng)
+        place = np.array(performer.source)
+        ears[index] = response.to_ears(dry[index], place, to_head, times, tail_rng, direct_only=settings.open_air)
     noise_db = float(rng.uniform(-72, -62))
     noise = diffuse_noise(hrirs, settings.samples, rng) * 10 ** (noise_db / 20)
     peak = np.abs(ears.sum(axis=0)).max()

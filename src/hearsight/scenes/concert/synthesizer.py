@@ -81,7 +81,7 @@ class Synthesizer:
         count = round(seconds * RENDER_RATE_HZ)
         if not notes:
             return np.zeros(round(seconds * sample_rate_hz), np.float32)
-        synth = self._fluidsynth.Synth(gain=0.5, samplerate=float(RENDER_RATE_HZ), **_DRY)
+        synth = self._fluidsynth.Synth(gain=0.5, samplerate=float(RENDER_RATE_HZ), **DRY)
         try:
             return self._render(synth, kind, notes, count, round(seconds * sample_rate_hz), sample_rate_hz)
         finally:
@@ -106,7 +106,7 @@ class Synthesizer:
             events.append((note.onset_s + note.duration_s, 0, note.pitch, 0))
         events.sort()
         sound = np.zeros((2, count), np.float32)
-        write = _float_writer(self._fluidsynth)
+        write = float_writer(self._fluidsynth)
         at = 0
         for time, on, pitch, velocity in [*events, (np.inf, 0, 0, 0)]:
             until = int(min(count, time * RENDER_RATE_HZ)) if np.isfinite(time) else count
@@ -125,12 +125,13 @@ class Synthesizer:
         return np.ascontiguousarray(mono[:samples], np.float32)
 
 
-_DRY = {
+DRY = {
     "synth.reverb.active": 0,
     "synth.chorus.active": 0,
     "synth.cpu-cores": 1,
     "synth.polyphony": 256,
 }
+"""FluidSynth's settings without its own reverberation and chorus, with one core, so that bytes repeat."""
 
 
 def _library() -> Any:
@@ -145,7 +146,7 @@ def _library() -> Any:
     return fluidsynth
 
 
-def _float_writer(library: Any) -> Any:
+def float_writer(library: Any) -> Any:
     """FluidSynth's float output, which pyfluidsynth does not wrap (its 16-bit one adds dither)."""
     return library.cfunc(
         "fluid_synth_write_float",

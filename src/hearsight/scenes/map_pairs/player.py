@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from hearsight.errors import DataError
-from hearsight.scenes.concert.synthesizer import _DRY, Synthesizer, _float_writer
+from hearsight.scenes.concert.synthesizer import DRY, Synthesizer, float_writer
 from hearsight.scenes.map_pairs.instruments import Voice
 from hearsight.scenes.map_pairs.phrases import Phrase
 from hearsight.signal import resample
@@ -19,7 +19,7 @@ from hearsight.signal import resample
 RENDER_RATE_HZ = 32_000
 """Twice the bank's rate: what FluidSynth lets alias stays above the bank's band, but for far transpositions."""
 
-_SETTINGS = {**_DRY, "synth.dynamic-sample-loading": 1}
+_SETTINGS = {**DRY, "synth.dynamic-sample-loading": 1}
 _CHANNELS, _BLOCK = 16, 64
 _EXPRESSION, _ALL_SOUND_OFF = 11, 120  # MIDI controllers
 
@@ -68,7 +68,7 @@ class FontPlayer(Synthesizer):
         self._keep(voice)
         rate = round(RENDER_RATE_HZ * 2 ** (size / 12))
         sound = np.zeros((2, round(seconds * rate)), np.float32)
-        write, at = _float_writer(self._fluidsynth), 0
+        write, at = float_writer(self._fluidsynth), 0
         synth = self._fluidsynth.Synth(gain=0.4, samplerate=float(RENDER_RATE_HZ), channels=_CHANNELS, **_SETTINGS)
         _lend(self._fluidsynth, synth, self._font)
         synth.program_select(0, 1, voice.bank, voice.program)

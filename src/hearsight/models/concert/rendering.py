@@ -14,6 +14,7 @@ DIRECT_LOW, DIRECT_HIGH = 0.55, 0.8
 DIRECT_FROM_HZ, DIRECT_TO_HZ = 3_000.0, 5_000.0
 LOW_LEVEL_DIFFERENCE_DB = 3.0  # of a source at 90 degrees, fading out between the frequencies below
 LOW_FROM_HZ, LOW_TO_HZ = 400.0, 800.0
+MOST_ADDED_DB = 1.5  # that a side may add to the power of both ears together, at any frequency
 
 _KEPT = 1024  # directions whose filter is remembered
 
@@ -31,6 +32,10 @@ class DifferenceFilters:
     q is 0.55 below 3 kHz and 0.8 above 5 kHz: chosen on simulated concerts, of which 0.5 everywhere has the least
     error, but dulls the direction. Below 400 Hz, where a distant source has no level difference and a double bass would
     stay in the middle, 3 dB times the sine of the azimuth is added on purpose.
+
+    mono + d and mono - d have 1 + |d|^2 of the mono sound's power on average, so |d| is limited to 0.64: no frequency
+    grows by more than 1.5 dB, and the level difference between the ears reaches 13 dB. A gain of 1 / sqrt(1 + |d|^2)
+    would keep the power too, but the ears would no longer add up to the sound in the file.
 
     Azimuths are taken to whole degrees, elevations to 5. The filter of the mirrored direction is the negative, exactly.
 
@@ -75,7 +80,9 @@ class DifferenceFilters:
         wiener = direct * (left - right) * both.conj() / power.clamp_min(1e-12)
         side = math.sin(azimuth) * math.cos(elevation)
         extra = math.tanh(LOW_LEVEL_DIFFERENCE_DB * side * math.log(10) / 40)
-        return (wiener + extra * (1 - _ramp(self._frequency, LOW_FROM_HZ, LOW_TO_HZ))).to(torch.complex64)
+        whole = wiener + extra * (1 - _ramp(self._frequency, LOW_FROM_HZ, LOW_TO_HZ))
+        most = math.sqrt(10 ** (MOST_ADDED_DB / 10) - 1)
+        return (whole * (most / whole.abs().clamp_min(most))).to(torch.complex64)
 
 
 class DifferenceRenderer:

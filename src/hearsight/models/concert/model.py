@@ -13,9 +13,9 @@ from torch import Tensor
 from hearsight.acoustics import DEFAULT_FIELD_OF_VIEW, HRIRSet, load_hrirs, picture_to_direction
 from hearsight.errors import ModelError
 from hearsight.models.concert.bands import Bands
-from hearsight.models.concert.ear import COLUMNS, HOP_SAMPLES, N_FFT, SAMPLE_RATE_HZ, ConcertEar
+from hearsight.models.concert.ear import COLUMNS, HOP_SAMPLES, SAMPLE_RATE_HZ, ConcertEar
 from hearsight.models.concert.eye import FRAME_AREA, InstrumentEye
-from hearsight.models.concert.kinds import KINDS
+from hearsight.models.concert.listening import Listener
 from hearsight.models.concert.moving import MotionSearch
 from hearsight.models.concert.rendering import DifferenceFilters, DifferenceRenderer
 from hearsight.models.concert.things import Thing
@@ -23,22 +23,16 @@ from hearsight.models.concert.watcher import Watcher
 from hearsight.models.interface import ClipInfo, Frame, Source, TrackPoint, Window, WindowSpec
 from hearsight.models.located import Located
 from hearsight.models.located.model import TICK_RATE_HZ
-from hearsight.signal import STFT, resample
+from hearsight.signal import STFT
 
 WEIGHTS = Path(__file__).parent / "data"
 
 _WINDOW_S = COLUMNS * HOP_SAMPLES / SAMPLE_RATE_HZ
 _BATCH = 4
-_MEMORY_S = 12.0
-_KIND_MEMORY, _KIND_FLOOR = 0.5, 0.02
-_SHARE_MEMORY, _SHARE_FLOOR = 0.25, 0.05
-_SHARPNESS = 2.0  # power of the parts: the ear is less sure than it might be
-_REST = 0  # the number of what is not seen; things count from 1
 _REST_WEIGHT = 0.2  # of it, beside things that are seen: mostly what is seen is what plays
 _STILL = 0.1  # what a thing that does not stir counts for beside one that does
 _POINT_S = 0.5
 _TOLD_SHARE = 0.02  # of the clip's energy; things with less are not told
-_SILENCE = 1e-9
 _VISIBLE = 0.12  # strength of a thing from which on it is listened for
 
 
@@ -140,11 +134,8 @@ class ConcertSession:
         n_fft = 1 << (4 * hop - 1).bit_length()
         self._stft = STFT(n_fft, 4 * hop, hop)
         self._spread = Bands(sample_rate_hz, n_fft)
-        self._ear_stft = STFT(N_FFT, N_FFT, HOP_SAMPLES)
         self._filters = DifferenceFilters(model.hrirs, sample_rate_hz, n_fft)
-        self._kinds = torch.full((len(KINDS),), 1 / len(KINDS))
-        self._shares: dict[int, float] = {}
-        self._memory_s = 0.0
+        self._listener = Listener(model.ear, sample_rate_hz, model.spec.hop_s)
         self._told: dict[int, _Told] = {}
         self._moving: MotionSearch | None = None
         self._searches: list[MotionSearch] = []
@@ -163,13 +154,10 @@ class ConcertSession:
         if self._moving is not None:
             self._moving.end()
             self._moving = None
-        powers = torch.stack([self._power(window.mono) for window in windows])
-        loudness = powers.mean((-2, -1))
-        heard = self._model.ear(powers).kinds
-        heard = heard.where((loudness > _SILENCE)[:, None, None, None], heard.new_tensor(1 / len(KINDS)).log())
+        powers, heard = self._listener.hear(windows)
         # Twice: what was heard of these windows first, then the parts in its light.
         for power, kinds, things in zip(powers, heard, seen, strict=True):
-            self._remember(power, self._parts(kinds, things), things, kinds)
+            self._listener.remember(power, self._parts(kinds, things), _numbers(things), kinds)
         ears = []
         for window, power, kinds, things in zip(windows, powers, heard, seen, strict=True):
             parts = self._parts(kinds, things)
@@ -221,48 +209,19 @@ class ConcertSession:
         self._heard_s = max(self._heard_s, window.start_s + window.mono.shape[-1] / self._rate)
         return float(window.mono[first:].double().square().sum())
 
-    def _power(self, mono: Float[Tensor, "samples"]) -> Float[Tensor, "bands columns"]:
-        there = resample(mono, self._rate, SAMPLE_RATE_HZ) if self._rate != SAMPLE_RATE_HZ else mono
-        return self._model.ear.bands.powers(self._ear_stft.forward(there))[..., :COLUMNS]
-
     def _things(self, window: Window) -> list[Thing]:
-        times = window.start_s + np.arange(COLUMNS) * (HOP_SAMPLES / SAMPLE_RATE_HZ)
-        return self._watcher.at(times)
+        return self._watcher.at(self._listener.times(window))
 
     def _parts(
         self, kinds: Float[Tensor, "kinds bands columns"], things: list[Thing]
     ) -> Float[Tensor, "parts bands columns"]:
         """Each thing's part of each bin, and the rest's."""
-        expected = kinds + _KIND_MEMORY * (self._kinds + _KIND_FLOOR).log()[:, None, None]
-        expected = expected - expected.logsumexp(0, keepdim=True)
         if not things:
             return torch.ones(1, *kinds.shape[1:])
         evidence = np.stack([(thing.evidence * _presence(thing)[:, None]).mean(0) for thing in things])
         kernels = self._model.ear.association(torch.from_numpy(evidence.astype(np.float32))[None])[0]
         stir = np.array([float(thing.motion.mean()) for thing in things]) + _STILL
-        share = np.array([self._shares.get(number, 0.0) for number in (*_numbers(things), _REST)]) + _SHARE_FLOOR
-        weight = (share / share.max()) ** _SHARE_MEMORY * np.array([*stir / stir.max(), _REST_WEIGHT])
-        kernels *= torch.from_numpy(weight.astype(np.float32))[:, None]
-        mixed = torch.einsum("pk,kft->pft", kernels, expected.exp()).pow(_SHARPNESS)
-        return mixed / mixed.sum(0).clamp_min(1e-20)
-
-    def _remember(self, power: Tensor, parts: Tensor, things: list[Thing], kinds: Tensor) -> None:
-        """Take a window into what was heard over the last seconds."""
-        weight = power.pow(0.25) * (power > _SILENCE)
-        total = float(weight.sum())
-        if not total:
-            return
-        step_s = self._model.spec.hop_s
-        self._memory_s = min(_MEMORY_S, self._memory_s + step_s)
-        step = step_s / self._memory_s
-        now = (kinds.exp() * weight).sum((-2, -1)) / total
-        self._kinds = self._kinds + step * (now - self._kinds)
-        shares = (parts * weight).sum((-2, -1)) / total
-        latest = dict(zip((*_numbers(things), _REST), shares.tolist(), strict=True))
-        for number in {*self._shares, *latest}:
-            before = self._shares.get(number, latest.get(number, 0.0))
-            self._shares[number] = before + step * (latest.get(number, 0.0) - before)
-        self._shares = {number: share for number, share in self._shares.items() if share > 1e-4 or number in latest}
+        return self._listener.parts(kinds, kernels, _numbers(things), np.array([*stir / stir.max(), _REST_WEIGHT]))
 
     def _ears(self, window: Window, parts: Tensor, things: list[Thing]) -> Float[Tensor, "2 samples"]:
         mono = window.mono

@@ -1,0 +1,98 @@
+"""What is heard of a clip, window by window: which kinds of instruments sound, and which part is whose."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from hearsight.models.concert.ear import COLUMNS, HOP_SAMPLES, N_FFT, SAMPLE_RATE_HZ, ConcertEar
+from hearsight.models.concert.kinds import KINDS
+from hearsight.models.interface import Window
+from hearsight.signal import STFT, resample
+
+SILENCE = 1e-9  # mean power of a window that is not listened to
+
+_MEMORY_S = 12.0
+_KIND_MEMORY, _KIND_FLOOR = 0.5, 0.02
+_SHARE_MEMORY, _SHARE_FLOOR = 0.25, 0.05
+_SHARPNESS = 2.0  # power of the parts: the ear is less sure than it might be
+_REST = 0  # the number of what is not seen; things count from 1
+
+
+class Listener:
+    """`ConcertEar` at work on a clip, with a memory of 12 s: what plays changes slowly.
+
+    Args:
+        ear: hears.
+        sample_rate_hz: of the sound.
+        step_s: between windows.
+    """
+
+    def __init__(self, ear: ConcertEar, sample_rate_hz: int, step_s: float) -> None:
+        self._ear = ear
+        self._rate = sample_rate_hz
+        self._step_s = step_s
+        self._stft = STFT(N_FFT, N_FFT, HOP_SAMPLES)
+        self._kinds = torch.full((len(KINDS),), 1 / len(KINDS))
+        self._shares: dict[int, float] = {}
+        self._memory_s = 0.0
+
+    def times(self, window: Window) -> Float[np.ndarray, "columns"]:
+        """Clip times of the columns of a window's parts."""
+        return window.start_s + np.arange(COLUMNS) * (HOP_SAMPLES / SAMPLE_RATE_HZ)
+
+    def hear(
+        self, windows: list[Window]
+    ) -> tuple[Float[Tensor, "windows bands columns"], Float[Tensor, "windows kinds bands columns"]]:
+        """Powers, and log probability of each kind in each bin; where there is silence, all kinds are as likely."""
+        powers = torch.stack([self._power(window.mono) for window in windows])
+        silent = powers.mean((-2, -1)) <= SILENCE
+        heard = self._ear(powers)
+        heard = heard.where(~silent[:, None, None, None], heard.new_tensor(1 / len(KINDS)).log())
+        return powers, heard
+
+    def parts(
+        self,
+        kinds: Float[Tensor, "kinds bands columns"],
+        kernels: Float[Tensor, "parts kinds"],
+        numbers: Sequence[int],
+        weights: Float[np.ndarray, "parts"],
+    ) -> Float[Tensor, "parts bands columns"]:
+        """Each thing's part of each bin, and the rest's.
+
+        Args:
+            kinds: what `hear` tells of a window.
+            kernels: of the things, and last of the rest.
+            numbers: of the things.
+            weights: what each of them, and the rest, counts for.
+        """
+        expected = kinds + _KIND_MEMORY * (self._kinds + _KIND_FLOOR).log()[:, None, None]
+        expected = expected - expected.logsumexp(0, keepdim=True)
+        share = np.array([self._shares.get(number, 0.0) for number in (*numbers, _REST)]) + _SHARE_FLOOR
+        weight = (share / share.max()) ** _SHARE_MEMORY * weights
+        kernels = kernels * torch.from_numpy(weight.astype(np.float32))[:, None]
+        mixed = torch.einsum("pk,kft->pft", kernels, expected.exp()).pow(_SHARPNESS)
+        return mixed / mixed.sum(0).clamp_min(1e-20)
+
+    def remember(self, power: Tensor, parts: Tensor, numbers: Sequence[int], kinds: Tensor) -> None:
+        """Take a window into what was heard over the last seconds."""
+        weight = power.pow(0.25) * (power > SILENCE)
+        total = float(weight.sum())
+        if not total:
+            return
+        self._memory_s = min(_MEMORY_S, self._memory_s + self._step_s)
+        step = self._step_s / self._memory_s
+        now = (kinds.exp() * weight).sum((-2, -1)) / total
+        self._kinds = self._kinds + step * (now - self._kinds)
+        shares = (parts * weight).sum((-2, -1)) / total
+        latest = dict(zip((*numbers, _REST), shares.tolist(), strict=True))
+        for number in {*self._shares, *latest}:
+            before = self._shares.get(number, latest.get(number, 0.0))
+            self._shares[number] = before + step * (latest.get(number, 0.0) - before)
+        self._shares = {number: share for number, share in self._shares.items() if share > 1e-4 or number in latest}
+
+    def _power(self, mono: Float[Tensor, "samples"]) -> Float[Tensor, "bands columns"]:
+        there = resample(mono, self._rate, SAMPLE_RATE_HZ) if self._rate != SAMPLE_RATE_HZ else mono
+        return self._ear.bands.powers(self._stft.forward(there))[..., :COLUMNS]

@@ -13,6 +13,12 @@ from scipy.signal import lfilter
 
 import hearsight
 from hearsight.media import read_sound
+from hearsight.models.concert import Concert
+from hearsight.models.concert.ear import ConcertEar
+from hearsight.models.concert.kinds import KINDS
+from hearsight.models.concert.seen import SEEN
+from hearsight.models.concert.things import Thing
+from hearsight.models.interface import Frame
 from hearsight.signal.interaural import interaural_level_difference_db
 
 RATE, SECONDS = 48_000, 8.0
@@ -86,35 +92,69 @@ def level_db(power: torch.Tensor) -> torch.Tensor:
     return 10 * power.clamp_min(1e-14).log10()
 
 
-@pytest.mark.parametrize("make", [speech, street, music])
-def test_sound_that_belongs_to_nothing_seen_is_left_in_peace(tmp_path: Path, make: Callable[[], np.ndarray]) -> None:
-    mono = make_clip(tmp_path / "clip.mkv", make())
-    hearsight.binauralize(tmp_path / "clip.mkv", tmp_path / "out.wav")
-    ears = read_sound(tmp_path / "out.wav")[0]
+def check_level_and_balance(mono: torch.Tensor, ears: torch.Tensor) -> None:
+    """As loud as it was in every tenth of a second and in every octave, in both ears together and in their average."""
     both = ears.square().mean(0)
-
     assert abs(float(level_db(both.mean()) - level_db(mono.square().mean()))) < 1
 
     hertz = torch.fft.rfftfreq(len(mono), 1 / RATE)
+    window = torch.hann_window(len(mono), dtype=torch.float64)  # so that no edge is heard in the quiet octaves
     before, added, powers = (
-        torch.fft.rfft(sound.double()).abs().square() for sound in (mono[None], ears.mean(0, keepdim=True), ears)
+        torch.fft.rfft(window * sound).abs().square() for sound in (mono[None], ears.mean(0, keepdim=True), ears)
     )
     for centre in (63, 125, 250, 500, 1_000, 2_000, 4_000, 8_000, 16_000):
         octave = (hertz > centre / 2**0.5) & (hertz < centre * 2**0.5)
         own, together, apart = (float(power[:, octave].sum(-1).mean()) for power in (before, added, powers))
         if own > 1e-6 * float(before.sum()):
             assert abs(10 * np.log10(together / own)) < 1.5, f"{centre} Hz"
-            # What is placed at the side has more power in its highest octaves, mono + d and mono - d taken apart.
-            assert abs(10 * np.log10(apart / own)) < (1.5 if centre <= 2_000 else 4.5), f"{centre} Hz"
+            assert abs(10 * np.log10(apart / own)) < 1.5, f"{centre} Hz"
 
-    sides = interaural_level_difference_db(ears, RATE, window_s=0.1, hop_s=0.1)
-    steps = sides.diff().abs()
-    assert steps[torch.isfinite(steps)].max() < 3
-
-    window = RATE // 10
-    short_before, short_after = (power.unfold(0, window, window).mean(-1) for power in (mono.square(), both))
+    tenth = RATE // 10
+    short_before, short_after = (power.unfold(0, tenth, tenth).mean(-1) for power in (mono.square(), both))
     heard = short_before > 1e-4 * short_before.max()
     assert level_db(short_after[heard] / short_before[heard]).abs().max() < 1.5
+
+
+@pytest.mark.parametrize("make", [speech, street, music])
+def test_sound_that_belongs_to_nothing_seen_is_left_in_peace(tmp_path: Path, make: Callable[[], np.ndarray]) -> None:
+    mono = make_clip(tmp_path / "clip.mkv", make())
+    hearsight.binauralize(tmp_path / "clip.mkv", tmp_path / "out.wav")
+    ears = read_sound(tmp_path / "out.wav")[0]
+    check_level_and_balance(mono, ears)
+    sides = interaural_level_difference_db(ears, RATE, window_s=0.1, hop_s=0.1)
+    assert sides[torch.isfinite(sides)].abs().max() < 0.2
+
+
+class CelloOnTheLeft:
+    """A watcher that has always known of a cello at the picture's edge."""
+
+    def watch(self, frame: Frame) -> None: ...
+
+    def at(self, times_s: np.ndarray) -> list[Thing]:
+        steady = np.ones(len(times_s))
+        evidence = np.zeros((len(times_s), len(SEEN)))
+        evidence[:, SEEN.index("cello")] = 0.8
+        place = (0.0 * steady, 0.5 * steady, 0.1 * steady)
+        return [Thing(1, "cello", *place, evidence, 0.8 * steady, steady)]
+
+
+class HearsCellos(ConcertEar):
+    """An ear to which all is a cello."""
+
+    def forward(self, power: torch.Tensor) -> torch.Tensor:
+        heard = torch.full((len(power), len(KINDS), *power.shape[1:]), 1e-6)
+        heard[:, KINDS.index("cello")] = 1.0
+        return heard.log()
+
+
+@pytest.mark.parametrize("make", [speech, street, music])
+def test_sound_at_the_side_keeps_its_level_and_balance(tmp_path: Path, make: Callable[[], np.ndarray]) -> None:
+    mono = make_clip(tmp_path / "clip.mkv", make())
+    model = Concert(HearsCellos((4, 4, 4, 4, 4), layers=1), watcher=CelloOnTheLeft)
+    hearsight.binauralize(tmp_path / "clip.mkv", tmp_path / "out.wav", model)
+    ears = read_sound(tmp_path / "out.wav")[0]
+    check_level_and_balance(mono, ears)
+    assert interaural_level_difference_db(ears, RATE).nan_to_num(10.0).min() > 3
 
 
 def test_silence_stays_silence_in_the_file(tmp_path: Path) -> None:
@@ -122,4 +162,4 @@ def test_silence_stays_silence_in_the_file(tmp_path: Path) -> None:
     report = hearsight.binauralize(tmp_path / "clip.mkv", tmp_path / "out.wav")
     ears = read_sound(tmp_path / "out.wav")[0]
     assert ears.shape == (2, len(AT)) and (ears == 0).all()
-    assert all(source.energy_share == 0 for source in report.sources)
+    assert report.sources == []

@@ -18,7 +18,8 @@ class MotionSearch:
     """`Located` at work on a stretch of a clip, from the first window in which no instrument is seen.
 
     What it finds is rendered as the rest of the clip is, so that the sound's colour stays when an instrument appears,
-    and what stays in the middle stays as it is in the file.
+    and what stays in the middle stays as it is in the file. What moves, but not in step with the sound, is not taken
+    for its source.
 
     Args:
         located: the model.
@@ -31,7 +32,7 @@ class MotionSearch:
     """
 
     def __init__(self, located: Located, sample_rate_hz: int, begins_s: float, renderer: DifferenceRenderer) -> None:
-        self._session: LocatedSession | None = LocatedSession(located, sample_rate_hz, renderer)
+        self._session: LocatedSession | None = LocatedSession(located, sample_rate_hz, renderer, motion_alone=False)
         self._begins_s = begins_s
         self._found: list[Source] = []
         self._said: list[str] = []

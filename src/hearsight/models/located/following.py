@@ -40,10 +40,14 @@ class Follower:
         self._followed: list[_Followed] = []
         self._begun = 0
 
-    def update(self, paths: list[FoundPath], from_s: float) -> None:
-        """New paths, whose points from `from_s` on replace what was known."""
+    def update(self, paths: list[FoundPath], from_s: float, until_s: float | None = None) -> None:
+        """New paths, whose points from `from_s` on replace what was known.
+
+        Args:
+            until_s: up to when the search has looked; None is the end of the longest path.
+        """
         waiting = [source for source in self._followed if not source.lost]
-        end_s = max((float(path.times_s[-1]) for path in paths), default=from_s)
+        end_s = until_s if until_s is not None else max((float(path.times_s[-1]) for path in paths), default=from_s)
         for path in paths:
             source = self._nearest(path, waiting, from_s)
             if source is not None:
@@ -71,7 +75,7 @@ class Follower:
     def notes(self) -> list[str]:
         """How sure each source is."""
         if not self._followed:
-            return ["nothing moves in the picture: the sound stays in the middle"]
+            return ["nothing in the picture moves in step with the sound: it stays in the middle"]
         notes = []
         for source in self._followed:
             confidence = float(np.mean(source.confidence)) if source.confidence else 0.0

@@ -102,13 +102,16 @@ class LocatedSession:
         model: what it works for.
         sample_rate_hz: of the sound.
         renderer: of the directions that are found, instead of `SourceRenderer`.
+        motion_alone: whether a source is told that moves most, but not in step with the sound.
     """
 
-    def __init__(self, model: Located, sample_rate_hz: int, renderer: Renderer | None = None) -> None:
+    def __init__(
+        self, model: Located, sample_rate_hz: int, renderer: Renderer | None = None, motion_alone: bool = True
+    ) -> None:
         self._model = model
         self._rate = sample_rate_hz
         self._renderer: Renderer = renderer or SourceRenderer(model.hrirs, sample_rate_hz)
-        self._finder = SourceFinder(TICK_RATE_HZ)
+        self._finder = SourceFinder(TICK_RATE_HZ, motion_alone)
         self._ticker = _Ticker(sample_rate_hz, self._finder)
         self._follower = Follower() if model.given is None else None
         self._splitter: MotionSplitter | None = None
@@ -123,11 +126,12 @@ class LocatedSession:
             for window in windows:
                 self._ticker.take(window)
         if self._follower is not None:
-            self._follower.update(self._finder.find(), windows[0].start_s)
+            until_s = max(window.start_s + window.mono.shape[-1] / self._rate for window in windows)
+            self._follower.update(self._finder.find(), windows[0].start_s, until_s)
         return torch.stack([self._ears(window) for window in windows])
 
     def sources(self) -> list[Source]:
-        """The sources with their tracks up to now, a point every half second."""
+        """The sources with their tracks up to now, a point every half second; of those found, the ones with sound."""
         end = max(POINT_S, self._heard_s)
         times = np.arange(0, end, POINT_S)
         given = self._model.given
@@ -139,6 +143,8 @@ class LocatedSession:
         found = []
         for track, at in tracks:
             share = self._energy.get(track.label, 0.0) / self._total_energy if self._total_energy else 0.0
+            if given is None and share == 0:
+                continue
             points = track.points(np.asarray(at), self._model.field_of_view)
             found.append(Source(track.label, share, points))
         return found

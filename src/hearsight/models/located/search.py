@@ -22,9 +22,9 @@ _DETREND_S = 3.0
 _APART = 5.0  # columns between two sources: what is nearer in azimuth needs no telling apart
 _SHUFFLES = 40
 _LEAST_ONSETS_S = 4.0
-# Deviations above chance at which confidence is 0 and 1. In simulated scenes motion that has nothing to do with the
-# sound stays below 4, mostly below 2; that of a bouncing ball reaches 5 to 7.
-_SURE_FROM, _SURE_AT = 2.5, 5.5
+# Deviations above chance at which confidence is 0 and 1. docs/concert.md tells how often motion that has nothing to do
+# with the sound gets there, and how far motion in step with it does.
+_SURE_FROM, _SURE_AT = 3.5, 5.0
 _MOTION_ALONE = 0.25  # the most confidence that motion out of step with the sound can give
 
 
@@ -59,10 +59,15 @@ class SourceFinder:
     and shuffled, 40 times; the excess in standard deviations gives the confidence. Further paths keep their distance
     from those before. If no path is better than chance, the one that collects most motion is told, with a confidence of
     0.25 at most, and less the more the motion is spread over the picture.
+
+    Args:
+        tick_rate_hz: of what is added.
+        motion_alone: whether a path is told that is no better than chance.
     """
 
-    def __init__(self, tick_rate_hz: float) -> None:
+    def __init__(self, tick_rate_hz: float, motion_alone: bool = True) -> None:
         self._rate = tick_rate_hz
+        self._motion_alone = motion_alone
         length = round(HISTORY_S * tick_rate_hz)
         self._motions: deque[Motion] = deque(maxlen=length)
         self._onsets: deque[float] = deque(maxlen=length)
@@ -80,7 +85,7 @@ class SourceFinder:
         return range(self._ticks - len(self._motions), self._ticks)
 
     def find(self, most: int = MOST_SOURCES) -> list[FoundPath]:
-        """The paths, best first; empty if nothing moves."""
+        """The paths, best first; empty if nothing moves, or nothing in step and motion alone is not to be told."""
         block = max(1, round(_BLOCK_S * self._rate))
         if len(self._motions) < 2 * block:
             return []
@@ -109,7 +114,7 @@ class SourceFinder:
                 found.append(self._path(path, speeds, block, confidence, deviations))
                 paths.append(path)
                 motion = _unexplained(motion, fluctuation(self._along(found[-1]), self._rate), self._rate)
-        if not found:
+        if not found and self._motion_alone:
             found.append(self._most_moving(speeds, cameras, block))
         return found
 

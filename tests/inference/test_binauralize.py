@@ -22,7 +22,9 @@ from hearsight.errors import DataError, HearsightError, MediaError, ModelError
 from hearsight.inference import NeuralModel, choose_model, default_output, ears_of
 from hearsight.media import read_sound
 from hearsight.models.baselines import MonoMono
+from hearsight.models.concert import Concert, Placed
 from hearsight.models.interface import ClipInfo, Source, Window, WindowSpec
+from hearsight.models.located import Located
 from hearsight.signal.interaural import interaural_level_difference_db, interaural_time_difference_s
 from hearsight.signal.loudness import integrated_loudness
 
@@ -296,6 +298,15 @@ def test_a_network_that_looks_refuses_a_sound_without_picture(tmp_path: Path) ->
     assert not (tmp_path / "out.wav").exists()
 
 
+def test_several_given_sources_are_split_by_ear_and_one_needs_none() -> None:
+    one, two = [(0.2, 0.5)], [(0.2, 0.5), (0.8, 0.5)]
+    for model in (None, "concert"):
+        assert isinstance(choose_model(model, sources=one), Located)
+        assert isinstance(choose_model(model, sources=two), Placed)
+    assert isinstance(choose_model("located", sources=two), Located)
+    assert isinstance(choose_model(), Concert)
+
+
 @pytest.mark.parametrize(
     ("options", "error", "words"),
     [
@@ -308,7 +319,6 @@ def test_a_network_that_looks_refuses_a_sound_without_picture(tmp_path: Path) ->
         ({"hrtf": "missing.sofa"}, DataError, "missing.sofa"),
         ({"tracks": "missing.json"}, DataError, "missing.json"),
         ({"sources": [(0.5, 0.5)], "tracks": "missing.json"}, ModelError, "exclude"),
-        ({"model": "concert", "sources": [(0.5, 0.5)]}, ModelError, "use the model located"),
     ],
 )
 def test_wrong_requests_are_one_clear_line(

@@ -43,10 +43,7 @@ def binauralize(
     ] = None,
     model: Annotated[
         str | None,
-        typer.Option(
-            help="A name (see `hearsight models`), a folder or a Hub id; concert if left out, or located with --source "
-            "or --tracks."
-        ),
+        typer.Option(help="A name (see `hearsight models`), a folder or a Hub id; concert if left out."),
     ] = None,
     source: Annotated[
         list[str] | None,

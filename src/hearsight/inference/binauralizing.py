@@ -13,12 +13,12 @@ from hearsight.inference.loading import load
 from hearsight.inference.neural import NeuralModel
 from hearsight.inference.report import Report
 from hearsight.media import probe
-from hearsight.models.concert import Concert
+from hearsight.models.concert import Concert, Placed
 from hearsight.models.interface import BinauralModel, StereoNetwork
 from hearsight.models.located import Located, Track, read_tracks
 from hearsight.progress import Progress, no_progress
 
-DEFAULT_MODEL = "concert"  # with given positions: "located"
+DEFAULT_MODEL = "concert"
 
 
 def binauralize(
@@ -44,9 +44,11 @@ def binauralize(
         input: a video (or sound) that FFmpeg reads.
         output: where to; None is `NAME.binaural.EXT` beside the input. `.wav` and `.flac` hold the sound alone.
         model: a name (`hearsight models` lists them), a folder, a Hugging Face Hub id, a loaded model, or a network;
-            None is `concert`, or `located` if positions are given.
-        sources: for `located`: positions (x, y) in the picture, 0 to 1 from the left and from the top.
-        tracks: for `located`: a JSON file of moving sources, in the report's own format.
+            None is `concert`.
+        sources: for `concert` and `located`: positions (x, y) in the picture, 0 to 1 from the left and from the top.
+            One source is `located`'s whatever the model: all sound comes from it. Among several, `concert` splits the
+            sound by what is seen at each and what is heard, `located` by motion.
+        tracks: instead of `sources`: a JSON file of moving sources, in the report's own format.
         hrtf: for `concert` and `located`: a SOFA file; None is KEMAR.
         fov_degrees: for `concert` and `located`: the horizontal angle that the picture covers.
         device: for a network: "cpu", "cuda", "mps".
@@ -95,7 +97,7 @@ def choose_model(
         ModelError, DataError: as `binauralize`.
     """
     if model is None:
-        model = "located" if sources or tracks is not None else DEFAULT_MODEL
+        model = DEFAULT_MODEL
     if model not in ("concert", "located"):
         if sources or tracks is not None or hrtf is not None or fov_degrees != 120.0:
             name = getattr(model, "name", model)
@@ -109,13 +111,12 @@ def choose_model(
         raise ModelError(f"the field of view must be above 0 and at most 360 degrees, got {fov_degrees:g}")
     if sources and tracks is not None:
         raise ModelError("positions and tracks exclude each other; give one of them")
-    if model == "concert":
-        if sources or tracks is not None:
-            raise ModelError("concert finds positions by itself; with given ones use the model located")
-        return Concert(None, None, load_hrirs(hrtf) if hrtf is not None else None, math.radians(fov_degrees))
     given: list[Track] | None = None
     if sources:
         given = [Track.at(f"source {index}", x, y) for index, (x, y) in enumerate(sources, 1)]
     elif tracks is not None:
         given = read_tracks(tracks)
-    return Located(given, load_hrirs(hrtf, diffuse_field_equalized=True), math.radians(fov_degrees))
+    if model == "concert" and given is None:
+        return Concert(None, None, load_hrirs(hrtf) if hrtf is not None else None, math.radians(fov_degrees))
+    located = Located(given, load_hrirs(hrtf, diffuse_field_equalized=True), math.radians(fov_degrees))
+    return Placed(located) if model == "concert" and given is not None and len(given) > 1 else located

@@ -95,6 +95,14 @@ class Renderer(Protocol):
         ...
 
 
+class Splitter(Protocol):
+    """What knows a way of its own to split a sound among the given sources."""
+
+    def split(self, window: Window) -> Float[Tensor, "parts samples"] | None:
+        """The stem of each source and the rest, which add up to the sound; None where it cannot tell."""
+        ...
+
+
 class LocatedSession:
     """`Located` at work on a clip.
 
@@ -103,10 +111,16 @@ class LocatedSession:
         sample_rate_hz: of the sound.
         renderer: of the directions that are found, instead of `SourceRenderer`.
         motion_alone: whether a source is told that moves most, but not in step with the sound.
+        splitter: splits the sound among several given sources where it can; `MotionSplitter` does elsewhere.
     """
 
     def __init__(
-        self, model: Located, sample_rate_hz: int, renderer: Renderer | None = None, motion_alone: bool = True
+        self,
+        model: Located,
+        sample_rate_hz: int,
+        renderer: Renderer | None = None,
+        motion_alone: bool = True,
+        splitter: Splitter | None = None,
     ) -> None:
         self._model = model
         self._rate = sample_rate_hz
@@ -114,11 +128,12 @@ class LocatedSession:
         self._finder = SourceFinder(TICK_RATE_HZ, motion_alone)
         self._ticker = _Ticker(sample_rate_hz, self._finder)
         self._follower = Follower() if model.given is None else None
+        self._first_splitter = splitter
         self._splitter: MotionSplitter | None = None
         self._energy: dict[str, float] = {}
         self._total_energy = 0.0
         self._heard_s = 0.0
-        self._even_s = self._split_s = 0.0
+        self._even_s = self._split_s = self._told_apart_s = 0.0
 
     def process(self, windows: list[Window]) -> Float[Tensor, "windows 2 samples"]:
         """Both ears of each window. All that is in the windows is looked at before the first is rendered."""
@@ -154,14 +169,19 @@ class LocatedSession:
         notes = []
         if self._follower is not None:
             notes += self._follower.notes()
+        whole_s = self._even_s + self._split_s + self._told_apart_s
+        if self._told_apart_s > 0:
+            part = "" if self._told_apart_s == whole_s else f" during {self._told_apart_s:.0f} s of {whole_s:.0f} s"
+            notes.append(f"the sound is split among the sources by what is seen at each and what is heard{part}")
         if self._even_s > 0:
-            part = "" if self._split_s == 0 else f" during {self._even_s:.0f} s of {self._even_s + self._split_s:.0f} s"
+            part = "" if self._even_s == whole_s else f" during {self._even_s:.0f} s of {whole_s:.0f} s"
             notes.append(
                 f"no motion at the given positions tells the sources apart{part}: the sound is split evenly among them"
             )
         if self._split_s > 0:
+            part = "" if self._told_apart_s == 0 else f" during {self._split_s:.0f} s of {whole_s:.0f} s"
             notes.append(
-                "the sound is split among the sources by their motion; what goes with none stays in the middle"
+                f"the sound is split among the sources by their motion{part}; what goes with none stays in the middle"
             )
         return notes
 
@@ -200,6 +220,10 @@ class LocatedSession:
             return mono[None]
         if len(tracks) == 1:
             return torch.stack([mono, nothing])
+        told = self._first_splitter.split(window) if self._first_splitter is not None else None
+        if told is not None:
+            self._told_apart_s += new_s
+            return told
         if self._splitter is None:
             history = round(HISTORY_S * TICK_RATE_HZ)
             self._splitter = MotionSplitter(self._rate, TICK_RATE_HZ, history, len(tracks))

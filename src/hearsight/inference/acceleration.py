@@ -19,9 +19,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-_Convolution = nn.Conv2d | nn.ConvTranspose2d
+from hearsight.nn.fused_convolution import Convolution, FusedConvolution
+
 _Activation = nn.ReLU | nn.LeakyReLU
-_Watched = _Convolution | _Activation | nn.BatchNorm2d | nn.MaxPool2d
+_Watched = Convolution | _Activation | nn.BatchNorm2d | nn.MaxPool2d
 _FEW_POSITIONS = 64  # up to here a product is faster than oneDNN's transposed convolution: benchmarks/bench_models.py
 
 
@@ -103,13 +104,13 @@ def accelerated(network: nn.Module, notes: Observed, dtype: torch.dtype) -> nn.M
     """
     weights: dict[int, nn.Parameter] = {}
     for module in network.modules():
-        if isinstance(module, _Convolution | nn.Linear):
+        if isinstance(module, Convolution | nn.Linear):
             for parameter in module.parameters(recurse=False):
                 weights[id(parameter)] = _frozen(parameter, dtype)
     fast = copy.deepcopy(network, dict(weights)).eval().requires_grad_(False)
     for first, second in notes.pairs():
         convolution, norm = network.get_submodule(first), network.get_submodule(second)
-        if not isinstance(convolution, _Convolution) or not isinstance(norm, nn.BatchNorm2d):
+        if not isinstance(convolution, Convolution) or not isinstance(norm, nn.BatchNorm2d):
             continue
         if norm.running_mean is None or norm.running_var is None or norm.weight is None:
             continue  # statistics of the batch, or a norm without scale: left as it is
@@ -152,7 +153,7 @@ def fuse_activations(fast: nn.Module, notes: Observed) -> None:
             fast.set_submodule(second, nn.Sequential(pool, nn.ReLU()))
     for name, shape in notes.input_shape.items():
         convolution = fast.get_submodule(name)
-        if not isinstance(convolution, _Convolution) or convolution.padding_mode != "zeros":
+        if not isinstance(convolution, Convolution) or convolution.padding_mode != "zeros":
             continue
         activation = None
         if name in followers and isinstance(fast.get_submodule(followers[name]), _Activation):
@@ -162,43 +163,6 @@ def fuse_activations(fast: nn.Module, notes: Observed) -> None:
     for name, module in list(fast.named_modules()):
         if FusedResidual.fits(module):
             fast.set_submodule(name, FusedResidual(module))
-
-
-class FusedConvolution(nn.Module):
-    """A (transposed) convolution with the activation that follows it, its weight laid out for the processor once."""
-
-    def __init__(self, convolution: nn.Module, activation: nn.Module | None, input_shape: torch.Size) -> None:
-        super().__init__()
-        assert isinstance(convolution, _Convolution)
-        self.transposed = isinstance(convolution, nn.ConvTranspose2d)
-        geometry = [list(convolution.padding), list(convolution.stride), list(convolution.dilation)]
-        if isinstance(convolution, nn.ConvTranspose2d):
-            geometry.insert(1, list(convolution.output_padding))
-        self.geometry = [*geometry, convolution.groups]
-        ops = torch.ops.mkldnn
-        lay_out = ops._reorder_convolution_transpose_weight if self.transposed else ops._reorder_convolution_weight
-        self.dtype = convolution.weight.dtype
-        self.bias = convolution.bias
-        self._weight = lay_out(convolution.weight.detach(), *self.geometry, list(input_shape))  # no ordinary tensor
-        self._activation: tuple[str, list[float]] = ("none", [])
-        if isinstance(activation, nn.LeakyReLU):
-            self._activation = ("leaky_relu", [activation.negative_slope])
-        elif activation is not None:
-            self._activation = ("relu", [])
-
-    def forward(self, x: Tensor) -> Tensor:
-        ops = torch.ops.mkldnn
-        compute = ops._convolution_transpose_pointwise if self.transposed else ops._convolution_pointwise
-        return compute(self._taken(x), self._weight, self.bias, *self.geometry, *self._activation, "")
-
-    def plus_then_relu(self, x: Tensor, residual: Tensor) -> Tensor:
-        """`relu(convolution(x) + residual)`."""
-        compute = torch.ops.mkldnn._convolution_pointwise.binary
-        given, other = self._taken(x), self._taken(residual)
-        return compute(given, other, self._weight, self.bias, *self.geometry, "add", 1.0, "relu", [], "")
-
-    def _taken(self, x: Tensor) -> Tensor:
-        return x.to(self.dtype).contiguous(memory_format=torch.channels_last)
 
 
 class FusedResidual(nn.Module):

@@ -4,6 +4,7 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from jaxtyping import Float
@@ -13,15 +14,26 @@ from torch.nn import functional as F
 from hearsight.errors import HearsightError, MediaError
 from hearsight.inference.full_band import FullBand
 from hearsight.inference.level import LARGEST_GAIN_DB, LevelKeeper, loudness_weights
+from hearsight.inference.pipeline import read_ahead, write_behind
 from hearsight.inference.report import Report
 from hearsight.inference.walk import Picture, walk
-from hearsight.media import BinauralWriter, MediaInfo, mix_to_mono, probe, read_audio, read_frames
-from hearsight.models.interface import BinauralModel, BinauralSession, ClipInfo, WindowSpec
+from hearsight.media import (
+    BinauralWriter,
+    MediaInfo,
+    mix_to_mono,
+    probe,
+    read_audio,
+    read_frames,
+    read_small_frames,
+)
+from hearsight.models.interface import BinauralModel, BinauralSession, ClipInfo, SeeingSession, WindowSpec
 from hearsight.progress import Progress, no_progress
 from hearsight.signal import StreamResampler, difference
 
 _BLOCK_SAMPLES = 1 << 15
 _TOLD_LOSS_DB = 1.0
+_MOST_AHEAD, _BYTES_AHEAD = 64, 48 << 20  # pictures that are decoded before they are needed
+_MOST_BEHIND = 8  # blocks of ears that wait to be encoded
 
 
 def run_on_file(
@@ -54,16 +66,19 @@ def run_on_file(
     ):
         raise MediaError(f"{source}: has no picture, and the model {model.name} looks at it; name one that only hears")
     notes: list[str] = []
+    picture_notes: list[str] = []
     session = model.session(clip)
-    pictures: Iterable[Picture] = ()
-    if model.spec.frames != "none" and clip.frame_rate_hz is not None:
-        pictures = read_frames(source, model.spec.frame_rate_hz, model.spec.frame_size_of(clip.frame_size), notes=notes)
     sound = _told(read_audio(source, _BLOCK_SAMPLES, notes), clip, progress)
     written = 0
-    with BinauralWriter(source, target, clip.sample_rate_hz, audio_codec) as writer:
+    with (
+        BinauralWriter(source, target, clip.sample_rate_hz, audio_codec) as writer,
+        write_behind(writer.write, _MOST_BEHIND) as write,
+        _pictures(source, model.spec, session, clip, picture_notes) as pictures,
+    ):
         for ears in ears_of(session, model.spec, clip.sample_rate_hz, sound, layout, pictures, notes):
-            writer.write(ears)
+            write(ears)
             written += ears.shape[-1]
+    notes += picture_notes
     duration_s = written / clip.sample_rate_hz
     return Report(
         input=os.fspath(source),
@@ -229,6 +244,24 @@ def _clip(media: MediaInfo) -> tuple[ClipInfo, str]:
         ),
         media.audio.layout,
     )
+
+
+def _pictures(
+    source: str | os.PathLike[str], spec: WindowSpec, session: BinauralSession, clip: ClipInfo, notes: list[str]
+) -> AbstractContextManager[Iterable[Picture]]:
+    """Context that gives the pictures that the model asks for, decoded ahead by a thread while others are looked at."""
+    if spec.frames == "none" or clip.frame_size is None:
+        return nullcontext(())
+    size, small = spec.frame_size_of(clip.frame_size), spec.small_size_of(clip.frame_size)
+    height, width = size if size is not None else clip.frame_size
+    pictures: Iterator[Picture]
+    if small is not None and isinstance(session, SeeingSession):
+        pictures = read_small_frames(source, spec.frame_rate_hz, small, size, spec.colours_every, notes)
+        frame_bytes = small[0] * small[1] + 3 * height * width // spec.colours_every
+    else:
+        pictures = read_frames(source, spec.frame_rate_hz, size, notes=notes)
+        frame_bytes = 3 * height * width
+    return read_ahead(pictures, max(1, min(_MOST_AHEAD, _BYTES_AHEAD // frame_bytes)))
 
 
 def _told(sound: Iterable[Tensor], clip: ClipInfo, progress: Progress) -> Iterator[Tensor]:

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from hearsight.errors import ModelError
 from hearsight.inference.acceleration import Observed, accelerated, fuse_activations, observed
 from hearsight.models.interface import ClipInfo, Frame, Source, StereoNetwork, Window, WindowSpec
+from hearsight.nn.fused_convolution import computes_bfloat16
 from hearsight.nn.imagenet import normalized_pixels
 from hearsight.signal import OverlapAdd, left_right, normalize_rms, rms, window_starts
 
@@ -358,18 +359,6 @@ def level_error_db(ears: Float[Tensor, "*batch 2 samples"], reference: Float[Ten
     size = torch.linalg.vector_norm(reference.double(), dim=axes)
     ratio = torch.where(error == 0, 0.0, error / size)
     return float(20 * torch.log10(1 + ratio).max())
-
-
-def computes_bfloat16(device: torch.device | str) -> bool:
-    """Whether a device multiplies matrices in bfloat16 natively, so that it is worth while."""
-    kind = torch.device(device).type
-    if kind == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    if kind == "cpu":
-        # private names of torch, asked for with care: without them float32 is used
-        asks = [getattr(torch.cpu, name, None) for name in ("_is_amx_tile_supported", "_is_avx512_bf16_supported")]
-        return any(bool(ask()) for ask in asks if ask is not None)
-    return False
 
 
 def _normalized(

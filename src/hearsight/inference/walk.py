@@ -10,11 +10,11 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 from torch.nn import functional as F
 
-from hearsight.models.interface import BinauralSession, Frame, Window, WindowSpec
+from hearsight.models.interface import BinauralSession, Frame, SeeingSession, SmallFrame, Window, WindowSpec
 from hearsight.signal import OverlapAdd
 
 
-class Picture(Protocol):
+class ColourPicture(Protocol):
     """What the walk needs to know of a picture: `media.VideoFrame` is one."""
 
     @property
@@ -23,6 +23,22 @@ class Picture(Protocol):
     def number(self) -> int: ...
     @property
     def rgb(self) -> UInt8[np.ndarray, "height width 3"]: ...
+
+
+class SmallPicture(Protocol):
+    """What a `SeeingSession` may be shown instead: `media.SmallFrame` is one."""
+
+    @property
+    def time_s(self) -> float: ...
+    @property
+    def number(self) -> int: ...
+    @property
+    def grey(self) -> UInt8[np.ndarray, "rows columns"]: ...
+    @property
+    def rgb(self) -> UInt8[np.ndarray, "height width 3"] | None: ...
+
+
+Picture = ColourPicture | SmallPicture
 
 
 def walk(
@@ -40,8 +56,9 @@ def walk(
     each, over which the weight rises and falls, so that windows that disagree leave no seam.
 
     A window gets the frame nearest to its centre, or all of its own (its beginning included, its end not); beyond the
-    first and the last picture, that picture stands. What a session gives back that is not finite is replaced by the
-    mono sound in both ears, half in each.
+    first and the last picture, that picture stands. A `SeeingSession` that wants all is shown each frame once instead,
+    when the window that is the first to hold it comes, and its windows hold none: no frame is kept. What a session
+    gives back that is not finite is replaced by the mono sound in both ears, half in each.
 
     Args:
         sample_rate_hz: of the mono sound; the spec's, unless that is None.
@@ -51,7 +68,8 @@ def walk(
     """
     window, hop = max(1, round(spec.window_s * sample_rate_hz)), max(1, round(spec.hop_s * sample_rate_hz))
     joined = OverlapAdd(_weight(window, hop))
-    seen = _Pictures(pictures, spec)
+    shown = _Shown(pictures, session, spec) if spec.frames == "all" and isinstance(session, SeeingSession) else None
+    seen = _Pictures(pictures if shown is None else (), spec)
     batch: list[tuple[int, Window]] = []
     replaced = 0
 
@@ -69,6 +87,8 @@ def walk(
     for start, samples, missing in _cut(mono, window, hop):
         padding += missing
         start_s = start / sample_rate_hz
+        if shown is not None:
+            shown.until(start_s + spec.window_s)
         batch.append((start, Window(start_s, samples, seen.of(start_s, spec.window_s))))
         if len(batch) == spec.batch:
             yield from processed()
@@ -132,8 +152,7 @@ class _Pictures:
             while len(self._held) > 1 and _distance(self._held[1], centre_s) <= _distance(self._held[0], centre_s):
                 self._held.popleft()
             return [self._held[0]] if self._held else []
-        # Half a tick of tolerance: a frame whose time is the window's own, but for rounding, belongs to it.
-        early_s = 0.01 / self._spec.frame_rate_hz
+        early_s = _early_s(self._spec)
         self._read_to(start_s + window_s)
         while len(self._held) > 1 and self._held[0].time_s < start_s - early_s:
             self._held.popleft()
@@ -146,7 +165,36 @@ class _Pictures:
             if picture is None:
                 self._ended = True
             else:
+                assert picture.rgb is not None  # small pictures are for sessions that see
                 self._held.append(Frame(picture.time_s, picture.number, picture.rgb))
+
+
+class _Shown:
+    """Pictures that are shown to a session one by one; the first that is too late is held."""
+
+    def __init__(self, pictures: Iterable[Picture], session: SeeingSession, spec: WindowSpec) -> None:
+        self._stream = iter(pictures)
+        self._session, self._spec = session, spec
+        self._next: Picture | None = None
+
+    def until(self, end_s: float) -> None:
+        """Show what comes before a time."""
+        while (picture := self._next or next(self._stream, None)) is not None:
+            self._next = picture
+            if picture.time_s >= end_s - _early_s(self._spec):
+                return
+            self._next = None
+            grey = getattr(picture, "grey", None)
+            if grey is not None:
+                self._session.see(SmallFrame(picture.time_s, picture.number, grey, picture.rgb))
+            else:
+                assert picture.rgb is not None
+                self._session.see(Frame(picture.time_s, picture.number, picture.rgb))
+
+
+def _early_s(spec: WindowSpec) -> float:
+    """By which a frame that belongs to a time may come before it: rounding, of a tick's time and the window's."""
+    return 0.01 / spec.frame_rate_hz
 
 
 def _distance(frame: Frame, time_s: float) -> float:

@@ -6,7 +6,7 @@ Clip time is counted in seconds from the first sample of the sound, as a player 
 from hearsight.media.codecs import SOUND_CODECS
 from hearsight.media.media_info import AudioInfo, MediaInfo, VideoInfo, probe
 from hearsight.media.mono import mix_to_mono
-from hearsight.media.picture import VideoFrame, read_frames
+from hearsight.media.picture import SmallFrame, VideoFrame, read_frames, read_small_frames
 from hearsight.media.sound import read_audio, read_sound, write_sound
 from hearsight.media.writer import BinauralWriter
 
@@ -15,12 +15,14 @@ __all__ = [
     "AudioInfo",
     "BinauralWriter",
     "MediaInfo",
+    "SmallFrame",
     "VideoFrame",
     "VideoInfo",
     "mix_to_mono",
     "probe",
     "read_audio",
     "read_frames",
+    "read_small_frames",
     "read_sound",
     "write_sound",
 ]

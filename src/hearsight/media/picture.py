@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import cast
+from typing import Literal, cast
 
 import av
 import numpy as np
@@ -75,15 +75,69 @@ def read_frames(
     """
     if rate_hz is not None and not rate_hz > 0:
         raise ValueError("rate_hz must be positive")
-    begin = clip_start(path)
     with open_source(path) as container:
         stream = require_picture(container, path)
-        shown = _shown(container, stream, path, begin, start_s, notes if notes is not None else [])
+        shown = _shown(container, stream, path, clip_start(path), start_s, notes if notes is not None else [])
         display = _Display(stream, size)
         if rate_hz is None:
             yield from _all_frames(shown, display, start_s, end_s)
-        else:
-            yield from _ticks(shown, display, Fraction(rate_hz), Fraction(start_s), end_s)
+            return
+        picture: VideoFrame | None = None
+        for time_s, number, item in _ticks(shown, Fraction(rate_hz), Fraction(start_s), end_s):
+            if picture is None or number != picture.number:
+                picture = VideoFrame(time_s, display.show(item.frame), number, float(item.from_s))
+            yield VideoFrame(time_s, picture.rgb, number, picture.shown_s)
+
+
+@dataclass(frozen=True)
+class SmallFrame:
+    """A picture of a clip, small and grey, some of them in colours as well.
+
+    Attributes:
+        time_s, number: as of a `VideoFrame`.
+        grey: the picture as displayed. Read-only, and shared by all ticks at which it is shown.
+        rgb: its colours in another size, at some ticks.
+    """
+
+    time_s: float
+    grey: UInt8[np.ndarray, "rows columns"]
+    number: int
+    rgb: UInt8[np.ndarray, "height width 3"] | None = None
+
+
+def read_small_frames(
+    path: str | os.PathLike[str],
+    rate_hz: float,
+    grey_size: tuple[int, int],
+    rgb_size: tuple[int, int] | None,
+    rgb_every: int,
+    notes: list[str] | None = None,
+) -> Iterator[SmallFrame]:
+    """What `read_frames` gives at a rate, small and grey: a quarter of the time where colours are seldom needed.
+
+    Args:
+        path, rate_hz, notes: as for `read_frames`.
+        grey_size: (height, width) to which grey frames are stretched.
+        rgb_size: the same for colours; None for the displayed size.
+        rgb_every: of so many ticks the first has colours.
+
+    Raises:
+        MediaError: as `read_frames`.
+    """
+    with open_source(path) as container:
+        stream = require_picture(container, path)
+        shown = _shown(container, stream, path, clip_start(path), 0.0, notes if notes is not None else [])
+        greys, colours = _Display(stream, grey_size, "gray"), _Display(stream, rgb_size)
+        grey: np.ndarray | None = None
+        rgb: np.ndarray | None = None
+        latest = -1
+        for tick, (time_s, number, item) in enumerate(_ticks(shown, Fraction(rate_hz), Fraction(0), None)):
+            if grey is None or number != latest:
+                grey, rgb, latest = greys.show(item.frame), None, number
+            wanted = tick % rgb_every == 0
+            if wanted and rgb is None:
+                rgb = colours.show(item.frame)
+            yield SmallFrame(time_s, grey, number, rgb if wanted else None)
 
 
 @dataclass
@@ -96,15 +150,11 @@ class _Shown:
 
 
 def _ticks(
-    shown: Iterator[_Shown],
-    display: "_Display",
-    rate_hz: Fraction,
-    start_s: Fraction,
-    end_s: float | None,
-) -> Iterator[VideoFrame]:
+    shown: Iterator[_Shown], rate_hz: Fraction, start_s: Fraction, end_s: float | None
+) -> Iterator[tuple[float, int, _Shown]]:
+    """(clip time, number of the distinct picture, what is shown) of each tick."""
     current = next(shown)
     tick, number = 0, -1
-    picture: VideoFrame | None = None
     while True:
         following = next(shown, None)
         if following is not None:
@@ -113,20 +163,20 @@ def _ticks(
             stop = current.until_s - _ROUNDING_S
         else:
             stop = None
+        is_new = True
         while True:
             at_s = start_s + tick / rate_hz
             if end_s is not None and at_s > end_s - _SAME_S:
                 return
             if stop is not None and at_s >= stop:
                 break
-            if picture is None:
-                number += 1
-                picture = VideoFrame(0.0, display.show(current.frame), number, float(current.from_s))
-            yield VideoFrame(float(at_s), picture.rgb, picture.number, picture.shown_s)
+            number += is_new
+            is_new = False
+            yield float(at_s), number, current
             tick += 1
         if following is None:
             return
-        current, picture = following, None
+        current = following
 
 
 def _all_frames(
@@ -238,14 +288,16 @@ class _Deinterlacer:
 
 
 class _Display:
-    """Turns decoded frames into RGB as displayed; keeps FFmpeg's scaler from frame to frame, which saves a third."""
+    """Turns decoded frames into RGB or grey as displayed; keeps FFmpeg's scaler between them, which saves a third."""
 
-    def __init__(self, stream: VideoStream, size: tuple[int, int] | None) -> None:
-        self._stream, self._size = stream, size
+    def __init__(
+        self, stream: VideoStream, size: tuple[int, int] | None, form: Literal["rgb24", "gray"] = "rgb24"
+    ) -> None:
+        self._stream, self._size, self._form = stream, size, form
         self._scaler = VideoReformatter()
         self._orientation = Orientation()
 
-    def show(self, frame: DecodedFrame) -> UInt8[np.ndarray, "height width 3"]:
+    def show(self, frame: DecodedFrame) -> UInt8[np.ndarray, "height width *channels"]:
         turns, is_mirrored = self._orientation.of(frame)
         height, width = self._size or displayed_size(frame, self._stream, turns)
         if turns % 2:
@@ -255,7 +307,7 @@ class _Display:
             frame,
             width=width,
             height=height,
-            format="rgb24",
+            format=self._form,
             src_colorspace=_matrix(frame),
             interpolation=Interpolation.AREA if shrinks else Interpolation.BICUBIC,
         )

@@ -12,7 +12,7 @@ Three faces, and nothing else is asked of a model:
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, Protocol, Self
+from typing import Any, ClassVar, Literal, Protocol, Self, runtime_checkable
 
 import numpy as np
 import torch
@@ -24,6 +24,8 @@ from hearsight.errors import DataError
 from hearsight.models.saving import SavedNetwork
 from hearsight.models.windows import separate_in_windows
 from hearsight.signal import STFT
+
+_LEAST_SMALL_SIDE = 48  # pixels
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,8 @@ class WindowSpec:
         frame_size: (height, width) in pixels to which frames are stretched; None keeps the picture's own size.
         batch: how many windows it likes to be handed at once.
         frame_area: instead of `frame_size`, about how many pixels frames have in the picture's own shape.
+        small_area: about how many pixels the small grey copies have that a `SeeingSession` may get; None for no copies.
+        colours_every: with `small_area`, one of so many frames has colours.
     """
 
     sample_rate_hz: int | None
@@ -50,6 +54,12 @@ class WindowSpec:
     frame_size: tuple[int, int] | None = (224, 448)
     batch: int = 1
     frame_area: int | None = None
+    small_area: int | None = None
+    colours_every: int = 1
+
+    def small_size_of(self, displayed: tuple[int, int]) -> tuple[int, int] | None:
+        """(height, width) in pixels of the small grey copies of a picture that is displayed in this size."""
+        return None if self.small_area is None else small_size(displayed, self.small_area)
 
     def frame_size_of(self, displayed: tuple[int, int] | None) -> tuple[int, int] | None:
         """(height, width) in pixels of the frames of a picture that is displayed in this size; None for its own size.
@@ -72,6 +82,16 @@ class Frame:
     time_s: float
     number: int
     rgb: UInt8[np.ndarray, "height width 3"]
+
+
+@dataclass(frozen=True)
+class SmallFrame:
+    """A small grey copy of a picture of the clip, and at some times its colours; `number` as of a `Frame`."""
+
+    time_s: float
+    number: int
+    grey: UInt8[np.ndarray, "rows columns"]
+    rgb: UInt8[np.ndarray, "height width 3"] | None = None
 
 
 @dataclass(frozen=True)
@@ -114,6 +134,13 @@ class Source:
     track: list[TrackPoint]
 
 
+def small_size(size: tuple[int, int], area: int) -> tuple[int, int]:
+    """(height, width) of a copy of about `area` pixels in the same shape: not larger, but no side below 48 pixels."""
+    scale = min(1.0, (area / (size[0] * size[1])) ** 0.5)
+    height, width = (max(_LEAST_SMALL_SIDE, round(side * scale)) for side in size)
+    return height, width
+
+
 class BinauralSession(Protocol):
     """A model at work on one clip; may keep state from window to window."""
 
@@ -127,6 +154,20 @@ class BinauralSession(Protocol):
 
     def notes(self) -> list[str]:
         """Plain sentences about what was weak, assumed or left out, for the user and the report."""
+        ...
+
+
+@runtime_checkable
+class SeeingSession(BinauralSession, Protocol):
+    """A session that looks at frames as they are read, so that nobody has to keep them.
+
+    With `frames="all"`, the engine shows it each frame once, in order, and hands it windows without frames; a window
+    comes when all frames before its end were shown. Windows that hold frames are taken as well. If its model's spec has
+    a `small_area`, the engine may show small copies, of which only some have colours.
+    """
+
+    def see(self, frame: Frame | SmallFrame) -> None:
+        """The clip's next frame."""
         ...
 
 

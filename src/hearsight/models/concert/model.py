@@ -16,11 +16,12 @@ from hearsight.models.concert.bands import Bands
 from hearsight.models.concert.ear import COLUMNS, HOP_SAMPLES, SAMPLE_RATE_HZ, ConcertEar
 from hearsight.models.concert.eye import FRAME_AREA, InstrumentEye
 from hearsight.models.concert.listening import Listener
-from hearsight.models.concert.moving import MotionSearch
+from hearsight.models.concert.moving import Glimpses, MotionSearch
 from hearsight.models.concert.rendering import DifferenceFilters, DifferenceRenderer
+from hearsight.models.concert.stir import SMALL_AREA
 from hearsight.models.concert.things import Thing
-from hearsight.models.concert.watcher import Watcher
-from hearsight.models.interface import ClipInfo, Frame, Source, TrackPoint, Window, WindowSpec
+from hearsight.models.concert.watcher import FRAME_RATE_HZ, Watcher
+from hearsight.models.interface import ClipInfo, Frame, SmallFrame, Source, TrackPoint, Window, WindowSpec
 from hearsight.models.located import Located
 from hearsight.models.located.model import TICK_RATE_HZ
 from hearsight.signal import STFT
@@ -100,6 +101,8 @@ class Concert:
             frame_rate_hz=TICK_RATE_HZ,
             frame_size=None,
             frame_area=FRAME_AREA,
+            small_area=SMALL_AREA,
+            colours_every=round(TICK_RATE_HZ / FRAME_RATE_HZ),
             batch=_BATCH,
         )
 
@@ -137,17 +140,28 @@ class ConcertSession:
         self._filters = DifferenceFilters(model.hrirs, sample_rate_hz, n_fft)
         self._listener = Listener(model.ear, sample_rate_hz, model.spec.hop_s)
         self._told: dict[int, _Told] = {}
+        self._seen_until_s = -np.inf
+        self._glimpses = Glimpses()
         self._moving: MotionSearch | None = None
         self._searches: list[MotionSearch] = []
         self._total_energy = self._rest_energy = 0.0
         self._heard_s = 0.0
+
+    def see(self, frame: Frame | SmallFrame) -> None:
+        """The clip's next frame, or one that was seen already."""
+        if frame.time_s > self._seen_until_s:
+            self._seen_until_s = frame.time_s
+            if frame.rgb is not None:
+                self._watcher.watch(Frame(frame.time_s, frame.number, frame.rgb))
+            self._glimpses.keep(frame)
 
     @torch.inference_mode()
     def process(self, windows: list[Window]) -> Float[Tensor, "windows 2 samples"]:
         """Both ears of each window. All that is in the windows is seen and heard before the first is rendered."""
         for window in windows:
             for frame in window.frames:
-                self._watcher.watch(frame)
+                self.see(frame)
+        self._glimpses.forget(windows[0].start_s)
         seen = [self._things(window) for window in windows]
         if not any(thing.strength.max() >= _VISIBLE for things in seen for thing in things):
             return self._by_motion(windows)
@@ -201,7 +215,7 @@ class ConcertSession:
             energy = self._new_energy(window)
             self._moving.energy += energy
             self._total_energy += energy
-        return self._moving.process(windows)
+        return self._moving.process(windows, self._glimpses)
 
     def _new_energy(self, window: Window) -> float:
         """Energy of what this window is the first to hold."""
@@ -221,7 +235,9 @@ class ConcertSession:
         evidence = np.stack([(thing.evidence * _presence(thing)[:, None]).mean(0) for thing in things])
         kernels = self._model.ear.association(torch.from_numpy(evidence.astype(np.float32))[None])[0]
         stir = np.array([float(thing.motion.mean()) for thing in things]) + _STILL
-        return self._listener.parts(kinds, kernels, _numbers(things), np.array([*stir / stir.max(), _REST_WEIGHT]))
+        weights = np.array([*stir / stir.max(), _REST_WEIGHT])
+        places = np.array([float(thing.x.mean()) for thing in things])
+        return self._listener.parts(kinds, kernels, _numbers(things), weights, places)
 
     def _ears(self, window: Window, parts: Tensor, things: list[Thing]) -> Float[Tensor, "2 samples"]:
         mono = window.mono

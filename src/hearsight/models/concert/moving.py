@@ -1,17 +1,43 @@
 """What the model does while no instrument is seen: looks for what moves in step with the sound."""
 
+from collections import deque
 from dataclasses import replace
 
-import cv2
 from jaxtyping import Float
 from torch import Tensor
 
 from hearsight.models.concert.rendering import DifferenceRenderer
-from hearsight.models.interface import Frame, Source, Window
+from hearsight.models.concert.stir import small_grey
+from hearsight.models.interface import Frame, SmallFrame, Source, Window
 from hearsight.models.located import Located
 from hearsight.models.located.model import LocatedSession
 
-_FRAME_AREA = 180 * 320  # pixels that `Located` measures motion on
+_EARLY_S = 1e-3  # by which a frame that belongs to a window may come before it
+
+
+class Glimpses:
+    """Small grey copies of a clip's frames, for as long as a window may ask for them."""
+
+    def __init__(self) -> None:
+        self._held: deque[Frame] = deque()
+
+    def keep(self, frame: Frame | SmallFrame) -> None:
+        """The clip's next frame; one that is the same picture as the one before shares its copy."""
+        if self._held and self._held[-1].number == frame.number:
+            grey = self._held[-1].rgb
+        else:
+            grey = (small_grey(frame.rgb) if isinstance(frame, Frame) else frame.grey)[..., None]
+        self._held.append(Frame(frame.time_s, frame.number, grey))
+
+    def of(self, window: Window) -> list[Frame]:
+        """The frames of a window, or the last one before it if there are none."""
+        start_s = window.start_s - _EARLY_S
+        return [frame for frame in self._held if frame.time_s >= start_s] or list(self._held)[-1:]
+
+    def forget(self, before_s: float) -> None:
+        """Let go what is earlier, but the last."""
+        while len(self._held) > 1 and self._held[0].time_s < before_s - _EARLY_S:
+            self._held.popleft()
 
 
 class MotionSearch:
@@ -38,11 +64,15 @@ class MotionSearch:
         self._said: list[str] = []
         self.energy = 0.0
 
-    def process(self, windows: list[Window]) -> Float[Tensor, "windows 2 samples"]:
-        """Both ears of the clip's next windows; not after `end`."""
+    def process(self, windows: list[Window], glimpses: Glimpses) -> Float[Tensor, "windows 2 samples"]:
+        """Both ears of the clip's next windows, whose frames were kept in `glimpses`; not after `end`."""
         assert self._session is not None
         moved = [
-            Window(window.start_s - self._begins_s, window.mono, [self._small(frame) for frame in window.frames])
+            Window(
+                window.start_s - self._begins_s,
+                window.mono,
+                [replace(frame, time_s=frame.time_s - self._begins_s) for frame in glimpses.of(window)],
+            )
             for window in windows
         ]
         return self._session.process(moved)
@@ -68,10 +98,3 @@ class MotionSearch:
         if self._session is not None:
             self._found, self._said = self._session.sources(), self._session.notes()
             self._session = None
-
-    def _small(self, frame: Frame) -> Frame:
-        height, width = frame.rgb.shape[:2]
-        scale = min(1.0, (_FRAME_AREA / (height * width)) ** 0.5)
-        size = (max(1, round(width * scale)), max(1, round(height * scale)))
-        rgb = cv2.resize(frame.rgb, size, interpolation=cv2.INTER_AREA)
-        return Frame(frame.time_s - self._begins_s, frame.number, rgb)

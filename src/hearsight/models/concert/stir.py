@@ -7,10 +7,10 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from numpy.typing import NDArray
 
+from hearsight.models.interface import small_size
 from hearsight.models.located.motion import GRID, MotionMeter
 
-_AREA = 180 * 320  # pixels of the copy that is compared
-_LEAST_SIDE = 48
+SMALL_AREA = 180 * 320  # pixels of the copies that are compared
 _BLUR_PIXELS = 1.0
 _MISALIGNED_PIXELS = 0.8  # how far the camera's motion may be misjudged
 _NOISES, _LEAST_GREY_LEVELS = 3.0, 1.0
@@ -42,6 +42,13 @@ def unstirred() -> Stir:
     return Stir(np.zeros(GRID, np.float32), np.eye(3), is_frozen=True)
 
 
+def small_grey(rgb: UInt8[np.ndarray, "height width 3"]) -> UInt8[np.ndarray, "rows columns"]:
+    """A grey copy of about 180 x 320 pixels, in which motion is looked for."""
+    grey = cv2.cvtColor(np.ascontiguousarray(rgb), cv2.COLOR_RGB2GRAY)
+    height, width = small_size(grey.shape[:2], SMALL_AREA)
+    return np.asarray(cv2.resize(grey, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+
+
 class StirMeter:
     """Compares each picture with the one before, moved along with the camera.
 
@@ -57,11 +64,11 @@ class StirMeter:
 
     def measure(self, rgb: UInt8[np.ndarray, "height width 3"], interval_s: float) -> Stir:
         """What happened since the picture before, which was `interval_s` seconds earlier; to the first, nothing."""
-        rgb = _small(rgb)
-        if self._before is not None and self._before.shape != rgb.shape[:2]:  # another kind of picture
+        small = small_grey(rgb)
+        if self._before is not None and self._before.shape != small.shape:  # another kind of picture
             self._meter, self._before = MotionMeter(), None
-        motion = self._meter.measure(rgb, interval_s)
-        grey = cv2.GaussianBlur(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY).astype(np.float32), (0, 0), _BLUR_PIXELS)
+        motion = self._meter.measure(small[..., None], interval_s)
+        grey = cv2.GaussianBlur(small.astype(np.float32), (0, 0), _BLUR_PIXELS)
         before, self._before = self._before, np.asarray(grey, np.float32)
         if before is None or motion.is_cut:
             return Stir(np.zeros(GRID, np.float32), np.eye(3), motion.is_cut, not motion.is_cut)
@@ -95,9 +102,3 @@ def _relit(
     (mean,), (spread,) = cv2.meanStdDev(grey, mask=mask)
     gain = float(np.clip(spread[0] / max(before_spread[0], 1e-3), 0.5, 2.0))
     return np.asarray((moved - before_mean[0]) * gain + mean[0], np.float32)
-
-
-def _small(rgb: UInt8[np.ndarray, "height width 3"]) -> UInt8[np.ndarray, "height width 3"]:
-    scale = min(1.0, (_AREA / (rgb.shape[0] * rgb.shape[1])) ** 0.5)
-    size = [max(_LEAST_SIDE, round(side * scale)) for side in rgb.shape[1::-1]]
-    return np.asarray(cv2.resize(np.ascontiguousarray(rgb), size, interpolation=cv2.INTER_AREA), np.uint8)

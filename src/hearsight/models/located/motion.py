@@ -1,5 +1,6 @@
 """What moves in the picture by itself, the camera's own motion removed."""
 
+import functools
 from dataclasses import dataclass
 
 import cv2
@@ -51,38 +52,50 @@ class MotionMeter:
         self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
         self._before: UInt8[np.ndarray, "height width"] | None = None
 
-    def measure(self, rgb: UInt8[np.ndarray, "height width 3"], interval_s: float) -> Motion:
-        """The motion since the picture before, which was `interval_s` seconds earlier; the first has none."""
-        grey = cv2.cvtColor(np.ascontiguousarray(rgb), cv2.COLOR_RGB2GRAY)
+    def measure(self, picture: UInt8[np.ndarray, "height width channels"], interval_s: float) -> Motion:
+        """The motion since the picture before, which was `interval_s` seconds earlier; the first has none.
+
+        Pictures are RGB, or grey with a single channel.
+        """
+        grey = picture[..., 0] if picture.shape[-1] == 1 else cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+        grey = np.ascontiguousarray(grey, np.uint8)
         before, self._before = self._before, grey
         if before is None:
             return still()
         flow = self._flow.calc(before, grey, np.zeros((*grey.shape, 2), np.float32))
         camera, inliers = _camera(flow)
         height, width = grey.shape
-        rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
-        start = np.stack([columns, rows], axis=-1)
-        landed = start + flow
+        start = _positions(height, width)
+        landed = cv2.add(start, flow)
         if inliers < _CUT_INLIERS:
-            warped = cv2.remap(grey, landed[..., 0], landed[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+            warped = cv2.remap(grey, landed, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)  # type: ignore[call-overload]
             if cv2.absdiff(warped, before).mean() > _CUT_GREY_LEVELS:
                 return _nothing(is_cut=True)
-        own = landed - cv2.perspectiveTransform(start, camera).astype(np.float32)
-        pixels = np.linalg.norm(own, axis=-1)
+        right, down = cv2.split(cv2.subtract(landed, cv2.perspectiveTransform(start, camera)))
+        pixels = cv2.magnitude(right, down)
         # What leaves the picture has no flow that could be seen.
-        inside = (landed >= _BORDER_PIXELS).all(-1) & (landed < (width - _BORDER_PIXELS, height - _BORDER_PIXELS)).all(
-            -1
-        )
-        moving = np.where(inside, np.maximum(pixels - _STILL_PIXELS, 0), 0).astype(np.float32)
+        last = [float(np.nextafter(np.float32(side - _BORDER_PIXELS), np.float32(0))) for side in (width, height)]
+        inside = cv2.inRange(landed, (_BORDER_PIXELS, _BORDER_PIXELS), tuple(last))
+        moving = np.maximum(pixels - np.float32(_STILL_PIXELS), np.float32(0))
+        moving[inside == 0] = 0
         cells = cv2.resize(moving, GRID[::-1], interpolation=cv2.INTER_AREA)
+        share = moving / np.maximum(pixels, np.float32(1e-6))
+        vectors = np.stack(
+            [cv2.resize(part * share, GRID[::-1], interpolation=cv2.INTER_AREA) for part in (right, down)], -1
+        )
         common = np.median(cells)
-        vectors = own * (moving / np.maximum(pixels, 1e-6))[..., None]
-        vectors = cv2.resize(vectors, GRID[::-1], interpolation=cv2.INTER_AREA)
         vectors *= (np.maximum(cells - common, 0) / np.maximum(cells, 1e-6))[..., None]
         cells = np.maximum(cells - common, 0)
         unit = np.diag([1 / width, 1 / height, 1]) @ camera @ np.diag([width, height, 1])
         scale = 1 / (width * interval_s)
         return Motion(cells * scale, vectors * scale, unit, False)
+
+
+@functools.lru_cache(maxsize=4)
+def _positions(height: int, width: int) -> Float[np.ndarray, "height width 2"]:
+    """Column and row of each pixel."""
+    rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
+    return np.stack([columns, rows], axis=-1)
 
 
 def _nothing(is_cut: bool) -> Motion:

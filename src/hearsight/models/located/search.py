@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from scipy.ndimage import gaussian_filter1d, uniform_filter1d
 
 from hearsight.models.located.motion import GRID, Motion
@@ -16,7 +16,9 @@ MOST_SOURCES = 3
 _BLOCK_S = 0.5  # a path has one position in each
 _REACH = 3  # cells that a path may move per block, beside the camera's motion
 _STEP_COST = 0.2  # per squared cell and block, in the units of the score
+_OUTSIDE = 4  # squared cells that coming from outside the picture counts as, beside the way
 _POOLED = 2.0  # cells over which velocities are averaged (standard deviation of a Gaussian)
+_SPEED_POOLED = 0.8  # and speeds
 _SIZE = 2.0  # cells: how far around a position motion belongs to a source (standard deviation)
 _DETREND_S = 3.0
 _APART = 5.0  # columns between two sources: what is nearer in azimuth needs no telling apart
@@ -70,12 +72,16 @@ class SourceFinder:
         self._motion_alone = motion_alone
         length = round(HISTORY_S * tick_rate_hz)
         self._motions: deque[Motion] = deque(maxlen=length)
+        self._pooled: deque[tuple[np.ndarray, np.ndarray]] = deque(maxlen=length)  # (speed, velocity) as they are used
         self._onsets: deque[float] = deque(maxlen=length)
         self._ticks = 0
 
     def add(self, motion: Motion, onset: float) -> None:
         """The next tick."""
         self._motions.append(motion)
+        # The square root, so that one jump does not outweigh all else.
+        speed = np.sqrt(cv2.GaussianBlur(motion.speed, (0, 0), _SPEED_POOLED))
+        self._pooled.append((speed, cv2.GaussianBlur(motion.velocity, (0, 0), _POOLED)))
         self._onsets.append(onset)
         self._ticks += 1
 
@@ -129,12 +135,12 @@ class SourceFinder:
         return (changes * weight).sum((1, 2)) / (weight.sum((1, 2)) + 1e-9)
 
     def _speeds(self) -> Float[np.ndarray, "ticks rows columns"]:
-        """Square root of the speeds (so that one jump does not outweigh all else), slightly pooled over the cells."""
-        return np.stack([np.sqrt(cv2.GaussianBlur(motion.speed, (0, 0), 0.8)) for motion in self._motions])
+        """Square root of the speeds, slightly pooled over the cells."""
+        return np.stack([speed for speed, _ in self._pooled])
 
     def _changes(self) -> Float[np.ndarray, "ticks rows columns"]:
         """Square root of how much the velocity, pooled over the size of a hand, changes into or out of each tick."""
-        velocity = np.stack([cv2.GaussianBlur(motion.velocity, (0, 0), _POOLED) for motion in self._motions])
+        velocity = np.stack([velocity for _, velocity in self._pooled])
         change = np.linalg.norm(np.diff(velocity, axis=0, prepend=velocity[:1]), axis=-1)
         return np.sqrt(np.maximum(change, np.concatenate([change[1:], change[-1:]])))
 
@@ -237,7 +243,6 @@ def _best_path(
     """What the best path collects in each series, and its (row, column) in each block in the first series."""
     series, blocks = scores.shape[:2]
     rows, columns = (index.reshape(-1) for index in np.mgrid[0 : GRID[0], 0 : GRID[1]])
-    steps = [(dr, dc) for dr in range(-_REACH, _REACH + 1) for dc in range(-_REACH, _REACH + 1)]
     collected = scores[:, 0].reshape(series, -1)
     origins: list[np.ndarray] = []
     for block in range(1, blocks):
@@ -247,17 +252,8 @@ def _best_path(
             origins.append(np.full(collected.shape[1], int(collected[0].argmax())))
         else:
             row, column = _before(rows, columns, camera)
-            best = np.full_like(collected, -np.inf)
-            origin = np.zeros(collected.shape[1], dtype=np.int64)
-            for dr, dc in steps:
-                r, c = row + dr, column + dc
-                inside = (r >= 0) & (r < GRID[0]) & (c >= 0) & (c < GRID[1])
-                index = np.clip(r, 0, GRID[0] - 1) * GRID[1] + np.clip(c, 0, GRID[1] - 1)
-                value = collected[:, index] - _STEP_COST * (dr * dr + dc * dc + 4 * ~inside)
-                better = value > best
-                origin = np.where(better[0], index, origin)
-                best = np.where(better, value, best)
-            origins.append(origin)
+            origins.append(_origin(collected[0], row, column))
+            best = _best_around(collected, row, column)
         collected = best + scores[:, block].reshape(series, -1)
     at = int(collected[0].argmax())
     path = [at]
@@ -266,6 +262,44 @@ def _best_path(
         path.append(at)
     positions = np.asarray(path[::-1])
     return collected.max(1), np.stack([positions // GRID[1], positions % GRID[1]], axis=-1).astype(float)
+
+
+def _origin(
+    collected: Float[np.ndarray, "cells"], row: Int[np.ndarray, "cells"], column: Int[np.ndarray, "cells"]
+) -> Int[np.ndarray, "cells"]:
+    """From which cell within reach of each position a path comes at best."""
+    dr, dc = (step.reshape(-1, 1) for step in np.mgrid[-_REACH : _REACH + 1, -_REACH : _REACH + 1])
+    r, c = row + dr, column + dc
+    outside = (r < 0) | (r >= GRID[0]) | (c < 0) | (c >= GRID[1])
+    index = np.clip(r, 0, GRID[0] - 1) * GRID[1] + np.clip(c, 0, GRID[1] - 1)
+    value = collected[index] - _STEP_COST * (dr * dr + dc * dc + _OUTSIDE * outside)
+    return np.asarray(np.take_along_axis(index, value.argmax(0)[None], 0)[0])
+
+
+def _best_around(
+    collected: Float[np.ndarray, "series cells"], row: Int[np.ndarray, "cells"], column: Int[np.ndarray, "cells"]
+) -> Float[np.ndarray, "series cells"]:
+    """What the best of all cells within reach of each position has collected, less the cost of the step from there.
+
+    Costs are sums of squares along rows and columns, so the two are searched one after the other.
+    """
+    margin = 2 * _REACH + 1  # what is further outside has no cell of the picture within reach, wherever it is
+    grid = collected.reshape(-1, *GRID)
+    edges = ((0, 0), (margin, margin), (margin, margin))
+    outside = np.pad(np.zeros(GRID), edges[1:], constant_values=_OUTSIDE * _STEP_COST)
+    wide = np.pad(grid, edges, mode="edge") - outside
+    steps = range(-_REACH, _REACH + 1)
+    height, width = (side - 2 * _REACH for side in wide.shape[1:])
+    along = wide[:, :, _REACH : _REACH + width].copy()
+    for step in steps:
+        np.maximum(along, wide[:, :, _REACH + step : _REACH + step + width] - _STEP_COST * step**2, out=along)
+    best = along[:, _REACH : _REACH + height].copy()
+    for step in steps:
+        np.maximum(best, along[:, _REACH + step : _REACH + step + height] - _STEP_COST * step**2, out=best)
+    shift = margin - _REACH
+    r = np.clip(row, -shift, GRID[0] - 1 + shift) + shift
+    c = np.clip(column, -shift, GRID[1] - 1 + shift) + shift
+    return np.asarray(best[:, r, c])
 
 
 def _before(rows: np.ndarray, columns: np.ndarray, camera: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

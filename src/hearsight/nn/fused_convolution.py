@@ -1,0 +1,74 @@
+"""Convolutions with what follows them in one operation, and in which precision a processor computes fast."""
+
+import torch
+from torch import Tensor, nn
+
+Convolution = nn.Conv2d | nn.ConvTranspose2d
+_Activation = nn.ReLU | nn.LeakyReLU | nn.ReLU6
+
+
+class FusedConvolution(nn.Module):
+    """A (transposed) convolution with the activation that follows it, its weight laid out for the processor once.
+
+    CPU only. The operations are those of PyTorch's own compiler. They have no public name, so whatever they raise
+    (AttributeError, NotImplementedError, RuntimeError, TypeError), or compute that differs, means that the caller goes
+    on without them.
+
+    Args:
+        convolution: padded with zeros.
+        activation: ReLU, LeakyReLU, ReLU6 or None.
+        input_shape: of what it will mostly be given; other sizes are computed too, slower.
+    """
+
+    def __init__(self, convolution: nn.Module, activation: nn.Module | None, input_shape: torch.Size) -> None:
+        super().__init__()
+        assert isinstance(convolution, Convolution)
+        self.transposed = isinstance(convolution, nn.ConvTranspose2d)
+        geometry = [list(convolution.padding), list(convolution.stride), list(convolution.dilation)]
+        if isinstance(convolution, nn.ConvTranspose2d):
+            geometry.insert(1, list(convolution.output_padding))
+        self.geometry = [*geometry, convolution.groups]
+        ops = torch.ops.mkldnn
+        lay_out = ops._reorder_convolution_transpose_weight if self.transposed else ops._reorder_convolution_weight
+        self.dtype = convolution.weight.dtype
+        self.bias = convolution.bias
+        self._weight = lay_out(convolution.weight.detach(), *self.geometry, list(input_shape))  # no ordinary tensor
+        self._activation: tuple[str, list[float]] = ("none", [])
+        if isinstance(activation, nn.LeakyReLU):
+            self._activation = ("leaky_relu", [activation.negative_slope])
+        elif isinstance(activation, nn.ReLU6):
+            self._activation = ("hardtanh", [0.0, 6.0])
+        elif activation is not None:
+            self._activation = ("relu", [])
+
+    def forward(self, x: Tensor) -> Tensor:
+        ops = torch.ops.mkldnn
+        compute = ops._convolution_transpose_pointwise if self.transposed else ops._convolution_pointwise
+        return compute(self._taken(x), self._weight, self.bias, *self.geometry, *self._activation, "")
+
+    def plus(self, x: Tensor, residual: Tensor) -> Tensor:
+        """`convolution(x) + residual`, without the activation."""
+        compute = torch.ops.mkldnn._convolution_pointwise.binary
+        given, other = self._taken(x), self._taken(residual)
+        return compute(given, other, self._weight, self.bias, *self.geometry, "add", 1.0, None, [], "")
+
+    def plus_then_relu(self, x: Tensor, residual: Tensor) -> Tensor:
+        """`relu(convolution(x) + residual)`."""
+        compute = torch.ops.mkldnn._convolution_pointwise.binary
+        given, other = self._taken(x), self._taken(residual)
+        return compute(given, other, self._weight, self.bias, *self.geometry, "add", 1.0, "relu", [], "")
+
+    def _taken(self, x: Tensor) -> Tensor:
+        return x.to(self.dtype).contiguous(memory_format=torch.channels_last)
+
+
+def computes_bfloat16(device: torch.device | str) -> bool:
+    """Whether a device multiplies matrices in bfloat16 natively, so that it is worth while."""
+    kind = torch.device(device).type
+    if kind == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if kind == "cpu":
+        # private names of torch, asked for with care: without them float32 is used
+        asks = [getattr(torch.cpu, name, None) for name in ("_is_amx_tile_supported", "_is_avx512_bf16_supported")]
+        return any(bool(ask()) for ask in asks if ask is not None)
+    return False

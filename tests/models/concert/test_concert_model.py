@@ -192,9 +192,28 @@ def test_without_any_instrument_what_moves_to_other_sounds_is_not_taken_for_the_
     sound = hits(12.0, struck(12.0, 0))
     session = begin(lambda _: [])
     ears = torch.cat(list(walk(session, concert().spec, RATE, [sound], moves(12.0, struck(12.0, seed), 0.2))), -1)
-    assert torch.equal(ears[0], ears[1])
+    assert interaural_level_difference_db(ears, RATE).nan_to_num(0).abs().max() < 0.3
+    torch.testing.assert_close(ears.mean(0), sound, atol=1e-5, rtol=0)
     assert session.sources() == []
     assert any("stays in the middle" in note for note in session.notes())
+
+
+def test_what_nothing_explains_is_wide_in_the_middle_and_turned_round_with_the_picture() -> None:
+    sound = 0.1 * torch.randn(6 * RATE, generator=torch.Generator().manual_seed(0))
+    picture = np.zeros((32, 64, 3), np.uint8)
+    picture[:, :20] = 200
+
+    def of(rgb: np.ndarray) -> Tensor:
+        session = begin(lambda _: [])
+        frames = [Frame(tick / 15, 0, rgb) for tick in range(90)]
+        return torch.cat(list(walk(session, concert().spec, RATE, [sound], frames)), -1)
+
+    ears, mirrored, plain = of(picture), of(picture[:, ::-1].copy()), of(np.zeros_like(picture))
+    assert torch.equal(plain[0], plain[1])
+    torch.testing.assert_close(ears, mirrored.flip(0), atol=1e-6, rtol=0)
+    torch.testing.assert_close(ears.mean(0), sound, atol=1e-5, rtol=0)
+    assert interaural_level_difference_db(ears, RATE).abs().max() < 0.3
+    assert 0.15 < float((ears[0] - ears[1]).std() / 2 / sound.std()) < 0.25
 
 
 def test_an_instrument_that_appears_takes_over_and_the_search_is_let_go() -> None:

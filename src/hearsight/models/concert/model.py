@@ -12,7 +12,7 @@ from torch import Tensor
 
 from hearsight.acoustics import DEFAULT_FIELD_OF_VIEW, HRIRSet, load_hrirs, picture_to_direction
 from hearsight.errors import ModelError
-from hearsight.models.concert.bands import Bands
+from hearsight.models.concert.bands import BANDS, Bands
 from hearsight.models.concert.ear import COLUMNS, HOP_SAMPLES, SAMPLE_RATE_HZ, ConcertEar
 from hearsight.models.concert.eye import FRAME_AREA, InstrumentEye
 from hearsight.models.concert.listening import Listener
@@ -21,6 +21,7 @@ from hearsight.models.concert.rendering import DifferenceFilters, DifferenceRend
 from hearsight.models.concert.stir import SMALL_AREA
 from hearsight.models.concert.things import Thing
 from hearsight.models.concert.watcher import FRAME_RATE_HZ, Watcher
+from hearsight.models.concert.width import leaning, widening
 from hearsight.models.interface import ClipInfo, Frame, SmallFrame, Source, TrackPoint, Window, WindowSpec
 from hearsight.models.located import Located
 from hearsight.models.located.model import TICK_RATE_HZ
@@ -59,8 +60,8 @@ class Concert:
     instrument is seen at all, `Located` searches for what moves in step with the sound.
 
     Each part is filtered by its direction's `DifferenceFilters`; left = mono + d, right = mono - d, so the two ears
-    average to the mono sound. By construction a mirrored picture gives mirrored ears (but for the camera's motion,
-    which the watcher finds to 0.003 of the picture's width).
+    average to the mono sound. What goes with nothing visible is made wide by `widening`. By construction a mirrored
+    picture gives mirrored ears (but for the camera's motion, which the watcher finds to 0.003 of the picture's width).
 
     Args:
         ear: hears; None for the package's weights.
@@ -138,6 +139,8 @@ class ConcertSession:
         self._stft = STFT(n_fft, 4 * hop, hop)
         self._spread = Bands(sample_rate_hz, n_fft)
         self._filters = DifferenceFilters(model.hrirs, sample_rate_hz, n_fft)
+        self._widening = widening(torch.linspace(0, sample_rate_hz / 2, n_fft // 2 + 1))
+        self._leaning = 0
         self._listener = Listener(model.ear, sample_rate_hz, model.spec.hop_s)
         self._told: dict[int, _Told] = {}
         self._seen_until_s = -np.inf
@@ -154,6 +157,8 @@ class ConcertSession:
             if frame.rgb is not None:
                 self._watcher.watch(Frame(frame.time_s, frame.number, frame.rgb))
             self._glimpses.keep(frame)
+            if not self._leaning:
+                self._leaning = leaning(frame.rgb if isinstance(frame, Frame) else frame.grey)
 
     @torch.inference_mode()
     def process(self, windows: list[Window]) -> Float[Tensor, "windows 2 samples"]:
@@ -215,7 +220,14 @@ class ConcertSession:
             energy = self._new_energy(window)
             self._moving.energy += energy
             self._total_energy += energy
-        return self._moving.process(windows, self._glimpses)
+        found = self._moving.process(windows, self._glimpses)
+        unplaced = torch.ones(1, BANDS, 1)
+        return torch.stack(
+            [
+                self._ears(window, unplaced, []) if torch.equal(ears[0], ears[1]) else ears
+                for window, ears in zip(windows, found, strict=True)
+            ]
+        )
 
     def _new_energy(self, window: Window) -> float:
         """Energy of what this window is the first to hold."""
@@ -241,13 +253,13 @@ class ConcertSession:
 
     def _ears(self, window: Window, parts: Tensor, things: list[Thing]) -> Float[Tensor, "2 samples"]:
         mono = window.mono
-        if not things or mono.shape[-1] <= self._stft.n_fft:
+        if mono.shape[-1] <= self._stft.n_fft or not (things or self._leaning):
             return mono.expand(2, -1)
         spectrogram = self._stft.forward(mono)
         columns = spectrogram.shape[-1]
         times = np.arange(columns) * self._stft.hop_samples / self._rate
         nearest = np.clip(np.rint(times * SAMPLE_RATE_HZ / HOP_SAMPLES).astype(int), 0, parts.shape[-1] - 1)
-        combined = torch.zeros_like(spectrogram)
+        combined = self._spread.to_bins(parts[-1][:, nearest]) * (self._leaning * self._widening)[:, None]
         for part, thing in zip(parts, things, strict=False):
             azimuth, elevation = self._directions(thing)
             combined += self._spread.to_bins(part[:, nearest]) * self._filters(azimuth[nearest], elevation[nearest])

@@ -1,7 +1,6 @@
 """The network that hears: which kind of instrument sounds in each band at each time, and whose part it is."""
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 import torch
@@ -22,28 +21,15 @@ N_FFT = 1024  # of its spectrograms
 HOP_SAMPLES = 256  # between columns: 16 ms
 COLUMNS = 256  # of a window of training: 4.1 s
 _DYNAMIC_RANGE = 1e-6  # of powers relative to the window's mean
-_REDUCTION = 16  # columns of the input for one of the deepest level
-
-
-@dataclass
-class Heard:
-    """What the ear tells of a batch of windows.
-
-    Attributes:
-        kinds: log probability of each kind in each bin, pictures aside. `[batch, kinds, bands, columns]`
-        presence: logits of each kind in the window as a whole. `[batch, kinds]`
-    """
-
-    kinds: Float[Tensor, "batch kinds bands columns"]
-    presence: Float[Tensor, "batch kinds"]
+_STEM_COLUMNS = 2  # that the first convolution joins
 
 
 class ConcertEar(SavedNetwork):
-    """A U-Net over 128 bands and 16 ms, with attention over the whole window in its depth.
+    """A U-Net over 128 bands and 32 ms, with attention over the whole window in its depth.
 
     It sees log powers three ways: relative to the window's mean, relative to each band's own mean (which no equaliser
     between the instrument and the file can change), and the band's place. For each bin it gives a distribution over the
-    kinds of instruments.
+    kinds of instruments, the same for two columns of 16 ms.
 
     `associate` joins that to what is seen, as the associative convolution of Sep-Stereo (section 3.2) does: each
     visible thing's evidence makes a kernel over the channels that the ear gives, here the probabilities of the kinds,
@@ -57,15 +43,17 @@ class ConcertEar(SavedNetwork):
 
     system: ClassVar[str] = "concert"
 
-    def __init__(self, channels: tuple[int, ...] = (16, 32, 64, 96, 128), layers: int = 2) -> None:
+    def __init__(self, channels: tuple[int, ...] = (24, 48, 96, 128, 192), layers: int = 2) -> None:
         super().__init__()
         self.bands = Bands(SAMPLE_RATE_HZ)
         finest, *deeper = channels
-        self.stem = nn.Sequential(nn.Conv2d(3, finest, 5, padding=2, bias=False), nn.BatchNorm2d(finest), nn.ReLU(True))
+        self.stem = _convolution(3, finest, size=5, stride=(1, _STEM_COLUMNS))
+        strides = [(2, 2)] * (len(deeper) - 1) + [(2, 1)]  # the deepest keeps its columns: a quarter of a second each
+        self.columns_joined = _STEM_COLUMNS * math.prod(stride[1] for stride in strides)
         self.down = nn.ModuleList()
         before = finest
-        for width in deeper:
-            self.down.append(nn.Sequential(_convolution(before, width, stride=2), _Residual(width)))
+        for width, stride in zip(deeper, strides, strict=True):
+            self.down.append(nn.Sequential(_convolution(before, width, stride=stride), _Residual(width)))
             before = width
         depth = channels[-1]
         self.place = nn.Parameter(torch.zeros(1, depth, BANDS // 2 ** len(deeper), 1))
@@ -75,16 +63,19 @@ class ConcertEar(SavedNetwork):
         )
         self.presence = nn.Linear(2 * depth, len(KINDS))
         self.up = nn.ModuleList()
-        for width in reversed(channels[:-1]):
-            self.up.append(_Up(before, width))
+        for width, stride in zip(reversed(channels[:-1]), reversed(strides), strict=True):
+            self.up.append(_Up(before, width, stride))
             before = width
         self.head = nn.Sequential(_convolution(finest, 24), nn.Conv2d(24, len(KINDS), 1))
         self.association = Association()
 
-    def forward(self, power: Float[Tensor, "batch bands columns"]) -> Heard:
-        """What sounds in each bin of a window of band powers (`Bands.powers`); any number of columns."""
-        columns = power.shape[-1]
-        padded = F.pad(_features(power), (0, -columns % _REDUCTION))
+    def forward(self, power: Float[Tensor, "batch bands columns"]) -> Float[Tensor, "batch kinds bands columns"]:
+        """Log probability of each kind in each bin of a window of band powers (`Bands.powers`), however long."""
+        return self._heard(power).repeat_interleave(_STEM_COLUMNS, -1)[..., : power.shape[-1]]
+
+    def _heard(self, power: Float[Tensor, "batch bands columns"]) -> Float[Tensor, "batch kinds bands steps"]:
+        """The same, once for `_STEM_COLUMNS` columns."""
+        padded = F.pad(_features(power), (0, -power.shape[-1] % self.columns_joined))
         levels = [self.stem(padded.contiguous(memory_format=torch.channels_last))]
         for down in self.down:
             levels.append(down(levels[-1]))
@@ -97,20 +88,21 @@ class ConcertEar(SavedNetwork):
         x = tokens.transpose(1, 2).reshape(batch, depth, rows, times)
         for up in self.up:
             x = up(x, levels.pop())
-        logits = self.head(x)[..., :columns].float() + presence.float()[..., None, None]
-        return Heard(logits.log_softmax(1), presence.float())
+        logits = self.head(x).float() + presence.float()[..., None, None]
+        return logits.log_softmax(1)
 
     def loss_terms(self, pair: "MapPair") -> dict[str, Tensor]:
         """Cross entropies, in nats per bin, of the kinds and of the visible things' parts with the true ones.
 
         Bins count by the fourth root of their power relative to the window's mean, so that quiet ones matter a little.
         """
-        heard = self(pair.power)
+        heard = self._heard(pair.power)
         relative = pair.power / pair.power.mean((-2, -1), keepdim=True).clamp_min(1e-12)
-        weight = relative.clamp(0, 16).pow(0.25)
+        weight = _by_step(relative.clamp(0, 16).pow(0.25), heard.shape[-1])
         weight = weight / weight.sum()
-        kinds = -(pair.kinds.float() * heard.kinds).sum(1)
-        parts = -(pair.parts.float() * self.associate(heard.kinds, pair.evidence)).sum(1)
+        steps = heard.shape[-1]
+        kinds = -(_by_step(pair.kinds.float(), steps) * heard).sum(1)
+        parts = -(_by_step(pair.parts.float(), steps) * self.associate(heard, pair.evidence)).sum(1)
         return {"kinds": (kinds * weight).sum(), "parts": (parts * weight).sum()}
 
     def associate(
@@ -162,22 +154,29 @@ class _Residual(nn.Module):
 
 
 class _Up(nn.Module):
-    """Twice the bands and columns, joined to the level of the same size."""
+    """More bands and columns, joined to the level of the same size."""
 
-    def __init__(self, deep: int, width: int) -> None:
+    def __init__(self, deep: int, width: int, stride: tuple[int, int]) -> None:
         super().__init__()
+        self.scale = (float(stride[0]), float(stride[1]))
         self.reduce = nn.Conv2d(deep, width, 1)
         self.join = _convolution(2 * width, width)
 
     def forward(self, deep: Tensor, level: Tensor) -> Tensor:
-        raised = F.interpolate(self.reduce(deep), scale_factor=2, mode="nearest")
+        raised = F.interpolate(self.reduce(deep), scale_factor=self.scale, mode="nearest")
         return self.join(torch.cat([raised, level], 1))
 
 
-def _convolution(before: int, after: int, stride: int = 1) -> nn.Sequential:
+def _convolution(before: int, after: int, size: int = 3, stride: tuple[int, int] = (1, 1)) -> nn.Sequential:
     return nn.Sequential(
-        nn.Conv2d(before, after, 3, stride, padding=1, bias=False), nn.BatchNorm2d(after), nn.ReLU(True)
+        nn.Conv2d(before, after, size, stride, padding=size // 2, bias=False), nn.BatchNorm2d(after), nn.ReLU(True)
     )
+
+
+def _by_step(values: Float[Tensor, "*any columns"], steps: int) -> Float[Tensor, "*any steps"]:
+    """Means over the columns of each step; what is padded counts as nothing."""
+    padded = F.pad(values, (0, steps * _STEM_COLUMNS - values.shape[-1]))
+    return padded.unflatten(-1, (steps, _STEM_COLUMNS)).mean(-1)
 
 
 def _features(power: Float[Tensor, "batch bands columns"]) -> Float[Tensor, "batch 3 bands columns"]:

@@ -18,6 +18,7 @@ _MEMORY_S = 12.0
 _KIND_MEMORY, _KIND_FLOOR = 0.5, 0.02
 _SHARE_MEMORY, _SHARE_FLOOR = 0.25, 0.05
 _SHARPNESS = 2.0  # power of the parts: the ear is less sure than it might be
+_PLACE = 0.1  # of the picture's width: things nearer than this to one another gain and lose together
 _REST = 0  # the number of what is not seen; things count from 1
 
 
@@ -59,21 +60,34 @@ class Listener:
         kernels: Float[Tensor, "parts kinds"],
         numbers: Sequence[int],
         weights: Float[np.ndarray, "parts"],
+        x: Float[np.ndarray, "things"] | None = None,
     ) -> Float[Tensor, "parts bands columns"]:
         """Each thing's part of each bin, and the rest's.
+
+        Places compete rather than things: what looks like a cello and like a drum may be one drum kit, and is not to
+        lose to a piano because the eye is in two minds. So a place's parts are sharpened together.
 
         Args:
             kinds: what `hear` tells of a window.
             kernels: of the things, and last of the rest.
             numbers: of the things.
             weights: what each of them, and the rest, counts for.
+            x: where the things are across the picture, from 0 to 1; None if each has a place of its own.
         """
+        near = np.eye(len(numbers) + 1)
+        if x is not None:
+            near[:-1, :-1] = np.exp(-(((x[:, None] - x[None]) / _PLACE) ** 2))
         expected = kinds + _KIND_MEMORY * (self._kinds + _KIND_FLOOR).log()[:, None, None]
         expected = expected - expected.logsumexp(0, keepdim=True)
-        share = np.array([self._shares.get(number, 0.0) for number in (*numbers, _REST)]) + _SHARE_FLOOR
+        share = np.array([self._shares.get(number, 0.0) for number in (*numbers, _REST)])
+        share = near @ share + _SHARE_FLOOR
         weight = (share / share.max()) ** _SHARE_MEMORY * weights
         kernels = kernels * torch.from_numpy(weight.astype(np.float32))[:, None]
-        mixed = torch.einsum("pk,kft->pft", kernels, expected.exp()).pow(_SHARPNESS)
+        mixed = torch.einsum("pk,kft->pft", kernels, expected.exp())
+        neighbours = torch.from_numpy(near.astype(np.float32))
+        of_place = torch.einsum("pq,qft->pft", neighbours, mixed).pow(_SHARPNESS)
+        own = mixed.pow(_SHARPNESS)
+        mixed = of_place * own / torch.einsum("pq,qft->pft", neighbours, own).clamp_min(1e-20)
         return mixed / mixed.sum(0).clamp_min(1e-20)
 
     def remember(self, power: Tensor, parts: Tensor, numbers: Sequence[int], kinds: Tensor) -> None:

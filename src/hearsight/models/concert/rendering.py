@@ -10,7 +10,7 @@ from torch import Tensor
 from hearsight.acoustics import HRIRSet
 from hearsight.signal import STFT
 
-DIRECT_LOW, DIRECT_HIGH = 0.55, 0.8
+DIRECT_LOW, DIRECT_HIGH = 0.6, 0.85
 DIRECT_FROM_HZ, DIRECT_TO_HZ = 3_000.0, 5_000.0
 LOW_LEVEL_DIFFERENCE_DB = 3.0  # of a source at 90 degrees, fading out between the frequencies below
 LOW_FROM_HZ, LOW_TO_HZ = 400.0, 800.0
@@ -29,7 +29,7 @@ class DifferenceFilters:
 
         d(f) = q (H_l - H_r) conj(H_l + H_r) / (q |H_l + H_r|^2 + (1 - q) (|H_l|^2 + |H_r|^2)).
 
-    q is 0.55 below 3 kHz and 0.8 above 5 kHz: chosen on simulated concerts, of which 0.5 everywhere has the least
+    q is 0.6 below 3 kHz and 0.85 above 5 kHz: chosen on simulated concerts, of which 0.5 everywhere has the least
     error, but dulls the direction. Below 400 Hz, where a distant source has no level difference and a double bass would
     stay in the middle, 3 dB times the sine of the azimuth is added on purpose.
 

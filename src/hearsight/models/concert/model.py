@@ -1,7 +1,6 @@
 """The default model: hears what plays, sees where it is."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -19,6 +18,7 @@ from hearsight.models.concert.listening import Listener
 from hearsight.models.concert.moving import Glimpses, MotionSearch
 from hearsight.models.concert.rendering import DifferenceFilters, DifferenceRenderer
 from hearsight.models.concert.stir import SMALL_AREA
+from hearsight.models.concert.telling import Told, told_sources
 from hearsight.models.concert.things import Thing
 from hearsight.models.concert.watcher import FRAME_RATE_HZ, Watcher
 from hearsight.models.concert.width import leaning, widening
@@ -34,7 +34,6 @@ _BATCH = 4
 _REST_WEIGHT = 0.2  # of it, beside things that are seen: mostly what is seen is what plays
 _STILL = 0.1  # what a thing that does not stir counts for beside one that does
 _POINT_S = 0.5
-_TOLD_SHARE = 0.02  # of the clip's energy; things with less are not told
 _VISIBLE = 0.12  # strength of a thing from which on it is listened for
 
 
@@ -118,15 +117,6 @@ class Concert:
         return ConcertSession(self, clip.sample_rate_hz)
 
 
-@dataclass
-class _Told:
-    """What the report says of a thing."""
-
-    label: str
-    energy: float = 0.0
-    points: list[TrackPoint] = field(default_factory=list)
-
-
 class ConcertSession:
     """`Concert` at work on a clip."""
 
@@ -142,7 +132,7 @@ class ConcertSession:
         self._widening = widening(torch.linspace(0, sample_rate_hz / 2, n_fft // 2 + 1))
         self._leaning = 0
         self._listener = Listener(model.ear, sample_rate_hz, model.spec.hop_s)
-        self._told: dict[int, _Told] = {}
+        self._told: dict[int, Told] = {}
         self._seen_until_s = -np.inf
         self._glimpses = Glimpses()
         self._moving: MotionSearch | None = None
@@ -180,17 +170,13 @@ class ConcertSession:
         ears = []
         for window, power, kinds, things in zip(windows, powers, heard, seen, strict=True):
             parts = self._parts(kinds, things)
-            self._tell(window, power, parts, things)
+            self._tell(window, power, parts, things, kinds)
             ears.append(self._ears(window, parts, things))
         return torch.stack(ears)
 
     def sources(self) -> list[Source]:
         """The instruments that were seen and heard, the loudest first, a point every half second."""
-        told = [
-            Source(thing.label, thing.energy / self._total_energy, list(thing.points))
-            for thing in self._told.values()
-            if thing.energy > _TOLD_SHARE * self._total_energy
-        ]
+        told = told_sources(list(self._told.values()), self._total_energy)
         for search in self._searches:
             told += search.sources(self._total_energy)
         return sorted(told, key=lambda source: -source.energy_share)
@@ -244,12 +230,15 @@ class ConcertSession:
         """Each thing's part of each bin, and the rest's."""
         if not things:
             return torch.ones(1, *kinds.shape[1:])
-        evidence = np.stack([(thing.evidence * _presence(thing)[:, None]).mean(0) for thing in things])
-        kernels = self._model.ear.association(torch.from_numpy(evidence.astype(np.float32))[None])[0]
         stir = np.array([float(thing.motion.mean()) for thing in things]) + _STILL
         weights = np.array([*stir / stir.max(), _REST_WEIGHT])
         places = np.array([float(thing.x.mean()) for thing in things])
-        return self._listener.parts(kinds, kernels, _numbers(things), weights, places)
+        return self._listener.parts(kinds, self._kernels(things), _numbers(things), weights, places)
+
+    def _kernels(self, things: list[Thing]) -> Float[Tensor, "parts kinds"]:
+        """Of each thing's evidence, and of the rest."""
+        evidence = np.stack([(thing.evidence * _presence(thing)[:, None]).mean(0) for thing in things])
+        return self._model.ear.association(torch.from_numpy(evidence.astype(np.float32))[None])[0]
 
     def _ears(self, window: Window, parts: Tensor, things: list[Thing]) -> Float[Tensor, "2 samples"]:
         mono = window.mono
@@ -272,18 +261,23 @@ class ConcertSession:
         azimuth, elevation = picture_to_direction(x, y, self._model.field_of_view)
         return azimuth.numpy(), elevation.numpy()
 
-    def _tell(self, window: Window, power: Tensor, parts: Tensor, things: list[Thing]) -> None:
+    def _tell(self, window: Window, power: Tensor, parts: Tensor, things: list[Thing], kinds: Tensor) -> None:
         """Count the energies and the points of what this window is the first to hold."""
         step_s = HOP_SAMPLES / SAMPLE_RATE_HZ
         first = min(parts.shape[-1] - 1, max(0, round((self._heard_s - window.start_s) / step_s)))
-        energy = (parts[..., first:] * self._bin_energy(power[:, first:])).sum((-2, -1))
+        new = parts[..., first:] * self._bin_energy(power[:, first:])
+        energy = new.sum((-2, -1))
         by_part = (energy / energy.sum().clamp_min(1e-20) * self._new_energy(window)).tolist()
         self._rest_energy += by_part[-1]
         self._total_energy += sum(by_part)
         times = window.start_s + np.arange(parts.shape[-1]) * step_s
+        kernels = self._kernels(things) if things else torch.zeros(0)
         for index, thing in enumerate(things):
-            told = self._told.setdefault(thing.number, _Told(thing.label))
+            told = self._told.setdefault(thing.number, Told(thing.label))
             told.energy += by_part[index]
+            made_by = kinds[..., first:].exp() * kernels[index][:, None, None]
+            energies = (new[index] * made_by / made_by.sum(0).clamp_min(1e-20)).sum((-2, -1))
+            told.kinds += by_part[index] * (energies / energies.sum().clamp_min(1e-20)).numpy()
             azimuth, elevation = self._directions(thing)
             for column in range(first, parts.shape[-1]):
                 point = round(times[column] / _POINT_S)

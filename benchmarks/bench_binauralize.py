@@ -1,28 +1,39 @@
 """How fast `binauralize` is on 1080p, where the time goes, and what memory a minute and an hour take.
 
-Speed is given in times real time, model `located`: sources searched in the picture, two and one given. "Decoding alone"
-is PyAV decoding the same picture and sound in the same run, the least that a search can take. Memory is the peak of a
+Speed is given in times real time: the default model `concert`, with a picture that shows an instrument (a harp, which
+it sees and follows) and with one that shows none (it looks, and searches for motion besides); the model `located`,
+sources searched in the picture, two and one given. "Decoding alone" is PyAV decoding the picture without instruments
+and its sound in the same run, the least that a search can take. Memory is the peak of a
 process of its own; the long file repeats the packets of an eight-second clip. Its search decodes every frame of the
 picture, which takes long at 1080p, so unless it is asked for (--parts big) the memory of the search is compared at
 640 x 360 (small), and at 1080p that of one given source (given), for which no picture is decoded. Each line is printed,
-and the JSON written, when it is measured. The default model's speed and memory at 1080p are a part of its own (--parts
-concert), which decodes and looks at every second of the long file.
+and the JSON written, when it is measured. The default model's memory and speed at 1080p are parts of their own (--parts
+concert, with the instrument; concert-none, without), which decode and look at every second of the long file.
 
     python benchmarks/bench_binauralize.py [--seconds 64] [--short 64] [--long 3600] [--folder DIR]
-                                           [--parts speed small given big concert] [--json FILE]
+                                           [--parts speed small given big concert concert-none] [--json FILE]
 """
 
 import argparse
 import json
+import math
 import subprocess
 import sys
 import tempfile
 import time
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
+import cv2
 import numpy as np
+from numpy.typing import NDArray
+
+from hearsight.scenes.concert.drawing.camera import Camera
+from hearsight.scenes.concert.drawing.canvas import Canvas, Light
+from hearsight.scenes.concert.drawing.instruments import harp as draw_harp
+from hearsight.scenes.concert.drawing.picture import _moved
 
 RATE, FRAME_RATE = 48_000, 30
 CLIP_S = 8  # a whole number of frames and of AAC packets
@@ -37,7 +48,8 @@ MEMORY = {
     "given": ("one given, 1080p", BIG, "one given"),
     "big": ("searched, 1080p", BIG, "searched"),
 }
-CONCERT = ("concert, 1080p", ["--model", "concert"])
+CONCERT = ["--model", "concert"]
+PICTURES = {"concert": "an instrument in the picture", "concert-none": "none"}
 
 
 class Results:
@@ -62,7 +74,7 @@ def main() -> None:
     parser.add_argument("--short", type=int, default=64, help="length in seconds of the short file")
     parser.add_argument("--long", type=int, default=3600, help="length in seconds of the long file")
     parser.add_argument(
-        "--parts", nargs="+", choices=["speed", "concert", *MEMORY], default=["speed", "small", "given"]
+        "--parts", nargs="+", choices=["speed", *PICTURES, *MEMORY], default=["speed", "small", "given"]
     )
     parser.add_argument("--folder", type=Path, help="where to make the files (several GB for the hour)")
     parser.add_argument("--json", type=Path, help="write the results here too")
@@ -73,15 +85,31 @@ def main() -> None:
         clips = {size: folder / f"clip{size[0]}.mp4" for size in (BIG, SMALL)}
         for size, clip in clips.items():
             make_clip(clip, size)
+        shows = folder / "instrument.mp4"
+        make_clip(shows, BIG, shows_instrument=True)
+        pictures = {"concert": shows, "concert-none": clips[BIG]}
         for part in args.parts:
             if part == "speed":
+                time_concert(pictures, folder, args.seconds, results)
                 time_big(clips[BIG], folder, args.seconds, results)
-            elif part == "concert":
+            elif part in PICTURES:
+                name = f"concert, 1080p, {PICTURES[part]}"
                 # The speed at both lengths is told beside the memory.
-                compare_memory(CONCERT[0], clips[BIG], folder, CONCERT[1], (args.short, args.long), results)
+                compare_memory(name, pictures[part], folder, CONCERT, (args.short, args.long), results)
             else:
                 name, size, way = MEMORY[part]
                 compare_memory(name, clips[size], folder, WAYS[way], (args.short, args.long), results)
+
+
+def time_concert(pictures: dict[str, Path], folder: Path, seconds: int, results: Results) -> None:
+    timed = folder / "timed.mp4"
+    for part, clip in pictures.items():
+        repeat_packets(clip, timed, seconds // CLIP_S)
+        report = binauralized(timed, folder, CONCERT)
+        timed.unlink()
+        if bool(report["sources"]) != (part == "concert"):
+            raise SystemExit(f"the picture with {PICTURES[part]} is not taken for one: {report['sources']}")
+        results.add("speed_on_1080p", f"concert, {PICTURES[part]}, x real time", report["realtime_factor"])
 
 
 def time_big(clip: Path, folder: Path, seconds: int, results: Results) -> None:
@@ -112,14 +140,15 @@ def compare_memory(
     results.add("peak_memory", f"{name}, long over short", peaks[1] / peaks[0])
 
 
-def binauralized(path: Path, folder: Path, options: list[str]) -> dict[str, float]:
+def binauralized(path: Path, folder: Path, options: list[str]) -> dict[str, Any]:
     """The report of `hearsight binauralize` in a process of its own."""
     report, output = folder / "report.json", folder / "out.mp4"
     code = "from hearsight.cli.main import main; main()"
     arguments = ["binauralize", path, "-o", output, "--report", report, "--quiet", *options]
     subprocess.run([sys.executable, "-c", code, *map(str, arguments)], check=True)
     output.unlink()
-    return json.loads(report.read_text(encoding="utf-8"))
+    told: dict[str, Any] = json.loads(report.read_text(encoding="utf-8"))
+    return told
 
 
 def decoding_alone(path: Path) -> float:
@@ -133,11 +162,14 @@ def decoding_alone(path: Path) -> float:
     return last / (time.perf_counter() - begun)
 
 
-def make_clip(path: Path, size: tuple[int, int]) -> None:
-    """A textured picture that pans, with two things that bounce in it, and notes."""
+def make_clip(path: Path, size: tuple[int, int], shows_instrument: bool = False) -> None:
+    """A textured picture that pans, with two things that bounce in it, and notes; or with a harp instead, unsharp."""
     height, width = size
     generator = np.random.default_rng(0)
     world = generator.integers(40, 215, (height // 8, (width + 480) // 8, 3), dtype=np.uint8).repeat(8, 0).repeat(8, 1)
+    harp = cut_out_harp(2 * height // 5) if shows_instrument else None
+    if harp is not None:
+        world = cv2.GaussianBlur(world, (0, 0), height / 27)
     with av.open(str(path), "w") as container:
         picture = container.add_stream("libx264", rate=FRAME_RATE)
         picture.height, picture.width, picture.pix_fmt = height, width, "yuv420p"
@@ -152,9 +184,15 @@ def make_clip(path: Path, size: tuple[int, int]) -> None:
         for number in range(CLIP_S * FRAME_RATE):
             shift = round(240 + 200 * np.sin(number / 40)) * width // 1920
             image = world[:height, shift : shift + width].copy()
-            lift = round(abs(np.sin(number / 5)) * height / 6)
-            for column in (width // 5, 7 * width // 10):
-                image[height // 2 - lift : height // 2 - lift + height // 10, column : column + height // 10] = 255
+            if harp is not None:
+                where = np.s_[
+                    height // 3 : height // 3 + harp.shape[0], 2 * width // 3 : 2 * width // 3 + harp.shape[1]
+                ]
+                image[where] = np.where(harp[..., 3:] > 127, harp[..., :3], image[where])
+            else:
+                lift = round(abs(np.sin(number / 5)) * height / 6)
+                for column in (width // 5, 7 * width // 10):
+                    image[height // 2 - lift : height // 2 - lift + height // 10, column : column + height // 10] = 255
             frame = av.VideoFrame.from_ndarray(image, format="rgb24")
             frame.pts, frame.time_base = number, Fraction(1, FRAME_RATE)
             container.mux(picture.encode(frame))
@@ -164,6 +202,21 @@ def make_clip(path: Path, size: tuple[int, int]) -> None:
             container.mux(voice.encode(block))
         container.mux(picture.encode(None))
         container.mux(voice.encode(None))
+
+
+def cut_out_harp(height: int) -> NDArray[np.uint8]:
+    """A harp as the simulated concerts draw it; RGBA."""
+    canvas = Canvas(Camera(480, 480, "pinhole", math.radians(50)), 2)
+    turned = np.array([[0, -1, 0], [1, 0, 0], [0, 0, 1.0]])
+    place = np.array([3.2, 0.0, -0.9]) - turned @ np.array([0.6, 0, 0])
+    lights = Light(np.array([[0.5, 1.0, 2.5], [0.5, -1.5, 2.5]]), np.array([0.0, 0.0, 1.0]), 1.1)
+    canvas.draw(_moved(draw_harp((0.55, 0.33, 0.16))[0], turned, place), lights, 1)
+    mask = canvas.owner == 1
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    where = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    cut = np.dstack([canvas.colour, mask.astype(np.uint8) * 255])[where]
+    size = (round(cut.shape[1] * height / cut.shape[0]), height)
+    return np.asarray(cv2.resize(cut, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def repeat_packets(source: Path, target: Path, times: int) -> None:

@@ -1,5 +1,6 @@
 """`hearsight binauralize`: videos in, the same videos with two ears out."""
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -77,6 +78,8 @@ def binauralize(
     """
     positions = [_position(text) for text in source or []]
     targets = _targets(videos, output)
+    # Before torch is loaded: its threads would wait by spinning, on cores on which the decoder and the encoder work.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from hearsight.errors import HearsightError
     from hearsight.files import write_json
     from hearsight.inference import binauralize as run

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hearsight.inference.walk import walk
-from hearsight.models.interface import Source, Window, WindowSpec
+from hearsight.models.interface import Frame, SmallFrame, Source, Window, WindowSpec
 
 RATE = 1000
 
@@ -124,3 +124,44 @@ def test_seams_between_windows_that_disagree_are_hidden() -> None:
 
     ears = torch.cat(list(walk(Alternating(), _spec(hop_s=0.2), RATE, [torch.zeros(4000)])), dim=-1)
     assert ears[0].diff().abs().max() < 0.01
+
+
+@dataclass
+class Looker(Echo):
+    """Sees each frame by itself; remembers how far it had seen when windows came."""
+
+    frames: list[Frame | SmallFrame] = field(default_factory=list)
+    seen_until: list[float] = field(default_factory=list)
+
+    def see(self, frame: Frame | SmallFrame) -> None:
+        self.frames.append(frame)
+
+    def process(self, windows: list[Window]) -> torch.Tensor:
+        assert not any(window.frames for window in windows)
+        self.seen_until.append(self.frames[-1].time_s)
+        return super().process(windows)
+
+
+@dataclass(frozen=True)
+class Small:
+    time_s: float
+    number: int
+    grey: np.ndarray
+    rgb: np.ndarray | None
+
+
+def test_who_sees_frames_as_they_come_gets_each_once_and_before_its_windows() -> None:
+    spec = WindowSpec(
+        sample_rate_hz=None, window_s=0.4, hop_s=0.2, frames="all", frame_rate_hz=10, batch=2, small_area=100
+    )
+    grey = np.zeros((9, 16), np.uint8)
+    pictures = [Small(k / 10, k, grey, np.zeros((2, 2, 3), np.uint8) if k % 4 == 0 else None) for k in range(30)]
+    session = Looker()
+    ears = torch.cat(list(walk(session, spec, RATE, [torch.ones(2000)], pictures)), -1)
+    assert ears.shape == (2, 2000)
+    # The sound ends at 2 s: what is shown later belongs to no window.
+    assert [frame.number for frame in session.frames] == list(range(20))
+    assert all(isinstance(frame, SmallFrame) for frame in session.frames)
+    assert [frame.rgb is not None for frame in session.frames] == [k % 4 == 0 for k in range(20)]
+    # Two windows together end at 0.6 s, the next two at 1.0 s: the last frame before each end, and none after it.
+    assert session.seen_until == pytest.approx([0.5, 0.9, 1.3, 1.7, 1.9])

@@ -12,7 +12,7 @@ from media_clips import CONTAINERS, Clip
 from media_clips import make_clip as write_clip
 
 from hearsight.errors import MediaError
-from hearsight.media import probe, read_frames
+from hearsight.media import probe, read_frames, read_small_frames
 
 
 def numbered(number: int, height: int, width: int) -> np.ndarray:
@@ -300,3 +300,18 @@ def test_a_picture_of_which_nothing_decodes_is_an_error(tmp_path, make_clip):
 def test_a_rate_that_is_none_is_refused(make_clip, rate_hz):
     with pytest.raises(ValueError, match="rate_hz"):
         next(read_frames(make_clip("in.mp4", seconds=0.2), rate_hz))
+
+
+@pytest.mark.parametrize("kind", ["mp4-h264-aac", "mkv-vp9-opus"])
+def test_small_frames_are_the_frames_grey_and_some_in_colours(make_clip, kind):
+    suffix, picture, sound = CONTAINERS[kind]
+    path = make_clip(f"in{suffix}", picture=picture, sound=sound, seconds=1.0, draw=numbered)
+    frames = list(read_frames(path, 40.0, (24, 32)))
+    small = list(read_small_frames(path, 40.0, (18, 32), (24, 32), 3))
+    assert [(f.time_s, f.number) for f in small] == [(f.time_s, f.number) for f in frames]
+    assert [f.rgb is not None for f in small] == [tick % 3 == 0 for tick in range(len(small))]
+    for whole, one in zip(frames, small, strict=True):
+        assert one.grey.shape == (18, 32) and one.grey.dtype == np.uint8
+        assert abs(float(one.grey.mean()) - float(whole.rgb.mean())) < 4  # a number is 9 grey levels
+        if one.rgb is not None:
+            np.testing.assert_array_equal(one.rgb, whole.rgb)

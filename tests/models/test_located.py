@@ -264,9 +264,9 @@ def test_tracks_are_read_and_interpolated(tmp_path: Path) -> None:
     x, y, confidence = track.positions(np.array([-1.0, 0.0, 1.0, 5.0]))
     assert track.label == "violin"
     assert x == pytest.approx([0.2, 0.2, 0.5, 0.8]) and y == pytest.approx([0.5] * 4)
-    assert confidence == pytest.approx([0.5, 0.5, 0.75, 1.0])
+    assert confidence == pytest.approx([1.0] * 4)  # a search's doubts do not count: who gives tracks knows
     azimuth, _ = track.directions(np.array([0.0, 5.0]), 2.0)
-    assert azimuth.tolist() == pytest.approx([0.5 * 0.3 * 2.0, -0.3 * 2.0])
+    assert azimuth.tolist() == pytest.approx([0.3 * 2.0, -0.3 * 2.0])
 
 
 @pytest.mark.parametrize(
@@ -280,7 +280,6 @@ def test_tracks_are_read_and_interpolated(tmp_path: Path) -> None:
         ([{"track": [{"time_s": 0, "x": 0.5, "y": "up"}]}], "source 1, point 1"),
         ([{"track": [{"time_s": 0, "x": 0.5, "y": 0.5}, {"time_s": float("nan"), "x": 0, "y": 0}]}], "point 2.*finite"),
         ([{"track": [{"time_s": 0, "x": 480, "y": 0.5}]}], "parts of the picture"),
-        ([{"track": [{"time_s": 0, "x": 0.5, "y": 0.5, "confidence": 2}]}], "confidence 0 to 1"),
         ([{"track": [7]}], "source 1, point 1"),
     ],
 )

@@ -75,9 +75,9 @@ class Track:
 def read_tracks(file: str | os.PathLike[str]) -> list[Track]:
     """Tracks from a report of `binauralize`, or any JSON with its `sources`.
 
-    Of each source `label` and `track` are read, of each point `time_s`, `x`, `y` and `confidence` (1 if missing): the
-    direction follows from the position, so a report given back as tracks gives the same directions. A bare list of
-    sources will do.
+    Of each source `label` and `track` are read, of each point `time_s`, `x` and `y`: who gives tracks says where the
+    sources are, so a report's directions and its confidence, by which a search draws them to the middle, do not count.
+    A bare list of sources will do.
 
     Raises:
         DataError: the file is missing or is no such JSON; the message names the source and the point.
@@ -102,16 +102,14 @@ def _track(source: Any, index: int, file: Path) -> Track:
     rows = []
     for number, point in enumerate(points, 1):
         try:
-            row = [float(point[name]) for name in ("time_s", "x", "y")] + [float(point.get("confidence", 1.0))]
-        except (KeyError, TypeError, ValueError, AttributeError):
+            row = [float(point[name]) for name in ("time_s", "x", "y")]
+        except (KeyError, TypeError, ValueError):
             raise DataError(f"{file}: source {index}, point {number}: time_s, x and y must be numbers") from None
         if not all(math.isfinite(number) for number in row):
             raise DataError(f"{file}: source {index}, point {number}: time_s, x and y must be finite")
-        if not (-1 <= row[1] <= 2 and -1 <= row[2] <= 2 and 0 <= row[3] <= 1):
-            raise DataError(
-                f"{file}: source {index}, point {number}: x and y are parts of the picture (0 to 1), confidence 0 to 1"
-            )
+        if not (-1 <= row[1] <= 2 and -1 <= row[2] <= 2):
+            raise DataError(f"{file}: source {index}, point {number}: x and y are parts of the picture (0 to 1)")
         rows.append(row)
-    times_s, x, y, confidence = np.asarray(sorted(rows, key=lambda row: row[0])).T
+    times_s, x, y = np.asarray(sorted(rows, key=lambda row: row[0])).T
     label = source.get("label")
-    return Track(label if isinstance(label, str) and label else f"source {index}", times_s, x, y, confidence)
+    return Track(label if isinstance(label, str) and label else f"source {index}", times_s, x, y, np.ones(len(rows)))

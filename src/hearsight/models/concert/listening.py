@@ -16,7 +16,7 @@ SILENCE = 1e-9  # mean power of a window that is not listened to
 
 _MEMORY_S = 12.0
 _KIND_MEMORY, _KIND_FLOOR = 0.5, 0.02
-_SHARE_MEMORY, _SHARE_FLOOR = 0.25, 0.05
+_SHARE_FLOOR = 0.05
 _SHARPNESS = 2.0  # power of the parts: the ear is less sure than it might be
 _PLACE = 0.1  # of the picture's width: things nearer than this to one another gain and lose together
 _REST = 0  # the number of what is not seen; things count from 1
@@ -29,12 +29,15 @@ class Listener:
         ear: hears.
         sample_rate_hz: of the sound.
         step_s: between windows.
+        share_memory: power of a thing's share of the last seconds that its part is multiplied with; positive where who
+            was heard is who plays, negative where all are known to play.
     """
 
-    def __init__(self, ear: ConcertEar, sample_rate_hz: int, step_s: float) -> None:
+    def __init__(self, ear: ConcertEar, sample_rate_hz: int, step_s: float, share_memory: float = 0.25) -> None:
         self._ear = ear
         self._rate = sample_rate_hz
         self._step_s = step_s
+        self._share_memory = share_memory
         self._stft = STFT(N_FFT, N_FFT, HOP_SAMPLES)
         self._kinds = torch.full((len(KINDS),), 1 / len(KINDS))
         self._shares: dict[int, float] = {}
@@ -81,7 +84,7 @@ class Listener:
         expected = expected - expected.logsumexp(0, keepdim=True)
         share = np.array([self._shares.get(number, 0.0) for number in (*numbers, _REST)])
         share = near @ share + _SHARE_FLOOR
-        weight = (share / share.max()) ** _SHARE_MEMORY * weights
+        weight = (share / share.max()) ** self._share_memory * weights
         kernels = kernels * torch.from_numpy(weight.astype(np.float32))[:, None]
         mixed = torch.einsum("pk,kft->pft", kernels, expected.exp())
         neighbours = torch.from_numpy(near.astype(np.float32))

@@ -30,6 +30,7 @@ _VISIBLE = 0.1  # evidence from which on something is seen
 _STRENGTH = 0.6  # of what is seen, however strong its evidence is: that it is there has been said
 _ALIKE = 0.7  # common part of two kernels from which on the ear cannot tell their things apart
 _REST_WEIGHT = 0.2  # of what no source explains, if all of them are seen
+_BALANCE = -0.5  # power of a source's share so far: who placed it says that it sounds
 
 
 class Placed:
@@ -118,7 +119,7 @@ class EarSplitter:
         self._ear = model.ear
         self._tracks = model.tracks
         self._places = Places(model.tracks, model.eye)
-        self._listener = Listener(model.ear, sample_rate_hz, model.spec.hop_s)
+        self._listener = Listener(model.ear, sample_rate_hz, model.spec.hop_s, _BALANCE)
         self._rate = sample_rate_hz
         hop = max(1, round(HOP_SAMPLES / SAMPLE_RATE_HZ * sample_rate_hz))
         n_fft = 1 << (4 * hop - 1).bit_length()

@@ -141,9 +141,12 @@ def _write_video(
     rate = Fraction(frame_rate_hz).limit_denominator(1001)
     # faststart moves the index to the front: players and random access want it there.
     with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart", "fflags": "+bitexact"}) as container:
-        # One thread: with more, the bytes depend on how many cores the machine has.
+        # One thread: with more, the bytes depend on how many cores the machine has. Without cpu-independent they depend
+        # on its instructions too, and now and then differ from one time to the next.
         video = container.add_stream("libx264", rate=rate)
-        video.options = {"crf": str(quality), "preset": "medium", "threads": "1"}
+        video.options = {
+            "crf": str(quality), "preset": "medium", "threads": "1", "x264-params": "cpu-independent=1"
+        }  # fmt: skip
         video.codec_context.thread_count = 1
         video.codec_context.flags |= av.codec.context.Flags.bitexact
         video.pix_fmt = "yuv420p"

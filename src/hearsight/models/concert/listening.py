@@ -13,6 +13,7 @@ from hearsight.models.interface import Window
 from hearsight.signal import STFT, resample
 
 SILENCE = 1e-9  # mean power of a window that is not listened to
+REST_WEIGHT = 0.2  # of what no thing explains, beside things that are seen: mostly what is seen is what plays
 
 _MEMORY_S = 12.0
 _KIND_MEMORY, _KIND_FLOOR = 0.5, 0.02

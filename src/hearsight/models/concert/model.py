@@ -14,7 +14,7 @@ from hearsight.errors import ModelError
 from hearsight.models.concert.bands import BANDS, Bands
 from hearsight.models.concert.ear import COLUMNS, HOP_SAMPLES, SAMPLE_RATE_HZ, ConcertEar
 from hearsight.models.concert.eye import FRAME_AREA, InstrumentEye
-from hearsight.models.concert.listening import Listener
+from hearsight.models.concert.listening import REST_WEIGHT, Listener
 from hearsight.models.concert.moving import Glimpses, MotionSearch
 from hearsight.models.concert.rendering import DifferenceFilters, DifferenceRenderer
 from hearsight.models.concert.stir import SMALL_AREA
@@ -31,7 +31,6 @@ WEIGHTS = Path(__file__).parent / "data"
 
 _WINDOW_S = COLUMNS * HOP_SAMPLES / SAMPLE_RATE_HZ
 _BATCH = 4
-_REST_WEIGHT = 0.2  # of it, beside things that are seen: mostly what is seen is what plays
 _STILL = 0.1  # what a thing that does not stir counts for beside one that does
 _POINT_S = 0.5
 _VISIBLE = 0.12  # strength of a thing from which on it is listened for
@@ -231,7 +230,7 @@ class ConcertSession:
         if not things:
             return torch.ones(1, *kinds.shape[1:])
         stir = np.array([float(thing.motion.mean()) for thing in things]) + _STILL
-        weights = np.array([*stir / stir.max(), _REST_WEIGHT])
+        weights = np.array([*stir / stir.max(), REST_WEIGHT])
         places = np.array([float(thing.x.mean()) for thing in things])
         return self._listener.parts(kinds, self._kernels(things), _numbers(things), weights, places)
 

@@ -13,23 +13,22 @@ from hearsight.errors import ModelError
 from hearsight.models.concert.bands import Bands
 from hearsight.models.concert.ear import COLUMNS, HOP_SAMPLES, SAMPLE_RATE_HZ, ConcertEar
 from hearsight.models.concert.eye import FRAME_AREA, InstrumentEye, Look
-from hearsight.models.concert.listening import Listener
+from hearsight.models.concert.listening import REST_WEIGHT, Listener
 from hearsight.models.concert.model import WEIGHTS
 from hearsight.models.concert.seen import SEEN
+from hearsight.models.concert.watcher import LOOK_S
 from hearsight.models.interface import ClipInfo, Frame, Source, Window, WindowSpec
 from hearsight.models.located import Located, Track
 from hearsight.models.located.model import TICK_RATE_HZ, LocatedSession
 from hearsight.signal import STFT
 
 _SMALL_AREA = 180 * 320  # pixels that `Located` measures motion on
-_LOOK_S = 0.5
 _REACH_X, _REACH_Y = 0.06, 0.25  # parts of the picture around a position in which evidence counts (deviations)
 _FARTHEST = 0.1  # weight below which it does not
 _EVIDENCE_S = 12.0  # over which evidence is averaged: what is at a position stays what it is
 _VISIBLE = 0.1  # evidence from which on something is seen
 _STRENGTH = 0.6  # of what is seen, however strong its evidence is: that it is there has been said
 _ALIKE = 0.7  # common part of two kernels from which on the ear cannot tell their things apart
-_REST_WEIGHT = 0.2  # of what no source explains, if all of them are seen
 _BALANCE = -0.5  # power of a source's share so far: who placed it says that it sounds
 
 
@@ -183,7 +182,7 @@ class EarSplitter:
             alike = torch.minimum(shares[:, None], shares[None]).sum(-1)
             if float(alike.min()) > _ALIKE:
                 return None
-            return kernels, np.array([1.0] * len(seen) + [_REST_WEIGHT])
+            return kernels, np.array([1.0] * len(seen) + [REST_WEIGHT])
         # What is not seen may be of any kind, all alike, and sounds as much as what is seen.
         of_seen = kernels[:-1][torch.from_numpy(seen)]
         kernels[:-1][torch.from_numpy(~seen)] = of_seen.sum(-1).mean() / kernels.shape[-1]
@@ -220,12 +219,12 @@ class Places:
     def watch(self, frame: Frame) -> None:
         """The clip's next frame, or one that was seen already."""
         elapsed = frame.time_s - self._looked_s
-        if elapsed < _LOOK_S - 0.01:
+        if elapsed < LOOK_S - 0.01:
             return
         self._begun_s = frame.time_s if self._begun_s is None else self._begun_s
         self._looked_s = frame.time_s
         now = self._around(self._eye.look(frame), frame.time_s)
-        age_s = min(_EVIDENCE_S, frame.time_s - self._begun_s + _LOOK_S)
+        age_s = min(_EVIDENCE_S, frame.time_s - self._begun_s + LOOK_S)
         self.evidence = self.evidence + min(1.0, elapsed / age_s) * (now - self.evidence)
 
     def _around(self, look: Look, time_s: float) -> Float[np.ndarray, "tracks seen"]:

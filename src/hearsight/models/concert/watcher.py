@@ -9,7 +9,7 @@ from hearsight.models.concert.things import Thing, Things
 from hearsight.models.interface import Frame
 
 FRAME_RATE_HZ = 4.0  # of the frames that the watcher needs
-_LOOK_S = 0.5
+LOOK_S = 0.5
 _STIR_S = 0.25
 _EARLY_S = 0.01  # by which a frame may come before its time
 
@@ -25,7 +25,7 @@ class Watcher:
         DependencyError: the package with the published weights is missing.
     """
 
-    def __init__(self, eye: InstrumentEye | None = None, look_s: float = _LOOK_S) -> None:
+    def __init__(self, eye: InstrumentEye | None = None, look_s: float = LOOK_S) -> None:
         self._eye = eye if eye is not None else InstrumentEye()
         self._eye.forget()
         self._look_s = look_s

@@ -3,12 +3,16 @@
 import errno
 import json
 import os
+import resource
+import signal
 import stat
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from hearsight.errors import HearsightError
-from hearsight.files import folder_written_whole, write_json, written_whole
+from hearsight.files import folder_written_whole, same_path, write_json, write_tensors, written_whole
 
 
 def names(folder):
@@ -62,7 +66,48 @@ def test_what_cannot_be_written_is_one_clear_line(tmp_path):
         pass
     with pytest.raises(HearsightError, match="the disk is full"), written_whole(tmp_path / "x"):
         raise OSError(errno.ENOSPC, "No space left on device")
+    with pytest.raises(HearsightError, match=r"x: .* is on a read-only file system"), written_whole(tmp_path / "x"):
+        raise OSError(errno.EROFS, "Read-only file system", str(tmp_path / ".x.hidden"))
     assert names(tmp_path) == ["file", "folder"]
+
+
+def test_a_full_disk_is_told_where_a_library_keeps_its_cause_to_itself(tmp_path, monkeypatch):
+    def refuse(file):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(RuntimeError, match="unexpected pos"), written_whole(tmp_path / "x"):
+        raise RuntimeError("unexpected pos 576 vs 534")
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(HearsightError, match="x: the disk is full"), written_whole(tmp_path / "x"):
+        raise RuntimeError("unexpected pos 576 vs 534")
+    assert names(tmp_path) == []
+
+
+def test_tensors_are_whole_and_their_writer_s_errors_are_the_system_s(tmp_path):
+    target = tmp_path / "model.safetensors"
+    write_tensors(target, {"a": torch.arange(3)}, {"format": "pt"})
+    assert load_file(target)["a"].tolist() == [0, 1, 2]
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+        with pytest.raises(OSError) as caught:
+            write_tensors(target, {"a": torch.zeros(10_000)}, {"format": "pt"})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, ignored)
+    assert caught.value.errno == errno.EFBIG
+    assert load_file(target)["a"].tolist() == [0, 1, 2] and names(tmp_path) == ["model.safetensors"]
+
+
+def test_paths_are_compared_through_links_and_before_there_is_a_file(tmp_path):
+    (tmp_path / "a").write_text("")
+    (tmp_path / "b").write_text("")
+    (tmp_path / "link").symlink_to(tmp_path / "a")
+    assert same_path(tmp_path / "a", tmp_path / "link") and not same_path(tmp_path / "a", tmp_path / "b")
+    assert same_path(tmp_path / "new", tmp_path / "x" / ".." / "new") and not same_path(
+        tmp_path / "a", tmp_path / "new"
+    )
 
 
 def test_json_refuses_what_json_cannot_hold(tmp_path):

@@ -3,14 +3,18 @@
 import errno
 import json
 import os
+import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hearsight.errors import HearsightError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @contextmanager
@@ -37,8 +41,11 @@ def written_whole(target: str | os.PathLike[str]) -> Iterator[Path]:
             with open(temporary, "rb") as file:  # a crash of the machine must not leave an empty target either
                 os.fsync(file.fileno())
             os.replace(temporary, target)
-        except BaseException:
+        except BaseException as error:
+            full = isinstance(error, RuntimeError) and _no_room(temporary)
             temporary.unlink(missing_ok=True)
+            if full:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
             raise
 
 
@@ -71,11 +78,40 @@ def folder_written_whole(target: str | os.PathLike[str]) -> Iterator[Path]:
             raise
 
 
+def make_folder(folder: str | os.PathLike[str]) -> None:
+    """Make a folder and those above it, if they are not there.
+
+    Raises:
+        HearsightError: a file stands in the way, or there is no permission.
+    """
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise HearsightError(f"{folder}: a file stands in the way of this folder") from error
+    except PermissionError as error:
+        raise HearsightError(f"{folder}: no permission to make this folder") from error
+
+
 def write_json(target: str | os.PathLike[str], value: Any) -> None:
     """Write `value` as indented JSON, whole or not at all. NaN and infinity are refused (they are not JSON)."""
     text = json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
     with written_whole(target) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def write_tensors(target: str | os.PathLike[str], tensors: Mapping[str, "Tensor"], metadata: dict[str, str]) -> None:
+    """Write a safetensors file, whole or not at all."""
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    with written_whole(target) as temporary:
+        try:
+            save_file(dict(tensors), temporary, metadata=metadata)
+        except SafetensorError as error:
+            told = re.search(r"\(os error (\d+)\)", str(error))  # it keeps the system's error in words only
+            if told is None:
+                raise
+            raise OSError(int(told[1]), os.strerror(int(told[1]))) from error
 
 
 def remove_leftovers(folder: Path) -> None:
@@ -85,6 +121,26 @@ def remove_leftovers(folder: Path) -> None:
     """
     for entry in folder.glob(".*"):
         shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+
+
+def same_path(first: str | os.PathLike[str], second: str | os.PathLike[str]) -> bool:
+    """Whether two paths lead to one file, also through links, and also where the file is still to be written."""
+    try:
+        return os.path.samefile(first, second)
+    except OSError:
+        return os.path.realpath(first) == os.path.realpath(second)
+
+
+def _no_room(file: Path) -> bool:
+    """Whether the disk is full at `file`, which a library failed to write without telling why; spoils the file."""
+    try:
+        with open(file, "ab") as more:
+            more.write(bytes(65_536))
+            more.flush()
+            os.fsync(more.fileno())
+    except OSError as error:
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return False
 
 
 def _as_if_newly_created(path: Path) -> None:
@@ -108,4 +164,6 @@ def _clear_os_errors(target: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise HearsightError(f"{target}: the disk is full; nothing was written") from error
+        if error.errno == errno.EROFS:
+            raise HearsightError(f"{target}: {target.parent} is on a read-only file system; write elsewhere") from error
         raise

@@ -10,7 +10,9 @@ import pytest
 import soundfile
 from typer.testing import CliRunner, Result
 
+import hearsight
 from hearsight.cli.main import app
+from hearsight.errors import HearsightError
 from hearsight.models.registry import CARDS
 
 RATE = 16_000
@@ -80,6 +82,7 @@ def test_without_an_output_name_it_goes_beside_the_input(sounds: list[Path]) -> 
         (["--tracks", "nothing.json"], 1, "nothing.json"),
         (["--hrtf", "nothing.sofa"], 1, "nothing.sofa"),
         (["--fov", "0", "--source", "0.5,0.5"], 1, "field of view"),
+        (["--device", "cuda"], 1, "computes on the CPU"),
         ([], 1, "has no picture"),
     ],
 )
@@ -110,6 +113,57 @@ def test_the_input_is_never_the_output(sounds: list[Path]) -> None:
     done = _run("binauralize", sounds[0], "-o", sounds[0], "--source", "0.5,0.5")
     assert done.exit_code == 1 and "the input itself" in done.stderr
     assert sounds[0].read_bytes() == before
+
+
+def test_one_of_several_inputs_is_not_replaced_by_the_output_of_another(tmp_path: Path, sounds: list[Path]) -> None:
+    made_before = sounds[0].with_name("take 0.binaural.wav")
+    made_before.write_bytes(sounds[1].read_bytes())
+    before = sorted(tmp_path.iterdir())
+    for arguments in ([], ["-o", tmp_path]):
+        done = _run("binauralize", made_before, sounds[0], "--source", "0.5,0.5", *arguments)
+        assert done.exit_code == 1 and "take 0.binaural.wav: is an input" in done.stderr
+        assert len(done.stderr.strip().splitlines()) == 1
+    assert made_before.read_bytes() == sounds[1].read_bytes()
+    assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("report", "words"),
+    [
+        ("take 0.wav", "is an input"),
+        ("tracks.json", "is an input"),
+        ("out.wav", "is the output"),
+        ("folder", "is a folder"),
+        ("missing/r.json", "missing does not exist"),
+    ],
+)
+def test_a_report_that_cannot_be_written_there_is_told_before_the_work(
+    tmp_path: Path, sounds: list[Path], report: str, words: str
+) -> None:
+    (tmp_path / "folder").mkdir()
+    tracks = tmp_path / "tracks.json"
+    tracks.write_text('{"sources": [{"label": "a", "track": [{"time_s": 0, "x": 0.5, "y": 0.5}]}]}')
+    before = {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
+    out = tmp_path / "out.wav"
+    done = _run("binauralize", sounds[0], "-o", out, "--tracks", tracks, "--report", tmp_path / report)
+    assert done.exit_code == 1 and words in done.stderr and len(done.stderr.strip().splitlines()) == 1
+    assert {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before
+    with pytest.raises(HearsightError, match=words):
+        hearsight.binauralize(sounds[0], out, tracks=tracks, report=tmp_path / report)
+
+
+def test_an_output_without_a_suffix_is_a_folder_for_one_input_as_for_several(
+    tmp_path: Path, sounds: list[Path]
+) -> None:
+    for number in (1, 2):
+        out = tmp_path / f"binaural{number}"
+        wrong = _run("binauralize", *sounds[:number], "-o", out, "--model", "nonsense")
+        assert wrong.exit_code == 1 and not out.exists()
+        done = _run(
+            "binauralize", *sounds[:number], "-o", out, "--model", "mono-mono", "--report", out / "r.json", "-q"
+        )
+        assert done.exit_code == 0, done.output
+        assert len(list(out.glob("*.binaural.wav"))) == number and (out / "r.json").is_file()
 
 
 @pytest.mark.parametrize("command", ["binauralize", "demo", "models"])

@@ -80,6 +80,20 @@ def test_the_table_for_people_names_every_metric_and_quiet_prints_nothing(folder
     assert run(*folders, "--quiet").output == ""
 
 
+def test_the_table_cuts_no_name_or_number_off(tmp_path):
+    ears = write(tmp_path / "a.wav", np.random.default_rng(0).normal(0, 0.1, (2, 16_000)).astype(np.float32))
+    result = run(ears, ears)  # the numbers are wider than usual: 20 dB and more
+    assert result.exit_code == 0, result.stderr
+    assert "\N{HORIZONTAL ELLIPSIS}" not in result.stdout
+
+
+def test_the_file_at_fault_is_named_once(tmp_path):
+    ears = write(tmp_path / "a.wav", np.zeros((2, 16_000), np.float32) + 0.1)
+    mono = write(tmp_path / "b.wav", np.zeros((1, 16_000), np.float32) + 0.1)
+    first = run(ears, mono).stderr.splitlines()[0]
+    assert first.count("b.wav") == 1 and "two ears are needed" in first
+
+
 def test_files_of_different_rates_and_kinds_are_compared(tmp_path):
     time = np.arange(48_000) / 48_000
     slow = np.arange(16_000) / 16_000
@@ -159,7 +173,7 @@ def spoil_twice(true, predicted):
 def spoil_video(true, predicted):
     (predicted / "000001.wav").rename(predicted / "000001.mp4")
     (predicted / "000001.mp4").write_bytes(b"no video either, but some bytes")
-    return "000001.mp4: cannot be read"
+    return "000001.mp4: not a video"
 
 
 SPOILERS = [value for name, value in sorted(globals().items()) if name.startswith("spoil_")]

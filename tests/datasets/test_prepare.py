@@ -261,11 +261,16 @@ def test_the_command_tells_what_it_left_out(fair_play, tmp_path):
         (["fair-play", "missing"], "is not in FAIR-Play's layout"),
         (["folder", "missing"], "no such folder"),
         (["music", "missing"], "no such folder"),
+        (["folder", "source", "--list", "ids.txt"], "leave out --list"),
+        (["folder", "source", "-o", "source"], "only read; name another folder"),
     ],
 )
 def test_what_is_not_there_is_one_line(tmp_path, monkeypatch, arguments, message):
     monkeypatch.chdir(tmp_path)
-    result = CliRunner().invoke(app, ["prepare", *arguments, "-o", "out"])
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "a.mp4").write_bytes(b"")
+    out = [] if "-o" in arguments else ["-o", "out"]
+    result = CliRunner().invoke(app, ["prepare", *arguments, *out])
     assert result.exit_code == 1
     assert message in result.stderr and result.stderr.count("\n") == 1
-    assert not (tmp_path / "out").exists()
+    assert [path.name for path in tmp_path.rglob("*")] == ["source", "a.mp4"]

@@ -13,13 +13,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
 import torch
 from media_clips import Clip, make_clip
 
 from hearsight.errors import HearsightError
 from hearsight.files import written_whole
-from hearsight.media import BinauralWriter, read_audio, write_sound
+from hearsight.media import BinauralWriter, read_audio, write_wav
 
 LONG_S = 60.0
 
@@ -156,10 +157,10 @@ def test_a_disk_that_is_full_only_at_the_end_leaves_nothing(tmp_path, long_clip,
             assert list(disk.iterdir()) == []
 
 
-def test_write_sound_on_a_full_disk_is_one_clear_line(tmp_path):
+def test_write_wav_on_a_full_disk_is_one_clear_line(tmp_path):
     with small_disk(tmp_path / "small", 64 * 1024) as disk:
         with pytest.raises(HearsightError, match="disk"):
-            write_sound(disk / "out.wav", torch.zeros(2, 480_000), 48000)
+            write_wav(disk / "out.wav", np.zeros((2, 480_000), np.int16), 48000)
         assert list(disk.iterdir()) == []
 
 

@@ -219,6 +219,9 @@ def test_what_cannot_be_trained_is_said_in_one_line(tmp_path, prepared):
         build_network(read_recipe(path, {"model.system": "nobody"}))
     with pytest.raises(DataError, match=r"holds no prepared\.json"):
         train(read_recipe(path, {"data.stereo.folder": str(tmp_path)}), tmp_path / "a", accelerator="cpu")
+    with pytest.raises(DataError, match="does not fill a batch of 99"):
+        train(read_recipe(path, {"schedule.batch_size": "99"}), tmp_path / "a", accelerator="cpu")
+    assert not (tmp_path / "a").exists()
     (tmp_path / "bad.ckpt").write_bytes(b"not a checkpoint")
     with pytest.raises(HearsightError, match="not a whole checkpoint"):
         WholeCheckpoints().load_checkpoint(tmp_path / "bad.ckpt")

@@ -38,8 +38,8 @@ def binauralize(
         typer.Option(
             "-o",
             "--output",
-            help="The output, or a folder for several; NAME.binaural.EXT beside each input if left out. .wav and .flac "
-            "hold the sound alone. What is there is replaced, except an input.",
+            help="The output, or a folder (a name without suffix); NAME.binaural.EXT beside each input if left "
+            "out. .wav and .flac hold the sound alone. What is there is replaced, except an input.",
         ),
     ] = None,
     model: Annotated[
@@ -59,7 +59,7 @@ def binauralize(
     ] = None,
     hrtf: Annotated[Path | None, typer.Option(metavar="FILE.sofa", help="Another head than KEMAR's.")] = None,
     fov: Annotated[float, typer.Option(metavar="DEGREES", help="Horizontal angle that the picture covers.")] = 120.0,
-    device: Annotated[str, typer.Option(help="For networks: cpu, cuda or mps.")] = "cpu",
+    device: Annotated[str, typer.Option(help="For networks: cpu, cuda, mps; concert, located use the CPU.")] = "cpu",
     audio_codec: Annotated[
         str | None,
         typer.Option(help="aac, opus, flac, mp3, ac3, alac, pcm16 or pcm24; the container's usual if left out."),
@@ -77,15 +77,18 @@ def binauralize(
     Example: hearsight binauralize concert.mp4 --source 0.2,0.5 --source 0.8,0.5
     """
     positions = [_position(text) for text in source or []]
-    targets = _targets(videos, output)
     # Before torch is loaded: its threads would wait by spinning, on cores on which the decoder and the encoder work.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from hearsight.errors import HearsightError
-    from hearsight.files import write_json
+    from hearsight.files import make_folder, write_json
     from hearsight.inference import binauralize as run
-    from hearsight.inference import choose_model
+    from hearsight.inference import check_outputs, choose_model
 
+    targets = _targets(videos, output)
+    check_outputs(videos, targets, report, [other for other in (tracks, hrtf) if other is not None])
     chosen = choose_model(model, positions or None, tracks, hrtf, fov, device)
+    if output is not None and output not in targets:
+        make_folder(output)
     reports: list[dict[str, object]] = []
     failed = 0
     for video, target in zip(videos, targets, strict=True):
@@ -108,22 +111,21 @@ def binauralize(
         raise HearsightError(f"{failed} of {len(videos)} inputs failed (named above); the others are done")
 
 
-def _targets(videos: list[Path], output: Path | None) -> list[Path | None]:
-    """Where each video goes; a folder for several is made."""
-    if output is None:
-        return [None] * len(videos)
-    if len(videos) == 1 and not output.is_dir():
-        return [output]
+def _targets(videos: list[Path], output: Path | None) -> list[Path]:
+    """Where each video goes. A name without a suffix is a folder, so that `*.mp4` may also match a single video."""
     from hearsight.errors import HearsightError
     from hearsight.inference import default_output
 
+    if output is None:
+        return [default_output(video) for video in videos]
+    if len(videos) == 1 and not output.is_dir() and (output.suffix or output.exists()):
+        return [output]
     names = [default_output(video).name for video in videos]
     double = next((name for index, name in enumerate(names) if name in names[:index]), None)
     if double is not None:
         raise HearsightError(f"two inputs would both become {output / double}; run them one by one with -o FILE")
     if output.exists() and not output.is_dir():
         raise HearsightError(f"{output}: is a file; several inputs need a folder")
-    output.mkdir(parents=True, exist_ok=True)
     return [output / name for name in names]
 
 

@@ -59,6 +59,6 @@ def _print_table(means: dict[str, float], clips: int, summary: str) -> None:
 
     table = Table(title=f"{clips} clip{'' if clips == 1 else 's'}, {summary}", title_justify="left")
     for name in means:
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", overflow="fold")  # a name cut off where lines are short tells nothing
     table.add_row(*(f"{value:.4f}" for value in means.values()))
     Console().print(table)

@@ -11,10 +11,11 @@ from hearsight.datasets.music import music_clips
 from hearsight.datasets.prepare import Cutting, PrepareReport, View, prepare
 from hearsight.datasets.prepared import PreparedSet, PreparedSettings
 from hearsight.datasets.simulated import simulated_clips
-from hearsight.datasets.splits import PARTS, Split, split_by_recording, write_split
+from hearsight.datasets.splits import SPLIT_PARTS, Split, split_by_recording, write_split
 from hearsight.datasets.surround_video import surround_clips
 from hearsight.datasets.video_folder import folder_clips, listed_clips
 from hearsight.errors import DataError
+from hearsight.files import same_path
 from hearsight.progress import Progress, no_progress
 
 
@@ -86,6 +87,8 @@ def prepare_dataset(
         DataError, HearsightError: as `list_dataset` and `prepare`.
     """
     listing = list_dataset(name, root, lists, ambisonic_format)
+    if same_path(root, folder):
+        raise DataError(f"{folder}: is the source, which is only read; name another folder for the prepared clips")
     cutting = replace(listing.cutting, view=view)
     if clip_seconds is not None:
         cutting = replace(cutting, seconds=clip_seconds)
@@ -93,14 +96,14 @@ def prepare_dataset(
     entries = PreparedSet(folder).entries
     for split, published in listing.splits.items():
         wanted = {recording: part for part, names in published.items() for recording in names}
-        inside: Split = {part: [] for part in PARTS}
+        inside: Split = {part: [] for part in SPLIT_PARTS}
         for entry in entries:
             part = wanted.get(entry.name) or wanted.get(entry.recording or entry.name)
             if part is not None:
                 inside[part].append(entry.name)
         write_split(Path(folder) / "splits" / split, inside)
     recordings = {entry.name: entry.recording or entry.name for entry in entries}
-    if not listing.splits and len(set(recordings.values())) >= len(PARTS):
+    if not listing.splits and len(set(recordings.values())) >= len(SPLIT_PARTS):
         write_split(Path(folder) / "splits" / "split1", split_by_recording(recordings, seed))
     return report
 
@@ -108,7 +111,7 @@ def prepare_dataset(
 def _fair_play(root: Path, lists: Sequence[Path], _: AmbisonicFormat) -> Listing:
     folder = lists[0].resolve() if lists else "splits"
     splits = {
-        split: {part: fair_play_split_names(root, split, part, folder) for part in ("train", "val", "test")}
+        split: {part: fair_play_split_names(root, split, part, folder) for part in SPLIT_PARTS}
         for split in fair_play_splits(root, folder)
     }
     return Listing(fair_play_clips(root), splits=splits)
@@ -137,6 +140,8 @@ def _asmr(root: Path, lists: Sequence[Path], _: AmbisonicFormat) -> Listing:
 
 
 def _folder(root: Path, lists: Sequence[Path], _: AmbisonicFormat) -> Listing:
+    if lists:
+        raise DataError(f"{lists[0]}: a folder of videos is taken whole, without a list; leave out --list")
     return Listing(folder_clips(root, "any"), Cutting(seconds=10.0))
 
 

@@ -25,11 +25,10 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int16, UInt8, UInt16
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 
 from hearsight.datasets.pictures import from_jpeg, to_jpeg
 from hearsight.errors import DataError
-from hearsight.files import write_json, written_whole
+from hearsight.files import write_json, write_tensors
 
 FORMAT = 1
 INDEX_FILE = "prepared.json"
@@ -89,8 +88,7 @@ def write_prepared_clip(
     target = clip_file(folder, name)
     target.parent.mkdir(parents=True, exist_ok=True)
     metadata = {"hearsight": json.dumps({"entry": asdict(entry), "settings": asdict(settings)})}
-    with written_whole(target) as temporary:
-        save_file(tensors, temporary, metadata=metadata)
+    write_tensors(target, tensors, metadata)
     return entry
 
 

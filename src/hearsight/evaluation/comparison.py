@@ -15,6 +15,7 @@ from torch import Tensor
 
 from hearsight.errors import DataError, HearsightError, MediaError
 from hearsight.evaluation.protocols import Protocol
+from hearsight.media import read_sound
 from hearsight.progress import Progress, no_progress
 
 SOUND_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff", ".w64", ".caf")
@@ -89,10 +90,11 @@ def compare(
 
 
 def read_ears(path: str | os.PathLike[str]) -> tuple[Float[Tensor, "2 samples"], int]:
-    """Both channels of a sound file or of a video's first sound track, and the sample rate in hertz.
+    """Both channels of a sound file, or of a video as a player presents them, and the sample rate in hertz.
 
     Raises:
-        MediaError: the file is missing, unreadable, empty, not two-channel, or holds values that are not finite.
+        MediaError: the file is missing, unreadable, empty, not two-channel, or holds values that are not finite, or a
+            video's sound has gaps or damage.
     """
     path = Path(path)
     if not path.is_file():
@@ -119,24 +121,11 @@ def _read_sound(path: Path) -> tuple[Tensor, int]:
 
 
 def _read_video(path: Path) -> tuple[Tensor, int]:
-    import av
-
-    try:
-        with av.open(os.fspath(path)) as container:
-            if not container.streams.audio:
-                raise MediaError(f"{path}: has no sound track")
-            stream = container.streams.audio[0]
-            layout = stream.codec_context.layout
-            resampler = av.AudioResampler(format="fltp", layout=layout, rate=stream.codec_context.sample_rate)
-            blocks = [
-                block.to_ndarray() for frame in container.decode(stream) for block in resampler.resample(frame)
-            ] + [block.to_ndarray() for block in resampler.resample(None)]
-            rate = int(stream.codec_context.sample_rate)
-    except av.FFmpegError as error:
-        raise MediaError(f"{path}: cannot be read ({error.strerror})") from error
-    if not blocks:
-        raise MediaError(f"{path}: its sound track is empty")
-    return torch.from_numpy(np.concatenate(blocks, axis=-1)), rate
+    notes: list[str] = []
+    samples, sample_rate_hz = read_sound(path, notes)
+    if notes:  # silence or a fade in place of what was recorded must not be measured
+        raise MediaError(f"{path}: {'; '.join(notes)}")
+    return samples, sample_rate_hz
 
 
 def _measured(pair: tuple[str, Path, Path], protocol: Protocol) -> dict[str, Any] | str:
@@ -154,7 +143,8 @@ def _measured(pair: tuple[str, Path, Path], protocol: Protocol) -> dict[str, Any
             **_values(predicted, predicted_hz, true, true_hz, protocol),
         }
     except HearsightError as error:
-        return f"{name}: {error}"
+        names_file = str(error).startswith((f"{reference}: ", f"{prediction}: "))
+        return str(error) if names_file else f"{name}: {error}"
 
 
 def _values(predicted: Tensor, predicted_hz: int, true: Tensor, true_hz: int, protocol: Protocol) -> dict[str, float]:

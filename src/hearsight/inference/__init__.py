@@ -1,6 +1,12 @@
 """Third floor: a file through a model, in windows, batches and constant memory."""
 
-from hearsight.inference.binauralizing import DEFAULT_MODEL, binauralize, choose_model, default_output
+from hearsight.inference.binauralizing import (
+    DEFAULT_MODEL,
+    binauralize,
+    check_outputs,
+    choose_model,
+    default_output,
+)
 from hearsight.inference.engine import ears_of, run_on_file
 from hearsight.inference.level import loudness_weights
 from hearsight.inference.loading import LoadedModel, load
@@ -14,6 +20,7 @@ __all__ = [
     "NeuralModel",
     "Report",
     "binauralize",
+    "check_outputs",
     "choose_model",
     "default_output",
     "ears_of",

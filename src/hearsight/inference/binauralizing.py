@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hearsight.acoustics import load_hrirs
 from hearsight.errors import HearsightError, MediaError, ModelError
-from hearsight.files import write_json
+from hearsight.files import same_path, write_json
 from hearsight.inference.engine import run_on_file
 from hearsight.inference.loading import load
 from hearsight.inference.neural import NeuralModel
@@ -67,6 +67,7 @@ def binauralize(
     output = default_output(input) if output is None else Path(output)
     if output.suffix == "":
         raise HearsightError(f"{output}: has no suffix that tells the container; name it like {Path(input).name}")
+    check_outputs([input], [output], report, [other for other in (tracks, hrtf) if other is not None])
     chosen = choose_model(model, sources, tracks, hrtf, fov_degrees, device)
     searches = isinstance(chosen, Concert) or (isinstance(chosen, Located) and not chosen.works_without_picture)
     if searches and probe(input).video is None:
@@ -83,6 +84,43 @@ def default_output(input: str | os.PathLike[str]) -> Path:
     return input.with_name(f"{input.stem}.binaural{input.suffix}")
 
 
+def check_outputs(
+    inputs: Sequence[str | os.PathLike[str]],
+    outputs: Sequence[str | os.PathLike[str]],
+    report: str | os.PathLike[str] | None = None,
+    other_inputs: Sequence[str | os.PathLike[str]] = (),
+) -> None:
+    """Find out before any work whether a file to be written would replace one that is read, or another output.
+
+    Args:
+        inputs: the videos.
+        outputs: of each input.
+        report: of all of them.
+        other_inputs: what else is read: tracks, HRTF.
+
+    Raises:
+        HearsightError: it would; or the report has no folder to go to.
+    """
+    for input, output in zip(inputs, outputs, strict=True):
+        if same_path(input, output):
+            raise HearsightError(f"{output}: is the input itself; name another output")
+        if any(same_path(other, output) for other in (*inputs, *other_inputs)):
+            raise HearsightError(
+                f"{output}: is an input, and would be replaced by the output of {input}; leave one out"
+            )
+    if report is None:
+        return
+    if any(same_path(other, report) for other in (*inputs, *other_inputs)):
+        raise HearsightError(f"{report}: is an input; name another file for the report")
+    if any(same_path(output, report) for output in outputs):
+        raise HearsightError(f"{report}: is the output; name another file for the report")
+    if Path(report).is_dir():
+        raise HearsightError(f"{report}: is a folder; name a file for the report")
+    folder = Path(report).parent
+    if not folder.is_dir() and not any(same_path(folder, Path(output).parent) for output in outputs):
+        raise HearsightError(f"{report}: the folder {folder} does not exist")
+
+
 def choose_model(
     model: str | os.PathLike[str] | BinauralModel | StereoNetwork | None = None,
     sources: Sequence[tuple[float, float]] | None = None,
@@ -96,8 +134,22 @@ def choose_model(
     Raises:
         ModelError, DataError: as `binauralize`.
     """
-    if model is None:
-        model = DEFAULT_MODEL
+    chosen = _chosen(DEFAULT_MODEL if model is None else model, sources, tracks, hrtf, fov_degrees, device)
+    if device != "cpu" and not isinstance(chosen, NeuralModel):
+        raise ModelError(
+            f"{chosen.name} computes on the CPU, not on {device!r}; a device is for networks, leave it out"
+        )
+    return chosen
+
+
+def _chosen(
+    model: str | os.PathLike[str] | BinauralModel | StereoNetwork,
+    sources: Sequence[tuple[float, float]] | None,
+    tracks: str | os.PathLike[str] | None,
+    hrtf: str | os.PathLike[str] | None,
+    fov_degrees: float,
+    device: str,
+) -> BinauralModel:
     if model not in ("concert", "located"):
         if sources or tracks is not None or hrtf is not None or fov_degrees != 120.0:
             name = getattr(model, "name", model)

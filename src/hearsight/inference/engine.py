@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from hearsight.errors import HearsightError, MediaError
+from hearsight.files import same_path
 from hearsight.inference.full_band import FullBand
 from hearsight.inference.level import LARGEST_GAIN_DB, LevelKeeper, loudness_weights
 from hearsight.inference.pipeline import read_ahead, write_behind
@@ -56,7 +57,7 @@ def run_on_file(
         HearsightError: the target is the input, or cannot be written.
     """
     begun = time.monotonic()
-    if _same_file(source, target):
+    if same_path(source, target):
         raise HearsightError(f"{target}: is the input itself; name another output")
     clip, layout = _clip(probe(source))
     if (
@@ -272,13 +273,6 @@ def _told(sound: Iterable[Tensor], clip: ClipInfo, progress: Progress) -> Iterat
         samples += block.shape[-1]
         yield block
     progress(samples / clip.sample_rate_hz, samples / clip.sample_rate_hz)
-
-
-def _same_file(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> bool:
-    try:
-        return os.path.samefile(source, target)
-    except OSError:  # one of them is not there
-        return False
 
 
 def _peak_memory_mib() -> float:

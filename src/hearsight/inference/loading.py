@@ -28,7 +28,7 @@ def load(name: str | os.PathLike[str], device: str = "cpu") -> "LoadedModel | Ne
     Args:
         name: a name from `hearsight models` that is ready, a folder of a saved network, or "owner/name" on the Hugging
             Face Hub. A folder called like a model is reached as "./name".
-        device: for a network: "cpu", "cuda", "mps".
+        device: for a network: "cpu", "cuda", "mps". Models that are none compute on the CPU.
 
     Raises:
         ModelError: unknown, without weights, not binaural, or damaged; the message says what to do.

@@ -7,7 +7,7 @@ from hearsight.media.codecs import SOUND_CODECS
 from hearsight.media.media_info import AudioInfo, MediaInfo, VideoInfo, probe
 from hearsight.media.mono import mix_to_mono
 from hearsight.media.picture import SmallFrame, VideoFrame, read_frames, read_small_frames
-from hearsight.media.sound import read_audio, read_sound, write_sound
+from hearsight.media.sound import read_audio, read_sound, write_wav
 from hearsight.media.writer import BinauralWriter
 
 __all__ = [
@@ -24,5 +24,5 @@ __all__ = [
     "read_frames",
     "read_small_frames",
     "read_sound",
-    "write_sound",
+    "write_wav",
 ]

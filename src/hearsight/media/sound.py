@@ -4,7 +4,6 @@ import os
 from collections import deque
 from collections.abc import Iterator
 from fractions import Fraction
-from pathlib import Path
 
 import numpy as np
 import soundfile
@@ -13,7 +12,7 @@ from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
 from av.container import InputContainer
-from jaxtyping import Float
+from jaxtyping import Float, Int16
 from torch import Tensor
 
 from hearsight.errors import MediaError
@@ -70,38 +69,38 @@ def read_audio(
             yield torch.from_numpy(np.concatenate(pending, axis=1))
 
 
-def read_sound(path: str | os.PathLike[str]) -> tuple[Float[Tensor, "channels samples"], int]:
+def read_sound(
+    path: str | os.PathLike[str], notes: list[str] | None = None
+) -> tuple[Float[Tensor, "channels samples"], int]:
     """The whole sound of a short file and its sample rate in hertz, as `read_audio` gives it.
+
+    Args:
+        path, notes: as for `read_audio`.
 
     Raises:
         MediaError: as `read_audio`.
     """
     with open_source(path) as container:
         stream = require_sound(container, path)
-        parts = list(_in_step(container, stream, path, []))
+        parts = list(_in_step(container, stream, path, notes if notes is not None else []))
         rate = stream.codec_context.sample_rate
     return torch.from_numpy(np.concatenate(parts, axis=1)), rate
 
 
-def write_sound(path: str | os.PathLike[str], sound: Float[Tensor, "channels samples"], sample_rate_hz: int) -> None:
-    """Write a short sound as .wav or .flac (24 bit), whole or not at all.
+def write_wav(
+    path: str | os.PathLike[str],
+    sound: Int16[np.ndarray, "channels samples"] | Float[np.ndarray, "channels samples"],
+    sample_rate_hz: int,
+) -> None:
+    """Write a short sound as .wav, whole or not at all: int16 as 16-bit PCM, float32 as 32-bit float.
 
     Raises:
-        MediaError: another suffix, or a folder or disk that cannot be written.
-        ValueError: the sound is not finite or exceeds full scale.
+        HearsightError: the folder is missing or not writable, or the disk is full.
     """
-    suffix = Path(path).suffix.lower()
-    if suffix not in (".wav", ".flac"):
-        raise MediaError(f"{path}: sound alone is written as .wav or .flac, not {suffix or 'without a suffix'}")
-    samples = sound.detach().cpu().numpy().astype(np.float32)
-    if samples.ndim != 2:
-        raise ValueError(f"sound must be [channels, samples], not {list(samples.shape)}")
-    peak = np.abs(samples).max(initial=0.0)
-    if not np.isfinite(peak) or peak > 1.0 + 1e-6:
-        raise ValueError(f"sound must be finite and within full scale; its peak is {peak:g}")
+    subtype = "PCM_16" if sound.dtype == np.int16 else "FLOAT"
     with written_whole(path) as temporary:
         try:
-            soundfile.write(temporary, samples.T, sample_rate_hz, subtype="PCM_24")
+            soundfile.write(temporary, sound.T, sample_rate_hz, subtype=subtype, format="WAV")
         except soundfile.LibsndfileError as error:
             raise MediaError(f"{path}: cannot be written ({error.error_string}); is the disk full?") from error
 
@@ -114,7 +113,7 @@ def _in_step(
     position = 0  # samples handed on so far
     drop = 0  # samples that overlap with what was handed on
     ahead: deque[tuple[int | None, np.ndarray]] = deque()
-    decoded = _decoded(container, stream, path, notes)
+    decoded = _decoded(container, stream, notes)
     start: Fraction | None = None
     silence_s, gaps = 0.0, 0
     drift, drift_s = 0.0, 0.0  # by how many samples the timestamps are ahead of late; what was taken up of it
@@ -207,7 +206,7 @@ def _lengthened(samples: np.ndarray, by: int) -> np.ndarray:
 
 
 def _decoded(
-    container: InputContainer, stream: AudioStream, path: str | os.PathLike[str], notes: list[str]
+    container: InputContainer, stream: AudioStream, notes: list[str]
 ) -> Iterator[tuple[Fraction | None, np.ndarray, int]]:
     """(presentation time, float32 `[channels, samples]`, rate) of each frame, all in the form of the first."""
     form: tuple[str, int] | None = None

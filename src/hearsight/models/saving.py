@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from hearsight.errors import DependencyError, ModelError
-from hearsight.files import folder_written_whole, write_json, written_whole
+from hearsight.files import folder_written_whole, write_json, write_tensors, written_whole
 from hearsight.models.registry import card
 
 FORMAT = 1
@@ -125,11 +125,8 @@ class SavedNetwork(nn.Module):
                 ) from error
 
     def _write_files(self, folder: Path) -> None:
-        from safetensors.torch import save_file
-
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self.state_dict().items()}
-        with written_whole(folder / WEIGHTS_FILE) as temporary:
-            save_file(tensors, temporary, metadata={"format": "pt"})
+        write_tensors(folder / WEIGHTS_FILE, tensors, {"format": "pt"})
         write_json(folder / CONFIG_FILE, self._config())
         if not (folder / "README.md").exists():
             with written_whole(folder / "README.md") as temporary:

@@ -26,7 +26,7 @@ from hearsight.models.interface import AudioVisualNetwork
 from hearsight.models.registry import card
 from hearsight.models.saving import SavedNetwork, load_network
 from hearsight.progress import Progress, no_progress
-from hearsight.training.data import TrainingData
+from hearsight.training.data import EpochNumbers, TrainingData
 from hearsight.training.map_pairs import MapPairsData, MapPairsModule
 from hearsight.training.module import TrainingModule
 from hearsight.training.pictures import ShowExamples
@@ -70,6 +70,7 @@ def train(
     lightning.seed_everything(recipe.seed, workers=True, verbose=False)
     network = build_network(recipe)
     data, module = _data_and_module(recipe, network)
+    EpochNumbers(len(data.training_items), recipe.schedule.batch_size)  # refuses an epoch that fills no batch
     if getattr(rank_zero_only, "rank", 0) == 0:  # processes that the first one starts find its claim there
         _claim(folder, recipe, resume)  # only now: what cannot be trained leaves nothing behind
     schedule = recipe.schedule

@@ -26,7 +26,7 @@ import torch
 
 from hearsight.acoustics import load_hrirs, speaker_layout, spherical_harmonics
 from hearsight.files import write_json
-from hearsight.scenes import Backgrounds, PairSettings, PseudoPairs, prepare_clips, read_clip_list
+from hearsight.scenes import Backgrounds, PairSettings, PseudoPairs, prepare_mono_clips, read_clip_list
 
 RATE, SAMPLES, TARGET = 16000, 10080, 50.0
 
@@ -57,7 +57,7 @@ def main() -> None:
 def versions(folder: Path) -> dict[str, Callable[[int], object]]:
     """What is compared: a function that makes pair n, by name."""
     listed = write_material(folder)
-    clips = prepare_clips(read_clip_list(listed), folder / "prepared")
+    clips = prepare_mono_clips(read_clip_list(listed), folder / "prepared")
     hrirs = load_hrirs().at_rate(RATE)
     photographs = Backgrounds(folder / "photographs")
     binaural = PseudoPairs(clips, hrirs=hrirs)

@@ -9,12 +9,12 @@ import hearsight
 
 SOURCE = Path(hearsight.__file__).parent
 FLOORS = [
-    {"errors", "files", "progress", "workers"},
+    {"errors", "files", "progress", "schema", "workers"},
     {"signal", "acoustics", "media"},
     {"nn", "metrics"},
     {"models", "datasets", "scenes"},
     {"inference", "training", "evaluation", "explain"},
-    {"cli", "app"},
+    {"cli"},
 ]
 FLOOR_OF = {room: number for number, floor in enumerate(FLOORS) for room in floor}
 FILES = sorted(path for path in SOURCE.rglob("*.py") if path.parent != SOURCE or path.stem != "__init__")

@@ -13,7 +13,7 @@ from hearsight.datasets.fair_play_layout import write_clip
 from hearsight.errors import DataError
 from hearsight.scenes.boxes import Box, read_boxes
 from hearsight.scenes.mono_clips import read_clip_list
-from hearsight.scenes.prepared_clips import PreparedClips, prepare_clips
+from hearsight.scenes.prepared_mono_clips import PreparedMonoClips, prepare_mono_clips
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,7 @@ def material(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def prepared(material, tmp_path_factory):
-    return prepare_clips(read_clip_list(material), tmp_path_factory.mktemp("prepared") / "clips")
+    return prepare_mono_clips(read_clip_list(material), tmp_path_factory.mktemp("prepared") / "clips")
 
 
 def test_text_lists_name_videos_or_sound_with_pictures(tmp_path):
@@ -98,7 +98,7 @@ def test_the_picture_nearest_to_the_time_is_shown(tmp_path):
     frames = [np.full((60, 120, 3), 8 * number, np.uint8) for number in range(20)]
     sound = np.stack([np.random.default_rng(0).standard_normal(2 * RATE) * 0.1] * 2)
     write_clip(tmp_path, "a", frames, 10, sound, RATE, quality=5)
-    prepared = prepare_clips(read_clip_list(tmp_path / "videos"), tmp_path / "clips", boxes="whole-frame")
+    prepared = prepare_mono_clips(read_clip_list(tmp_path / "videos"), tmp_path / "clips", boxes="whole-frame")
     whole = prepared.box(0, 0.0, 1.0)
     for time_s, number in [(0.0, 0), (0.5, 5), (1.04, 10), (1.06, 11), (99.0, 19)]:
         assert abs(int(prepared.patch(0, time_s, whole).mean()) - 8 * number) <= 3
@@ -109,7 +109,7 @@ def test_stereo_at_another_rate_becomes_mono_at_16_khz(tmp_path):
     tone = 0.2 * np.sin(2 * np.pi * 440 * time)
     frames = [np.full((60, 120, 3), 90, np.uint8)] * 10
     write_clip(tmp_path, "a", frames, 10, np.stack([1.5 * tone, 0.5 * tone]), 48000)
-    prepared = prepare_clips(read_clip_list(tmp_path / "videos"), tmp_path / "clips", boxes="whole-frame")
+    prepared = prepare_mono_clips(read_clip_list(tmp_path / "videos"), tmp_path / "clips", boxes="whole-frame")
     sound = prepared.sound(0, 2000, 14000)
     times = np.arange(2000, 14000) / RATE
     assert np.corrcoef(sound, np.sin(2 * np.pi * 440 * times))[0, 1] > 0.999
@@ -123,7 +123,7 @@ def test_boxes_of_a_file_are_used_and_a_box_in_the_list_comes_first(material, tm
     listed = material.parent / "two_without.json"
     listed.write_text(json.dumps(entries))
     (tmp_path / "boxes.csv").write_text("clip,x0,y0,x1,y1\nclip0.wav,0.25,0.2,0.5,0.9\nclip2.wav,0,0,1,1\n")
-    prepared = prepare_clips(read_clip_list(listed), tmp_path / "clips", read_boxes(tmp_path / "boxes.csv"))
+    prepared = prepare_mono_clips(read_clip_list(listed), tmp_path / "clips", read_boxes(tmp_path / "boxes.csv"))
     assert [clip.name for clip in prepared.clips] == ["clip0.wav", "clip2.wav"]
     assert np.abs(prepared.patch(0, 0.0, prepared.box(0, 0, 1)).astype(int) - COLOURS[0]).max() < 12
     assert prepared.clips[1].boxes[0].x0 == BOXES[2][0]
@@ -136,7 +136,7 @@ def test_moving_boxes_keep_the_part_that_they_cover(material, tmp_path):
 
     entries = [{"sound": "clip0.wav", "picture": "clip0"}]
     (material.parent / "one.json").write_text(json.dumps(entries))
-    prepared = prepare_clips(read_clip_list(material.parent / "one.json"), tmp_path / "clips", finder)
+    prepared = prepare_mono_clips(read_clip_list(material.parent / "one.json"), tmp_path / "clips", finder)
     assert prepared.clips[0].part == pytest.approx((0.0, 0.2, 0.5, 0.9))
     patch = prepared.patch(0, 2.0, prepared.box(0, 1.9, 2.1))
     truth = picture_of(0)[24:108, 48:120]
@@ -155,7 +155,7 @@ def test_unusable_clips_are_named_with_their_reason(material, tmp_path):
     rows += [f"{name}.wav,clip0,0,0,1,1" for name in ("silent", "quiet", "short", "broken", "missing")]
     rows += ["clip0.wav,none,0,0,1,1"]
     (folder / "list.csv").write_text("\n".join(rows))
-    prepared = prepare_clips(read_clip_list(folder / "list.csv"), tmp_path / "clips")
+    prepared = prepare_mono_clips(read_clip_list(folder / "list.csv"), tmp_path / "clips")
     assert [clip.name for clip in prepared.clips] == ["clip1.wav"]
     reasons = {one.name: one.why for one in prepared.left_out}
     assert reasons["silent.wav"].startswith("silent: nowhere louder than digital silence")
@@ -168,7 +168,7 @@ def test_unusable_clips_are_named_with_their_reason(material, tmp_path):
 def test_no_usable_clip_is_an_error_and_leaves_nothing(tmp_path):
     (tmp_path / "list.txt").write_text("a.mp4\nb.mp4\n")
     with pytest.raises(DataError, match=r"none of 2 clips can be used: a.mp4 and 1 more: no such file"):
-        prepare_clips(read_clip_list(tmp_path / "list.txt"), tmp_path / "clips", boxes="whole-frame")
+        prepare_mono_clips(read_clip_list(tmp_path / "list.txt"), tmp_path / "clips", boxes="whole-frame")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["list.txt"]
 
 
@@ -178,7 +178,9 @@ def test_prepared_clips_are_taken_as_they_are_until_something_changes(material, 
 
     def prepare(**options):
         decoded.clear()
-        return prepare_clips(clips, tmp_path / "clips", progress=lambda done, total: decoded.append(done), **options)
+        return prepare_mono_clips(
+            clips, tmp_path / "clips", progress=lambda done, total: decoded.append(done), **options
+        )
 
     first = prepare()
     assert decoded and not (prepare().clips != first.clips or decoded)
@@ -198,7 +200,7 @@ def test_audible_starts_leave_silence_out(tmp_path):
     sound[2 * RATE : 3 * RATE] = np.random.default_rng(0).standard_normal(RATE) * 0.1
     write_clips(tmp_path, count=1)
     soundfile.write(tmp_path / "clip0.wav", sound, RATE)
-    prepared = prepare_clips(read_clip_list(tmp_path / "clips.json"), tmp_path / "clips")
+    prepared = prepare_mono_clips(read_clip_list(tmp_path / "clips.json"), tmp_path / "clips")
     length = round(0.63 * RATE)
     starts = prepared.audible_starts(0, length)
     loud = [np.sqrt(np.mean(sound[s : s + length] ** 2)) for s in starts]
@@ -214,9 +216,9 @@ def test_damage_is_told(prepared, tmp_path, name):
     shutil.copytree(prepared.folder, tmp_path / "copy")
     (tmp_path / "copy" / name).unlink()
     with pytest.raises(DataError, match=f"{name} is missing"):
-        PreparedClips(tmp_path / "copy")
+        PreparedMonoClips(tmp_path / "copy")
     with pytest.raises(DataError, match="not a folder of prepared clips"):
-        PreparedClips(Path(tmp_path / "nothing"))
+        PreparedMonoClips(Path(tmp_path / "nothing"))
 
 
 def test_levels_survive(prepared):

@@ -11,7 +11,7 @@ from hearsight.errors import DataError, DependencyError, HearsightError, ModelEr
 from hearsight.scenes.boxes import read_boxes
 from hearsight.scenes.detectors import SourceDetector
 from hearsight.scenes.mono_clips import MonoClip, read_clip_list
-from hearsight.scenes.prepared_clips import prepare_clips
+from hearsight.scenes.prepared_mono_clips import prepare_mono_clips
 
 PICTURES = [np.random.default_rng(seed).integers(0, 255, (90, 160, 3), dtype=np.uint8) for seed in range(5)]
 
@@ -229,12 +229,12 @@ def test_a_folder_that_cannot_be_written_costs_only_the_cache(closed_set, tmp_pa
 def test_clips_are_prepared_with_a_detectors_boxes(closed_set, tmp_path):
     clips = [MonoClip(c.name, c.picture, c.sound, c.label) for c in read_clip_list(write_clips(tmp_path, count=2))]
     detector = SourceDetector(str(closed_set), classes=("person", "cello", "chair"), threshold=0.0)
-    prepared = prepare_clips(clips, tmp_path / "clips", detector)
+    prepared = prepare_mono_clips(clips, tmp_path / "clips", detector)
     assert len(prepared) == 2
     assert list(prepared.clips[0].boxes) == detector(clips[0])
     nothing = SourceDetector(str(closed_set), threshold=1.0)
     with pytest.raises(DataError, match=r"clip0\.wav and 1 more: no box of its source"):
-        prepare_clips(clips, tmp_path / "none", nothing)
+        prepare_mono_clips(clips, tmp_path / "none", nothing)
 
 
 def test_weights_that_cannot_be_had_are_one_clear_line(monkeypatch):

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from hearsight.cli.main import app
 from hearsight.errors import DataError, HearsightError
-from hearsight.scenes import PairSettings, PseudoPairs, prepare_clips, read_clip_list, read_recipe, write_pairs
+from hearsight.scenes import PairSettings, PseudoPairs, prepare_mono_clips, read_clip_list, read_recipe, write_pairs
 
 SECONDS = PairSettings(duration_s=0.8, mixing=(0.5, 0.5))
 
@@ -25,7 +25,7 @@ def material(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def clips(material, tmp_path_factory):
-    return prepare_clips(read_clip_list(material), tmp_path_factory.mktemp("prepared") / "clips")
+    return prepare_mono_clips(read_clip_list(material), tmp_path_factory.mktemp("prepared") / "clips")
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from hearsight.scenes import (
     PairSettings,
     PseudoPairs,
     draw_pairs,
-    prepare_clips,
+    prepare_mono_clips,
     read_clip_list,
     save_figure,
 )
@@ -28,7 +28,7 @@ from hearsight.scenes import (
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pairs")
-    return prepare_clips(read_clip_list(write_clips(folder / "material")), folder / "clips")
+    return prepare_mono_clips(read_clip_list(write_clips(folder / "material")), folder / "clips")
 
 
 @pytest.fixture(scope="module")
@@ -159,7 +159,7 @@ def test_a_recipe_in_json_replays_the_pair_bit_by_bit(clips, photographs):
         pairs = made_for(clips, PairSettings(**{**vars(settings), "kind": kind}), 8, 50, Backgrounds(photographs))
         for number in range(5):
             recipe = pairs.recipe(number)
-            read = PairRecipe.from_text(json.dumps(recipe.to_json()))
+            read = PairRecipe.from_json(json.loads(json.dumps(recipe.to_json())))
             assert read == recipe
             first, again = pairs.make(recipe), pairs.make(read)
             assert torch.equal(first.mono, again.mono) and np.array_equal(first.picture, again.picture)
@@ -167,7 +167,7 @@ def test_a_recipe_in_json_replays_the_pair_bit_by_bit(clips, photographs):
 
 def test_recipes_of_other_clips_or_damaged_ones_are_refused(clips, tmp_path, photographs):
     pairs = made_for(clips, seed=9)
-    other = prepare_clips(read_clip_list(write_clips(tmp_path / "m", count=3)), tmp_path / "c")
+    other = prepare_mono_clips(read_clip_list(write_clips(tmp_path / "m", count=3)), tmp_path / "c")
     with pytest.raises(DataError, match="drawn from other clips"):
         made_for(other).make(pairs.recipe(0))
     with pytest.raises(DataError, match=r"needs the photograph \d.png"):
@@ -176,8 +176,6 @@ def test_recipes_of_other_clips_or_damaged_ones_are_refused(clips, tmp_path, pho
     del value["sources"][0]["azimuth"]
     with pytest.raises(DataError, match="not the recipe of a pseudo pair"):
         PairRecipe.from_json(value)
-    with pytest.raises(DataError, match="not the recipe of a pseudo pair"):
-        PairRecipe.from_text("{")
 
 
 def test_items_are_the_same_in_any_order_and_any_worker(clips):

@@ -9,7 +9,7 @@ from pseudo_material import BOXES, RATE, hrirs, write_clips
 from scipy import stats
 
 from hearsight.acoustics import spatialize
-from hearsight.scenes import PairSettings, PseudoPairs, prepare_clips, read_clip_list
+from hearsight.scenes import PairSettings, PseudoPairs, prepare_mono_clips, read_clip_list
 
 PAIRS = 10_000
 HEIGHT, WIDTH = 240, 480
@@ -19,7 +19,7 @@ UNLIKELY = 1e-3  # the seeds are fixed: a test that passes once passes always
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory):
     folder = tmp_path_factory.mktemp("statistics")
-    return prepare_clips(read_clip_list(write_clips(folder / "material")), folder / "clips")
+    return prepare_mono_clips(read_clip_list(write_clips(folder / "material")), folder / "clips")
 
 
 @pytest.fixture(scope="module")

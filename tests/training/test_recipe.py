@@ -43,7 +43,7 @@ def test_a_resolved_recipe_reads_back_the_same(write):
     [
         (BASE + "sedule: {}", "unknown key 'sedule'; known: model, data"),
         (BASE.replace("epochs: 3", "epoch: 3"), "schedule: unknown key 'epoch'"),
-        (BASE.replace("epochs: 3", "epochs: three"), "schedule: epochs: must be a whole number, not 'three'"),
+        (BASE.replace("epochs: 3", "epochs: three"), "a.yaml: schedule.epochs: must be a whole number, not 'three'"),
         (BASE.replace("epochs: 3", "epochs: true"), "must be a whole number, not True"),
         (BASE.replace("system: mono2binaural", "size: small"), "model: the key 'system' is missing"),
         (BASE.replace("mono2binaural", "mono2binaural, size: tiny"), "must be one of full, small, not 'tiny'"),

@@ -13,7 +13,7 @@ from hearsight.datasets.fair_play_layout import write_clip
 from hearsight.datasets.prepared import PreparedSet
 from hearsight.errors import DataError
 from hearsight.models.saving import load_network
-from hearsight.scenes import prepare_clips, read_clip_list
+from hearsight.scenes import prepare_mono_clips, read_clip_list
 from hearsight.training import read_recipe, train
 from hearsight.training.data import TrainingData
 from hearsight.training.run import build_network
@@ -33,7 +33,7 @@ def data(tmp_path_factory):
         ears = np.repeat(tone[None], 2, 0) * generator.uniform(0.3, 1)
         colour = generator.integers(60, 256, 3).astype(np.uint8)
         write_clip(root / "mono", f"{number:06d}", (np.full((48, 64, 3), colour) for _ in range(10)), 10, ears, 16_000)
-    prepare_clips(read_clip_list(root / "mono" / "videos"), root / "pseudo", "whole-frame")
+    prepare_mono_clips(read_clip_list(root / "mono" / "videos"), root / "pseudo", "whole-frame")
     return root
 
 

@@ -98,7 +98,7 @@ def pseudo(
     Example: hearsight pseudo clips.csv -o pairs --pairs 1000 --boxes detector:google/owlv2-base-patch16-ensemble
     """
     from hearsight.acoustics import load_hrirs
-    from hearsight.scenes import Backgrounds, PairSettings, prepare_clips, read_clip_list, write_pairs
+    from hearsight.scenes import Backgrounds, PairSettings, prepare_mono_clips, read_clip_list, write_pairs
 
     settings = PairSettings(
         kind=kind,
@@ -115,7 +115,7 @@ def pseudo(
     listed = read_clip_list(clips)
     finder = _box_source(boxes, prompt, classes, threshold, device)
     with progress_bar("decoding clips", "clips", quiet) as progress:
-        decoded = prepare_clips(
+        decoded = prepare_mono_clips(
             listed, prepared or output / "prepared", finder, sample_rate, shortest_s=seconds, progress=progress
         )
     for one in decoded.left_out:

@@ -16,7 +16,8 @@ import re
 from pathlib import Path
 
 from hearsight.datasets.clip import Clip
-from hearsight.datasets.fair_play_layout import BINAURAL_AUDIOS, SPLIT_PARTS, VIDEOS
+from hearsight.datasets.fair_play_layout import BINAURAL_AUDIOS, VIDEOS
+from hearsight.datasets.splits import SPLIT_PARTS
 from hearsight.errors import DataError, DependencyError
 
 

@@ -15,15 +15,15 @@ from pathlib import Path
 
 import av
 import numpy as np
-import soundfile
 from jaxtyping import Float, UInt8
 
-from hearsight.errors import DataError, HearsightError
-from hearsight.files import written_whole
+from hearsight.datasets.splits import SPLIT_PARTS, write_split
+from hearsight.errors import DataError
+from hearsight.files import make_folder, written_whole
+from hearsight.media import write_wav
 
 VIDEOS = "videos"
 BINAURAL_AUDIOS = "binaural_audios"
-SPLIT_PARTS = ("train", "val", "test")
 
 
 def write_clip(
@@ -59,11 +59,10 @@ def write_clip(
     folder = Path(folder)
     for part in (VIDEOS, BINAURAL_AUDIOS):
         make_folder(folder / part)
-    samples = np.round(ears.T * 32767).astype(np.int16)
+    samples = np.round(ears * 32767).astype(np.int16)
     with written_whole(folder / VIDEOS / f"{name}.mp4") as temporary:
         _write_video(temporary, name, frames, frame_rate_hz, samples, sample_rate_hz, quality)
-    with written_whole(folder / BINAURAL_AUDIOS / f"{name}.wav") as temporary:
-        soundfile.write(temporary, samples, sample_rate_hz, subtype="PCM_16", format="WAV")
+    write_wav(folder / BINAURAL_AUDIOS / f"{name}.wav", samples, sample_rate_hz)
 
 
 def write_splits(folder: str | os.PathLike[str], splits: Mapping[str, Iterable[str]], number: int = 1) -> None:
@@ -86,11 +85,10 @@ def write_splits(folder: str | os.PathLike[str], splits: Mapping[str, Iterable[s
     if len(set(everywhere)) != len(everywhere):
         twice = sorted({name for name in everywhere if everywhere.count(name) > 1})
         raise DataError(f"clip {twice[0]} is in the split more than once; name each clip in one part")
-    target = Path(folder) / "splits" / f"split{number}"
-    make_folder(target)
-    for part, names in lists.items():
-        with written_whole(target / f"{part}.txt") as temporary:
-            temporary.write_text("".join(f"{name}.wav\n" for name in names), encoding="utf-8")
+    write_split(
+        Path(folder) / "splits" / f"split{number}",
+        {part: [f"{name}.wav" for name in names] for part, names in lists.items()},
+    )
 
 
 def clip_name(number: int) -> str:
@@ -102,20 +100,6 @@ def is_complete(folder: str | os.PathLike[str], name: str) -> bool:
     """Whether `write_clip` has finished this clip (each of its files is written whole, the wav last)."""
     folder = Path(folder)
     return (folder / BINAURAL_AUDIOS / f"{name}.wav").is_file() and (folder / VIDEOS / f"{name}.mp4").is_file()
-
-
-def make_folder(folder: Path) -> None:
-    """Make a folder and those above it, if they are not there.
-
-    Raises:
-        HearsightError: a file stands in the way, or there is no permission.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError) as error:
-        raise HearsightError(f"{folder}: a file stands in the way of this folder") from error
-    except PermissionError as error:
-        raise HearsightError(f"{folder}: no permission to make this folder") from error
 
 
 def _check_ears(name: str, ears: np.ndarray) -> None:
@@ -167,7 +151,7 @@ def _write_video(
             raise DataError(f"{name}: no frames to write")
         container.mux(video.encode(None))
 
-        sound = av.AudioFrame.from_ndarray(samples.reshape(1, -1), format="s16", layout="stereo")
+        sound = av.AudioFrame.from_ndarray(samples.T.reshape(1, -1), format="s16", layout="stereo")
         sound.sample_rate = sample_rate_hz
         sound.pts = 0
         container.mux(audio.encode(sound))

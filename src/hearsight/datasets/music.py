@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hearsight.datasets.clip import Clip, Sound
-from hearsight.datasets.video_folder import VIDEO_SUFFIXES
+from hearsight.datasets.video_folder import video_files
 from hearsight.errors import DataError
 
 
@@ -22,7 +22,7 @@ def music_clips(
     Args:
         folder: with the videos, directly or in folders by instrument.
         lists: the published JSON lists; only what they name is used, and videos that are missing are skipped (many have
-            left YouTube): the caller can compare the count. None: every video in a folder by instrument.
+            left YouTube): the caller can compare the count. Without lists, every video in a folder by instrument.
         kind: "mono" for separation and pseudo pairs, "any" for MUSIC-Stereo's selection of binaural videos.
 
     Raises:
@@ -31,11 +31,7 @@ def music_clips(
     root = Path(folder)
     if not root.is_dir():
         raise DataError(f"{root}: no such folder")
-    found = {
-        path.stem: path
-        for path in sorted(root.rglob("*"))
-        if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file() and not path.name.startswith(".")
-    }
+    found = {path.stem: path for path in video_files(root)}
     listed = [pair for source in lists for pair in _listed(Path(source))]
     if not lists:
         listed = [(path.parent.name, name) for name, path in found.items() if path.parent != root]
@@ -50,22 +46,6 @@ def music_clips(
         what = "that the lists name" if lists else "in folders by instrument"
         raise DataError(f"{root}: holds no video {what} ({len(found)} videos in all)")
     return list(clips.values())
-
-
-def instruments_of(name: str) -> list[str]:
-    """Kinds of the sources of a clip, from its name; a duet has two."""
-    label = name.split("/")[0]
-    known = sorted(_TWO_WORDS, key=len, reverse=True)
-    instruments: list[str] = []
-    while label:
-        word = next((one for one in known if label.startswith(one)), label.split("_")[0])
-        instruments.append(word)
-        label = label[len(word) :].lstrip("_-")
-    return instruments
-
-
-# Instruments of MUSIC and MUSIC-21 whose names have more than one word.
-_TWO_WORDS = ("acoustic_guitar", "electric_bass", "electric_guitar", "french_horn")
 
 
 def _listed(path: Path) -> list[tuple[str, str]]:

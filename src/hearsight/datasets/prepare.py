@@ -26,7 +26,7 @@ from hearsight.datasets.prepared import (
     written_entry,
 )
 from hearsight.errors import DataError, MediaError
-from hearsight.files import write_json
+from hearsight.files import make_folder, write_json
 from hearsight.media import probe
 from hearsight.progress import Progress, no_progress
 from hearsight.workers import done_by_workers
@@ -97,7 +97,7 @@ def prepare(
         raise DataError(f"{dataset}: no clips to prepare")
     if len(set(names)) < len(names):
         raise DataError(f"{dataset}: names {next(name for name in names if names.count(name) > 1)} twice")
-    Path(folder).mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     job = partial(_prepare_recording, folder=Path(folder), settings=settings, cutting=cutting)
     done: dict[str, tuple[list[PreparedEntry], list[LeftOut], bool]] = {}
     results = done_by_workers(job, clips, workers or os.cpu_count() or 1)

@@ -98,8 +98,8 @@ class SoloMixtures(Dataset[Item]):
         samples, frame_size, training, seed: as for `StereoSegments`.
         sources: how many are mixed.
         gain_range: of the random amplitude of each source (Sep-Stereo, section 4.1: 0.5 to 1.5).
-        different_labels: sources of one mixture are of different kinds, as `labels` tell.
-        labels: kind of the source of each clip.
+        labels: kind of the source of each clip; the sources of one mixture are of different kinds. None: each clip is
+            a kind of its own.
 
     Raises:
         DataError: fewer clips (or kinds) than sources, or a clip that is too short or without a picture.

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from hearsight.errors import DataError
-from hearsight.files import written_whole
+from hearsight.files import make_folder, written_whole
 
-PARTS = ("train", "val", "test")
+SPLIT_PARTS = ("train", "val", "test")
 Split = dict[str, list[str]]
 """Names of clips for "train", "val" and "test"."""
 
@@ -57,8 +57,12 @@ def read_names(path: str | os.PathLike[str]) -> list[str]:
 
 
 def write_split(folder: str | os.PathLike[str], split: Split) -> None:
-    """Write `train.txt`, `val.txt` and `test.txt` into a folder, which is made if it is missing."""
-    Path(folder).mkdir(parents=True, exist_ok=True)
-    for part in PARTS:
+    """Write `train.txt`, `val.txt` and `test.txt` into a folder, which is made if it is missing.
+
+    Raises:
+        HearsightError: the folder is not writable or the disk is full.
+    """
+    make_folder(folder)
+    for part in SPLIT_PARTS:
         with written_whole(Path(folder) / f"{part}.txt") as temporary:
             temporary.write_text("".join(f"{name}\n" for name in split.get(part, [])), encoding="utf-8")

@@ -20,11 +20,7 @@ def folder_clips(folder: str | os.PathLike[str], kind: Sound = "any") -> list[Cl
     root = Path(folder)
     if not root.is_dir():
         raise DataError(f"{root}: no such folder")
-    videos = sorted(
-        path
-        for path in root.rglob("*")
-        if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file() and not path.name.startswith(".")
-    )
+    videos = video_files(root)
     if not videos:
         raise DataError(f"{root}: holds no video ({', '.join(sorted(VIDEO_SUFFIXES))})")
     names = [path.relative_to(root).with_suffix("").as_posix() for path in videos]
@@ -32,6 +28,15 @@ def folder_clips(folder: str | os.PathLike[str], kind: Sound = "any") -> list[Cl
     if twice is not None:
         raise DataError(f"{root}: holds {twice} in two containers; keep one")
     return [Clip(name, path, path, kind, recording=name) for name, path in zip(names, videos, strict=True)]
+
+
+def video_files(folder: Path) -> list[Path]:
+    """The videos in a folder and below it, sorted; hidden files are left out."""
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file() and not path.name.startswith(".")
+    )
 
 
 def listed_clips(

@@ -19,17 +19,17 @@ names of what is being evaluated.
 
 import dataclasses
 import os
-import types
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any
 
 import yaml
 
 from hearsight.errors import DataError
 from hearsight.evaluation.protocols import DEFAULT_PROTOCOL, PROTOCOLS
 from hearsight.models.registry import CARDS
+from hearsight.schema import typed
 
 DEFAULT_COLUMNS: tuple[str, ...] = ("stft", "env", "mag_released", "difference_phase", "snr_db", "lateral_deg")
 
@@ -217,7 +217,7 @@ def parse_benchmark(content: Any) -> Benchmark:
     Raises:
         DataError: as `read_benchmark`.
     """
-    benchmark: Benchmark = _typed(Benchmark, content, "")
+    benchmark: Benchmark = typed(Benchmark, content)
     _check(benchmark)
     return benchmark
 
@@ -353,47 +353,3 @@ def _with_absolute_folders(benchmark: Benchmark, base: Path) -> Benchmark:
             for part in benchmark.separation
         ],
     )
-
-
-def _typed(kind: Any, value: Any, place: str) -> Any:
-    """`value` as `kind`: a dataclass, list, dict, optional or plain type; errors name the place."""
-    here = place or "the file"
-    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
-        if not isinstance(value, Mapping):
-            raise DataError(f"{here}: must be a mapping of keys, not {_named(value)}")
-        hints = get_type_hints(kind)
-        fields = {part.name: part for part in dataclasses.fields(kind)}
-        for key in value:
-            if key not in fields:
-                raise DataError(f"{here}: unknown key {key!r}; known: {', '.join(fields)}")
-        for name, part in fields.items():
-            required = part.default is dataclasses.MISSING and part.default_factory is dataclasses.MISSING
-            if required and name not in value:
-                raise DataError(f"{here}: the key {name!r} is missing")
-        return kind(**{key: _typed(hints[key], item, f"{place}.{key}".lstrip(".")) for key, item in value.items()})
-    origin, arguments = get_origin(kind), get_args(kind)
-    if origin in (Union, types.UnionType):
-        if value is None and type(None) in arguments:
-            return None
-        (inner,) = (argument for argument in arguments if argument is not type(None))
-        return _typed(inner, value, place)
-    if origin is list:
-        if not isinstance(value, list):
-            raise DataError(f"{here}: must be a list, not {_named(value)}")
-        return [_typed(arguments[0], item, f"{place}[{index}]") for index, item in enumerate(value)]
-    if origin is dict:
-        if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
-            raise DataError(f"{here}: must be a mapping of names, not {_named(value)}")
-        return dict(value)
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        raise DataError(f"{here}: must be {_WORDS.get(kind, kind.__name__)}, not {_named(value)}")
-    return value
-
-
-_WORDS = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
-
-
-def _named(value: Any) -> str:
-    return "nothing" if value is None else f"{value!r}"[:60]

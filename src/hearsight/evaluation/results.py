@@ -10,7 +10,7 @@ from hearsight.evaluation.benchmark_file import METRICS, Benchmark
 from hearsight.evaluation.report import html_report
 from hearsight.evaluation.runner import Results, run_benchmark
 from hearsight.evaluation.separation import SeparationTable, separation_tables
-from hearsight.evaluation.statistics import ranked_gains
+from hearsight.evaluation.statistics import Ranking, ranked_gains
 from hearsight.evaluation.tables import (
     cross_dataset_tables,
     csv_of,
@@ -25,8 +25,6 @@ from hearsight.evaluation.tables import (
 )
 from hearsight.files import write_json, written_whole
 from hearsight.progress import Progress, no_progress
-
-Ranking = tuple[str, str, str, list[tuple[str, float, float, float]]]
 
 
 @dataclass(frozen=True)

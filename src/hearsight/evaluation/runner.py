@@ -11,7 +11,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
-import soundfile
 import torch
 from torch import Tensor
 
@@ -31,8 +30,8 @@ from hearsight.evaluation.measures import VERSION, ClipMeasures, known_direction
 from hearsight.evaluation.prediction import model_input, predict_ears
 from hearsight.evaluation.protocols import Protocol, protocol
 from hearsight.evaluation.true_things import TrueThings
-from hearsight.files import written_whole
 from hearsight.inference import load
+from hearsight.media import write_wav
 from hearsight.models.concert import Concert, ConcertEar
 from hearsight.models.interface import BinauralModel
 from hearsight.models.located import Located
@@ -276,8 +275,7 @@ def _given_files(job: Job) -> list[Path]:
 
 def _store(job: Job, ears: Tensor, values: dict[str, float], rule: Protocol) -> None:
     job.store.parent.mkdir(parents=True, exist_ok=True)
-    with written_whole(job.ears_path) as temporary:
-        soundfile.write(temporary, ears.numpy().T, rule.sample_rate_hz, subtype="FLOAT", format="WAV")
+    write_wav(job.ears_path, ears.numpy(), rule.sample_rate_hz)
     # Last: a clip with values is complete.
     keep_values(job.store.with_suffix(".json"), job.fingerprint(rule), values)
 

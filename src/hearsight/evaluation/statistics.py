@@ -8,6 +8,10 @@ import numpy as np
 from jaxtyping import Float
 
 Row = dict[str, Any]
+Gain = tuple[str, float, float, float]
+"""A clip, the gain of one system over another on it, and the values of both."""
+Ranking = tuple[str, str, str, list[Gain]]
+"""A dataset, the better and the worse system, and what `ranked_gains` tells of them."""
 
 
 @dataclass(frozen=True)
@@ -91,9 +95,7 @@ def paired_bootstrap(
     return PairedTest(float(gain.mean()), float(low), float(high), float(p))
 
 
-def ranked_gains(
-    better: Sequence[Row], worse: Sequence[Row], metric: str, higher_is_better: bool
-) -> list[tuple[str, float, float, float]]:
+def ranked_gains(better: Sequence[Row], worse: Sequence[Row], metric: str, higher_is_better: bool) -> list[Gain]:
     """Clips by the gain of one system over another, largest first: clip, gain, and both values.
 
     Sep-Stereo, supplement, section 2. A positive gain means that the first system is better.

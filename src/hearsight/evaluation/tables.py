@@ -93,7 +93,7 @@ def result_table(benchmark: Benchmark, rows: Sequence[Row], dataset: str) -> Res
     note += " † trained on another dataset." if tags else ""
     note += f" Published values: {source}." if source else ""
     note += f" Protocol: {benchmark.protocol}."
-    return ResultTable(f"{dataset}", list(benchmark.metrics), cells, note, tags)
+    return ResultTable(dataset, list(benchmark.metrics), cells, note, tags)
 
 
 def cross_dataset_tables(benchmark: Benchmark, rows: Sequence[Row]) -> list[tuple[str, list[list[str]]]]:

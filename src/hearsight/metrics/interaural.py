@@ -41,7 +41,7 @@ class InterauralCues:
 
 
 @dataclass(frozen=True)
-class InterauralErrors:
+class InterauralBandErrors:
     """Mean absolute errors of the cues per band, weighted over time by the reference's energy.
 
     A band in which the reference is silent, or 60 dB below its loudest band, has `audible` false and errors 0.
@@ -72,7 +72,7 @@ class InterauralErrors:
         }
 
 
-def interaural_errors(prediction: Ears, reference: Ears, sample_rate_hz: int) -> InterauralErrors:
+def interaural_errors(prediction: Ears, reference: Ears, sample_rate_hz: int) -> InterauralBandErrors:
     """How far the interaural cues of a prediction are from those of the reference, band by band.
 
     Identical signals, silent ones included, have errors 0. See `interaural_cues` for the bands and the windows.
@@ -93,7 +93,7 @@ def interaural_errors(prediction: Ears, reference: Ears, sample_rate_hz: int) ->
         return (difference.abs() * weight).sum(-1)
 
     phase = torch.remainder(predicted.phase_rad - true.phase_rad + math.pi, 2 * math.pi) - math.pi
-    return InterauralErrors(
+    return InterauralBandErrors(
         true.centre_hz,
         error(predicted.level_db - true.level_db),
         error(phase),

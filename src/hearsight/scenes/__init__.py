@@ -4,7 +4,7 @@ from hearsight.scenes.boxes import WHOLE_FRAME, Box, BoxFile, read_boxes
 from hearsight.scenes.composing import Backgrounds
 from hearsight.scenes.detectors import SourceDetector
 from hearsight.scenes.mono_clips import MonoClip, read_clip_list
-from hearsight.scenes.prepared_clips import PreparedClips, prepare_clips
+from hearsight.scenes.prepared_mono_clips import PreparedMonoClips, prepare_mono_clips
 from hearsight.scenes.pseudo import PseudoPair, PseudoPairs
 from hearsight.scenes.pseudo_drawing import draw_pairs, save_figure
 from hearsight.scenes.pseudo_folder import WrittenPairs, read_recipe, write_pairs
@@ -18,14 +18,14 @@ __all__ = [
     "MonoClip",
     "PairRecipe",
     "PairSettings",
-    "PreparedClips",
+    "PreparedMonoClips",
     "PseudoPair",
     "PseudoPairs",
     "SourceDetector",
     "SourceRecipe",
     "WrittenPairs",
     "draw_pairs",
-    "prepare_clips",
+    "prepare_mono_clips",
     "read_boxes",
     "read_clip_list",
     "read_recipe",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hearsight.datasets.video_folder import VIDEO_SUFFIXES
+from hearsight.datasets.video_folder import VIDEO_SUFFIXES, video_files
 from hearsight.errors import DataError
 
 
@@ -41,18 +41,14 @@ def read_clip_list(path: str | os.PathLike[str]) -> list[MonoClip]:
       `x0,y0,x1,y1` (fractions of the picture).
     - JSON: a list of paths, or of objects with the same keys and `box` [x0, y0, x1, y1].
 
-    Files are not opened here: what cannot be read is found, named and left out by `prepare_clips`.
+    Files are not opened here: what cannot be read is found, named and left out by `prepare_mono_clips`.
 
     Raises:
         DataError: the list is missing, malformed (with its line), names a clip twice, or names none.
     """
     path = Path(path)
     if path.is_dir():
-        clips = [
-            MonoClip(str(video.relative_to(path)), video, video)
-            for video in sorted(path.rglob("*"))
-            if video.suffix.lower() in VIDEO_SUFFIXES and not video.name.startswith(".") and video.is_file()
-        ]
+        clips = [MonoClip(str(video.relative_to(path)), video, video) for video in video_files(path)]
         if not clips:
             raise DataError(f"{path}: no videos in this folder ({', '.join(sorted(VIDEO_SUFFIXES))})")
         return clips

@@ -17,7 +17,7 @@ from hearsight.errors import DataError
 from hearsight.nn.imagenet import normalize_picture
 from hearsight.scenes.boxes import Box
 from hearsight.scenes.composing import Backgrounds, lay, resized
-from hearsight.scenes.prepared_clips import PreparedClips
+from hearsight.scenes.prepared_mono_clips import PreparedMonoClips
 from hearsight.scenes.pseudo_recipe import (
     LEVEL_RMS,
     PairRecipe,
@@ -71,7 +71,7 @@ class PseudoPairs(Dataset[Item]):
 
     def __init__(
         self,
-        clips: PreparedClips,
+        clips: PreparedMonoClips,
         settings: PairSettings | None = None,
         seed: int = 0,
         pairs: int = 10_000,

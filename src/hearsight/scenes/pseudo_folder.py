@@ -19,19 +19,13 @@ from typing import Any
 import numpy as np
 
 from hearsight.acoustics import HRIRSet
-from hearsight.datasets.fair_play_layout import (
-    SPLIT_PARTS,
-    clip_name,
-    is_complete,
-    make_folder,
-    write_clip,
-    write_splits,
-)
+from hearsight.datasets.fair_play_layout import clip_name, is_complete, write_clip, write_splits
+from hearsight.datasets.splits import SPLIT_PARTS
 from hearsight.errors import DataError
-from hearsight.files import remove_leftovers, write_json
+from hearsight.files import make_folder, remove_leftovers, write_json
 from hearsight.progress import Progress, no_progress
 from hearsight.scenes.composing import Backgrounds
-from hearsight.scenes.prepared_clips import PreparedClips
+from hearsight.scenes.prepared_mono_clips import PreparedMonoClips
 from hearsight.scenes.pseudo import PseudoPairs
 from hearsight.scenes.pseudo_drawing import draw_pairs, save_figure
 from hearsight.scenes.pseudo_recipe import PairRecipe, PairSettings
@@ -53,7 +47,7 @@ class WrittenPairs:
 
 def write_pairs(
     folder: str | os.PathLike[str],
-    clips: PreparedClips,
+    clips: PreparedMonoClips,
     pairs: int,
     settings: PairSettings | None = None,
     seed: int = 0,

@@ -3,7 +3,6 @@
 PseudoBinaural, sections 3.2 and 3.3.
 """
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
@@ -24,7 +23,7 @@ from hearsight.datasets.decoding import SILENCE_RMS
 from hearsight.errors import DataError
 from hearsight.scenes.boxes import Box
 from hearsight.scenes.composing import Backgrounds, Rectangle
-from hearsight.scenes.prepared_clips import PreparedClips
+from hearsight.scenes.prepared_mono_clips import PreparedMonoClips
 
 PairKind = Literal["binaural", "separation"]
 Blending = Literal["auto", "paste", "poisson"]
@@ -220,21 +219,9 @@ class PairRecipe:
         except (KeyError, TypeError) as error:
             raise DataError(f"not the recipe of a pseudo pair ({error})") from error
 
-    @classmethod
-    def from_text(cls, text: str) -> Self:
-        """The recipe in a JSON text.
-
-        Raises:
-            DataError: the text is not JSON, or not a recipe.
-        """
-        try:
-            return cls.from_json(json.loads(text))
-        except json.JSONDecodeError as error:
-            raise DataError(f"not the recipe of a pseudo pair (line {error.lineno}: {error.msg})") from error
-
 
 def draw_recipe(
-    clips: PreparedClips,
+    clips: PreparedMonoClips,
     settings: PairSettings,
     seed: int,
     index: int,
@@ -287,7 +274,7 @@ class _Sketch:
 
 
 def _sketch(
-    clips: PreparedClips,
+    clips: PreparedMonoClips,
     settings: PairSettings,
     number: int,
     samples: int,

@@ -40,9 +40,3 @@ def factorize(
         scale = w.sum(0) + floor
         w, h = w / scale, h * scale[:, None]
     return w, h
-
-
-def divergence(magnitudes: np.ndarray, spectra: np.ndarray, activations: np.ndarray) -> float:
-    """Generalised Kullback-Leibler divergence of `magnitudes` from the product."""
-    v, model = np.maximum(magnitudes.astype(np.float64), 1e-9), spectra.astype(np.float64) @ activations + 1e-9
-    return float((v * np.log(v / model) - v + model).sum())

@@ -11,7 +11,7 @@ from hearsight.datasets import Item
 from hearsight.errors import DataError
 from hearsight.models.interface import AudioVisualNetwork
 from hearsight.scenes.composing import Backgrounds
-from hearsight.scenes.prepared_clips import PreparedClips
+from hearsight.scenes.prepared_mono_clips import PreparedMonoClips
 from hearsight.scenes.pseudo import PseudoPairs
 from hearsight.scenes.pseudo_recipe import PairSettings
 from hearsight.training.recipe import PseudoPart
@@ -35,7 +35,7 @@ def pseudo_items(part: PseudoPart, network: AudioVisualNetwork, seed: int) -> Ps
     """
     if part.folder is None:
         raise DataError("data: pseudo: the key 'folder' is missing; name a folder of prepared mono clips")
-    clips = PreparedClips(part.folder)
+    clips = PreparedMonoClips(part.folder)
     if clips.sample_rate_hz != network.sample_rate_hz:
         raise DataError(
             f"{part.folder}: prepared at {clips.sample_rate_hz} Hz, the network wants {network.sample_rate_hz}"

@@ -6,15 +6,15 @@ type is named with its place.
 """
 
 import dataclasses
-import types
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal
 
 import yaml
 
 from hearsight.errors import DataError
+from hearsight.schema import typed
 
 SOURCES = ("stereo", "solo", "pseudo", "map_pairs")
 """The keys of a recipe's data that name items to train on."""
@@ -222,8 +222,10 @@ def read_recipe(
         content = _merged(content, {**over, "data": data})
     for key, text in (overrides or {}).items():
         _override(content, key, text)
-    recipe = _build(Recipe, content, str(path))
-    assert isinstance(recipe, Recipe)
+    try:
+        recipe: Recipe = typed(Recipe, content)
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
     named = [name for name in SOURCES if getattr(recipe.data, name) is not None]
     if not named:
         raise DataError(f"{path}: data names none of {', '.join(SOURCES[:-1])} and {SOURCES[-1]}; nothing to train on")
@@ -248,7 +250,7 @@ def _with_bases(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise DataError(f"{path}: not readable as YAML ({' '.join(str(error).split())})") from error
     if not isinstance(content, dict):
-        raise DataError(f"{path}: a recipe is a mapping with the keys {', '.join(_names(Recipe))}")
+        raise DataError(f"{path}: a recipe is a mapping, such as of model, data and schedule")
     base = content.pop("base", None)
     if base is None:
         return content
@@ -277,56 +279,6 @@ def _override(content: dict[str, Any], key: str, text: str) -> None:
         place[last] = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise DataError(f"--{key}: {text!r} is not a value in YAML's notation") from error
-
-
-def _names(cls: type) -> list[str]:
-    return [entry.name for entry in dataclasses.fields(cls)]
-
-
-def _build(kind: Any, value: Any, place: str) -> Any:
-    """`value` as an instance of the annotation `kind`, or an error that names the place."""
-    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
-        if not isinstance(value, Mapping):
-            raise DataError(f"{place}: must be a mapping with the keys {', '.join(_names(kind))}")
-        unknown = [str(key) for key in value if key not in _names(kind)]
-        if unknown:
-            raise DataError(f"{place}: unknown key {unknown[0]!r}; known: {', '.join(_names(kind))}")
-        hints = get_type_hints(kind)
-        built = {key: _build(hints[key], entry, f"{place}: {key}") for key, entry in value.items()}
-        for entry in dataclasses.fields(kind):
-            required = entry.default is dataclasses.MISSING and entry.default_factory is dataclasses.MISSING
-            if required and entry.name not in built:
-                raise DataError(f"{place}: the key {entry.name!r} is missing")
-        return kind(**built)
-    origin, arguments = get_origin(kind), get_args(kind)
-    if origin in (Union, types.UnionType):
-        if value is None and type(None) in arguments:
-            return None
-        return _build(next(argument for argument in arguments if argument is not type(None)), value, place)
-    if origin is Literal:
-        if value not in arguments:
-            raise DataError(f"{place}: must be one of {', '.join(map(str, arguments))}, not {value!r}")
-        return value
-    if origin is dict:
-        if not isinstance(value, Mapping):
-            raise DataError(f"{place}: must be a mapping, not {value!r}")
-        return {str(key): _build(arguments[1], entry, f"{place}: {key}") for key, entry in value.items()}
-    if kind is Any:
-        return value
-    if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
-    if kind is float and isinstance(value, str):  # YAML 1.1 reads 1e-3 as text
-        try:
-            return float(value)
-        except ValueError:
-            pass
-    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        raise DataError(f"{place}: must be {_called(kind)}, not {value!r}")
-    return value
-
-
-def _called(kind: type) -> str:
-    return {int: "a whole number", float: "a number", str: "text", bool: "true or false"}.get(kind, kind.__name__)
 
 
 def override_pairs(arguments: Sequence[str]) -> dict[str, str]:

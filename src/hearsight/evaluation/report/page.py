@@ -13,7 +13,7 @@ from hearsight.evaluation.report.assets import SCRIPT, STYLE
 from hearsight.evaluation.report.clip import TRUTH, Track, clip_section
 from hearsight.evaluation.report.plots import colour, gain_plot, line_plot, strip_plot
 from hearsight.evaluation.runner import Job, Results
-from hearsight.evaluation.statistics import Row, per_clip
+from hearsight.evaluation.statistics import Gain, Ranking, Row, per_clip
 from hearsight.evaluation.tables import (
     ResultTable,
     cross_dataset_tables,
@@ -25,7 +25,6 @@ from hearsight.evaluation.tables import (
 from hearsight.metrics import DirectionLookup
 
 MOST_CLIPS_LISTED = 2000
-Ranking = tuple[str, str, str, list[tuple[str, float, float, float]]]  # dataset, better, worse, ranked_gains
 Grid = list[list[str]]
 
 
@@ -44,7 +43,7 @@ def html_report(
     """
     parts = [_tables(benchmark, results), _plots(benchmark, results.rows), _cross(benchmark, results.rows)]
     parts += [_curves(benchmark, results.rows), _separation(separation), _rankings(benchmark, rankings)]
-    parts += [_clips(benchmark, results, rankings), _all_clips(benchmark, results.rows)]
+    parts += [_clips(benchmark, results, rankings), _all_clips(results.rows)]
     problems = ""
     if results.problems:
         lines = "".join(f"<li>{escape(line)}</li>" for line in results.problems)
@@ -166,7 +165,7 @@ def _rankings(benchmark: Benchmark, rankings: Sequence[Ranking]) -> str:
         title = f"{dataset}: gain in {METRICS[metric][0]} of {better} over {worse}"
         header = ["", "Clip", "Gain", better, worse]
 
-        def lines(entries: Sequence[tuple[str, float, float, float]], metric: str = metric) -> Grid:
+        def lines(entries: Sequence[Gain], metric: str = metric) -> Grid:
             return [
                 [str(place), clip, f"{gain:+.4f}", printed(first, metric), printed(second, metric)]
                 for place, (clip, gain, first, second) in enumerate(entries, start=1)
@@ -225,7 +224,7 @@ def _values(benchmark: Benchmark, rows: Sequence[Row]) -> str:
     return _grid(grid)
 
 
-def _all_clips(benchmark: Benchmark, rows: Sequence[Row]) -> str:
+def _all_clips(rows: Sequence[Row]) -> str:
     shown = list(rows)[:MOST_CLIPS_LISTED]
     if not shown:
         return ""

@@ -11,7 +11,8 @@ import cv2
 import numpy as np
 import soundfile
 
-from hearsight.datasets.fair_play_layout import SPLIT_PARTS, clip_name
+from hearsight.datasets.fair_play_layout import clip_name
+from hearsight.datasets.splits import SPLIT_PARTS
 from hearsight.errors import DataError, HearsightError
 from hearsight.media import probe
 from hearsight.progress import Progress, no_progress

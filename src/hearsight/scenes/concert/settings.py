@@ -1,5 +1,6 @@
 """What a user may choose about a set of simulated concerts."""
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -100,9 +101,7 @@ class Settings:
     @property
     def camera(self) -> Camera:
         """The camera that draws these pictures."""
-        from math import radians
-
-        return Camera(self.width, self.height, self.projection, radians(self.field_of_view_deg))
+        return Camera(self.width, self.height, self.projection, math.radians(self.field_of_view_deg))
 
     def as_json(self) -> dict[str, Any]:
         """The settings as they stand in a dataset's `simulation.json`."""

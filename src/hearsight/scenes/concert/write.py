@@ -1,7 +1,6 @@
 """A folder of simulated concerts: made on all cores, completed after an interruption, the same for the same seed."""
 
 import hashlib
-import importlib.metadata
 import json
 import math
 import os
@@ -15,7 +14,6 @@ from typing import Any
 
 import cv2
 import numpy as np
-import soundfile
 import torch
 from numpy.typing import NDArray
 
@@ -23,7 +21,8 @@ from hearsight.acoustics import HRIRSet, load_hrirs
 from hearsight.datasets.fair_play_layout import clip_name, write_clip, write_splits
 from hearsight.datasets.splits import split_by_recording
 from hearsight.errors import DataError, HearsightError
-from hearsight.files import folder_written_whole, remove_leftovers, write_json, written_whole
+from hearsight.files import folder_written_whole, make_folder, remove_leftovers, write_json, written_whole
+from hearsight.media import write_wav
 from hearsight.progress import Progress, no_progress
 from hearsight.scenes.concert.drawing.picture import views
 from hearsight.scenes.concert.folder_text import LICENCE, readme
@@ -173,14 +172,8 @@ def _claim(folder: Path, clips: int, settings: Settings, font: Path) -> None:
                 )
         if found["clips"] > clips:
             raise DataError(f"{folder}: holds a set of {found['clips']} clips; ask for as many or more")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for part in ("stems", "depth", "scenes"):
-            (folder / part).mkdir(exist_ok=True)
-    except PermissionError as error:
-        raise HearsightError(f"{folder}: no permission to make this folder") from error
-    except (FileExistsError, NotADirectoryError) as error:
-        raise HearsightError(f"{folder}: a file stands in the way of this folder") from error
+    for part in ("stems", "depth", "scenes"):
+        make_folder(folder / part)
     write_json(folder / SIMULATION, wanted)
 
 
@@ -240,12 +233,10 @@ def _write_depth(target: Path, maps: list[NDArray[np.uint16]]) -> None:
 
 def _write_stems(target: Path, sound: Sound, truth: dict[str, Any], rate: int) -> None:
     with folder_written_whole(target) as temporary:
-        pieces = {"noise.wav": sound.noise.T}
+        write_wav(temporary / "noise.wav", sound.noise, rate)
         for index, performer in enumerate(truth["performers"]):
-            pieces[Path(performer["stem_dry"]).name] = sound.dry[index]
-            pieces[Path(performer["stem_ears"]).name] = sound.ears[index].T
-        for name, samples in pieces.items():
-            soundfile.write(temporary / name, samples, rate, subtype="PCM_16", format="WAV")
+            write_wav(temporary / Path(performer["stem_dry"]).name, sound.dry[index : index + 1], rate)
+            write_wav(temporary / Path(performer["stem_ears"]).name, sound.ears[index], rate)
 
 
 def _write_all_splits(folder: Path, clips: int, settings: Settings) -> None:
@@ -256,9 +247,3 @@ def _write_all_splits(folder: Path, clips: int, settings: Settings) -> None:
             write_splits(folder, {"train": list(rooms)}, index)
         else:
             write_splits(folder, split_by_recording(rooms, seed=settings.seed * SPLITS + index), index)
-
-
-def library_versions() -> dict[str, str]:
-    """Versions of the libraries on which the bytes depend, for reports."""
-    names = ("numpy", "scipy", "torch", "opencv-python-headless", "av", "soxr", "pyfluidsynth", "pyroomacoustics")
-    return {name: importlib.metadata.version(name) for name in names}

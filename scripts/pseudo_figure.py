@@ -1,7 +1,6 @@
-"""The figure of `pseudo.md`: one pseudo pair of each kind, made from simulated solos.
+"""The figure of `docs/pseudo.md`, which says how the solos are simulated: one pseudo pair of each kind.
 
-hearsight simulate solos --clips 9 --performers 1 --fov 60 --size 640x320 --seconds 4 --seed 3
-python docs/pseudo_figure.py solos docs/pseudo.jpg
+python scripts/pseudo_figure.py solos docs/pseudo.jpg
 """
 
 import json
@@ -16,13 +15,14 @@ from hearsight.acoustics import load_hrirs
 from hearsight.scenes import (
     Backgrounds,
     PairSettings,
-    PreparedClips,
+    PreparedMonoClips,
     PseudoPairs,
     draw_pairs,
-    prepare_clips,
+    prepare_mono_clips,
     read_clip_list,
     save_figure,
 )
+from simulated_solos import box_of_soloist
 
 
 def main(solos: Path, target: Path) -> None:
@@ -51,14 +51,14 @@ def main(solos: Path, target: Path) -> None:
         save_figure(target, draw_pairs(made))
 
 
-def prepared_solos(solos: Path, folder: Path) -> PreparedClips:
+def prepared_solos(solos: Path, folder: Path) -> PreparedMonoClips:
     """Simulated solos as mono clips: both ears mixed to one, and the box that the simulation knows."""
     entries = []
     for path in sorted((solos / "scenes").glob("*.json")):
         scene = json.loads(path.read_text())
         (performer,) = scene["performers"]
-        boxes = [point["box"] for point in performer["track"] if point["box"]]
-        if performer["silent"] or not boxes:
+        box = box_of_soloist(scene)
+        if box is None:
             continue
         entries.append(
             {
@@ -66,16 +66,11 @@ def prepared_solos(solos: Path, folder: Path) -> PreparedClips:
                 "sound": str(solos / "binaural_audios" / f"{scene['clip']}.wav"),
                 "picture": str(solos / "videos" / f"{scene['clip']}.mp4"),
                 "label": performer["label"],
-                "box": [
-                    min(b[0] for b in boxes),
-                    min(b[1] for b in boxes),
-                    max(b[2] for b in boxes),
-                    max(b[3] for b in boxes),
-                ],
+                "box": box,
             }
         )
     (folder / "solos.json").write_text(json.dumps(entries))
-    return prepare_clips(read_clip_list(folder / "solos.json"), folder / "prepared", shortest_s=2.0)
+    return prepare_mono_clips(read_clip_list(folder / "solos.json"), folder / "prepared", shortest_s=2.0)
 
 
 if __name__ == "__main__":

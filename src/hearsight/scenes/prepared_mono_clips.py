@@ -24,11 +24,10 @@ from jaxtyping import Float, UInt8
 
 from hearsight.datasets.clip import Clip
 from hearsight.datasets.decoding import SILENCE_RMS, read_sound
-from hearsight.datasets.fair_play_layout import make_folder
 from hearsight.datasets.left_out import LeftOut, by_reason
 from hearsight.datasets.pictures import from_jpeg, picture_files, read_picture, to_jpeg
 from hearsight.errors import DataError, HearsightError, MediaError
-from hearsight.files import folder_written_whole
+from hearsight.files import folder_written_whole, make_folder
 from hearsight.media import probe, read_frames
 from hearsight.progress import Progress, no_progress
 from hearsight.scenes.boxes import WHOLE_FRAME, Box, BoxFile, box_at
@@ -66,7 +65,7 @@ class MonoEntry:
     boxes: tuple[Box, ...]
 
 
-def prepare_clips(
+def prepare_mono_clips(
     clips: Sequence[MonoClip],
     folder: str | os.PathLike[str],
     boxes: BoxSource = None,
@@ -74,7 +73,7 @@ def prepare_clips(
     frame_height: int = 360,
     shortest_s: float = 0.63,
     progress: Progress = no_progress,
-) -> "PreparedClips":
+) -> "PreparedMonoClips":
     """Decode clips into a prepared folder, which is written whole or not at all.
 
     A folder that was prepared from the same files in the same way is taken as it is.
@@ -153,11 +152,11 @@ def prepare_clips(
             "left_out": [{"name": one.name, "reason": one.why} for one in left_out],
         }
         (temporary / "clips.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
-    return PreparedClips(folder)
+    return PreparedMonoClips(folder)
 
 
-class PreparedClips:
-    """Prepared clips, read from a folder that `prepare_clips` wrote.
+class PreparedMonoClips:
+    """Prepared clips, read from a folder that `prepare_mono_clips` wrote.
 
     The arrays are memory-mapped when first used, in each process anew, so that copies of this object in the workers of
     a data loader share the file and nothing else.
@@ -362,10 +361,10 @@ def _made_of(
     return digest.hexdigest()
 
 
-def _already_prepared(folder: Path, made_of: str | None) -> "PreparedClips | None":
+def _already_prepared(folder: Path, made_of: str | None) -> "PreparedMonoClips | None":
     try:
         about = json.loads((folder / "clips.json").read_text(encoding="utf-8"))
-        return PreparedClips(folder) if made_of is not None and about.get("made_of") == made_of else None
+        return PreparedMonoClips(folder) if made_of is not None and about.get("made_of") == made_of else None
     except (OSError, ValueError, HearsightError):
         return None
 

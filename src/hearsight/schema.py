@@ -1,0 +1,83 @@
+"""Mappings from YAML files as dataclasses: keys are known and values of their type, or one line says what is wrong."""
+
+import dataclasses
+import types
+from collections.abc import Mapping
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from hearsight.errors import DataError
+
+
+def typed(kind: Any, value: Any, place: str = "") -> Any:
+    """`value` as `kind`; values that a mapping leaves out are the dataclass's defaults.
+
+    Args:
+        kind: a dataclass whose fields are plain types, `Any`, `Literal`, optional ones, lists, mappings of names, and
+            dataclasses again.
+        value: as `yaml.safe_load` gives it; text that is a number, such as 1e-3, is taken for a float too.
+        place: where it stands, such as `data.stereo` or `systems[0]`; empty for the file as a whole.
+
+    Raises:
+        DataError: a key is unknown or missing, or a value is of another type; the message begins with its place.
+    """
+    here = place or "the file"
+    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
+        return _dataclass(kind, value, place)
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin in (Union, types.UnionType):
+        if value is None and type(None) in arguments:
+            return None
+        (inner,) = (argument for argument in arguments if argument is not type(None))
+        return typed(inner, value, place)
+    if origin is Literal:
+        if value not in arguments:
+            raise DataError(f"{here}: must be one of {', '.join(map(str, arguments))}, not {_told(value)}")
+        return value
+    if origin is list:
+        if not isinstance(value, list):
+            raise DataError(f"{here}: must be a list, not {_told(value)}")
+        return [typed(arguments[0], item, f"{place}[{index}]") for index, item in enumerate(value)]
+    if origin is dict:
+        if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+            raise DataError(f"{here}: must be a mapping of names, not {_told(value)}")
+        return {key: typed(arguments[1], item, f"{place}.{key}") for key, item in value.items()}
+    if kind is Any:
+        return value
+    if kind is float and (number := _as_float(value)) is not None:
+        return number
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        raise DataError(f"{here}: must be {_WORDS.get(kind, kind.__name__)}, not {_told(value)}")
+    return value
+
+
+def _dataclass(kind: Any, value: Any, place: str) -> Any:
+    here = place or "the file"
+    fields = {part.name: part for part in dataclasses.fields(kind)}
+    if not isinstance(value, Mapping):
+        raise DataError(f"{here}: must be a mapping with the keys {', '.join(fields)}, not {_told(value)}")
+    for key in value:
+        if key not in fields:
+            raise DataError(f"{here}: unknown key {key!r}; known: {', '.join(fields)}")
+    for name, part in fields.items():
+        required = part.default is dataclasses.MISSING and part.default_factory is dataclasses.MISSING
+        if required and name not in value:
+            raise DataError(f"{here}: the key {name!r} is missing")
+    hints = get_type_hints(kind)
+    return kind(**{key: typed(hints[key], item, f"{place}.{key}".lstrip(".")) for key, item in value.items()})
+
+
+def _as_float(value: Any) -> float | None:
+    """A number, or what YAML 1.1 reads as text: 1e-3; None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        return float(value)
+    except ValueError:
+        return None
+
+
+_WORDS = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
+
+
+def _told(value: Any) -> str:
+    return "nothing" if value is None else f"{value!r}"[:60]

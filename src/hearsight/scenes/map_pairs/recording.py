@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from scipy.fft import next_fast_len
 from torch import Tensor
 
+from hearsight.scenes.map_pairs.codecs import CODECS, through_codec
+
 _KNOTS = 96
 """Points of a microphone's magnitude curve on a logarithmic frequency axis."""
 
@@ -34,6 +36,7 @@ class Ranges:
         compression_share: clips with automatic gain; `compression_ratio` its strength (1 is none).
         clip_share: clips whose peaks are clipped, `clip_db` below their highest peak.
         level_db: of the finished clip (root mean square), relative to full scale.
+        codec_share: clips that have been through a lossy codec (`draw_recording` only), `codec_bits_per_s` its rate.
     """
 
     high_pass_share: float = 0.7
@@ -51,6 +54,8 @@ class Ranges:
     clip_share: float = 0.08
     clip_db: tuple[float, float] = (1.0, 9.0)
     level_db: tuple[float, float] = (-38.0, -14.0)
+    codec_share: float = 0.25
+    codec_bits_per_s: tuple[float, float] = (16_000.0, 48_000.0)
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,7 @@ class Flaws:
         magnitude_db: of the filter at `knots_hz`. `[batch, knots]`
         low_pass_hz: infinity for none. `[batch]`
         snr_db, noise_slope_db: of the noise floor; infinite SNR for none. `[batch]`
-        ratio, attack_s, release_s: of the automatic gain; ratio 1 for none. `[batch]`
+        ratio, release_s: of the automatic gain; ratio 1 for none. `[batch]`
         clip_db: how far below the highest peak it clips; 0 for not at all. `[batch]`
         level_db: of the result. `[batch]`
         sample_rate_hz: of the sound.
@@ -199,8 +204,14 @@ def draw_recording(
     generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
     flaws = draw_flaws(1, sample_rate_hz, generator, ranges)
     recorded = record(sound[None], flaws, generator)
+    finished = recorded.sound[0]
+    r = ranges or Ranges()
+    if rng.random() < r.codec_share:
+        codec = list(CODECS)[rng.integers(len(CODECS))]
+        bits_per_s = round(float(np.exp(rng.uniform(*np.log(r.codec_bits_per_s)))))
+        finished = through_codec(finished, round(sample_rate_hz), codec, bits_per_s)
     bins = response_at(flaws, torch.fft.rfftfreq(n_fft, 1 / sample_rate_hz))
-    return recorded.sound[0], recorded.noise[0], bins[0].numpy()
+    return finished, recorded.noise[0], bins[0].numpy()
 
 
 def _noise(flaws: Flaws, frequency: Tensor, length: int, samples: int, generator: torch.Generator | None) -> Tensor:

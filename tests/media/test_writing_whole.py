@@ -49,9 +49,11 @@ def write_in_a_process(source: Path, target: Path, stop_after: int | None, sign:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115
         with BinauralWriter(source, target, 48000) as writer:
-            for block in read_audio(source, 48000):
+            for number, block in enumerate(read_audio(source, 48000), start=1):
                 writer.write(block)
                 sender.send(None)
+                if sign == signal.SIGINT and number == stop_after:
+                    time.sleep(60)  # it shall not be done before the signal comes
 
     process = context.Process(target=work)
     process.start()

@@ -29,7 +29,8 @@ INSTRUMENTS: dict[str, tuple[str, str]] = {
     "flute": ("flute", "blown"), "saxophone": ("saxophone", "blown"), "trombone": ("low brass", "blown"),
     "french_horn": ("low brass", "blown"), "tuba": ("low brass", "blown"), "trumpet": ("trumpet", "blown"),
     "violin": ("violin", "bowed"), "viola": ("violin", "bowed"), "piano": ("piano", "keys"),
-    "harp": ("harp", "plucked"), "accordion": ("free reed", "held"), "organ": ("organ", "held"),
+    "harp": ("harp", "plucked"), "accordion": ("free reed", "held"), "harmonium": ("free reed", "held"),
+    "organ": ("organ", "held"),
     "electric_guitar": ("electric guitar", "plucked"), "marimba": ("mallets", "struck"),
     "vibraphone": ("mallets", "struck"), "xylophone": ("mallets", "struck"),
 }  # fmt: skip

@@ -68,7 +68,7 @@ def by_a_plain_loop(recipe, steps):
             group["lr"] = highest * rate
         terms = network.loss_terms(MapPair.stack([pairs[4 * step + item] for item in range(4)]))
         optimizer.zero_grad()
-        (terms["kinds"] + terms["parts"]).backward()
+        (terms["kinds"] + terms["parts"] + terms["direct"]).backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimizer.step()
         keep = min(0.995, (1 + step) / (10 + step)) if step else 0.0
@@ -95,7 +95,8 @@ def test_a_run_leaves_a_model_and_tells_its_errors(tmp_path, banks):
     log = json.loads((tmp_path / "run" / "log.json").read_text())
     assert log["data"]["folders"] == {"sounds": str(banks / "sound"), "rooms": str(banks / "rooms")}
     told = log["last_metrics"]
-    assert told["val/loss"] == pytest.approx(told["val/kinds"] + told["val/parts"], rel=1e-4)
+    terms = [told[f"val/{name}"] for name in ("kinds", "parts", "direct")]
+    assert told["val/loss"] == pytest.approx(sum(terms), rel=1e-4)
     for name in ("part_error", "part_error_of_rest", "part_error_of_sight"):
         assert 0 < told[f"val/{name}"] < 1
     assert "part_error" in (model / "README.md").read_text()

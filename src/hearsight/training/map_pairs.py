@@ -60,7 +60,7 @@ class MapPairsData(lightning.LightningDataModule):
 class MapPairsModule(lightning.LightningModule):
     """Minimises the sum of `ConcertEar.loss_terms`.
 
-    Logged: `train/loss`, `train/kinds`, `train/parts`, `val/loss`, `val/kinds`, `val/parts`, and `val/part_error`, the
+    Logged: `loss` and its terms `kinds`, `parts` and `direct`, each as `train/` and `val/`; and `val/part_error`, the
     share of each bin that is given to a wrong part, in the mean over the bins weighted as in the loss; beside it what
     two answers score that hear nothing: `val/part_error_of_rest` (all is the rest's) and `val/part_error_of_sight`
     (what the evidence says if all kinds are as likely).
@@ -118,8 +118,8 @@ class MapPairsModule(lightning.LightningModule):
 
 
 def part_errors(network: ConcertEar, pairs: MapPair) -> dict[str, Float[Tensor, ""]]:
-    """Half the sum over the parts of what they are off, from 0 to 1: of the network, and of two that hear nothing."""
-    kinds = network(pairs.power).float()
+    """Half the sum over the parts of what they are off, from 0 to 1: of the network, and of simpler answers."""
+    kinds = network(pairs.power).kinds.float()
     flat = torch.full_like(kinds, 1 / kinds.shape[1]).log()
     rest = torch.zeros_like(pairs.parts, dtype=torch.float32)
     rest[:, -1] = 1

@@ -108,6 +108,19 @@ def test_a_soloist_is_heard_where_it_is_seen(kind: str, label: str) -> None:
     assert interaural_level_difference_db(middle, RATE).abs().max() < 0.1
 
 
+def test_what_the_room_says_is_less_to_the_side_than_what_comes_straight(monkeypatch: pytest.MonkeyPatch) -> None:
+    ear = concert().ear
+    forward = ear.forward
+    levels = []
+    for share in (0.02, 0.5, 0.98):
+        monkeypatch.setattr(ear, "forward", lambda power, share=share: forward(power)._replace(
+            direct=torch.full(power.shape, share)
+        ))  # fmt: skip
+        ears, _ = heard(played("drums"), ("drum", 0.35))
+        levels.append(float(interaural_level_difference_db(ears, RATE)[2:].mean()))
+    assert 0 < levels[0] < levels[1] - 0.3 < levels[2] - 0.4
+
+
 @pytest.mark.parametrize(("kind", "label", "idle"), [("cello", "cello", "drum"), ("drums", "drum", "cello")])
 def test_what_plays_gets_more_than_what_stands_idle(kind: str, label: str, idle: str) -> None:
     ears, session = heard(played(kind), (label, 0.2), (idle, 0.8))

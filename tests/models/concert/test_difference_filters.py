@@ -123,6 +123,33 @@ def test_low_sounds_get_three_decibels_times_the_sine_of_the_azimuth(hrirs: HRIR
         assert extra[(frequency > 800) & (frequency < 3_000)].abs().max() < 0.02  # what the limit takes
 
 
+def test_what_comes_straight_points_and_what_the_room_says_does_not(hrirs: HRIRSet) -> None:
+    filters = DifferenceFilters(hrirs, 16_000, 1024)
+    azimuth, elevation = np.radians([10.0]), np.zeros(1)
+    frequency = torch.linspace(0, 8_000, 513)
+    high = frequency > 800
+    left, right = torch.fft.rfft(hrirs.at_rate(16_000).interpolated(float(azimuth[0]), 0.0), 1024)
+    free = (left - right) / (left + right)
+    least = (free.abs() < 0.6) & high
+    shares = torch.linspace(0, 1, 11)
+    given = [filters(azimuth, elevation, torch.full((513, 1), float(share)))[:, 0] for share in shares]
+    assert given[0][high].abs().max() < 1e-6
+    torch.testing.assert_close(given[-1][least], free[least], atol=1e-4, rtol=1e-3)
+    sizes = torch.stack([response[high].abs() for response in given])
+    assert (sizes.diff(dim=0) > -1e-6).all() and (sizes[1] < sizes[-1]).all()
+
+
+def test_every_bin_has_its_own_share(hrirs: HRIRSet) -> None:
+    filters = DifferenceFilters(hrirs, 16_000, 1024)
+    azimuth, elevation = np.radians([40.0, -25.0, 40.0]), np.zeros(3)
+    share = torch.rand(513, 3, generator=torch.Generator().manual_seed(0))
+    together = filters(azimuth, elevation, share)
+    for column in range(3):
+        own = filters(azimuth[column : column + 1], elevation[:1], share[:, column : column + 1])
+        assert torch.equal(together[:, column], own[:, 0])
+    assert torch.equal(filters(-azimuth, elevation, share), -together)
+
+
 def test_columns_get_their_own_directions(hrirs: HRIRSet) -> None:
     filters = DifferenceFilters(hrirs, 16_000, 1024)
     azimuth, elevation = np.radians([10.0, -30.0, 10.0, 0.0]), np.radians([0.0, 10.0, 0.0, 5.0])
@@ -139,7 +166,7 @@ def test_what_is_remembered_does_not_grow_without_bound(hrirs: HRIRSet) -> None:
     first = filters(azimuth, np.zeros(90))
     for elevation in np.radians(np.arange(-30.0, 31.0, 5.0)):
         filters(azimuth, np.full(90, elevation))
-    assert len(filters._filters) <= 1024
+    assert len(filters._heads) <= 1024
     assert torch.equal(filters(azimuth, np.zeros(90)), first)
 
 

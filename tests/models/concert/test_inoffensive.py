@@ -14,7 +14,7 @@ from scipy.signal import lfilter
 import hearsight
 from hearsight.media import read_sound
 from hearsight.models.concert import Concert
-from hearsight.models.concert.ear import ConcertEar
+from hearsight.models.concert.ear import ConcertEar, Heard
 from hearsight.models.concert.kinds import KINDS
 from hearsight.models.concert.seen import SEEN
 from hearsight.models.concert.things import Thing
@@ -141,10 +141,10 @@ class CelloOnTheLeft:
 class HearsCellos(ConcertEar):
     """An ear to which all is a cello."""
 
-    def forward(self, power: torch.Tensor) -> torch.Tensor:
+    def forward(self, power: torch.Tensor) -> Heard:
         heard = torch.full((len(power), len(KINDS), *power.shape[1:]), 1e-6)
         heard[:, KINDS.index("cello")] = 1.0
-        return heard.log()
+        return Heard(heard.log(), torch.full_like(power, 0.6))
 
 
 @pytest.mark.parametrize("make", [speech, street, music])

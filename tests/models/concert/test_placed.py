@@ -10,7 +10,7 @@ from torch import Tensor
 from hearsight.errors import ModelError
 from hearsight.inference.walk import walk
 from hearsight.models.concert import Placed
-from hearsight.models.concert.ear import ConcertEar
+from hearsight.models.concert.ear import ConcertEar, Heard
 from hearsight.models.concert.eye import Look
 from hearsight.models.concert.kinds import KINDS
 from hearsight.models.concert.placed import EarSplitter, Places
@@ -32,11 +32,11 @@ class HearsByPitch(ConcertEar):
     def __init__(self) -> None:
         super().__init__((4, 4, 4, 4, 4), layers=1)
 
-    def forward(self, power: Tensor) -> Tensor:
+    def forward(self, power: Tensor) -> Heard:
         heard = torch.full((len(power), len(KINDS), *power.shape[1:]), 1e-4)
         heard[:, KINDS.index("cello"), :44] = 1.0
         heard[:, KINDS.index("flute"), 44:] = 1.0
-        return (heard / heard.sum(1, keepdim=True)).log()
+        return Heard((heard / heard.sum(1, keepdim=True)).log(), torch.full_like(power, 0.6))
 
 
 class Told:

@@ -41,9 +41,8 @@ def only(monkeypatch: pytest.MonkeyPatch, *kinds: str) -> None:
 
 
 def equal(one: MapPair, other: MapPair) -> bool:
-    return all(
-        torch.equal(getattr(one, name), getattr(other, name)) for name in ("power", "evidence", "parts", "kinds")
-    )
+    names = ("power", "evidence", "parts", "kinds", "direct")
+    return all(torch.equal(getattr(one, name), getattr(other, name)) for name in names)
 
 
 def test_the_truths_add_up(banks: Path) -> None:
@@ -176,6 +175,65 @@ def test_silent_stems_stay_silent(tmp_path: Path, banks: Path, monkeypatch: pyte
     for pair in all_of(MapPairs(sounds, RoomBank(banks / "rooms"), MapPairSettings(COLUMNS, flaws=False), 1, 30)):
         loud = pair.power > 1e-3 * pair.power.max()
         assert float(pair.kinds[KINDS.index("piano")].float()[loud].min()) > 0.95
+
+
+def test_the_direct_share_is_that_of_the_room(tmp_path: Path, banks: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a steady sound, the share of the response's own energy; without a room everything comes straight."""
+    only(monkeypatch, "piano")
+    data = some(banks, flaws=False)
+    monkeypatch.setattr(data._rooms, "draw", lambda count, rng: np.repeat(response[None], count, 0))
+    monkeypatch.setattr(data._sounds, "draw", lambda kind, samples, rng: rng.normal(0, 0.1, samples).astype(np.float32))
+    echo = np.random.default_rng(0).normal(0, 1, RATE_HZ // 2)
+    for share in (0.1, 0.5, 0.9):
+        late = echo * np.exp(-np.arange(len(echo)) / 1200)
+        late[:80] = 0
+        response = (late * ((1 - share) / (late**2).sum()) ** 0.5).astype(np.float32)
+        response[5] = share**0.5
+        told = [float(pair.direct.float().mean()) for pair in all_of(data)]
+        in_rooms = [value for value in told if value < 0.999]
+        assert np.mean(in_rooms) == pytest.approx(share, abs=0.08)
+        assert 0 < len(told) - len(in_rooms) < COUNT / 3  # some pairs are dry
+    for pair in all_of(some(banks, rooms=False)):
+        assert float(pair.direct.min()) > 0.49 and float(pair.direct.float()[pair.power > 1e-6].min()) > 0.99
+
+
+def test_what_rings_on_is_the_rooms(banks: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A burst and then nothing: straight while it sounds, and no longer when only the room does."""
+    only(monkeypatch, "drums")
+    data = some(banks, flaws=False)
+    burst = np.zeros(COLUMNS * HOP_SAMPLES + RATE_HZ, np.float32)
+
+    def drawn(kind: int, samples: int, rng: np.random.Generator) -> np.ndarray:
+        sound = burst[:samples].copy()
+        begin = samples - COLUMNS * HOP_SAMPLES + 4 * HOP_SAMPLES
+        sound[begin : begin + 4 * HOP_SAMPLES] = rng.normal(0, 0.1, 4 * HOP_SAMPLES)
+        return sound
+
+    monkeypatch.setattr(data._sounds, "draw", drawn)
+    during, after = [], []
+    for pair in all_of(data):
+        if float(pair.direct.float()[:, 5:8].mean()) < 0.97:
+            during.append(float(pair.direct.float()[:, 5:8].mean()))
+            after.append(float(pair.direct.float()[:, 12:].mean()))
+    assert len(during) > COUNT / 3
+    assert np.mean(after) < 0.1 < 0.25 < np.mean(during)
+
+
+def test_every_source_has_a_timbre_of_its_own(banks: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Noise in, smoothly coloured noise out, for each of two sources otherwise; the truths follow."""
+    only(monkeypatch, "drums", "flute")
+    plain, coloured = (some(banks, flaws=False, rooms=False, timbres=timbres) for timbres in (False, True))
+    noise = np.random.default_rng(1).normal(0, 0.1, COLUMNS * HOP_SAMPLES).astype(np.float32)
+    for data in (plain, coloured):
+        monkeypatch.setattr(data._sounds, "draw", lambda kind, samples, rng: noise[:samples])
+    for before, after in zip(all_of(plain), all_of(coloured), strict=True):
+        change_db = 10 * (after.power.mean(-1) / before.power.mean(-1)).log10()[8:]
+        assert float(change_db.std()) > 1
+        assert float(change_db.diff().abs().max()) < 0.8 * float(change_db.max() - change_db.min())  # smooth
+        assert float(after.direct.min()) > 0.99
+        drums_before, drums_after = (pair.kinds[KINDS.index("drums")].float().mean(-1) for pair in (before, after))
+        assert float(drums_before.std()) < 0.01  # the same sound twice: alike in every band
+        assert float(drums_after.std()) > 0.05
 
 
 def test_batches_stack_and_move(banks: Path) -> None:

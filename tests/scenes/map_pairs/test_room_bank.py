@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from hearsight.errors import DataError
-from hearsight.scenes.map_pairs.rooms import RATE_HZ, SECONDS, RoomBank, make_room_bank
+from hearsight.scenes.map_pairs.rooms import RATE_HZ, SECONDS, RoomBank, direct_sound, make_room_bank
 
 
 @pytest.fixture(scope="module")
@@ -128,3 +128,24 @@ def test_a_folder_without_a_bank_is_told(tmp_path: Path, folder: Path) -> None:
         RoomBank(tmp_path)
     with pytest.raises(DataError, match="'testing'"):
         RoomBank(folder, part="testing")
+
+
+def test_the_direct_sound_is_the_beginning_of_a_response(bank: RoomBank) -> None:
+    for index in range(len(bank.sources)):
+        response = bank.response(index)
+        straight = direct_sound(response)
+        for whole, begun in zip(response, straight, strict=True):
+            end = int(np.flatnonzero(begun)[-1]) + 1
+            np.testing.assert_array_equal(begun[:end], whole[:end])
+            first = int(np.argmax(whole**2 > 0.05 * (whole**2).max()))
+            assert first < end <= first + 0.0025 * RATE_HZ
+            assert not begun[end:].any()
+
+
+def test_a_drier_source_has_more_direct_sound(bank: RoomBank) -> None:
+    share = [
+        (direct_sound(response) ** 2).sum() / (response**2).sum()
+        for response in (bank.response(index) for index in range(len(bank.sources)))
+    ]
+    told = 10 ** (np.array([source.direct_to_reverberant_db for source in bank.sources]) / 10)
+    assert np.corrcoef(share, told / (1 + told))[0, 1] > 0.9

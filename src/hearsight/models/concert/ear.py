@@ -1,7 +1,8 @@
-"""The network that hears: which kind of instrument sounds in each band at each time, and whose part it is."""
+"""The network that hears: which kind of instrument sounds in each band at each time, whose part it is, and how much of
+it comes straight from where it is played."""
 
 import math
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -24,12 +25,25 @@ _DYNAMIC_RANGE = 1e-6  # of powers relative to the window's mean
 _STEM_COLUMNS = 2  # that the first convolution joins
 
 
+class Heard(NamedTuple):
+    """What the ear tells of windows.
+
+    Attributes:
+        kinds: log probability of each kind. `[batch, kinds, bands, columns]`
+        direct: share of the power that comes straight from the instruments (within 2.5 ms of the first arrival), rather
+            than from the room. `[batch, bands, columns]`
+    """
+
+    kinds: Float[Tensor, "batch kinds bands columns"]
+    direct: Float[Tensor, "batch bands columns"]
+
+
 class ConcertEar(SavedNetwork):
     """A U-Net over 128 bands and 32 ms, with attention over the whole window in its depth.
 
     It sees log powers three ways: relative to the window's mean, relative to each band's own mean (which no equaliser
     between the instrument and the file can change), and the band's place. For each bin it gives a distribution over the
-    kinds of instruments, the same for two columns of 16 ms.
+    kinds of instruments and the share of the direct sound, the same for two columns of 16 ms.
 
     `associate` joins that to what is seen, as the associative convolution of Sep-Stereo (section 3.2) does: each
     visible thing's evidence makes a kernel over the channels that the ear gives, here the probabilities of the kinds,
@@ -67,14 +81,21 @@ class ConcertEar(SavedNetwork):
             self.up.append(_Up(before, width, stride))
             before = width
         self.head = nn.Sequential(_convolution(finest, 24), nn.Conv2d(24, len(KINDS), 1))
+        self.dryness = nn.Linear(2 * depth, 1)
+        self.direct = nn.Conv2d(24, 1, 1)
         self.association = Association()
 
-    def forward(self, power: Float[Tensor, "batch bands columns"]) -> Float[Tensor, "batch kinds bands columns"]:
-        """Log probability of each kind in each bin of a window of band powers (`Bands.powers`), however long."""
-        return self._heard(power).repeat_interleave(_STEM_COLUMNS, -1)[..., : power.shape[-1]]
+    def forward(self, power: Float[Tensor, "batch bands columns"]) -> Heard:
+        """What is heard in each bin of a window of band powers (`Bands.powers`), however long."""
+        kinds, direct = (
+            steps.repeat_interleave(_STEM_COLUMNS, -1)[..., : power.shape[-1]] for steps in self._heard(power)
+        )
+        return Heard(kinds, direct.sigmoid())
 
-    def _heard(self, power: Float[Tensor, "batch bands columns"]) -> Float[Tensor, "batch kinds bands steps"]:
-        """The same, once for `_STEM_COLUMNS` columns."""
+    def _heard(
+        self, power: Tensor
+    ) -> tuple[Float[Tensor, "batch kinds bands steps"], Float[Tensor, "batch bands steps"]]:
+        """Log probabilities of the kinds, and the logit of the direct share, once for `_STEM_COLUMNS` columns."""
         padded = F.pad(_features(power), (0, -power.shape[-1] % self.columns_joined))
         levels = [self.stem(padded.contiguous(memory_format=torch.channels_last))]
         for down in self.down:
@@ -84,38 +105,46 @@ class ConcertEar(SavedNetwork):
         tokens = (deep + _time_code(depth, times).to(deep)).flatten(2).transpose(1, 2)
         for layer in self.attention:
             tokens = layer(tokens)
-        presence = self.presence(torch.cat([tokens.mean(1), tokens.amax(1)], -1))
+        whole = torch.cat([tokens.mean(1), tokens.amax(1)], -1)
         x = tokens.transpose(1, 2).reshape(batch, depth, rows, times)
         for up in self.up:
             x = up(x, levels.pop())
-        logits = self.head(x).float() + presence.float()[..., None, None]
-        return logits.log_softmax(1)
+        joined, kinds = self.head
+        features = joined(x)
+        logits = kinds(features).float() + self.presence(whole).float()[..., None, None]
+        direct = self.direct(features).float() + self.dryness(whole).float()[..., None, None]
+        return logits.log_softmax(1), direct[:, 0]
 
     def loss_terms(self, pair: "MapPair") -> dict[str, Tensor]:
-        """Cross entropies, in nats per bin, of the kinds and of the visible things' parts with the true ones.
+        """Cross entropies, in nats per bin, of the kinds, the visible things' parts and the direct share with the true
+        ones.
 
         Bins count by the fourth root of their power relative to the window's mean, so that quiet ones matter a little.
         """
-        heard = self._heard(pair.power)
-        relative = pair.power / pair.power.mean((-2, -1), keepdim=True).clamp_min(1e-12)
-        weight = _by_step(relative.clamp(0, 16).pow(0.25), heard.shape[-1])
-        weight = weight / weight.sum()
+        heard, direct = self._heard(pair.power)
         steps = heard.shape[-1]
+        relative = pair.power / pair.power.mean((-2, -1), keepdim=True).clamp_min(1e-12)
+        weight = _by_step(relative.clamp(0, 16).pow(0.25), steps)
+        weight = weight / weight.sum()
         kinds = -(_by_step(pair.kinds.float(), steps) * heard).sum(1)
         parts = -(_by_step(pair.parts.float(), steps) * self.associate(heard, pair.evidence)).sum(1)
-        return {"kinds": (kinds * weight).sum(), "parts": (parts * weight).sum()}
+        true = _by_step(pair.direct.float(), steps)
+        straight = F.binary_cross_entropy_with_logits(direct, true, reduction="none")
+        return {
+            "kinds": (kinds * weight).sum(), "parts": (parts * weight).sum(), "direct": (straight * weight).sum(),
+        }  # fmt: skip
 
     def associate(
-        self, heard: Float[Tensor, "batch kinds bands columns"], evidence: Float[Tensor, "batch things seen"]
+        self, kinds: Float[Tensor, "batch kinds bands columns"], evidence: Float[Tensor, "batch things seen"]
     ) -> Float[Tensor, "batch parts bands columns"]:
         """Log of each visible thing's part of each bin, and last of the rest; the parts add up to 1.
 
         Args:
-            heard: log probabilities of the kinds.
+            kinds: log probabilities of the kinds.
             evidence: of each thing for the ImageNet classes `SEEN`; a row of zeros is no thing and gets nothing.
         """
         kernels = self.association(evidence)
-        mixed = torch.einsum("bpk,bkft->bpft", kernels, heard.exp())
+        mixed = torch.einsum("bpk,bkft->bpft", kernels, kinds.exp())
         return (mixed + 1e-12).log() - (mixed.sum(1, keepdim=True) + 1e-12).log()
 
 

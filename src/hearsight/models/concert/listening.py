@@ -1,6 +1,7 @@
 """What is heard of a clip, window by window: which kinds of instruments sound, and which part is whose."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -21,6 +22,20 @@ _SHARE_FLOOR = 0.05
 _SHARPNESS = 2.0  # power of the parts: the ear is less sure than it might be
 _PLACE = 0.1  # of the picture's width: things nearer than this to one another gain and lose together
 _REST = 0  # the number of what is not seen; things count from 1
+
+
+class HeardWindow(NamedTuple):
+    """What is heard in a window.
+
+    Attributes:
+        power: of each band. `[bands, columns]`
+        kinds: log probability of each kind; in silence all are alike. `[kinds, bands, columns]`
+        direct: share of direct sound. `[bands, columns]`
+    """
+
+    power: Float[Tensor, "bands columns"]
+    kinds: Float[Tensor, "kinds bands columns"]
+    direct: Float[Tensor, "bands columns"]
 
 
 class Listener:
@@ -48,19 +63,17 @@ class Listener:
         """Clip times of the columns of a window's parts."""
         return window.start_s + np.arange(COLUMNS) * (HOP_SAMPLES / SAMPLE_RATE_HZ)
 
-    def hear(
-        self, windows: list[Window]
-    ) -> tuple[Float[Tensor, "windows bands columns"], Float[Tensor, "windows kinds bands columns"]]:
-        """Powers, and log probability of each kind in each bin; where there is silence, all kinds are as likely."""
+    def hear(self, windows: list[Window]) -> list[HeardWindow]:
+        """What is heard in each window."""
         powers = torch.stack([self._power(window.mono) for window in windows])
+        kinds, direct = self._ear(powers)
         silent = powers.mean((-2, -1)) <= SILENCE
-        heard = self._ear(powers)
-        heard = heard.where(~silent[:, None, None, None], heard.new_tensor(1 / len(KINDS)).log())
-        return powers, heard
+        kinds = kinds.where(~silent[:, None, None, None], kinds.new_tensor(1 / len(KINDS)).log())
+        return [HeardWindow(*told) for told in zip(powers, kinds, direct, strict=True)]
 
     def parts(
         self,
-        kinds: Float[Tensor, "kinds bands columns"],
+        heard: HeardWindow,
         kernels: Float[Tensor, "parts kinds"],
         numbers: Sequence[int],
         weights: Float[np.ndarray, "parts"],
@@ -72,7 +85,7 @@ class Listener:
         lose to a piano because the eye is in two minds. So a place's parts are sharpened together.
 
         Args:
-            kinds: what `hear` tells of a window.
+            heard: what `hear` tells of a window.
             kernels: of the things, and last of the rest.
             numbers: of the things.
             weights: what each of them, and the rest, counts for.
@@ -81,7 +94,7 @@ class Listener:
         near = np.eye(len(numbers) + 1)
         if x is not None:
             near[:-1, :-1] = np.exp(-(((x[:, None] - x[None]) / _PLACE) ** 2))
-        expected = kinds + _KIND_MEMORY * (self._kinds + _KIND_FLOOR).log()[:, None, None]
+        expected = heard.kinds + _KIND_MEMORY * (self._kinds + _KIND_FLOOR).log()[:, None, None]
         expected = expected - expected.logsumexp(0, keepdim=True)
         share = np.array([self._shares.get(number, 0.0) for number in (*numbers, _REST)])
         share = near @ share + _SHARE_FLOOR
@@ -94,15 +107,15 @@ class Listener:
         mixed = of_place * own / torch.einsum("pq,qft->pft", neighbours, own).clamp_min(1e-20)
         return mixed / mixed.sum(0).clamp_min(1e-20)
 
-    def remember(self, power: Tensor, parts: Tensor, numbers: Sequence[int], kinds: Tensor) -> None:
+    def remember(self, heard: HeardWindow, parts: Tensor, numbers: Sequence[int]) -> None:
         """Take a window into what was heard over the last seconds."""
-        weight = power.pow(0.25) * (power > SILENCE)
+        weight = heard.power.pow(0.25) * (heard.power > SILENCE)
         total = float(weight.sum())
         if not total:
             return
         self._memory_s = min(_MEMORY_S, self._memory_s + self._step_s)
         step = self._step_s / self._memory_s
-        now = (kinds.exp() * weight).sum((-2, -1)) / total
+        now = (heard.kinds.exp() * weight).sum((-2, -1)) / total
         self._kinds = self._kinds + step * (now - self._kinds)
         shares = (parts * weight).sum((-2, -1)) / total
         latest = dict(zip((*numbers, _REST), shares.tolist(), strict=True))

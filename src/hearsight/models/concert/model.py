@@ -14,9 +14,9 @@ from hearsight.errors import ModelError
 from hearsight.models.concert.bands import BANDS, Bands
 from hearsight.models.concert.ear import COLUMNS, HOP_SAMPLES, SAMPLE_RATE_HZ, ConcertEar
 from hearsight.models.concert.eye import FRAME_AREA, InstrumentEye
-from hearsight.models.concert.listening import REST_WEIGHT, Listener
+from hearsight.models.concert.listening import REST_WEIGHT, HeardWindow, Listener
 from hearsight.models.concert.moving import Glimpses, MotionSearch
-from hearsight.models.concert.rendering import DifferenceFilters, DifferenceRenderer
+from hearsight.models.concert.rendering import DifferenceFilters, DifferenceRenderer, pointing
 from hearsight.models.concert.stir import SMALL_AREA
 from hearsight.models.concert.telling import Told, told_sources
 from hearsight.models.concert.things import Thing
@@ -162,15 +162,15 @@ class ConcertSession:
         if self._moving is not None:
             self._moving.end()
             self._moving = None
-        powers, heard = self._listener.hear(windows)
+        heard = self._listener.hear(windows)
         # Twice: what was heard of these windows first, then the parts in its light.
-        for power, kinds, things in zip(powers, heard, seen, strict=True):
-            self._listener.remember(power, self._parts(kinds, things), _numbers(things), kinds)
+        for told, things in zip(heard, seen, strict=True):
+            self._listener.remember(told, self._parts(told, things), _numbers(things))
         ears = []
-        for window, power, kinds, things in zip(windows, powers, heard, seen, strict=True):
-            parts = self._parts(kinds, things)
-            self._tell(window, power, parts, things, kinds)
-            ears.append(self._ears(window, parts, things))
+        for window, told, things in zip(windows, heard, seen, strict=True):
+            parts = self._parts(told, things)
+            self._tell(window, told, parts, things)
+            ears.append(self._ears(window, parts, things, told.direct))
         return torch.stack(ears)
 
     def sources(self) -> list[Source]:
@@ -223,23 +223,23 @@ class ConcertSession:
     def _things(self, window: Window) -> list[Thing]:
         return self._watcher.at(self._listener.times(window))
 
-    def _parts(
-        self, kinds: Float[Tensor, "kinds bands columns"], things: list[Thing]
-    ) -> Float[Tensor, "parts bands columns"]:
+    def _parts(self, heard: HeardWindow, things: list[Thing]) -> Float[Tensor, "parts bands columns"]:
         """Each thing's part of each bin, and the rest's."""
         if not things:
-            return torch.ones(1, *kinds.shape[1:])
+            return torch.ones(1, *heard.power.shape)
         stir = np.array([float(thing.motion.mean()) for thing in things]) + _STILL
         weights = np.array([*stir / stir.max(), REST_WEIGHT])
         places = np.array([float(thing.x.mean()) for thing in things])
-        return self._listener.parts(kinds, self._kernels(things), _numbers(things), weights, places)
+        return self._listener.parts(heard, self._kernels(things), _numbers(things), weights, places)
 
     def _kernels(self, things: list[Thing]) -> Float[Tensor, "parts kinds"]:
         """Of each thing's evidence, and of the rest."""
         evidence = np.stack([(thing.evidence * _presence(thing)[:, None]).mean(0) for thing in things])
         return self._model.ear.association(torch.from_numpy(evidence.astype(np.float32))[None])[0]
 
-    def _ears(self, window: Window, parts: Tensor, things: list[Thing]) -> Float[Tensor, "2 samples"]:
+    def _ears(
+        self, window: Window, parts: Tensor, things: list[Thing], direct: Tensor | None = None
+    ) -> Float[Tensor, "2 samples"]:
         mono = window.mono
         if mono.shape[-1] <= self._stft.n_fft or not (things or self._leaning):
             return mono.expand(2, -1)
@@ -248,9 +248,11 @@ class ConcertSession:
         times = np.arange(columns) * self._stft.hop_samples / self._rate
         nearest = np.clip(np.rint(times * SAMPLE_RATE_HZ / HOP_SAMPLES).astype(int), 0, parts.shape[-1] - 1)
         combined = self._spread.to_bins(parts[-1][:, nearest]) * (self._leaning * self._widening)[:, None]
+        straight = None if direct is None else self._spread.to_bins(pointing(direct[:, nearest]))
         for part, thing in zip(parts, things, strict=False):
             azimuth, elevation = self._directions(thing)
-            combined += self._spread.to_bins(part[:, nearest]) * self._filters(azimuth[nearest], elevation[nearest])
+            filters = self._filters(azimuth[nearest], elevation[nearest], straight)
+            combined += self._spread.to_bins(part[:, nearest]) * filters
         half = self._stft.inverse(spectrogram * combined, mono.shape[-1])
         return torch.stack([mono + half, mono - half])
 
@@ -260,8 +262,9 @@ class ConcertSession:
         azimuth, elevation = picture_to_direction(x, y, self._model.field_of_view)
         return azimuth.numpy(), elevation.numpy()
 
-    def _tell(self, window: Window, power: Tensor, parts: Tensor, things: list[Thing], kinds: Tensor) -> None:
+    def _tell(self, window: Window, heard: HeardWindow, parts: Tensor, things: list[Thing]) -> None:
         """Count the energies and the points of what this window is the first to hold."""
+        power, kinds = heard.power, heard.kinds
         step_s = HOP_SAMPLES / SAMPLE_RATE_HZ
         first = min(parts.shape[-1] - 1, max(0, round((self._heard_s - window.start_s) / step_s)))
         new = parts[..., first:] * self._bin_energy(power[:, first:])

@@ -133,18 +133,17 @@ class EarSplitter:
             for frame in window.frames:
                 self._places.watch(frame)
         self._parts = {}
-        told = self._kernels()
-        if told is None:
+        asked = self._kernels()
+        if asked is None:
             return
-        kernels, weights = told
+        kernels, weights = asked
         numbers = range(1, len(self._tracks) + 1)
-        powers, heard = self._listener.hear(windows)
+        heard = self._listener.hear(windows)
         # Twice, as `ConcertSession` does: what was heard of these windows first, then the parts in its light.
-        for power, kinds in zip(powers, heard, strict=True):
-            parts = self._listener.parts(kinds, kernels, numbers, weights)
-            self._listener.remember(power, parts, numbers, kinds)
-        for window, kinds in zip(windows, heard, strict=True):
-            self._parts[window.start_s] = self._listener.parts(kinds, kernels, numbers, weights)
+        for told in heard:
+            self._listener.remember(told, self._listener.parts(told, kernels, numbers, weights), numbers)
+        for window, told in zip(windows, heard, strict=True):
+            self._parts[window.start_s] = self._listener.parts(told, kernels, numbers, weights)
 
     def split(self, window: Window) -> Float[Tensor, "parts samples"] | None:
         """The stem of each source and the rest, which add up to the sound; None where the ear cannot tell them."""

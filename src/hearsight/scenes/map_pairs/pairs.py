@@ -1,5 +1,6 @@
 """Training pairs of sound and instrument map: what a microphone and a camera could have told of a small band."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Self
 
@@ -15,12 +16,13 @@ from hearsight.models.concert.ear import COLUMNS, HOP_SAMPLES, N_FFT, SAMPLE_RAT
 from hearsight.models.concert.kinds import KINDS
 from hearsight.models.concert.seen import PLAYED_AS_SEEN, SEEN, SEEN_AT_ALL, draw_evidence
 from hearsight.scenes.map_pairs.recording import draw_recording
-from hearsight.scenes.map_pairs.rooms import RoomBank
+from hearsight.scenes.map_pairs.rooms import RoomBank, direct_sound
 from hearsight.scenes.map_pairs.sound_bank import SoundBank
 
 THINGS = 6  # most visible things of a pair
 OTHER = len(KINDS) - 1
 _VOICE = KINDS.index("voice")
+_TIMBRE_DB = 5.0  # standard deviation of a source's own filter
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,8 @@ class MapPairSettings:
         rooms: sound comes through rooms; without, dry.
         confusions: things look like other instruments, as measured; without, each kind is seen as its likeliest class.
         flaws: the microphone's and the codec's.
+        timbres: every source goes through a smooth filter of its own, since no two instruments of a kind sound alike;
+            for training (what is validated sounds as it was recorded).
     """
 
     columns: int = COLUMNS
@@ -40,6 +44,7 @@ class MapPairSettings:
     rooms: bool = True
     confusions: bool = True
     flaws: bool = True
+    timbres: bool = False
 
 
 @dataclass
@@ -52,12 +57,15 @@ class MapPair:
         parts: true part of each thing in each bin, by magnitude, and last of all that is not seen; they add up to 1.
             `[things + 1, bands, columns]`, 16-bit.
         kinds: the same by kind of instrument. `[kinds, bands, columns]`, 16-bit.
+        direct: true share of the power that comes straight from the sources, of what comes from them in any way.
+            `[bands, columns]`, 16-bit.
     """
 
     power: Float[Tensor, "*batch bands columns"]
     evidence: Float[Tensor, "*batch things seen"]
     parts: Float[Tensor, "*batch parts bands columns"]
     kinds: Float[Tensor, "*batch kinds bands columns"]
+    direct: Float[Tensor, "*batch bands columns"]
 
     @classmethod
     def stack(cls, pairs: list[Self]) -> Self:
@@ -104,13 +112,15 @@ class MapPairs(Dataset[MapPair]):
         settings = self._settings
         samples = settings.columns * HOP_SAMPLES
         kinds = _draw_kinds(rng)
-        stems = self._stems(rng, kinds, samples)
+        stems, straight = self._stems(rng, kinds, samples)
         gains = 10 ** (rng.uniform(-9, 3, len(kinds)) / 20)
         background = np.array([kind == OTHER and index > 0 for index, kind in enumerate(kinds)])
         gains[background] *= 10 ** (rng.uniform(-25, 0, int(background.sum())) / 20)
-        stems = stems * torch.from_numpy(gains / _loudness(stems)).float()[:, None]
+        scale = torch.from_numpy(gains / _loudness(stems)).float()[:, None]
+        stems = stems * scale
         powers = self._powers(stems)
         mix = stems.sum(0)
+        direct = self._direct_share(mix, straight(scale))
         if settings.flaws:
             mix, noise, response = draw_recording(mix, SAMPLE_RATE_HZ, rng)
             powers = powers * self._bands_of(response)[None, :, None]
@@ -125,19 +135,40 @@ class MapPairs(Dataset[MapPair]):
         for number, kind in enumerate([*kinds, OTHER]):
             parts[seen.get(number, THINGS)] += share[number]
             by_kind[kind] += share[number]
-        return MapPair(self._powers(mix[None])[0], evidence, parts.half(), by_kind.half())
+        return MapPair(self._powers(mix[None])[0], evidence, parts.half(), by_kind.half(), direct.half())
 
-    def _stems(self, rng: np.random.Generator, kinds: list[int], samples: int) -> Float[Tensor, "sources samples"]:
-        """Each source as the microphone hears it, before its flaws."""
-        if not self._settings.rooms or rng.random() < 0.12:
-            return torch.stack([torch.from_numpy(self._sounds.draw(kind, samples, rng)) for kind in kinds])
-        responses = [torch.from_numpy(response) for response in self._rooms.draw(len(kinds), rng)]
-        before = max(len(response) for response in responses) - 1
+    def _direct_share(
+        self, mix: Float[Tensor, "samples"], straight: Float[Tensor, "samples"]
+    ) -> Float[Tensor, "bands columns"]:
+        """Power of the direct sound over that of the direct sound and of the rooms' answer."""
+        power, rooms = self._powers(torch.stack([straight, mix - straight]))
+        least = 1e-9 * float(power.mean() + rooms.mean()) + 1e-20
+        return (power + least) / (power + rooms + 2 * least)
+
+    def _stems(
+        self, rng: np.random.Generator, kinds: list[int], samples: int
+    ) -> tuple[Float[Tensor, "sources samples"], Callable[[Float[Tensor, "sources 1"]], Float[Tensor, "samples"]]]:
+        """Each source as the microphone hears it, before its flaws; and, given gains, what comes straight from all."""
+        is_dry = not self._settings.rooms or rng.random() < 0.12
+        responses = None if is_dry else self._rooms.draw(len(kinds), rng)
+        before = 0 if responses is None else responses.shape[-1] - 1
         dry = torch.stack([torch.from_numpy(self._sounds.draw(kind, samples + before, rng)) for kind in kinds])
         length = scipy.fft.next_fast_len(samples + before, real=True)
-        spectra = torch.stack([torch.fft.rfft(response, length) for response in responses])
-        # Circular convolution: only the first `before` samples are wrong, and they are cut off.
-        return torch.fft.irfft(torch.fft.rfft(dry, length) * spectra, length)[:, before : before + samples]
+        spectra = torch.fft.rfft(dry, length)
+        if self._settings.timbres:
+            spectra = spectra * _draw_timbres(rng, len(kinds), torch.fft.rfftfreq(length, 1 / SAMPLE_RATE_HZ).numpy())
+        if responses is None:
+            stems = torch.fft.irfft(spectra, length)[..., :samples] if self._settings.timbres else dry
+            return stems, lambda gains: (gains * stems).sum(0)
+
+        def heard(through: np.ndarray, gains: Tensor | None = None) -> Tensor:
+            spectrum = spectra * torch.fft.rfft(torch.from_numpy(through), length)
+            # Circular convolution: only the first `before` samples are wrong, and they are cut off.
+            return torch.fft.irfft(spectrum if gains is None else (gains * spectrum).sum(0), length)[..., before:][
+                ..., :samples
+            ]
+
+        return heard(responses), lambda gains: heard(direct_sound(responses), gains)
 
     def _powers(self, signals: Float[Tensor, "signals samples"]) -> Float[Tensor, "signals bands columns"]:
         spectrogram = torch.stft(
@@ -158,6 +189,16 @@ def _draw_kinds(rng: np.random.Generator) -> list[int]:
     if not kinds or rng.random() < 0.3:
         kinds.append(OTHER)
     return [int(kind) for kind in kinds]
+
+
+def _draw_timbres(
+    rng: np.random.Generator, count: int, frequency_hz: Float[np.ndarray, "bins"]
+) -> Float[Tensor, "count bins"]:
+    """Magnitudes of smooth filters, straight between knots half an octave apart over the logarithm of the frequency."""
+    knots = np.arange(np.log2(40.0), np.log2(SAMPLE_RATE_HZ / 2) + 0.5, 0.5)
+    curves_db = rng.normal(0, _TIMBRE_DB, (count, len(knots))).clip(-2 * _TIMBRE_DB, 2 * _TIMBRE_DB)
+    place = np.log2(frequency_hz.clip(20))
+    return torch.from_numpy(np.stack([10 ** (np.interp(place, knots, curve) / 20) for curve in curves_db])).float()
 
 
 def _draw_things(

@@ -256,9 +256,22 @@ def _cut(response: NDArray[np.float64]) -> NDArray[np.float64]:
     return cut
 
 
+def direct_sound(responses: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Responses up to 2.5 ms after the first strong arrival, and nothing from there on. `[..., samples]`"""
+    kept = np.zeros_like(responses)
+    for index in np.ndindex(responses.shape[:-1]):
+        end = _end_of_direct_sound(responses[index] ** 2)
+        kept[index][:end] = responses[index][:end]
+    return kept
+
+
 def direct_to_reverberant_db(response: NDArray[np.float64]) -> float:
     """Energy up to 2.5 ms after the first strong arrival against all that follows, both ears together."""
     energy = (response**2).sum(axis=0)
-    first = int(np.argmax(energy > 0.05 * energy.max()))
-    split = first + round(0.0025 * RATE_HZ)
+    split = _end_of_direct_sound(energy)
     return float(10 * np.log10(energy[:split].sum() / max(energy[split:].sum(), 1e-12)))
+
+
+def _end_of_direct_sound(energy: NDArray[np.floating]) -> int:
+    """The first sample after it, of a response's energies."""
+    return int(np.argmax(energy > 0.05 * energy.max())) + round(0.0025 * RATE_HZ)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from hearsight.acoustics import HRIRSet, load_hrirs
-from hearsight.models.concert.rendering import DIRECT_LOW, DifferenceFilters
+from hearsight.models.concert.rendering import DIRECT_LOW, DIRECT_ODDS, DifferenceFilters, pointing
 from hearsight.signal.interaural import interaural_level_difference_db, interaural_time_difference_s
 
 RATES = [(8_000, 512), (16_000, 1024), (44_100, 4096), (48_000, 4096)]
@@ -137,6 +137,14 @@ def test_what_comes_straight_points_and_what_the_room_says_does_not(hrirs: HRIRS
     torch.testing.assert_close(given[-1][least], free[least], atol=1e-4, rtol=1e-3)
     sizes = torch.stack([response[high].abs() for response in given])
     assert (sizes.diff(dim=0) > -1e-6).all() and (sizes[1] < sizes[-1]).all()
+
+
+def test_pointing_multiplies_the_odds() -> None:
+    share = torch.linspace(0, 1, 21)
+    more = pointing(share)
+    assert more[0] == 0 and more[-1] == 1 and (more[1:-1] > share[1:-1]).all()
+    odds = (more / (1 - more))[1:-1] / (share / (1 - share))[1:-1]
+    torch.testing.assert_close(odds, torch.full_like(odds, DIRECT_ODDS), atol=0, rtol=1e-4)
 
 
 def test_every_bin_has_its_own_share(hrirs: HRIRSet) -> None:

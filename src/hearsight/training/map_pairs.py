@@ -118,7 +118,7 @@ class MapPairsModule(lightning.LightningModule):
 
 
 def part_errors(network: ConcertEar, pairs: MapPair) -> dict[str, Float[Tensor, ""]]:
-    """Half the sum over the parts of what they are off, from 0 to 1: of the network, and of simpler answers."""
+    """Half the sum over the parts of what they are off, from 0 to 1: of the network, and of two that hear nothing."""
     kinds = network(pairs.power).kinds.float()
     flat = torch.full_like(kinds, 1 / kinds.shape[1]).log()
     rest = torch.zeros_like(pairs.parts, dtype=torch.float32)

@@ -163,10 +163,10 @@ class MapPairs(Dataset[MapPair]):
 
         def heard(through: np.ndarray, gains: Tensor | None = None) -> Tensor:
             spectrum = spectra * torch.fft.rfft(torch.from_numpy(through), length)
+            if gains is not None:
+                spectrum = (gains * spectrum).sum(0)
             # Circular convolution: only the first `before` samples are wrong, and they are cut off.
-            return torch.fft.irfft(spectrum if gains is None else (gains * spectrum).sum(0), length)[..., before:][
-                ..., :samples
-            ]
+            return torch.fft.irfft(spectrum, length)[..., before : before + samples]
 
         return heard(responses), lambda gains: heard(direct_sound(responses), gains)
 

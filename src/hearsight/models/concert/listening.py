@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from jaxtyping import Float
+from scipy.ndimage import median_filter
 from torch import Tensor
 
 from hearsight.models.concert.ear import COLUMNS, HOP_SAMPLES, N_FFT, SAMPLE_RATE_HZ, ConcertEar
@@ -15,6 +16,11 @@ from hearsight.signal import STFT, resample
 
 SILENCE = 1e-9  # mean power of a window that is not listened to
 REST_WEIGHT = 0.2  # of what no thing explains, beside things that are seen: mostly what is seen is what plays
+
+_DRUMS = KINDS.index("drums")
+_PERCUSSION = 2.0  # power of `percussiveness` that drums are likelier by
+_BANDS_AROUND, _COLUMNS_AROUND = 15, 17  # of a bin, in which hits and tones are looked for; 0.27 s
+_MOST_PERCUSSIVE = 3.0
 
 _MEMORY_S = 12.0
 _KIND_MEMORY, _KIND_FLOOR = 0.5, 0.02
@@ -67,6 +73,8 @@ class Listener:
         """What is heard in each window."""
         powers = torch.stack([self._power(window.mono) for window in windows])
         kinds, direct = self._ear(powers)
+        kinds[:, _DRUMS] += _PERCUSSION * percussiveness(powers)
+        kinds = kinds.log_softmax(1)
         silent = powers.mean((-2, -1)) <= SILENCE
         kinds = kinds.where(~silent[:, None, None, None], kinds.new_tensor(1 / len(KINDS)).log())
         return [HeardWindow(*told) for told in zip(powers, kinds, direct, strict=True)]
@@ -127,3 +135,20 @@ class Listener:
     def _power(self, mono: Float[Tensor, "samples"]) -> Float[Tensor, "bands columns"]:
         there = resample(mono, self._rate, SAMPLE_RATE_HZ) if self._rate != SAMPLE_RATE_HZ else mono
         return self._ear.bands.powers(self._stft.forward(there))[..., :COLUMNS]
+
+
+def percussiveness(power: Float[Tensor, "*batch bands columns"]) -> Float[Tensor, "*batch bands columns"]:
+    """How much more a bin belongs to a hit than to a tone, from -3 to 3, in nats.
+
+    Hits are upright lines of a spectrogram and tones level ones: the logarithm of the median amplitude of the bands
+    around a bin over that of the columns around it (Fitzgerald, "Harmonic/percussive separation using median
+    filtering", DAFx 2010). It knows no sampler and no room, and is added to what the ear says of drums, which has
+    learned from sampled ones.
+    """
+    amplitude = power.sqrt().numpy()
+    around = [1] * (power.dim() - 2)
+    hit = median_filter(amplitude, (*around, _BANDS_AROUND, 1))
+    tone = median_filter(amplitude, (*around, 1, _COLUMNS_AROUND))
+    least = 1e-6 * amplitude.max((-2, -1), keepdims=True, initial=1e-6)
+    told = np.log((hit + least) / (tone + least)).clip(-_MOST_PERCUSSIVE, _MOST_PERCUSSIVE)
+    return torch.from_numpy(told)

@@ -1,5 +1,7 @@
 """The walk through a clip: which windows and frames a session gets, and how its ears are put together."""
 
+import threading
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -8,6 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hearsight.errors import MediaError
 from hearsight.inference.walk import walk
 from hearsight.models.interface import Frame, SmallFrame, Source, Window, WindowSpec
 
@@ -18,7 +21,7 @@ RATE = 1000
 class Echo:
     """Gives every window back: left as it is, right negated; remembers what it was handed."""
 
-    seen: list[Window] = field(default_factory=list)
+    handed: list[Window] = field(default_factory=list)
     calls: list[int] = field(default_factory=list)
     spoil: int | None = None
 
@@ -26,9 +29,9 @@ class Echo:
         self.calls.append(len(windows))
         ears = torch.stack([torch.stack([window.mono, -window.mono]) for window in windows])
         for index in range(len(windows)):
-            if len(self.seen) + index == self.spoil:
+            if len(self.handed) + index == self.spoil:
                 ears[index, 0, 3] = float("nan")
-        self.seen += windows
+        self.handed += windows
         return ears
 
     def sources(self) -> list[Source]:
@@ -70,14 +73,14 @@ def test_ears_are_whole_and_right_for_any_lengths(
     assert torch.allclose(ears, torch.stack([mono, -mono]), atol=1e-5)
     assert max(session.calls) <= batch
     if samples >= window:
-        assert session.seen[-1].start_s * RATE + window == pytest.approx(samples)
+        assert session.handed[-1].start_s * RATE + window == pytest.approx(samples)
 
 
 def test_windows_hold_the_sound_at_their_time() -> None:
     mono = torch.arange(1234).float()
     session = Echo()
     list(walk(session, _spec(), RATE, mono.split(100)))
-    for window in session.seen:
+    for window in session.handed:
         start = round(window.start_s * RATE)
         assert torch.equal(window.mono, mono[start : start + 400])
 
@@ -85,14 +88,14 @@ def test_windows_hold_the_sound_at_their_time() -> None:
 def test_an_empty_sound_gives_no_ears_and_asks_nothing() -> None:
     session = Echo()
     assert sum(part.shape[-1] for part in walk(session, _spec(), RATE, [])) == 0
-    assert session.seen == []
+    assert session.handed == []
 
 
 def test_centre_frames_are_the_nearest_to_the_windows_centre() -> None:
     pictures = [Shown(0.05 + 0.1 * k, k) for k in range(12)]
     session = Echo()
     list(walk(session, _spec(frames="centre"), RATE, [torch.zeros(1500)], pictures))
-    for window in session.seen:
+    for window in session.handed:
         centre = window.start_s + 0.2
         nearest = min(abs(picture.time_s - centre) for picture in pictures)
         assert [abs(frame.time_s - centre) for frame in window.frames] == pytest.approx([nearest])
@@ -102,7 +105,7 @@ def test_all_frames_are_those_within_the_window_and_the_last_picture_stays() -> 
     pictures = [Shown(k / 10, k) for k in range(12)]
     session = Echo()
     list(walk(session, _spec(frames="all"), RATE, [torch.zeros(2000)], pictures))
-    for window in session.seen:
+    for window in session.handed:
         first = round(window.start_s * 10)
         expected = [k for k in range(first, first + 4) if k < 12] or [11]
         assert [frame.number for frame in window.frames] == expected
@@ -128,7 +131,7 @@ def test_seams_between_windows_that_disagree_are_hidden() -> None:
 
 @dataclass
 class Looker(Echo):
-    """Sees each frame by itself; remembers how far it had seen when windows came."""
+    """Sees each frame by itself; remembers how far it had seen when it was asked for the windows."""
 
     frames: list[Frame | SmallFrame] = field(default_factory=list)
     seen_until: list[float] = field(default_factory=list)
@@ -136,9 +139,13 @@ class Looker(Echo):
     def see(self, frame: Frame | SmallFrame) -> None:
         self.frames.append(frame)
 
-    def process(self, windows: list[Window]) -> torch.Tensor:
-        assert not any(window.frames for window in windows)
+    def seen(self, windows: list[Window]) -> tuple[float, float]:
         self.seen_until.append(self.frames[-1].time_s)
+        return windows[0].start_s, self.frames[-1].time_s
+
+    def process(self, windows: list[Window], seen: tuple[float, float] | None = None) -> torch.Tensor:
+        assert not any(window.frames for window in windows)
+        assert seen is not None and seen[0] == windows[0].start_s  # what was seen for these windows, not for others
         return super().process(windows)
 
 
@@ -165,3 +172,45 @@ def test_who_sees_frames_as_they_come_gets_each_once_and_before_its_windows() ->
     assert [frame.rgb is not None for frame in session.frames] == [k % 4 == 0 for k in range(20)]
     # Two windows together end at 0.6 s, the next two at 1.0 s: the last frame before each end, and none after it.
     assert session.seen_until == pytest.approx([0.5, 0.9, 1.3, 1.7, 1.9])
+
+
+SEEN = WindowSpec(sample_rate_hz=None, window_s=0.4, hop_s=0.2, frames="all", frame_rate_hz=10, batch=2)
+
+
+def test_the_next_windows_frames_are_seen_while_some_are_processed() -> None:
+    @dataclass
+    class Waits(Looker):
+        ahead: threading.Event = field(default_factory=threading.Event)
+
+        def see(self, frame: Frame | SmallFrame) -> None:
+            super().see(frame)
+            if frame.time_s > 0.65:  # the first two windows end at 0.6 s
+                self.ahead.set()
+
+        def process(self, windows: list[Window], seen: tuple[float, float] | None = None) -> torch.Tensor:
+            assert self.ahead.wait(20)
+            return super().process(windows, seen)
+
+    session = Waits()
+    ears = torch.cat(list(walk(session, SEEN, RATE, [torch.ones(2000)], [Shown(k / 10, k) for k in range(20)])), -1)
+    assert ears.shape == (2, 2000)
+
+
+@pytest.mark.parametrize("broken_at", [0, 4, 13])
+def test_what_goes_wrong_with_the_pictures_is_raised_and_nobody_waits(broken_at: int) -> None:
+    def pictures() -> Iterator[Shown]:
+        for k in range(20):
+            if k == broken_at:
+                raise MediaError("damaged")
+            yield Shown(k / 10, k)
+
+    with pytest.raises(MediaError, match="damaged"):
+        list(walk(Looker(), SEEN, RATE, [torch.ones(2000)], pictures()))
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("seeing")]
+
+
+def test_a_walk_that_is_left_early_ends_its_thread() -> None:
+    going = walk(Looker(), SEEN, RATE, [torch.ones(5000)], (Shown(k / 10, k) for k in range(50)))
+    next(going)
+    going.close()  # type: ignore[attr-defined]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("seeing")]

@@ -4,8 +4,9 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
+import cv2
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -75,6 +76,7 @@ def run_on_file(
         BinauralWriter(source, target, clip.sample_rate_hz, audio_codec) as writer,
         write_behind(writer.write, _MOST_BEHIND) as write,
         _pictures(source, model.spec, session, clip, picture_notes) as pictures,
+        _a_core_left(isinstance(session, SeeingSession)),
     ):
         for ears in ears_of(session, model.spec, clip.sample_rate_hz, sound, layout, pictures, notes):
             write(ears)
@@ -263,6 +265,23 @@ def _pictures(
         pictures = read_frames(source, spec.frame_rate_hz, size, notes=notes)
         frame_bytes = 3 * height * width
     return read_ahead(pictures, max(1, min(_MOST_AHEAD, _BYTES_AHEAD // frame_bytes)))
+
+
+@contextmanager
+def _a_core_left(is_needed: bool) -> Iterator[None]:
+    """Context in which operations leave a core to the thread that decodes all along.
+
+    Without it, two threads that share an operation wait for each other, busily, while one of them has no core.
+    """
+    threads, cv2_threads = torch.get_num_threads(), cv2.getNumThreads()
+    if is_needed:
+        torch.set_num_threads(max(1, threads - 1))
+        cv2.setNumThreads(max(1, cv2_threads - 1))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        cv2.setNumThreads(cv2_threads)
 
 
 def _told(sound: Iterable[Tensor], clip: ClipInfo, progress: Progress) -> Iterator[Tensor]:

@@ -2,7 +2,8 @@
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from typing import Protocol
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -57,8 +58,10 @@ def walk(
 
     A window gets the frame nearest to its centre, or all of its own (its beginning included, its end not); beyond the
     first and the last picture, that picture stands. A `SeeingSession` that wants all is shown each frame once instead,
-    when the window that is the first to hold it comes, and its windows hold none: no frame is kept. What a session
-    gives back that is not finite is replaced by the mono sound in both ears, half in each.
+    before the window that is the first to hold it comes, and its windows hold none: no frame is kept. A thread of its
+    own shows it the frames of the next windows while it processes some.
+
+    What a session gives back that is not finite is replaced by the mono sound in both ears, half in each.
 
     Args:
         sample_rate_hz: of the mono sound; the spec's, unless that is None.
@@ -68,38 +71,74 @@ def walk(
     """
     window, hop = max(1, round(spec.window_s * sample_rate_hz)), max(1, round(spec.hop_s * sample_rate_hz))
     joined = OverlapAdd(_weight(window, hop))
-    shown = _Shown(pictures, session, spec) if spec.frames == "all" and isinstance(session, SeeingSession) else None
-    seen = _Pictures(pictures if shown is None else (), spec)
-    batch: list[tuple[int, Window]] = []
-    replaced = 0
+    padding = replaced = 0
 
-    def processed() -> Iterator[Tensor]:
-        nonlocal replaced
-        windows = [window for _, window in batch]
-        for (start, given), ears in zip(batch, session.process(windows), strict=True):
-            if not bool(torch.isfinite(ears).all()):
-                replaced += 1
-                ears = (given.mono / 2).expand(2, -1)
-            yield joined.add(ears.float().cpu(), start)
-        batch.clear()
+    def batches() -> Iterator[list[tuple[int, Tensor]]]:
+        nonlocal padding
+        batch: list[tuple[int, Tensor]] = []
+        for start, samples, missing in _cut(mono, window, hop):
+            padding += missing
+            batch.append((start, samples))
+            if len(batch) == spec.batch:
+                yield batch
+                batch = []
+        if batch:
+            yield batch
 
-    padding = 0
-    for start, samples, missing in _cut(mono, window, hop):
-        padding += missing
-        start_s = start / sample_rate_hz
-        if shown is not None:
-            shown.until(start_s + spec.window_s)
-        batch.append((start, Window(start_s, samples, seen.of(start_s, spec.window_s))))
-        if len(batch) == spec.batch:
-            yield from processed()
-    if batch:
-        yield from processed()
+    if spec.frames == "all" and isinstance(session, SeeingSession):
+        processed = _shown_and_processed(batches(), session, _Shown(pictures, session, spec), spec, sample_rate_hz)
+    else:
+        processed = _processed(batches(), session, _Pictures(pictures, spec), spec, sample_rate_hz)
+    for start, given, ears in processed:
+        if not bool(torch.isfinite(ears).all()):
+            replaced += 1
+            ears = (given / 2).expand(2, -1)
+        yield joined.add(ears.float().cpu(), start)
     rest = joined.finish()
     yield rest[:, : rest.shape[-1] - padding]
     if replaced and notes is not None:
         notes.append(
             f"{replaced} windows came back with values that are not finite; the sound stays in the middle there"
         )
+
+
+_Batches = Iterator[list[tuple[int, Tensor]]]  # (first sample, `[window]`) of windows that are processed together
+_Ears = Iterator[tuple[int, Tensor, Tensor]]  # (first sample, `[window]`, `[2, window]`) of each window
+
+
+def _processed(
+    batches: _Batches, session: BinauralSession, pictures: "_Pictures", spec: WindowSpec, sample_rate_hz: int
+) -> _Ears:
+    for batch in batches:
+        windows = []
+        for start, samples in batch:
+            start_s = start / sample_rate_hz
+            windows.append(Window(start_s, samples, pictures.of(start_s, spec.window_s)))
+        for (start, samples), ears in zip(batch, session.process(windows), strict=True):
+            yield start, samples, ears
+
+
+def _shown_and_processed(
+    batches: _Batches, session: SeeingSession, shown: "_Shown", spec: WindowSpec, sample_rate_hz: int
+) -> _Ears:
+    def look(windows: list[Window]) -> Any:
+        shown.until(windows[-1].start_s + spec.window_s)
+        return session.seen(windows)
+
+    def process(batch: list[tuple[int, Tensor]], windows: list[Window], seen: Future[Any]) -> _Ears:
+        for (start, samples), ears in zip(batch, session.process(windows, seen.result()), strict=True):
+            yield start, samples, ears
+
+    with ThreadPoolExecutor(1, "seeing") as thread:
+        latest: tuple[list[tuple[int, Tensor]], list[Window], Future[Any]] | None = None
+        for batch in batches:
+            windows = [Window(start / sample_rate_hz, samples, []) for start, samples in batch]
+            following = batch, windows, thread.submit(look, windows)
+            if latest is not None:
+                yield from process(*latest)
+            latest = following
+        if latest is not None:
+            yield from process(*latest)
 
 
 def _weight(window: int, hop: int) -> Tensor:

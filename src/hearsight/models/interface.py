@@ -164,10 +164,26 @@ class SeeingSession(BinauralSession, Protocol):
     With `frames="all"`, the engine shows it each frame once, in order, and hands it windows without frames; a window
     comes when all frames before its end were shown. Windows that hold frames are taken as well. If its model's spec has
     a `small_area`, the engine may show small copies, of which only some have colours.
+
+    `see` and `seen` are called by one thread, and `process` by another, at the same time.
     """
 
     def see(self, frame: Frame | SmallFrame) -> None:
         """The clip's next frame."""
+        ...
+
+    def seen(self, windows: list[Window]) -> Any:
+        """All that `process` needs to know of the frames for the clip's next windows; what is seen later changes
+        nothing in it."""
+        ...
+
+    def process(self, windows: list[Window], seen: Any = None) -> Float[Tensor, "windows 2 samples"]:
+        """Both ears of each window.
+
+        Args:
+            windows: as of a `BinauralSession`.
+            seen: what `seen` gave for them; None for windows that hold frames.
+        """
         ...
 
 

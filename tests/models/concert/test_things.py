@@ -82,6 +82,31 @@ def test_what_comes_and_goes_rises_and_falls_smoothly() -> None:
     assert things.at(times(0, 4.4)) == []
 
 
+def test_a_look_counts_for_half_a_second_however_long_the_one_before_is_ago() -> None:
+    told = []
+    for step_s in (0.5, 2.0):
+        things = Things()
+        for index in range(8):
+            things.move(step_s * index, unstirred())
+            things.update(step_s * index, look(("cello" if index < 4 else "violin", 0.7, 0.6, 0.9)))
+        told.append(only(things.at(np.array([7 * step_s]))))
+    np.testing.assert_allclose(told[0].evidence, told[1].evidence, atol=1e-6)
+
+
+def test_news_are_told() -> None:
+    things = Things()
+    assert things.update(0.0, look(("cello", 0.7, 0.6, 0.9)))  # it begins
+    assert not things.update(0.5, look(("cello", 0.7, 0.6, 0.9)))
+    assert things.update(1.0, look(("cello", 0.7, 0.6, 0.9), ("harp", 0.2, 0.5, 0.9)))
+    for time_s in np.arange(1.5, 4.0, 0.5):
+        news = things.update(time_s, look(("cello", 0.7, 0.6, 0.9), ("harp", 0.2, 0.5, 0.9)))
+    assert not news  # it has risen
+    assert things.update(4.0, look(("cello", 0.7, 0.6, 0.9)))  # its evidence falls
+    for time_s in np.arange(4.5, 14.0, 0.5):
+        news = things.update(time_s, look(("cello", 0.7, 0.6, 0.9)))
+    assert not news  # it is gone
+
+
 def test_a_flash_of_evidence_is_weak() -> None:
     things = Things()
     run(things, 0, 5)

@@ -1,12 +1,15 @@
 """From frames to tracked things, with the published eye."""
 
+from collections.abc import Callable
+
 import cv2
 import numpy as np
 import pytest
 from drawn_instruments import cut_out, pasted, photograph
 from numpy.typing import NDArray
 
-from hearsight.models.concert.eye import InstrumentEye
+from hearsight.models.concert.eye import InstrumentEye, Look
+from hearsight.models.concert.seen import SEEN
 from hearsight.models.concert.watcher import FRAME_RATE_HZ, Watcher
 from hearsight.models.interface import Frame
 from hearsight.nn.efficientnet_lite import EfficientNetLite0
@@ -61,6 +64,74 @@ def test_looks_twice_a_second_and_only_at_new_frames(eye: InstrumentEye) -> None
     watch(watcher, pictures)  # an overlapping window brings them again
     assert eye.looks == 5
     assert watcher.seen_until_s == 2.0
+
+
+class Expected(InstrumentEye):
+    """Sees what it is told; remembers when it looked."""
+
+    def __init__(
+        self, strength: Callable[[float], float], place: Callable[[float], float] = lambda time_s: 0.5
+    ) -> None:
+        self.looked: list[float] = []
+        self._strength, self._place = strength, place
+
+    def forget(self) -> None:
+        self.looked.clear()
+
+    def look(self, frame: Frame) -> Look:
+        self.looked.append(frame.time_s)
+        x, y = (np.arange(26) * 32 + 0.5) / 801, (np.arange(15) * 32 + 0.5) / 449
+        away = ((x[None] - self._place(frame.time_s)) / 0.05) ** 2 + ((y[:, None] - 0.5) / 0.1) ** 2
+        evidence = np.zeros((len(y), len(x), len(SEEN)), np.float32)
+        evidence[..., SEEN.index("harp")] = self._strength(frame.time_s) * np.exp(-away)
+        return Look(evidence, x, y)
+
+
+def looked(eye: Expected, seconds: float, turns_at_s: float = np.inf) -> list[float]:
+    """Times of the looks at a picture in which something always stirs, and which once moves on, as by a camera."""
+    scene = photograph("china.jpg", (SIZE[0], 900))
+    watcher = Watcher(eye)
+    for index in range(round(seconds * FRAME_RATE_HZ)):
+        time_s = index / FRAME_RATE_HZ
+        left = round(100 + 40 * np.clip((time_s - turns_at_s) * FRAME_RATE_HZ, 0, 5))
+        picture = scene[:, left : left + SIZE[1]].copy()
+        picture[20:40, 20:40] = 40 * (index % 5)
+        watcher.watch(Frame(time_s, index, picture))
+    return eye.looked
+
+
+def test_looks_are_further_apart_once_nothing_is_new() -> None:
+    half_seconds = [k / 2 for k in range(9)]
+    assert looked(Expected(lambda time_s: 0.9), 12.0) == [*half_seconds, 5.0, 7.0, 9.0, 11.0]
+    assert looked(Expected(lambda time_s: 0.0), 12.0) == [*half_seconds, 5.0, 7.0, 9.0, 11.0]
+
+
+@pytest.mark.parametrize(
+    "eye",
+    [
+        Expected(lambda time_s: 0.3),  # doubtful
+        Expected(lambda time_s: 0.9, lambda time_s: 0.2 + 0.05 * time_s),  # it walks
+    ],
+)
+def test_what_is_doubtful_or_walks_is_looked_at_twice_a_second(eye: Expected) -> None:
+    assert looked(eye, 12.0) == [k / 2 for k in range(24)]
+
+
+def test_what_comes_and_goes_is_looked_at_more_often_again() -> None:
+    times = looked(Expected(lambda time_s: 0.9 * (6.0 < time_s < 13.0)), 16.0)
+    assert times[9:13] == [5.0, 7.0, 7.5, 8.0]  # it came between the second and the third of these
+    assert {15.0, 15.5} <= set(times) and 12.0 not in times
+
+
+def test_what_changes_is_looked_at_again_soon() -> None:
+    times = looked(Expected(lambda time_s: 0.95 if time_s < 8 else 0.6), 12.0)
+    assert times[9:13] == [5.0, 7.0, 9.0, 9.5]
+
+
+def test_a_camera_that_turns_is_not_left_waiting() -> None:
+    times = looked(Expected(lambda time_s: 0.0), 12.0, turns_at_s=9.0)
+    assert min(time_s for time_s in times if time_s > 9.0) < 9.8
+    assert looked(Expected(lambda time_s: 0.0), 12.0) != times
 
 
 def test_a_still_picture_is_looked_at_once(eye: InstrumentEye) -> None:

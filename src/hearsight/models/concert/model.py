@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -116,6 +116,20 @@ class Concert:
         return ConcertSession(self, clip.sample_rate_hz)
 
 
+class Sight(NamedTuple):
+    """What was seen of a window, and in the clip up to its end.
+
+    Attributes:
+        things: the instruments.
+        glimpses: the window's frames, small and grey.
+        leaning: which ear leads in what is made wide; 0 while all was black. See `width.leaning`.
+    """
+
+    things: list[Thing]
+    glimpses: list[Frame]
+    leaning: int
+
+
 class ConcertSession:
     """`Concert` at work on a clip."""
 
@@ -149,28 +163,36 @@ class ConcertSession:
             if not self._leaning:
                 self._leaning = leaning(frame.rgb if isinstance(frame, Frame) else frame.grey)
 
-    @torch.inference_mode()
-    def process(self, windows: list[Window]) -> Float[Tensor, "windows 2 samples"]:
-        """Both ears of each window. All that is in the windows is seen and heard before the first is rendered."""
-        for window in windows:
-            for frame in window.frames:
-                self.see(frame)
+    def seen(self, windows: list[Window]) -> list[Sight]:
+        """What was seen of the clip's next windows."""
         self._glimpses.forget(windows[0].start_s)
-        seen = [self._things(window) for window in windows]
-        if not any(thing.strength.max() >= _VISIBLE for things in seen for thing in things):
-            return self._by_motion(windows)
+        return [
+            Sight(self._watcher.at(self._listener.times(window)), self._glimpses.of(window), self._leaning)
+            for window in windows
+        ]
+
+    @torch.inference_mode()
+    def process(self, windows: list[Window], seen: list[Sight] | None = None) -> Float[Tensor, "windows 2 samples"]:
+        """Both ears of each window. All that is in the windows is seen and heard before the first is rendered."""
+        if seen is None:
+            for window in windows:
+                for frame in window.frames:
+                    self.see(frame)
+            seen = self.seen(windows)
+        if not any(thing.strength.max() >= _VISIBLE for sight in seen for thing in sight.things):
+            return self._by_motion(windows, seen)
         if self._moving is not None:
             self._moving.end()
             self._moving = None
         heard = self._listener.hear(windows)
         # Twice: what was heard of these windows first, then the parts in its light.
-        for told, things in zip(heard, seen, strict=True):
-            self._listener.remember(told, self._parts(told, things), _numbers(things))
+        for told, sight in zip(heard, seen, strict=True):
+            self._listener.remember(told, self._parts(told, sight.things), _numbers(sight.things))
         ears = []
-        for window, told, things in zip(windows, heard, seen, strict=True):
-            parts = self._parts(told, things)
-            self._tell(window, told, parts, things)
-            ears.append(self._ears(window, parts, things, told.direct))
+        for window, told, sight in zip(windows, heard, seen, strict=True):
+            parts = self._parts(told, sight.things)
+            self._tell(window, told, parts, sight.things)
+            ears.append(self._ears(window, parts, sight, told.direct))
         return torch.stack(ears)
 
     def sources(self) -> list[Source]:
@@ -195,7 +217,7 @@ class ConcertSession:
             notes.append(f"{100 * rest:.0f} % of the sound goes with nothing that is seen, and stays in the middle")
         return notes
 
-    def _by_motion(self, windows: list[Window]) -> Float[Tensor, "windows 2 samples"]:
+    def _by_motion(self, windows: list[Window], seen: list[Sight]) -> Float[Tensor, "windows 2 samples"]:
         """Ears of windows in which no instrument is seen."""
         if self._moving is None:
             renderer = DifferenceRenderer(self._filters, self._stft)
@@ -205,12 +227,12 @@ class ConcertSession:
             energy = self._new_energy(window)
             self._moving.energy += energy
             self._total_energy += energy
-        found = self._moving.process(windows, self._glimpses)
+        found = self._moving.process(windows, [sight.glimpses for sight in seen])
         unplaced = torch.ones(1, BANDS, 1)
         return torch.stack(
             [
-                self._ears(window, unplaced, []) if torch.equal(ears[0], ears[1]) else ears
-                for window, ears in zip(windows, found, strict=True)
+                self._ears(window, unplaced, sight._replace(things=[])) if torch.equal(ears[0], ears[1]) else ears
+                for window, sight, ears in zip(windows, seen, found, strict=True)
             ]
         )
 
@@ -219,9 +241,6 @@ class ConcertSession:
         first = round(max(0.0, self._heard_s - window.start_s) * self._rate)
         self._heard_s = max(self._heard_s, window.start_s + window.mono.shape[-1] / self._rate)
         return float(window.mono[first:].double().square().sum())
-
-    def _things(self, window: Window) -> list[Thing]:
-        return self._watcher.at(self._listener.times(window))
 
     def _parts(self, heard: HeardWindow, things: list[Thing]) -> Float[Tensor, "parts bands columns"]:
         """Each thing's part of each bin, and the rest's."""
@@ -238,18 +257,18 @@ class ConcertSession:
         return self._model.ear.association(torch.from_numpy(evidence.astype(np.float32))[None])[0]
 
     def _ears(
-        self, window: Window, parts: Tensor, things: list[Thing], direct: Tensor | None = None
+        self, window: Window, parts: Tensor, sight: Sight, direct: Tensor | None = None
     ) -> Float[Tensor, "2 samples"]:
         mono = window.mono
-        if mono.shape[-1] <= self._stft.n_fft or not (things or self._leaning):
+        if mono.shape[-1] <= self._stft.n_fft or not (sight.things or sight.leaning):
             return mono.expand(2, -1)
         spectrogram = self._stft.forward(mono)
         columns = spectrogram.shape[-1]
         times = np.arange(columns) * self._stft.hop_samples / self._rate
         nearest = np.clip(np.rint(times * SAMPLE_RATE_HZ / HOP_SAMPLES).astype(int), 0, parts.shape[-1] - 1)
-        combined = self._spread.to_bins(parts[-1][:, nearest]) * (self._leaning * self._widening)[:, None]
+        combined = self._spread.to_bins(parts[-1][:, nearest]) * (sight.leaning * self._widening)[:, None]
         straight = None if direct is None else self._spread.to_bins(pointing(direct[:, nearest]))
-        for part, thing in zip(parts, things, strict=False):
+        for part, thing in zip(parts, sight.things, strict=False):
             azimuth, elevation = self._directions(thing)
             filters = self._filters(azimuth[nearest], elevation[nearest], straight)
             combined += self._spread.to_bins(part[:, nearest]) * filters

@@ -64,16 +64,16 @@ class MotionSearch:
         self._said: list[str] = []
         self.energy = 0.0
 
-    def process(self, windows: list[Window], glimpses: Glimpses) -> Float[Tensor, "windows 2 samples"]:
-        """Both ears of the clip's next windows, whose frames were kept in `glimpses`; not after `end`."""
+    def process(self, windows: list[Window], glimpses: list[list[Frame]]) -> Float[Tensor, "windows 2 samples"]:
+        """Both ears of the clip's next windows, with the `Glimpses` of each; not after `end`."""
         assert self._session is not None
         moved = [
             Window(
                 window.start_s - self._begins_s,
                 window.mono,
-                [replace(frame, time_s=frame.time_s - self._begins_s) for frame in glimpses.of(window)],
+                [replace(frame, time_s=frame.time_s - self._begins_s) for frame in frames],
             )
-            for window in windows
+            for window, frames in zip(windows, glimpses, strict=True)
         ]
         return self._session.process(moved)
 

@@ -17,6 +17,9 @@ _EVIDENCE_S = 1.0  # over which evidence at a place is averaged
 _LOOKS_S = 4.0  # over which a thing's shares are averaged
 _PLACE_S = 0.7  # over which a thing's place is averaged
 _BORN, _LOST = 0.12, 0.06  # evidence from which a thing begins, and below which it is no longer seen
+_MOST_ELAPSED_S = 0.5  # what a look is worth at most in averages, however long the one before is ago
+_SURE = 0.5  # evidence below which a thing is doubtful
+_NEWS_STRENGTH, _NEWS_PLACE = 0.1, 0.03  # by which a sure thing's evidence or place changes, if that is news
 _RISES_S, _FADES_S = 0.7, 1.5  # of strength, from nothing to all and back
 _REACH = 0.06  # parts of the picture's width that a thing may seem to jump, beside half its width
 _FAVOUR = 1.3  # what a thing that is among the strongest counts more than one that is not
@@ -93,9 +96,17 @@ class Things:
                 known.stirs(_around(stir.level, known), elapsed, self._usual + _STILL_GREY_LEVELS)
             known.tell(time_s)
 
-    def update(self, time_s: float, look: Look) -> None:
-        """What is seen at this time; the times rise from call to call."""
-        elapsed = time_s - self._looked_s if self._looked_s is not None else 0.0
+    def update(self, time_s: float, look: Look) -> bool:
+        """What is seen at this time; the times rise from call to call.
+
+        A look counts for half a second at most. So looks may be further apart while nothing is new, and who looks
+        twice as seldom averages over as many.
+
+        Returns:
+            whether another look is worth while soon: a thing begins, rises, fades, moves, changes in strength, or is
+            doubtful (evidence below 0.5).
+        """
+        elapsed = min(_MOST_ELAPSED_S, time_s - self._looked_s) if self._looked_s is not None else 0.0
         is_first = self._looked_s is None
         begins_s = -np.inf if self._begun_s is None else time_s - elapsed
         self._begun_s = time_s if self._begun_s is None else self._begun_s
@@ -103,12 +114,15 @@ class Things:
         evidence = self._averaged(look, elapsed)
         peaks = find_peaks(Look(evidence, look.x, look.y), _LOST)
         waiting = list(self._known)
+        is_news = False
         for peak in peaks:
             known = _nearest(peak, waiting)
             if known is not None:
                 waiting.remove(known)
+                is_news |= known.is_changed(peak)
                 known.see(peak, elapsed)
             elif peak.strength >= _BORN:
+                is_news = True
                 self._begun += 1
                 self._known.append(_Known(self._begun, peak, begins_s))
         for known in waiting:
@@ -117,7 +131,9 @@ class Things:
         for rank, known in enumerate(told):
             known.appear(known.is_seen and rank < MOST_THINGS, elapsed, is_first)
             known.tell(time_s)
+            is_news |= known.presence > 0 and (known.presence < 1 or known.strength < _SURE or not known.is_seen)
         self._forget(time_s)
+        return is_news
 
     def at(self, times_s: Float[np.ndarray, "times"]) -> list[Thing]:
         """The things that are there at any of these times, up to the latest update; after it they stand as they are.
@@ -199,6 +215,11 @@ class _Known:
     @property
     def is_over(self) -> bool:
         return not self.is_seen and self.presence <= 0
+
+    def is_changed(self, peak: Peak) -> bool:
+        """Whether a peak that continues it is somewhere else, or another one in strength."""
+        is_elsewhere = float(np.hypot(peak.x - self.x, peak.y - self.y)) > _NEWS_PLACE
+        return is_elsewhere or abs(peak.strength - self.strength) > _NEWS_STRENGTH
 
     def see(self, peak: Peak, elapsed: float) -> None:
         self._age += elapsed

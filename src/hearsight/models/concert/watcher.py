@@ -9,31 +9,38 @@ from hearsight.models.concert.things import Thing, Things
 from hearsight.models.interface import Frame
 
 FRAME_RATE_HZ = 4.0  # of the frames that the watcher needs
-LOOK_S = 0.5
+LOOK_S, LONGEST_LOOK_S = 0.5, 2.0
+_SETTLED_S = 4.0  # of a scene, over which averages fill
+_TURN = 0.1  # parts of the picture that the camera may turn or zoom before the next look is due
 _STIR_S = 0.25
 _EARLY_S = 0.01  # by which a frame may come before its time
 
 
 class Watcher:
-    """Looks for instruments twice a second, measures motion four times a second, and keeps the things found.
+    """Looks for instruments, measures motion four times a second, and keeps the things found.
+
+    In a scene's first 4 s, and while things come, go, move or are doubtful, there is a look every half second; else the
+    time between looks doubles each time, up to 2 s. A cut is looked at at once, and what comes into the picture as the
+    camera turns is not waited for.
 
     Args:
         eye: sees instruments; None for the published weights.
-        look_s: seconds between looks.
+        longest_look_s: seconds between looks at the most; 0.5 to look always as often.
 
     Raises:
         DependencyError: the package with the published weights is missing.
     """
 
-    def __init__(self, eye: InstrumentEye | None = None, look_s: float = LOOK_S) -> None:
+    def __init__(self, eye: InstrumentEye | None = None, longest_look_s: float = LONGEST_LOOK_S) -> None:
         self._eye = eye if eye is not None else InstrumentEye()
         self._eye.forget()
-        self._look_s = look_s
+        self._look_s, self._longest_look_s = LOOK_S, longest_look_s
+        self._turned = np.eye(3)
         self._things = Things()
         self._meter = StirMeter()
         self._frame: Frame | None = None
         self._measured: Frame
-        self._looked_s = -np.inf
+        self._looked_s = self._begun_s = -np.inf
 
     @property
     def seen_until_s(self) -> float:
@@ -48,7 +55,7 @@ class Watcher:
         is_cut = False
         if before is None:
             self._meter.measure(frame.rgb, 1.0)
-            self._measured = frame
+            self._measured, self._begun_s = frame, frame.time_s
         elif frame.time_s - self._measured.time_s >= _STIR_S - _EARLY_S:
             if frame.number == self._measured.number:
                 stir = unstirred()
@@ -56,12 +63,25 @@ class Watcher:
                 stir = self._meter.measure(frame.rgb, frame.time_s - self._measured.time_s)
             self._measured = frame
             is_cut = stir.is_cut
+            self._turned = stir.camera @ self._turned
             self._things.move(frame.time_s, stir)
-        due = frame.time_s - self._looked_s >= self._look_s - _EARLY_S
+        wait_s = LOOK_S if _is_far(self._turned) else self._look_s
+        due = frame.time_s - self._looked_s >= wait_s - _EARLY_S
         if is_cut or (due and frame is self._measured):
-            self._looked_s = frame.time_s
-            self._things.update(frame.time_s, self._eye.look(frame))
+            self._looked_s, self._turned = frame.time_s, np.eye(3)
+            if is_cut:
+                self._begun_s = frame.time_s
+            is_news = self._things.update(frame.time_s, self._eye.look(frame))
+            is_settled = frame.time_s - self._begun_s >= _SETTLED_S - _EARLY_S
+            self._look_s = min(2 * self._look_s, self._longest_look_s) if is_settled and not is_news else LOOK_S
 
     def at(self, times_s: Float[np.ndarray, "times"]) -> list[Thing]:
         """The things that are there at any of these times; see `Things.at`."""
         return self._things.at(times_s)
+
+
+def _is_far(camera: Float[np.ndarray, "3 3"]) -> bool:
+    """Whether a corner of the picture is elsewhere since the camera moved so."""
+    corners = np.array([(0.0, 0.0, 1.0), (1.0, 0.0, 1.0), (0.0, 1.0, 1.0), (1.0, 1.0, 1.0)])
+    moved = corners @ camera.T
+    return not bool(np.abs(moved[:, :2] / moved[:, 2:] - corners[:, :2]).max() <= _TURN)

@@ -11,7 +11,7 @@ demo: $(VENV)/.installed
 	$(BIN)/hearsight demo demo
 
 test: $(VENV)/.installed-dev system-libraries lint
-	$(BIN)/python -m pytest -n $(WORKERS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
 test-heavy: $(VENV)/.installed-dev system-libraries browser
 	$(BIN)/python -m pytest -m heavy

@@ -79,7 +79,7 @@ def test_a_worker_that_dies_is_told_in_one_line(how, told):
     with pytest.raises(HearsightError, match=told) as caught:
         list(done_by_workers(partial(end_itself, how=how), range(6), 2))
     assert "\n" not in str(caught.value)
-    assert not multiprocessing.active_children()
+    wait_until(lambda: not multiprocessing.active_children())
 
 
 def write_slowly(number, folder):

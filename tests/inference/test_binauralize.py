@@ -7,11 +7,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 import pytest
 import soundfile
@@ -174,6 +176,53 @@ def test_any_object_that_is_a_model_goes_through_in_full_band(tmp_path: Path, ra
         left, right = spectra[:, (hertz > low) & (hertz < high)].sum(-1)
         assert 10 * torch.log10(left / right) == pytest.approx(20 * np.log10(4), abs=0.5)
     assert report.notes == ["panned"] and report.model == "panner" and report.sources == []
+
+
+class Watches:
+    """A model that looks at pictures as they come; notes how many threads its operations have."""
+
+    name = "watches"
+    spec = WindowSpec(None, 0.5, 0.5, frames="all", frame_rate_hz=5.0, batch=2)
+
+    def __init__(self, fails: bool) -> None:
+        self.fails = fails
+        self.threads: set[int] = set()
+
+    def session(self, clip: ClipInfo) -> "Watches":
+        return self
+
+    def see(self, frame: object) -> None:
+        self.threads.add(torch.get_num_threads())
+
+    def seen(self, windows: list[Window]) -> None:
+        if self.fails and windows[0].start_s > 0:
+            raise MediaError("cannot be seen")
+
+    def process(self, windows: list[Window], seen: None = None) -> torch.Tensor:
+        self.threads.add(torch.get_num_threads())
+        return torch.stack([window.mono.expand(2, -1) for window in windows])
+
+    def sources(self) -> list[Source]:
+        return []
+
+    def notes(self) -> list[str]:
+        return []
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_core_is_left_to_decoding_and_given_back(tmp_path: Path, clip: Path, fails: bool) -> None:
+    before = torch.get_num_threads(), cv2.getNumThreads()
+    try:
+        torch.set_num_threads(3)
+        model = Watches(fails)
+        with pytest.raises(MediaError, match="cannot be seen") if fails else nullcontext():
+            hearsight.binauralize(clip, tmp_path / "out.mkv", model)  # type: ignore[arg-type]
+        assert model.threads == {2}
+        assert torch.get_num_threads() == 3
+        assert [path.name for path in tmp_path.iterdir()] == ([] if fails else ["out.mkv"])
+    finally:
+        torch.set_num_threads(before[0])
+    assert cv2.getNumThreads() == before[1]
 
 
 def test_mono_mono_gives_the_input_back(tmp_path: Path, clip: Path) -> None:

@@ -26,8 +26,8 @@ def _always(names: tuple[str, ...]) -> list[Any]:
     return [name if name in names else pytest.param(name, marks=pytest.mark.heavy) for name in NETWORKS]
 
 
-COMPILED = _always(("mono2binaural",))
-EXPORTED = _always(("mono2binaural", "apnet", "ambisonic", "beyond-mono", "pixel-player"))
+COMPILED = _always(())
+EXPORTED = _always(("mono2binaural", "apnet", "ambisonic", "pixel-player"))
 
 
 class RealValued(nn.Module):

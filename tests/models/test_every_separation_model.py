@@ -22,6 +22,8 @@ def _is_network(name: str) -> bool:
 
 
 NETWORKS = [known.name for known in CARDS if known.kind == "separation" and _is_network(known.name)]
+# All tests of one network run in one process, which trains it once.
+TRAINED = [pytest.param(name, marks=pytest.mark.xdist_group(f"separation, {name}")) for name in NETWORKS]
 
 
 def small(name: str) -> SeparationNetwork:
@@ -59,13 +61,13 @@ def trained(name: str) -> tuple[SeparationNetwork, Item, float]:
     return network.eval(), item, error
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", TRAINED)
 def test_overfits_one_batch_of_mixes(name: str) -> None:
     # Half of the mix for each source would be an error of about a half.
     assert trained(name)[2] < 0.05
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", TRAINED)
 def test_stems_follow_their_pictures(name: str) -> None:
     network, item, _ = trained(name)
     assert item.stem_frames is not None
@@ -76,7 +78,7 @@ def test_stems_follow_their_pictures(name: str) -> None:
     torch.testing.assert_close(swapped, stems.flip(1), rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", TRAINED)
 @pytest.mark.parametrize("length", [0.3, 1.0, 3.7])
 def test_separates_a_mix_of_any_length(name: str, length: float) -> None:
     network, item, error = trained(name)
@@ -112,7 +114,7 @@ def test_every_trained_parameter_gets_a_finite_gradient(name: str) -> None:
     assert all(p.grad is None or torch.isfinite(p.grad).all() for p in network.parameters())
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", TRAINED)
 def test_a_saved_network_comes_back_the_same(name: str, tmp_path) -> None:
     network, item, _ = trained(name)
     network.save_pretrained(tmp_path / "saved")

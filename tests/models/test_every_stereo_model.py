@@ -3,6 +3,7 @@
 import functools
 import inspect
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -25,6 +26,11 @@ def _is_network(name: str) -> bool:
 NETWORKS = [known.name for known in CARDS if known.kind == "binaural" and _is_network(known.name)]
 LEARNING = [name for name in NETWORKS if name != "mono-mono"]
 LOOKING = [name for name in NETWORKS if card(name).load_class().needs_frames]
+
+
+def by_one_worker(names: list[str]) -> list[Any]:
+    """The names, so marked that all tests of one network run in one process, which trains it once."""
+    return [pytest.param(name, marks=pytest.mark.xdist_group(f"stereo, {name}")) for name in names]
 
 
 def small(name: str, **settings: object) -> StereoNetwork:
@@ -73,12 +79,12 @@ def trained(name: str) -> tuple[StereoNetwork, Item, float]:
     return network.eval(), item, error
 
 
-@pytest.mark.parametrize("name", LEARNING)
+@pytest.mark.parametrize("name", by_one_worker(LEARNING))
 def test_overfits_one_batch_to_a_tenth_of_the_mono_mono_error(name: str) -> None:
     assert trained(name)[2] < 0.1
 
 
-@pytest.mark.parametrize("name", LOOKING)
+@pytest.mark.parametrize("name", by_one_worker(LOOKING))
 def test_left_and_right_swap_when_the_picture_is_mirrored(name: str) -> None:
     network, item, _ = trained(name)
     spectrogram = network.stft.forward(item.mono)
@@ -91,7 +97,7 @@ def test_left_and_right_swap_when_the_picture_is_mirrored(name: str) -> None:
     assert (ears - swapped).square().sum() < 0.1 * ears.square().sum()
 
 
-@pytest.mark.parametrize("name", [name for name in LEARNING if name not in LOOKING])
+@pytest.mark.parametrize("name", by_one_worker([name for name in LEARNING if name not in LOOKING]))
 def test_a_network_that_only_hears_cannot_tell_a_scene_from_its_mirror(name: str) -> None:
     network = trained(name)[0]
     item = mirrored_batch(network)
@@ -189,7 +195,7 @@ def test_the_visual_backbone_has_its_own_learning_rate(name: str) -> None:
     )
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", by_one_worker(NETWORKS))
 def test_a_saved_network_comes_back_the_same(name: str, tmp_path) -> None:
     network = trained(name)[0] if name in LEARNING else small(name).eval()
     network.save_pretrained(tmp_path / "saved")

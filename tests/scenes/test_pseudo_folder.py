@@ -15,6 +15,8 @@ from hearsight.cli.main import app
 from hearsight.errors import DataError, HearsightError
 from hearsight.scenes import PairSettings, PseudoPairs, prepare_mono_clips, read_clip_list, read_recipe, write_pairs
 
+pytestmark = pytest.mark.xdist_group("pseudo folder")  # what its tests share is made once
+
 SECONDS = PairSettings(duration_s=0.8, mixing=(0.5, 0.5))
 
 

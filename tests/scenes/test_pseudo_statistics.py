@@ -11,6 +11,8 @@ from scipy import stats
 from hearsight.acoustics import spatialize
 from hearsight.scenes import PairSettings, PseudoPairs, prepare_mono_clips, read_clip_list
 
+pytestmark = pytest.mark.xdist_group("pseudo statistics")  # what its tests share is made once
+
 PAIRS = 10_000
 HEIGHT, WIDTH = 240, 480
 UNLIKELY = 1e-3  # the seeds are fixed: a test that passes once passes always

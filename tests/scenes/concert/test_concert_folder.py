@@ -23,6 +23,8 @@ from hearsight.media import probe, read_frames
 from hearsight.scenes.concert import Settings, check_folder, contact_sheet, simulate
 from hearsight.scenes.concert.write import SPLITS
 
+pytestmark = pytest.mark.xdist_group("concert folder")  # what its tests share is made once
+
 TINY = Settings(seed=6, seconds=1.0, width=64, height=32, frame_rate_hz=4)
 
 

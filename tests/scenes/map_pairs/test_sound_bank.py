@@ -13,6 +13,8 @@ from hearsight.scenes.map_pairs import __main__ as command
 from hearsight.scenes.map_pairs import debian
 from hearsight.scenes.map_pairs.sound_bank import RATE_HZ, SECONDS, SoundBank, make_sound_bank, sounding_share
 
+pytestmark = pytest.mark.xdist_group("sound bank")  # what its tests share is made once
+
 SAMPLES = round(RATE_HZ * SECONDS)
 
 

@@ -3,6 +3,8 @@
 import copy
 import json
 import math
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -154,3 +156,36 @@ def test_what_does_not_fit_is_said_in_one_line(tmp_path, banks):
     refused(ModelError, "does not learn from map pairs", model__system="mono2binaural", model__settings="{}")
     refused(ModelError, "comes in one size", model__size="small")
     refused(ModelError, "learns from map pairs", data__map_pairs="null", data__solo__folder=str(tmp_path))
+
+
+def test_one_command_trains_both_rounds_and_takes_their_mean(banks, tmp_path):
+    script = RECIPE.parents[2] / "scripts" / "train_concert.py"
+    small = {
+        "model.settings": SMALL,
+        "data.map_pairs.pairs_per_epoch": "4",
+        "data.map_pairs.validation_pairs": "2",
+        "data.map_pairs.settings": f"{{columns: {COLUMNS}}}",
+        "data.map_pairs.validation_settings": f"{{columns: {COLUMNS}}}",
+        "schedule.epochs": "1",
+        "schedule.batch_size": "4",
+        "schedule.precision": "32-true",
+        "workers": "0",
+    }
+    options = [part for key, value in small.items() for part in (f"--{key}", value)]
+    out = tmp_path / "runs"
+    command = [sys.executable, str(script), "--banks", str(banks), "--out", str(out), "--device", "cpu", *options]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    first, second, final = (weights(out / name) for name in ("concert/model", "concert-timbres/model", "concert-final"))
+    name = "association.weights"
+    torch.testing.assert_close(final[name], 0.75 * first[name] + 0.25 * second[name])
+    assert not torch.equal(first[name], second[name])
+    again = subprocess.run([*command[:3], str(tmp_path / "nowhere"), *command[4:]], capture_output=True, text=True)
+    assert again.returncode == 0  # both models are there: nothing is trained again
+    broken = subprocess.run(
+        [sys.executable, str(script), "--banks", str(tmp_path / "nowhere"), "--out", str(tmp_path / "other")],
+        capture_output=True,
+        text=True,
+    )
+    assert broken.returncode == 1 and broken.stderr.startswith("train_concert: ")
+    assert len(broken.stderr.strip().splitlines()) == 1

@@ -20,7 +20,7 @@ REST_WEIGHT = 0.2  # of what no thing explains, beside things that are seen: mos
 _DRUMS = KINDS.index("drums")
 _PERCUSSION = 2.0  # power of `percussiveness` that drums are likelier by
 _BANDS_AROUND, _COLUMNS_AROUND = 15, 17  # of a bin, in which hits and tones are looked for; 0.27 s
-_MOST_PERCUSSIVE = 3.0
+_MOST_TONAL, _MOST_PERCUSSIVE = -3.0, 1.0
 
 _MEMORY_S = 12.0
 _KIND_MEMORY, _KIND_FLOOR = 0.5, 0.02
@@ -138,17 +138,17 @@ class Listener:
 
 
 def percussiveness(power: Float[Tensor, "*batch bands columns"]) -> Float[Tensor, "*batch bands columns"]:
-    """How much more a bin belongs to a hit than to a tone, from -3 to 3, in nats.
+    """How much more a bin belongs to a hit than to a tone, from -3 to 1, in nats.
 
     Hits are upright lines of a spectrogram and tones level ones: the logarithm of the median amplitude of the bands
     around a bin over that of the columns around it (Fitzgerald, "Harmonic/percussive separation using median
-    filtering", DAFx 2010). It knows no sampler and no room, and is added to what the ear says of drums, which has
-    learned from sampled ones.
+    filtering", DAFx 2010). Hits count for less than tones because a tone is upright too where it begins. This knows no
+    sampler and no room, and is added to what the ear says of drums, which has learned from sampled ones.
     """
     amplitude = power.sqrt().numpy()
     around = [1] * (power.dim() - 2)
     hit = median_filter(amplitude, (*around, _BANDS_AROUND, 1))
     tone = median_filter(amplitude, (*around, 1, _COLUMNS_AROUND))
     least = 1e-6 * amplitude.max((-2, -1), keepdims=True, initial=1e-6)
-    told = np.log((hit + least) / (tone + least)).clip(-_MOST_PERCUSSIVE, _MOST_PERCUSSIVE)
+    told = np.log((hit + least) / (tone + least)).clip(_MOST_TONAL, _MOST_PERCUSSIVE)
     return torch.from_numpy(told)

@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+# Python compiles what is imported when it is imported first; to compile all that is installed takes two minutes.
+INSTALL := $(PIP) install --no-compile -c constraints.txt
 WORKERS ?= 2
 
 .PHONY: demo test test-heavy lint system-libraries browser benchmark clean
@@ -46,11 +48,11 @@ $(VENV)/.created:
 	touch $@
 
 $(VENV)/.installed: $(VENV)/.created pyproject.toml constraints.txt
-	$(PIP) install -c constraints.txt -e .
+	$(INSTALL) -e .
 	touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
-	$(PIP) install -c constraints.txt -e ".[dev]"
+	$(INSTALL) -e ".[dev]"
 	touch $@
 
 clean:

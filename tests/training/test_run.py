@@ -104,6 +104,7 @@ def test_a_killed_run_ends_with_the_weights_of_an_undisturbed_one(tmp_path, prep
     assert all(torch.equal(whole[name], killed[name]) for name in whole)
 
 
+@pytest.mark.heavy
 def test_two_processes_of_one_command_end_with_one_model(tmp_path, prepared):
     path = write_recipe(tmp_path, prepared, epochs=1)
     # The installed command, because the second process is started by the command line of the first.

@@ -185,7 +185,7 @@ def make_clip(path: Path, size: tuple[int, int], shows_instrument: bool = False)
         sound = sum(
             np.sin(440 * (1 + k % 5) * time_s) * np.exp(-9 * (time_s - t)) * (time_s >= t) for k, t in enumerate(hits)
         )
-        # Without noise, as no camera records, FFmpeg's AAC encoder takes three times as long.
+        # Without noise, as no camera records, FFmpeg's AAC encoder takes twice as long.
         sound = 0.2 * np.asarray(sound) + 1e-3 * generator.standard_normal(len(time_s))
         sound = np.repeat(sound.astype(np.float32)[None], 2, 0)
         for number in range(CLIP_S * FRAME_RATE):

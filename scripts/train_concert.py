@@ -1,7 +1,8 @@
-"""The weights of the default model from nothing: two rounds of training, and a mean of what they learned.
+"""An ear for the default model from nothing: two rounds of training, and a mean of what they learned.
 
-docs/concert-training.md says how the banks are made and how long it takes. A run that was interrupted goes on where it
-was. Any key of the recipes can be given as an option, for both rounds: `--schedule.precision 32-true`.
+docs/concert-training.md says how the banks are made, how long it takes, and how the package's own weights differ. A run
+that was interrupted goes on where it was. Any key of the recipes can be given as an option, for both rounds:
+`--schedule.precision 32-true`.
 
     python scripts/train_concert.py [--banks banks] [--out runs/hearsight] [--device auto]
 """

@@ -42,6 +42,14 @@ def unstirred() -> Stir:
     return Stir(np.zeros(GRID, np.float32), np.eye(3), is_frozen=True)
 
 
+def largest_shift(camera: Float[np.ndarray, "3 3"]) -> float:
+    """How far a camera's motion moves the picture's corners, in parts of its width and height; NaN if nowhere."""
+    corners = np.array([(0.0, 0.0, 1.0), (1.0, 0.0, 1.0), (0.0, 1.0, 1.0), (1.0, 1.0, 1.0)])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        moved = corners @ camera.T
+        return float(np.abs(moved[:, :2] / moved[:, 2:] - corners[:, :2]).max())
+
+
 def small_grey(rgb: UInt8[np.ndarray, "height width 3"]) -> UInt8[np.ndarray, "rows columns"]:
     """A grey copy of about 180 x 320 pixels, in which motion is looked for."""
     grey = cv2.cvtColor(np.ascontiguousarray(rgb), cv2.COLOR_RGB2GRAY)

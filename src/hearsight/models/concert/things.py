@@ -10,7 +10,7 @@ from jaxtyping import Float
 from hearsight.models.concert.eye import Look
 from hearsight.models.concert.peaks import Peak, find_peaks
 from hearsight.models.concert.seen import SEEN
-from hearsight.models.concert.stir import Stir
+from hearsight.models.concert.stir import Stir, largest_shift
 
 MOST_THINGS = 6
 _EVIDENCE_S = 1.0  # over which evidence at a place is averaged
@@ -23,6 +23,7 @@ _NEWS_STRENGTH, _NEWS_PLACE = 0.1, 0.03  # by which a sure thing's evidence or p
 _RISES_S, _FADES_S = 0.7, 1.5  # of strength, from nothing to all and back
 _REACH = 0.06  # parts of the picture's width that a thing may seem to jump, beside half its width
 _FAVOUR = 1.3  # what a thing that is among the strongest counts more than one that is not
+_MOST_SHIFT = 0.5  # of the picture, by which a camera could have moved from one picture to the next
 _TOLD_S = 120.0  # how long is remembered
 _MOVING_S = 0.5  # over which motion is averaged
 _USUAL_S = 10.0  # over which the picture's usual motion is averaged
@@ -85,7 +86,7 @@ class Things:
             return
         elapsed = max(0.0, time_s - self._now_s)
         self._now_s = time_s
-        camera = stir.camera if _is_sane(stir.camera) else np.eye(3)
+        camera = stir.camera if largest_shift(stir.camera) < _MOST_SHIFT else np.eye(3)
         self._camera = camera @ self._camera
         if not stir.is_frozen:
             self._watched_s += elapsed
@@ -301,13 +302,6 @@ def _nearest(peak: Peak, waiting: list[_Known]) -> _Known | None:
 def _step(elapsed: float, over_s: float) -> float:
     """How far an average moves to a new value after `elapsed` seconds."""
     return float(1 - np.exp(-elapsed / over_s)) if over_s > 0 else 1.0
-
-
-def _is_sane(camera: Float[np.ndarray, "3 3"]) -> bool:
-    """Whether a camera could have moved like this from one picture to the next."""
-    corners = [_moved(camera, x, y) for x, y in ((0.0, 0.0), (1.0, 0.0), (0.0, 1.0), (1.0, 1.0))]
-    moved = np.array(corners) - np.array([(0, 0), (1, 0), (0, 1), (1, 1)])
-    return bool(np.isfinite(moved).all() and np.abs(moved).max() < 0.5)
 
 
 def _moved(camera: Float[np.ndarray, "3 3"], x: float, y: float) -> tuple[float, float]:

@@ -4,7 +4,7 @@ import numpy as np
 from jaxtyping import Float
 
 from hearsight.models.concert.eye import InstrumentEye
-from hearsight.models.concert.stir import StirMeter, unstirred
+from hearsight.models.concert.stir import StirMeter, largest_shift, unstirred
 from hearsight.models.concert.things import Thing, Things
 from hearsight.models.interface import Frame
 
@@ -65,7 +65,7 @@ class Watcher:
             is_cut = stir.is_cut
             self._turned = stir.camera @ self._turned
             self._things.move(frame.time_s, stir)
-        wait_s = LOOK_S if _is_far(self._turned) else self._look_s
+        wait_s = self._look_s if largest_shift(self._turned) <= _TURN else LOOK_S
         due = frame.time_s - self._looked_s >= wait_s - _EARLY_S
         if is_cut or (due and frame is self._measured):
             self._looked_s, self._turned = frame.time_s, np.eye(3)
@@ -78,10 +78,3 @@ class Watcher:
     def at(self, times_s: Float[np.ndarray, "times"]) -> list[Thing]:
         """The things that are there at any of these times; see `Things.at`."""
         return self._things.at(times_s)
-
-
-def _is_far(camera: Float[np.ndarray, "3 3"]) -> bool:
-    """Whether a corner of the picture is elsewhere since the camera moved so."""
-    corners = np.array([(0.0, 0.0, 1.0), (1.0, 0.0, 1.0), (0.0, 1.0, 1.0), (1.0, 1.0, 1.0)])
-    moved = corners @ camera.T
-    return not bool(np.abs(moved[:, :2] / moved[:, 2:] - corners[:, :2]).max() <= _TURN)

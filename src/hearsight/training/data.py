@@ -108,10 +108,18 @@ def loader(
         num_workers=workers,
         collate_fn=collate,
         persistent_workers=workers > 0,
+        worker_init_fn=_yield_to_training,
         # A fresh process each: a forked one inherits OpenCV's and PyTorch's thread pools without their threads, and
         # waits for ever on the first picture.
         multiprocessing_context="spawn" if workers else None,
     )
+
+
+def _yield_to_training(worker: int) -> None:
+    """Make items when the training itself leaves a core idle: its threads wait for each other at every operation, so a
+    process that takes half a core from one of them takes it from all."""
+    if hasattr(os, "nice"):
+        os.nice(10)
 
 
 class TaskItems(Dataset[Batch]):

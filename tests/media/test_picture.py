@@ -12,6 +12,7 @@ from media_clips import CONTAINERS, Clip
 from media_clips import make_clip as write_clip
 
 from hearsight.errors import MediaError
+from hearsight.media import picture as reading
 from hearsight.media import probe, read_frames, read_small_frames
 
 
@@ -71,6 +72,41 @@ def test_time_zero_is_the_first_sample_of_the_sound(make_clip, suffix, offset_s)
     assert [frame.shown_s for frame in ticked] == pytest.approx(
         [-offset_s + number_of(frame.rgb) / 25 for frame in ticked], abs=0.002
     )
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".ts"])
+@pytest.mark.parametrize("frame_rate", [Fraction(25), Fraction(30_000, 1001), Fraction(60)])
+def test_pictures_that_no_tick_shows_are_passed_over_and_the_rest_stay_the_same(
+    tmp_path, monkeypatch, frame_rate, suffix
+):
+    path = tmp_path / f"in{suffix}"
+    generator = np.random.default_rng(0)
+    world = generator.integers(0, 256, (48, 400, 3), np.uint8).repeat(2, 0).repeat(2, 1)
+    with av.open(str(path), "w") as output:
+        stream = output.add_stream("libx264", rate=frame_rate, options={"bf": "3", "b_strategy": "0", "g": "40"})
+        stream.width, stream.height, stream.pix_fmt = 128, 96, "yuv420p"
+        for number in range(90):
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(world[:, 7 * number : 7 * number + 128]), "rgb24")
+            frame.pts, frame.time_base = number, 1 / frame_rate
+            output.mux(stream.encode(frame))
+        output.mux(stream.encode())
+    every = list(read_frames(path))
+    assert len(every) == 90
+    decoded, came = reading.decoded, []
+    monkeypatch.setattr(reading, "decoded", lambda packet: came.append(decoded(packet)) or came[-1])
+    for rate_hz, start_s in ((15.0, 0.0), (10.0, 0.2), (4.0, 0.0), (float(frame_rate), 0.0)):
+        came.clear()
+        ticked = list(read_frames(path, rate_hz, start_s=start_s))
+        assert len(ticked) == pytest.approx((90 / frame_rate - start_s) * rate_hz, abs=1.1)
+        for tick, frame in enumerate(ticked):
+            at_s = start_s + tick / rate_hz
+            shown = [other for other in every if other.time_s <= at_s + 0.0010001] or every[:1]
+            assert np.array_equal(frame.rgb, shown[-1].rgb)
+            assert frame.shown_s == shown[-1].time_s
+        if rate_hz == 4.0:
+            assert sum(map(len, came)) < 0.7 * 90  # of each four, no other refers to two
+        if rate_hz == float(frame_rate):
+            assert sum(map(len, came)) == 90
 
 
 TIMES = [0.0, 0.1, 0.13, 0.2, 0.5, 0.54, 0.6, 0.72, 0.9, 1.0, 1.9]

@@ -1,5 +1,6 @@
 """Pictures in: a stream of RGB frames at a requested rate, as a player would show them."""
 
+import math
 import os
 from collections.abc import Iterator
 from contextlib import suppress
@@ -11,6 +12,7 @@ import av
 import numpy as np
 from av.container import InputContainer
 from av.filter import Graph
+from av.packet import Packet
 from av.video.frame import VideoFrame as DecodedFrame
 from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
 from av.video.stream import VideoStream
@@ -77,7 +79,7 @@ def read_frames(
         raise ValueError("rate_hz must be positive")
     with open_source(path) as container:
         stream = require_picture(container, path)
-        shown = _shown(container, stream, path, clip_start(path), start_s, notes if notes is not None else [])
+        shown = _shown(container, stream, path, clip_start(path), start_s, rate_hz, notes if notes is not None else [])
         display = _Display(stream, size)
         if rate_hz is None:
             yield from _all_frames(shown, display, start_s, end_s)
@@ -126,7 +128,7 @@ def read_small_frames(
     """
     with open_source(path) as container:
         stream = require_picture(container, path)
-        shown = _shown(container, stream, path, clip_start(path), 0.0, notes if notes is not None else [])
+        shown = _shown(container, stream, path, clip_start(path), 0.0, rate_hz, notes if notes is not None else [])
         greys, colours = _Display(stream, grey_size, "gray"), _Display(stream, rgb_size)
         grey: np.ndarray | None = None
         rgb: np.ndarray | None = None
@@ -199,12 +201,16 @@ def _shown(
     path: str | os.PathLike[str],
     begin: Fraction,
     start_s: float,
+    rate_hz: float | None,
     notes: list[str],
 ) -> Iterator[_Shown]:
-    """Frames in the order and at the clip times at which they are shown. At least one."""
+    """Frames in the order and at the clip times at which they are shown. At least one.
+
+    With a rate, frames may be missing that no tick shows.
+    """
     usual = 1 / (stream.average_rate or stream.guessed_rate or Fraction(25))
     last: Fraction | None = None
-    for frame in _deinterlaced(_decoded(container, stream, begin, start_s, notes)):
+    for frame in _deinterlaced(_decoded(container, stream, begin, start_s, rate_hz, notes)):
         if frame.pts is None:
             at = last + usual if last is not None else Fraction(0)
         else:
@@ -219,9 +225,15 @@ def _shown(
 
 
 def _decoded(
-    container: InputContainer, stream: VideoStream, begin: Fraction, start_s: float, notes: list[str]
+    container: InputContainer,
+    stream: VideoStream,
+    begin: Fraction,
+    start_s: float,
+    rate_hz: float | None,
+    notes: list[str],
 ) -> Iterator[DecodedFrame]:
     stream.thread_type = "AUTO"
+    ticks = _TickedPackets(stream, begin, start_s, rate_hz) if rate_hz is not None else None
     if start_s > 0 and stream.time_base is not None and not restarts_clock(container):
         # A second early: some formats seek by decoding time, which is before a key frame is shown.
         target_s = max(Fraction(0), begin + Fraction(start_s) - 1)
@@ -229,11 +241,37 @@ def _decoded(
             container.seek(int(target_s / stream.time_base), stream=stream)
     damaged = 0
     for packet in packets(container, stream):
-        frames = decoded(packet)
+        if ticks is not None:
+            stream.codec_context.skip_frame = "NONREF" if ticks.show_none_of(packet) else "DEFAULT"
+        frames = cast(list[DecodedFrame] | None, decoded(packet))
         damaged += frames is None
-        yield from cast(list[DecodedFrame], frames or [])
+        if ticks is not None and frames and frames[0].interlaced_frame:
+            ticks = None  # a deinterlacer looks at the frames before and after
+            stream.codec_context.skip_frame = "DEFAULT"
+        yield from frames or []
     if damaged:
         notes.append(f"{damaged} damaged packet(s) of the picture could not be decoded; the frame before stays")
+
+
+class _TickedPackets:
+    """Tells which packets hold a picture that no tick shows, so that it need not be decoded if no other refers to it.
+
+    Only of H.264 with a constant frame rate: there the decoder knows what is referred to, and it is known before the
+    next packet how long a picture stays. What web sites and editors encode has a half to two thirds of such pictures.
+    """
+
+    def __init__(self, stream: VideoStream, begin: Fraction, start_s: float, rate_hz: float) -> None:
+        self._begin, self._start_s, self._rate_hz = begin, Fraction(start_s), Fraction(rate_hz)
+        is_constant = stream.average_rate is not None and stream.average_rate == stream.base_rate
+        is_known = is_constant and stream.codec_context.name == "h264"
+        self._lasts_s = 1 / stream.average_rate if is_known and stream.average_rate else None
+
+    def show_none_of(self, packet: Packet) -> bool:
+        if self._lasts_s is None or packet.pts is None:
+            return False
+        at_s = packet.pts * packet.time_base - self._begin - self._start_s
+        tick = max(0, math.ceil((at_s - 2 * _ROUNDING_S) * self._rate_hz))
+        return tick / self._rate_hz >= at_s + self._lasts_s + _ROUNDING_S
 
 
 def _deinterlaced(frames: Iterator[DecodedFrame]) -> Iterator[DecodedFrame]:

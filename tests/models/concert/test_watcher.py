@@ -117,6 +117,10 @@ def test_what_is_doubtful_or_walks_is_looked_at_twice_a_second(eye: Expected) ->
     assert looked(eye, 12.0) == [k / 2 for k in range(24)]
 
 
+def test_a_doubt_that_lasts_is_looked_at_less_often() -> None:
+    assert looked(Expected(lambda time_s: 0.3), 20.0) == [*(k / 2 for k in range(25)), 13.0, 15.0, 17.0, 19.0]
+
+
 def test_what_comes_and_goes_is_looked_at_more_often_again() -> None:
     times = looked(Expected(lambda time_s: 0.9 * (6.0 < time_s < 13.0)), 16.0)
     assert times[9:13] == [5.0, 7.0, 7.5, 8.0]  # it came between the second and the third of these

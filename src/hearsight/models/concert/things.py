@@ -19,6 +19,7 @@ _PLACE_S = 0.7  # over which a thing's place is averaged
 _BORN, _LOST = 0.12, 0.06  # evidence from which a thing begins, and below which it is no longer seen
 _MOST_ELAPSED_S = 0.5  # what a look is worth at most in averages, however long the one before is ago
 _SURE = 0.5  # evidence below which a thing is doubtful
+_DOUBT_S = 12.0  # after which a doubt is no news: more looks at the same will not settle it
 _NEWS_STRENGTH, _NEWS_PLACE = 0.1, 0.03  # by which a sure thing's evidence or place changes, if that is news
 _RISES_S, _FADES_S = 0.7, 1.5  # of strength, from nothing to all and back
 _REACH = 0.06  # parts of the picture's width that a thing may seem to jump, beside half its width
@@ -105,7 +106,7 @@ class Things:
 
         Returns:
             whether another look is worth while soon: a thing begins, rises, fades, moves, changes in strength, or is
-            doubtful (evidence below 0.5).
+            doubtful (evidence below 0.5) and was first seen less than 12 s ago.
         """
         elapsed = min(_MOST_ELAPSED_S, time_s - self._looked_s) if self._looked_s is not None else 0.0
         is_first = self._looked_s is None
@@ -125,14 +126,15 @@ class Things:
             elif peak.strength >= _BORN:
                 is_news = True
                 self._begun += 1
-                self._known.append(_Known(self._begun, peak, begins_s))
+                self._known.append(_Known(self._begun, peak, begins_s, time_s))
         for known in waiting:
             known.miss(elapsed)
         told = sorted(self._known, key=lambda known: -known.strength * (_FAVOUR if known.presence > 0 else 1.0))
         for rank, known in enumerate(told):
             known.appear(known.is_seen and rank < MOST_THINGS, elapsed, is_first)
             known.tell(time_s)
-            is_news |= known.presence > 0 and (known.presence < 1 or known.strength < _SURE or not known.is_seen)
+            is_doubt = known.strength < _SURE and time_s - known.first_s < _DOUBT_S
+            is_news |= known.presence > 0 and (known.presence < 1 or is_doubt or not known.is_seen)
         self._forget(time_s)
         return is_news
 
@@ -198,6 +200,7 @@ class _Known:
     number: int
     peak: Peak
     begins_s: float  # before the look that found it, between which and this one it rises
+    first_s: float  # of that look
     points: deque[_Point] = field(default_factory=deque)
     presence: float = 0.0
     stir: float | None = None

@@ -19,9 +19,9 @@ _EARLY_S = 0.01  # by which a frame may come before its time
 class Watcher:
     """Looks for instruments, measures motion four times a second, and keeps the things found.
 
-    In a scene's first 4 s, and while things come, go, move or are doubtful, there is a look every half second; else the
-    time between looks doubles each time, up to 2 s. A cut is looked at at once, and what comes into the picture as the
-    camera turns is not waited for.
+    In a scene's first 4 s, and while things come, go, move or are doubtful, there is a look every half second (12 s of
+    doubt are enough); else the time between looks doubles each time, up to 2 s. A cut is looked at at once, and what
+    comes into the picture as the camera turns is not waited for.
 
     Args:
         eye: sees instruments; None for the published weights.

@@ -113,6 +113,7 @@ def test_an_interrupted_run_goes_on_where_it_was(dataset, systems_module, tmp_pa
     assert resumed.rows == written_rows
 
 
+@pytest.mark.heavy
 def test_workers_give_what_one_process_gives(dataset, systems_module, tmp_path, written):
     done = []
     two = run_benchmark(

@@ -66,6 +66,7 @@ def _worker(rank: int, rendezvous: str, out: str) -> None:
     torch.distributed.destroy_process_group()
 
 
+@pytest.mark.heavy
 def test_two_processes_agree_with_one(tmp_path: Path):
     context = multiprocessing.get_context("spawn")
     workers = [context.Process(target=_worker, args=(rank, str(tmp_path / "meet"), str(tmp_path))) for rank in (0, 1)]

@@ -27,7 +27,8 @@ def _always(names: tuple[str, ...]) -> list[Any]:
 
 
 COMPILED = _always(())
-EXPORTED = _always(("mono2binaural", "apnet", "ambisonic", "pixel-player"))
+CAPTURED = _always(tuple(name for name in NETWORKS if name != "beyond-mono"))
+EXPORTED = _always(("mono2binaural", "apnet"))
 
 
 class RealValued(nn.Module):
@@ -58,7 +59,7 @@ def assert_same(given: list[Tensor] | tuple[Tensor, ...], wanted: tuple[Tensor, 
         torch.testing.assert_close(got, want, rtol=0, atol=share * scale)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", CAPTURED)
 def test_is_captured_whole_by_the_compiler(name: str) -> None:
     network, inputs = network_and_inputs(name)
     torch._dynamo.reset()

@@ -47,7 +47,7 @@ def trained(name: str) -> tuple[SeparationNetwork, Item, float]:
     """A network fitted to one batch, the batch, and its error in evaluation mode."""
     network = small(name)
     item = with_swaps(batch(network, scenes=4))
-    optimizer = torch.optim.Adam(network.parameter_groups(1e-3, 1e-3))
+    optimizer = torch.optim.Adam(network.parameter_groups(2e-3, 2e-3))
     error = 1.0
     for step in range(1, 401):
         network.train()

@@ -69,8 +69,15 @@ def test_binary_masks_pass_a_bin_or_silence_it() -> None:
     assert (passed | (stems == 0)).all()
 
 
-@pytest.mark.parametrize("mask", ["binary", "ratio"])
-@pytest.mark.parametrize("rows", [None, 64])
+@pytest.mark.parametrize(
+    ("mask", "rows"),
+    [
+        ("binary", 64),
+        ("ratio", None),
+        pytest.param("binary", None, marks=pytest.mark.heavy),
+        pytest.param("ratio", 64, marks=pytest.mark.heavy),
+    ],
+)
 def test_both_masks_learn_to_separate_on_both_axes(mask: str, rows: int | None) -> None:
     network = small(mask=mask, log_frequency_rows=rows)
     item = batch(network, scenes=4)

@@ -98,6 +98,7 @@ def test_an_interrupted_run_is_completed_to_the_same_bytes(written, clips, tmp_p
     assert contents(folder) == contents(written)
 
 
+@pytest.mark.heavy  # what a killed worker leaves, below, is of two workers too
 def test_workers_write_the_same_bytes(written, clips, tmp_path):
     done = []
     arguments = {"settings": SECONDS, "seed": 3, "hrirs": hrirs(), "shares": (0.4, 0.3, 0.3), "workers": 2}

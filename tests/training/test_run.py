@@ -79,6 +79,23 @@ train(read_recipe(sys.argv[1]), sys.argv[2], resume=True, accelerator="cpu")
 """
 
 
+def test_an_interrupted_run_ends_with_the_weights_of_an_undisturbed_one(tmp_path, prepared):
+    recipe = read_recipe(write_recipe(tmp_path, prepared))
+    train(recipe, tmp_path / "whole", accelerator="cpu")
+
+    def interrupt(done, total):
+        if done == 1:
+            raise OSError("the machine goes down")
+
+    with pytest.raises(OSError, match="goes down"):
+        train(recipe, tmp_path / "interrupted", accelerator="cpu", progress=interrupt)
+    assert not (tmp_path / "interrupted" / "model").exists()
+    train(recipe, tmp_path / "interrupted", resume=True, accelerator="cpu")
+    whole, interrupted = weights(tmp_path / "whole" / "model"), weights(tmp_path / "interrupted" / "model")
+    assert all(torch.equal(whole[name], interrupted[name]) for name in whole)
+
+
+@pytest.mark.heavy
 def test_a_killed_run_ends_with_the_weights_of_an_undisturbed_one(tmp_path, prepared):
     path = write_recipe(tmp_path, prepared, epochs=8)
     train(read_recipe(path), tmp_path / "whole", accelerator="cpu")
@@ -130,6 +147,7 @@ def test_processes_together_take_what_one_would(world_size):
         EpochNumbers(50, 60)
 
 
+@pytest.mark.heavy
 def test_workers_give_the_same_model_as_none(tmp_path, prepared):
     path = write_recipe(tmp_path, prepared, epochs=1)
     alone = train(read_recipe(path), tmp_path / "alone", accelerator="cpu")
@@ -186,6 +204,7 @@ if world > 1:
 """
 
 
+@pytest.mark.heavy
 def test_two_processes_give_the_gradients_of_one(tmp_path, prepared):
     def gradients(world):
         out = tmp_path / f"gradients{world}"

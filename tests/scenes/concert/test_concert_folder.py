@@ -149,6 +149,7 @@ def test_splits_share_no_room(small_set):
     assert len(different) > 1
 
 
+@pytest.mark.heavy  # what a killed worker leaves, below, is of two workers too
 def test_the_same_seed_gives_the_same_bytes_with_any_number_of_workers(tiny_set, tmp_path):
     simulate(tmp_path / "two", 6, TINY, workers=2)
     assert digests(tmp_path / "two") == digests(tiny_set)
@@ -171,6 +172,7 @@ def test_a_set_is_completed_and_extended_to_the_same_bytes(tiny_set, tmp_path):
     assert digests(folder) == digests(tiny_set)
 
 
+@pytest.mark.heavy
 def test_a_set_from_before_rooms_and_distances_could_be_chosen_is_completed(tiny_set, tmp_path):
     folder = tmp_path / "set"
     simulate(folder, 2, TINY)

@@ -10,7 +10,10 @@ picture, which takes long at 1080p, so unless it is asked for (--parts big) the 
 and the JSON written, when it is measured. The default model's memory and speed at 1080p are parts of their own (--parts
 concert, with the instrument; concert-none, without), which decode and look at every second of the long file.
 
-    python benchmarks/bench_binauralize.py [--seconds 64] [--short 64] [--long 3600] [--folder DIR]
+The pictures are coded in H.264 with up to three B pictures in a row, as web sites and editors do; `--b-frames 0` codes
+them as many cameras do. B pictures that are not needed are not decoded.
+
+    python benchmarks/bench_binauralize.py [--seconds 64] [--short 64] [--long 3600] [--b-frames 3] [--folder DIR]
                                            [--parts speed small given big concert concert-none] [--json FILE]
 """
 
@@ -73,6 +76,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=64, help="length of the clip that is timed")
     parser.add_argument("--short", type=int, default=64, help="length in seconds of the short file")
     parser.add_argument("--long", type=int, default=3600, help="length in seconds of the long file")
+    parser.add_argument("--b-frames", type=int, default=3, help="most B pictures in a row (default: %(default)s)")
     parser.add_argument(
         "--parts", nargs="+", choices=["speed", *PICTURES, *MEMORY], default=["speed", "small", "given"]
     )
@@ -84,9 +88,9 @@ def main() -> None:
         folder = Path(name)
         clips = {size: folder / f"clip{size[0]}.mp4" for size in (BIG, SMALL)}
         for size, clip in clips.items():
-            make_clip(clip, size)
+            make_clip(clip, size, args.b_frames)
         shows = folder / "instrument.mp4"
-        make_clip(shows, BIG, shows_instrument=True)
+        make_clip(shows, BIG, args.b_frames, shows_instrument=True)
         pictures = {"concert": shows, "concert-none": clips[BIG]}
         for part in args.parts:
             if part == "speed":
@@ -162,7 +166,7 @@ def decoding_alone(path: Path) -> float:
     return last / (time.perf_counter() - begun)
 
 
-def make_clip(path: Path, size: tuple[int, int], shows_instrument: bool = False) -> None:
+def make_clip(path: Path, size: tuple[int, int], b_frames: int, shows_instrument: bool = False) -> None:
     """A textured picture that pans, with two things that bounce in it, and notes in a camera's noise.
 
     Or, unsharp, with a harp instead of the things, which the camera pans over as over all else.
@@ -178,7 +182,7 @@ def make_clip(path: Path, size: tuple[int, int], shows_instrument: bool = False)
     with av.open(str(path), "w") as container:
         picture = container.add_stream("libx264", rate=FRAME_RATE)
         picture.height, picture.width, picture.pix_fmt = height, width, "yuv420p"
-        picture.options = {"preset": "veryfast", "g": "60", "bf": "0"}
+        picture.options = {"preset": "veryfast", "g": "60", "bf": str(b_frames)}
         voice = container.add_stream("aac", rate=RATE, layout="stereo")
         time_s = np.arange(CLIP_S * RATE) / RATE
         hits = np.arange(0.2, CLIP_S, 0.37)

@@ -64,16 +64,17 @@ def by_a_plain_loop(recipe, steps):
         [{"params": hearing, "weight_decay": 1e-3}, {"params": seeing, "weight_decay": 0.0}], lr=1.0
     )
     average = copy.deepcopy(network)
+    rates = (schedule.learning_rate, schedule.visual_learning_rate)
     for step in range(steps):
         rate = min(1, (step + 1) / schedule.warm_up) * (0.5 + 0.5 * math.cos(math.pi * step / steps)) + 0.008
-        for group, highest in zip(optimizer.param_groups, (2.5e-3, 7.5e-4), strict=True):
+        for group, highest in zip(optimizer.param_groups, rates, strict=True):
             group["lr"] = highest * rate
         terms = network.loss_terms(MapPair.stack([pairs[4 * step + item] for item in range(4)]))
         optimizer.zero_grad()
         (terms["kinds"] + terms["parts"] + terms["direct"]).backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimizer.step()
-        keep = min(0.995, (1 + step) / (10 + step)) if step else 0.0
+        keep = min(schedule.average, (1 + step) / (10 + step)) if step else 0.0
         for mean, now in zip(average.state_dict().values(), network.state_dict().values(), strict=True):
             mean.copy_(keep * mean + (1 - keep) * now if mean.is_floating_point() else now)
     return average.state_dict()

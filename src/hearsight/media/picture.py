@@ -270,8 +270,9 @@ class _TickedPackets:
         if self._lasts_s is None or packet.pts is None:
             return False
         at_s = packet.pts * packet.time_base - self._begin - self._start_s
-        tick = max(0, math.ceil((at_s - 2 * _ROUNDING_S) * self._rate_hz))
-        return tick / self._rate_hz >= at_s + self._lasts_s + _ROUNDING_S
+        tick = max(0, math.ceil((at_s - _ROUNDING_S) * self._rate_hz))
+        # The next picture is shown at ticks from `_ROUNDING_S` before it on, and begins that much late at the most.
+        return tick / self._rate_hz >= at_s + self._lasts_s
 
 
 def _deinterlaced(frames: Iterator[DecodedFrame]) -> Iterator[DecodedFrame]:

@@ -2,7 +2,7 @@
 
 docs/concert-training.md says how the banks are made, how long it takes, and how the package's own weights differ. A run
 that was interrupted goes on where it was. Any key of the recipes can be given as an option, for both rounds:
-`--schedule.precision 32-true`.
+`--schedule.precision bf16-mixed`.
 
     python scripts/train_concert.py [--banks banks] [--out runs/hearsight] [--device auto]
 """

@@ -257,7 +257,8 @@ class _TickedPackets:
     """Tells which packets hold a picture that no tick shows, so that it need not be decoded if no other refers to it.
 
     Only of H.264 with a constant frame rate: there the decoder knows what is referred to, and it is known before the
-    next packet how long a picture stays. What web sites and editors encode has a half to two thirds of such pictures.
+    next packet how long a picture stays. (Should a picture be missing after all, ticks in its place may show the one
+    before the last.) What is encoded with B pictures has many of such.
     """
 
     def __init__(self, stream: VideoStream, begin: Fraction, start_s: float, rate_hz: float) -> None:

@@ -1,6 +1,6 @@
 """An ear for the default model from nothing: two rounds of training, and a mean of what they learned.
 
-docs/concert-training.md says how the banks are made, how long it takes, and how the package's own weights differ. A run
+docs/concert-training.md says how the banks are made, how long it takes, and what came of it. A run
 that was interrupted goes on where it was. Any key of the recipes can be given as an option, for both rounds:
 `--schedule.precision bf16-mixed`.
 
@@ -18,7 +18,7 @@ from hearsight.models.saving import mean_of
 from hearsight.training import override_pairs, read_recipe, train
 
 RECIPES = Path(__file__).parents[1] / "recipes" / "hearsight"
-SECOND_SHARE = 0.25  # of the second round in the mean
+SECOND_SHARE = 0.5  # of the second round in the mean
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
-"""An ear for the default model from nothing: two rounds of training, and a mean of what they learned.
+"""An ear for the default model from nothing: two rounds of training, the second on from the first.
 
-docs/concert-training.md says how the banks are made, how long it takes, and what came of it. A run
-that was interrupted goes on where it was. Any key of the recipes can be given as an option, for both rounds:
+docs/concert-training.md says how the banks are made, how long it takes, and what the package's weights got from it. A
+run that was interrupted goes on where it was. Any key of the recipes can be given as an option, for both rounds:
 `--schedule.precision bf16-mixed`.
 
     python scripts/train_concert.py [--banks banks] [--out runs/hearsight] [--device auto]
@@ -13,27 +13,22 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from hearsight.errors import HearsightError
-from hearsight.models.concert import ConcertEar
-from hearsight.models.saving import mean_of
 from hearsight.training import override_pairs, read_recipe, train
 
 RECIPES = Path(__file__).parents[1] / "recipes" / "hearsight"
-SECOND_SHARE = 0.5  # of the second round in the mean
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--banks", type=Path, default=Path("banks"), help="holds sound/ and rooms/")
-    parser.add_argument("--out", type=Path, default=Path("runs/hearsight"), help="of the rounds and of concert-final")
+    parser.add_argument("--out", type=Path, default=Path("runs/hearsight"), help="of both rounds")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
     args, others = parser.parse_known_args()
     banks = {"data.map_pairs.sounds": str(args.banks / "sound"), "data.map_pairs.rooms": str(args.banks / "rooms")}
     overrides = {**banks, **override_pairs(others)}
     first = trained("concert", args.out, args.device, overrides)
     second = trained("concert-timbres", args.out, args.device, {**overrides, "model.initialize": str(first)})
-    final = args.out / "concert-final"
-    mean_of(ConcertEar.from_pretrained(first), ConcertEar.from_pretrained(second), SECOND_SHARE).save_pretrained(final)
-    print(f"{final}: made; listen with: hearsight binauralize VIDEO --model {final}")
+    print(f"{second}: made; listen with: hearsight binauralize VIDEO --model {second}")
 
 
 def trained(name: str, out: Path, device: str, overrides: Mapping[str, str]) -> Path:

@@ -14,7 +14,7 @@ from hearsight.models.apnet import APNet
 from hearsight.models.baselines import FlippedVisual, MonoMono
 from hearsight.models.interface import SegmentFormat
 from hearsight.models.mono2binaural import Mono2Binaural
-from hearsight.models.saving import load_network, mean_of
+from hearsight.models.saving import load_network
 from hearsight.models.sep_stereo import SepStereo, UNetOut
 
 
@@ -218,22 +218,3 @@ def test_pushing_uploads_what_saving_writes(monkeypatch) -> None:
     monkeypatch.setattr(Hub, "create_repo", lambda *_, **__: (_ for _ in ()).throw(RuntimeError("no\nentry")))
     with pytest.raises(DependencyError, match=r"not uploaded to the Hugging Face Hub: no$"):
         Mono2Binaural.small().push_to_hub("somebody/something")
-
-
-def test_the_mean_of_two_networks_lies_between_them() -> None:
-    first, second = Mono2Binaural.small(), Mono2Binaural.small()
-    for network in (first, second):  # batch statistics, of which there is a counter too
-        network.train()(torch.randn(2, 129, 64, dtype=torch.complex64), torch.rand(2, 3, 64, 128))
-    kept = copy.deepcopy(first.state_dict())
-    for share in (0.0, 0.3, 1.0):
-        mean = mean_of(first, second, share).state_dict()
-        for name, ours, theirs in zip(mean, kept.values(), second.state_dict().values(), strict=True):
-            wanted = (1 - share) * ours + share * theirs if ours.is_floating_point() else ours
-            torch.testing.assert_close(mean[name], wanted)
-    assert all(torch.equal(tensor, first.state_dict()[name]) for name, tensor in kept.items())
-
-
-def test_networks_that_are_not_alike_have_no_mean() -> None:
-    for other in (Mono2Binaural.small(condition_channels=4), MonoMono.small()):
-        with pytest.raises(ModelError, match="have no mean"):
-            mean_of(Mono2Binaural.small(), other, 0.5)

@@ -159,7 +159,7 @@ def test_what_does_not_fit_is_said_in_one_line(tmp_path, banks):
     refused(ModelError, "learns from map pairs", data__map_pairs="null", data__solo__folder=str(tmp_path))
 
 
-def test_one_command_trains_both_rounds_and_takes_their_mean(banks, tmp_path):
+def test_one_command_trains_both_rounds(banks, tmp_path):
     script = RECIPE.parents[2] / "scripts" / "train_concert.py"
     small = {
         "model.settings": SMALL,
@@ -177,10 +177,10 @@ def test_one_command_trains_both_rounds_and_takes_their_mean(banks, tmp_path):
     command = [sys.executable, str(script), "--banks", str(banks), "--out", str(out), "--device", "cpu", *options]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    first, second, final = (weights(out / name) for name in ("concert/model", "concert-timbres/model", "concert-final"))
-    name = "association.weights"
-    torch.testing.assert_close(final[name], 0.5 * first[name] + 0.5 * second[name])
-    assert not torch.equal(first[name], second[name])
+    first, second = (weights(out / name / "model") for name in ("concert", "concert-timbres"))
+    moved = [(second[name] - tensor).norm() / tensor.norm() for name, tensor in first.items() if tensor.ndim > 1]
+    assert 0 < max(moved) < 0.1  # on from the first, not from nothing
+    assert str(out / "concert-timbres" / "model") in done.stdout
     again = subprocess.run([*command[:3], str(tmp_path / "nowhere"), *command[4:]], capture_output=True, text=True)
     assert again.returncode == 0  # both models are there: nothing is trained again
     broken = subprocess.run(

@@ -4,7 +4,6 @@ Nothing is unpickled or executed: the configuration names a system that hearsigh
 constructor, the weights are safetensors, and every tensor is checked by name and shape before it is used.
 """
 
-import copy
 import inspect
 import json
 import re
@@ -12,7 +11,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
@@ -20,8 +19,6 @@ from torch import Tensor, nn
 from hearsight.errors import DependencyError, ModelError
 from hearsight.files import folder_written_whole, write_json, write_tensors, written_whole
 from hearsight.models.registry import card
-
-Network = TypeVar("Network", bound="SavedNetwork")
 
 FORMAT = 1
 CONFIG_FILE = "config.json"
@@ -169,30 +166,6 @@ class SavedNetwork(nn.Module):
         except (SafetensorError, OSError, ValueError) as error:
             raise ModelError(f"{file}: not a safetensors file ({_one_line(error)})") from error
         load_checked(self, tensors, str(file))
-
-
-def mean_of(first: Network, second: Network, share: float) -> Network:
-    """A network whose weights are the mean of two networks' weights; counters are the first one's.
-
-    Two trainings that began with the same weights often have a mean that is better than either (Wortsman et al., "Model
-    soups", ICML 2022).
-
-    Args:
-        first, second: of the same system and settings.
-        share: of the second, 0 to 1.
-
-    Raises:
-        ModelError: they are not alike.
-    """
-    if type(first) is not type(second) or first.settings != second.settings:
-        raise ModelError(f"a {first.system} and a {second.system} of other settings have no mean")
-    mean = copy.deepcopy(first)
-    others = second.state_dict()
-    with torch.no_grad():
-        for name, tensor in mean.state_dict().items():
-            if tensor.is_floating_point():
-                tensor.lerp_(others[name].to(tensor), share)
-    return mean
 
 
 def load_checked(network: nn.Module, tensors: Mapping[str, Tensor], source: str) -> None:

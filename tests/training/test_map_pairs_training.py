@@ -178,8 +178,9 @@ def test_one_command_trains_both_rounds(banks, tmp_path):
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     first, second = (weights(out / name / "model") for name in ("concert", "concert-timbres"))
-    moved = [(second[name] - tensor).norm() / tensor.norm() for name, tensor in first.items() if tensor.ndim > 1]
-    assert 0 < max(moved) < 0.1  # on from the first, not from nothing
+    kernels = [name for name, tensor in first.items() if tensor.ndim > 1]
+    before, after = (torch.cat([round_[name].flatten() for name in kernels]) for round_ in (first, second))
+    assert 0 < (after - before).norm() < 0.05 * before.norm()  # on from the first, not from nothing
     assert str(out / "concert-timbres" / "model") in done.stdout
     again = subprocess.run([*command[:3], str(tmp_path / "nowhere"), *command[4:]], capture_output=True, text=True)
     assert again.returncode == 0  # both models are there: nothing is trained again

@@ -452,8 +452,8 @@ def _command(*arguments: str | Path) -> list[str]:
 
 @pytest.mark.parametrize(
     "shares",
-    [(0.0, 0.8), pytest.param((0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 0.99, 0.999, 1.0), marks=pytest.mark.heavy)],
-    ids=["twice", "nine times"],
+    [(0.8,), pytest.param((0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 0.99, 0.999, 1.0), marks=pytest.mark.heavy)],
+    ids=["once", "nine times"],
 )
 def test_a_process_killed_at_any_moment_leaves_no_output_or_a_whole_one(
     tmp_path: Path, shares: tuple[float, ...]
@@ -476,7 +476,7 @@ def test_a_process_killed_at_any_moment_leaves_no_output_or_a_whole_one(
         for entry in set(tmp_path.iterdir()) - {path, target}:
             assert entry.name.startswith(".out.")
             entry.unlink()
-    assert killed >= 2
+    assert killed >= min(2, len(shares))
 
 
 def _has_grown(folder: Path, size: float) -> bool:

@@ -28,7 +28,7 @@ def _always(names: tuple[str, ...]) -> list[Any]:
 
 COMPILED = _always(())
 CAPTURED = _always(tuple(name for name in NETWORKS if name != "beyond-mono"))
-EXPORTED = _always(("mono2binaural", "apnet"))
+EXPORTED = _always(("mono2binaural",))
 
 
 class RealValued(nn.Module):

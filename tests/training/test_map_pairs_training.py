@@ -3,7 +3,8 @@
 import copy
 import json
 import math
-import subprocess
+import re
+import runpy
 import sys
 from pathlib import Path
 
@@ -159,8 +160,13 @@ def test_what_does_not_fit_is_said_in_one_line(tmp_path, banks):
     refused(ModelError, "learns from map pairs", data__map_pairs="null", data__solo__folder=str(tmp_path))
 
 
-def test_one_command_trains_both_rounds(banks, tmp_path):
+def test_one_command_trains_both_rounds(banks, tmp_path, monkeypatch, capsys):
     script = RECIPE.parents[2] / "scripts" / "train_concert.py"
+
+    def run(*arguments: str | Path) -> None:
+        monkeypatch.setattr(sys, "argv", [str(script), *map(str, arguments)])
+        runpy.run_path(str(script), run_name="__main__")
+
     small = {
         "model.settings": SMALL,
         "data.map_pairs.pairs_per_epoch": "4",
@@ -174,20 +180,13 @@ def test_one_command_trains_both_rounds(banks, tmp_path):
     }
     options = [part for key, value in small.items() for part in (f"--{key}", value)]
     out = tmp_path / "runs"
-    command = [sys.executable, str(script), "--banks", str(banks), "--out", str(out), "--device", "cpu", *options]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    run("--banks", banks, "--out", out, "--device", "cpu", *options)
     first, second = (weights(out / name / "model") for name in ("concert", "concert-timbres"))
     kernels = [name for name, tensor in first.items() if tensor.ndim > 1]
     before, after = (torch.cat([round_[name].flatten() for name in kernels]) for round_ in (first, second))
     assert 0 < (after - before).norm() < 0.05 * before.norm()  # on from the first, not from nothing
-    assert str(out / "concert-timbres" / "model") in done.stdout
-    again = subprocess.run([*command[:3], str(tmp_path / "nowhere"), *command[4:]], capture_output=True, text=True)
-    assert again.returncode == 0  # both models are there: nothing is trained again
-    broken = subprocess.run(
-        [sys.executable, str(script), "--banks", str(tmp_path / "nowhere"), "--out", str(tmp_path / "other")],
-        capture_output=True,
-        text=True,
-    )
-    assert broken.returncode == 1 and broken.stderr.startswith("train_concert: ")
-    assert len(broken.stderr.strip().splitlines()) == 1
+    assert str(out / "concert-timbres" / "model") in capsys.readouterr().out
+    run("--banks", tmp_path / "nowhere", "--out", out)  # both models are there: nothing is trained again
+    with pytest.raises(SystemExit) as broken:
+        run("--banks", tmp_path / "nowhere", "--out", tmp_path / "other")
+    assert re.fullmatch("train_concert: .+", str(broken.value.code))  # one line, and so exit code 1

@@ -60,6 +60,7 @@ def test_low_instruments_sound_lower_than_high_ones(bank: SoundBank) -> None:
     assert centroid("bass") < 0.6 * min(centroid("flute"), centroid("violin"), centroid("trumpet"))
 
 
+@pytest.mark.heavy  # it makes two more banks
 def test_the_same_arguments_give_the_same_phrases(folder: Path, tmp_path: Path) -> None:
     again = SoundBank(_make(tmp_path / "again", workers=2))
     other = SoundBank(_make(tmp_path / "other", phrases=1, seed=6))

@@ -33,10 +33,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from hearsight.scenes.concert.drawing.camera import Camera
-from hearsight.scenes.concert.drawing.canvas import Canvas, Light
-from hearsight.scenes.concert.drawing.instruments import harp as draw_harp
-from hearsight.scenes.concert.drawing.picture import _moved
+from hearsight.simulation.drawing.camera import Camera
+from hearsight.simulation.drawing.canvas import Canvas, Light
+from hearsight.simulation.drawing.instruments import harp as draw_harp
+from hearsight.simulation.drawing.picture import _moved
 
 RATE, FRAME_RATE = 48_000, 30
 CLIP_S = 8  # a whole number of frames and of AAC packets

@@ -35,7 +35,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from hearsight.inference import NeuralModel
-from hearsight.inference.neural import LOOP_HOP_S, level_error_db, published_loop
+from hearsight.inference.network_model import LOOP_HOP_S, level_error_db, published_loop
 from hearsight.models.interface import StereoNetwork
 from hearsight.models.registry import CARDS, card
 

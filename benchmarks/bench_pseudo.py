@@ -26,7 +26,7 @@ import torch
 
 from hearsight.acoustics import load_hrirs, speaker_layout, spherical_harmonics
 from hearsight.files import write_json
-from hearsight.scenes import Backgrounds, PairSettings, PseudoPairs, prepare_mono_clips, read_clip_list
+from hearsight.pseudo import Backgrounds, PairSettings, PseudoPairs, prepare_mono_clips, read_clip_list
 
 RATE, SAMPLES, TARGET = 16000, 10080, 50.0
 

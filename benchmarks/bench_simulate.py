@@ -19,13 +19,13 @@ import numpy as np
 
 from hearsight.acoustics import load_hrirs
 from hearsight.datasets.fair_play_layout import write_clip
-from hearsight.scenes.concert import Settings, check_folder, simulate
-from hearsight.scenes.concert.drawing.picture import views
-from hearsight.scenes.concert.motion import gestures
-from hearsight.scenes.concert.scene import random_scene
-from hearsight.scenes.concert.sound import FULL_SCALE, make_sound
-from hearsight.scenes.concert.synthesizer import Synthesizer
-from hearsight.scenes.concert.write import make_clip
+from hearsight.simulation import Settings, check_folder, simulate
+from hearsight.simulation.drawing.picture import views
+from hearsight.simulation.gestures import gestures
+from hearsight.simulation.scene import random_scene
+from hearsight.simulation.sound import FULL_SCALE, make_sound
+from hearsight.simulation.synthesizer import Synthesizer
+from hearsight.simulation.write import make_clip
 
 TARGET_PER_MINUTE = 20
 LIBRARIES = ("numpy", "scipy", "torch", "opencv-python-headless", "av", "soxr", "pyfluidsynth", "pyroomacoustics")

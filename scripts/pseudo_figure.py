@@ -12,7 +12,7 @@ import cv2
 from sklearn.datasets import load_sample_image
 
 from hearsight.acoustics import load_hrirs
-from hearsight.scenes import (
+from hearsight.pseudo import (
     Backgrounds,
     PairSettings,
     PreparedMonoClips,

@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from hearsight.cli.main import app
-from hearsight.scenes.concert import check_folder
+from hearsight.simulation import check_folder
 
 SMALL = ["--seconds", "1", "--size", "64x32", "--fps", "2"]
 

@@ -58,7 +58,7 @@ def test_the_difference_of_the_truth_never_changes_the_prediction(dataset, seed)
 
 
 def test_a_trained_network_hears_the_mono_alone(dataset):
-    from hearsight.inference.neural import NeuralModel
+    from hearsight.inference.network_model import NeuralModel
     from hearsight.models.mono2binaural import Mono2Binaural
 
     torch.manual_seed(0)

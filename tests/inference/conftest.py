@@ -6,7 +6,7 @@ import pytest
 
 from hearsight.acoustics import load_hrirs
 from hearsight.inference import binauralizing
-from hearsight.models.located import model as located_model
+from hearsight.models.positions import model as located_model
 
 _loaded_once = functools.cache(load_hrirs)
 

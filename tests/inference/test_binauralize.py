@@ -24,9 +24,9 @@ from hearsight.errors import DataError, HearsightError, MediaError, ModelError
 from hearsight.inference import NeuralModel, choose_model, default_output, ears_of
 from hearsight.media import read_sound
 from hearsight.models.baselines import MonoMono
-from hearsight.models.concert import Concert, Placed
+from hearsight.models.sounding_objects import Concert, Placed
 from hearsight.models.interface import ClipInfo, Source, Window, WindowSpec
-from hearsight.models.located import Located
+from hearsight.models.positions import Located
 from hearsight.signal.interaural import interaural_level_difference_db, interaural_time_difference_s
 from hearsight.signal.loudness import integrated_loudness
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from hearsight.inference.walk import walk
+from hearsight.inference.windowing import walk
 from hearsight.models.interface import Frame, Window, WindowSpec
 
 _CHILD = """

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from hearsight.models.concert.kinds import KINDS
-from hearsight.scenes.map_pairs.rooms import make_room_bank
+from hearsight.mixtures.sound_classes import KINDS
+from hearsight.mixtures.rooms import make_room_bank
 
 RATE_HZ = 16_000
 

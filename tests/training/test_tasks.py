@@ -13,7 +13,7 @@ from hearsight.datasets.fair_play_layout import write_clip
 from hearsight.datasets.prepared import PreparedSet
 from hearsight.errors import DataError
 from hearsight.models.saving import load_network
-from hearsight.scenes import prepare_mono_clips, read_clip_list
+from hearsight.pseudo import prepare_mono_clips, read_clip_list
 from hearsight.training import read_recipe, train
 from hearsight.training.data import TrainingData
 from hearsight.training.run import build_network

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hearsight.cli.door import Quiet, door, progress_bar
+from hearsight.cli.errors import Quiet, door, progress_bar
 
 if TYPE_CHECKING:
     from hearsight.inference import Report

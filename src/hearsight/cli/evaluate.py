@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from hearsight.cli.door import Quiet, door, progress_bar
+from hearsight.cli.errors import Quiet, door, progress_bar
 
 PATH = typer.Argument(help="A sound or video file with two channels, or a folder of them.")
 

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from hearsight.cli.door import Quiet, door
+from hearsight.cli.errors import Quiet, door
 
 
 @door

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from hearsight.cli.door import Quiet, door, progress_bar
+from hearsight.cli.errors import Quiet, door, progress_bar
 
 
 def _numbers(text: str) -> str:
@@ -98,7 +98,7 @@ def pseudo(
     Example: hearsight pseudo clips.csv -o pairs --pairs 1000 --boxes detector:google/owlv2-base-patch16-ensemble
     """
     from hearsight.acoustics import load_hrirs
-    from hearsight.scenes import Backgrounds, PairSettings, prepare_mono_clips, read_clip_list, write_pairs
+    from hearsight.pseudo import Backgrounds, PairSettings, prepare_mono_clips, read_clip_list, write_pairs
 
     settings = PairSettings(
         kind=kind,
@@ -145,7 +145,7 @@ def pseudo(
 
 
 def _box_source(boxes: str | None, prompt: str, classes: str, threshold: float, device: str) -> Any:
-    from hearsight.scenes import SourceDetector, read_boxes
+    from hearsight.pseudo import SourceDetector, read_boxes
 
     if boxes is None or boxes == "whole-frame":
         return boxes

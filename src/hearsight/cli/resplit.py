@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from hearsight.cli.door import Quiet, door, progress_bar
+from hearsight.cli.errors import Quiet, door, progress_bar
 
 
 @door

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from hearsight.cli.door import Quiet, door, progress_bar
+from hearsight.cli.errors import Quiet, door, progress_bar
 
 
 def _range(text: str) -> str:
@@ -83,8 +83,8 @@ def simulate(
     Example: `hearsight simulate concerts --clips 40 --seed 1 --workers 2`
     """
     from hearsight.errors import DataError
-    from hearsight.scenes.concert import Settings, check_folder, contact_sheet
-    from hearsight.scenes.concert import simulate as make
+    from hearsight.simulation import Settings, check_folder, contact_sheet
+    from hearsight.simulation import simulate as make
 
     low, _, high = performers.partition("-")
     width, _, height = size.partition("x")

@@ -8,7 +8,7 @@ from typing import Any
 
 from hearsight.evaluation.benchmark_file import Benchmark
 from hearsight.files import write_json
-from hearsight.models.concert.model import WEIGHTS
+from hearsight.models.sounding_objects.model import WEIGHTS
 
 
 def cache_folder(benchmark: Benchmark) -> Path:

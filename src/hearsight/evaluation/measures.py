@@ -19,7 +19,7 @@ from hearsight.metrics import (
     multi_resolution_stft_distance,
     spatial_error_energies,
 )
-from hearsight.models.located import Track
+from hearsight.models.positions import Track
 
 VERSION = 1  # raise it when a number changes, so that cached ones are computed again
 

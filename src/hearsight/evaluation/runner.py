@@ -29,12 +29,12 @@ from hearsight.evaluation.comparison import SOUND_SUFFIXES, VIDEO_SUFFIXES, read
 from hearsight.evaluation.measures import VERSION, ClipMeasures, known_directions, scene_field_of_view, scene_tracks
 from hearsight.evaluation.prediction import model_input, predict_ears
 from hearsight.evaluation.protocols import Protocol, protocol
-from hearsight.evaluation.true_things import TrueThings
+from hearsight.evaluation.oracle import TrueThings
 from hearsight.inference import load
 from hearsight.media import write_wav
-from hearsight.models.concert import Concert, ConcertEar
+from hearsight.models.sounding_objects import Concert, ConcertEar
 from hearsight.models.interface import BinauralModel
-from hearsight.models.located import Located
+from hearsight.models.positions import Located
 from hearsight.models.saving import load_network
 from hearsight.progress import Progress, no_progress
 from hearsight.signal import resample

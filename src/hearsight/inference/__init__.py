@@ -8,11 +8,11 @@ from hearsight.inference.binauralizing import (
     default_output,
 )
 from hearsight.inference.engine import ears_of, run_on_file
-from hearsight.inference.level import loudness_weights
+from hearsight.inference.loudness import loudness_weights
 from hearsight.inference.loading import LoadedModel, load
-from hearsight.inference.neural import NeuralModel
+from hearsight.inference.network_model import NeuralModel
 from hearsight.inference.report import Report
-from hearsight.inference.walk import walk
+from hearsight.inference.windowing import walk
 
 __all__ = [
     "DEFAULT_MODEL",

@@ -10,12 +10,12 @@ from hearsight.errors import HearsightError, MediaError, ModelError
 from hearsight.files import same_path, write_json
 from hearsight.inference.engine import run_on_file
 from hearsight.inference.loading import load
-from hearsight.inference.neural import NeuralModel
+from hearsight.inference.network_model import NeuralModel
 from hearsight.inference.report import Report
 from hearsight.media import probe
-from hearsight.models.concert import Concert, Placed
+from hearsight.models.sounding_objects import Concert, Placed
 from hearsight.models.interface import BinauralModel, StereoNetwork
-from hearsight.models.located import Located, Track, read_tracks
+from hearsight.models.positions import Located, Track, read_tracks
 from hearsight.progress import Progress, no_progress
 
 DEFAULT_MODEL = "concert"

@@ -14,11 +14,11 @@ from torch.nn import functional as F
 
 from hearsight.errors import HearsightError, MediaError
 from hearsight.files import same_path
-from hearsight.inference.full_band import FullBand
-from hearsight.inference.level import LARGEST_GAIN_DB, LevelKeeper, loudness_weights
-from hearsight.inference.pipeline import read_ahead, write_behind
+from hearsight.inference.band_extension import FullBand
+from hearsight.inference.loudness import LARGEST_GAIN_DB, LevelKeeper, loudness_weights
+from hearsight.inference.threads import read_ahead, write_behind
 from hearsight.inference.report import Report
-from hearsight.inference.walk import Picture, walk
+from hearsight.inference.windowing import Picture, walk
 from hearsight.media import (
     BinauralWriter,
     MediaInfo,

@@ -12,9 +12,9 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from hearsight.errors import ModelError
-from hearsight.inference.neural import NeuralModel
-from hearsight.inference.walk import walk
-from hearsight.models.concert import Concert, ConcertEar
+from hearsight.inference.network_model import NeuralModel
+from hearsight.inference.windowing import walk
+from hearsight.models.sounding_objects import Concert, ConcertEar
 from hearsight.models.interface import BinauralModel, BinauralSession, ClipInfo, StereoNetwork, WindowSpec
 from hearsight.models.registry import CARDS, Card
 from hearsight.models.saving import load_network

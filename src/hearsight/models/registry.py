@@ -41,16 +41,16 @@ class Card:
 CARDS: tuple[Card, ...] = (
     Card(
         "concert",
-        "hearsight.models.concert:Concert",
+        "hearsight.models.sounding_objects:Concert",
         "binaural",
         "hearsight's own; associative convolution as in Sep-Stereo, pairs as in PseudoBinaural, in the space of maps",
         "The default: hears which instruments play, sees where they are, and places each part of the sound.",
         ready=True,
-        network="hearsight.models.concert:ConcertEar",
+        network="hearsight.models.sounding_objects:ConcertEar",
     ),
     Card(
         "located",
-        "hearsight.models.located:Located",
+        "hearsight.models.positions:Located",
         "binaural",
         "hearsight's own; directions as in Xu et al., CVPR 2021, section 3.2",
         "Sources at given positions, or found by motion in step with the sound, rendered by HRIRs.",

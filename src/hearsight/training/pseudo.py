@@ -10,10 +10,10 @@ from torch.utils.data import Dataset
 from hearsight.datasets import Item
 from hearsight.errors import DataError
 from hearsight.models.interface import AudioVisualNetwork
-from hearsight.scenes.composing import Backgrounds
-from hearsight.scenes.prepared_mono_clips import PreparedMonoClips
-from hearsight.scenes.pseudo import PseudoPairs
-from hearsight.scenes.pseudo_recipe import PairSettings
+from hearsight.pseudo.composing import Backgrounds
+from hearsight.pseudo.prepared_mono_clips import PreparedMonoClips
+from hearsight.pseudo.pairs import PseudoPairs
+from hearsight.pseudo.pair_recipe import PairSettings
 from hearsight.training.recipe import PseudoPart
 
 

@@ -84,7 +84,7 @@ class MapPairsPart:
     """Pairs of sound and instrument map made while training, of which the ear of `concert` learns.
 
     Attributes:
-        sounds, rooms: banks written by `python -m hearsight.scenes.map_pairs`; their validation parts are held out.
+        sounds, rooms: banks written by `python -m hearsight.mixtures`; their validation parts are held out.
         pairs_per_epoch: training pairs, different ones in each epoch.
         validation_pairs: the same ones in each validation, whatever the seed.
         settings: of the training pairs, arguments of `scenes.map_pairs.MapPairSettings`: the switches of the ablations.

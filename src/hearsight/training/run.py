@@ -21,15 +21,15 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from hearsight.errors import DataError, HearsightError, ModelError
 from hearsight.files import write_json, written_whole
-from hearsight.models.concert.ear import ConcertEar
+from hearsight.models.sounding_objects.classifier import ConcertEar
 from hearsight.models.interface import AudioVisualNetwork
 from hearsight.models.registry import card
 from hearsight.models.saving import SavedNetwork, load_network
 from hearsight.progress import Progress, no_progress
 from hearsight.training.data import EpochNumbers, TrainingData
-from hearsight.training.map_pairs import MapPairsData, MapPairsModule
+from hearsight.training.mixtures import MapPairsData, MapPairsModule
 from hearsight.training.module import TrainingModule
-from hearsight.training.pictures import ShowExamples
+from hearsight.training.example_images import ShowExamples
 from hearsight.training.recipe import SOURCES, Recipe, recipe_as_mapping
 from hearsight.training.schedule import AverageWeights
 

@@ -1,0 +1,242 @@
+"""Training pairs of sound and instrument map: what a microphone and a camera could have told of a small band."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Self
+
+import numpy as np
+import scipy.fft
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from hearsight.signal.mel_bands import Bands
+from hearsight.models.sounding_objects.classifier import COLUMNS, HOP_SAMPLES, N_FFT, SAMPLE_RATE_HZ
+from hearsight.mixtures.sound_classes import KINDS
+from hearsight.vision.appearance import PLAYED_AS_SEEN, SEEN, SEEN_AT_ALL, draw_evidence
+from hearsight.mixtures.degradations import draw_recording
+from hearsight.mixtures.rooms import RoomBank, direct_sound
+from hearsight.mixtures.sound_bank import SoundBank
+
+THINGS = 6  # most visible things of a pair
+OTHER = len(KINDS) - 1
+_VOICE = KINDS.index("voice")
+_TIMBRE_DB = 5.0  # standard deviation of a source's own filter
+
+
+@dataclass(frozen=True)
+class MapPairSettings:
+    """What pairs are like; the switches are for the ablations.
+
+    Attributes:
+        columns: length of a pair in spectrogram columns of 16 ms.
+        idle: instruments are seen that do not play.
+        rooms: sound comes through rooms; without, dry.
+        confusions: things look like other instruments, as measured; without, each kind is seen as its likeliest class.
+        flaws: the microphone's and the codec's.
+        timbres: every source goes through a smooth filter of its own, since no two instruments of a kind sound alike;
+            for training (what is validated sounds as it was recorded).
+    """
+
+    columns: int = COLUMNS
+    idle: bool = True
+    rooms: bool = True
+    confusions: bool = True
+    flaws: bool = True
+    timbres: bool = False
+
+
+@dataclass
+class MapPair:
+    """One pair, or a batch of them with a first axis more.
+
+    Attributes:
+        power: of the recording in each band. `[bands, columns]`
+        evidence: of each visible thing for the classes `SEEN`; rows of zeros where there are fewer. `[things, seen]`
+        parts: true part of each thing in each bin, by magnitude, and last of all that is not seen; they add up to 1.
+            `[things + 1, bands, columns]`, 16-bit.
+        kinds: the same by kind of instrument. `[kinds, bands, columns]`, 16-bit.
+        direct: true share of the power that comes straight from the sources, of what comes from them in any way.
+            `[bands, columns]`, 16-bit.
+    """
+
+    power: Float[Tensor, "*batch bands columns"]
+    evidence: Float[Tensor, "*batch things seen"]
+    parts: Float[Tensor, "*batch parts bands columns"]
+    kinds: Float[Tensor, "*batch kinds bands columns"]
+    direct: Float[Tensor, "*batch bands columns"]
+
+    @classmethod
+    def stack(cls, pairs: list[Self]) -> Self:
+        """A batch."""
+        return cls(*(torch.stack([getattr(pair, field.name) for pair in pairs]) for field in fields(cls)))
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> "MapPair":
+        """The same on a device."""
+        return MapPair(*(getattr(self, field.name).to(device, non_blocking=non_blocking) for field in fields(self)))
+
+    def __len__(self) -> int:
+        """How many pairs the batch holds."""
+        return self.power.shape[0] if self.power.ndim == 3 else 1
+
+
+class MapPairs(Dataset[MapPair]):
+    """Pairs drawn by chance: pair `i` depends on the banks, the settings, the seed and `i` only.
+
+    One to four sources of the sound bank play in one room of the room bank, now and then with speech or noise beside
+    them. Most of them are seen, each as a thing with evidence drawn as it was measured on pictures (`draw_evidence`);
+    instruments that do not play and false alarms are seen beside them.
+
+    Args:
+        sounds, rooms: the banks.
+        settings: what pairs are like.
+        seed: of all choices.
+        pairs: how many there are.
+    """
+
+    def __init__(
+        self, sounds: SoundBank, rooms: RoomBank, settings: MapPairSettings | None = None, seed: int = 0, pairs: int = 1
+    ) -> None:
+        self._sounds, self._rooms = sounds, rooms
+        self._settings = settings or MapPairSettings()
+        self._seed, self._pairs = seed, pairs
+        self._bands = Bands(SAMPLE_RATE_HZ, N_FFT)
+        self._window = torch.hann_window(N_FFT)
+
+    def __len__(self) -> int:
+        return self._pairs
+
+    def __getitem__(self, index: int) -> MapPair:
+        rng = np.random.default_rng([self._seed, index])
+        settings = self._settings
+        samples = settings.columns * HOP_SAMPLES
+        kinds = _draw_kinds(rng)
+        stems, straight = self._stems(rng, kinds, samples)
+        gains = 10 ** (rng.uniform(-9, 3, len(kinds)) / 20)
+        background = np.array([kind == OTHER and index > 0 for index, kind in enumerate(kinds)])
+        gains[background] *= 10 ** (rng.uniform(-25, 0, int(background.sum())) / 20)
+        scale = torch.from_numpy(gains / _loudness(stems)).float()[:, None]
+        stems = stems * scale
+        powers = self._powers(stems)
+        mix = stems.sum(0)
+        direct = self._direct_share(mix, straight(scale))
+        if settings.flaws:
+            mix, noise, response = draw_recording(mix, SAMPLE_RATE_HZ, rng)
+            powers = powers * self._bands_of(response)[None, :, None]
+            powers = torch.cat([powers, self._powers(noise[None])])
+        else:
+            powers = torch.cat([powers, torch.full_like(powers[:1], 1e-9)])
+        evidence, seen = _draw_things(rng, kinds, settings)
+        magnitude = powers.clamp_min(1e-12).sqrt()
+        share = magnitude / magnitude.sum(0)
+        parts = torch.zeros(THINGS + 1, *share.shape[1:])
+        by_kind = torch.zeros(len(KINDS), *share.shape[1:])
+        for number, kind in enumerate([*kinds, OTHER]):
+            parts[seen.get(number, THINGS)] += share[number]
+            by_kind[kind] += share[number]
+        return MapPair(self._powers(mix[None])[0], evidence, parts.half(), by_kind.half(), direct.half())
+
+    def _direct_share(
+        self, mix: Float[Tensor, "samples"], straight: Float[Tensor, "samples"]
+    ) -> Float[Tensor, "bands columns"]:
+        """Power of the direct sound over that of the direct sound and of the rooms' answer."""
+        power, rooms = self._powers(torch.stack([straight, mix - straight]))
+        least = 1e-9 * float(power.mean() + rooms.mean()) + 1e-20
+        return (power + least) / (power + rooms + 2 * least)
+
+    def _stems(
+        self, rng: np.random.Generator, kinds: list[int], samples: int
+    ) -> tuple[Float[Tensor, "sources samples"], Callable[[Float[Tensor, "sources 1"]], Float[Tensor, "samples"]]]:
+        """Each source as the microphone hears it, before its flaws; and, given gains, what comes straight from all."""
+        is_dry = not self._settings.rooms or rng.random() < 0.12
+        responses = None if is_dry else self._rooms.draw(len(kinds), rng)
+        before = 0 if responses is None else responses.shape[-1] - 1
+        dry = torch.stack([torch.from_numpy(self._sounds.draw(kind, samples + before, rng)) for kind in kinds])
+        length = scipy.fft.next_fast_len(samples + before, real=True)
+        spectra = torch.fft.rfft(dry, length)
+        if self._settings.timbres:
+            spectra = spectra * _draw_timbres(rng, len(kinds), torch.fft.rfftfreq(length, 1 / SAMPLE_RATE_HZ).numpy())
+        if responses is None:
+            stems = torch.fft.irfft(spectra, length)[..., :samples] if self._settings.timbres else dry
+            return stems, lambda gains: (gains * stems).sum(0)
+
+        def heard(through: np.ndarray, gains: Tensor | None = None) -> Tensor:
+            spectrum = spectra * torch.fft.rfft(torch.from_numpy(through), length)
+            if gains is not None:
+                spectrum = (gains * spectrum).sum(0)
+            # Circular convolution: only the first `before` samples are wrong, and they are cut off.
+            return torch.fft.irfft(spectrum, length)[..., before : before + samples]
+
+        return heard(responses), lambda gains: heard(direct_sound(responses), gains)
+
+    def _powers(self, signals: Float[Tensor, "signals samples"]) -> Float[Tensor, "signals bands columns"]:
+        spectrogram = torch.stft(
+            signals, N_FFT, HOP_SAMPLES, window=self._window, center=True, pad_mode="constant", return_complex=True
+        )
+        return self._bands.powers(spectrogram[..., : self._settings.columns])
+
+    def _bands_of(self, response: Float[np.ndarray, "bins"]) -> Float[Tensor, "bands"]:
+        return self._bands.averages @ torch.from_numpy(np.abs(response) ** 2).float()
+
+
+def _draw_kinds(rng: np.random.Generator) -> list[int]:
+    """Kinds of the sources, instruments first and a background last, if there is one."""
+    count = int(rng.choice([1, 2, 3, 4], p=[0.3, 0.4, 0.2, 0.1]))
+    kinds = list(rng.choice(_VOICE, size=count, replace=False)) if rng.random() < 0.95 else []
+    if rng.random() < 0.15:
+        kinds.append(_VOICE)
+    if not kinds or rng.random() < 0.3:
+        kinds.append(OTHER)
+    return [int(kind) for kind in kinds]
+
+
+def _draw_timbres(
+    rng: np.random.Generator, count: int, frequency_hz: Float[np.ndarray, "bins"]
+) -> Float[Tensor, "count bins"]:
+    """Magnitudes of smooth filters, straight between knots half an octave apart over the logarithm of the frequency."""
+    knots = np.arange(np.log2(40.0), np.log2(SAMPLE_RATE_HZ / 2) + 0.5, 0.5)
+    curves_db = rng.normal(0, _TIMBRE_DB, (count, len(knots))).clip(-2 * _TIMBRE_DB, 2 * _TIMBRE_DB)
+    place = np.log2(frequency_hz.clip(20))
+    return torch.from_numpy(np.stack([10 ** (np.interp(place, knots, curve) / 20) for curve in curves_db])).float()
+
+
+def _draw_things(
+    rng: np.random.Generator, kinds: list[int], settings: MapPairSettings
+) -> tuple[Float[Tensor, "things seen"], dict[int, int]]:
+    """Evidence of the visible things in any order, and which of them each source is."""
+    visible = 0.0 if rng.random() < 0.1 else 1.0
+    shown: list[tuple[int | None, int | None]] = [  # (kind or false alarm, source)
+        (kind, number)
+        for number, kind in enumerate(kinds)
+        if kind < _VOICE and rng.random() < visible * SEEN_AT_ALL[KINDS[kind]]
+    ]
+    if settings.idle:
+        for _ in range(int(rng.choice(4, p=[0.35, 0.35, 0.2, 0.1]))):
+            shown.append((int(rng.integers(_VOICE)), None))
+    for _ in range(int(rng.choice(3, p=[0.6, 0.3, 0.1]))):
+        shown.append((None, None))
+    shown = shown[:THINGS]
+    evidence = torch.zeros(THINGS, len(SEEN))
+    seen = {}
+    for place, number in enumerate(rng.permutation(len(shown))):
+        kind, source = shown[number]
+        evidence[place] = torch.from_numpy(_evidence(kind, rng, settings.confusions))
+        if source is not None:
+            seen[source] = place
+    return evidence, seen
+
+
+def _evidence(kind: int | None, rng: np.random.Generator, confusions: bool) -> np.ndarray:
+    name = KINDS[kind] if kind is not None else None
+    drawn = draw_evidence(name, rng).astype(np.float32)
+    if confusions or name is None:
+        return drawn
+    pure = np.zeros_like(drawn)
+    pure[int(np.argmax(PLAYED_AS_SEEN[kind]))] = drawn.sum()
+    return pure
+
+
+def _loudness(stems: Tensor) -> np.ndarray:
+    """Root mean square of each stem; of one that is silent, enough not to raise it."""
+    return stems.double().square().mean(-1).sqrt().clamp_min(1e-4).numpy()

@@ -1,0 +1,358 @@
+"""A bank of phrases of every kind of instrument: made from sound fonts, recorded notes, drum kits, speech and noises.
+
+A bank is a folder with `train/KIND.npy` and `validation/KIND.npy` (16-bit integers, `[phrases, samples]`) and
+`bank.json`, which tells the rate and where each phrase comes from. The two parts share no sound font, no drum kit, no
+speaker and no recorded note.
+"""
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.signal import butter, sosfilt
+
+from hearsight.errors import DataError
+from hearsight.files import folder_written_whole, write_json
+from hearsight.mixtures.sound_classes import KINDS
+from hearsight.progress import Progress, no_progress
+from hearsight.simulation.synthesizer import default_sound_font
+from hearsight.mixtures.debian_packages import DRUM_FONTS, EFFECT_FONT, FONTS, require_packages
+from hearsight.mixtures.instruments import DRUM_FONT, EFFECTS, VOICES, Voice
+from hearsight.mixtures.phrases import compose_phrase
+from hearsight.workers import done_by_workers
+
+RATE_HZ = 16_000
+SECONDS = 10.0
+PARTS = ("train", "validation")
+
+_TRIES = 12
+
+
+class SoundBank:
+    """One part of a bank on disk, memory-mapped.
+
+    Args:
+        folder: of the bank.
+        part: `train` or `validation`.
+
+    Raises:
+        DataError: the folder holds no bank, or not of these kinds.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str], part: str = "train") -> None:
+        self.folder, self.part = Path(folder), part
+        if part not in PARTS:
+            raise DataError(f"{part!r}: is no part of a sound bank; name one of {', '.join(PARTS)}")
+        try:
+            told = json.loads((self.folder / "bank.json").read_text(encoding="utf-8"))
+            self.sample_rate_hz: int = told["sample_rate_hz"]
+            self.origins: dict[str, list[str]] = told["origins"][part]
+            self._phrases = {kind: np.load(self.folder / part / f"{kind}.npy", mmap_mode="r") for kind in KINDS}
+        except (OSError, ValueError, KeyError) as error:
+            raise DataError(
+                f"{folder}: holds no whole sound bank; make one with `python -m hearsight.mixtures` "
+                "(make_sound_bank)"
+            ) from error
+
+    def __reduce__(self) -> tuple[type["SoundBank"], tuple[Path, str]]:
+        """Opened anew in another process, rather than copied into it."""
+        return SoundBank, (self.folder, self.part)
+
+    def phrases(self, kind: str | int) -> NDArray[np.int16]:
+        """All phrases of a kind (or of its number in KINDS), mapped from disk; full scale is 32767.
+        `[phrases, samples]`"""
+        return self._phrases[KINDS[kind] if isinstance(kind, int) else kind]
+
+    def draw(self, kind: str | int, samples: int, rng: np.random.Generator) -> NDArray[np.float32]:
+        """A random stretch of a random phrase, not silent if there is another, at the level it is kept at. `[samples]`
+
+        A stretch longer than a phrase is made of several phrases, one after another.
+        """
+        pool = self.phrases(kind)
+        pieces: list[NDArray[np.float32]] = []
+        left = samples
+        while left > 0:
+            row = pool[rng.integers(len(pool))]
+            take = min(left, len(row))
+            for _ in range(8):
+                first = int(rng.integers(len(row) - take + 1))
+                piece = row[first : first + take].astype(np.float32) / 32767
+                if float(np.dot(piece, piece)) > 1e-6 * take:
+                    break
+            pieces.append(piece)
+            left -= take
+        return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+
+
+@dataclass(frozen=True)
+class BankReport:
+    """What was written: the folder, phrases per part and kind, and how many phrases each source gave."""
+
+    folder: Path
+    phrases: dict[str, dict[str, int]]
+    sources: dict[str, int] = field(default_factory=dict)
+
+
+def make_sound_bank(
+    folder: str | os.PathLike[str],
+    notes: str | os.PathLike[str] | None = None,
+    seed: int = 0,
+    fonts: Sequence[str | os.PathLike[str]] | None = None,
+    validation_font: str | os.PathLike[str] | None = None,
+    phrases: int = 160,
+    validation_phrases: int = 20,
+    packages: bool = True,
+    workers: int | None = None,
+    progress: Progress = no_progress,
+) -> BankReport:
+    """Write a bank; the same arguments, packages and library versions give the same phrases.
+
+    Args:
+        folder: that becomes the bank; an existing one is replaced when the new one is complete.
+        notes: folder of recorded notes (see `recorded_notes`); None for none.
+        fonts: sound fonts to train with; None for those of Debian's packages.
+        validation_font: sound font of the validation part; None for the one in pretty_midi's wheel. It may not be
+            among `fonts` unless it is the only one (for trying things).
+        phrases, validation_phrases: per kind, of 10 s each.
+        packages: use the speech, drum kits and noises of Debian's packages; without them voices are sung and noises
+            synthesized only.
+        workers: processes; None for one per core.
+
+    Raises:
+        DependencyError: Debian packages are missing; the message names them all and the line that installs them.
+        DataError: a font or folder cannot be read.
+    """
+    if packages or fonts is None:
+        require_packages(fonts_too=fonts is None, recordings_too=packages)
+    held = Path(validation_font) if validation_font is not None else default_sound_font()
+    chosen = [Path(font) for font in fonts] if fonts is not None else [font.path for font in FONTS]
+    if held in chosen and len(chosen) > 1:
+        raise DataError(f"{held}: is the font kept for validation; leave it out of `fonts` or name another")
+    setting = _Setting(tuple(map(str, chosen)), str(held), None if notes is None else str(notes), packages)
+    job = _Job(setting)
+    tasks = []
+    for part, count in zip(PARTS, (phrases, validation_phrases), strict=True):
+        for number, kind in enumerate(KINDS):
+            rng = np.random.default_rng([seed, PARTS.index(part), number])
+            sources = job.makers.sources(part, kind)
+            weights = np.array(list(sources.values()))
+            # shares as exact as whole numbers allow, rather than drawn
+            quota = np.floor(np.cumsum(weights / weights.sum()) * count + 0.5).astype(int)
+            names = np.repeat(list(sources), np.diff(quota, prepend=0))
+            tasks += [_Task(part, kind, index, str(name), int(rng.integers(2**62))) for index, name in enumerate(names)]
+    # those of one font and kind together: loaded samples are used again
+    tasks.sort(key=lambda task: (task.source, task.kind, task.part, task.index))
+    origins: dict[str, dict[str, list[str]]] = {
+        part: {kind: [""] * count for kind in KINDS}
+        for part, count in zip(PARTS, (phrases, validation_phrases), strict=True)
+    }
+    used: dict[str, int] = {}
+    with folder_written_whole(folder) as temporary:
+        arrays = {}
+        for part, count in zip(PARTS, (phrases, validation_phrases), strict=True):
+            (temporary / part).mkdir()
+            for kind in KINDS:
+                arrays[part, kind] = np.lib.format.open_memmap(
+                    temporary / part / f"{kind}.npy", "w+", np.int16, (count, round(SECONDS * RATE_HZ))
+                )
+        results = done_by_workers(job, tasks, workers or os.cpu_count() or 1)
+        for done, (task, (wave, origin)) in enumerate(results, start=1):
+            arrays[task.part, task.kind][task.index] = wave
+            origins[task.part][task.kind][task.index] = origin
+            used[task.source] = used.get(task.source, 0) + 1
+            progress(done, len(tasks))
+        for array in arrays.values():
+            array.flush()
+        write_json(
+            temporary / "bank.json",
+            {
+                "sample_rate_hz": RATE_HZ, "seconds": SECONDS, "seed": seed, "kinds": list(KINDS),
+                "fonts": [path.name for path in chosen], "validation_font": held.name, "sources": used,
+                "origins": origins,
+            },
+        )  # fmt: skip
+    return BankReport(
+        Path(folder), {part: {kind: len(rows) for kind, rows in kinds.items()} for part, kinds in origins.items()}, used
+    )
+
+
+@dataclass(frozen=True)
+class _Setting:
+    """What the makers need, alike in every process."""
+
+    fonts: tuple[str, ...]
+    validation_font: str
+    notes: str | None
+    packages: bool
+
+
+@dataclass(frozen=True)
+class _Task:
+    part: str
+    kind: str
+    index: int
+    source: str
+    seed: int
+
+
+class _Makers:
+    """Everything that makes phrases, loaded when first used."""
+
+    def __init__(self, setting: _Setting) -> None:
+        from hearsight.mixtures.noises import Noises
+        from hearsight.mixtures.soundfont_player import FontPlayer
+        from hearsight.mixtures.recorded_notes import RecordedNotes
+
+        self.setting = setting
+        paths = {*setting.fonts, setting.validation_font}
+        if setting.packages:
+            paths |= {str(package.path) for package in (*DRUM_FONTS, EFFECT_FONT)}
+        self._players = {path: FontPlayer(path) for path in paths}
+        self._notes = RecordedNotes(setting.notes, RATE_HZ) if setting.notes else None
+        self._voices = self._kits = self._patches = None
+        if setting.packages:
+            from hearsight.mixtures.drum_kits import DrumKits
+            from hearsight.mixtures.patches import PatchPlayer
+            from hearsight.mixtures.speech import Voices
+
+            self._patches = PatchPlayer()
+            self._voices, self._kits = Voices(RATE_HZ), DrumKits(RATE_HZ)
+        self._noises = Noises(RATE_HZ, self._voices, recorded=setting.packages)
+
+    def sources(self, part: str, kind: str) -> dict[str, float]:
+        """Share of each source of a kind."""
+        fonts = self.setting.fonts if part == "train" else (self.setting.validation_font,)
+        shares: dict[str, float] = {}
+        if kind == "other":
+            shares["synthesized"] = 5.0
+            if any(self._players[font].has(voice) for font in fonts for voice in EFFECTS):
+                shares["effects"] = 2.0
+            if self.setting.packages:
+                shares |= {"crowd": 2.0, "noises": 3.0}
+            return shares
+        able = [font for font in fonts if any(self._players[font].has(voice) for voice in VOICES[kind])]
+        if not able:
+            raise DataError(f"{', '.join(fonts)}: no instrument of the kind {kind!r}; name a General MIDI sound font")
+        shares |= {f"font:{font}": 10.0 / len(able) for font in able}
+        if part == "train" and self._patches is not None and any(map(self._patches.has, VOICES[kind])):
+            shares["patches"] = 2.0
+        if self._notes is not None and self._notes.instruments(part, kind):
+            shares["notes"] = 4.0
+        if kind == "drums" and self.setting.packages:
+            shares["kits"] = 7.0
+            if part == "train":
+                shares |= {f"drum font:{package.path}": 1.5 for package in DRUM_FONTS}
+        if kind == "voice":
+            shares["sung"] = 2.0
+            if self.setting.packages:
+                shares |= {"recorded speech": 8.0, "espeak": 4.0, "flite": 2.0}
+        return shares
+
+    def make(self, task: _Task) -> tuple[NDArray[np.int16], str]:
+        """A phrase that is neither silent nor mostly silence.
+
+        Raises:
+            DataError: a source gives nothing that can be heard.
+        """
+        for attempt in range(_TRIES):
+            rng = np.random.default_rng([task.seed, attempt])
+            wave, origin = self._raw(rng, task)
+            wave = _without_drift(wave)
+            if sounding_share(wave) >= 0.45:
+                return _kept(rng, wave), origin
+        raise DataError(f"{task.source}: gives no phrase of {task.kind} that can be heard; leave this source out")
+
+    def _raw(self, rng: np.random.Generator, task: _Task) -> tuple[NDArray[np.float32], str]:
+        kind, _, path = task.source.partition(":")
+        if kind == "font":
+            return self._by_font(rng, path, VOICES[task.kind])
+        if kind == "drum font":
+            return self._by_font(rng, path, (DRUM_FONT,))
+        if kind == "effects":
+            fonts = (self.setting.validation_font,)
+            if task.part == "train":
+                fonts = (*self.setting.fonts, *((str(EFFECT_FONT.path),) if self.setting.packages else ()))
+            able = [font for font in fonts if any(map(self._players[font].has, EFFECTS))]
+            return self._by_font(rng, able[rng.integers(len(able))], EFFECTS)
+        if kind == "patches" and self._patches is not None:
+            voice = _one_of(rng, [voice for voice in VOICES[task.kind] if self._patches.has(voice)])
+            phrase = compose_phrase(rng, voice, SECONDS)
+            origin = f"freepats: {self._patches.name(voice)}, {phrase.style}"
+            return self._patches.play_phrase(voice, phrase, SECONDS, RATE_HZ), origin
+        if task.source == "notes" and self._notes is not None:
+            return self._notes.phrase(rng, task.part, task.kind, SECONDS)
+        if task.source == "kits" and self._kits is not None:
+            return self._kits.phrase(rng, task.part, SECONDS)
+        if task.source == "sung":
+            from hearsight.mixtures.speech import sung
+
+            return sung(rng, SECONDS, RATE_HZ)
+        makers = {"synthesized": self._noises.synthesized, "crowd": self._noises.crowd, "noises": self._noises.recorded}
+        if self._voices is not None:
+            makers |= {
+                "recorded speech": self._voices.recorded, "espeak": self._voices.espeak, "flite": self._voices.flite,
+            }  # fmt: skip
+        return makers[task.source](rng, task.part, SECONDS)
+
+    def _by_font(self, rng: np.random.Generator, font: str, voices: Sequence[Voice]) -> tuple[NDArray[np.float32], str]:
+        player = self._players[font]
+        voice = _one_of(rng, [voice for voice in voices if player.has(voice)])
+        phrase = compose_phrase(rng, voice, SECONDS)
+        # half of the pitched ones as of a smaller or larger instrument, so that the few fonts are more than they are
+        size = int(rng.integers(-3, 4)) if voice.manner != "drums" and rng.random() < 0.6 else 0
+        name = player.presets[voice.bank, voice.program]
+        origin = f"{player.sound_font.name}: {name} ({voice.bank}:{voice.program}), {phrase.style}, size {size:+d}"
+        return player.play_phrase(voice, phrase, SECONDS, RATE_HZ, size), origin
+
+
+def _one_of(rng: np.random.Generator, voices: Sequence[Voice]) -> Voice:
+    shares = np.array([voice.share for voice in voices])
+    return voices[int(rng.choice(len(voices), p=shares / shares.sum()))]
+
+
+def sounding_share(wave: NDArray[np.float32]) -> float:
+    """Share of blocks of 50 ms that are within 45 dB of the loudest tenth; 0 for silence."""
+    size = round(0.05 * RATE_HZ)
+    power = (wave[: len(wave) // size * size].reshape(-1, size).astype(np.float64) ** 2).mean(axis=1)
+    loud = float(np.quantile(power, 0.9))
+    return float((power > loud * 10**-4.5).mean()) if loud > 1e-9 else 0.0
+
+
+def _without_drift(wave: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Above 20 Hz only: some fonts' samples stand on an offset that jumps with each note."""
+    return sosfilt(_DRIFT, wave).astype(np.float32)
+
+
+_DRIFT = butter(2, 20, "highpass", fs=RATE_HZ, output="sos")
+
+
+def _kept(rng: np.random.Generator, wave: NDArray[np.float32]) -> NDArray[np.int16]:
+    """At a random level: where it sounds, 32 to 16 dB below full scale, but never clipped."""
+    size = round(0.05 * RATE_HZ)
+    power = (wave[: len(wave) // size * size].reshape(-1, size).astype(np.float64) ** 2).mean(axis=1)
+    loud = np.sqrt(power[power >= 1e-3 * power.max()].mean())
+    gain = 10 ** (rng.uniform(-32, -16) / 20) / loud
+    gain = min(gain, 0.97 / float(np.abs(wave).max()))
+    return np.round(wave * gain * 32767).astype(np.int16)
+
+
+class _Job:
+    """Makes phrases in any process; what it loads it keeps, but does not take along to another."""
+
+    def __init__(self, setting: _Setting) -> None:
+        self.setting = setting
+
+    def __getstate__(self) -> dict[str, _Setting]:
+        return {"setting": self.setting}
+
+    @cached_property
+    def makers(self) -> _Makers:
+        return _Makers(self.setting)
+
+    def __call__(self, task: _Task) -> tuple[NDArray[np.int16], str]:
+        return self.makers.make(task)

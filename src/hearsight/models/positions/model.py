@@ -1,0 +1,284 @@
+"""Sources at positions in the picture, rendered binaurally."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Protocol
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from hearsight.acoustics import DEFAULT_FIELD_OF_VIEW, HRIRSet, load_hrirs
+from hearsight.errors import ModelError
+from hearsight.models.interface import ClipInfo, Frame, Source, Window, WindowSpec
+from hearsight.models.positions.following import Follower
+from hearsight.vision.motion import Motion, MotionMeter, still
+from hearsight.models.positions.rendering import SourceRenderer
+from hearsight.models.positions.search import HISTORY_S, SourceFinder
+from hearsight.models.positions.split import USABLE, MotionSplitter
+from hearsight.models.positions.tracks import Track
+from hearsight.signal.onsets import OnsetStrength
+
+TICK_RATE_HZ = 15.0
+POINT_S = 0.5  # between points of a reported track
+
+_WINDOW_S, _HOP_S, _BATCH = 6.0, 3.0, 4
+_FRAME_SIZE = (180, 320)
+_CONTROL_S = 0.1  # between control points of a rendered path
+_LONGEST_FREEZE_TICKS = 5
+
+
+class Located:
+    """The model `located`.
+
+    With one given source all sound comes from it. With several, given or found, the sound is split by motion
+    (`MotionSplitter`); what belongs to none stays in the middle. If several are given and nothing in the picture tells
+    them apart, each gets an equal part of all. Without given sources they are searched for (`SourceFinder`) in the 24
+    seconds around; their directions are drawn to the middle as far as the search is unsure, so that with no evidence
+    the sound stays in the middle.
+
+    Args:
+        sources: given sources, standing or moving; None to search.
+        hrirs: the head; None for KEMAR, diffuse-field equalised.
+        field_of_view: horizontal angle of the picture in radians.
+
+    Attributes:
+        works_without_picture: whether positions are given.
+    """
+
+    name = "located"
+
+    def __init__(
+        self,
+        sources: Sequence[Track] | None = None,
+        hrirs: HRIRSet | None = None,
+        field_of_view: float = DEFAULT_FIELD_OF_VIEW,
+    ) -> None:
+        if sources is not None and not sources:
+            raise ModelError("no source is given; give at least one, or None to search")
+        self.given = list(sources) if sources is not None else None
+        self.hrirs = hrirs if hrirs is not None else load_hrirs(diffuse_field_equalized=True)
+        self.field_of_view = field_of_view
+        self.works_without_picture = self.given is not None
+        self.spec = WindowSpec(
+            sample_rate_hz=None,
+            window_s=_WINDOW_S,
+            hop_s=_HOP_S,
+            frames="none" if self.given is not None and len(self.given) == 1 else "all",
+            frame_rate_hz=TICK_RATE_HZ,
+            frame_size=_FRAME_SIZE,
+            batch=_BATCH,
+        )
+
+    def session(self, clip: ClipInfo) -> "LocatedSession":
+        """Begin a clip.
+
+        Raises:
+            ModelError: it has no picture to search, and no source is given.
+        """
+        if clip.frame_rate_hz is None and not self.works_without_picture:
+            raise ModelError("without a picture there is nothing to search; give positions (--source X,Y or --tracks)")
+        return LocatedSession(self, clip.sample_rate_hz)
+
+
+class Renderer(Protocol):
+    """What gives a source at a direction two ears; `SourceRenderer` is one."""
+
+    def render(
+        self,
+        mono: Float[Tensor, "samples"],
+        azimuth: Float[Tensor, "points"],
+        elevation: Float[Tensor, "points"],
+    ) -> Float[Tensor, "2 samples"]:
+        """Both ears; the control points (radians) are spread evenly from the first sample to the last."""
+        ...
+
+
+class Splitter(Protocol):
+    """What knows a way of its own to split a sound among the given sources."""
+
+    def split(self, window: Window) -> Float[Tensor, "parts samples"] | None:
+        """The stem of each source and the rest, which add up to the sound; None where it cannot tell."""
+        ...
+
+
+class LocatedSession:
+    """`Located` at work on a clip.
+
+    Args:
+        model: what it works for.
+        sample_rate_hz: of the sound.
+        renderer: of the directions that are found, instead of `SourceRenderer`.
+        motion_alone: whether a source is told that moves most, but not in step with the sound.
+        splitter: splits the sound among several given sources where it can; `MotionSplitter` does elsewhere.
+    """
+
+    def __init__(
+        self,
+        model: Located,
+        sample_rate_hz: int,
+        renderer: Renderer | None = None,
+        motion_alone: bool = True,
+        splitter: Splitter | None = None,
+    ) -> None:
+        self._model = model
+        self._rate = sample_rate_hz
+        self._renderer: Renderer = renderer or SourceRenderer(model.hrirs, sample_rate_hz)
+        self._finder = SourceFinder(TICK_RATE_HZ, motion_alone)
+        self._ticker = _Ticker(sample_rate_hz, self._finder)
+        self._follower = Follower() if model.given is None else None
+        self._first_splitter = splitter
+        self._splitter: MotionSplitter | None = None
+        self._energy: dict[str, float] = {}
+        self._total_energy = 0.0
+        self._heard_s = 0.0
+        self._even_s = self._split_s = self._told_apart_s = 0.0
+
+    def process(self, windows: list[Window]) -> Float[Tensor, "windows 2 samples"]:
+        """Both ears of each window. All that is in the windows is looked at before the first is rendered."""
+        if self._model.spec.frames == "all":
+            for window in windows:
+                self._ticker.take(window)
+        if self._follower is not None:
+            until_s = max(window.start_s + window.mono.shape[-1] / self._rate for window in windows)
+            self._follower.update(self._finder.find(), windows[0].start_s, until_s)
+        return torch.stack([self._ears(window) for window in windows])
+
+    def sources(self) -> list[Source]:
+        """The sources with their tracks up to now, a point every half second; of those found, the ones with sound."""
+        end = max(POINT_S, self._heard_s)
+        times = np.arange(0, end, POINT_S)
+        given = self._model.given
+        if given is not None:
+            tracks = [(track, times if len(track.times_s) == 1 else track.times_s) for track in given]
+        else:
+            assert self._follower is not None
+            tracks = [(track, track.times_s[track.times_s <= end]) for track in self._follower.tracks()]
+        found = []
+        for track, at in tracks:
+            share = self._energy.get(track.label, 0.0) / self._total_energy if self._total_energy else 0.0
+            if given is None and share == 0:
+                continue
+            points = track.points(np.asarray(at), self._model.field_of_view)
+            found.append(Source(track.label, share, points))
+        return found
+
+    def notes(self) -> list[str]:
+        """What the search found and how sure it is, and how the sound was split."""
+        notes = []
+        if self._follower is not None:
+            notes += self._follower.notes()
+        whole_s = self._even_s + self._split_s + self._told_apart_s
+        if self._told_apart_s > 0:
+            part = "" if self._told_apart_s == whole_s else f" during {self._told_apart_s:.0f} s of {whole_s:.0f} s"
+            notes.append(f"the sound is split among the sources by what is seen at each and what is heard{part}")
+        if self._even_s > 0:
+            part = "" if self._even_s == whole_s else f" during {self._even_s:.0f} s of {whole_s:.0f} s"
+            notes.append(
+                f"no motion at the given positions tells the sources apart{part}: the sound is split evenly among them"
+            )
+        if self._split_s > 0:
+            part = "" if self._told_apart_s == 0 else f" during {self._split_s:.0f} s of {whole_s:.0f} s"
+            notes.append(
+                f"the sound is split among the sources by their motion{part}; what goes with none stays in the middle"
+            )
+        return notes
+
+    def _ears(self, window: Window) -> Float[Tensor, "2 samples"]:
+        samples = window.mono.shape[-1]
+        times = window.start_s + np.linspace(0, samples / self._rate, max(2, round(samples / self._rate / _CONTROL_S)))
+        new_s = max(0.0, times[-1] - self._heard_s)
+        tracks = self._model.given
+        if tracks is None:
+            assert self._follower is not None
+            tracks = self._follower.heard(times[0], times[-1])
+        stems = self._stems(window, tracks, new_s)
+        # Counted over what this window is the first to hold, so that overlapping windows count once.
+        new = round(new_s * self._rate)
+        energies = stems[:, samples - new :].double().square().sum(-1).tolist()
+        for track, energy in zip(tracks, energies, strict=False):
+            self._energy[track.label] = self._energy.get(track.label, 0.0) + energy
+        self._total_energy += sum(energies)
+        self._heard_s = max(self._heard_s, float(times[-1]))
+        ears = torch.zeros(2, samples)
+        for index, stem in enumerate(stems):
+            if not bool((stem != 0).any()):
+                continue
+            if index < len(tracks):
+                azimuth, elevation = tracks[index].directions(times, self._model.field_of_view)
+            else:
+                azimuth, elevation = torch.zeros(1), torch.zeros(1)
+            ears += self._renderer.render(stem, azimuth, elevation)
+        return ears
+
+    def _stems(self, window: Window, tracks: list[Track], new_s: float) -> Float[Tensor, "parts samples"]:
+        """The part of each track, then the rest."""
+        mono = window.mono
+        nothing = torch.zeros_like(mono)
+        if not tracks:
+            return mono[None]
+        if len(tracks) == 1:
+            return torch.stack([mono, nothing])
+        told = self._first_splitter.split(window) if self._first_splitter is not None else None
+        if told is not None:
+            self._told_apart_s += new_s
+            return told
+        if self._splitter is None:
+            history = round(HISTORY_S * TICK_RATE_HZ)
+            self._splitter = MotionSplitter(self._rate, TICK_RATE_HZ, history, len(tracks))
+        ticks = self._finder.ticks
+        at = (np.asarray(ticks) + 0.5) / TICK_RATE_HZ
+        activity = np.stack([self._finder.activity(*track.positions(at)[:2]) for track in tracks])
+        stems, best = self._splitter.split(mono, window.start_s, activity, ticks)
+        if best < USABLE and self._model.given is not None:
+            self._even_s += new_s
+            return torch.stack([mono / len(tracks)] * len(tracks) + [nothing])
+        self._split_s += new_s
+        return stems
+
+
+class _Ticker:
+    """Pairs what moves and what begins to sound, tick by tick, from windows that overlap."""
+
+    def __init__(self, sample_rate_hz: int, finder: SourceFinder) -> None:
+        self._rate = sample_rate_hz
+        self._finder = finder
+        self._meter = MotionMeter()
+        self._onsets = OnsetStrength(sample_rate_hz, TICK_RATE_HZ)
+        self._latest: Frame | None = None
+        self._frozen = 0
+        self._motions: list[Motion] = []
+        self._strengths: list[float] = []
+        self._samples = 0
+
+    def take(self, window: Window) -> None:
+        start = round(window.start_s * self._rate)
+        new = window.mono[max(0, self._samples - start) :]
+        self._samples += new.shape[-1]
+        self._strengths += self._onsets.process(new).tolist()
+        for frame in window.frames:
+            if self._latest is None or frame.time_s > self._latest.time_s + 1e-6:
+                self._see(frame)
+        count = min(len(self._motions), len(self._strengths))
+        for motion, strength in zip(self._motions[:count], self._strengths[:count], strict=True):
+            self._finder.add(motion, strength)
+        del self._motions[:count], self._strengths[:count]
+        # A picture that ended before the sound is still; ticks that wait for the next window's frames are a few.
+        while len(self._strengths) > 2 * _LONGEST_FREEZE_TICKS:
+            self._finder.add(still(), self._strengths.pop(0))
+
+    def _see(self, frame: Frame) -> None:
+        if self._latest is None:
+            self._meter.measure(frame.rgb, 1 / TICK_RATE_HZ)
+        elif frame.number == self._latest.number:
+            self._frozen += 1
+        else:
+            # A picture that stood for some ticks moved during all of them; one that stood long did not move.
+            freeze, self._frozen = self._frozen, 0
+            if freeze > _LONGEST_FREEZE_TICKS:
+                self._motions += [still()] * freeze
+                freeze = 0
+            motion = self._meter.measure(frame.rgb, (freeze + 1) / TICK_RATE_HZ)
+            self._motions += [replace(motion, camera=np.eye(3))] * freeze + [motion]
+        self._latest = frame

@@ -1,0 +1,328 @@
+"""Finding sources: paths through the picture along which motion is in step with onsets in the sound."""
+
+from collections import deque
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from jaxtyping import Float, Int
+from scipy.ndimage import gaussian_filter1d, uniform_filter1d
+
+from hearsight.vision.motion import GRID, Motion
+
+HISTORY_S = 24.0
+MOST_SOURCES = 3
+
+_BLOCK_S = 0.5  # a path has one position in each
+_REACH = 3  # cells that a path may move per block, beside the camera's motion
+_STEP_COST = 0.2  # per squared cell and block, in the units of the score
+_OUTSIDE = 4  # squared cells that coming from outside the picture counts as, beside the way
+_POOLED = 2.0  # cells over which velocities are averaged (standard deviation of a Gaussian)
+_SPEED_POOLED = 0.8  # and speeds
+_SIZE = 2.0  # cells: how far around a position motion belongs to a source (standard deviation)
+_DETREND_S = 3.0
+_APART = 5.0  # columns between two sources: what is nearer in azimuth needs no telling apart
+_SHUFFLES = 40
+_LEAST_ONSETS_S = 4.0
+# Deviations above chance at which confidence is 0 and 1. docs/sounding-objects.md tells how often motion that has nothing to do
+# with the sound gets there, and how far motion in step with it does.
+_SURE_FROM, _SURE_AT = 3.5, 5.0
+_MOTION_ALONE = 0.25  # the most confidence that motion out of step with the sound can give
+
+
+@dataclass(frozen=True)
+class FoundPath:
+    """Where a source was found.
+
+    Attributes:
+        times_s: clip times. `[points]`
+        x, y: in the picture, 0 to 1. `[points]`
+        confidence: 0 to 1.
+        deviations: how far the agreement with the onsets is above that of shuffled onsets, in standard deviations; NaN
+            for a path found by motion alone.
+    """
+
+    times_s: Float[np.ndarray, "points"]
+    x: Float[np.ndarray, "points"]
+    y: Float[np.ndarray, "points"]
+    confidence: float
+    deviations: float
+
+
+class SourceFinder:
+    """Searches the last 24 seconds for paths, in bounded memory.
+
+    Things that sound tend to change their motion when they do: a stick rebounds, a bow turns, a hand arrives (Barzelay
+    and Schechner, "Harmony in motion", CVPR 2007). The change of velocity in each cell of a grid and the onset strength
+    of the sound are freed of slow changes; their product, summed over blocks of half a second, is high where motion
+    changes when sounds begin. A path is the sequence of positions that
+    collects most of it, moving with the camera and otherwise little (dynamic programming: "track before detect"). How
+    much a path could collect by chance is measured by the same search with the onsets cut in pieces of about a second
+    and shuffled, 40 times; the excess in standard deviations gives the confidence. Further paths keep their distance
+    from those before. If no path is better than chance, the one that collects most motion is told, with a confidence of
+    0.25 at most, and less the more the motion is spread over the picture.
+
+    Args:
+        tick_rate_hz: of what is added.
+        motion_alone: whether a path is told that is no better than chance.
+    """
+
+    def __init__(self, tick_rate_hz: float, motion_alone: bool = True) -> None:
+        self._rate = tick_rate_hz
+        self._motion_alone = motion_alone
+        length = round(HISTORY_S * tick_rate_hz)
+        self._motions: deque[Motion] = deque(maxlen=length)
+        self._pooled: deque[tuple[np.ndarray, np.ndarray]] = deque(maxlen=length)  # (speed, velocity) as they are used
+        self._onsets: deque[float] = deque(maxlen=length)
+        self._ticks = 0
+
+    def add(self, motion: Motion, onset: float) -> None:
+        """The next tick."""
+        self._motions.append(motion)
+        # The square root, so that one jump does not outweigh all else.
+        speed = np.sqrt(cv2.GaussianBlur(motion.speed, (0, 0), _SPEED_POOLED))
+        self._pooled.append((speed, cv2.GaussianBlur(motion.velocity, (0, 0), _POOLED)))
+        self._onsets.append(onset)
+        self._ticks += 1
+
+    @property
+    def ticks(self) -> range:
+        """Numbers of the ticks in the history."""
+        return range(self._ticks - len(self._motions), self._ticks)
+
+    def find(self, most: int = MOST_SOURCES) -> list[FoundPath]:
+        """The paths, best first; empty if nothing moves, or nothing in step and motion alone is not to be told."""
+        block = max(1, round(_BLOCK_S * self._rate))
+        if len(self._motions) < 2 * block:
+            return []
+        speeds = self._speeds()
+        if not speeds.any():
+            return []
+        cameras = self._cameras(block)
+        found: list[FoundPath] = []
+        paths: list[np.ndarray] = []
+        series = self._onset_series()
+        if series is not None:
+            motion = fluctuation(self._changes(), self._rate)
+            # The noise and the strength of motion are those of the whole picture, whatever is taken out later.
+            deviation = motion.std(0)
+            scale = deviation + 0.5 * np.quantile(deviation, 0.95) + 1e-9
+            for _ in range(most):
+                agreement = _agreement(motion / scale, series, block)
+                for before in paths:
+                    agreement = _without(agreement, before)
+                scores, path = _best_path(agreement, cameras)
+                spread = float(scores[1:].std()) or 1.0
+                deviations = float((scores[0] - scores[1:].mean()) / spread)
+                confidence = float(np.clip((deviations - _SURE_FROM) / (_SURE_AT - _SURE_FROM), 0, 1))
+                if confidence == 0:
+                    break
+                found.append(self._path(path, speeds, block, confidence, deviations))
+                paths.append(path)
+                motion = _unexplained(motion, fluctuation(self._along(found[-1]), self._rate), self._rate)
+        if not found and self._motion_alone:
+            found.append(self._most_moving(speeds, cameras, block))
+        return found
+
+    def activity(self, x: Float[np.ndarray, "ticks"], y: Float[np.ndarray, "ticks"]) -> Float[np.ndarray, "ticks"]:
+        """Changes of motion around a position at each tick of the history."""
+        if not self._motions:
+            return np.zeros(0)
+        changes = self._changes()
+        rows, columns = np.mgrid[0 : GRID[0], 0 : GRID[1]]
+        row, column = (np.asarray(y) * GRID[0] - 0.5)[:, None, None], (np.asarray(x) * GRID[1] - 0.5)[:, None, None]
+        weight = np.exp(-0.5 * ((rows - row) ** 2 + (columns - column) ** 2) / _SIZE**2)
+        return (changes * weight).sum((1, 2)) / (weight.sum((1, 2)) + 1e-9)
+
+    def _speeds(self) -> Float[np.ndarray, "ticks rows columns"]:
+        """Square root of the speeds, slightly pooled over the cells."""
+        return np.stack([speed for speed, _ in self._pooled])
+
+    def _changes(self) -> Float[np.ndarray, "ticks rows columns"]:
+        """Square root of how much the velocity, pooled over the size of a hand, changes into or out of each tick."""
+        velocity = np.stack([velocity for _, velocity in self._pooled])
+        change = np.linalg.norm(np.diff(velocity, axis=0, prepend=velocity[:1]), axis=-1)
+        return np.sqrt(np.maximum(change, np.concatenate([change[1:], change[-1:]])))
+
+    def _along(self, path: FoundPath) -> Float[np.ndarray, "ticks"]:
+        """Changes of motion along a path at each tick."""
+        at = (np.asarray(self.ticks) + 0.5) / self._rate
+        return self.activity(np.interp(at, path.times_s, path.x), np.interp(at, path.times_s, path.y))
+
+    def _onset_series(self) -> Float[np.ndarray, "series ticks"] | None:
+        """The true onsets, then shuffled ones, all of deviation 1; None for too few."""
+        onsets = np.asarray(self._onsets, dtype=np.float64)
+        beginnings = fluctuation(np.sqrt(onsets), self._rate)
+        if len(onsets) < _LEAST_ONSETS_S * self._rate or beginnings.std() < 1e-6:
+            return None
+        generator = np.random.default_rng(0)
+        series = np.stack([beginnings, *(shuffled(beginnings, self._rate, generator) for _ in range(_SHUFFLES))])
+        return series / beginnings.std()
+
+    def _cameras(self, block: int) -> list[np.ndarray | None]:
+        """The camera's motion from each block to the next; None over a cut."""
+        motions = list(self._motions)
+        steps: list[np.ndarray | None] = []
+        for begin in range(0, len(motions) - block, block):
+            step: np.ndarray | None = np.eye(3)
+            for motion in motions[begin + block // 2 : begin + block // 2 + block]:
+                step = None if motion.is_cut or step is None else motion.camera @ step
+            steps.append(step)
+        return steps
+
+    def _most_moving(self, speeds: np.ndarray, cameras: list[np.ndarray | None], block: int) -> FoundPath:
+        blocks = -(-len(speeds) // block)
+        means = np.stack([speeds[k * block : (k + 1) * block].mean(0) for k in range(blocks)])
+        means /= means.mean() + 1e-9
+        _, path = _best_path(means[None], cameras)
+        near = np.stack([_near(position) for position in path])
+        share = float((means * near).sum() / means.sum())
+        chance = float(near.mean())
+        concentrated = float(np.clip((share - chance) / (0.8 - min(chance, 0.5)), 0, 1))
+        return self._path(path, speeds, block, _MOTION_ALONE * concentrated, float("nan"))
+
+    def _path(
+        self, path: np.ndarray, speeds: np.ndarray, block: int, confidence: float, deviations: float
+    ) -> FoundPath:
+        """From cells to the picture: the centre of the motion around each position, smoothed over about a second."""
+        rows, columns = np.mgrid[0 : GRID[0], 0 : GRID[1]]
+        places = []
+        for index, position in enumerate(path):
+            span = slice(index * block, (index + 1) * block)
+            weight = np.exp(-0.5 * ((rows - position[0]) ** 2 + (columns - position[1]) ** 2) / _SIZE**2)
+            moved = speeds[span].mean(0) * weight + 1e-3 * speeds.mean() * weight + 1e-12 * weight
+            places.append(((moved * columns).sum() / moved.sum(), (moved * rows).sum() / moved.sum()))
+        smooth = gaussian_filter1d(np.asarray(places), 1.0, axis=0, mode="nearest")
+        times = (self.ticks.start + (np.arange(len(path)) + 0.5) * block) / self._rate
+        x, y = (smooth[:, 0] + 0.5) / GRID[1], (smooth[:, 1] + 0.5) / GRID[0]
+        return FoundPath(times, x, y, confidence, deviations)
+
+
+def _agreement(motion: np.ndarray, series: np.ndarray, block: int) -> Float[np.ndarray, "series blocks rows columns"]:
+    """Motion times onsets, summed over each block."""
+    ticks = series.shape[1]
+    blocks = -(-ticks // block)
+    padding = blocks * block - ticks
+    motion = np.pad(motion, ((0, padding), (0, 0), (0, 0))).reshape(blocks, block, -1)
+    series = np.pad(series, ((0, 0), (0, padding))).reshape(len(series), blocks, block)
+    return np.einsum("sbt,btc->sbc", series, motion).reshape(len(series), blocks, *GRID)
+
+
+def _unexplained(motion: np.ndarray, along: np.ndarray, rate: float) -> np.ndarray:
+    """Motion less what goes with that along a path (a regression within 3 s around each tick).
+
+    A large or fast source also moves the cells beside its path; without this it would be found again there.
+    """
+    around = max(3, round(_DETREND_S * rate))
+    along = along[:, None, None]
+    power = uniform_filter1d(along**2, around, axis=0, mode="nearest")
+    slope = uniform_filter1d(motion * along, around, axis=0, mode="nearest") / (power + 1e-3 * power.mean() + 1e-12)
+    return motion - slope * along
+
+
+def fluctuation(series: np.ndarray, rate: float) -> np.ndarray:
+    """What changes within seconds: smoothed over a tick or two, less the mean of the 3 s around."""
+    series = np.asarray(series, dtype=np.float64)
+    smooth = gaussian_filter1d(series, 1.0, axis=0, mode="nearest")
+    return smooth - uniform_filter1d(series, max(3, round(_DETREND_S * rate)), axis=0, mode="nearest")
+
+
+def shuffled(series: np.ndarray, rate: float, generator: np.random.Generator) -> np.ndarray:
+    """The series cut in pieces of 0.7 to 1.5 s, put together in another order, from another start."""
+    cuts, at = [], 0
+    while at < len(series):
+        at += max(2, round(generator.uniform(0.7, 1.5) * rate))
+        cuts.append(min(at, len(series)))
+    pieces = np.split(np.roll(series, generator.integers(len(series))), cuts[:-1])
+    return np.concatenate([pieces[k] for k in generator.permutation(len(pieces))])
+
+
+def _best_path(
+    scores: Float[np.ndarray, "series blocks rows columns"], cameras: list[np.ndarray | None]
+) -> tuple[Float[np.ndarray, "series"], Float[np.ndarray, "blocks 2"]]:
+    """What the best path collects in each series, and its (row, column) in each block in the first series."""
+    series, blocks = scores.shape[:2]
+    rows, columns = (index.reshape(-1) for index in np.mgrid[0 : GRID[0], 0 : GRID[1]])
+    collected = scores[:, 0].reshape(series, -1)
+    origins: list[np.ndarray] = []
+    for block in range(1, blocks):
+        camera = cameras[block - 1] if block - 1 < len(cameras) else np.eye(3)
+        if camera is None:  # another scene: a path may go on anywhere
+            best = collected.max(1, keepdims=True).repeat(collected.shape[1], 1)
+            origins.append(np.full(collected.shape[1], int(collected[0].argmax())))
+        else:
+            row, column = _before(rows, columns, camera)
+            origins.append(_origin(collected[0], row, column))
+            best = _best_around(collected, row, column)
+        collected = best + scores[:, block].reshape(series, -1)
+    at = int(collected[0].argmax())
+    path = [at]
+    for origin in reversed(origins):
+        at = int(origin[at])
+        path.append(at)
+    positions = np.asarray(path[::-1])
+    return collected.max(1), np.stack([positions // GRID[1], positions % GRID[1]], axis=-1).astype(float)
+
+
+def _origin(
+    collected: Float[np.ndarray, "cells"], row: Int[np.ndarray, "cells"], column: Int[np.ndarray, "cells"]
+) -> Int[np.ndarray, "cells"]:
+    """From which cell within reach of each position a path comes at best."""
+    dr, dc = (step.reshape(-1, 1) for step in np.mgrid[-_REACH : _REACH + 1, -_REACH : _REACH + 1])
+    r, c = row + dr, column + dc
+    outside = (r < 0) | (r >= GRID[0]) | (c < 0) | (c >= GRID[1])
+    index = np.clip(r, 0, GRID[0] - 1) * GRID[1] + np.clip(c, 0, GRID[1] - 1)
+    value = collected[index] - _STEP_COST * (dr * dr + dc * dc + _OUTSIDE * outside)
+    return np.asarray(np.take_along_axis(index, value.argmax(0)[None], 0)[0])
+
+
+def _best_around(
+    collected: Float[np.ndarray, "series cells"], row: Int[np.ndarray, "cells"], column: Int[np.ndarray, "cells"]
+) -> Float[np.ndarray, "series cells"]:
+    """What the best of all cells within reach of each position has collected, less the cost of the step from there.
+
+    Costs are sums of squares along rows and columns, so the two are searched one after the other.
+    """
+    margin = 2 * _REACH + 1  # what is further outside has no cell of the picture within reach, wherever it is
+    grid = collected.reshape(-1, *GRID)
+    edges = ((0, 0), (margin, margin), (margin, margin))
+    outside = np.pad(np.zeros(GRID), edges[1:], constant_values=_OUTSIDE * _STEP_COST)
+    wide = np.pad(grid, edges, mode="edge") - outside
+    steps = range(-_REACH, _REACH + 1)
+    height, width = (side - 2 * _REACH for side in wide.shape[1:])
+    along = wide[:, :, _REACH : _REACH + width].copy()
+    for step in steps:
+        np.maximum(along, wide[:, :, _REACH + step : _REACH + step + width] - _STEP_COST * step**2, out=along)
+    best = along[:, _REACH : _REACH + height].copy()
+    for step in steps:
+        np.maximum(best, along[:, _REACH + step : _REACH + step + height] - _STEP_COST * step**2, out=best)
+    shift = margin - _REACH
+    r = np.clip(row, -shift, GRID[0] - 1 + shift) + shift
+    c = np.clip(column, -shift, GRID[1] - 1 + shift) + shift
+    return np.asarray(best[:, r, c])
+
+
+def _before(rows: np.ndarray, columns: np.ndarray, camera: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The cells in which things were before the camera moved."""
+    centres = np.stack([(columns + 0.5) / GRID[1], (rows + 0.5) / GRID[0]], axis=-1)[None].astype(np.float32)
+    try:
+        x, y = cv2.perspectiveTransform(centres, np.linalg.inv(camera))[0].T
+    except np.linalg.LinAlgError:
+        return rows, columns
+    if not (np.isfinite(x).all() and np.isfinite(y).all()):
+        return rows, columns
+    x, y = np.clip(x, -1, 2), np.clip(y, -1, 2)
+    return np.floor(y * GRID[0]).astype(int), np.floor(x * GRID[1]).astype(int)
+
+
+def _near(position: np.ndarray) -> np.ndarray:
+    columns = np.mgrid[0 : GRID[0], 0 : GRID[1]][1]
+    return np.abs(columns - position[1]) <= _APART
+
+
+def _without(scores: np.ndarray, path: np.ndarray) -> np.ndarray:
+    """Scores without what is near a path, so that the next one is elsewhere."""
+    kept = scores.copy()
+    for block, position in enumerate(path):
+        kept[:, block, _near(position)] = np.minimum(kept[:, block, _near(position)], -1.0)
+    return kept

@@ -1,0 +1,154 @@
+"""What is heard of a clip, window by window: which kinds of instruments sound, and which part is whose."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from scipy.ndimage import median_filter
+from torch import Tensor
+
+from hearsight.models.sounding_objects.classifier import COLUMNS, HOP_SAMPLES, N_FFT, SAMPLE_RATE_HZ, ConcertEar
+from hearsight.mixtures.sound_classes import KINDS
+from hearsight.models.interface import Window
+from hearsight.signal import STFT, resample
+
+SILENCE = 1e-9  # mean power of a window that is not listened to
+REST_WEIGHT = 0.2  # of what no thing explains, beside things that are seen: mostly what is seen is what plays
+
+_DRUMS = KINDS.index("drums")
+_PERCUSSION = 2.0  # power of `percussiveness` that drums are likelier by
+_BANDS_AROUND, _COLUMNS_AROUND = 15, 17  # of a bin, in which hits and tones are looked for; 0.27 s
+_MOST_TONAL, _MOST_PERCUSSIVE = -3.0, 1.0
+
+_MEMORY_S = 12.0
+_KIND_MEMORY, _KIND_FLOOR = 0.5, 0.02
+_SHARE_FLOOR = 0.05
+_SHARPNESS = 2.0  # power of the parts: the ear is less sure than it might be
+_PLACE = 0.1  # of the picture's width: things nearer than this to one another gain and lose together
+_REST = 0  # the number of what is not seen; things count from 1
+
+
+class HeardWindow(NamedTuple):
+    """What is heard in a window.
+
+    Attributes:
+        power: of each band. `[bands, columns]`
+        kinds: log probability of each kind; in silence all are alike. `[kinds, bands, columns]`
+        direct: share of direct sound. `[bands, columns]`
+    """
+
+    power: Float[Tensor, "bands columns"]
+    kinds: Float[Tensor, "kinds bands columns"]
+    direct: Float[Tensor, "bands columns"]
+
+
+class Listener:
+    """`ConcertEar` at work on a clip, with a memory of 12 s: what plays changes slowly.
+
+    Args:
+        ear: hears.
+        sample_rate_hz: of the sound.
+        step_s: between windows.
+        share_memory: power of a thing's share of the last seconds that its part is multiplied with; positive where who
+            was heard is who plays, negative where all are known to play.
+    """
+
+    def __init__(self, ear: ConcertEar, sample_rate_hz: int, step_s: float, share_memory: float = 0.25) -> None:
+        self._ear = ear
+        self._rate = sample_rate_hz
+        self._step_s = step_s
+        self._share_memory = share_memory
+        self._stft = STFT(N_FFT, N_FFT, HOP_SAMPLES)
+        self._kinds = torch.full((len(KINDS),), 1 / len(KINDS))
+        self._shares: dict[int, float] = {}
+        self._memory_s = 0.0
+
+    def times(self, window: Window) -> Float[np.ndarray, "columns"]:
+        """Clip times of the columns of a window's parts."""
+        return window.start_s + np.arange(COLUMNS) * (HOP_SAMPLES / SAMPLE_RATE_HZ)
+
+    def hear(self, windows: list[Window]) -> list[HeardWindow]:
+        """What is heard in each window."""
+        powers = torch.stack([self._power(window.mono) for window in windows])
+        kinds, direct = self._ear(powers)
+        kinds[:, _DRUMS] += _PERCUSSION * percussiveness(powers)
+        kinds = kinds.log_softmax(1)
+        silent = powers.mean((-2, -1)) <= SILENCE
+        kinds = kinds.where(~silent[:, None, None, None], kinds.new_tensor(1 / len(KINDS)).log())
+        return [HeardWindow(*told) for told in zip(powers, kinds, direct, strict=True)]
+
+    def parts(
+        self,
+        heard: HeardWindow,
+        kernels: Float[Tensor, "parts kinds"],
+        numbers: Sequence[int],
+        weights: Float[np.ndarray, "parts"],
+        x: Float[np.ndarray, "things"] | None = None,
+    ) -> Float[Tensor, "parts bands columns"]:
+        """Each thing's part of each bin, and the rest's.
+
+        Places compete rather than things: what looks like a cello and like a drum may be one drum kit, and is not to
+        lose to a piano because the eye is in two minds. So a place's parts are sharpened together.
+
+        Args:
+            heard: what `hear` tells of a window.
+            kernels: of the things, and last of the rest.
+            numbers: of the things.
+            weights: what each of them, and the rest, counts for.
+            x: where the things are across the picture, from 0 to 1; None if each has a place of its own.
+        """
+        near = np.eye(len(numbers) + 1)
+        if x is not None:
+            near[:-1, :-1] = np.exp(-(((x[:, None] - x[None]) / _PLACE) ** 2))
+        expected = heard.kinds + _KIND_MEMORY * (self._kinds + _KIND_FLOOR).log()[:, None, None]
+        expected = expected - expected.logsumexp(0, keepdim=True)
+        share = np.array([self._shares.get(number, 0.0) for number in (*numbers, _REST)])
+        share = near @ share + _SHARE_FLOOR
+        weight = (share / share.max()) ** self._share_memory * weights
+        kernels = kernels * torch.from_numpy(weight.astype(np.float32))[:, None]
+        mixed = torch.einsum("pk,kft->pft", kernels, expected.exp())
+        neighbours = torch.from_numpy(near.astype(np.float32))
+        of_place = torch.einsum("pq,qft->pft", neighbours, mixed).pow(_SHARPNESS)
+        own = mixed.pow(_SHARPNESS)
+        mixed = of_place * own / torch.einsum("pq,qft->pft", neighbours, own).clamp_min(1e-20)
+        return mixed / mixed.sum(0).clamp_min(1e-20)
+
+    def remember(self, heard: HeardWindow, parts: Tensor, numbers: Sequence[int]) -> None:
+        """Take a window into what was heard over the last seconds."""
+        weight = heard.power.pow(0.25) * (heard.power > SILENCE)
+        total = float(weight.sum())
+        if not total:
+            return
+        self._memory_s = min(_MEMORY_S, self._memory_s + self._step_s)
+        step = self._step_s / self._memory_s
+        now = (heard.kinds.exp() * weight).sum((-2, -1)) / total
+        self._kinds = self._kinds + step * (now - self._kinds)
+        shares = (parts * weight).sum((-2, -1)) / total
+        latest = dict(zip((*numbers, _REST), shares.tolist(), strict=True))
+        for number in {*self._shares, *latest}:
+            before = self._shares.get(number, latest.get(number, 0.0))
+            self._shares[number] = before + step * (latest.get(number, 0.0) - before)
+        self._shares = {number: share for number, share in self._shares.items() if share > 1e-4 or number in latest}
+
+    def _power(self, mono: Float[Tensor, "samples"]) -> Float[Tensor, "bands columns"]:
+        there = resample(mono, self._rate, SAMPLE_RATE_HZ) if self._rate != SAMPLE_RATE_HZ else mono
+        return self._ear.bands.powers(self._stft.forward(there))[..., :COLUMNS]
+
+
+def percussiveness(power: Float[Tensor, "*batch bands columns"]) -> Float[Tensor, "*batch bands columns"]:
+    """How much more a bin belongs to a hit than to a tone, from -3 to 1, in nats.
+
+    Hits are upright lines of a spectrogram and tones level ones: the logarithm of the median amplitude of the bands
+    around a bin over that of the columns around it (Fitzgerald, "Harmonic/percussive separation using median
+    filtering", DAFx 2010). Hits count for less than tones because a tone is upright too where it begins. This knows no
+    sampler and no room, and is added to what the ear says of drums, which has learned from sampled ones.
+    """
+    amplitude = power.sqrt().numpy()
+    around = [1] * (power.dim() - 2)
+    hit = median_filter(amplitude, (*around, _BANDS_AROUND, 1))
+    tone = median_filter(amplitude, (*around, 1, _COLUMNS_AROUND))
+    least = 1e-6 * amplitude.max((-2, -1), keepdims=True, initial=1e-6)
+    told = np.log((hit + least) / (tone + least)).clip(_MOST_TONAL, _MOST_PERCUSSIVE)
+    return torch.from_numpy(told)

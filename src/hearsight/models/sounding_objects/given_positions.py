@@ -1,0 +1,247 @@
+"""What the model does with sources that a user has placed: it looks there, and splits the sound among them by ear."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from hearsight.errors import ModelError
+from hearsight.signal.mel_bands import Bands
+from hearsight.models.sounding_objects.classifier import COLUMNS, HOP_SAMPLES, SAMPLE_RATE_HZ, ConcertEar
+from hearsight.vision.instrument_detector import FRAME_AREA, InstrumentEye, Look
+from hearsight.models.sounding_objects.attribution import REST_WEIGHT, Listener
+from hearsight.models.sounding_objects.model import WEIGHTS
+from hearsight.vision.appearance import SEEN
+from hearsight.vision.instrument_tracker import LOOK_S
+from hearsight.models.interface import ClipInfo, Frame, Source, Window, WindowSpec
+from hearsight.models.positions import Located, Track
+from hearsight.models.positions.model import TICK_RATE_HZ, LocatedSession
+from hearsight.signal import STFT
+
+_SMALL_AREA = 180 * 320  # pixels that `Located` measures motion on
+_REACH_X, _REACH_Y = 0.06, 0.25  # parts of the picture around a position in which evidence counts (deviations)
+_FARTHEST = 0.1  # weight below which it does not
+_EVIDENCE_S = 12.0  # over which evidence is averaged: what is at a position stays what it is
+_VISIBLE = 0.1  # evidence from which on something is seen
+_STRENGTH = 0.6  # of what is seen, however strong its evidence is: that it is there has been said
+_ALIKE = 0.7  # common part of two kernels from which on the ear cannot tell their things apart
+_BALANCE = -0.5  # power of a source's share so far: who placed it says that it sounds
+
+
+class Placed:
+    """The model `concert` with sources at given positions, standing or moving.
+
+    Rendering, and everything about a single source, is `Located`'s. Several sources share the sound by ear: evidence
+    for instruments around each position makes its kernel over the kinds that `ConcertEar` hears, as it does for the
+    things that `Concert` finds by itself. A position at which no instrument is seen (a singer, an electric keyboard)
+    may sound like anything, and gets what goes with none of the instruments; if all positions show one, that stays in
+    the middle. Where nothing is seen at any, or all that is seen looks alike, the sound is split as `Located` does, by
+    motion or evenly, and the notes say so.
+
+    Args:
+        located: holds the positions, renders, and splits where nothing is seen.
+        ear: hears; None for the package's weights.
+        eye: sees; None for the published ImageNet weights.
+
+    Raises:
+        ModelError: no position is given.
+        DependencyError: the package with the ImageNet weights is missing.
+    """
+
+    name = "concert"
+    works_without_picture = True
+
+    def __init__(self, located: Located, ear: ConcertEar | None = None, eye: InstrumentEye | None = None) -> None:
+        if located.given is None:
+            raise ModelError("no source is given; without positions use the model concert itself")
+        self.located = located
+        self.tracks: list[Track] = located.given
+        self.ear = (ear if ear is not None else ConcertEar.from_pretrained(WEIGHTS)).eval().float()
+        self.eye = eye if eye is not None else InstrumentEye()
+        window_s = COLUMNS * HOP_SAMPLES / SAMPLE_RATE_HZ
+        self.spec = WindowSpec(
+            sample_rate_hz=None,
+            window_s=window_s,
+            hop_s=window_s / 2,
+            frames="all",
+            frame_rate_hz=TICK_RATE_HZ,
+            frame_size=None,
+            frame_area=FRAME_AREA,
+            batch=4,
+        )
+
+    def session(self, clip: ClipInfo) -> "PlacedSession":
+        """Begin a clip; without a picture the sound is split evenly."""
+        return PlacedSession(self, clip.sample_rate_hz)
+
+
+class PlacedSession:
+    """`Placed` at work on a clip."""
+
+    def __init__(self, model: Placed, sample_rate_hz: int) -> None:
+        self._tracks = model.tracks
+        self._splitter = EarSplitter(model, sample_rate_hz)
+        self._session = LocatedSession(model.located, sample_rate_hz, splitter=self._splitter)
+
+    @torch.inference_mode()
+    def process(self, windows: list[Window]) -> Float[Tensor, "windows 2 samples"]:
+        """Both ears of each window. All that is in the windows is seen and heard before the first is rendered."""
+        if len(self._tracks) > 1:
+            self._splitter.take(windows)
+        return self._session.process(
+            [Window(window.start_s, window.mono, [_small(f) for f in window.frames]) for window in windows]
+        )
+
+    def sources(self) -> list[Source]:
+        """The given sources with their tracks up to now, a point every half second."""
+        return self._session.sources()
+
+    def notes(self) -> list[str]:
+        """What is seen at the positions, and how the sound was split."""
+        notes = self._splitter.notes() if len(self._tracks) > 1 else []
+        return notes + self._session.notes()
+
+
+class EarSplitter:
+    """Splits windows of a sound among given sources by what is seen at each and what is heard.
+
+    Args:
+        model: tells the positions, and has ear and eye.
+        sample_rate_hz: of the sound.
+    """
+
+    def __init__(self, model: Placed, sample_rate_hz: int) -> None:
+        self._ear = model.ear
+        self._tracks = model.tracks
+        self._places = Places(model.tracks, model.eye)
+        self._listener = Listener(model.ear, sample_rate_hz, model.spec.hop_s, _BALANCE)
+        self._rate = sample_rate_hz
+        hop = max(1, round(HOP_SAMPLES / SAMPLE_RATE_HZ * sample_rate_hz))
+        n_fft = 1 << (4 * hop - 1).bit_length()
+        self._stft = STFT(n_fft, 4 * hop, hop)
+        self._spread = Bands(sample_rate_hz, n_fft)
+        self._parts: dict[float, Float[Tensor, "parts bands columns"]] = {}
+
+    @torch.inference_mode()
+    def take(self, windows: list[Window]) -> None:
+        """Look at and listen to the clip's next windows, before they are split."""
+        for window in windows:
+            for frame in window.frames:
+                self._places.watch(frame)
+        self._parts = {}
+        asked = self._kernels()
+        if asked is None:
+            return
+        kernels, weights = asked
+        numbers = range(1, len(self._tracks) + 1)
+        heard = self._listener.hear(windows)
+        # Twice, as `ConcertSession` does: what was heard of these windows first, then the parts in its light.
+        for told in heard:
+            self._listener.remember(told, self._listener.parts(told, kernels, numbers, weights), numbers)
+        for window, told in zip(windows, heard, strict=True):
+            self._parts[window.start_s] = self._listener.parts(told, kernels, numbers, weights)
+
+    def split(self, window: Window) -> Float[Tensor, "parts samples"] | None:
+        """The stem of each source and the rest, which add up to the sound; None where the ear cannot tell them."""
+        parts = self._parts.pop(window.start_s, None)
+        mono = window.mono
+        if parts is None or mono.shape[-1] <= self._stft.n_fft:
+            return None
+        spectrogram = self._stft.forward(mono)
+        times = np.arange(spectrogram.shape[-1]) * self._stft.hop_samples / self._rate
+        nearest = np.clip(np.rint(times * SAMPLE_RATE_HZ / HOP_SAMPLES).astype(int), 0, parts.shape[-1] - 1)
+        masks = self._spread.to_bins(parts[:-1, :, nearest])
+        stems = self._stft.inverse(spectrogram * masks, mono.shape[-1])
+        return torch.cat([stems, (mono - stems.sum(0))[None]])
+
+    def notes(self) -> list[str]:
+        """What is seen at each position; nothing of a clip without picture."""
+        if not self._places.has_looked:
+            return []
+        looks = [
+            f"{track.label} {SEEN[int(np.argmax(evidence))] if evidence.sum() >= _VISIBLE else 'no instrument'}"
+            for track, evidence in zip(self._tracks, self._places.evidence, strict=True)
+        ]
+        return [f"seen at the given positions: {', '.join(looks)}"]
+
+    def _kernels(self) -> tuple[Float[Tensor, "parts kinds"], Float[np.ndarray, "parts"]] | None:
+        """Of each source and of the rest, and what they count for; None if they tell nothing apart."""
+        strength = self._places.evidence.sum(-1)
+        seen = strength >= _VISIBLE
+        if not seen.any():
+            return None
+        evidence = self._places.evidence * (_STRENGTH / np.maximum(strength, 1e-6) * seen)[:, None]
+        kernels = self._ear.association(torch.from_numpy(evidence.astype(np.float32))[None])[0].clone()
+        if seen.all():
+            shares = kernels[:-1] / kernels[:-1].sum(-1, keepdim=True)
+            alike = torch.minimum(shares[:, None], shares[None]).sum(-1)
+            if float(alike.min()) > _ALIKE:
+                return None
+            return kernels, np.array([1.0] * len(seen) + [REST_WEIGHT])
+        # What is not seen may be of any kind, all alike, and sounds as much as what is seen.
+        of_seen = kernels[:-1][torch.from_numpy(seen)]
+        kernels[:-1][torch.from_numpy(~seen)] = of_seen.sum(-1).mean() / kernels.shape[-1]
+        return kernels, np.array([1.0] * len(seen) + [0.0])
+
+
+class Places:
+    """Looks for instruments around given positions, twice a second.
+
+    Evidence counts the less the farther it is from the position (0.06 of the picture's width and 0.25 of its height
+    are a standard deviation), and for the nearest position only. It is averaged over the last 12 s.
+
+    Args:
+        tracks: the positions.
+        eye: sees.
+
+    Attributes:
+        evidence: of each position, for each of `SEEN`. `[tracks, 22]`
+    """
+
+    def __init__(self, tracks: Sequence[Track], eye: InstrumentEye) -> None:
+        self._tracks = tracks
+        self._eye = eye
+        self._eye.forget()
+        self._begun_s: float | None = None
+        self._looked_s = -np.inf
+        self.evidence: Float[np.ndarray, "tracks seen"] = np.zeros((len(tracks), len(SEEN)))
+
+    @property
+    def has_looked(self) -> bool:
+        """Whether there was any picture."""
+        return self._begun_s is not None
+
+    def watch(self, frame: Frame) -> None:
+        """The clip's next frame, or one that was seen already."""
+        elapsed = frame.time_s - self._looked_s
+        if elapsed < LOOK_S - 0.01:
+            return
+        self._begun_s = frame.time_s if self._begun_s is None else self._begun_s
+        self._looked_s = frame.time_s
+        now = self._around(self._eye.look(frame), frame.time_s)
+        age_s = min(_EVIDENCE_S, frame.time_s - self._begun_s + LOOK_S)
+        self.evidence = self.evidence + min(1.0, elapsed / age_s) * (now - self.evidence)
+
+    def _around(self, look: Look, time_s: float) -> Float[np.ndarray, "tracks seen"]:
+        """Evidence around each position, weighted with itself: of what is seen there, not of the wall beside it."""
+        at = np.array([[float(v[0]) for v in track.positions(np.array([time_s]))[:2]] for track in self._tracks])
+        x, y = at[:, :1, None], at[:, 1:, None]
+        across, down = (look.x[None, None] - x) / _REACH_X, (look.y[None, :, None] - y) / _REACH_Y
+        weight = np.exp(-0.5 * (across**2 + down**2))
+        weight[weight < _FARTHEST] = 0
+        nearest = np.abs(across) <= np.abs(across).min(0, keepdims=True) + 1e-9
+        score = weight * nearest * look.evidence.sum(-1)[None]
+        total = score.sum((1, 2))
+        mean = np.einsum("trc,rck->tk", score, look.evidence)
+        return np.asarray(mean / np.maximum(total, 1e-9)[:, None])
+
+
+def _small(frame: Frame) -> Frame:
+    height, width = frame.rgb.shape[:2]
+    scale = min(1.0, (_SMALL_AREA / (height * width)) ** 0.5)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return replace(frame, rgb=np.asarray(cv2.resize(frame.rgb, size, interpolation=cv2.INTER_AREA), np.uint8))

@@ -1,0 +1,340 @@
+"""The default model: hears what plays, sees where it is."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from hearsight.acoustics import DEFAULT_FIELD_OF_VIEW, HRIRSet, load_hrirs, picture_to_direction
+from hearsight.errors import ModelError
+from hearsight.signal.mel_bands import BANDS, Bands
+from hearsight.models.sounding_objects.classifier import COLUMNS, HOP_SAMPLES, SAMPLE_RATE_HZ, ConcertEar
+from hearsight.vision.instrument_detector import FRAME_AREA, InstrumentEye
+from hearsight.models.sounding_objects.attribution import REST_WEIGHT, HeardWindow, Listener
+from hearsight.models.sounding_objects.motion_fallback import Glimpses, MotionSearch
+from hearsight.models.sounding_objects.wiener_panning import DifferenceFilters, DifferenceRenderer, pointing
+from hearsight.vision.motion_energy import SMALL_AREA
+from hearsight.models.sounding_objects.source_summary import Told, told_sources
+from hearsight.vision.object_tracks import Thing
+from hearsight.vision.instrument_tracker import FRAME_RATE_HZ, Watcher
+from hearsight.models.sounding_objects.decorrelation import leaning, widening
+from hearsight.models.interface import ClipInfo, Frame, SmallFrame, Source, TrackPoint, Window, WindowSpec
+from hearsight.models.positions import Located
+from hearsight.models.positions.model import TICK_RATE_HZ
+from hearsight.signal import STFT
+
+WEIGHTS = Path(__file__).parent / "data"
+
+_WINDOW_S = COLUMNS * HOP_SAMPLES / SAMPLE_RATE_HZ
+_BATCH = 4
+_STILL = 0.1  # what a thing that does not stir counts for beside one that does
+_POINT_S = 0.5
+_VISIBLE = 0.12  # strength of a thing from which on it is listened for
+
+
+class Watching(Protocol):
+    """What follows the visible instruments of a clip; `Watcher` is one."""
+
+    def watch(self, frame: Frame) -> None:
+        """The clip's next frame, or one that was seen already."""
+        ...
+
+    def at(self, times_s: Float[np.ndarray, "times"]) -> list[Thing]:
+        """The things that are there at any of these times."""
+        ...
+
+
+class Concert:
+    """The model `concert`.
+
+    `Watcher` finds visible instruments and follows them; `ConcertEar` tells which kind of instrument sounds in each bin
+    of the spectrogram and, by associative convolution with each thing's evidence, which part of the bin is whose. What
+    goes with nothing visible stays in the middle. Beside the ear's own window of 4 s, what was heard over the last 12 s
+    counts (what plays changes slowly), and things that stir count more than things that stand still. While no
+    instrument is seen at all, `Located` searches for what moves in step with the sound.
+
+    Each part is filtered by its direction's `DifferenceFilters`; left = mono + d, right = mono - d, so the two ears
+    average to the mono sound. What goes with nothing visible is made wide by `widening`. By construction a mirrored
+    picture gives mirrored ears (but for the camera's motion, which the watcher finds to 0.003 of the picture's width).
+
+    Args:
+        ear: hears; None for the package's weights.
+        eye: sees; None for the published ImageNet weights.
+        hrirs: the head; None for KEMAR.
+        field_of_view: horizontal angle of the picture in radians.
+        watcher: makes what watches a clip instead of `Watcher` (the truth of a simulated clip, say).
+
+    Raises:
+        DependencyError: the package with the ImageNet weights is missing.
+    """
+
+    name = "concert"
+
+    def __init__(
+        self,
+        ear: ConcertEar | None = None,
+        eye: InstrumentEye | None = None,
+        hrirs: HRIRSet | None = None,
+        field_of_view: float = DEFAULT_FIELD_OF_VIEW,
+        watcher: "Callable[[], Watching] | None" = None,
+    ) -> None:
+        self.ear = (ear if ear is not None else ConcertEar.from_pretrained(WEIGHTS)).eval().float()
+        self._looks = watcher is None
+        if watcher is None:
+            eye = eye if eye is not None else InstrumentEye()
+            self.watcher: Callable[[], Watching] = lambda: Watcher(eye)
+        else:
+            self.watcher = watcher
+        self.hrirs = hrirs if hrirs is not None else load_hrirs()
+        self.located = Located(None, self.hrirs, field_of_view)  # searches; what it finds is rendered as all else
+        self.field_of_view = field_of_view
+        self.spec = WindowSpec(
+            sample_rate_hz=None,
+            window_s=_WINDOW_S,
+            hop_s=_WINDOW_S / 2,
+            frames="all",
+            frame_rate_hz=TICK_RATE_HZ,
+            frame_size=None,
+            frame_area=FRAME_AREA,
+            small_area=SMALL_AREA,
+            colours_every=round(TICK_RATE_HZ / FRAME_RATE_HZ),
+            batch=_BATCH,
+        )
+
+    def session(self, clip: ClipInfo) -> "ConcertSession":
+        """Begin a clip.
+
+        Raises:
+            ModelError: it has no picture.
+        """
+        if clip.frame_rate_hz is None and self._looks:
+            raise ModelError("without a picture there is nothing to see; give positions to the model located")
+        return ConcertSession(self, clip.sample_rate_hz)
+
+
+class Sight(NamedTuple):
+    """What was seen of a window, and in the clip up to its end.
+
+    Attributes:
+        things: the instruments.
+        glimpses: the window's frames, small and grey.
+        leaning: which ear leads in what is made wide; 0 while all was black. See `width.leaning`.
+    """
+
+    things: list[Thing]
+    glimpses: list[Frame]
+    leaning: int
+
+
+class ConcertSession:
+    """`Concert` at work on a clip."""
+
+    def __init__(self, model: Concert, sample_rate_hz: int) -> None:
+        self._model = model
+        self._rate = sample_rate_hz
+        self._watcher = model.watcher()
+        hop = max(1, round(HOP_SAMPLES / SAMPLE_RATE_HZ * sample_rate_hz))
+        n_fft = 1 << (4 * hop - 1).bit_length()
+        self._stft = STFT(n_fft, 4 * hop, hop)
+        self._spread = Bands(sample_rate_hz, n_fft)
+        self._filters = DifferenceFilters(model.hrirs, sample_rate_hz, n_fft)
+        self._widening = widening(torch.linspace(0, sample_rate_hz / 2, n_fft // 2 + 1))
+        self._leaning = 0
+        self._listener = Listener(model.ear, sample_rate_hz, model.spec.hop_s)
+        self._told: dict[int, Told] = {}
+        self._seen_until_s = -np.inf
+        self._glimpses = Glimpses()
+        self._moving: MotionSearch | None = None
+        self._searches: list[MotionSearch] = []
+        self._total_energy = self._rest_energy = 0.0
+        self._heard_s = 0.0
+
+    def see(self, frame: Frame | SmallFrame) -> None:
+        """The clip's next frame, or one that was seen already."""
+        if frame.time_s > self._seen_until_s:
+            self._seen_until_s = frame.time_s
+            if frame.rgb is not None:
+                self._watcher.watch(Frame(frame.time_s, frame.number, frame.rgb))
+            self._glimpses.keep(frame)
+            if not self._leaning:
+                self._leaning = leaning(frame.rgb if isinstance(frame, Frame) else frame.grey)
+
+    def seen(self, windows: list[Window]) -> list[Sight]:
+        """What was seen of the clip's next windows."""
+        self._glimpses.forget(windows[0].start_s)
+        return [
+            Sight(self._watcher.at(self._listener.times(window)), self._glimpses.of(window), self._leaning)
+            for window in windows
+        ]
+
+    @torch.inference_mode()
+    def process(self, windows: list[Window], seen: list[Sight] | None = None) -> Float[Tensor, "windows 2 samples"]:
+        """Both ears of each window. All that is in the windows is seen and heard before the first is rendered."""
+        if seen is None:
+            for window in windows:
+                for frame in window.frames:
+                    self.see(frame)
+            seen = self.seen(windows)
+        if not any(thing.strength.max() >= _VISIBLE for sight in seen for thing in sight.things):
+            return self._by_motion(windows, seen)
+        if self._moving is not None:
+            self._moving.end()
+            self._moving = None
+        heard = self._listener.hear(windows)
+        # Twice: what was heard of these windows first, then the parts in its light.
+        for told, sight in zip(heard, seen, strict=True):
+            self._listener.remember(told, self._parts(told, sight.things), _numbers(sight.things))
+        ears = []
+        for window, told, sight in zip(windows, heard, seen, strict=True):
+            parts = self._parts(told, sight.things)
+            self._tell(window, told, parts, sight.things)
+            ears.append(self._ears(window, parts, sight, told.direct))
+        return torch.stack(ears)
+
+    def sources(self) -> list[Source]:
+        """The instruments that were seen and heard, the loudest first, a point every half second."""
+        told = told_sources(list(self._told.values()), self._total_energy)
+        for search in self._searches:
+            told += search.sources(self._total_energy)
+        return sorted(told, key=lambda source: -source.energy_share)
+
+    def notes(self) -> list[str]:
+        """What was seen, how much of the sound goes with none of it, and what was done without."""
+        notes: list[str] = []
+        if not self._total_energy:
+            return notes
+        by_motion = sum(search.energy for search in self._searches) / self._total_energy
+        if by_motion > 0:
+            part = "the clip" if by_motion > 0.999 else f"{100 * by_motion:.0f} % of the sound"
+            notes.append(f"no instrument is seen during {part}: what moves in step with the sound was searched for")
+            notes += self._searches[-1].notes()
+        rest = self._rest_energy / self._total_energy
+        if rest > 0.25:
+            notes.append(f"{100 * rest:.0f} % of the sound goes with nothing that is seen, and stays in the middle")
+        return notes
+
+    def _by_motion(self, windows: list[Window], seen: list[Sight]) -> Float[Tensor, "windows 2 samples"]:
+        """Ears of windows in which no instrument is seen."""
+        if self._moving is None:
+            renderer = DifferenceRenderer(self._filters, self._stft)
+            self._moving = MotionSearch(self._model.located, self._rate, windows[0].start_s, renderer)
+            self._searches.append(self._moving)
+        for window in windows:
+            energy = self._new_energy(window)
+            self._moving.energy += energy
+            self._total_energy += energy
+        found = self._moving.process(windows, [sight.glimpses for sight in seen])
+        unplaced = torch.ones(1, BANDS, 1)
+        return torch.stack(
+            [
+                self._ears(window, unplaced, sight._replace(things=[])) if torch.equal(ears[0], ears[1]) else ears
+                for window, sight, ears in zip(windows, seen, found, strict=True)
+            ]
+        )
+
+    def _new_energy(self, window: Window) -> float:
+        """Energy of what this window is the first to hold."""
+        first = round(max(0.0, self._heard_s - window.start_s) * self._rate)
+        self._heard_s = max(self._heard_s, window.start_s + window.mono.shape[-1] / self._rate)
+        return float(window.mono[first:].double().square().sum())
+
+    def _parts(self, heard: HeardWindow, things: list[Thing]) -> Float[Tensor, "parts bands columns"]:
+        """Each thing's part of each bin, and the rest's."""
+        if not things:
+            return torch.ones(1, *heard.power.shape)
+        stir = np.array([float(thing.motion.mean()) for thing in things]) + _STILL
+        weights = np.array([*stir / stir.max(), REST_WEIGHT])
+        places = np.array([float(thing.x.mean()) for thing in things])
+        return self._listener.parts(heard, self._kernels(things), _numbers(things), weights, places)
+
+    def _kernels(self, things: list[Thing]) -> Float[Tensor, "parts kinds"]:
+        """Of each thing's evidence, and of the rest."""
+        evidence = np.stack([(thing.evidence * _presence(thing)[:, None]).mean(0) for thing in things])
+        return self._model.ear.association(torch.from_numpy(evidence.astype(np.float32))[None])[0]
+
+    def _ears(
+        self, window: Window, parts: Tensor, sight: Sight, direct: Tensor | None = None
+    ) -> Float[Tensor, "2 samples"]:
+        mono = window.mono
+        if mono.shape[-1] <= self._stft.n_fft or not (sight.things or sight.leaning):
+            return mono.expand(2, -1)
+        spectrogram = self._stft.forward(mono)
+        columns = spectrogram.shape[-1]
+        times = np.arange(columns) * self._stft.hop_samples / self._rate
+        nearest = np.clip(np.rint(times * SAMPLE_RATE_HZ / HOP_SAMPLES).astype(int), 0, parts.shape[-1] - 1)
+        combined = self._spread.to_bins(parts[-1][:, nearest]) * (sight.leaning * self._widening)[:, None]
+        straight = None if direct is None else self._spread.to_bins(pointing(direct[:, nearest]))
+        for part, thing in zip(parts, sight.things, strict=False):
+            azimuth, elevation = self._directions(thing)
+            filters = self._filters(azimuth[nearest], elevation[nearest], straight)
+            combined += self._spread.to_bins(part[:, nearest]) * filters
+        half = self._stft.inverse(spectrogram * combined, mono.shape[-1])
+        return torch.stack([mono + half, mono - half])
+
+    def _directions(self, thing: Thing) -> tuple[np.ndarray, np.ndarray]:
+        """Azimuth and elevation in radians; what has left the picture is heard at its edge."""
+        x, y = (torch.from_numpy(np.clip(values, 0, 1)) for values in (thing.x, thing.y))
+        azimuth, elevation = picture_to_direction(x, y, self._model.field_of_view)
+        return azimuth.numpy(), elevation.numpy()
+
+    def _tell(self, window: Window, heard: HeardWindow, parts: Tensor, things: list[Thing]) -> None:
+        """Count the energies and the points of what this window is the first to hold."""
+        power, kinds = heard.power, heard.kinds
+        step_s = HOP_SAMPLES / SAMPLE_RATE_HZ
+        first = min(parts.shape[-1] - 1, max(0, round((self._heard_s - window.start_s) / step_s)))
+        new = parts[..., first:] * self._bin_energy(power[:, first:])
+        energy = new.sum((-2, -1))
+        by_part = (energy / energy.sum().clamp_min(1e-20) * self._new_energy(window)).tolist()
+        self._rest_energy += by_part[-1]
+        self._total_energy += sum(by_part)
+        times = window.start_s + np.arange(parts.shape[-1]) * step_s
+        kernels = self._kernels(things) if things else torch.zeros(0)
+        for index, thing in enumerate(things):
+            told = self._told.setdefault(thing.number, Told(thing.label))
+            told.energy += by_part[index]
+            made_by = kinds[..., first:].exp() * kernels[index][:, None, None]
+            energies = (new[index] * made_by / made_by.sum(0).clamp_min(1e-20)).sum((-2, -1))
+            told.kinds += by_part[index] * (energies / energies.sum().clamp_min(1e-20)).numpy()
+            azimuth, elevation = self._directions(thing)
+            for column in range(first, parts.shape[-1]):
+                point = round(times[column] / _POINT_S)
+                if abs(times[column] - point * _POINT_S) > step_s / 2 + 1e-6 or thing.strength[column] <= 0:
+                    continue
+                if told.points and told.points[-1].time_s >= point * _POINT_S:  # two columns may be as near to it
+                    continue
+                around = slice(max(0, column - 16), column + 17)
+                sure = _decisiveness(parts[index, :, around], power[:, around])
+                told.points.append(
+                    TrackPoint(
+                        float(point * _POINT_S),
+                        float(np.clip(thing.x[column], 0, 1)),
+                        float(np.clip(thing.y[column], 0, 1)),
+                        float(np.degrees(azimuth[column])),
+                        float(np.degrees(elevation[column])),
+                        sure * min(1.0, float(thing.strength[column] / max(1e-6, thing.evidence[column].sum()))),
+                    )
+                )
+
+    def _bin_energy(self, power: Tensor) -> Tensor:
+        """Energy of each bin: a band's mean power times the bins that it stands for."""
+        return power * self._model.ear.bands.weights.sum(1)[:, None]
+
+
+def _numbers(things: list[Thing]) -> list[int]:
+    return [thing.number for thing in things]
+
+
+def _presence(thing: Thing) -> Float[np.ndarray, "times"]:
+    """How far the thing has appeared, 0 to 1."""
+    return np.asarray(thing.strength / np.maximum(thing.evidence.sum(-1), 1e-6))
+
+
+def _decisiveness(part: Tensor, power: Tensor) -> float:
+    """How sure it is whose the sound is that goes to this part: the mean of the part over its own energy."""
+    own = part * power
+    total = float(own.sum())
+    return float((own * part).sum()) / total if total > 0 else 0.0

@@ -1,0 +1,100 @@
+"""What the model does while no instrument is seen: looks for what moves in step with the sound."""
+
+from collections import deque
+from dataclasses import replace
+
+from jaxtyping import Float
+from torch import Tensor
+
+from hearsight.models.sounding_objects.wiener_panning import DifferenceRenderer
+from hearsight.vision.motion_energy import small_grey
+from hearsight.models.interface import Frame, SmallFrame, Source, Window
+from hearsight.models.positions import Located
+from hearsight.models.positions.model import LocatedSession
+
+_EARLY_S = 1e-3  # by which a frame that belongs to a window may come before it
+
+
+class Glimpses:
+    """Small grey copies of a clip's frames, for as long as a window may ask for them."""
+
+    def __init__(self) -> None:
+        self._held: deque[Frame] = deque()
+
+    def keep(self, frame: Frame | SmallFrame) -> None:
+        """The clip's next frame; one that is the same picture as the one before shares its copy."""
+        if self._held and self._held[-1].number == frame.number:
+            grey = self._held[-1].rgb
+        else:
+            grey = (small_grey(frame.rgb) if isinstance(frame, Frame) else frame.grey)[..., None]
+        self._held.append(Frame(frame.time_s, frame.number, grey))
+
+    def of(self, window: Window) -> list[Frame]:
+        """The frames of a window, or the last one before it if there are none."""
+        start_s = window.start_s - _EARLY_S
+        return [frame for frame in self._held if frame.time_s >= start_s] or list(self._held)[-1:]
+
+    def forget(self, before_s: float) -> None:
+        """Let go what is earlier, but the last."""
+        while len(self._held) > 1 and self._held[0].time_s < before_s - _EARLY_S:
+            self._held.popleft()
+
+
+class MotionSearch:
+    """`Located` at work on a stretch of a clip, from the first window in which no instrument is seen.
+
+    What it finds is rendered as the rest of the clip is, so that the sound's colour stays when an instrument appears,
+    and what stays in the middle stays as it is in the file. What moves, but not in step with the sound, is not taken
+    for its source.
+
+    Args:
+        located: the model.
+        sample_rate_hz: of the sound.
+        begins_s: where the stretch begins.
+        renderer: gives what is found two ears.
+
+    Attributes:
+        energy: of the sound that was rendered by it; counted by its owner.
+    """
+
+    def __init__(self, located: Located, sample_rate_hz: int, begins_s: float, renderer: DifferenceRenderer) -> None:
+        self._session: LocatedSession | None = LocatedSession(located, sample_rate_hz, renderer, motion_alone=False)
+        self._begins_s = begins_s
+        self._found: list[Source] = []
+        self._said: list[str] = []
+        self.energy = 0.0
+
+    def process(self, windows: list[Window], glimpses: list[list[Frame]]) -> Float[Tensor, "windows 2 samples"]:
+        """Both ears of the clip's next windows, with the `Glimpses` of each; not after `end`."""
+        assert self._session is not None
+        moved = [
+            Window(
+                window.start_s - self._begins_s,
+                window.mono,
+                [replace(frame, time_s=frame.time_s - self._begins_s) for frame in frames],
+            )
+            for window, frames in zip(windows, glimpses, strict=True)
+        ]
+        return self._session.process(moved)
+
+    def sources(self, total_energy: float) -> list[Source]:
+        """What was found, in the clip's times and as parts of the clip's energy."""
+        share = self.energy / total_energy if total_energy else 0.0
+        return [
+            Source(
+                source.label,
+                source.energy_share * share,
+                [replace(point, time_s=point.time_s + self._begins_s) for point in source.track],
+            )
+            for source in (self._session.sources() if self._session is not None else self._found)
+        ]
+
+    def notes(self) -> list[str]:
+        """What the search says of itself."""
+        return self._session.notes() if self._session is not None else self._said
+
+    def end(self) -> None:
+        """The stretch is over: keep what is told of it, and not the pictures and motion that it was found in."""
+        if self._session is not None:
+            self._found, self._said = self._session.sources(), self._session.notes()
+            self._session = None

@@ -1,0 +1,150 @@
+"""Training of the ear of `concert` on pairs of sound and instrument map, made as it goes."""
+
+from typing import Any
+
+import lightning
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from hearsight.errors import DataError
+from hearsight.models.sounding_objects.classifier import ConcertEar
+from hearsight.mixtures import MapPair, MapPairs, MapPairSettings, RoomBank, SoundBank
+from hearsight.training.data import EpochNumbers, loader
+from hearsight.training.recipe import MapPairsPart, Recipe, SchedulePart
+from hearsight.training.schedule import learning_rates
+
+VALIDATION_SEED = 0  # whatever the recipe's, so that runs are measured on the same pairs
+
+
+class MapPairsData(lightning.LightningDataModule):
+    """The loaders of a recipe: endless pairs from the banks' training parts, the same ones from their validation parts.
+
+    Raises:
+        DataError: a bank is not named, missing or damaged, a setting is unknown, or an epoch is shorter than a batch.
+    """
+
+    def __init__(self, recipe: Recipe) -> None:
+        super().__init__()
+        part = recipe.data.map_pairs
+        assert part is not None
+        if recipe.schedule.separation_epochs or recipe.data.mirror or recipe.data.with_depth:
+            raise DataError("separation_epochs, mirror and with_depth say nothing of map pairs; leave them out")
+        if min(part.pairs_per_epoch // recipe.schedule.batch_size, part.validation_pairs) < 1:
+            raise DataError("data: map_pairs: fewer pairs than a batch; raise pairs_per_epoch and validation_pairs")
+        self.recipe = recipe
+        self.training_items = _pairs(part, "train", part.settings, recipe.seed, part.pairs_per_epoch)
+        self.validation_items = _pairs(
+            part, "validation", part.validation_settings, VALIDATION_SEED, part.validation_pairs
+        )
+        self.summary: dict[str, int] = {
+            "pairs in an epoch": part.pairs_per_epoch, "pairs held out": part.validation_pairs,
+        }  # fmt: skip
+
+    def train_dataloader(self) -> DataLoader[MapPair]:
+        trainer = self.trainer
+        assert trainer is not None
+        numbers = EpochNumbers(
+            len(self.training_items), self.recipe.schedule.batch_size, trainer.global_rank, trainer.world_size
+        )
+        return loader(self.recipe, self.training_items, numbers, MapPair.stack)
+
+    def val_dataloader(self) -> DataLoader[MapPair]:
+        trainer = self.trainer
+        assert trainer is not None
+        everyone = range(trainer.global_rank, len(self.validation_items), trainer.world_size)
+        return loader(self.recipe, self.validation_items, everyone, MapPair.stack)
+
+
+class MapPairsModule(lightning.LightningModule):
+    """Minimises the sum of `ConcertEar.loss_terms`.
+
+    Logged: `loss` and its terms `kinds`, `parts` and `direct`, each as `train/` and `val/`; and `val/part_error`, the
+    share of each bin that is given to a wrong part, in the mean over the bins weighted as in the loss; beside it what
+    two answers score that hear nothing: `val/part_error_of_rest` (all is the rest's) and `val/part_error_of_sight`
+    (what the evidence says if all kinds are as likely).
+
+    Args:
+        network: what is trained.
+        schedule: how; the association's rate is `visual_learning_rate`, and it has no weight decay.
+        seed: PyTorch's generator is set from it and the epoch, so that a resumed run goes on as it would have.
+    """
+
+    def __init__(self, network: ConcertEar, schedule: SchedulePart, seed: int = 0) -> None:
+        super().__init__()
+        self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.schedule, self.seed = schedule, seed
+
+    def on_train_epoch_start(self) -> None:
+        torch.manual_seed(hash((self.seed, self.current_epoch)) % 2**63)
+
+    def training_step(self, batch: MapPair, number: int) -> Tensor:
+        return self._loss(batch, "train")
+
+    def validation_step(self, batch: MapPair, number: int) -> None:
+        self._loss(batch, "val")
+        for name, error in part_errors(self.network, batch).items():
+            self._log(f"val/{name}", error, len(batch))
+
+    def configure_optimizers(self):  # type: ignore[no-untyped-def]
+        schedule, seeing = self.schedule, self.network.association
+        slow = {id(parameter) for parameter in seeing.parameters()}
+        hearing = [parameter for parameter in self.network.parameters() if id(parameter) not in slow]
+        optimizer = torch.optim.AdamW(
+            [
+                {"name": "network", "params": hearing, "weight_decay": schedule.weight_decay},
+                {"name": "visual", "params": list(seeing.parameters()), "lr": schedule.visual_learning_rate},
+            ],
+            lr=schedule.learning_rate,
+            weight_decay=0.0,
+        )
+        return {"optimizer": optimizer, "lr_scheduler": learning_rates(optimizer, schedule, self)}
+
+    def transfer_batch_to_device(self, batch: MapPair, device: torch.device, dataloader_idx: int) -> MapPair:
+        return batch.to(device, non_blocking=True)
+
+    def _loss(self, batch: MapPair, stage: str) -> Tensor:
+        total = torch.zeros((), device=self.device)
+        for name, term in self.network.loss_terms(batch).items():
+            self._log(f"{stage}/{name}", term, len(batch))
+            total = total + self.schedule.task_weights.get(name, 1.0) * term
+        self._log(f"{stage}/loss", total, len(batch))
+        return total
+
+    def _log(self, name: str, value: Tensor, size: int) -> None:
+        held_out = name.startswith("val/")
+        self.log(name, value, on_step=not held_out, on_epoch=held_out, batch_size=size, sync_dist=held_out)
+
+
+def part_errors(network: ConcertEar, pairs: MapPair) -> dict[str, Float[Tensor, ""]]:
+    """Half the sum over the parts of what they are off, from 0 to 1: of the network, and of two that hear nothing."""
+    kinds = network(pairs.power).kinds.float()
+    flat = torch.full_like(kinds, 1 / kinds.shape[1]).log()
+    rest = torch.zeros_like(pairs.parts, dtype=torch.float32)
+    rest[:, -1] = 1
+    with torch.autocast(kinds.device.type, enabled=False):
+        answers = {
+            "part_error": network.associate(kinds, pairs.evidence).exp(),
+            "part_error_of_rest": rest,
+            "part_error_of_sight": network.associate(flat, pairs.evidence).exp(),
+        }
+    relative = pairs.power / pairs.power.mean((-2, -1), keepdim=True).clamp_min(1e-12)
+    weight = relative.clamp(0, 16).pow(0.25)
+    weight = weight / weight.sum()
+    return {name: ((answer - pairs.parts.float()).abs().sum(1) / 2 * weight).sum() for name, answer in answers.items()}
+
+
+def _pairs(part: MapPairsPart, half: str, settings: dict[str, Any], seed: int, count: int) -> MapPairs:
+    for key in ("sounds", "rooms"):
+        if getattr(part, key) is None:
+            raise DataError(
+                f"data: map_pairs: the key {key!r} is missing; name a bank written by "
+                "`python -m hearsight.mixtures BANK`"
+            )
+    assert part.sounds is not None and part.rooms is not None
+    try:
+        chosen = MapPairSettings(**settings)
+    except TypeError as error:
+        raise DataError(f"data: map_pairs: settings that pairs refuse: {error}") from error
+    return MapPairs(SoundBank(part.sounds, half), RoomBank(part.rooms, half), chosen, seed, count)

@@ -1,0 +1,112 @@
+"""How much stirs where in the picture, beyond what the camera's own motion explains."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from jaxtyping import Float, UInt8
+from numpy.typing import NDArray
+
+from hearsight.models.interface import small_size
+from hearsight.vision.motion import GRID, MotionMeter
+
+SMALL_AREA = 180 * 320  # pixels of the copies that are compared
+_BLUR_PIXELS = 1.0
+_MISALIGNED_PIXELS = 0.8  # how far the camera's motion may be misjudged
+_NOISES, _LEAST_GREY_LEVELS = 3.0, 1.0
+_BORDER_PIXELS = 4
+_FROZEN_GREY_LEVELS = 0.1  # in the mean: a camera's noise is more
+
+
+@dataclass(frozen=True)
+class Stir:
+    """What happened between a picture and the one before.
+
+    Attributes:
+        level: grey levels by which the picture changed beyond noise and misalignment, mean of each cell.
+            `[rows, columns]`
+        camera: the camera's motion as the homography of positions (x, y in 0 to 1) in the picture before to this one.
+            `[3, 3]`
+        is_cut: whether this is another scene; `level` is then zero and `camera` the identity.
+        is_frozen: whether this is the same picture again, but for its encoding, so that nothing is known of motion.
+    """
+
+    level: Float[np.ndarray, "rows columns"]
+    camera: Float[np.ndarray, "3 3"]
+    is_cut: bool = False
+    is_frozen: bool = False
+
+
+def unstirred() -> Stir:
+    """The same picture again."""
+    return Stir(np.zeros(GRID, np.float32), np.eye(3), is_frozen=True)
+
+
+def largest_shift(camera: Float[np.ndarray, "3 3"]) -> float:
+    """How far a camera's motion moves the picture's corners, in parts of its width and height; NaN if nowhere."""
+    corners = np.array([(0.0, 0.0, 1.0), (1.0, 0.0, 1.0), (0.0, 1.0, 1.0), (1.0, 1.0, 1.0)])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        moved = corners @ camera.T
+        return float(np.abs(moved[:, :2] / moved[:, 2:] - corners[:, :2]).max())
+
+
+def small_grey(rgb: UInt8[np.ndarray, "height width 3"]) -> UInt8[np.ndarray, "rows columns"]:
+    """A grey copy of about 180 x 320 pixels, in which motion is looked for."""
+    grey = cv2.cvtColor(np.ascontiguousarray(rgb), cv2.COLOR_RGB2GRAY)
+    height, width = small_size(grey.shape[:2], SMALL_AREA)
+    return np.asarray(cv2.resize(grey, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+class StirMeter:
+    """Compares each picture with the one before, moved along with the camera.
+
+    Hands on an instrument far away move by parts of a pixel, which optical flow takes for noise. But they change grey
+    levels: what is counted is the difference to the picture before, moved by the camera's homography (`MotionMeter`)
+    and with this picture's mean and contrast, less what a misalignment by 0.8 pixels could make of the picture's own
+    gradients, and less three times the median difference, which is noise in all but the busiest pictures.
+    """
+
+    def __init__(self) -> None:
+        self._meter = MotionMeter()
+        self._before: Float[np.ndarray, "height width"] | None = None
+
+    def measure(self, rgb: UInt8[np.ndarray, "height width 3"], interval_s: float) -> Stir:
+        """What happened since the picture before, which was `interval_s` seconds earlier; to the first, nothing."""
+        small = small_grey(rgb)
+        if self._before is not None and self._before.shape != small.shape:  # another kind of picture
+            self._meter, self._before = MotionMeter(), None
+        motion = self._meter.measure(small[..., None], interval_s)
+        grey = cv2.GaussianBlur(small.astype(np.float32), (0, 0), _BLUR_PIXELS)
+        before, self._before = self._before, np.asarray(grey, np.float32)
+        if before is None or motion.is_cut:
+            return Stir(np.zeros(GRID, np.float32), np.eye(3), motion.is_cut, not motion.is_cut)
+        if float(cv2.absdiff(before, grey).mean()) < _FROZEN_GREY_LEVELS:
+            return unstirred()
+        height, width = grey.shape
+        to_pixels = np.diag([width, height, 1.0])
+        homography = to_pixels @ motion.camera @ np.linalg.inv(to_pixels)
+        moved = cv2.warpPerspective(before, homography, (width, height), borderValue=np.nan)
+        common = ~np.isnan(moved)
+        change = np.abs(grey - _relit(moved, grey, common))
+        noise = float(np.median(change[common])) if common.any() else 0.0
+        gradient = cv2.magnitude(
+            cv2.Sobel(grey, cv2.CV_32F, 1, 0, scale=1 / 8), cv2.Sobel(grey, cv2.CV_32F, 0, 1, scale=1 / 8)
+        )
+        explained = _MISALIGNED_PIXELS * cv2.blur(gradient, (5, 5)) + _NOISES * noise + _LEAST_GREY_LEVELS
+        stirs = np.maximum(change - explained, 0)
+        inside = np.zeros_like(common)
+        inside[_BORDER_PIXELS:-_BORDER_PIXELS, _BORDER_PIXELS:-_BORDER_PIXELS] = True
+        stirs[~(inside & common)] = 0
+        level = cv2.resize(stirs, GRID[::-1], interpolation=cv2.INTER_AREA)
+        return Stir(np.asarray(level, np.float32), motion.camera)
+
+
+def _relit(
+    moved: Float[np.ndarray, "height width"], grey: Float[np.ndarray, "height width"], common: NDArray[np.bool_]
+) -> Float[np.ndarray, "height width"]:
+    """The picture before with the mean and the contrast of this one, as exposure and stage lights change them."""
+    mask = common.astype(np.uint8)
+    (before_mean,), (before_spread,) = cv2.meanStdDev(np.nan_to_num(moved), mask=mask)
+    (mean,), (spread,) = cv2.meanStdDev(grey, mask=mask)
+    gain = float(np.clip(spread[0] / max(before_spread[0], 1e-3), 0.5, 2.0))
+    return np.asarray((moved - before_mean[0]) * gain + mean[0], np.float32)

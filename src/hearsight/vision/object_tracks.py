@@ -1,0 +1,342 @@
+"""Visible things that may sound, tracked through a clip: where each is, what it looks like, how it moves."""
+
+from bisect import bisect_left, bisect_right
+from collections import deque
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from jaxtyping import Float
+
+from hearsight.vision.instrument_detector import Look
+from hearsight.vision.peaks import Peak, find_peaks
+from hearsight.vision.appearance import SEEN
+from hearsight.vision.motion_energy import Stir, largest_shift
+
+MOST_THINGS = 6
+_EVIDENCE_S = 1.0  # over which evidence at a place is averaged
+_LOOKS_S = 4.0  # over which a thing's shares are averaged
+_PLACE_S = 0.7  # over which a thing's place is averaged
+_BORN, _LOST = 0.12, 0.06  # evidence from which a thing begins, and below which it is no longer seen
+_MOST_ELAPSED_S = 0.5  # what a look is worth at most in averages, however long the one before is ago
+_SURE = 0.5  # evidence below which a thing is doubtful
+_DOUBT_S = 12.0  # after which a doubt is no news: more looks at the same will not settle it
+_NEWS_STRENGTH, _NEWS_PLACE = 0.1, 0.03  # by which a sure thing's evidence or place changes, if that is news
+_RISES_S, _FADES_S = 0.7, 1.5  # of strength, from nothing to all and back
+_REACH = 0.06  # parts of the picture's width that a thing may seem to jump, beside half its width
+_FAVOUR = 1.3  # what a thing that is among the strongest counts more than one that is not
+_MOST_SHIFT = 0.5  # of the picture, by which a camera could have moved from one picture to the next
+_TOLD_S = 120.0  # how long is remembered
+_MOVING_S = 0.5  # over which motion is averaged
+_USUAL_S = 10.0  # over which the picture's usual motion is averaged
+_STILL_GREY_LEVELS = 0.02  # mean change of a picture in which nothing stirs
+_REGION = (0.06, 0.2, 0.1)  # half width, height above and below at least in which a thing's motion is looked for
+
+
+@dataclass(frozen=True)
+class Thing:
+    """A visible thing at given times.
+
+    Attributes:
+        number: counts things from 1; stays the thing's own.
+        label: what it looks like most, as ImageNet names it.
+        x, y: its centre in the picture, 0 to 1; beyond that where the camera has turned away from it. `[times]`
+        width: of the part that gives evidence, in parts of the picture's width. `[times]`
+        evidence: for each of `SEEN`, smoothed; adds up to how sure the eye is that it is an instrument. `[times, 22]`
+        strength: the same sum, made to rise and fall smoothly where the thing appears and goes; 0 where it is not
+            there. `[times]`
+        motion: 0 to 1, how much stirs at it and around it beside the camera: 0.5 is as much as on average in the whole
+            picture over the last 10 s, 0.9 nine times as much. While the picture is frozen it stays what it was.
+            `[times]`
+    """
+
+    number: int
+    label: str
+    x: Float[np.ndarray, "times"]
+    y: Float[np.ndarray, "times"]
+    width: Float[np.ndarray, "times"]
+    evidence: Float[np.ndarray, "times seen"]
+    strength: Float[np.ndarray, "times"]
+    motion: Float[np.ndarray, "times"]
+
+
+class Things:
+    """Follows the things in a clip from look to look.
+
+    Evidence is averaged at each place over about a second, moved along with the camera, and its peaks are joined to the
+    things known so far by place. A thing appears within 0.7 s (at once in a clip's or a scene's first picture) and
+    fades within 1.5 s once it is no longer seen; the six strongest are told. What is remembered covers two minutes,
+    so that memory does not grow.
+    """
+
+    def __init__(self) -> None:
+        self._known: list[_Known] = []
+        self._gone: list[_Known] = []
+        self._begun = 0
+        self._now_s = 0.0
+        self._looked_s: float | None = None
+        self._begun_s: float | None = None
+        self._weighted: Float[np.ndarray, "rows columns seen"] | None = None
+        self._weight: Float[np.ndarray, "rows columns 1"] | None = None
+        self._camera = np.eye(3)
+        self._usual = self._watched_s = 0.0
+
+    def move(self, time_s: float, stir: Stir) -> None:
+        """What happened up to this time since the last call, as `StirMeter` says; to be called before `update`."""
+        if stir.is_cut:
+            self._cut(time_s)
+            return
+        elapsed = max(0.0, time_s - self._now_s)
+        self._now_s = time_s
+        camera = stir.camera if largest_shift(stir.camera) < _MOST_SHIFT else np.eye(3)
+        self._camera = camera @ self._camera
+        if not stir.is_frozen:
+            self._watched_s += elapsed
+            self._usual += (float(stir.level.mean()) - self._usual) * _step(elapsed, min(_USUAL_S, self._watched_s))
+        for known in self._known:
+            known.x, known.y = _moved(camera, known.x, known.y)
+            if not stir.is_frozen:
+                known.stirs(_around(stir.level, known), elapsed, self._usual + _STILL_GREY_LEVELS)
+            known.tell(time_s)
+
+    def update(self, time_s: float, look: Look) -> bool:
+        """What is seen at this time; the times rise from call to call.
+
+        A look counts for half a second at most. So looks may be further apart while nothing is new, and who looks
+        twice as seldom averages over as many.
+
+        Returns:
+            whether another look is worth while soon: a thing begins, rises, fades, moves, changes in strength, or is
+            doubtful (evidence below 0.5) and was first seen less than 12 s ago.
+        """
+        elapsed = min(_MOST_ELAPSED_S, time_s - self._looked_s) if self._looked_s is not None else 0.0
+        is_first = self._looked_s is None
+        begins_s = -np.inf if self._begun_s is None else time_s - elapsed
+        self._begun_s = time_s if self._begun_s is None else self._begun_s
+        self._now_s, self._looked_s = time_s, time_s
+        evidence = self._averaged(look, elapsed)
+        peaks = find_peaks(Look(evidence, look.x, look.y), _LOST)
+        waiting = list(self._known)
+        is_news = False
+        for peak in peaks:
+            known = _nearest(peak, waiting)
+            if known is not None:
+                waiting.remove(known)
+                is_news |= known.is_changed(peak)
+                known.see(peak, elapsed)
+            elif peak.strength >= _BORN:
+                is_news = True
+                self._begun += 1
+                self._known.append(_Known(self._begun, peak, begins_s, time_s))
+        for known in waiting:
+            known.miss(elapsed)
+        told = sorted(self._known, key=lambda known: -known.strength * (_FAVOUR if known.presence > 0 else 1.0))
+        for rank, known in enumerate(told):
+            known.appear(known.is_seen and rank < MOST_THINGS, elapsed, is_first)
+            known.tell(time_s)
+            is_doubt = known.strength < _SURE and time_s - known.first_s < _DOUBT_S
+            is_news |= known.presence > 0 and (known.presence < 1 or is_doubt or not known.is_seen)
+        self._forget(time_s)
+        return is_news
+
+    def at(self, times_s: Float[np.ndarray, "times"]) -> list[Thing]:
+        """The things that are there at any of these times, up to the latest update; after it they stand as they are.
+
+        At most six are there at any one time, but for those that are fading.
+        """
+        things = []
+        for known in [*self._gone, *self._known]:
+            thing = known.at(np.asarray(times_s, np.float64))
+            if thing.strength.max(initial=0.0) > 0:
+                things.append(thing)
+        return sorted(things, key=lambda thing: thing.number)
+
+    def _averaged(self, look: Look, elapsed: float) -> Float[np.ndarray, "rows columns seen"]:
+        step = _step(elapsed, _EVIDENCE_S)
+        same = self._weighted is not None and self._weighted.shape == look.evidence.shape
+        if not same or self._weighted is None or self._weight is None:
+            self._weighted = look.evidence.astype(np.float32)
+            self._weight = np.ones((*look.evidence.shape[:2], 1), np.float32)
+        else:
+            before = np.concatenate([self._weighted, self._weight], -1)
+            before = _carried(before, self._camera, look) * (1 - step)
+            self._weighted = before[..., :-1] + step * look.evidence
+            self._weight = before[..., -1:] + step
+        self._camera = np.eye(3)
+        return np.asarray(self._weighted / np.maximum(self._weight, 1e-6), np.float32)
+
+    def _cut(self, time_s: float) -> None:
+        for known in self._known:
+            known.end(time_s)
+        self._gone += self._known
+        self._known = []
+        self._weighted = self._weight = None
+        self._camera = np.eye(3)
+        self._looked_s = None
+        self._now_s = time_s
+
+    def _forget(self, time_s: float) -> None:
+        self._gone += [known for known in self._known if known.is_over]
+        self._known = [known for known in self._known if not known.is_over]
+        for known in [*self._gone, *self._known]:
+            known.forget(time_s - _TOLD_S)
+        self._gone = [known for known in self._gone if known.points[-1].time_s > time_s - _TOLD_S]
+
+
+@dataclass(frozen=True)
+class _Point:
+    time_s: float
+    x: float
+    y: float
+    width: float
+    strength: float
+    motion: float
+    evidence: Float[np.ndarray, "seen"]
+
+
+@dataclass
+class _Known:
+    """A thing as it is now, and what it was."""
+
+    number: int
+    peak: Peak
+    begins_s: float  # before the look that found it, between which and this one it rises
+    first_s: float  # of that look
+    points: deque[_Point] = field(default_factory=deque)
+    presence: float = 0.0
+    stir: float | None = None
+    motion: float = 0.0
+    is_seen: bool = True
+
+    def __post_init__(self) -> None:
+        self.x, self.y = self.peak.x, self.peak.y
+        self.width, self.height = self.peak.width, self.peak.height
+        self.strength = self.peak.strength
+        self.shares = self.peak.shares.copy()
+        self._age = 0.0
+        if np.isfinite(self.begins_s):
+            self.tell(self.begins_s)
+
+    @property
+    def is_over(self) -> bool:
+        return not self.is_seen and self.presence <= 0
+
+    def is_changed(self, peak: Peak) -> bool:
+        """Whether a peak that continues it is somewhere else, or another one in strength."""
+        is_elsewhere = float(np.hypot(peak.x - self.x, peak.y - self.y)) > _NEWS_PLACE
+        return is_elsewhere or abs(peak.strength - self.strength) > _NEWS_STRENGTH
+
+    def see(self, peak: Peak, elapsed: float) -> None:
+        self._age += elapsed
+        step = _step(elapsed, _PLACE_S)
+        self.x += (peak.x - self.x) * step
+        self.y += (peak.y - self.y) * step
+        self.width += (peak.width - self.width) * step
+        self.height += (peak.height - self.height) * step
+        self.strength = peak.strength
+        self.shares += (peak.shares - self.shares) * _step(elapsed, min(_LOOKS_S, self._age))
+        self.is_seen = True
+
+    def miss(self, elapsed: float) -> None:
+        self.strength *= 1 - _step(elapsed, _EVIDENCE_S)
+        self.is_seen = False
+
+    def stirs(self, level: float, elapsed: float, usual: float) -> None:
+        is_first = self.stir is None
+        self.stir = level if self.stir is None else self.stir + (level - self.stir) * _step(elapsed, _MOVING_S)
+        self.motion = self.stir / (self.stir + usual)
+        if is_first:  # what could not be known before
+            self.points = deque(replace(point, motion=self.motion) for point in self.points)
+
+    def appear(self, rises: bool, elapsed: float, at_once: bool) -> None:
+        if at_once:
+            self.presence = float(rises)
+        else:
+            change = elapsed / _RISES_S if rises else -elapsed / _FADES_S
+            self.presence = min(1.0, max(0.0, self.presence + change))
+
+    def tell(self, time_s: float) -> None:
+        if self.points and self.points[-1].time_s == time_s:
+            self.points.pop()
+        self.points.append(self._point(time_s))
+
+    def end(self, time_s: float) -> None:
+        """Be there up to this time, and not from it on."""
+        self.tell(time_s)
+        self.presence = 0.0
+        self.is_seen = False
+        self.points.append(self._point(time_s))
+
+    def _point(self, time_s: float) -> _Point:
+        evidence = (self.shares * self.strength).astype(np.float32)
+        return _Point(time_s, self.x, self.y, self.width, self.strength * self.presence, self.motion, evidence)
+
+    def forget(self, before_s: float) -> None:
+        while len(self.points) > 1 and self.points[1].time_s <= before_s:
+            self.points.popleft()
+
+    def at(self, times_s: Float[np.ndarray, "times"]) -> Thing:
+        points = list(self.points)
+        if len(times_s):
+            own_s = [point.time_s for point in points]
+            first, last = bisect_left(own_s, times_s.min()), bisect_right(own_s, times_s.max())
+            points = points[max(0, first - 1) : last + 1]
+        own = np.array([point.time_s for point in points])
+        values = np.array([(p.x, p.y, p.width, p.strength, p.motion, *p.evidence) for p in points])
+        x, y, width, strength, motion, *evidence = (np.interp(times_s, own, column) for column in values.T)
+        strength = np.where(times_s < self.begins_s, 0.0, strength)
+        label = SEEN[int(np.argmax(self.shares))]
+        return Thing(self.number, label, x, y, width, np.stack(evidence, -1), strength, motion)
+
+
+def _nearest(peak: Peak, waiting: list[_Known]) -> _Known | None:
+    """The thing that this peak continues: the nearest within reach, looks counting as distance too."""
+    best, found = 1.0, None
+    for known in waiting:
+        reach_x = _REACH + max(peak.width, known.width) / 2
+        reach_y = 2 * _REACH + max(peak.height, known.height) / 2
+        place = float(np.hypot((peak.x - known.x) / reach_x, (peak.y - known.y) / reach_y))
+        likeness = float(np.minimum(peak.shares, known.shares).sum())
+        distance = place * (1.2 - 0.4 * likeness)
+        if distance < best:
+            best, found = distance, known
+    return found
+
+
+def _step(elapsed: float, over_s: float) -> float:
+    """How far an average moves to a new value after `elapsed` seconds."""
+    return float(1 - np.exp(-elapsed / over_s)) if over_s > 0 else 1.0
+
+
+def _moved(camera: Float[np.ndarray, "3 3"], x: float, y: float) -> tuple[float, float]:
+    a, b, c = camera @ np.array([x, y, 1.0])
+    return float(a / c), float(b / c)
+
+
+def _around(level: Float[np.ndarray, "rows columns"], known: _Known) -> float:
+    """The mean of what stirs around a thing, where players' hands, heads and arms are."""
+    rows, columns = level.shape
+    half = max(_REGION[0], known.width / 2)
+    above, below = max(_REGION[1], known.height / 2), max(_REGION[2], known.height / 2)
+    left, right = (int(np.clip(round(side * columns), 0, columns)) for side in (known.x - half, known.x + half))
+    top, bottom = (int(np.clip(round(side * rows), 0, rows)) for side in (known.y - above, known.y + below))
+    around = level[top:bottom, left:right]
+    return float(around.mean()) if around.size else 0.0
+
+
+def _carried(
+    values: Float[np.ndarray, "rows columns channels"], camera: Float[np.ndarray, "3 3"], look: Look
+) -> Float[np.ndarray, "rows columns channels"]:
+    """Values at the grid's places after the camera moved; 0 where nothing was seen before."""
+    if np.array_equal(camera, np.eye(3)):
+        return values
+    rows, columns = values.shape[:2]
+    places = np.stack(np.broadcast_arrays(look.x[None], look.y[:, None], 1.0), -1) @ np.linalg.inv(camera).T
+    column = (places[..., 0] / places[..., 2] - look.x[0]) / (look.x[1] - look.x[0])
+    row = (places[..., 1] / places[..., 2] - look.y[0]) / (look.y[1] - look.y[0])
+    padded = np.pad(values, ((1, 1), (1, 1), (0, 0)))
+    column, row = np.clip(column + 1, 0, columns + 0.999), np.clip(row + 1, 0, rows + 0.999)
+    left, top = column.astype(int), row.astype(int)
+    a, b = (column - left)[..., None], (row - top)[..., None]
+    upper = padded[top, left] * (1 - a) + padded[top, left + 1] * a
+    lower = padded[top + 1, left] * (1 - a) + padded[top + 1, left + 1] * a
+    return np.asarray(upper * (1 - b) + lower * b, np.float32)

@@ -1,0 +1,62 @@
+"""What every command promises: exit codes, one line for a failure, the traceback only when asked."""
+
+import errno
+import subprocess
+import sys
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from hearsight.cli.errors import door
+from hearsight.errors import MediaError
+
+
+def run(error: BaseException | None, *arguments: str):
+    app = typer.Typer()
+
+    @app.command()
+    @door
+    def command(name: str) -> None:
+        """Says a name."""
+        if error is not None:
+            raise error
+        print(name)
+
+    return CliRunner().invoke(app, ["Ada", *arguments])
+
+
+def test_success_is_silent_about_itself():
+    result = run(None)
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "Ada\n", "")
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (MediaError("a.mp4: has no\nsound"), "hearsight: a.mp4: has no sound\n"),
+        (OSError(errno.ENOSPC, "No space left", "a.mp4"), "hearsight: a.mp4: the disk is full\n"),
+        (PermissionError(errno.EACCES, "Permission denied", "a.mp4"), "hearsight: a.mp4: Permission denied\n"),
+        (MemoryError(), "hearsight: not enough memory for this\n"),
+        (KeyError("x"), "hearsight: defect in hearsight, KeyError: 'x' (--debug shows where)\n"),
+    ],
+)
+def test_a_failure_is_one_line_and_exit_code_1(error, line):
+    result = run(error)
+    assert (result.exit_code, result.stdout, result.stderr) == (1, "", line)
+
+
+def test_debug_shows_where():
+    result = run(MediaError("a.mp4: has no sound"), "--debug")
+    assert result.exit_code == 1
+    assert "Traceback" in result.stderr and result.stderr.endswith("hearsight: a.mp4: has no sound\n")
+
+
+def test_interruption_and_wrong_usage_have_their_own_codes():
+    assert run(KeyboardInterrupt()).exit_code == 130
+    assert run(None, "--unknown").exit_code == 2
+
+
+def test_help_answers_without_loading_pytorch():
+    code = "import sys; import hearsight.cli.main; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

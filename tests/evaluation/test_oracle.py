@@ -1,0 +1,219 @@
+"""What `concert` is told of a simulated concert: against what is drawn, and against the sound that it renders."""
+
+import dataclasses
+import json
+import math
+
+import numpy as np
+import pytest
+
+from hearsight.errors import DataError, ModelError
+from hearsight.evaluation import parse_benchmark
+from hearsight.evaluation.runner import run_benchmark
+from hearsight.evaluation.oracle import PLAYED_KINDS, TrueThings
+from hearsight.models.sounding_objects import Concert, ConcertEar
+from hearsight.mixtures.sound_classes import KINDS as HEARD_KINDS
+from hearsight.models.sounding_objects.model import WEIGHTS
+from hearsight.vision.appearance import PLAYED, PLAYED_AS_SEEN
+from hearsight.simulation import KINDS, Settings, simulate
+from hearsight.simulation.drawing.picture import THING, views
+from hearsight.simulation.scene import Scene, random_scene
+
+SOLO = Settings(seed=11, seconds=2.0, performers=(1, 1), width=160, height=80, frame_rate_hz=5)
+
+
+@pytest.fixture(scope="module")
+def solos(tmp_path_factory):
+    """Three simulated solos of two seconds, all to one side; not to be changed."""
+    folder = tmp_path_factory.mktemp("solos") / "solos"
+    simulate(folder, 3, SOLO)
+    return folder
+
+
+def scene_content(**changes):
+    """A scene file with a piano and a silent cello that are played, a harp and a plant that stand."""
+    ahead = np.eye(3).ravel().tolist()
+    content = {
+        "projection": "cylinder",
+        "field_of_view_deg": 120.0,
+        "frame_rate_hz": 2,
+        "listener": {"position_m": [1.0, 2.0, 1.5], "to_head": [ahead] * 4},
+        "performers": [performer("piano", (0.2, 0.4)), performer("cello", (0.7, 0.7), silent=True)],
+        "things": [
+            {"label": "harp", "position_m": [4.0, 2.0, 0.0], "facing_deg": 180.0},
+            {"label": "plant", "position_m": [3.0, 2.0, 0.0], "facing_deg": 0.0},
+        ],
+    }
+    return content | changes
+
+
+def performer(label, x, silent=False):
+    track = [
+        {"time_s": time, "x": place, "y": 0.6, "instrument_box": None if time else [place - 0.1, 0.5, place + 0.1, 0.8]}
+        for time, place in zip((0.0, 1.5), x, strict=True)
+    ]
+    return {"label": label, "silent": silent, "track": track}
+
+
+def write(path, content):
+    path.write_text(json.dumps(content))
+    return path
+
+
+def test_every_simulated_instrument_has_a_kind_that_is_heard_and_seen():
+    assert set(PLAYED_KINDS) == set(KINDS)
+    assert set(PLAYED_KINDS.values()) <= set(HEARD_KINDS) & set(PLAYED)
+
+
+def test_performers_and_idle_instruments_are_things_and_nothing_else_is(tmp_path):
+    watcher = TrueThings(write(tmp_path / "scene.json", scene_content()))
+    piano, cello, harp = watcher.at(np.array([0.0, 0.75, 1.5, 9.0]))
+    assert [piano.label, cello.label, harp.label] == ["piano", "cello", "harp"]
+    assert len({piano.number, cello.number, harp.number}) == 3
+    assert piano.x.tolist() == pytest.approx([0.2, 0.3, 0.4, 0.4]) and cello.x.tolist() == [0.7] * 4
+    assert piano.width.tolist() == pytest.approx([0.2] * 4)
+    for thing in (piano, cello, harp):
+        looks = PLAYED_AS_SEEN[PLAYED.index(thing.label)]
+        np.testing.assert_allclose(thing.evidence, np.tile(0.8 * looks, (4, 1)), rtol=1e-6)
+        np.testing.assert_allclose(thing.strength, 0.8, rtol=1e-5)
+    # A silent performer looks as one who plays; an idle instrument does not stir.
+    assert piano.motion.tolist() == cello.motion.tolist() == [0.6] * 4 and harp.motion.tolist() == [0.1] * 4
+    # 4 m ahead but 0.46 m nearer, as it faces the listener; 0.58 m below the head.
+    assert harp.x.tolist() == pytest.approx([0.5] * 4)
+    assert harp.y.tolist() == pytest.approx([0.5 + 0.58 / 2.54 / (2 * math.pi / 3)] * 4)
+
+
+def test_an_idle_instrument_is_a_thing_only_while_it_is_in_the_picture(tmp_path):
+    angles = np.radians([0, 0, 90, 90])  # the head turns left, the harp leaves to the right
+    turns = [[[math.cos(a), math.sin(a), 0], [-math.sin(a), math.cos(a), 0], [0, 0, 1]] for a in angles]
+    listener = {"position_m": [1.0, 2.0, 1.5], "to_head": [np.ravel(turn).tolist() for turn in turns]}
+    watcher = TrueThings(write(tmp_path / "scene.json", scene_content(listener=listener)))
+    *_, harp = watcher.at(np.array([0.5, 1.0]))
+    assert harp.strength.tolist() == pytest.approx([0.8, 0]) and harp.x[1] > 1
+    assert [thing.label for thing in watcher.at(np.array([1.0, 1.5]))] == ["piano", "cello"]
+
+
+def test_idle_instruments_are_where_they_are_drawn(tmp_path):
+    settings = Settings(seed=5, seconds=1.0, width=240, height=120, frame_rate_hz=1)
+    compared = []
+    for number in range(1, 60):
+        scene = random_scene(settings, number)
+        seen = [index for index, thing in enumerate(scene.things) if thing.kind in KINDS]
+        if not seen:
+            continue
+        owner = drawn(scene, settings)
+        content = scene_content(
+            listener={
+                "position_m": list(scene.listener.position),
+                "to_head": [scene.listener.to_head(np.zeros(1))[0].ravel().tolist()],
+            },
+            frame_rate_hz=1,
+            performers=[],
+            things=[
+                {"label": t.kind, "position_m": [*t.position, 0.0], "facing_deg": math.degrees(t.yaw)}
+                for t in scene.things
+            ],
+        )
+        things = TrueThings(write(tmp_path / "scene.json", content)).at(np.zeros(1))
+        whole = [index for index in seen if whole_in_picture(owner == THING + index)]
+        for index in whole:
+            rows, columns = np.nonzero(owner == THING + index)
+            left, right = columns.min() / owner.shape[1], (columns.max() + 1) / owner.shape[1]
+            top, bottom = rows.min() / owner.shape[0], (rows.max() + 1) / owner.shape[0]
+            found = [
+                thing
+                for thing in things
+                if thing.label == scene.things[index].kind
+                and left - 0.01 < thing.x[0] < right + 0.01
+                and top - 0.01 < thing.y[0] < bottom + 0.01
+            ]
+            compared.append((number, scene.things[index].kind, len(found)))
+        if len(compared) >= 12:
+            break
+    assert len(compared) >= 12 and len({kind for _, kind, _ in compared}) >= 5
+    assert [entry for entry in compared if not entry[2]] == []
+
+
+def drawn(scene: Scene, settings: Settings):
+    """Whose each pixel of the first picture is, without the performers."""
+    return next(views(dataclasses.replace(scene, performers=()), settings, [])).owner.copy()
+
+
+def whole_in_picture(mask) -> bool:
+    return mask.sum() > 150 and not (mask[0].any() or mask[-1].any() or mask[:, 0].any() or mask[:, -1].any())
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"performers": [performer("kazoo", (0.1, 0.1))]}, "'kazoo' is no instrument of a simulated concert"),
+        ({"performers": [{"label": "cello"}]}, "is no scene of a simulated concert"),
+        ({"listener": {}}, "is no scene of a simulated concert"),
+        ({"field_of_view_deg": None}, "is no scene of a simulated concert"),
+        ({"projection": "pinhole"}, "true positions need a cylinder"),
+    ],
+)
+def test_what_is_no_simulated_concert_is_named(tmp_path, changes, message):
+    path = write(tmp_path / "scene.json", scene_content(**changes))
+    with pytest.raises(DataError, match=message) as caught:
+        TrueThings(path)
+    assert str(path) in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_without_a_scene_nothing_is_true(tmp_path):
+    with pytest.raises(DataError, match=r"none\.json: is missing"):
+        TrueThings(tmp_path / "none.json")
+
+
+def benchmark(solos, out, limit=1, **system):
+    part = {"name": "Solos", "folder": str(solos), "splits_folder": "none", "limit": limit}
+    return parse_benchmark({"datasets": [part], "systems": [{"name": "X", **system}], "workers": 1, "out": str(out)})
+
+
+def test_concert_is_told_the_truth_of_each_clip(solos, tmp_path, monkeypatch):
+    told = []
+
+    def spy(path):
+        told.append(path)
+        return TrueThings(path)
+
+    monkeypatch.setattr("hearsight.evaluation.runner.TrueThings", spy)
+    results = run_benchmark(benchmark(solos, tmp_path / "a", limit=3, model="concert", true_positions=True))
+    assert not results.problems and [path.stem for path in told] == ["000001", "000002", "000003"]
+    mono = run_benchmark(benchmark(solos, tmp_path / "b", limit=3, model="mono-mono"))
+    ours, theirs = (np.array([row["lateral_deg"] for row in one.rows]) for one in (results, mono))
+    assert (theirs > 15).all() and (ours < theirs).all()
+
+
+def test_a_trained_ear_in_a_folder_is_told_the_truth_too(solos, tmp_path):
+    ConcertEar.from_pretrained(WEIGHTS).save_pretrained(tmp_path / "ear")
+    own = run_benchmark(benchmark(solos, tmp_path / "a", model="concert", true_positions=True)).rows
+    same = run_benchmark(benchmark(solos, tmp_path / "b", model=str(tmp_path / "ear"), true_positions=True)).rows
+    assert same[0]["stft"] == pytest.approx(own[0]["stft"], rel=1e-5)
+
+
+def test_other_networks_cannot_be_told_the_truth(solos, tmp_path, monkeypatch):
+    class Other:
+        system = "mono2binaural"
+
+    monkeypatch.setattr("hearsight.evaluation.runner.load_network", lambda folder: Other())
+    with pytest.raises(ModelError, match="holds 'mono2binaural'; true_positions can only be told"):
+        run_benchmark(benchmark(solos, tmp_path / "out", model="runs/x", true_positions=True))
+
+
+def test_new_weights_in_the_package_make_the_results_of_concert_anew(solos, tmp_path, monkeypatch):
+    what = benchmark(solos, tmp_path / "out", model="concert", true_positions=True)
+    run_benchmark(what)
+    made = []
+
+    def counted(**options):
+        made.append(options)
+        return Concert(**options)
+
+    monkeypatch.setattr("hearsight.evaluation.runner.Concert", counted)
+    run_benchmark(what)
+    assert not made
+    ConcertEar().save_pretrained(tmp_path / "other")
+    monkeypatch.setattr("hearsight.evaluation.cache.WEIGHTS", tmp_path / "other")
+    run_benchmark(what)
+    assert len(made) == 1

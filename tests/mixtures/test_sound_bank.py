@@ -1,0 +1,152 @@
+"""The sound bank: every kind can be heard, the two parts share no source, and a bank reads back as it was written."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hearsight.errors import DataError, DependencyError
+from hearsight.mixtures.sound_classes import KINDS
+from hearsight.simulation.synthesizer import default_sound_font
+from hearsight.mixtures import __main__ as command
+from hearsight.mixtures import debian
+from hearsight.mixtures.sound_bank import RATE_HZ, SECONDS, SoundBank, make_sound_bank, sounding_share
+
+pytestmark = pytest.mark.xdist_group("sound bank")  # what its tests share is made once
+
+SAMPLES = round(RATE_HZ * SECONDS)
+
+
+def _make(folder: Path, **changed: object) -> Path:
+    """A bank of the wheel's own sound font, which needs no package."""
+    settings: dict = dict(
+        fonts=[default_sound_font()], packages=False, phrases=2, validation_phrases=1, workers=1, seed=5
+    )
+    make_sound_bank(folder, **{**settings, **changed})
+    return folder
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return _make(tmp_path_factory.mktemp("banks") / "sound")
+
+
+@pytest.fixture(scope="module")
+def bank(folder: Path) -> SoundBank:
+    return SoundBank(folder)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_phrases_of_every_kind_can_be_heard(bank: SoundBank, kind: str) -> None:
+    phrases = bank.phrases(kind)
+    assert phrases.shape == (2, SAMPLES)
+    assert phrases.dtype == np.int16
+    for phrase, origin in zip(phrases, bank.origins[kind], strict=True):
+        wave = phrase.astype(np.float32) / 32767
+        assert 0.003 < np.sqrt((wave**2).mean()) < 0.3
+        assert np.abs(wave).max() < 0.98
+        assert abs(wave.mean()) < 1e-3
+        assert sounding_share(wave) > 0.4
+        assert origin
+    assert not np.array_equal(phrases[0], phrases[1])
+
+
+def test_low_instruments_sound_lower_than_high_ones(bank: SoundBank) -> None:
+    def centroid(kind: str) -> float:
+        power = (np.abs(np.fft.rfft(bank.phrases(kind).astype(np.float64))) ** 2).sum(axis=0)
+        return float((power * np.fft.rfftfreq(SAMPLES, 1 / RATE_HZ)).sum() / power.sum())
+
+    assert centroid("bass") < 0.6 * min(centroid("flute"), centroid("violin"), centroid("trumpet"))
+
+
+@pytest.mark.heavy  # it makes two more banks
+def test_the_same_arguments_give_the_same_phrases(folder: Path, tmp_path: Path) -> None:
+    again = SoundBank(_make(tmp_path / "again", workers=2))
+    other = SoundBank(_make(tmp_path / "other", phrases=1, seed=6))
+    bank = SoundBank(folder)
+    assert again.origins == bank.origins
+    for kind in KINDS:
+        assert np.array_equal(again.phrases(kind), bank.phrases(kind))
+        assert not np.array_equal(other.phrases(kind)[0], bank.phrases(kind)[0])
+
+
+def test_the_parts_share_no_sound_font(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="kept for validation"):
+        _make(tmp_path / "sound", fonts=[default_sound_font(), tmp_path / "other.sf2"])
+
+
+def test_draws_have_the_length_that_is_asked_for(bank: SoundBank) -> None:
+    for samples in (1, 1000, SAMPLES, SAMPLES + 1234, 3 * SAMPLES):
+        wave = bank.draw("cello", samples, np.random.default_rng(1))
+        assert wave.shape == (samples,)
+        assert wave.dtype == np.float32
+        assert np.abs(wave).max() <= 1
+
+
+def test_draws_are_stretches_of_phrases_that_sound(bank: SoundBank) -> None:
+    rng = np.random.default_rng(0)
+    rows = bank.phrases("drums").astype(np.float32) / 32767
+    for _ in range(10):
+        wave = bank.draw(KINDS.index("drums"), 4000, rng)
+        places = [np.flatnonzero(np.convolve(row, wave[::-1], "valid") > 0.999 * (wave @ wave)) for row in rows]
+        assert any(
+            np.array_equal(row[place : place + 4000], wave)
+            for row, found in zip(rows, places, strict=True)
+            for place in found
+        )
+    loud = [np.sqrt((bank.draw("drums", 4000, rng) ** 2).mean()) for _ in range(40)]
+    assert np.mean(np.array(loud) > 1e-3) > 0.9
+
+
+def test_what_is_no_bank_is_told(tmp_path: Path, folder: Path) -> None:
+    with pytest.raises(DataError, match="make_sound_bank"):
+        SoundBank(tmp_path)
+    with pytest.raises(DataError, match="'testing'"):
+        SoundBank(folder, "testing")
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "bank.json").write_text(json.dumps({"sample_rate_hz": RATE_HZ}))
+    with pytest.raises(DataError, match="make_sound_bank"):
+        SoundBank(broken)
+
+
+def test_a_bank_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    (tmp_path / "notes").mkdir()
+    with pytest.raises(DataError, match="holds no notes"):
+        _make(tmp_path / "sound", notes=tmp_path / "notes")
+    assert [path.name for path in tmp_path.iterdir()] == ["notes"]
+
+
+@pytest.fixture
+def nothing_installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    absent = debian.Package("unheard-of-font", tmp_path / "absent.sf2", "all instruments", "MIT")
+    recorded = debian.Package("unheard-of-speech", tmp_path / "absent", "speech", "CC0")
+    monkeypatch.setattr(debian, "FONTS", (absent,))
+    monkeypatch.setattr(debian, "RECORDINGS", (recorded, recorded))
+
+
+@pytest.mark.usefixtures("nothing_installed")
+def test_missing_packages_are_all_named_with_the_line_that_installs_them(tmp_path: Path) -> None:
+    line = "`apt-get install --no-install-recommends unheard-of-font unheard-of-speech`"
+    with pytest.raises(DependencyError) as told:
+        make_sound_bank(tmp_path / "sound")
+    assert line in str(told.value)
+    assert "\n" not in str(told.value)
+    with pytest.raises(DependencyError, match="recommends unheard-of-font`"):
+        make_sound_bank(tmp_path / "sound", packages=False)
+
+
+@pytest.mark.usefixtures("nothing_installed")
+def test_the_command_tells_what_is_missing_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.main([str(tmp_path / "banks")]) == 1
+    told = capsys.readouterr().err
+    assert told.startswith("error: ")
+    assert told.count("\n") == 1
+    assert "apt-get install" in told
+
+
+def test_every_package_tells_its_licence() -> None:
+    for package in (*debian.FONTS, *debian.RECORDINGS):
+        assert package.licence
+        assert package.path.is_absolute()

@@ -1,0 +1,193 @@
+"""The ear: distributions over kinds, parts that add up, evidence that draws, folders that give it back."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from hearsight.signal.mel_bands import BANDS
+from hearsight.models.sounding_objects.classifier import HOP_SAMPLES, N_FFT, SAMPLE_RATE_HZ, ConcertEar
+from hearsight.mixtures.sound_classes import KINDS
+from hearsight.models.sounding_objects.model import WEIGHTS
+from hearsight.vision.appearance import SEEN
+from hearsight.models.saving import load_network
+from hearsight.simulation.music import Note
+from hearsight.simulation.synthesizer import Synthesizer
+from hearsight.signal import STFT
+
+
+@pytest.fixture(scope="module")
+def ear() -> ConcertEar:
+    torch.manual_seed(0)
+    return ConcertEar((8, 12, 16, 16, 16), layers=1).eval()
+
+
+def powers(columns: int, seed: int = 0, batch: int = 2) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return 1e-3 * torch.rand(batch, BANDS, columns, generator=generator).pow(4)
+
+
+def heard(columns: int = 16) -> Tensor:
+    """Random log probabilities of the kinds."""
+    generator = torch.Generator().manual_seed(2)
+    return torch.randn(1, len(KINDS), BANDS, columns, generator=generator).mul(2).log_softmax(1)
+
+
+def evidence(*things: dict[str, float]) -> Tensor:
+    rows = torch.zeros(1, len(things), len(SEEN))
+    for row, thing in enumerate(things):
+        for name, value in thing.items():
+            rows[0, row, SEEN.index(name)] = value
+    return rows
+
+
+@pytest.mark.parametrize("columns", [1, 15, 16, 17, 100, 256, 333])
+@torch.inference_mode()
+def test_kinds_are_a_distribution_for_any_number_of_columns(ear: ConcertEar, columns: int) -> None:
+    kinds, direct = ear(powers(columns))
+    assert kinds.shape == (2, len(KINDS), BANDS, columns)
+    torch.testing.assert_close(kinds.exp().sum(1), torch.ones(2, BANDS, columns))
+    assert direct.shape == (2, BANDS, columns)
+    assert 0 < direct.min() <= direct.max() < 1
+
+
+@torch.inference_mode()
+def test_the_level_does_not_matter(ear: ConcertEar) -> None:
+    power = powers(64)
+    for here, there in zip(ear(power), ear(1e4 * power), strict=True):
+        torch.testing.assert_close(here, there, atol=1e-4, rtol=1e-4)
+
+
+@torch.inference_mode()
+def test_what_one_window_holds_does_not_touch_another(ear: ConcertEar) -> None:
+    power = powers(64)
+    for together, alone in zip(ear(power), ear(power[:1]), strict=True):
+        torch.testing.assert_close(together[:1], alone, atol=1e-4, rtol=1e-4)
+
+
+@torch.inference_mode()
+def test_silence_gives_finite_numbers(ear: ConcertEar) -> None:
+    assert all(torch.isfinite(told).all() for told in ear(torch.zeros(1, BANDS, 32)))
+
+
+@torch.inference_mode()
+def test_parts_add_up_to_one_and_a_row_of_zeros_gets_nothing(ear: ConcertEar) -> None:
+    parts = ear.associate(heard(), evidence({"cello": 0.6}, {}, {"drum": 0.3, "steel drum": 0.1})).exp()
+    assert parts.shape == (1, 4, BANDS, 16)
+    torch.testing.assert_close(parts.sum(1), torch.ones(1, BANDS, 16))
+    assert parts[0, 1].max() < 1e-8
+    assert parts[0, [0, 2, 3]].min() > 1e-4
+
+
+@torch.inference_mode()
+def test_parts_go_with_the_things_wherever_they_stand(ear: ConcertEar) -> None:
+    things = evidence({"cello": 0.6}, {"upright piano": 0.9}, {"drum": 0.3})
+    here = ear.associate(heard(), things)
+    there = ear.associate(heard(), things[:, [2, 0, 1]])
+    torch.testing.assert_close(there[:, :3], here[:, [2, 0, 1]])
+    torch.testing.assert_close(there[:, 3], here[:, 3])
+
+
+@torch.inference_mode()
+def test_without_things_all_is_the_rest(ear: ConcertEar) -> None:
+    parts = ear.associate(heard(), torch.zeros(1, 2, len(SEEN))).exp()
+    torch.testing.assert_close(parts[:, 2], torch.ones(1, BANDS, 16))
+
+
+@torch.inference_mode()
+def test_more_evidence_draws_more_in_every_bin(ear: ConcertEar) -> None:
+    other = {"upright piano": 0.5}
+    little, much = (ear.associate(heard(), evidence({"cello": strength}, other))[0, 0] for strength in (0.2, 0.8))
+    assert (much > little).all()
+
+
+@torch.inference_mode()
+def test_alike_things_share_alike(ear: ConcertEar) -> None:
+    parts = ear.associate(heard(), evidence({"violin": 0.7}, {"violin": 0.7}))
+    torch.testing.assert_close(parts[:, 0], parts[:, 1])
+
+
+@pytest.mark.parametrize(
+    ("seen", "kind"), [("cello", "cello"), ("drum", "drums"), ("upright piano", "piano"), ("harp", "harp")]
+)
+@torch.inference_mode()
+def test_an_untrained_association_knows_which_instrument_looks_like_what(seen: str, kind: str) -> None:
+    association = ConcertEar((8, 12, 16, 16, 16), layers=1).association
+    others = [name for name in ("cello", "drum", "upright piano", "harp") if name != seen]
+    kernels = association(evidence({seen: 0.5}, *({name: 0.5} for name in others)))[0]
+    assert int(kernels[:-1, KINDS.index(kind)].argmax()) == 0
+
+
+def test_the_association_learns_which_thing_sounds() -> None:
+    from dataclasses import dataclass
+
+    @dataclass
+    class Pair:
+        power: Tensor
+        evidence: Tensor
+        kinds: Tensor
+        parts: Tensor
+        direct: Tensor
+
+    torch.manual_seed(0)
+    network = ConcertEar((8, 8, 8, 8, 8), layers=1).train()
+    power = powers(32, batch=4)
+    kinds = torch.zeros(4, len(KINDS), BANDS, 32)
+    kinds[:2, KINDS.index("cello")] = 1
+    kinds[2:, KINDS.index("drums")] = 1
+    power[2:] = power[2:].flip(1) * torch.linspace(1, 0.01, BANDS)[:, None]
+    parts = torch.zeros(4, 3, BANDS, 32)
+    parts[:2, 0] = 1
+    parts[2:, 1] = 1
+    direct = torch.zeros(4, BANDS, 32)
+    direct[2:] = 1
+    pair = Pair(power, evidence({"cello": 0.5}, {"drum": 0.5}).expand(4, -1, -1), kinds, parts, direct)
+    optimizer = torch.optim.Adam(network.parameters(), 5e-3)
+    losses = []
+    for _ in range(30):
+        terms = network.loss_terms(pair)  # type: ignore[arg-type]
+        losses.append(sum(term.item() for term in terms.values()))
+        optimizer.zero_grad()
+        sum(terms.values()).backward()  # type: ignore[union-attr]
+        optimizer.step()
+    assert set(terms) == {"kinds", "parts", "direct"}
+    assert losses[-1] < 0.25 * losses[0]
+
+
+@pytest.mark.parametrize(
+    ("kind", "pitches", "least"), [("piano", (60, 64, 67, 72), 0.2), ("drums", (36, 42, 38, 42), 0.04)]
+)
+@torch.inference_mode()
+def test_the_shipped_ear_hears_the_room(kind: str, pitches: tuple[int, ...], least: float) -> None:
+    """Strokes of a sampled instrument: where a room rings, less of it is heard to come straight."""
+    rate, generator = SAMPLE_RATE_HZ, torch.Generator().manual_seed(0)
+    notes = [Note(0.4 * k, 0.3, pitches[k % 4], 90) for k in range(10)]
+    dry = torch.from_numpy(Synthesizer().play(kind, notes, 4.1, rate))
+    ear = ConcertEar.from_pretrained(WEIGHTS).eval().float()
+    shares = []
+    for ringing_s in (0.0, 1.2):
+        response = torch.zeros(rate)
+        response[0] = 1
+        if ringing_s:
+            decay = torch.exp(-torch.arange(rate) * (6.9 / ringing_s / rate))
+            tail = torch.randn(rate, generator=generator) * decay
+            tail[: rate // 200] = 0
+            response += 2 * tail / tail.square().sum().sqrt()  # 6 dB above the direct sound
+        size = 2 * len(dry)
+        wet = torch.fft.irfft(torch.fft.rfft(dry, size) * torch.fft.rfft(response, size), size)[: len(dry)]
+        power = ear.bands.powers(STFT(N_FFT, N_FFT, HOP_SAMPLES).forward(wet))[None]
+        weight = power.pow(0.25)
+        shares.append(float((ear(power).direct * weight).sum() / weight.sum()))
+    assert shares[0] > 0.9
+    assert shares[0] > shares[1] + least
+
+
+@torch.inference_mode()
+def test_a_folder_gives_the_same_ear_back(ear: ConcertEar, tmp_path: Path) -> None:
+    ear.save_pretrained(tmp_path / "ear")
+    again = load_network(tmp_path / "ear").eval()
+    assert isinstance(again, ConcertEar)
+    assert all(torch.equal(one, other) for one, other in zip(again(powers(48)), ear(powers(48)), strict=True))
+    things = evidence({"cello": 0.4}, {"organ": 0.2})
+    assert torch.equal(again.associate(heard(), things), ear.associate(heard(), things))

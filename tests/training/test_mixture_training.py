@@ -1,0 +1,192 @@
+"""The ear of `concert` trains as its recipe says: like a plain loop, the same once interrupted, told in numbers."""
+
+import copy
+import json
+import math
+import re
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from tiny_banks import tiny_room_bank, tiny_sound_bank
+
+from hearsight.errors import DataError, ModelError
+from hearsight.models.sounding_objects.classifier import ConcertEar
+from hearsight.models.saving import load_network
+from hearsight.mixtures import MapPair, MapPairs, MapPairSettings, RoomBank, SoundBank
+from hearsight.training import build_network, read_recipe, train
+from hearsight.training.mixtures import part_errors
+
+RECIPE = Path(__file__).parents[2] / "recipes" / "hearsight" / "concert.yaml"
+COLUMNS = 32  # a single column in the network's depth gives chance results in bfloat16 on some CPUs
+SMALL = "{channels: [4, 8, 8, 8, 8], layers: 1}"
+
+
+@pytest.fixture(scope="module")
+def banks(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("banks")
+    tiny_sound_bank(folder / "sound"), tiny_room_bank(folder / "rooms")
+    return folder
+
+
+def recipe(banks, **overrides):
+    given = {
+        "model.settings": SMALL,
+        "data.map_pairs.sounds": str(banks / "sound"),
+        "data.map_pairs.rooms": str(banks / "rooms"),
+        "data.map_pairs.pairs_per_epoch": "8",
+        "data.map_pairs.validation_pairs": "3",
+        "data.map_pairs.settings": f"{{columns: {COLUMNS}}}",
+        "data.map_pairs.validation_settings": f"{{columns: {COLUMNS}}}",
+        "schedule.epochs": "2",
+        "schedule.batch_size": "4",
+        "schedule.warm_up": "2",
+        "schedule.precision": "32-true",
+        "workers": "0",
+    }
+    return read_recipe(RECIPE, {**given, **{key.replace("__", "."): value for key, value in overrides.items()}})
+
+
+def weights(model):
+    return load_network(model).state_dict()
+
+
+def by_a_plain_loop(recipe, steps):
+    """The run of a recipe without Lightning: AdamW, rates, clipping and average written out."""
+    part, schedule = recipe.data.map_pairs, recipe.schedule
+    pairs = MapPairs(SoundBank(part.sounds), RoomBank(part.rooms), MapPairSettings(columns=COLUMNS), recipe.seed, 10**6)
+    torch.manual_seed(recipe.seed)
+    network = ConcertEar(**recipe.model.settings).train()
+    seeing = list(network.association.parameters())
+    hearing = [p for name, p in network.named_parameters() if not name.startswith("association.")]
+    optimizer = torch.optim.AdamW(
+        [{"params": hearing, "weight_decay": 1e-3}, {"params": seeing, "weight_decay": 0.0}], lr=1.0
+    )
+    average = copy.deepcopy(network)
+    rates = (schedule.learning_rate, schedule.visual_learning_rate)
+    for step in range(steps):
+        rate = min(1, (step + 1) / schedule.warm_up) * (0.5 + 0.5 * math.cos(math.pi * step / steps)) + 0.008
+        for group, highest in zip(optimizer.param_groups, rates, strict=True):
+            group["lr"] = highest * rate
+        terms = network.loss_terms(MapPair.stack([pairs[4 * step + item] for item in range(4)]))
+        optimizer.zero_grad()
+        (terms["kinds"] + terms["parts"] + terms["direct"]).backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimizer.step()
+        keep = min(schedule.average, (1 + step) / (10 + step)) if step else 0.0
+        for mean, now in zip(average.state_dict().values(), network.state_dict().values(), strict=True):
+            mean.copy_(keep * mean + (1 - keep) * now if mean.is_floating_point() else now)
+    return average.state_dict()
+
+
+def test_a_run_is_the_plain_loop_of_its_recipe(tmp_path, banks):
+    settings = recipe(banks, data__map_pairs__pairs_per_epoch="12", schedule__epochs="1")
+    trained = weights(train(settings, tmp_path / "run", accelerator="cpu"))
+    expected = by_a_plain_loop(settings, steps=3)
+    first = build_network(settings).state_dict()
+    assert trained.keys() == expected.keys()
+    for name, tensor in trained.items():
+        torch.testing.assert_close(tensor, expected[name], rtol=1e-3, atol=2e-5, msg=name)
+    moved = [name for name in trained if not torch.allclose(trained[name].float(), first[name].float(), atol=2e-4)]
+    assert len(moved) > len(trained) / 2
+
+
+def test_a_run_leaves_a_model_and_tells_its_errors(tmp_path, banks):
+    model = train(recipe(banks, schedule__precision="bf16-mixed"), tmp_path / "run", accelerator="cpu")
+    assert isinstance(load_network(model), ConcertEar)
+    log = json.loads((tmp_path / "run" / "log.json").read_text())
+    assert log["data"]["folders"] == {"sounds": str(banks / "sound"), "rooms": str(banks / "rooms")}
+    told = log["last_metrics"]
+    terms = [told[f"val/{name}"] for name in ("kinds", "parts", "direct")]
+    assert told["val/loss"] == pytest.approx(sum(terms), rel=1e-4)
+    for name in ("part_error", "part_error_of_rest", "part_error_of_sight"):
+        assert 0 < told[f"val/{name}"] < 1
+    assert "part_error" in (model / "README.md").read_text()
+
+
+def test_an_interrupted_run_ends_with_the_weights_of_an_undisturbed_one(tmp_path, banks):
+    settings = recipe(banks, schedule__epochs="3")
+    whole = weights(train(settings, tmp_path / "whole", accelerator="cpu"))
+
+    class StopError(Exception):
+        pass
+
+    def stop(done, total):
+        if done == 2:
+            raise StopError
+
+    with pytest.raises(StopError):
+        train(settings, tmp_path / "run", accelerator="cpu", progress=stop)
+    assert (tmp_path / "run" / "checkpoints" / "last.ckpt").is_file()
+    resumed = weights(train(settings, tmp_path / "run", resume=True, accelerator="cpu"))
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+
+
+def test_errors_of_known_answers(banks):
+    """One thing that is all of the sound: sight and hearing agree; the rest is wholly wrong."""
+    ear = ConcertEar(channels=(4, 8, 8, 8, 8), layers=1).eval()
+    pairs = MapPairs(SoundBank(banks / "sound"), RoomBank(banks / "rooms"), MapPairSettings(columns=COLUMNS), pairs=1)
+    batch = MapPair.stack([pairs[0]])
+    batch.parts = torch.zeros_like(batch.parts)
+    batch.parts[:, 0] = 1
+    batch.evidence = torch.zeros_like(batch.evidence)
+    batch.evidence[:, 0, 0] = 0.9
+    with torch.no_grad():
+        told = part_errors(ear, batch)
+        kernels = ear.association(batch.evidence)
+        expected = ear.associate(torch.full((1, kernels.shape[-1], 1, 1), 1.0).log_softmax(1), batch.evidence).exp()
+    assert float(told["part_error_of_rest"]) == pytest.approx(1, abs=1e-5)
+    assert float(told["part_error_of_sight"]) == pytest.approx(1 - float(expected[0, 0]), abs=1e-4)
+
+
+def test_what_does_not_fit_is_said_in_one_line(tmp_path, banks):
+    def refused(error, match, **overrides):
+        with pytest.raises(error, match=match) as raised:
+            train(recipe(banks, **overrides), tmp_path / "none", accelerator="cpu")
+        assert "\n" not in str(raised.value)
+        assert not (tmp_path / "none").exists()
+
+    refused(DataError, "holds no whole sound bank", data__map_pairs__sounds=str(tmp_path))
+    refused(DataError, "holds no whole room bank", data__map_pairs__rooms=str(tmp_path / "nowhere"))
+    refused(DataError, "the key 'sounds' is missing", data__map_pairs__sounds="null")
+    refused(DataError, "settings that pairs refuse", data__map_pairs__settings="{idel: false}")
+    refused(DataError, "fewer pairs than a batch", data__map_pairs__pairs_per_epoch="3")
+    refused(DataError, "leave them out", data__mirror="true")
+    refused(DataError, "map_pairs go alone", data__solo__folder=str(tmp_path))
+    refused(ModelError, "does not learn from map pairs", model__system="mono2binaural", model__settings="{}")
+    refused(ModelError, "comes in one size", model__size="small")
+    refused(ModelError, "learns from map pairs", data__map_pairs="null", data__solo__folder=str(tmp_path))
+
+
+def test_one_command_trains_both_rounds(banks, tmp_path, monkeypatch, capsys):
+    script = RECIPE.parents[2] / "scripts" / "train_sounding_objects.py"
+
+    def run(*arguments: str | Path) -> None:
+        monkeypatch.setattr(sys, "argv", [str(script), *map(str, arguments)])
+        runpy.run_path(str(script), run_name="__main__")
+
+    small = {
+        "model.settings": SMALL,
+        "data.map_pairs.pairs_per_epoch": "4",
+        "data.map_pairs.validation_pairs": "2",
+        "data.map_pairs.settings": f"{{columns: {COLUMNS}}}",
+        "data.map_pairs.validation_settings": f"{{columns: {COLUMNS}}}",
+        "schedule.epochs": "1",
+        "schedule.batch_size": "4",
+        "schedule.precision": "32-true",
+        "workers": "0",
+    }
+    options = [part for key, value in small.items() for part in (f"--{key}", value)]
+    out = tmp_path / "runs"
+    run("--banks", banks, "--out", out, "--device", "cpu", *options)
+    first, second = (weights(out / name / "model") for name in ("concert", "concert-timbres"))
+    kernels = [name for name, tensor in first.items() if tensor.ndim > 1]
+    before, after = (torch.cat([round_[name].flatten() for name in kernels]) for round_ in (first, second))
+    assert 0 < (after - before).norm() < 0.05 * before.norm()  # on from the first, not from nothing
+    assert str(out / "concert-timbres" / "model") in capsys.readouterr().out
+    run("--banks", tmp_path / "nowhere", "--out", out)  # both models are there: nothing is trained again
+    with pytest.raises(SystemExit) as broken:
+        run("--banks", tmp_path / "nowhere", "--out", tmp_path / "other")
+    assert re.fullmatch("train_sounding_objects: .+", str(broken.value.code))  # one line, and so exit code 1

@@ -1,0 +1,110 @@
+"""What stirs in a picture, and what does not: the camera, the light, noise."""
+
+import cv2
+import numpy as np
+import pytest
+from drawn_instruments import photograph
+from numpy.typing import NDArray
+
+from hearsight.vision.motion_energy import StirMeter, unstirred
+from hearsight.vision.motion import GRID
+
+HEIGHT, WIDTH = 180, 320
+
+
+def seen_from(x: float, y: float, zoom: float = 1.0) -> NDArray[np.uint8]:
+    """A part of a photograph, as a camera that turns sees it."""
+    scene = photograph("china.jpg", (320, 560))
+    matrix = np.array([[1 / zoom, 0, x], [0, 1 / zoom, y]], np.float32)
+    flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
+    return np.asarray(cv2.warpAffine(scene, matrix, (WIDTH, HEIGHT), flags=flags), np.uint8)
+
+
+def with_hand(picture: NDArray[np.uint8], x: float, y: float, shift: float) -> NDArray[np.uint8]:
+    """A bright spot of a few pixels, as a hand far away is."""
+    spot = picture.copy()
+    cv2.circle(spot, (round(16 * (x * WIDTH + shift)), round(16 * y * HEIGHT)), 16 * 4, (240, 200, 180), -1, 8, 4)
+    return spot
+
+
+def test_a_small_hand_is_found_though_the_camera_turns() -> None:
+    meter = StirMeter()
+    levels = []
+    for step in range(6):
+        picture = with_hand(seen_from(60 + 4.3 * step, 50 + 0.7 * step), 0.7, 0.6, 2.5 * (step % 2))
+        stir = meter.measure(picture, 0.25)
+        assert not stir.is_cut
+        if step > 0:
+            levels.append(stir.level)
+            assert stir.camera[0, 2] == pytest.approx(-4.3 / WIDTH, abs=0.003)
+            assert stir.camera[1, 2] == pytest.approx(-0.7 / HEIGHT, abs=0.003)
+    level = np.mean(levels, 0)
+    row, column = np.unravel_index(level.argmax(), level.shape)
+    assert (column + 0.5) / GRID[1] == pytest.approx(0.7, abs=0.04)
+    assert (row + 0.5) / GRID[0] == pytest.approx(0.6, abs=0.06)
+    assert level.max() > 1
+    around = level[row - 2 : row + 3, column - 2 : column + 3].sum()
+    assert around > 0.8 * level.sum()
+
+
+@pytest.mark.parametrize("change", ["turn", "zoom", "light", "noise", "nothing"])
+def test_what_is_nobodys_motion_does_not_stir(change: str) -> None:
+    rng = np.random.default_rng(2)
+    meter = StirMeter()
+    for step in range(4):
+        x, zoom = (60 + 5 * step, 1.0) if change == "turn" else (60, 1 + 0.01 * step * (change == "zoom"))
+        picture = seen_from(x, 50, zoom).astype(np.float64)
+        if change == "light":
+            picture = (0.8 - 0.1 * step) * picture + 6 * step
+        if change == "noise":
+            picture += rng.normal(0, 8, picture.shape)
+        stir = meter.measure(np.clip(picture, 0, 255).astype(np.uint8), 0.25)
+        assert stir.level.mean() < 0.05
+        assert np.quantile(stir.level, 0.95) < 0.2
+
+
+def test_another_scene_is_a_cut_and_does_not_stir() -> None:
+    meter = StirMeter()
+    meter.measure(seen_from(60, 50), 0.25)
+    stir = meter.measure(photograph("flower.jpg", (HEIGHT, WIDTH)), 0.25)
+    assert stir.is_cut
+    assert stir.level.max() == 0
+    np.testing.assert_array_equal(stir.camera, np.eye(3))
+
+
+def test_upright_and_large_pictures_are_measured_in_the_same_grid() -> None:
+    for size in ((640, 360), (720, 1280), (90, 120)):
+        meter = StirMeter()
+        scene = photograph("china.jpg", size)
+        meter.measure(scene, 0.25)
+        changed = scene.copy()
+        changed[: size[0] // 4, : size[1] // 4] = 255 - changed[: size[0] // 4, : size[1] // 4]
+        level = meter.measure(changed, 0.25).level
+        assert level.shape == GRID
+        assert level[:4, :8].mean() > 20 * level[6:, 10:].mean()
+
+
+@pytest.mark.parametrize(
+    "sizes", [[(1, 1), (1, 1)], [(16, 16), (16, 16)], [(300, 8), (300, 8)], [(90, 160), (160, 90)]]
+)
+def test_odd_pictures_are_measured_all_the_same(sizes: list[tuple[int, int]]) -> None:
+    rng = np.random.default_rng(0)
+    meter = StirMeter()
+    for size in sizes:
+        stir = meter.measure(rng.integers(0, 256, (*size, 3), dtype=np.uint8), 0.25)
+        assert np.isfinite(stir.level).all()
+        assert np.isfinite(stir.camera).all()
+
+
+def test_the_same_picture_again_is_frozen_and_a_noisy_one_is_not() -> None:
+    rng = np.random.default_rng(5)
+    meter = StirMeter()
+    picture = seen_from(60, 50)
+    encoded = np.clip(picture + (rng.random(picture.shape) < 0.05), 0, 255).astype(np.uint8)
+    noisy = np.clip(picture + rng.normal(0, 3, picture.shape), 0, 255).astype(np.uint8)
+    assert meter.measure(picture, 0.25).is_frozen  # nothing is known yet
+    assert meter.measure(encoded, 0.25).is_frozen
+    assert not meter.measure(noisy, 0.25).is_frozen
+    assert unstirred().is_frozen
+    assert unstirred().level.max() == 0
+    assert not unstirred().is_cut

@@ -22,6 +22,7 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 benchmark: $(VENV)/.installed-dev system-libraries
 	for file in benchmarks/bench_*.py; do $(BIN)/python $$file || exit 1; done

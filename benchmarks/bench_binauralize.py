@@ -1,14 +1,14 @@
 """How fast `binauralize` is on 1080p, where the time goes, and what memory a minute and an hour take.
 
-Speed is given in times real time: the default model `concert`, with a picture that shows an instrument (a harp, which
-it sees and follows) and with one that shows none (it looks, and searches for motion besides); the model `located`,
-sources searched in the picture, two and one given. "Decoding alone" is PyAV decoding the picture without instruments
-and its sound in the same run, the least that a search can take. Memory is the peak of a
-process of its own; the long file repeats the packets of an eight-second clip. Its search decodes every frame of the
-picture, which takes long at 1080p, so unless it is asked for (--parts big) the memory of the search is compared at
-640 x 360 (small), and at 1080p that of one given source (given), for which no picture is decoded. Each line is printed,
-and the JSON written, when it is measured. The default model's memory and speed at 1080p are parts of their own (--parts
-concert, with the instrument; concert-none, without), which decode and look at every second of the long file.
+Speed is given in times real time: the default model `sounding-objects`, with a picture that shows an instrument (a
+harp, which it sees and follows) and with one that shows none (it looks, and searches for motion besides); the model
+`positions`, sources searched in the picture, two and one given. "Decoding alone" is PyAV decoding the picture without
+instruments and its sound in the same run, the least that a search can take. Memory is the peak of a process of its own;
+the long file repeats the packets of an eight-second clip. Its search decodes every frame of the picture, which takes
+long at 1080p, so unless it is asked for (--parts big) the memory of the search is compared at 640 x 360 (small), and at
+1080p that of one given source (given), for which no picture is decoded. Each line is printed, and the JSON written,
+when it is measured. The default model's memory and speed at 1080p are parts of their own (--parts concert, with the
+instrument; concert-none, without), which decode and look at every second of the long file.
 
 The pictures are coded in H.264 with up to three B pictures in a row, as web sites and editors do; `--b-frames 0` codes
 them as many cameras do. B pictures that are not needed are not decoded.
@@ -36,13 +36,13 @@ from numpy.typing import NDArray
 from hearsight.simulation.drawing.camera import Camera
 from hearsight.simulation.drawing.canvas import Canvas, Light
 from hearsight.simulation.drawing.instruments import harp as draw_harp
-from hearsight.simulation.drawing.picture import _moved
+from hearsight.simulation.picture import _moved
 
 RATE, FRAME_RATE = 48_000, 30
 CLIP_S = 8  # a whole number of frames and of AAC packets
 BIG, SMALL = (1080, 1920), (360, 640)
 WAYS = {
-    "searched": ["--model", "located"],
+    "searched": ["--model", "positions"],
     "two given": ["--source", "0.2,0.5", "--source", "0.8,0.5"],
     "one given": ["--source", "0.2,0.5"],
 }
@@ -51,8 +51,8 @@ MEMORY = {
     "given": ("one given, 1080p", BIG, "one given"),
     "big": ("searched, 1080p", BIG, "searched"),
 }
-CONCERT = ["--model", "concert"]
-PICTURES = {"concert": "an instrument in the picture", "concert-none": "none"}
+CONCERT = ["--model", "sounding-objects"]
+PICTURES = {"sounding-objects": "an instrument in the picture", "sounding-objects-none": "none"}
 
 
 class Results:
@@ -91,7 +91,7 @@ def main() -> None:
             make_clip(clip, size, args.b_frames)
         shows = folder / "instrument.mp4"
         make_clip(shows, BIG, args.b_frames, shows_instrument=True)
-        pictures = {"concert": shows, "concert-none": clips[BIG]}
+        pictures = {"sounding-objects": shows, "sounding-objects-none": clips[BIG]}
         for part in args.parts:
             if part == "speed":
                 time_concert(pictures, folder, args.seconds, results)
@@ -111,7 +111,7 @@ def time_concert(pictures: dict[str, Path], folder: Path, seconds: int, results:
         repeat_packets(clip, timed, seconds // CLIP_S)
         report = binauralized(timed, folder, CONCERT)
         timed.unlink()
-        if bool(report["sources"]) != (part == "concert"):
+        if bool(report["sources"]) != (part == "sounding-objects"):
             raise SystemExit(f"the picture with {PICTURES[part]} is not taken for one: {report['sources']}")
         results.add("speed_on_1080p", f"concert, {PICTURES[part]}, x real time", report["realtime_factor"])
 

@@ -20,11 +20,11 @@ import cv2
 import numpy as np
 import torch
 
-from hearsight.vision.instrument_detector import InstrumentEye
-from hearsight.vision.motion_energy import StirMeter
-from hearsight.vision.object_tracks import Things
-from hearsight.vision.instrument_tracker import FRAME_RATE_HZ, Watcher
-from hearsight.models.interface import Frame
+from hearsight.vision.frames import Frame
+from hearsight.vision.instrument_detector import InstrumentDetector
+from hearsight.vision.instrument_tracker import FRAME_RATE_HZ, InstrumentTracker
+from hearsight.vision.motion_energy import MotionEnergyMeter
+from hearsight.vision.object_tracks import ObjectTracks
 
 SIZE = (448, 800)
 
@@ -65,9 +65,9 @@ def measured(dtype: torch.dtype, repeats: int, clock: Callable[[], float]) -> di
         Frame(k / FRAME_RATE_HZ, k, np.ascontiguousarray(wide[k % 20 : k % 20 + SIZE[0], 2 * k : 2 * k + SIZE[1]]))
         for k in range(2 * repeats + 1)
     ]
-    eye, meter, things = InstrumentEye(dtype=dtype), StirMeter(), Things()
+    eye, meter, things = InstrumentDetector(dtype=dtype), MotionEnergyMeter(), ObjectTracks()
     seen = eye.see(frames[0].rgb)
-    watcher = Watcher(eye)
+    watcher = InstrumentTracker(eye)
     watcher.watch(frames[0])
     second = timed(lambda index: watcher.watch(frames[index + 1]), 2 * repeats, clock)
     meter.measure(frames[0].rgb, 0.25)

@@ -20,8 +20,8 @@ import numpy as np
 from hearsight.acoustics import load_hrirs
 from hearsight.datasets.fair_play_layout import write_clip
 from hearsight.simulation import Settings, check_folder, simulate
-from hearsight.simulation.drawing.picture import views
 from hearsight.simulation.gestures import gestures
+from hearsight.simulation.picture import views
 from hearsight.simulation.scene import random_scene
 from hearsight.simulation.sound import FULL_SCALE, make_sound
 from hearsight.simulation.synthesizer import Synthesizer

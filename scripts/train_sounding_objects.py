@@ -1,8 +1,8 @@
 """An ear for the default model from nothing: two rounds of training, the second on from the first.
 
-docs/sounding-objects-training.md says how the banks are made, how long it takes, and what the package's weights got from it. A
-run that was interrupted goes on where it was. Any key of the recipes can be given as an option, for both rounds:
-`--schedule.precision bf16-mixed`.
+docs/sounding-objects-training.md says how the banks are made, how long it takes, and what the package's weights got
+from it. A run that was interrupted goes on where it was. Any key of the recipes can be given as an option, for both
+rounds: `--schedule.precision bf16-mixed`.
 
     python scripts/train_sounding_objects.py [--banks banks] [--out runs/hearsight] [--device auto]
 """
@@ -24,10 +24,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/hearsight"), help="of both rounds")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
     args, others = parser.parse_known_args()
-    banks = {"data.map_pairs.sounds": str(args.banks / "sound"), "data.map_pairs.rooms": str(args.banks / "rooms")}
+    banks = {"data.mixtures.sounds": str(args.banks / "sound"), "data.mixtures.rooms": str(args.banks / "rooms")}
     overrides = {**banks, **override_pairs(others)}
-    first = trained("concert", args.out, args.device, overrides)
-    second = trained("concert-timbres", args.out, args.device, {**overrides, "model.initialize": str(first)})
+    first = trained("sounding-objects", args.out, args.device, overrides)
+    second = trained("sounding-objects-timbres", args.out, args.device, {**overrides, "model.initialize": str(first)})
     print(f"{second}: made; listen with: hearsight binauralize VIDEO --model {second}")
 
 

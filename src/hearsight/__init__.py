@@ -3,7 +3,7 @@
     import hearsight
 
     hearsight.binauralize("concert.mp4", "concert.binaural.mp4")
-    model = hearsight.load("concert")
+    model = hearsight.load("sounding-objects")
 
 Importing this package loads nothing heavy; the names below are loaded on first use.
 """

@@ -41,7 +41,7 @@ def test_one_input_goes_to_the_named_output_and_is_told(tmp_path: Path, sounds: 
     assert ears.shape == (2 * RATE, 2) and rate == RATE
     assert 10 * np.log10((ears[:, 0] ** 2).sum() / (ears[:, 1] ** 2).sum()) > 3
     assert "out.wav" in done.stdout and "48 degrees left" in done.stdout
-    assert json.loads((tmp_path / "r.json").read_text())["model"] == "located"
+    assert json.loads((tmp_path / "r.json").read_text())["model"] == "positions"
 
 
 def test_quiet_prints_nothing(tmp_path: Path, sounds: list[Path]) -> None:
@@ -176,8 +176,8 @@ def test_models_lists_every_name_with_kind_size_and_source() -> None:
     done = _run("models", "--json")
     entries = {entry["name"]: entry for entry in json.loads(done.stdout)}
     assert list(entries) == [card.name for card in CARDS]
-    assert entries["concert"]["ready"] and 1e6 < entries["concert"]["parameters"] < 3e6
-    assert entries["located"]["ready"] and entries["located"]["parameters"] == 0
+    assert entries["sounding-objects"]["ready"] and 1e6 < entries["sounding-objects"]["parameters"] < 3e6
+    assert entries["positions"]["ready"] and entries["positions"]["parameters"] == 0
     assert not entries["mono2binaural"]["ready"] and entries["mono2binaural"]["parameters"] > 1e7
     plain = _run("models", "--no-sizes")
     assert all(card.name in plain.stdout and card.source in plain.stdout for card in CARDS)

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from hearsight.cli.main import app
 from hearsight.datasets.fair_play_layout import write_clip
 from hearsight.datasets.prepared import PreparedSettings, write_index, write_prepared_clip
-from hearsight.datasets.resplit import Scenes, find_scenes, look_at_clips, scene_splits
+from hearsight.datasets.resplit import Scenes, find_scenes, fingerprint_clips, scene_splits
 from hearsight.errors import DataError
 
 SIZE = (48, 96)
@@ -57,7 +57,7 @@ def write_prepared(folder, clips):
 def test_recordings_and_scenes_are_found_again(cut, tmp_path):
     clips, truth = cut
     write_prepared(tmp_path, clips)
-    found = find_scenes(look_at_clips(tmp_path))
+    found = find_scenes(fingerprint_clips(tmp_path))
     assert sorted(map(sorted, found.scenes)) == sorted(sorted(chain(*takes)) for takes in truth.values())
     assert sorted(found.recordings) == sorted(take for takes in truth.values() for take in takes)
 
@@ -66,7 +66,7 @@ def test_splits_share_no_scene_and_have_their_shares(cut, tmp_path):
     clips, truth = cut
     write_prepared(tmp_path, clips)
     scene_of = {name: scene for scene, takes in truth.items() for take in takes for name in take}
-    splits = scene_splits(find_scenes(look_at_clips(tmp_path)), count=3, test=0.2, validation=0.2)
+    splits = scene_splits(find_scenes(fingerprint_clips(tmp_path)), count=3, test=0.2, validation=0.2)
     for split in splits:
         assert sorted(name for names in split.values() for name in names) == sorted(clips)
         scenes = [{scene_of[name] for name in split[part]} for part in ("train", "val", "test")]

@@ -169,7 +169,7 @@ def test_predictions_made_elsewhere_are_measured_and_missing_ones_named(dataset,
 
 
 def test_true_positions_are_told_to_the_model_that_renders_them(dataset, systems_module, tmp_path):
-    systems = [{"name": "located", "model": "located", "true_positions": True}]
+    systems = [{"name": "positions", "model": "positions", "true_positions": True}]
     parts = [{"name": "Bars", "folder": str(dataset), "splits": ["split1"]}]
     results = run_benchmark(benchmark(dataset, systems_module, tmp_path / "out", systems=systems, datasets=parts))
     assert not results.problems

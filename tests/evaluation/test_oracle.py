@@ -1,4 +1,4 @@
-"""What `concert` is told of a simulated concert: against what is drawn, and against the sound that it renders."""
+"""What `sounding-objects` is told of a simulated concert: against what is drawn and what it renders."""
 
 import dataclasses
 import json
@@ -9,15 +9,15 @@ import pytest
 
 from hearsight.errors import DataError, ModelError
 from hearsight.evaluation import parse_benchmark
+from hearsight.evaluation.oracle import SIMULATED_AS_SOUND_CLASS, TrueObjects
 from hearsight.evaluation.runner import run_benchmark
-from hearsight.evaluation.oracle import PLAYED_KINDS, TrueThings
-from hearsight.models.sounding_objects import Concert, ConcertEar
-from hearsight.mixtures.sound_classes import KINDS as HEARD_KINDS
+from hearsight.mixtures.sound_classes import SOUND_CLASSES as HEARD_KINDS
+from hearsight.models.sounding_objects import SoundClassifier, SoundingObjects
 from hearsight.models.sounding_objects.model import WEIGHTS
-from hearsight.vision.appearance import PLAYED, PLAYED_AS_SEEN
-from hearsight.simulation import KINDS, Settings, simulate
-from hearsight.simulation.drawing.picture import THING, views
+from hearsight.simulation import SOUND_CLASSES, Settings, simulate
+from hearsight.simulation.picture import THING, views
 from hearsight.simulation.scene import Scene, random_scene
+from hearsight.vision.appearance import APPEARANCE, APPEARANCE_CLASSES
 
 SOLO = Settings(seed=11, seconds=2.0, performers=(1, 1), width=160, height=80, frame_rate_hz=5)
 
@@ -61,19 +61,19 @@ def write(path, content):
 
 
 def test_every_simulated_instrument_has_a_kind_that_is_heard_and_seen():
-    assert set(PLAYED_KINDS) == set(KINDS)
-    assert set(PLAYED_KINDS.values()) <= set(HEARD_KINDS) & set(PLAYED)
+    assert set(SIMULATED_AS_SOUND_CLASS) == set(SOUND_CLASSES)
+    assert set(SIMULATED_AS_SOUND_CLASS.values()) <= set(HEARD_KINDS) & set(APPEARANCE_CLASSES)
 
 
 def test_performers_and_idle_instruments_are_things_and_nothing_else_is(tmp_path):
-    watcher = TrueThings(write(tmp_path / "scene.json", scene_content()))
+    watcher = TrueObjects(write(tmp_path / "scene.json", scene_content()))
     piano, cello, harp = watcher.at(np.array([0.0, 0.75, 1.5, 9.0]))
     assert [piano.label, cello.label, harp.label] == ["piano", "cello", "harp"]
     assert len({piano.number, cello.number, harp.number}) == 3
     assert piano.x.tolist() == pytest.approx([0.2, 0.3, 0.4, 0.4]) and cello.x.tolist() == [0.7] * 4
     assert piano.width.tolist() == pytest.approx([0.2] * 4)
     for thing in (piano, cello, harp):
-        looks = PLAYED_AS_SEEN[PLAYED.index(thing.label)]
+        looks = APPEARANCE[APPEARANCE_CLASSES.index(thing.label)]
         np.testing.assert_allclose(thing.evidence, np.tile(0.8 * looks, (4, 1)), rtol=1e-6)
         np.testing.assert_allclose(thing.strength, 0.8, rtol=1e-5)
     # A silent performer looks as one who plays; an idle instrument does not stir.
@@ -87,7 +87,7 @@ def test_an_idle_instrument_is_a_thing_only_while_it_is_in_the_picture(tmp_path)
     angles = np.radians([0, 0, 90, 90])  # the head turns left, the harp leaves to the right
     turns = [[[math.cos(a), math.sin(a), 0], [-math.sin(a), math.cos(a), 0], [0, 0, 1]] for a in angles]
     listener = {"position_m": [1.0, 2.0, 1.5], "to_head": [np.ravel(turn).tolist() for turn in turns]}
-    watcher = TrueThings(write(tmp_path / "scene.json", scene_content(listener=listener)))
+    watcher = TrueObjects(write(tmp_path / "scene.json", scene_content(listener=listener)))
     *_, harp = watcher.at(np.array([0.5, 1.0]))
     assert harp.strength.tolist() == pytest.approx([0.8, 0]) and harp.x[1] > 1
     assert [thing.label for thing in watcher.at(np.array([1.0, 1.5]))] == ["piano", "cello"]
@@ -98,7 +98,7 @@ def test_idle_instruments_are_where_they_are_drawn(tmp_path):
     compared = []
     for number in range(1, 60):
         scene = random_scene(settings, number)
-        seen = [index for index, thing in enumerate(scene.things) if thing.kind in KINDS]
+        seen = [index for index, thing in enumerate(scene.things) if thing.kind in SOUND_CLASSES]
         if not seen:
             continue
         owner = drawn(scene, settings)
@@ -114,7 +114,7 @@ def test_idle_instruments_are_where_they_are_drawn(tmp_path):
                 for t in scene.things
             ],
         )
-        things = TrueThings(write(tmp_path / "scene.json", content)).at(np.zeros(1))
+        things = TrueObjects(write(tmp_path / "scene.json", content)).at(np.zeros(1))
         whole = [index for index in seen if whole_in_picture(owner == THING + index)]
         for index in whole:
             rows, columns = np.nonzero(owner == THING + index)
@@ -156,13 +156,13 @@ def whole_in_picture(mask) -> bool:
 def test_what_is_no_simulated_concert_is_named(tmp_path, changes, message):
     path = write(tmp_path / "scene.json", scene_content(**changes))
     with pytest.raises(DataError, match=message) as caught:
-        TrueThings(path)
+        TrueObjects(path)
     assert str(path) in str(caught.value) and "\n" not in str(caught.value)
 
 
 def test_without_a_scene_nothing_is_true(tmp_path):
     with pytest.raises(DataError, match=r"none\.json: is missing"):
-        TrueThings(tmp_path / "none.json")
+        TrueObjects(tmp_path / "none.json")
 
 
 def benchmark(solos, out, limit=1, **system):
@@ -175,10 +175,10 @@ def test_concert_is_told_the_truth_of_each_clip(solos, tmp_path, monkeypatch):
 
     def spy(path):
         told.append(path)
-        return TrueThings(path)
+        return TrueObjects(path)
 
-    monkeypatch.setattr("hearsight.evaluation.runner.TrueThings", spy)
-    results = run_benchmark(benchmark(solos, tmp_path / "a", limit=3, model="concert", true_positions=True))
+    monkeypatch.setattr("hearsight.evaluation.runner.TrueObjects", spy)
+    results = run_benchmark(benchmark(solos, tmp_path / "a", limit=3, model="sounding-objects", true_positions=True))
     assert not results.problems and [path.stem for path in told] == ["000001", "000002", "000003"]
     mono = run_benchmark(benchmark(solos, tmp_path / "b", limit=3, model="mono-mono"))
     ours, theirs = (np.array([row["lateral_deg"] for row in one.rows]) for one in (results, mono))
@@ -186,8 +186,8 @@ def test_concert_is_told_the_truth_of_each_clip(solos, tmp_path, monkeypatch):
 
 
 def test_a_trained_ear_in_a_folder_is_told_the_truth_too(solos, tmp_path):
-    ConcertEar.from_pretrained(WEIGHTS).save_pretrained(tmp_path / "ear")
-    own = run_benchmark(benchmark(solos, tmp_path / "a", model="concert", true_positions=True)).rows
+    SoundClassifier.from_pretrained(WEIGHTS).save_pretrained(tmp_path / "ear")
+    own = run_benchmark(benchmark(solos, tmp_path / "a", model="sounding-objects", true_positions=True)).rows
     same = run_benchmark(benchmark(solos, tmp_path / "b", model=str(tmp_path / "ear"), true_positions=True)).rows
     assert same[0]["stft"] == pytest.approx(own[0]["stft"], rel=1e-5)
 
@@ -202,18 +202,18 @@ def test_other_networks_cannot_be_told_the_truth(solos, tmp_path, monkeypatch):
 
 
 def test_new_weights_in_the_package_make_the_results_of_concert_anew(solos, tmp_path, monkeypatch):
-    what = benchmark(solos, tmp_path / "out", model="concert", true_positions=True)
+    what = benchmark(solos, tmp_path / "out", model="sounding-objects", true_positions=True)
     run_benchmark(what)
     made = []
 
     def counted(**options):
         made.append(options)
-        return Concert(**options)
+        return SoundingObjects(**options)
 
-    monkeypatch.setattr("hearsight.evaluation.runner.Concert", counted)
+    monkeypatch.setattr("hearsight.evaluation.runner.SoundingObjects", counted)
     run_benchmark(what)
     assert not made
-    ConcertEar().save_pretrained(tmp_path / "other")
+    SoundClassifier().save_pretrained(tmp_path / "other")
     monkeypatch.setattr("hearsight.evaluation.cache.WEIGHTS", tmp_path / "other")
     run_benchmark(what)
     assert len(made) == 1

@@ -24,9 +24,9 @@ from hearsight.errors import DataError, HearsightError, MediaError, ModelError
 from hearsight.inference import NeuralModel, choose_model, default_output, ears_of
 from hearsight.media import read_sound
 from hearsight.models.baselines import MonoMono
-from hearsight.models.sounding_objects import Concert, Placed
 from hearsight.models.interface import ClipInfo, Source, Window, WindowSpec
-from hearsight.models.positions import Located
+from hearsight.models.positions import Positions
+from hearsight.models.sounding_objects import GivenPositions, SoundingObjects
 from hearsight.signal.interaural import interaural_level_difference_db, interaural_time_difference_s
 from hearsight.signal.loudness import integrated_loudness
 
@@ -124,10 +124,10 @@ def test_rate_length_and_loudness_are_the_inputs(tmp_path: Path, rate: int, chan
 
 
 @pytest.mark.parametrize("samples", [1, 2, 100, 4_801, 96_001])
-@pytest.mark.parametrize("model", ["located", "mono-mono"])
+@pytest.mark.parametrize("model", ["positions", "mono-mono"])
 def test_short_sounds_come_out_whole(tmp_path: Path, samples: int, model: str) -> None:
     soundfile.write(tmp_path / "in.wav", pink(3.0)[:samples], 48_000)
-    options = {"sources": [(0.3, 0.5)]} if model == "located" else {}
+    options = {"sources": [(0.3, 0.5)]} if model == "positions" else {}
     hearsight.binauralize(tmp_path / "in.wav", tmp_path / "out.flac", model, **options)  # type: ignore[arg-type]
     ears, _ = read_sound(tmp_path / "out.flac")
     assert ears.shape == (2, samples) and torch.isfinite(ears).all()
@@ -349,18 +349,18 @@ def test_a_network_that_looks_refuses_a_sound_without_picture(tmp_path: Path) ->
 
 def test_several_given_sources_are_split_by_ear_and_one_needs_none() -> None:
     one, two = [(0.2, 0.5)], [(0.2, 0.5), (0.8, 0.5)]
-    for model in (None, "concert"):
-        assert isinstance(choose_model(model, sources=one), Located)
-        assert isinstance(choose_model(model, sources=two), Placed)
-    assert isinstance(choose_model("located", sources=two), Located)
-    assert isinstance(choose_model(), Concert)
+    for model in (None, "sounding-objects"):
+        assert isinstance(choose_model(model, sources=one), Positions)
+        assert isinstance(choose_model(model, sources=two), GivenPositions)
+    assert isinstance(choose_model("positions", sources=two), Positions)
+    assert isinstance(choose_model(), SoundingObjects)
 
 
 @pytest.mark.parametrize(
     ("options", "error", "words"),
     [
         ({"sources": [(1.2, 0.5)]}, DataError, "not in the picture"),
-        ({"model": "mono-mono", "sources": [(0.2, 0.5)]}, ModelError, "for the models concert and located"),
+        ({"model": "mono-mono", "sources": [(0.2, 0.5)]}, ModelError, "for the models sounding-objects and positions"),
         ({"model": "no-such-model"}, ModelError, "known: concert, located, mono-mono"),
         ({"model": "mono2binaural"}, ModelError, "train.*import-weights.*folder"),
         ({"model": "mix-and-separate"}, ModelError, "no ears"),
@@ -406,7 +406,7 @@ def test_load_gives_callable_models(tmp_path: Path) -> None:
     mono = 0.1 * torch.randn(16_000)
     ears = hearsight.load("mono-mono")(mono)
     assert torch.allclose(ears, torch.stack([mono / 2, mono / 2]), atol=1e-6)
-    located = hearsight.load("located")
+    located = hearsight.load("positions")
     ears = located(mono, np.zeros((10, 36, 64, 3), np.uint8), sample_rate_hz=16_000)
     assert ears.shape == (2, 16_000) and torch.allclose(ears[0], ears[1], atol=1e-5)
     network = MonoMono.small()
@@ -415,7 +415,7 @@ def test_load_gives_callable_models(tmp_path: Path) -> None:
 
 
 def test_load_refuses_wrong_tensors() -> None:
-    located = hearsight.load("located")
+    located = hearsight.load("positions")
     with pytest.raises(ModelError, match="float tensor"):
         located(torch.zeros(2, 100))
     with pytest.raises(ModelError, match="uint8"):

@@ -10,16 +10,18 @@ import pytest
 import torch
 
 from hearsight.inference.windowing import walk
-from hearsight.models.interface import Frame, Window, WindowSpec
+from hearsight.models.interface import Window, WindowSpec
+from hearsight.vision.frames import Frame
 
 _CHILD = """
 import resource, sys
 import numpy as np, torch
 torch.set_num_threads(1)
 from hearsight.inference import choose_model, ears_of
-from hearsight.models.interface import ClipInfo, Frame
+from hearsight.models.interface import ClipInfo
+from hearsight.vision.frames import Frame
 way, seconds, rate = sys.argv[1], int(sys.argv[2]), 16_000
-model = choose_model("located", sources=None if way == "searched" else [(0.2, 0.5)])
+model = choose_model("positions", sources=None if way == "searched" else [(0.2, 0.5)])
 if way == "network":
     from hearsight.inference import NeuralModel
     from hearsight.models.mono2binaural import Mono2Binaural

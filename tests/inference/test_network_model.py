@@ -21,10 +21,11 @@ from hearsight.inference.acceleration import (
 from hearsight.inference.network_model import NeuralModel, computes_bfloat16, level_error_db, published_loop
 from hearsight.models.baselines import AudioOnly, MonoMono
 from hearsight.models.beyond_mono import BeyondMono
-from hearsight.models.interface import ClipInfo, Frame, SegmentFormat, StereoNetwork, StereoResult, Window
+from hearsight.models.interface import ClipInfo, SegmentFormat, StereoNetwork, StereoResult, Window
 from hearsight.models.mono2binaural import Mono2Binaural
 from hearsight.models.registry import CARDS
 from hearsight.signal import apply_mask
+from hearsight.vision.frames import Frame
 
 CLIP = ClipInfo(16_000, 2.0, 10.0, (64, 128))
 NETWORKS = [

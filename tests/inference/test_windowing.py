@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from hearsight.errors import MediaError
 from hearsight.inference.windowing import walk
-from hearsight.models.interface import Frame, SmallFrame, Source, Window, WindowSpec
+from hearsight.models.interface import Source, Window, WindowSpec
+from hearsight.vision.frames import Frame, SmallFrame
 
 RATE = 1000
 
@@ -174,7 +175,7 @@ def test_who_sees_frames_as_they_come_gets_each_once_and_before_its_windows() ->
     assert session.seen_until == pytest.approx([0.5, 0.9, 1.3, 1.7, 1.9])
 
 
-SEEN = WindowSpec(sample_rate_hz=None, window_s=0.4, hop_s=0.2, frames="all", frame_rate_hz=10, batch=2)
+IMAGENET_INSTRUMENTS = WindowSpec(sample_rate_hz=None, window_s=0.4, hop_s=0.2, frames="all", frame_rate_hz=10, batch=2)
 
 
 def test_the_next_windows_frames_are_seen_while_some_are_processed() -> None:
@@ -192,7 +193,9 @@ def test_the_next_windows_frames_are_seen_while_some_are_processed() -> None:
             return super().process(windows, seen)
 
     session = Waits()
-    ears = torch.cat(list(walk(session, SEEN, RATE, [torch.ones(2000)], [Shown(k / 10, k) for k in range(20)])), -1)
+    ears = torch.cat(
+        list(walk(session, IMAGENET_INSTRUMENTS, RATE, [torch.ones(2000)], [Shown(k / 10, k) for k in range(20)])), -1
+    )
     assert ears.shape == (2, 2000)
 
 
@@ -205,12 +208,12 @@ def test_what_goes_wrong_with_the_pictures_is_raised_and_nobody_waits(broken_at:
             yield Shown(k / 10, k)
 
     with pytest.raises(MediaError, match="damaged"):
-        list(walk(Looker(), SEEN, RATE, [torch.ones(2000)], pictures()))
+        list(walk(Looker(), IMAGENET_INSTRUMENTS, RATE, [torch.ones(2000)], pictures()))
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("seeing")]
 
 
 def test_a_walk_that_is_left_early_ends_its_thread() -> None:
-    going = walk(Looker(), SEEN, RATE, [torch.ones(5000)], (Shown(k / 10, k) for k in range(50)))
+    going = walk(Looker(), IMAGENET_INSTRUMENTS, RATE, [torch.ones(5000)], (Shown(k / 10, k) for k in range(50)))
     next(going)
     going.close()  # type: ignore[attr-defined]
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("seeing")]

@@ -8,11 +8,13 @@ import pytest
 import torch
 from tiny_banks import RATE_HZ, tiny_room_bank, tiny_sound_bank
 
-from hearsight.models.sounding_objects.classifier import HOP_SAMPLES
-from hearsight.mixtures.sound_classes import KINDS
-from hearsight.vision.appearance import PLAYED_AS_SEEN, SEEN
-from hearsight.mixtures import MapPair, MapPairs, MapPairSettings, RoomBank, SoundBank, pairs
-from hearsight.mixtures.mixtures import OTHER, THINGS
+from hearsight.mixtures import mixtures as pairs
+from hearsight.mixtures.mixtures import OTHER, THINGS, Mixture, Mixtures, MixtureSettings
+from hearsight.mixtures.rooms import RoomBank
+from hearsight.mixtures.sound_bank import SoundBank
+from hearsight.mixtures.sound_classes import SOUND_CLASSES
+from hearsight.signal.mel_bands import HOP_SAMPLES
+from hearsight.vision.appearance import APPEARANCE, IMAGENET_INSTRUMENTS
 
 COLUMNS = 24
 COUNT = 60
@@ -26,21 +28,21 @@ def banks(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def some(banks: Path, seed: int = 3, **settings: bool) -> MapPairs:
-    chosen = MapPairSettings(columns=COLUMNS, **settings)
-    return MapPairs(SoundBank(banks / "sound"), RoomBank(banks / "rooms"), chosen, seed, COUNT)
+def some(banks: Path, seed: int = 3, **settings: bool) -> Mixtures:
+    chosen = MixtureSettings(columns=COLUMNS, **settings)
+    return Mixtures(SoundBank(banks / "sound"), RoomBank(banks / "rooms"), chosen, seed, COUNT)
 
 
-def all_of(data: MapPairs) -> list[MapPair]:
+def all_of(data: Mixtures) -> list[Mixture]:
     return [data[index] for index in range(len(data))]
 
 
 def only(monkeypatch: pytest.MonkeyPatch, *kinds: str) -> None:
     """Have these kinds play, and nothing else."""
-    monkeypatch.setattr(pairs, "_draw_kinds", lambda rng: [KINDS.index(kind) for kind in kinds])
+    monkeypatch.setattr(pairs, "_draw_kinds", lambda rng: [SOUND_CLASSES.index(kind) for kind in kinds])
 
 
-def equal(one: MapPair, other: MapPair) -> bool:
+def equal(one: Mixture, other: Mixture) -> bool:
     names = ("power", "evidence", "parts", "kinds", "direct")
     return all(torch.equal(getattr(one, name), getattr(other, name)) for name in names)
 
@@ -49,11 +51,11 @@ def test_the_truths_add_up(banks: Path) -> None:
     for pair in all_of(some(banks)):
         assert pair.power.shape == (128, COLUMNS)
         assert bool((pair.power >= 0).all()) and bool(pair.power.isfinite().all())
-        for truth, rows in ((pair.parts, THINGS + 1), (pair.kinds, len(KINDS))):
+        for truth, rows in ((pair.parts, THINGS + 1), (pair.kinds, len(SOUND_CLASSES))):
             assert truth.shape == (rows, 128, COLUMNS)
             assert bool((truth >= 0).all())
             torch.testing.assert_close(truth.float().sum(0), torch.ones(128, COLUMNS), atol=2e-3, rtol=0)
-        assert pair.evidence.shape == (THINGS, len(SEEN))
+        assert pair.evidence.shape == (THINGS, len(IMAGENET_INSTRUMENTS))
         assert bool((pair.evidence >= 0).all()) and float(pair.evidence.sum(1).max()) <= 1 + 1e-5
 
 
@@ -84,7 +86,7 @@ def test_what_is_seen_has_its_own_part_and_the_rest_is_noise(banks: Path, monkey
     seen_both = 0
     for pair in all_of(some(banks, idle=False, flaws=False)):
         given = [row for row in pair.parts[:THINGS].float() if row.any()]
-        kinds = [pair.kinds[KINDS.index(kind)].float() for kind in ("free reed", "low brass")]
+        kinds = [pair.kinds[SOUND_CLASSES.index(kind)].float() for kind in ("free reed", "low brass")]
         for row in given:
             assert any(torch.allclose(row, kind, atol=1e-3) for kind in kinds)
         if len(given) == 2:
@@ -96,11 +98,11 @@ def test_what_is_seen_has_its_own_part_and_the_rest_is_noise(banks: Path, monkey
 
 def test_unseen_sources_are_the_rest(banks: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     only(monkeypatch, "cello", "voice", "other")
-    monkeypatch.setattr(pairs, "SEEN_AT_ALL", dict.fromkeys(KINDS, 0.0))
+    monkeypatch.setattr(pairs, "DETECTION_RATE", dict.fromkeys(SOUND_CLASSES, 0.0))
     for pair in all_of(some(banks)):
         assert not pair.parts[:THINGS].any()
         assert bool((pair.parts[THINGS] > 0.99).all())
-        assert float(pair.kinds[KINDS.index("cello")].float().max()) > 0.2
+        assert float(pair.kinds[SOUND_CLASSES.index("cello")].float().max()) > 0.2
 
 
 def test_voices_and_noises_are_never_things(banks: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,13 +123,15 @@ def test_without_idle_instruments_only_false_alarms_are_seen_beside_what_plays(
     with_idle, without = silent_things(True), silent_things(False)
     assert max(without) <= 2  # false alarms
     assert np.mean(with_idle) > np.mean(without) + 0.6
-    monkeypatch.setattr(pairs, "draw_evidence", lambda kind, rng: np.full(len(SEEN), 0.0 if kind is None else 0.01))
+    monkeypatch.setattr(
+        pairs, "draw_evidence", lambda kind, rng: np.full(len(IMAGENET_INSTRUMENTS), 0.0 if kind is None else 0.01)
+    )
     assert not any(silent_things(False))
 
 
 def test_without_confusions_a_kind_is_seen_as_its_likeliest_class(banks: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     only(monkeypatch, "bass")
-    likeliest = int(np.argmax(PLAYED_AS_SEEN[KINDS.index("bass")]))
+    likeliest = int(np.argmax(APPEARANCE[SOUND_CLASSES.index("bass")]))
 
     def classes(confusions: bool) -> list[np.ndarray]:
         told = all_of(some(banks, idle=False, confusions=confusions))
@@ -150,7 +154,7 @@ def test_without_rooms_and_flaws_a_source_alone_is_the_bank_s_sound(
         mean = power.double().mean(-1)
         return mean / mean.sum()
 
-    def distance(pair: MapPair, dry: torch.Tensor) -> float:
+    def distance(pair: Mixture, dry: torch.Tensor) -> float:
         return float((profile(pair.power) - profile(dry)).abs().sum())
 
     plain = some(banks, rooms=False, flaws=False)
@@ -164,7 +168,7 @@ def test_silent_stems_stay_silent(tmp_path: Path, banks: Path, monkeypatch: pyte
     sounds = SoundBank(tiny_sound_bank(tmp_path / "sound", silent=("cello", "harp")))
     only(monkeypatch, "cello", "harp")
     for flaws in (True, False):
-        data = MapPairs(sounds, RoomBank(banks / "rooms"), MapPairSettings(COLUMNS, flaws=flaws), 1, 30)
+        data = Mixtures(sounds, RoomBank(banks / "rooms"), MixtureSettings(COLUMNS, flaws=flaws), 1, 30)
         for pair in all_of(data):
             for value in (pair.power, pair.evidence, pair.parts.float(), pair.kinds.float()):
                 assert bool(value.isfinite().all())
@@ -172,9 +176,9 @@ def test_silent_stems_stay_silent(tmp_path: Path, banks: Path, monkeypatch: pyte
             if not flaws:
                 assert float(pair.power.max()) < 1e-6
     only(monkeypatch, "cello", "piano")  # the one that sounds has the sound
-    for pair in all_of(MapPairs(sounds, RoomBank(banks / "rooms"), MapPairSettings(COLUMNS, flaws=False), 1, 30)):
+    for pair in all_of(Mixtures(sounds, RoomBank(banks / "rooms"), MixtureSettings(COLUMNS, flaws=False), 1, 30)):
         loud = pair.power > 1e-3 * pair.power.max()
-        assert float(pair.kinds[KINDS.index("piano")].float()[loud].min()) > 0.95
+        assert float(pair.kinds[SOUND_CLASSES.index("piano")].float()[loud].min()) > 0.95
 
 
 def test_the_direct_share_is_that_of_the_room(tmp_path: Path, banks: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -231,14 +235,16 @@ def test_every_source_has_a_timbre_of_its_own(banks: Path, monkeypatch: pytest.M
         assert float(change_db.std()) > 1
         assert float(change_db.diff().abs().max()) < 0.8 * float(change_db.max() - change_db.min())  # smooth
         assert float(after.direct.min()) > 0.99
-        drums_before, drums_after = (pair.kinds[KINDS.index("drums")].float().mean(-1) for pair in (before, after))
+        drums_before, drums_after = (
+            pair.kinds[SOUND_CLASSES.index("drums")].float().mean(-1) for pair in (before, after)
+        )
         assert float(drums_before.std()) < 0.01  # the same sound twice: alike in every band
         assert float(drums_after.std()) > 0.05
 
 
 def test_batches_stack_and_move(banks: Path) -> None:
     data = some(banks)
-    batch = MapPair.stack([data[0], data[1], data[2]])
+    batch = Mixture.stack([data[0], data[1], data[2]])
     assert len(batch) == 3 and len(data[0]) == 1
     assert batch.parts.shape == (3, THINGS + 1, 128, COLUMNS)
     assert torch.equal(batch.to("cpu").kinds[1], data[1].kinds)
@@ -247,7 +253,7 @@ def test_batches_stack_and_move(banks: Path) -> None:
 
 def test_every_number_of_players_and_some_background_come_up() -> None:
     drawn = [pairs._draw_kinds(np.random.default_rng(seed)) for seed in range(400)]
-    instruments = [sum(kind < KINDS.index("voice") for kind in kinds) for kinds in drawn]
+    instruments = [sum(kind < SOUND_CLASSES.index("voice") for kind in kinds) for kinds in drawn]
     assert set(instruments) == {0, 1, 2, 3, 4}
     assert 0.2 < np.mean([kinds[-1] == OTHER for kinds in drawn]) < 0.45
     assert all(len(set(kinds)) == len(kinds) >= 1 for kinds in drawn)

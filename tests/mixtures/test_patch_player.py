@@ -10,11 +10,11 @@ import pytest
 import soundfile
 
 from hearsight.errors import DataError, DependencyError
-from hearsight.simulation.music import Note
 from hearsight.mixtures import patches
 from hearsight.mixtures.instruments import DRUM_BANK, Voice
 from hearsight.mixtures.patches import PatchPlayer
 from hearsight.mixtures.phrases import Phrase
+from hearsight.simulation.music import Note
 
 CELLO = Voice(42, 36, 79, "bowed")
 PHRASE = Phrase("melody", (Note(0.0, 0.5, 48, 90), Note(0.5, 9.0, 50, 70)), 50.0, 0.0, 5.0, ((0.0, 0.5),))

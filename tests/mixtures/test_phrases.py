@@ -5,17 +5,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hearsight.mixtures.sound_classes import KINDS
 from hearsight.mixtures.instruments import DRUM_BANK, EFFECTS, VOICES
 from hearsight.mixtures.phrases import STYLES, compose_phrase
+from hearsight.mixtures.sound_classes import SOUND_CLASSES
 
 _ALL = [voice for voices in VOICES.values() for voice in voices]
 
 
 def test_every_kind_but_other_has_voices() -> None:
-    assert set(VOICES) == set(KINDS) - {"other"}
-    assert KINDS[-1] == "other"
-    assert len(set(KINDS)) == 19
+    assert set(VOICES) == set(SOUND_CLASSES) - {"other"}
+    assert SOUND_CLASSES[-1] == "other"
+    assert len(set(SOUND_CLASSES)) == 19
 
 
 @settings(max_examples=80, deadline=None)

@@ -9,7 +9,8 @@ import pytest
 import soundfile
 
 from hearsight.errors import DataError, DependencyError
-from hearsight.mixtures import clips, drum_kits, noises, recorded_notes, speech
+from hearsight.mixtures import drum_kits, noises, recorded_notes, speech
+from hearsight.mixtures import sound_clips as clips
 from hearsight.mixtures.drum_kits import DrumKits
 from hearsight.mixtures.noises import Noises
 from hearsight.mixtures.recorded_notes import RecordedNotes, held_out

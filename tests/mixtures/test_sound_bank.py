@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from hearsight.errors import DataError, DependencyError
-from hearsight.mixtures.sound_classes import KINDS
-from hearsight.simulation.synthesizer import default_sound_font
 from hearsight.mixtures import __main__ as command
-from hearsight.mixtures import debian
+from hearsight.mixtures import debian_packages as debian
 from hearsight.mixtures.sound_bank import RATE_HZ, SECONDS, SoundBank, make_sound_bank, sounding_share
+from hearsight.mixtures.sound_classes import SOUND_CLASSES
+from hearsight.simulation.synthesizer import default_sound_font
 
 pytestmark = pytest.mark.xdist_group("sound bank")  # what its tests share is made once
 
@@ -37,7 +37,7 @@ def bank(folder: Path) -> SoundBank:
     return SoundBank(folder)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", SOUND_CLASSES)
 def test_phrases_of_every_kind_can_be_heard(bank: SoundBank, kind: str) -> None:
     phrases = bank.phrases(kind)
     assert phrases.shape == (2, SAMPLES)
@@ -66,7 +66,7 @@ def test_the_same_arguments_give_the_same_phrases(folder: Path, tmp_path: Path) 
     other = SoundBank(_make(tmp_path / "other", phrases=1, seed=6))
     bank = SoundBank(folder)
     assert again.origins == bank.origins
-    for kind in KINDS:
+    for kind in SOUND_CLASSES:
         assert np.array_equal(again.phrases(kind), bank.phrases(kind))
         assert not np.array_equal(other.phrases(kind)[0], bank.phrases(kind)[0])
 
@@ -88,7 +88,7 @@ def test_draws_are_stretches_of_phrases_that_sound(bank: SoundBank) -> None:
     rng = np.random.default_rng(0)
     rows = bank.phrases("drums").astype(np.float32) / 32767
     for _ in range(10):
-        wave = bank.draw(KINDS.index("drums"), 4000, rng)
+        wave = bank.draw(SOUND_CLASSES.index("drums"), 4000, rng)
         places = [np.flatnonzero(np.convolve(row, wave[::-1], "valid") > 0.999 * (wave @ wave)) for row in rows]
         assert any(
             np.array_equal(row[place : place + 4000], wave)

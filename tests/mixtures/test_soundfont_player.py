@@ -7,11 +7,11 @@ import pytest
 from numpy.typing import NDArray
 
 from hearsight.errors import DataError
-from hearsight.simulation.music import Note
-from hearsight.simulation.synthesizer import default_sound_font
 from hearsight.mixtures.instruments import VOICES, Voice
 from hearsight.mixtures.phrases import Phrase, compose_phrase
 from hearsight.mixtures.soundfont_player import FontPlayer
+from hearsight.simulation.music import Note
+from hearsight.simulation.synthesizer import default_sound_font
 
 RATE = 16_000
 ORGAN, CELLO, PIANO = VOICES["organ"][0], VOICES["cello"][0], VOICES["piano"][0]

@@ -6,8 +6,8 @@ import pytest
 from scipy.ndimage import gaussian_filter1d
 
 from hearsight.models.positions.following import Follower
-from hearsight.vision.motion import GRID, Motion, MotionMeter
 from hearsight.models.positions.search import FoundPath, SourceFinder
+from hearsight.vision.motion import GRID, Motion, MotionMeter
 
 RATE = 15.0
 

@@ -1,4 +1,4 @@
-"""The model located: given positions, tracks from files, sound split by motion, mirrored videos, and honesty."""
+"""The model positions: given positions, tracks from files, sound split by motion, mirrored videos, and honesty."""
 
 import functools
 import json
@@ -15,11 +15,11 @@ from hearsight.acoustics import load_hrirs
 from hearsight.errors import DataError, ModelError
 from hearsight.inference.windowing import walk
 from hearsight.models.interface import ClipInfo, Source
-from hearsight.models.positions import Located, Track, read_tracks
+from hearsight.models.positions import Positions, Track, read_tracks
 from hearsight.models.positions.rendering import CROSSOVER_HZ, SourceRenderer
 from hearsight.models.positions.split import MotionSplitter
-from hearsight.simulation.demo_scene import sample_scene
 from hearsight.signal.interaural import interaural_level_difference_db, interaural_time_difference_s
+from hearsight.simulation.demo_scene import sample_scene
 
 RATE = 16_000
 FPS = 15
@@ -38,7 +38,7 @@ class Shown:
 
 
 def _binaural(
-    model: Located, mono: torch.Tensor, pictures: list[np.ndarray] | None
+    model: Positions, mono: torch.Tensor, pictures: list[np.ndarray] | None
 ) -> tuple[torch.Tensor, list[Source], list[str]]:
     clip = ClipInfo(RATE, len(mono) / RATE, FPS if pictures is not None else None)
     session = model.session(clip)
@@ -88,7 +88,7 @@ def _given() -> list[Track]:
 
 def test_two_given_sources_get_the_sounds_that_go_with_their_motion() -> None:
     duet = _duet()
-    ears, sources, notes = _binaural(Located(_given(), _hrirs()), duet.mono, duet.pictures)
+    ears, sources, notes = _binaural(Positions(_given(), _hrirs()), duet.mono, duet.pictures)
     inner = slice(4 * RATE, -RATE)
     levels = []
     for part in duet.parts:
@@ -106,7 +106,7 @@ def test_two_given_sources_get_the_sounds_that_go_with_their_motion() -> None:
 
 def test_two_given_sources_that_do_not_move_share_evenly_and_it_is_told() -> None:
     duet = _duet(8.0, still=True)
-    ears, sources, notes = _binaural(Located(_given(), _hrirs()), duet.mono, duet.pictures)
+    ears, sources, notes = _binaural(Positions(_given(), _hrirs()), duet.mono, duet.pictures)
     assert [source.energy_share for source in sources] == pytest.approx([0.5, 0.5], abs=1e-3)
     assert any("split evenly" in note for note in notes)
     assert interaural_level_difference_db(ears, RATE).nanmean().abs() < 1.5
@@ -114,7 +114,7 @@ def test_two_given_sources_that_do_not_move_share_evenly_and_it_is_told() -> Non
 
 def test_without_a_picture_given_sources_share_evenly() -> None:
     mono = 0.1 * torch.randn(3 * RATE)
-    _, sources, notes = _binaural(Located(_given(), _hrirs()), mono, None)
+    _, sources, notes = _binaural(Positions(_given(), _hrirs()), mono, None)
     assert [source.energy_share for source in sources] == pytest.approx([0.5, 0.5])
     assert any("split evenly" in note for note in notes)
 
@@ -145,7 +145,7 @@ def _ball() -> tuple[torch.Tensor, list[np.ndarray], np.ndarray]:
 
 def test_a_bouncing_ball_is_found_by_its_sound_and_heard_where_it_is_seen() -> None:
     mono, pictures, x = _ball()
-    ears, sources, notes = _binaural(Located(None, _hrirs()), mono, pictures)
+    ears, sources, notes = _binaural(Positions(None, _hrirs()), mono, pictures)
     track = sources[0].track
     error = [abs(point.x - np.interp(point.time_s, np.arange(len(x)) / FPS, x)) for point in track]
     assert np.mean(error) < 0.06
@@ -158,9 +158,9 @@ def test_a_bouncing_ball_is_found_by_its_sound_and_heard_where_it_is_seen() -> N
 
 def test_a_mirrored_video_is_heard_mirrored() -> None:
     mono, pictures, _ = _ball()
-    ears, sources, _ = _binaural(Located(None, _hrirs()), mono, pictures)
+    ears, sources, _ = _binaural(Positions(None, _hrirs()), mono, pictures)
     mirrored = [np.ascontiguousarray(picture[:, ::-1]) for picture in pictures]
-    other, other_sources, _ = _binaural(Located(None, _hrirs()), mono, mirrored)
+    other, other_sources, _ = _binaural(Positions(None, _hrirs()), mono, mirrored)
     azimuth = np.array([point.azimuth_deg for point in sources[0].track])
     other_azimuth = np.array([point.azimuth_deg for point in other_sources[0].track])
     assert np.abs(azimuth + other_azimuth).mean() < 4
@@ -173,23 +173,23 @@ def test_motion_with_another_clips_sound_stays_near_the_middle() -> None:
     azimuths = []
     for seed in (11, 12, 13):
         other = torch.from_numpy(sample_scene(15.0, seed=seed).sound()[::3].copy())
-        _, sources, _ = _binaural(Located(None, _hrirs()), other, pictures)
+        _, sources, _ = _binaural(Positions(None, _hrirs()), other, pictures)
         azimuths += [abs(point.azimuth_deg) for source in sources for point in source.track]
     assert np.mean(azimuths) < 12 and np.percentile(azimuths, 90) < 25
 
 
 def test_a_picture_in_which_nothing_moves_leaves_the_sound_in_the_middle_and_says_so() -> None:
     mono, pictures, _ = _ball()
-    ears, sources, notes = _binaural(Located(None, _hrirs()), mono, [pictures[0]] * len(pictures))
+    ears, sources, notes = _binaural(Positions(None, _hrirs()), mono, [pictures[0]] * len(pictures))
     assert sources == [] and any("stays in the middle" in note for note in notes)
     assert torch.allclose(ears[0], ears[1], atol=1e-6)
 
 
 def test_without_picture_and_positions_there_is_nothing_to_do() -> None:
     with pytest.raises(ModelError, match="give positions"):
-        Located(None, _hrirs()).session(ClipInfo(RATE, 1.0))
+        Positions(None, _hrirs()).session(ClipInfo(RATE, 1.0))
     with pytest.raises(ModelError, match="at least one"):
-        Located([], _hrirs())
+        Positions([], _hrirs())
 
 
 # --- rendering ---

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hearsight.errors import DataError, DependencyError
-from hearsight.simulation import KINDS
+from hearsight.simulation import SIMULATED_INSTRUMENTS
 from hearsight.simulation import synthesizer as synthesizer_module
 from hearsight.simulation.gestures import gestures
 from hearsight.simulation.music import RANGES, Note, compose
@@ -21,7 +21,7 @@ def composed(seed, kinds, rests=None, seconds=10.0):
     return compose(np.random.default_rng(seed), kinds, rests or [()] * len(kinds), seconds)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", SIMULATED_INSTRUMENTS)
 def test_every_instrument_plays_in_its_range_within_the_clip(kind):
     for seed in range(12):
         music = composed(seed, [kind])
@@ -91,7 +91,7 @@ def test_the_same_notes_give_the_same_sound_and_no_notes_give_silence():
 
 def test_bodies_move_with_notes_and_louder_notes_move_more():
     times = np.arange(0, 4, 0.02)
-    for kind in KINDS:
+    for kind in SIMULATED_INSTRUMENTS:
         pitch = 38 if kind == "drums" else sum(RANGES[kind]) // 2
 
         def moved(velocity, kind=kind, pitch=pitch):

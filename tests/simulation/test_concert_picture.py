@@ -9,14 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hearsight.acoustics import direction_to_picture
-from hearsight.simulation import KINDS, Settings
+from hearsight.simulation import SIMULATED_INSTRUMENTS, Settings
 from hearsight.simulation.drawing.camera import Camera
 from hearsight.simulation.drawing.canvas import Canvas, Light
-from hearsight.simulation.drawing.picture import BODY, INSTRUMENT, THING, views
 from hearsight.simulation.drawing.players import Gesture
 from hearsight.simulation.drawing.solids import Limb, Solid, Surface
 from hearsight.simulation.gestures import gestures
 from hearsight.simulation.music import compose
+from hearsight.simulation.picture import BODY, INSTRUMENT, THING, views
 from hearsight.simulation.scene import random_scene
 from hearsight.simulation.truth import truth_of, visible_boxes
 
@@ -234,7 +234,7 @@ def moved_with(scene, choice, seed):
 def test_those_who_play_move_with_their_onsets():
     choice = Settings(seed=21, seconds=5.0, performers=(1, 1), width=120, height=60)
     found = {}
-    for kind in KINDS:
+    for kind in SIMULATED_INSTRUMENTS:
 
         def wanted(scene, kind=kind):
             performer = scene.performers[0]
@@ -281,7 +281,7 @@ def test_every_instrument_is_seen_large_enough_and_differs_from_the_others():
     """At 2.5 m each instrument covers a part of the picture, and no two silhouettes are alike."""
     choice = Settings(seed=31, seconds=1.0, performers=(1, 1), width=160, height=80, frame_rate_hz=1)
     shapes = {}
-    for kind in KINDS:
+    for kind in SIMULATED_INSTRUMENTS:
 
         def wanted(scene, kind=kind):
             performer = scene.performers[0]
@@ -292,7 +292,7 @@ def test_every_instrument_is_seen_large_enough_and_differs_from_the_others():
         mask = view.owner == INSTRUMENT
         assert mask.mean() > (0.0008 if kind in ("trumpet", "ukulele") else 0.004), kind
         shapes[kind] = mask
-    assert len({mask.tobytes() for mask in shapes.values()}) == len(KINDS)
+    assert len({mask.tobytes() for mask in shapes.values()}) == len(SIMULATED_INSTRUMENTS)
 
 
 def test_clips_move_the_camera_about_as_often_as_documented():

@@ -11,7 +11,7 @@ from sklearn.datasets import load_sample_image
 from hearsight.simulation.drawing.camera import Camera
 from hearsight.simulation.drawing.canvas import Canvas, Light
 from hearsight.simulation.drawing.instruments import drum_kit, harp, piano
-from hearsight.simulation.drawing.picture import _moved
+from hearsight.simulation.picture import _moved
 
 _LIGHT = Light(np.array([[0.5, 1.0, 2.5], [0.5, -1.5, 2.5]]), np.array([0.0, 0.0, 1.0]), 1.1)
 

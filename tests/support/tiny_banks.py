@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from hearsight.mixtures.sound_classes import KINDS
 from hearsight.mixtures.rooms import make_room_bank
+from hearsight.mixtures.sound_classes import SOUND_CLASSES
 
 RATE_HZ = 16_000
 
@@ -17,11 +17,11 @@ def tiny_sound_bank(folder: Path, seconds: float = 3.0, silent: tuple[str, ...] 
     t = np.arange(round(seconds * RATE_HZ)) / RATE_HZ
     for part in ("train", "validation"):
         (folder / part).mkdir(parents=True)
-        for number, kind in enumerate(KINDS):
+        for number, kind in enumerate(SOUND_CLASSES):
             tones = sum(np.sin(2 * np.pi * 110 * 2 ** (number / 5) * k * t) / k for k in (1, 2, 3))
             phrases = 0.05 * tones + 0.005 * rng.standard_normal((2, len(t)))
             np.save(folder / part / f"{kind}.npy", np.round(32767 * phrases * (kind not in silent)).astype(np.int16))
-    origins = {part: {kind: ["tone", "tone"] for kind in KINDS} for part in ("train", "validation")}
+    origins = {part: {kind: ["tone", "tone"] for kind in SOUND_CLASSES} for part in ("train", "validation")}
     (folder / "bank.json").write_text(json.dumps({"sample_rate_hz": RATE_HZ, "origins": origins}))
     return folder
 

@@ -1,4 +1,4 @@
-"""The ear of `concert` trains as its recipe says: like a plain loop, the same once interrupted, told in numbers."""
+"""The sound classifier trains as its recipe says: like a plain loop, the same once interrupted, told in numbers."""
 
 import copy
 import json
@@ -13,9 +13,11 @@ import torch
 from tiny_banks import tiny_room_bank, tiny_sound_bank
 
 from hearsight.errors import DataError, ModelError
-from hearsight.models.sounding_objects.classifier import ConcertEar
+from hearsight.mixtures.mixtures import Mixture, Mixtures, MixtureSettings
+from hearsight.mixtures.rooms import RoomBank
+from hearsight.mixtures.sound_bank import SoundBank
 from hearsight.models.saving import load_network
-from hearsight.mixtures import MapPair, MapPairs, MapPairSettings, RoomBank, SoundBank
+from hearsight.models.sounding_objects.classifier import SoundClassifier
 from hearsight.training import build_network, read_recipe, train
 from hearsight.training.mixtures import part_errors
 
@@ -34,12 +36,12 @@ def banks(tmp_path_factory):
 def recipe(banks, **overrides):
     given = {
         "model.settings": SMALL,
-        "data.map_pairs.sounds": str(banks / "sound"),
-        "data.map_pairs.rooms": str(banks / "rooms"),
-        "data.map_pairs.pairs_per_epoch": "8",
-        "data.map_pairs.validation_pairs": "3",
-        "data.map_pairs.settings": f"{{columns: {COLUMNS}}}",
-        "data.map_pairs.validation_settings": f"{{columns: {COLUMNS}}}",
+        "data.mixtures.sounds": str(banks / "sound"),
+        "data.mixtures.rooms": str(banks / "rooms"),
+        "data.mixtures.pairs_per_epoch": "8",
+        "data.mixtures.validation_pairs": "3",
+        "data.mixtures.settings": f"{{columns: {COLUMNS}}}",
+        "data.mixtures.validation_settings": f"{{columns: {COLUMNS}}}",
         "schedule.epochs": "2",
         "schedule.batch_size": "4",
         "schedule.warm_up": "2",
@@ -55,10 +57,10 @@ def weights(model):
 
 def by_a_plain_loop(recipe, steps):
     """The run of a recipe without Lightning: AdamW, rates, clipping and average written out."""
-    part, schedule = recipe.data.map_pairs, recipe.schedule
-    pairs = MapPairs(SoundBank(part.sounds), RoomBank(part.rooms), MapPairSettings(columns=COLUMNS), recipe.seed, 10**6)
+    part, schedule = recipe.data.mixtures, recipe.schedule
+    pairs = Mixtures(SoundBank(part.sounds), RoomBank(part.rooms), MixtureSettings(columns=COLUMNS), recipe.seed, 10**6)
     torch.manual_seed(recipe.seed)
-    network = ConcertEar(**recipe.model.settings).train()
+    network = SoundClassifier(**recipe.model.settings).train()
     seeing = list(network.association.parameters())
     hearing = [p for name, p in network.named_parameters() if not name.startswith("association.")]
     optimizer = torch.optim.AdamW(
@@ -70,7 +72,7 @@ def by_a_plain_loop(recipe, steps):
         rate = min(1, (step + 1) / schedule.warm_up) * (0.5 + 0.5 * math.cos(math.pi * step / steps)) + 0.008
         for group, highest in zip(optimizer.param_groups, rates, strict=True):
             group["lr"] = highest * rate
-        terms = network.loss_terms(MapPair.stack([pairs[4 * step + item] for item in range(4)]))
+        terms = network.loss_terms(Mixture.stack([pairs[4 * step + item] for item in range(4)]))
         optimizer.zero_grad()
         (terms["kinds"] + terms["parts"] + terms["direct"]).backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
@@ -82,7 +84,7 @@ def by_a_plain_loop(recipe, steps):
 
 
 def test_a_run_is_the_plain_loop_of_its_recipe(tmp_path, banks):
-    settings = recipe(banks, data__map_pairs__pairs_per_epoch="12", schedule__epochs="1")
+    settings = recipe(banks, data__mixtures__pairs_per_epoch="12", schedule__epochs="1")
     trained = weights(train(settings, tmp_path / "run", accelerator="cpu"))
     expected = by_a_plain_loop(settings, steps=3)
     first = build_network(settings).state_dict()
@@ -95,7 +97,7 @@ def test_a_run_is_the_plain_loop_of_its_recipe(tmp_path, banks):
 
 def test_a_run_leaves_a_model_and_tells_its_errors(tmp_path, banks):
     model = train(recipe(banks, schedule__precision="bf16-mixed"), tmp_path / "run", accelerator="cpu")
-    assert isinstance(load_network(model), ConcertEar)
+    assert isinstance(load_network(model), SoundClassifier)
     log = json.loads((tmp_path / "run" / "log.json").read_text())
     assert log["data"]["folders"] == {"sounds": str(banks / "sound"), "rooms": str(banks / "rooms")}
     told = log["last_metrics"]
@@ -126,9 +128,9 @@ def test_an_interrupted_run_ends_with_the_weights_of_an_undisturbed_one(tmp_path
 
 def test_errors_of_known_answers(banks):
     """One thing that is all of the sound: sight and hearing agree; the rest is wholly wrong."""
-    ear = ConcertEar(channels=(4, 8, 8, 8, 8), layers=1).eval()
-    pairs = MapPairs(SoundBank(banks / "sound"), RoomBank(banks / "rooms"), MapPairSettings(columns=COLUMNS), pairs=1)
-    batch = MapPair.stack([pairs[0]])
+    ear = SoundClassifier(channels=(4, 8, 8, 8, 8), layers=1).eval()
+    pairs = Mixtures(SoundBank(banks / "sound"), RoomBank(banks / "rooms"), MixtureSettings(columns=COLUMNS), pairs=1)
+    batch = Mixture.stack([pairs[0]])
     batch.parts = torch.zeros_like(batch.parts)
     batch.parts[:, 0] = 1
     batch.evidence = torch.zeros_like(batch.evidence)
@@ -148,16 +150,16 @@ def test_what_does_not_fit_is_said_in_one_line(tmp_path, banks):
         assert "\n" not in str(raised.value)
         assert not (tmp_path / "none").exists()
 
-    refused(DataError, "holds no whole sound bank", data__map_pairs__sounds=str(tmp_path))
-    refused(DataError, "holds no whole room bank", data__map_pairs__rooms=str(tmp_path / "nowhere"))
-    refused(DataError, "the key 'sounds' is missing", data__map_pairs__sounds="null")
-    refused(DataError, "settings that pairs refuse", data__map_pairs__settings="{idel: false}")
-    refused(DataError, "fewer pairs than a batch", data__map_pairs__pairs_per_epoch="3")
+    refused(DataError, "holds no whole sound bank", data__mixtures__sounds=str(tmp_path))
+    refused(DataError, "holds no whole room bank", data__mixtures__rooms=str(tmp_path / "nowhere"))
+    refused(DataError, "the key 'sounds' is missing", data__mixtures__sounds="null")
+    refused(DataError, "settings that pairs refuse", data__mixtures__settings="{idel: false}")
+    refused(DataError, "fewer pairs than a batch", data__mixtures__pairs_per_epoch="3")
     refused(DataError, "leave them out", data__mirror="true")
-    refused(DataError, "map_pairs go alone", data__solo__folder=str(tmp_path))
-    refused(ModelError, "does not learn from map pairs", model__system="mono2binaural", model__settings="{}")
+    refused(DataError, "mixtures go alone", data__solo__folder=str(tmp_path))
+    refused(ModelError, "does not learn from mixtures", model__system="mono2binaural", model__settings="{}")
     refused(ModelError, "comes in one size", model__size="small")
-    refused(ModelError, "learns from map pairs", data__map_pairs="null", data__solo__folder=str(tmp_path))
+    refused(ModelError, "learns from mixtures", data__mixtures="null", data__solo__folder=str(tmp_path))
 
 
 def test_one_command_trains_both_rounds(banks, tmp_path, monkeypatch, capsys):
@@ -169,10 +171,10 @@ def test_one_command_trains_both_rounds(banks, tmp_path, monkeypatch, capsys):
 
     small = {
         "model.settings": SMALL,
-        "data.map_pairs.pairs_per_epoch": "4",
-        "data.map_pairs.validation_pairs": "2",
-        "data.map_pairs.settings": f"{{columns: {COLUMNS}}}",
-        "data.map_pairs.validation_settings": f"{{columns: {COLUMNS}}}",
+        "data.mixtures.pairs_per_epoch": "4",
+        "data.mixtures.validation_pairs": "2",
+        "data.mixtures.settings": f"{{columns: {COLUMNS}}}",
+        "data.mixtures.validation_settings": f"{{columns: {COLUMNS}}}",
         "schedule.epochs": "1",
         "schedule.batch_size": "4",
         "schedule.precision": "32-true",
@@ -181,11 +183,11 @@ def test_one_command_trains_both_rounds(banks, tmp_path, monkeypatch, capsys):
     options = [part for key, value in small.items() for part in (f"--{key}", value)]
     out = tmp_path / "runs"
     run("--banks", banks, "--out", out, "--device", "cpu", *options)
-    first, second = (weights(out / name / "model") for name in ("concert", "concert-timbres"))
+    first, second = (weights(out / name / "model") for name in ("sounding-objects", "sounding-objects-timbres"))
     kernels = [name for name, tensor in first.items() if tensor.ndim > 1]
     before, after = (torch.cat([round_[name].flatten() for name in kernels]) for round_ in (first, second))
     assert 0 < (after - before).norm() < 0.05 * before.norm()  # on from the first, not from nothing
-    assert str(out / "concert-timbres" / "model") in capsys.readouterr().out
+    assert str(out / "sounding-objects-timbres" / "model") in capsys.readouterr().out
     run("--banks", tmp_path / "nowhere", "--out", out)  # both models are there: nothing is trained again
     with pytest.raises(SystemExit) as broken:
         run("--banks", tmp_path / "nowhere", "--out", tmp_path / "other")

@@ -37,7 +37,7 @@ def test_our_own_read_and_make_a_network(path, tmp_path):
         first = OWN / f"{Path(recipe.model.initialize).parent.name}.yaml"
         build_network(read_recipe(first)).save_pretrained(tmp_path / "first")
         recipe = read_recipe(path, {"model.initialize": str(tmp_path / "first")})
-    assert build_network(recipe).system == recipe.model.system == "concert"
+    assert build_network(recipe).system == recipe.model.system == "sounding-objects"
 
 
 @pytest.mark.parametrize("path", EXPERIMENTS, ids=IDS)

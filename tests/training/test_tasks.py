@@ -161,8 +161,8 @@ def test_every_recipe_trains_two_epochs_on_twelve_simulated_clips(tmp_path):
             continue
         keys = {"schedule.epochs": "2", "schedule.batch_size": "4", "workers": "0"}
         recipe = read_recipe(path, None, SMALL)
-        if recipe.data.map_pairs is not None:
-            continue  # learns from banks and comes in one size; test_map_pairs_training trains it
+        if recipe.data.mixtures is not None:
+            continue  # learns from banks and comes in one size; test_mixture_training trains it
         for part in ("stereo", "solo", "pseudo"):
             if getattr(recipe.data, part) is not None:
                 keys[f"data.{part}.folder"] = str(tmp_path / getattr(recipe.data, part).folder)

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from hearsight.mixtures.sound_classes import KINDS
+from hearsight.mixtures.sound_classes import SOUND_CLASSES
 from hearsight.vision.appearance import (
+    APPEARANCE,
+    APPEARANCE_CLASSES,
+    DETECTION_RATE,
     FALSE_ALARMS,
-    PLAYED,
-    PLAYED_AS_SEEN,
-    SEEN,
-    SEEN_AT_ALL,
-    SEEN_INDICES,
+    IMAGENET_INDICES,
+    IMAGENET_INSTRUMENTS,
     draw_evidence,
 )
 
@@ -23,17 +23,17 @@ def drawn(kind: str | None, count: int = 3000) -> np.ndarray:
 
 
 def test_has_a_row_for_each_kind_that_the_ear_tells_apart() -> None:
-    assert PLAYED == KINDS
-    assert PLAYED_AS_SEEN.shape == (len(KINDS), len(SEEN)) == (19, 22)
-    assert len(set(SEEN_INDICES)) == 22
-    assert list(SEEN_INDICES) == sorted(SEEN_INDICES)  # ImageNet's names are in the order of the alphabet here
-    assert PLAYED_AS_SEEN.min() >= 0
-    sums = [0 if kind in UNSEEN else 1 for kind in PLAYED]
-    np.testing.assert_allclose(PLAYED_AS_SEEN.sum(1), sums, atol=1e-5)
+    assert APPEARANCE_CLASSES == SOUND_CLASSES
+    assert APPEARANCE.shape == (len(SOUND_CLASSES), len(IMAGENET_INSTRUMENTS)) == (19, 22)
+    assert len(set(IMAGENET_INDICES)) == 22
+    assert list(IMAGENET_INDICES) == sorted(IMAGENET_INDICES)  # ImageNet's names are in the order of the alphabet here
+    assert APPEARANCE.min() >= 0
+    sums = [0 if kind in UNSEEN else 1 for kind in APPEARANCE_CLASSES]
+    np.testing.assert_allclose(APPEARANCE.sum(1), sums, atol=1e-5)
 
 
 def test_every_class_is_the_look_of_something() -> None:
-    assert PLAYED_AS_SEEN.sum(0).min() > 0.01
+    assert APPEARANCE.sum(0).min() > 0.01
 
 
 @pytest.mark.parametrize(
@@ -41,15 +41,15 @@ def test_every_class_is_the_look_of_something() -> None:
     [("cello", "cello"), ("violin", "violin"), ("drums", "drum"), ("harp", "harp"), ("saxophone", "saxophone")],
 )
 def test_instruments_look_most_like_their_own_class(kind: str, look: str) -> None:
-    assert SEEN[int(PLAYED_AS_SEEN[PLAYED.index(kind)].argmax())] == look
+    assert IMAGENET_INSTRUMENTS[int(APPEARANCE[APPEARANCE_CLASSES.index(kind)].argmax())] == look
 
 
 def test_a_double_bass_looks_like_a_cello_and_an_electric_one_like_a_guitar() -> None:
-    row = PLAYED_AS_SEEN[PLAYED.index("bass")]
-    assert {SEEN[index] for index in np.argsort(-row)[:2]} == {"cello", "electric guitar"}
+    row = APPEARANCE[APPEARANCE_CLASSES.index("bass")]
+    assert {IMAGENET_INSTRUMENTS[index] for index in np.argsort(-row)[:2]} == {"cello", "electric guitar"}
 
 
-@pytest.mark.parametrize("kind", [*PLAYED, None])
+@pytest.mark.parametrize("kind", [*APPEARANCE_CLASSES, None])
 def test_drawn_evidence_is_a_part_of_probability(kind: str | None) -> None:
     evidence = drawn(kind, 300)
     assert evidence.dtype == np.float32
@@ -59,18 +59,18 @@ def test_drawn_evidence_is_a_part_of_probability(kind: str | None) -> None:
     assert evidence.sum(1).max() <= 1 + 1e-6
 
 
-@pytest.mark.parametrize("kind", [kind for kind in PLAYED if kind not in UNSEEN])
+@pytest.mark.parametrize("kind", [kind for kind in APPEARANCE_CLASSES if kind not in UNSEEN])
 def test_drawn_shares_are_those_of_the_table_in_the_mean(kind: str) -> None:
     evidence = drawn(kind)
     shares = (evidence / evidence.sum(1, keepdims=True)).mean(0)
-    np.testing.assert_allclose(shares, PLAYED_AS_SEEN[PLAYED.index(kind)], atol=0.04)
+    np.testing.assert_allclose(shares, APPEARANCE[APPEARANCE_CLASSES.index(kind)], atol=0.04)
 
 
 def test_most_instruments_are_stronger_than_what_is_seen_without_any() -> None:
     false = drawn(None, 1000).sum(1)
     assert false.min() > 0.05
     assert np.quantile(false, 0.9) < 0.4
-    for kind in PLAYED:
+    for kind in APPEARANCE_CLASSES:
         if kind not in UNSEEN:
             strengths = drawn(kind, 1000).sum(1)
             assert np.median(strengths) > 0.8
@@ -78,9 +78,9 @@ def test_most_instruments_are_stronger_than_what_is_seen_without_any() -> None:
 
 
 def test_says_how_many_are_seen_at_all() -> None:
-    assert tuple(SEEN_AT_ALL) == PLAYED
-    assert all(SEEN_AT_ALL[kind] == 0 for kind in UNSEEN)
-    assert all(0.4 < share < 1 for kind, share in SEEN_AT_ALL.items() if kind not in UNSEEN)
+    assert tuple(DETECTION_RATE) == APPEARANCE_CLASSES
+    assert all(DETECTION_RATE[kind] == 0 for kind in UNSEEN)
+    assert all(0.4 < share < 1 for kind, share in DETECTION_RATE.items() if kind not in UNSEEN)
     assert 0 < FALSE_ALARMS < 1
 
 

@@ -8,10 +8,10 @@ from drawn_instruments import cut_out, pasted, photograph
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hearsight.vision.instrument_detector import InstrumentEye, Look, network_size
-from hearsight.vision.appearance import SEEN
-from hearsight.models.interface import Frame
 from hearsight.nn.efficientnet_lite import EfficientNetLite0
+from hearsight.vision.appearance import IMAGENET_INSTRUMENTS
+from hearsight.vision.frames import Frame
+from hearsight.vision.instrument_detector import EvidenceMap, InstrumentDetector, network_size
 
 SMALL = 130 * 200
 
@@ -22,17 +22,17 @@ def network() -> EfficientNetLite0:
 
 
 @pytest.fixture
-def eye(network: EfficientNetLite0) -> InstrumentEye:
-    return InstrumentEye(network)
+def eye(network: EfficientNetLite0) -> InstrumentDetector:
+    return InstrumentDetector(network)
 
 
 @pytest.mark.parametrize("name", ["flower.jpg", "china.jpg"])
-def test_a_harp_is_seen_where_it_is(eye: InstrumentEye, name: str) -> None:
+def test_a_harp_is_seen_where_it_is(eye: InstrumentDetector, name: str) -> None:
     """Seen as it is and mirrored, so that a shift of the network's grid would show."""
     for x in (0.25, 0.75):
         picture = pasted(photograph(name, (448, 800)), cut_out("harp", 240), x, 0.55)
         for look in (eye.see(picture), eye.see(picture[:, ::-1]).mirrored()):
-            evidence = look.evidence[..., SEEN.index("harp")]
+            evidence = look.evidence[..., IMAGENET_INSTRUMENTS.index("harp")]
             assert evidence.max() > 0.8
             weights = np.where(evidence > 0.5 * evidence.max(), evidence, 0)
             weights /= weights.sum()
@@ -40,21 +40,21 @@ def test_a_harp_is_seen_where_it_is(eye: InstrumentEye, name: str) -> None:
             assert weights.sum(1) @ look.y == pytest.approx(0.55, abs=0.12)
 
 
-def test_a_photograph_without_instruments_gives_little_evidence(eye: InstrumentEye) -> None:
+def test_a_photograph_without_instruments_gives_little_evidence(eye: InstrumentDetector) -> None:
     for name in ("flower.jpg", "china.jpg"):
         assert eye.see(photograph(name, (427, 640))).evidence.sum(-1).max() < 0.3
 
 
-def test_evidence_is_a_part_of_probability(eye: InstrumentEye) -> None:
+def test_evidence_is_a_part_of_probability(eye: InstrumentDetector) -> None:
     look = eye.see(pasted(photograph("china.jpg", (256, 448)), cut_out("harp", 160), 0.5, 0.5))
-    assert look.evidence.shape == (len(look.y), len(look.x), len(SEEN))
+    assert look.evidence.shape == (len(look.y), len(look.x), len(IMAGENET_INSTRUMENTS))
     assert look.evidence.min() >= 0
     assert look.evidence.sum(-1).max() <= 1 + 1e-6
 
 
 def test_a_mirrored_clip_is_seen_mirrored_exactly(network: EfficientNetLite0) -> None:
     """Over several looks, since every other one is taken mirrored."""
-    eye, mirrored_eye = InstrumentEye(network, frame_area=SMALL), InstrumentEye(network, frame_area=SMALL)
+    eye, mirrored_eye = InstrumentDetector(network, frame_area=SMALL), InstrumentDetector(network, frame_area=SMALL)
     scene = photograph("china.jpg", (150, 230))
     for number in range(4):
         picture = pasted(scene, cut_out("harp", 90), 0.3 + 0.03 * number, 0.5)
@@ -70,20 +70,20 @@ def test_halves_of_equal_light_are_told_apart_too(network: EfficientNetLite0) ->
     rng = np.random.default_rng(3)
     left = rng.integers(0, 256, (150, 115, 3), dtype=np.uint8)
     picture = np.concatenate([left, np.flipud(left)[:, ::-1]], 1)
-    eye, mirrored_eye = InstrumentEye(network, frame_area=SMALL), InstrumentEye(network, frame_area=SMALL)
+    eye, mirrored_eye = InstrumentDetector(network, frame_area=SMALL), InstrumentDetector(network, frame_area=SMALL)
     seen = eye.look(Frame(0, 0, picture))
     mirrored = mirrored_eye.look(Frame(0, 0, np.ascontiguousarray(picture[:, ::-1])))
     np.testing.assert_array_equal(mirrored.evidence, seen.evidence[:, ::-1])
 
 
 def test_a_black_picture_is_its_own_mirror_image_and_shows_nothing(network: EfficientNetLite0) -> None:
-    look = InstrumentEye(network, frame_area=SMALL).look(Frame(0, 0, np.zeros((150, 230, 3), np.uint8)))
+    look = InstrumentDetector(network, frame_area=SMALL).look(Frame(0, 0, np.zeros((150, 230, 3), np.uint8)))
     np.testing.assert_array_equal(look.evidence, look.evidence[:, ::-1])
     assert look.evidence.sum(-1).max() < 0.1
 
 
 def test_looks_again_only_at_what_has_changed(network: EfficientNetLite0) -> None:
-    eye = InstrumentEye(network, frame_area=SMALL)
+    eye = InstrumentDetector(network, frame_area=SMALL)
     picture = photograph("china.jpg", (150, 230))
     first = eye.look(Frame(0.0, 0, picture))
     assert eye.look(Frame(0.5, 0, picture)) is first
@@ -95,7 +95,7 @@ def test_looks_again_only_at_what_has_changed(network: EfficientNetLite0) -> Non
 
 
 def test_another_clip_is_begun_anew(network: EfficientNetLite0) -> None:
-    eye = InstrumentEye(network, frame_area=SMALL)
+    eye = InstrumentDetector(network, frame_area=SMALL)
     picture = photograph("china.jpg", (150, 230))
     first = eye.look(Frame(0, 0, picture))
     eye.look(Frame(0.5, 1, np.ascontiguousarray(picture[::-1])))
@@ -119,21 +119,21 @@ def test_no_shape_is_too_narrow(height: int, width: int) -> None:
     assert min(rows, columns) >= 97
 
 
-def test_places_reach_from_edge_to_edge(eye: InstrumentEye) -> None:
+def test_places_reach_from_edge_to_edge(eye: InstrumentDetector) -> None:
     look = eye.see(np.zeros((97, 193, 3), np.uint8))
-    assert isinstance(look, Look)
+    assert isinstance(look, EvidenceMap)
     columns = network_size((97, 193))[1]
     np.testing.assert_allclose(look.x, (np.arange(len(look.x)) * 32 + 0.5) / columns)
     np.testing.assert_allclose(look.x + look.x[::-1], 1)
 
 
-def test_half_precision_sees_the_same(eye: InstrumentEye) -> None:
+def test_half_precision_sees_the_same(eye: InstrumentDetector) -> None:
     picture = pasted(photograph("flower.jpg", (448, 800)), cut_out("harp", 240), 0.4, 0.6)
-    rounded = InstrumentEye(dtype=torch.bfloat16).see(picture)
+    rounded = InstrumentDetector(dtype=torch.bfloat16).see(picture)
     assert np.abs(rounded.evidence - eye.see(picture).evidence).max() < 0.1
 
 
-def test_the_pictures_edges_are_not_taken_for_instruments(eye: InstrumentEye) -> None:
+def test_the_pictures_edges_are_not_taken_for_instruments(eye: InstrumentDetector) -> None:
     """Edges continued as stripes would be: rows of bars, as a marimba has."""
     spots = np.random.default_rng(0).integers(0, 256, (4, 40, 80, 3), dtype=np.uint8)
     for picture in spots:

@@ -8,11 +8,11 @@ import pytest
 from drawn_instruments import cut_out, pasted, photograph
 from numpy.typing import NDArray
 
-from hearsight.vision.instrument_detector import InstrumentEye, Look
-from hearsight.vision.appearance import SEEN
-from hearsight.vision.instrument_tracker import FRAME_RATE_HZ, Watcher
-from hearsight.models.interface import Frame
 from hearsight.nn.efficientnet_lite import EfficientNetLite0
+from hearsight.vision.appearance import IMAGENET_INSTRUMENTS
+from hearsight.vision.frames import Frame
+from hearsight.vision.instrument_detector import EvidenceMap, InstrumentDetector
+from hearsight.vision.instrument_tracker import FRAME_RATE_HZ, InstrumentTracker
 
 SIZE = (256, 448)
 
@@ -23,8 +23,8 @@ def network() -> EfficientNetLite0:
 
 
 @pytest.fixture
-def eye(network: EfficientNetLite0) -> InstrumentEye:
-    return InstrumentEye(network, frame_area=SIZE[0] * SIZE[1])
+def eye(network: EfficientNetLite0) -> InstrumentDetector:
+    return InstrumentDetector(network, frame_area=SIZE[0] * SIZE[1])
 
 
 def stage(x: float = 0.5) -> NDArray[np.uint8]:
@@ -34,14 +34,16 @@ def stage(x: float = 0.5) -> NDArray[np.uint8]:
     return np.ascontiguousarray(wide[:, left : left + SIZE[1]])
 
 
-def watch(watcher: Watcher, pictures: list[NDArray[np.uint8]], begin_s: float = 0.0, number: int = 0) -> float:
+def watch(
+    watcher: InstrumentTracker, pictures: list[NDArray[np.uint8]], begin_s: float = 0.0, number: int = 0
+) -> float:
     for index, picture in enumerate(pictures):
         watcher.watch(Frame(begin_s + index / FRAME_RATE_HZ, number + index, picture))
     return begin_s + len(pictures) / FRAME_RATE_HZ
 
 
-def test_a_harp_is_followed_through_a_pan(eye: InstrumentEye) -> None:
-    watcher = Watcher(eye)
+def test_a_harp_is_followed_through_a_pan(eye: InstrumentDetector) -> None:
+    watcher = InstrumentTracker(eye)
     centres = np.linspace(0.5, 0.4, 13)
     end_s = watch(watcher, [stage(centre) for centre in centres])
     at = np.arange(0, end_s - 0.2, 0.1)
@@ -56,8 +58,8 @@ def test_a_harp_is_followed_through_a_pan(eye: InstrumentEye) -> None:
     assert all(thing.strength.mean() < 0.3 for thing in found if thing is not harp)
 
 
-def test_looks_twice_a_second_and_only_at_new_frames(eye: InstrumentEye) -> None:
-    watcher = Watcher(eye)
+def test_looks_twice_a_second_and_only_at_new_frames(eye: InstrumentDetector) -> None:
+    watcher = InstrumentTracker(eye)
     pictures = [np.roll(stage(), 3 * index, 0) for index in range(9)]
     watch(watcher, pictures)
     assert eye.looks == 5
@@ -66,7 +68,7 @@ def test_looks_twice_a_second_and_only_at_new_frames(eye: InstrumentEye) -> None
     assert watcher.seen_until_s == 2.0
 
 
-class Expected(InstrumentEye):
+class Expected(InstrumentDetector):
     """Sees what it is told; remembers when it looked."""
 
     def __init__(
@@ -78,19 +80,19 @@ class Expected(InstrumentEye):
     def forget(self) -> None:
         self.looked.clear()
 
-    def look(self, frame: Frame) -> Look:
+    def look(self, frame: Frame) -> EvidenceMap:
         self.looked.append(frame.time_s)
         x, y = (np.arange(26) * 32 + 0.5) / 801, (np.arange(15) * 32 + 0.5) / 449
         away = ((x[None] - self._place(frame.time_s)) / 0.05) ** 2 + ((y[:, None] - 0.5) / 0.1) ** 2
-        evidence = np.zeros((len(y), len(x), len(SEEN)), np.float32)
-        evidence[..., SEEN.index("harp")] = self._strength(frame.time_s) * np.exp(-away)
-        return Look(evidence, x, y)
+        evidence = np.zeros((len(y), len(x), len(IMAGENET_INSTRUMENTS)), np.float32)
+        evidence[..., IMAGENET_INSTRUMENTS.index("harp")] = self._strength(frame.time_s) * np.exp(-away)
+        return EvidenceMap(evidence, x, y)
 
 
 def looked(eye: Expected, seconds: float, turns_at_s: float = np.inf) -> list[float]:
     """Times of the looks at a picture in which something always stirs, and which once moves on, as by a camera."""
     scene = photograph("china.jpg", (SIZE[0], 900))
-    watcher = Watcher(eye)
+    watcher = InstrumentTracker(eye)
     for index in range(round(seconds * FRAME_RATE_HZ)):
         time_s = index / FRAME_RATE_HZ
         left = round(100 + 40 * np.clip((time_s - turns_at_s) * FRAME_RATE_HZ, 0, 5))
@@ -138,8 +140,8 @@ def test_a_camera_that_turns_is_not_left_waiting() -> None:
     assert looked(Expected(lambda time_s: 0.0), 12.0) != times
 
 
-def test_a_still_picture_is_looked_at_once(eye: InstrumentEye) -> None:
-    watcher = Watcher(eye)
+def test_a_still_picture_is_looked_at_once(eye: InstrumentDetector) -> None:
+    watcher = InstrumentTracker(eye)
     picture = stage()
     for index in range(20):
         watcher.watch(Frame(index / FRAME_RATE_HZ, 0, picture))
@@ -150,8 +152,8 @@ def test_a_still_picture_is_looked_at_once(eye: InstrumentEye) -> None:
     assert harp.motion.max() == 0
 
 
-def test_a_cut_is_looked_at_at_once(eye: InstrumentEye) -> None:
-    watcher = Watcher(eye)
+def test_a_cut_is_looked_at_at_once(eye: InstrumentDetector) -> None:
+    watcher = InstrumentTracker(eye)
     cut_s = watch(watcher, [stage()] * 7, number=0)
     empty = photograph("flower.jpg", SIZE)
     watch(watcher, [empty, np.roll(empty, 1, 1)], cut_s, 50)
@@ -161,8 +163,8 @@ def test_a_cut_is_looked_at_at_once(eye: InstrumentEye) -> None:
     assert harp.strength[at > cut_s + 0.01].max() == 0
 
 
-def test_black_pictures_hold_nothing(eye: InstrumentEye) -> None:
-    watcher = Watcher(eye)
+def test_black_pictures_hold_nothing(eye: InstrumentDetector) -> None:
+    watcher = InstrumentTracker(eye)
     watch(watcher, [np.zeros((*SIZE, 3), np.uint8)] * 8)
     assert watcher.at(np.arange(0, 2, 0.5)) == []
 
@@ -170,7 +172,7 @@ def test_black_pictures_hold_nothing(eye: InstrumentEye) -> None:
 def test_a_mirrored_clip_gives_mirrored_things(network: EfficientNetLite0) -> None:
     found = []
     for is_mirrored in (False, True):
-        watcher = Watcher(InstrumentEye(network, frame_area=SIZE[0] * SIZE[1]))
+        watcher = InstrumentTracker(InstrumentDetector(network, frame_area=SIZE[0] * SIZE[1]))
         pictures = [stage(0.5 - 0.01 * index) for index in range(7)]
         watch(watcher, [np.ascontiguousarray(cv2.flip(p, 1)) if is_mirrored else p for p in pictures])
         found.append(max(watcher.at(np.arange(0, 1.5, 0.1)), key=lambda thing: thing.strength.mean()))

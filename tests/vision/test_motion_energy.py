@@ -6,8 +6,8 @@ import pytest
 from drawn_instruments import photograph
 from numpy.typing import NDArray
 
-from hearsight.vision.motion_energy import StirMeter, unstirred
 from hearsight.vision.motion import GRID
+from hearsight.vision.motion_energy import MotionEnergyMeter, no_motion_energy
 
 HEIGHT, WIDTH = 180, 320
 
@@ -28,7 +28,7 @@ def with_hand(picture: NDArray[np.uint8], x: float, y: float, shift: float) -> N
 
 
 def test_a_small_hand_is_found_though_the_camera_turns() -> None:
-    meter = StirMeter()
+    meter = MotionEnergyMeter()
     levels = []
     for step in range(6):
         picture = with_hand(seen_from(60 + 4.3 * step, 50 + 0.7 * step), 0.7, 0.6, 2.5 * (step % 2))
@@ -50,7 +50,7 @@ def test_a_small_hand_is_found_though_the_camera_turns() -> None:
 @pytest.mark.parametrize("change", ["turn", "zoom", "light", "noise", "nothing"])
 def test_what_is_nobodys_motion_does_not_stir(change: str) -> None:
     rng = np.random.default_rng(2)
-    meter = StirMeter()
+    meter = MotionEnergyMeter()
     for step in range(4):
         x, zoom = (60 + 5 * step, 1.0) if change == "turn" else (60, 1 + 0.01 * step * (change == "zoom"))
         picture = seen_from(x, 50, zoom).astype(np.float64)
@@ -64,7 +64,7 @@ def test_what_is_nobodys_motion_does_not_stir(change: str) -> None:
 
 
 def test_another_scene_is_a_cut_and_does_not_stir() -> None:
-    meter = StirMeter()
+    meter = MotionEnergyMeter()
     meter.measure(seen_from(60, 50), 0.25)
     stir = meter.measure(photograph("flower.jpg", (HEIGHT, WIDTH)), 0.25)
     assert stir.is_cut
@@ -74,7 +74,7 @@ def test_another_scene_is_a_cut_and_does_not_stir() -> None:
 
 def test_upright_and_large_pictures_are_measured_in_the_same_grid() -> None:
     for size in ((640, 360), (720, 1280), (90, 120)):
-        meter = StirMeter()
+        meter = MotionEnergyMeter()
         scene = photograph("china.jpg", size)
         meter.measure(scene, 0.25)
         changed = scene.copy()
@@ -89,7 +89,7 @@ def test_upright_and_large_pictures_are_measured_in_the_same_grid() -> None:
 )
 def test_odd_pictures_are_measured_all_the_same(sizes: list[tuple[int, int]]) -> None:
     rng = np.random.default_rng(0)
-    meter = StirMeter()
+    meter = MotionEnergyMeter()
     for size in sizes:
         stir = meter.measure(rng.integers(0, 256, (*size, 3), dtype=np.uint8), 0.25)
         assert np.isfinite(stir.level).all()
@@ -98,13 +98,13 @@ def test_odd_pictures_are_measured_all_the_same(sizes: list[tuple[int, int]]) ->
 
 def test_the_same_picture_again_is_frozen_and_a_noisy_one_is_not() -> None:
     rng = np.random.default_rng(5)
-    meter = StirMeter()
+    meter = MotionEnergyMeter()
     picture = seen_from(60, 50)
     encoded = np.clip(picture + (rng.random(picture.shape) < 0.05), 0, 255).astype(np.uint8)
     noisy = np.clip(picture + rng.normal(0, 3, picture.shape), 0, 255).astype(np.uint8)
     assert meter.measure(picture, 0.25).is_frozen  # nothing is known yet
     assert meter.measure(encoded, 0.25).is_frozen
     assert not meter.measure(noisy, 0.25).is_frozen
-    assert unstirred().is_frozen
-    assert unstirred().level.max() == 0
-    assert not unstirred().is_cut
+    assert no_motion_energy().is_frozen
+    assert no_motion_energy().level.max() == 0
+    assert not no_motion_energy().is_cut

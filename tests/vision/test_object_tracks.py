@@ -4,47 +4,47 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from hearsight.vision.instrument_detector import Look
-from hearsight.vision.appearance import SEEN
-from hearsight.vision.motion_energy import Stir, unstirred
-from hearsight.vision.object_tracks import MOST_THINGS, Thing, Things
+from hearsight.vision.appearance import IMAGENET_INSTRUMENTS
+from hearsight.vision.instrument_detector import EvidenceMap
 from hearsight.vision.motion import GRID
+from hearsight.vision.motion_energy import MotionEnergy, no_motion_energy
+from hearsight.vision.object_tracks import MOST_THINGS, ObjectTrack, ObjectTracks
 
 X = (np.arange(26) * 32 + 0.5) / 801
 Y = (np.arange(15) * 32 + 0.5) / 449
-LOOK_S, STIR_S = 0.5, 0.25
+DETECTION_INTERVAL_S, STIR_S = 0.5, 0.25
 
 
-def look(*things: tuple[str, float, float, float]) -> Look:
+def look(*things: tuple[str, float, float, float]) -> EvidenceMap:
     """Evidence around each thing's (x, y): class, x, y, height of the peak."""
-    evidence = np.zeros((len(Y), len(X), len(SEEN)), np.float32)
+    evidence = np.zeros((len(Y), len(X), len(IMAGENET_INSTRUMENTS)), np.float32)
     for name, x, y, peak in things:
         away = ((X[None] - x) / (X[1] - X[0])) ** 2 + ((Y[:, None] - y) / (Y[1] - Y[0])) ** 2
-        evidence[..., SEEN.index(name)] += peak * np.exp(-away / (2 * 1.3**2))
-    return Look(evidence, X, Y)
+        evidence[..., IMAGENET_INSTRUMENTS.index(name)] += peak * np.exp(-away / (2 * 1.3**2))
+    return EvidenceMap(evidence, X, Y)
 
 
-def stirred(x: float, y: float, grey_levels: float) -> Stir:
+def stirred(x: float, y: float, grey_levels: float) -> MotionEnergy:
     level = np.zeros(GRID, np.float32)
     row, column = int(y * GRID[0]), int(x * GRID[1])
     level[row - 2 : row + 1, column - 1 : column + 2] = grey_levels
-    return Stir(level, np.eye(3))
+    return MotionEnergy(level, np.eye(3))
 
 
-def panned(dx: float) -> Stir:
+def panned(dx: float) -> MotionEnergy:
     camera = np.eye(3)
     camera[0, 2] = dx
-    return Stir(np.zeros(GRID, np.float32), camera)
+    return MotionEnergy(np.zeros(GRID, np.float32), camera)
 
 
 def run(things: Things, begin_s: float, end_s: float, *seen: tuple[str, float, float, float]) -> None:
     """The same picture from `begin_s` until before `end_s`."""
-    for time_s in np.arange(begin_s, end_s, LOOK_S):
-        things.move(time_s, unstirred())
+    for time_s in np.arange(begin_s, end_s, DETECTION_INTERVAL_S):
+        things.move(time_s, no_motion_energy())
         things.update(time_s, look(*seen))
 
 
-def only(things: list[Thing]) -> Thing:
+def only(things: list[ObjectTrack]) -> ObjectTrack:
     assert len(things) == 1, [(thing.label, thing.strength.max()) for thing in things]
     return things[0]
 
@@ -54,7 +54,7 @@ def times(begin_s: float, end_s: float) -> NDArray[np.float64]:
 
 
 def test_what_is_there_from_the_first_picture_is_there_at_once() -> None:
-    things = Things()
+    things = ObjectTracks()
     run(things, 0, 4, ("cello", 0.7, 0.6, 0.9))
     cello = only(things.at(times(0, 4)))
     assert cello.label == "cello"
@@ -63,11 +63,11 @@ def test_what_is_there_from_the_first_picture_is_there_at_once() -> None:
     np.testing.assert_allclose(cello.strength, 0.9, atol=0.12)
     assert np.ptp(cello.strength) < 0.01
     np.testing.assert_allclose(cello.evidence.sum(-1), cello.strength, atol=1e-5)
-    assert cello.evidence[:, SEEN.index("cello")].min() > 0.95 * cello.strength.max()
+    assert cello.evidence[:, IMAGENET_INSTRUMENTS.index("cello")].min() > 0.95 * cello.strength.max()
 
 
 def test_what_comes_and_goes_rises_and_falls_smoothly() -> None:
-    things = Things()
+    things = ObjectTracks()
     run(things, 0, 5)
     run(things, 5, 10, ("harp", 0.3, 0.5, 1.0))
     run(things, 10, 20)
@@ -85,16 +85,16 @@ def test_what_comes_and_goes_rises_and_falls_smoothly() -> None:
 def test_a_look_counts_for_half_a_second_however_long_the_one_before_is_ago() -> None:
     told = []
     for step_s in (0.5, 2.0):
-        things = Things()
+        things = ObjectTracks()
         for index in range(8):
-            things.move(step_s * index, unstirred())
+            things.move(step_s * index, no_motion_energy())
             things.update(step_s * index, look(("cello" if index < 4 else "violin", 0.7, 0.6, 0.9)))
         told.append(only(things.at(np.array([7 * step_s]))))
     np.testing.assert_allclose(told[0].evidence, told[1].evidence, atol=1e-6)
 
 
 def test_news_are_told() -> None:
-    things = Things()
+    things = ObjectTracks()
     assert things.update(0.0, look(("cello", 0.7, 0.6, 0.9)))  # it begins
     assert not things.update(0.5, look(("cello", 0.7, 0.6, 0.9)))
     assert things.update(1.0, look(("cello", 0.7, 0.6, 0.9), ("harp", 0.2, 0.5, 0.9)))
@@ -108,7 +108,7 @@ def test_news_are_told() -> None:
 
 
 def test_a_flash_of_evidence_is_weak() -> None:
-    things = Things()
+    things = ObjectTracks()
     run(things, 0, 5)
     run(things, 5, 5.5, ("drum", 0.3, 0.5, 0.6))
     run(things, 5.5, 12)
@@ -116,7 +116,7 @@ def test_a_flash_of_evidence_is_weak() -> None:
 
 
 def test_a_gap_of_a_look_does_not_end_a_thing() -> None:
-    things = Things()
+    things = ObjectTracks()
     run(things, 0, 5, ("banjo", 0.5, 0.5, 0.8))
     run(things, 5, 5.5)
     run(things, 5.5, 10, ("banjo", 0.5, 0.5, 0.8))
@@ -126,24 +126,24 @@ def test_a_gap_of_a_look_does_not_end_a_thing() -> None:
 
 
 def test_one_thing_taken_for_this_and_that_stays_one() -> None:
-    things = Things()
-    for index, time_s in enumerate(np.arange(0, 12, LOOK_S)):
+    things = ObjectTracks()
+    for index, time_s in enumerate(np.arange(0, 12, DETECTION_INTERVAL_S)):
         things.update(time_s, look(("cello" if index % 3 else "acoustic guitar", 0.4, 0.5, 0.8)))
     thing = only(things.at(times(0, 12)))
     assert thing.label == "cello"
     shares = thing.evidence[-1] / thing.evidence[-1].sum()
-    assert shares[SEEN.index("cello")] == pytest.approx(2 / 3, abs=0.15)
-    assert shares[SEEN.index("acoustic guitar")] == pytest.approx(1 / 3, abs=0.15)
+    assert shares[IMAGENET_INSTRUMENTS.index("cello")] == pytest.approx(2 / 3, abs=0.15)
+    assert shares[IMAGENET_INSTRUMENTS.index("acoustic guitar")] == pytest.approx(1 / 3, abs=0.15)
 
 
 def test_things_move_with_the_camera_between_looks_too() -> None:
     """A pan of 6 % of the picture per second past two cellos that stand nearer to each other than it goes."""
-    things = Things()
+    things = ObjectTracks()
     speed = 0.06
     for time_s in np.arange(0, 6, STIR_S):
         if time_s > 0:
             things.move(time_s, panned(speed * STIR_S))
-        if time_s % LOOK_S == 0:
+        if time_s % DETECTION_INTERVAL_S == 0:
             here = [("cello", x + speed * time_s, 0.5, 0.9) for x in (0.15, 0.4)]
             things.update(time_s, look(*here))
     at = times(0, 5.75)
@@ -154,10 +154,10 @@ def test_things_move_with_the_camera_between_looks_too() -> None:
 
 
 def test_a_thing_that_the_camera_turns_away_from_fades_outside() -> None:
-    things = Things()
+    things = ObjectTracks()
     for time_s in np.arange(0, 14, STIR_S):
         things.move(time_s, panned(0.1 * STIR_S if time_s > 0 else 0.0))
-        if time_s % LOOK_S == 0:
+        if time_s % DETECTION_INTERVAL_S == 0:
             things.update(time_s, look(("harp", 0.6 + 0.1 * time_s, 0.5, 1.0)))
     harp = only(things.at(times(0, 14)))
     assert harp.x.max() > 1.05
@@ -167,9 +167,9 @@ def test_a_thing_that_the_camera_turns_away_from_fades_outside() -> None:
 
 
 def test_a_cut_ends_all_and_begins_anew() -> None:
-    things = Things()
+    things = ObjectTracks()
     run(things, 0, 5, ("cello", 0.7, 0.5, 0.9))
-    things.move(5.0, Stir(np.zeros(GRID, np.float32), np.eye(3), True))
+    things.move(5.0, MotionEnergy(np.zeros(GRID, np.float32), np.eye(3), True))
     run(things, 5, 8, ("cello", 0.2, 0.5, 0.9))
     before, after = things.at(times(0, 8))
     at = times(0, 8)
@@ -181,7 +181,7 @@ def test_a_cut_ends_all_and_begins_anew() -> None:
 
 
 def test_the_six_strongest_are_told() -> None:
-    things = Things()
+    things = ObjectTracks()
     names = ("cello", "drum", "harp", "flute", "banjo", "cornet", "organ", "oboe")
     crowd = [(name, 0.06 + 0.125 * k, 0.5, 0.3 + 0.07 * k) for k, name in enumerate(names)]
     run(things, 0, 5, *crowd)
@@ -191,12 +191,12 @@ def test_the_six_strongest_are_told() -> None:
 
 
 def test_who_stirs_is_told_from_who_does_not() -> None:
-    things = Things()
+    things = ObjectTracks()
     seen = (("upright piano", 0.25, 0.6, 0.9), ("drum", 0.75, 0.6, 0.9))
     things.update(0, look(*seen))
     for time_s in np.arange(STIR_S, 6, STIR_S):
         things.move(time_s, stirred(0.75, 0.55, 4.0))
-        if time_s % LOOK_S == 0:
+        if time_s % DETECTION_INTERVAL_S == 0:
             things.update(time_s, look(*seen))
     piano, drums = things.at(times(0, 5.5))
     assert drums.motion.min() > 0.8  # from the start, though motion can't be known in a single picture
@@ -205,12 +205,12 @@ def test_who_stirs_is_told_from_who_does_not() -> None:
 
 def test_a_frozen_picture_tells_nothing_of_motion() -> None:
     """Frozen at first and once more later: who moves in between is known throughout."""
-    things = Things()
+    things = ObjectTracks()
     seen = (("upright piano", 0.25, 0.6, 0.9), ("drum", 0.75, 0.6, 0.9))
     for time_s in np.arange(0, 8, STIR_S):
         moves = 2 < time_s < 4
-        things.move(time_s, stirred(0.75, 0.55, 4.0) if moves else unstirred())
-        if time_s % LOOK_S == 0:
+        things.move(time_s, stirred(0.75, 0.55, 4.0) if moves else no_motion_energy())
+        if time_s % DETECTION_INTERVAL_S == 0:
             things.update(time_s, look(*seen))
     piano, drums = things.at(times(0, 7.5))
     assert drums.motion.min() > 0.8
@@ -218,22 +218,22 @@ def test_a_frozen_picture_tells_nothing_of_motion() -> None:
 
 
 def test_times_after_the_latest_look_stand_as_it_was() -> None:
-    things = Things()
+    things = ObjectTracks()
     run(things, 0, 3, ("cello", 0.7, 0.6, 0.9))
     latest, later = only(things.at(np.array([2.5]))), only(things.at(np.array([9.0])))
     assert (latest.x[0], latest.strength[0]) == (later.x[0], later.strength[0])
 
 
 def test_nothing_is_there_before_anything_was_seen() -> None:
-    assert Things().at(np.array([0.0, 1.0])) == []
+    assert ObjectTracks().at(np.array([0.0, 1.0])) == []
 
 
 def test_a_mirrored_clip_has_mirrored_things() -> None:
     rng = np.random.default_rng(8)
-    things, mirrored = Things(), Things()
+    things, mirrored = ObjectTracks(), ObjectTracks()
     spots = [("cello", 0.3, 0.5, 0.9), ("drum", 0.62, 0.6, 0.5), ("banjo", 0.85, 0.4, 0.7)]
     x = 0.0
-    for time_s in np.arange(0, 8, LOOK_S):
+    for time_s in np.arange(0, 8, DETECTION_INTERVAL_S):
         dx = float(rng.normal(0, 0.01))
         x += dx
         things.move(time_s, panned(dx))
@@ -249,11 +249,11 @@ def test_a_mirrored_clip_has_mirrored_things() -> None:
 
 def test_memory_does_not_grow_with_the_hours() -> None:
     """Things that come and go for an hour: no more is remembered than two minutes hold."""
-    things = Things()
+    things = ObjectTracks()
     rng = np.random.default_rng(1)
     held = []
     for index, time_s in enumerate(np.arange(0, 3600, 9.0)):
-        things.move(time_s, unstirred())
+        things.move(time_s, no_motion_energy())
         things.update(time_s, look(("cello", float(rng.uniform(0.1, 0.9)), 0.5, 0.9)))
         if index % 40 == 39:
             held.append(sum(len(known.points) for known in [*things._known, *things._gone]))
@@ -262,9 +262,9 @@ def test_memory_does_not_grow_with_the_hours() -> None:
 
 
 def test_a_part_of_the_times_is_told_as_in_all_of_them() -> None:
-    things = Things()
+    things = ObjectTracks()
     rng = np.random.default_rng(4)
-    for time_s in np.arange(0, 10, LOOK_S):
+    for time_s in np.arange(0, 10, DETECTION_INTERVAL_S):
         things.update(time_s, look(("cello", float(rng.uniform(0.4, 0.5)), 0.5, float(rng.uniform(0.6, 1)))))
     whole = only(things.at(times(0, 12)))
     for begin, end in ((0, 1), (3.3, 3.4), (9, 12), (11, 12)):

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from hearsight.vision.instrument_detector import Look
+from hearsight.vision.appearance import IMAGENET_INSTRUMENTS
+from hearsight.vision.instrument_detector import EvidenceMap
 from hearsight.vision.peaks import Peak, find_peaks
-from hearsight.vision.appearance import SEEN
 
 ROWS, COLUMNS = 15, 26
 X = (np.arange(COLUMNS) * 32 + 0.5) / 801
@@ -17,17 +17,17 @@ Y = (np.arange(ROWS) * 32 + 0.5) / 449
 CELL = X[1] - X[0]
 
 
-def look(*things: tuple[str, float, float, float, float]) -> Look:
+def look(*things: tuple[str, float, float, float, float]) -> EvidenceMap:
     """Evidence falling off around each thing's (x, y): class, x, y, height of the peak, deviation in cells."""
-    evidence = np.zeros((ROWS, COLUMNS, len(SEEN)))
+    evidence = np.zeros((ROWS, COLUMNS, len(IMAGENET_INSTRUMENTS)))
     for name, x, y, peak, spread in things:
         away = ((X[None] - x) / CELL) ** 2 + ((Y[:, None] - y) / (Y[1] - Y[0])) ** 2
-        evidence[..., SEEN.index(name)] += peak * np.exp(-away / (2 * spread**2))
-    return Look(evidence.astype(np.float32), X, Y)
+        evidence[..., IMAGENET_INSTRUMENTS.index(name)] += peak * np.exp(-away / (2 * spread**2))
+    return EvidenceMap(evidence.astype(np.float32), X, Y)
 
 
 def labels(peaks: list[Peak]) -> list[str]:
-    return [SEEN[int(peak.shares.argmax())] for peak in peaks]
+    return [IMAGENET_INSTRUMENTS[int(peak.shares.argmax())] for peak in peaks]
 
 
 @given(st.floats(0.15, 0.85), st.floats(0.2, 0.8), st.floats(0.2, 1))
@@ -60,9 +60,9 @@ def test_a_ripple_on_one_thing_is_not_two() -> None:
 def test_one_thing_taken_for_several_is_one_with_all_its_looks() -> None:
     things = [("cello", 0.4, 0.5, 0.4, 1.3), ("acoustic guitar", 0.41, 0.52, 0.3, 1.3), ("violin", 0.4, 0.48, 0.2, 1.3)]
     (peak,) = find_peaks(look(*things), 0.05)
-    assert peak.shares[[SEEN.index(name) for name in ("cello", "acoustic guitar", "violin")]] == pytest.approx(
-        [4 / 9, 3 / 9, 2 / 9], abs=0.08
-    )
+    assert peak.shares[
+        [IMAGENET_INSTRUMENTS.index(name) for name in ("cello", "acoustic guitar", "violin")]
+    ] == pytest.approx([4 / 9, 3 / 9, 2 / 9], abs=0.08)
     assert peak.strength == pytest.approx(0.9, abs=0.1)
 
 
@@ -79,7 +79,7 @@ def test_a_doubtful_patch_at_the_edge_of_a_thing_belongs_to_it() -> None:
 
 def test_a_wide_thing_is_told_as_wide() -> None:
     seen = look()
-    seen.evidence[6:9, 5:15, SEEN.index("grand piano")] = 0.9
+    seen.evidence[6:9, 5:15, IMAGENET_INSTRUMENTS.index("grand piano")] = 0.9
     (peak,) = find_peaks(seen, 0.05)
     assert peak.width == pytest.approx(10 * CELL)
     assert peak.height == pytest.approx(3 * (Y[1] - Y[0]))
@@ -88,7 +88,7 @@ def test_a_wide_thing_is_told_as_wide() -> None:
 
 def _random_evidence(seed: int) -> NDArray[np.float32]:
     rng = np.random.default_rng(seed)
-    smooth = gaussian_filter(rng.standard_normal((ROWS, COLUMNS, len(SEEN))), (1.3, 1.3, 0)) * 8 - 3
+    smooth = gaussian_filter(rng.standard_normal((ROWS, COLUMNS, len(IMAGENET_INSTRUMENTS))), (1.3, 1.3, 0)) * 8 - 3
     shares = np.exp(smooth)
     return np.asarray(shares / (shares.sum(-1, keepdims=True) + 3), np.float32)
 
@@ -96,7 +96,7 @@ def _random_evidence(seed: int) -> NDArray[np.float32]:
 @settings(max_examples=25)
 @given(st.integers(0, 10_000))
 def test_a_mirrored_picture_has_mirrored_peaks(seed: int) -> None:
-    seen = Look(_random_evidence(seed), X, Y)
+    seen = EvidenceMap(_random_evidence(seed), X, Y)
     peaks, mirrored = find_peaks(seen, 0.05), find_peaks(seen.mirrored(), 0.05)
     assert len(peaks) == len(mirrored) > 2
 

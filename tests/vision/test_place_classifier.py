@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from hearsight.models.sounding_objects import eye_network
-from hearsight.vision.place_classifier import PlaceClassifier
 from hearsight.nn.efficientnet_lite import EfficientNetLite0
+from hearsight.vision.place_classifier import PlaceClassifier
 
 
 @pytest.fixture(scope="module")

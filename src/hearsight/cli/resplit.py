@@ -35,12 +35,12 @@ def resplit(
 
     Example: `hearsight resplit prepared/fair-play`
     """
-    from hearsight.datasets.resplit import find_scenes, look_at_clips, scene_splits
+    from hearsight.datasets.resplit import find_scenes, fingerprint_clips, scene_splits
     from hearsight.datasets.splits import write_split
     from hearsight.files import write_json
 
     with progress_bar("looking at clips", "clips", quiet) as progress:
-        looks = look_at_clips(folder, progress)
+        looks = fingerprint_clips(folder, progress)
     found = find_scenes(looks, scene_distance, link_distance)
     lists = scene_splits(found, splits, test, validation, seed)
     target = out or folder / "splits"

@@ -32,7 +32,7 @@ _BETWEEN = 3  # pictures between the first and the last that tell the scene
 
 
 @dataclass(frozen=True)
-class Look:
+class SceneFingerprint:
     """What a clip looks like: thumbnails of its first and last picture, and the median of several (the scene)."""
 
     first: Float[np.ndarray, "height width 3"]
@@ -53,7 +53,7 @@ class Scenes:
     scenes: list[list[str]]
 
 
-def look_at_clips(folder: str | os.PathLike[str], progress: Progress = no_progress) -> dict[str, Look]:
+def fingerprint_clips(folder: str | os.PathLike[str], progress: Progress = no_progress) -> dict[str, SceneFingerprint]:
     """Thumbnails of every clip of a prepared folder (fast), a dataset in FAIR-Play's layout, or a folder of videos.
 
     Raises:
@@ -81,12 +81,12 @@ def look_at_clips(folder: str | os.PathLike[str], progress: Progress = no_progre
 
 
 def find_scenes(
-    looks: Mapping[str, Look], scene_distance: float = SCENE_DISTANCE, link_distance: float = LINK_DISTANCE
+    looks: Mapping[str, SceneFingerprint], scene_distance: float = SCENE_DISTANCE, link_distance: float = LINK_DISTANCE
 ) -> Scenes:
     """Cluster clips by scene, and rebuild recordings within each cluster.
 
     Args:
-        looks: from `look_at_clips`.
+        looks: from `fingerprint_clips`.
         scene_distance: two groups of clips are one scene if their thumbnails differ by less than this on average (mean
             absolute difference of 8-bit values).
         link_distance: a clip can follow another if its first picture differs from the other's last by less than this.
@@ -147,7 +147,7 @@ def scene_splits(
     return splits
 
 
-def _look(pictures: Sequence[np.ndarray]) -> Look:
+def _look(pictures: Sequence[np.ndarray]) -> SceneFingerprint:
     if not pictures:
         raise HearsightError("a clip without pictures")
     height, width = THUMBNAIL
@@ -156,7 +156,7 @@ def _look(pictures: Sequence[np.ndarray]) -> Look:
         cv2.resize(pictures[index], (width, height), interpolation=cv2.INTER_AREA).astype(np.float32)
         for index in chosen
     ]
-    return Look(small[0], small[-1], np.median(np.stack(small), axis=0))
+    return SceneFingerprint(small[0], small[-1], np.median(np.stack(small), axis=0))
 
 
 def _distances(a: np.ndarray, b: np.ndarray) -> Float[np.ndarray, "a b"]:

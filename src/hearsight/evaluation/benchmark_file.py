@@ -68,8 +68,8 @@ class SystemPart:
         predictions: a folder of predicted ears, one sound file per clip, for systems run elsewhere.
         options: arguments of the model's loading or of the function.
         flipped: mirror the pictures (the Flipped-Visual baseline of 2.5D Visual Sound).
-        true_positions: tell the model where the sources really are (`scenes/NAME.json`): `located`, which of them
-            sound too; `concert`, or a folder with a trained ear of it, only what stands where (`true_things`).
+        true_positions: tell the model where the sources really are (`scenes/NAME.json`): `positions`, which of them
+            sound too; `sounding-objects`, or a folder with a trained ear of it, only what stands where (`true_things`).
         trained_on: the dataset that it learned from, for cross-dataset tables.
         published: its row in the published tables.
         published_values: the paper's numbers themselves, by metric, where no table here has them.
@@ -165,7 +165,7 @@ class Benchmark:
     workers: int | None = None
 
 
-_NEVER_TOLD = {card.name for card in CARDS} - {"located", "concert"}
+_NEVER_TOLD = {card.name for card in CARDS} - {"positions", "sounding-objects"}
 
 METRICS = {
     # name: (title, whether higher is better, what one unit is)
@@ -292,7 +292,8 @@ def _check(benchmark: Benchmark) -> None:
             raise DataError(f"systems[{index}] ({system.name}): trained_on {system.trained_on!r} is no dataset here")
         if system.true_positions and (system.model is None or system.model in _NEVER_TOLD):
             raise DataError(
-                f"systems[{index}] ({system.name}): true_positions can only be told to the models located and concert"
+                f"systems[{index}] ({system.name}): true_positions can only be told to the models "
+                "positions and sounding-objects"
             )
         if system.predictions is not None and (system.flipped or system.true_positions or system.options):
             raise DataError(f"systems[{index}] ({system.name}): predictions are files; nothing can be set")

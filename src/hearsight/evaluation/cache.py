@@ -40,11 +40,11 @@ def kept_values(path: Path, depends_on: str) -> dict[str, float] | None:
 
 
 def files_of_model(source: str | None) -> list[Path]:
-    """The files of a model that is a folder, or of `concert`, whose weights are in the package; other names have none.
+    """The files of a model that is a folder, or of `sounding-objects`, whose weights are in the package.
 
-    What other names mean changes with the code only, which is not watched.
+    Other names have none: what other names mean changes with the code only, which is not watched.
     """
-    folder = WEIGHTS if source == "concert" else Path(source) if source else None
+    folder = WEIGHTS if source == "sounding-objects" else Path(source) if source else None
     if folder is None or not folder.is_dir():
         return []
     return sorted(path for path in folder.rglob("*") if path.is_file())

@@ -17,8 +17,9 @@ from hearsight.evaluation.benchmark_file import DatasetPart
 from hearsight.evaluation.comparison import read_ears
 from hearsight.evaluation.protocols import Protocol
 from hearsight.media import probe, read_frames
-from hearsight.models.interface import ClipInfo, Frame, WindowSpec
+from hearsight.models.interface import ClipInfo, WindowSpec
 from hearsight.signal import resample
+from hearsight.vision.frames import Frame
 
 PREPARED_SUFFIX = ".safetensors"
 

@@ -120,7 +120,7 @@ def scene_field_of_view(scene: Path) -> float | None:
 
     Raises:
         DataError: the scene cannot be read, or its picture is a plain perspective, in which positions are not
-            proportional to angles as the model `located` takes them.
+            proportional to angles as the model `positions` takes them.
     """
     content = _content(scene)
     if content.get("projection", "cylinder") != "cylinder":

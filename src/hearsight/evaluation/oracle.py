@@ -1,4 +1,5 @@
-"""What `concert` would see of a simulated concert if its eye were never wrong: a watcher that reads the scene file."""
+"""What `sounding-objects` would see of a simulated concert if its detector were never wrong, read from the scene
+file."""
 
 import json
 import math
@@ -13,11 +14,11 @@ from jaxtyping import Float
 from hearsight.acoustics import direction_to_picture, from_cartesian
 from hearsight.errors import DataError
 from hearsight.evaluation.measures import scene_field_of_view
-from hearsight.vision.appearance import PLAYED, PLAYED_AS_SEEN
-from hearsight.vision.object_tracks import Thing
-from hearsight.models.interface import Frame
+from hearsight.vision.appearance import APPEARANCE, APPEARANCE_CLASSES
+from hearsight.vision.frames import Frame
+from hearsight.vision.object_tracks import ObjectTrack
 
-PLAYED_KINDS: dict[str, str] = {
+SIMULATED_AS_SOUND_CLASS: dict[str, str] = {
     "cello": "cello",
     "acoustic guitar": "guitar",
     "drums": "drums",
@@ -28,7 +29,7 @@ PLAYED_KINDS: dict[str, str] = {
     "upright bass": "bass",
     "banjo": "banjo",
 }
-"""From the instruments of simulated concerts to the kinds that `concert` tells apart by ear."""
+"""From the instruments of simulated concerts to the kinds that `sounding-objects` tells apart by ear."""
 
 STRENGTH = 0.8
 PLAYED_MOTION, IDLE_MOTION = 0.6, 0.1
@@ -40,17 +41,17 @@ _ON_A_STAND = (0.05, 0.5)
 _ACROSS_M = 0.5
 
 
-class TrueThings:
-    """The things of a simulated concert, as the scene file knows them; takes the place of `concert`'s own watcher.
+class TrueObjects:
+    """The things of a simulated concert, as the scene file knows them; takes the place of the tracker.
 
     Performers are things at the places where their sound comes from, those who are silent too, so that nothing tells
     who plays. Idle instruments are things while their middle is in the picture; its file does not say what hides them.
 
     What a thing looks like is what is expected of its kind: evidence of 0.8 in all, spread as the row of
-    `PLAYED_AS_SEEN` says, so no instrument is confused more than its kind is on average. Motion is 0.6 for performers,
-    0.1 for idle instruments, about what `Watcher` tells of real clips: over the first 9 s of four concert clips (the
-    camera of one of them pans) six played instruments had means of 0.42 to 0.95 (0.67 on average), three idle pianos
-    0.16, 0.03 and 0.02.
+    `APPEARANCE` says, so no instrument is confused more than its kind is on average. Motion is 0.6 for performers,
+    0.1 for idle instruments, about what `InstrumentTracker` tells of real clips: over the first 9 s of four concert
+    clips (the camera of one of them pans) six played instruments had means of 0.42 to 0.95 (0.67 on average), three
+    idle pianos 0.16, 0.03 and 0.02.
 
     Args:
         scene: the scene file of a simulated concert.
@@ -67,7 +68,7 @@ class TrueThings:
         content = json.loads(scene.read_text(encoding="utf-8"))
         try:
             performers = [_performer(performer) for performer in content["performers"]]
-            standing = [thing for thing in content["things"] if thing["label"] in PLAYED_KINDS]
+            standing = [thing for thing in content["things"] if thing["label"] in SIMULATED_AS_SOUND_CLASS]
             idle = [_idle(thing, content, field_of_view) for thing in standing]
         except _NotPlayedError as error:
             raise DataError(f"{scene}: {error.args[0]!r} is no instrument of a simulated concert") from error
@@ -81,7 +82,7 @@ class TrueThings:
     def watch(self, frame: Frame) -> None:
         """Frames are not looked at."""
 
-    def at(self, times_s: Float[np.ndarray, "times"]) -> list[Thing]:
+    def at(self, times_s: Float[np.ndarray, "times"]) -> list[ObjectTrack]:
         """The things that are there at any of these times; labels are the simulator's."""
         things = [known.at(number, np.asarray(times_s, np.float64)) for number, known in enumerate(self._known, 1)]
         return [thing for thing in things if thing.strength.max(initial=0.0) > 0]
@@ -101,11 +102,11 @@ class _Known:
     motion: float
     stays: bool  # a thing also while it is out of the picture
 
-    def at(self, number: int, times_s: Float[np.ndarray, "times"]) -> Thing:
+    def at(self, number: int, times_s: Float[np.ndarray, "times"]) -> ObjectTrack:
         x, y, width = (np.interp(times_s, self.time_s, values) for values in (self.x, self.y, self.width))
-        looks = STRENGTH * PLAYED_AS_SEEN[PLAYED.index(PLAYED_KINDS[self.label])]
+        looks = STRENGTH * APPEARANCE[APPEARANCE_CLASSES.index(SIMULATED_AS_SOUND_CLASS[self.label])]
         is_there = self.stays | ((x >= 0) & (x <= 1) & (y >= 0) & (y <= 1))
-        return Thing(
+        return ObjectTrack(
             number=number,
             label=self.label,
             x=x,
@@ -119,7 +120,7 @@ class _Known:
 
 def _performer(performer: dict[str, Any]) -> _Known:
     label = str(performer["label"])
-    if label not in PLAYED_KINDS:
+    if label not in SIMULATED_AS_SOUND_CLASS:
         raise _NotPlayedError(label)
     time_s, x, y = (np.array([float(point[key]) for point in performer["track"]]) for key in ("time_s", "x", "y"))
     boxes = [point["instrument_box"] for point in performer["track"]]

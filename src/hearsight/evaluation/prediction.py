@@ -9,8 +9,9 @@ from torch import Tensor
 from hearsight.evaluation.clips import clip_info, pictures_of
 from hearsight.evaluation.protocols import Protocol
 from hearsight.inference.engine import ears_of
-from hearsight.models.interface import BinauralModel, Frame, Window, WindowSpec
+from hearsight.models.interface import BinauralModel, Window, WindowSpec
 from hearsight.signal import OverlapAdd, difference, left_right, mix, resample, window_starts
+from hearsight.vision.frames import Frame
 
 
 def model_input(ears: Float[Tensor, "2 samples"]) -> Float[Tensor, "samples"]:

@@ -27,15 +27,15 @@ from hearsight.evaluation.cache import (
 from hearsight.evaluation.clips import BenchmarkClip, clips_of, truth_of
 from hearsight.evaluation.comparison import SOUND_SUFFIXES, VIDEO_SUFFIXES, read_ears
 from hearsight.evaluation.measures import VERSION, ClipMeasures, known_directions, scene_field_of_view, scene_tracks
+from hearsight.evaluation.oracle import TrueObjects
 from hearsight.evaluation.prediction import model_input, predict_ears
 from hearsight.evaluation.protocols import Protocol, protocol
-from hearsight.evaluation.oracle import TrueThings
 from hearsight.inference import load
 from hearsight.media import write_wav
-from hearsight.models.sounding_objects import Concert, ConcertEar
 from hearsight.models.interface import BinauralModel
-from hearsight.models.positions import Located
+from hearsight.models.positions import Positions
 from hearsight.models.saving import load_network
+from hearsight.models.sounding_objects import SoundClassifier, SoundingObjects
 from hearsight.progress import Progress, no_progress
 from hearsight.signal import resample
 from hearsight.workers import done_by_workers
@@ -163,8 +163,8 @@ def load_system(part: SystemPart, device: str, scene: Path | None = None) -> Bin
     try:
         if part.true_positions and scene is not None:
             return _told_the_truth(part, scene)
-        if part.model == "located":
-            return Located(**part.options)
+        if part.model == "positions":
+            return Positions(**part.options)
         return cast(BinauralModel, load(part.model, device, **part.options))
     except TypeError as error:
         raise ModelError(f"{part.name}: {part.model} does not take these options ({error})") from error
@@ -173,27 +173,27 @@ def load_system(part: SystemPart, device: str, scene: Path | None = None) -> Bin
 def _told_the_truth(part: SystemPart, scene: Path) -> BinauralModel:
     """The model with what is true of one clip in place of what it would find in the picture."""
     options = dict(part.options)
-    if part.model == "located":
+    if part.model == "positions":
         options["sources"] = scene_tracks(scene)
     else:
-        true_things = TrueThings(scene)
+        true_things = TrueObjects(scene)
         options |= {"ear": _ear(part), "watcher": lambda: true_things}
     field_of_view = scene_field_of_view(scene)
     if field_of_view is not None:
         options.setdefault("field_of_view", field_of_view)
-    return Located(**options) if part.model == "located" else Concert(**options)
+    return Positions(**options) if part.model == "positions" else SoundingObjects(**options)
 
 
-def _ear(part: SystemPart) -> ConcertEar | None:
+def _ear(part: SystemPart) -> SoundClassifier | None:
     """The ear in a folder; None for that of the package."""
     assert part.model is not None
-    if part.model == "concert":
+    if part.model == "sounding-objects":
         return None
     network = load_network(part.model)
-    if not isinstance(network, ConcertEar):
+    if not isinstance(network, SoundClassifier):
         raise ModelError(
             f"{part.name}: {part.model} holds {network.system!r}; true_positions can only be told to the models "
-            "located and concert"
+            "positions and sounding-objects"
         )
     return network
 

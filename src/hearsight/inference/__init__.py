@@ -8,8 +8,8 @@ from hearsight.inference.binauralizing import (
     default_output,
 )
 from hearsight.inference.engine import ears_of, run_on_file
-from hearsight.inference.loudness import loudness_weights
 from hearsight.inference.loading import LoadedModel, load
+from hearsight.inference.loudness import loudness_weights
 from hearsight.inference.network_model import NeuralModel
 from hearsight.inference.report import Report
 from hearsight.inference.windowing import walk

@@ -13,12 +13,13 @@ from hearsight.inference.loading import load
 from hearsight.inference.network_model import NeuralModel
 from hearsight.inference.report import Report
 from hearsight.media import probe
-from hearsight.models.sounding_objects import Concert, Placed
 from hearsight.models.interface import BinauralModel, StereoNetwork
-from hearsight.models.positions import Located, Track, read_tracks
+from hearsight.models.positions import Positions, Track, read_tracks
+from hearsight.models.registry import current_name
+from hearsight.models.sounding_objects import GivenPositions, SoundingObjects
 from hearsight.progress import Progress, no_progress
 
-DEFAULT_MODEL = "concert"
+DEFAULT_MODEL = "sounding-objects"
 
 
 def binauralize(
@@ -44,13 +45,13 @@ def binauralize(
         input: a video (or sound) that FFmpeg reads.
         output: where to; None is `NAME.binaural.EXT` beside the input. `.wav` and `.flac` hold the sound alone.
         model: a name (`hearsight models` lists them), a folder, a Hugging Face Hub id, a loaded model, or a network;
-            None is `concert`.
-        sources: for `concert` and `located`: positions (x, y) in the picture, 0 to 1 from the left and from the top.
-            One source is `located`'s whatever the model: all sound comes from it. Among several, `concert` splits the
-            sound by what is seen at each and what is heard, `located` by motion.
+            None is `sounding-objects`.
+        sources: for `sounding-objects` and `positions`: positions (x, y) in the picture, 0 to 1 from the left and from
+            the top. One source is `positions`'s whatever the model: all sound comes from it. Among several,
+            `sounding-objects` splits the sound by what is seen at each and what is heard, `positions` by motion.
         tracks: instead of `sources`: a JSON file of moving sources, in the report's own format.
-        hrtf: for `concert` and `located`: a SOFA file; None is KEMAR.
-        fov_degrees: for `concert` and `located`: the horizontal angle that the picture covers.
+        hrtf: for `sounding-objects` and `positions`: a SOFA file; None is KEMAR.
+        fov_degrees: for `sounding-objects` and `positions`: the horizontal angle that the picture covers.
         device: for a network: "cpu", "cuda", "mps".
         audio_codec: None for the container's usual.
         report: where to write the report as JSON.
@@ -69,7 +70,9 @@ def binauralize(
         raise HearsightError(f"{output}: has no suffix that tells the container; name it like {Path(input).name}")
     check_outputs([input], [output], report, [other for other in (tracks, hrtf) if other is not None])
     chosen = choose_model(model, sources, tracks, hrtf, fov_degrees, device)
-    searches = isinstance(chosen, Concert) or (isinstance(chosen, Located) and not chosen.works_without_picture)
+    searches = isinstance(chosen, SoundingObjects) or (
+        isinstance(chosen, Positions) and not chosen.works_without_picture
+    )
     if searches and probe(input).video is None:
         raise MediaError(f"{input}: has no picture to find sources in; say where they are (--source X,Y or --tracks)")
     told = run_on_file(chosen, input, output, audio_codec, progress)
@@ -150,11 +153,13 @@ def _chosen(
     fov_degrees: float,
     device: str,
 ) -> BinauralModel:
-    if model not in ("concert", "located"):
+    model = current_name(model) if isinstance(model, str) else model
+    if model not in ("sounding-objects", "positions"):
         if sources or tracks is not None or hrtf is not None or fov_degrees != 120.0:
             name = getattr(model, "name", model)
             raise ModelError(
-                f"positions, tracks, HRTF and field of view are for the models concert and located; {name} takes none"
+                "positions, tracks, HRTF and field of view are for the models sounding-objects and positions; "
+                f"{name} takes none"
             )
         if isinstance(model, StereoNetwork):
             return NeuralModel(model, device)
@@ -168,7 +173,7 @@ def _chosen(
         given = [Track.at(f"source {index}", x, y) for index, (x, y) in enumerate(sources, 1)]
     elif tracks is not None:
         given = read_tracks(tracks)
-    if model == "concert" and given is None:
-        return Concert(None, None, load_hrirs(hrtf) if hrtf is not None else None, math.radians(fov_degrees))
-    located = Located(given, load_hrirs(hrtf, diffuse_field_equalized=True), math.radians(fov_degrees))
-    return Placed(located) if model == "concert" and given is not None and len(given) > 1 else located
+    if model == "sounding-objects" and given is None:
+        return SoundingObjects(None, None, load_hrirs(hrtf) if hrtf is not None else None, math.radians(fov_degrees))
+    located = Positions(given, load_hrirs(hrtf, diffuse_field_equalized=True), math.radians(fov_degrees))
+    return GivenPositions(located) if model == "sounding-objects" and given is not None and len(given) > 1 else located

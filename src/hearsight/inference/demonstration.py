@@ -13,8 +13,8 @@ from hearsight.inference.binauralizing import binauralize, default_output
 from hearsight.inference.report import Report
 from hearsight.media import read_sound
 from hearsight.progress import Progress, no_progress
-from hearsight.simulation.demo_scene import sample_scene, true_direction_deg, write_sample_scene
 from hearsight.signal.interaural import interaural_level_difference_db, interaural_time_difference_s
+from hearsight.simulation.demo_scene import sample_scene, true_direction_deg, write_sample_scene
 
 WINDOW_S = 1.0
 

@@ -16,8 +16,8 @@ from hearsight.errors import HearsightError, MediaError
 from hearsight.files import same_path
 from hearsight.inference.band_extension import FullBand
 from hearsight.inference.loudness import LARGEST_GAIN_DB, LevelKeeper, loudness_weights
-from hearsight.inference.threads import read_ahead, write_behind
 from hearsight.inference.report import Report
+from hearsight.inference.threads import read_ahead, write_behind
 from hearsight.inference.windowing import Picture, walk
 from hearsight.media import (
     BinauralWriter,

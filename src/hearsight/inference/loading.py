@@ -14,10 +14,10 @@ from torch import Tensor
 from hearsight.errors import ModelError
 from hearsight.inference.network_model import NeuralModel
 from hearsight.inference.windowing import walk
-from hearsight.models.sounding_objects import Concert, ConcertEar
 from hearsight.models.interface import BinauralModel, BinauralSession, ClipInfo, StereoNetwork, WindowSpec
-from hearsight.models.registry import CARDS, Card
+from hearsight.models.registry import CARDS, Card, current_name
 from hearsight.models.saving import load_network
+from hearsight.models.sounding_objects import SoundClassifier, SoundingObjects
 
 RATE_OF_ANY_HZ = 48_000  # what `LoadedModel` takes a sound for if neither the caller nor the model has a rate
 
@@ -34,7 +34,7 @@ def load(name: str | os.PathLike[str], device: str = "cpu") -> "LoadedModel | Ne
         ModelError: unknown, without weights, not binaural, or damaged; the message says what to do.
         DependencyError: the Hub could not be reached or does not have it.
     """
-    text = os.fspath(name)
+    text = current_name(os.fspath(name))
     known = next((card for card in CARDS if card.name == text), None)
     if known is not None:
         return _named(known, device)
@@ -42,8 +42,8 @@ def load(name: str | os.PathLike[str], device: str = "cpu") -> "LoadedModel | Ne
         names = ", ".join(card.name for card in CARDS if card.kind == "binaural")
         raise ModelError(f"unknown model {text!r}; known: {names}; or name a folder or a Hugging Face Hub id")
     network = load_network(text)
-    if isinstance(network, ConcertEar):
-        return LoadedModel(Concert(network))
+    if isinstance(network, SoundClassifier):
+        return LoadedModel(SoundingObjects(network))
     if not isinstance(network, StereoNetwork):
         raise ModelError(f"{text}: holds {network.system!r}, which separates sounds and gives no ears")
     return NeuralModel(network, device)

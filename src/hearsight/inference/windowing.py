@@ -11,8 +11,9 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 from torch.nn import functional as F
 
-from hearsight.models.interface import BinauralSession, Frame, SeeingSession, SmallFrame, Window, WindowSpec
+from hearsight.models.interface import BinauralSession, SeeingSession, Window, WindowSpec
 from hearsight.signal import OverlapAdd
+from hearsight.vision.frames import Frame, SmallFrame
 
 
 class ColourPicture(Protocol):

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hearsight.errors import DependencyError
-from hearsight.mixtures.sound_clips import faded, lay, read_clip, transposed
 from hearsight.mixtures.instruments import VOICES
 from hearsight.mixtures.phrases import compose_phrase
+from hearsight.mixtures.sound_clips import faded, lay, read_clip, transposed
 
 KITS = Path("/usr/share/hydrogen/data/drumkits")
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from hearsight.simulation.music import Note
 from hearsight.mixtures.styles import Frame, played
+from hearsight.simulation.music import Note
 
 KICK, SIDE, SNARE, CLAP, SNARE2, FLOOR, CLOSED, LOW_TOM, PEDAL, OPEN, CRASH, RIDE, BELL = (
     36, 37, 38, 39, 40, 43, 42, 45, 44, 46, 49, 51, 53,

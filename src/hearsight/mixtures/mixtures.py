@@ -11,22 +11,21 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from hearsight.signal.mel_bands import Bands
-from hearsight.models.sounding_objects.classifier import COLUMNS, HOP_SAMPLES, N_FFT, SAMPLE_RATE_HZ
-from hearsight.mixtures.sound_classes import KINDS
-from hearsight.vision.appearance import PLAYED_AS_SEEN, SEEN, SEEN_AT_ALL, draw_evidence
 from hearsight.mixtures.degradations import draw_recording
 from hearsight.mixtures.rooms import RoomBank, direct_sound
 from hearsight.mixtures.sound_bank import SoundBank
+from hearsight.mixtures.sound_classes import SOUND_CLASSES
+from hearsight.signal.mel_bands import COLUMNS, HOP_SAMPLES, N_FFT, SAMPLE_RATE_HZ, MelBands
+from hearsight.vision.appearance import APPEARANCE, DETECTION_RATE, IMAGENET_INSTRUMENTS, draw_evidence
 
 THINGS = 6  # most visible things of a pair
-OTHER = len(KINDS) - 1
-_VOICE = KINDS.index("voice")
+OTHER = len(SOUND_CLASSES) - 1
+_VOICE = SOUND_CLASSES.index("voice")
 _TIMBRE_DB = 5.0  # standard deviation of a source's own filter
 
 
 @dataclass(frozen=True)
-class MapPairSettings:
+class MixtureSettings:
     """What pairs are like; the switches are for the ablations.
 
     Attributes:
@@ -48,12 +47,13 @@ class MapPairSettings:
 
 
 @dataclass
-class MapPair:
+class Mixture:
     """One pair, or a batch of them with a first axis more.
 
     Attributes:
         power: of the recording in each band. `[bands, columns]`
-        evidence: of each visible thing for the classes `SEEN`; rows of zeros where there are fewer. `[things, seen]`
+        evidence: of each visible thing for the classes `IMAGENET_INSTRUMENTS`; rows of zeros where there are fewer.
+            `[things, seen]`
         parts: true part of each thing in each bin, by magnitude, and last of all that is not seen; they add up to 1.
             `[things + 1, bands, columns]`, 16-bit.
         kinds: the same by kind of instrument. `[kinds, bands, columns]`, 16-bit.
@@ -72,16 +72,16 @@ class MapPair:
         """A batch."""
         return cls(*(torch.stack([getattr(pair, field.name) for pair in pairs]) for field in fields(cls)))
 
-    def to(self, device: torch.device | str, non_blocking: bool = False) -> "MapPair":
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> "Mixture":
         """The same on a device."""
-        return MapPair(*(getattr(self, field.name).to(device, non_blocking=non_blocking) for field in fields(self)))
+        return Mixture(*(getattr(self, field.name).to(device, non_blocking=non_blocking) for field in fields(self)))
 
     def __len__(self) -> int:
         """How many pairs the batch holds."""
         return self.power.shape[0] if self.power.ndim == 3 else 1
 
 
-class MapPairs(Dataset[MapPair]):
+class Mixtures(Dataset[Mixture]):
     """Pairs drawn by chance: pair `i` depends on the banks, the settings, the seed and `i` only.
 
     One to four sources of the sound bank play in one room of the room bank, now and then with speech or noise beside
@@ -96,18 +96,18 @@ class MapPairs(Dataset[MapPair]):
     """
 
     def __init__(
-        self, sounds: SoundBank, rooms: RoomBank, settings: MapPairSettings | None = None, seed: int = 0, pairs: int = 1
+        self, sounds: SoundBank, rooms: RoomBank, settings: MixtureSettings | None = None, seed: int = 0, pairs: int = 1
     ) -> None:
         self._sounds, self._rooms = sounds, rooms
-        self._settings = settings or MapPairSettings()
+        self._settings = settings or MixtureSettings()
         self._seed, self._pairs = seed, pairs
-        self._bands = Bands(SAMPLE_RATE_HZ, N_FFT)
+        self._bands = MelBands(SAMPLE_RATE_HZ, N_FFT)
         self._window = torch.hann_window(N_FFT)
 
     def __len__(self) -> int:
         return self._pairs
 
-    def __getitem__(self, index: int) -> MapPair:
+    def __getitem__(self, index: int) -> Mixture:
         rng = np.random.default_rng([self._seed, index])
         settings = self._settings
         samples = settings.columns * HOP_SAMPLES
@@ -131,11 +131,11 @@ class MapPairs(Dataset[MapPair]):
         magnitude = powers.clamp_min(1e-12).sqrt()
         share = magnitude / magnitude.sum(0)
         parts = torch.zeros(THINGS + 1, *share.shape[1:])
-        by_kind = torch.zeros(len(KINDS), *share.shape[1:])
+        by_kind = torch.zeros(len(SOUND_CLASSES), *share.shape[1:])
         for number, kind in enumerate([*kinds, OTHER]):
             parts[seen.get(number, THINGS)] += share[number]
             by_kind[kind] += share[number]
-        return MapPair(self._powers(mix[None])[0], evidence, parts.half(), by_kind.half(), direct.half())
+        return Mixture(self._powers(mix[None])[0], evidence, parts.half(), by_kind.half(), direct.half())
 
     def _direct_share(
         self, mix: Float[Tensor, "samples"], straight: Float[Tensor, "samples"]
@@ -202,14 +202,14 @@ def _draw_timbres(
 
 
 def _draw_things(
-    rng: np.random.Generator, kinds: list[int], settings: MapPairSettings
+    rng: np.random.Generator, kinds: list[int], settings: MixtureSettings
 ) -> tuple[Float[Tensor, "things seen"], dict[int, int]]:
     """Evidence of the visible things in any order, and which of them each source is."""
     visible = 0.0 if rng.random() < 0.1 else 1.0
     shown: list[tuple[int | None, int | None]] = [  # (kind or false alarm, source)
         (kind, number)
         for number, kind in enumerate(kinds)
-        if kind < _VOICE and rng.random() < visible * SEEN_AT_ALL[KINDS[kind]]
+        if kind < _VOICE and rng.random() < visible * DETECTION_RATE[SOUND_CLASSES[kind]]
     ]
     if settings.idle:
         for _ in range(int(rng.choice(4, p=[0.35, 0.35, 0.2, 0.1]))):
@@ -217,7 +217,7 @@ def _draw_things(
     for _ in range(int(rng.choice(3, p=[0.6, 0.3, 0.1]))):
         shown.append((None, None))
     shown = shown[:THINGS]
-    evidence = torch.zeros(THINGS, len(SEEN))
+    evidence = torch.zeros(THINGS, len(IMAGENET_INSTRUMENTS))
     seen = {}
     for place, number in enumerate(rng.permutation(len(shown))):
         kind, source = shown[number]
@@ -228,12 +228,12 @@ def _draw_things(
 
 
 def _evidence(kind: int | None, rng: np.random.Generator, confusions: bool) -> np.ndarray:
-    name = KINDS[kind] if kind is not None else None
+    name = SOUND_CLASSES[kind] if kind is not None else None
     drawn = draw_evidence(name, rng).astype(np.float32)
     if confusions or name is None:
         return drawn
     pure = np.zeros_like(drawn)
-    pure[int(np.argmax(PLAYED_AS_SEEN[kind]))] = drawn.sum()
+    pure[int(np.argmax(APPEARANCE[kind]))] = drawn.sum()
     return pure
 
 

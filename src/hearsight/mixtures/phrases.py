@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from hearsight.simulation.music import Note
 from hearsight.mixtures.drum_styles import DRUMMED
 from hearsight.mixtures.instruments import Voice
 from hearsight.mixtures.styles import PITCHED, Frame
+from hearsight.simulation.music import Note
 
 SCALES = (
     (0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 10), (0, 2, 3, 5, 7, 8, 11), (0, 2, 3, 5, 7, 9, 10),

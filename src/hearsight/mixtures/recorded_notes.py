@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hearsight.errors import DataError
-from hearsight.mixtures.sound_clips import faded, lay, levelled, read_clip, transposed
 from hearsight.mixtures.instruments import Voice
 from hearsight.mixtures.phrases import compose_phrase
+from hearsight.mixtures.sound_clips import faded, lay, levelled, read_clip, transposed
 
 INSTRUMENTS: dict[str, tuple[str, str]] = {
     "banjo": ("banjo", "plucked"), "mandolin": ("banjo", "plucked"), "cello": ("cello", "bowed"),

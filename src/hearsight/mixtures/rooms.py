@@ -86,8 +86,7 @@ class RoomBank:
             self.sources = tuple(Source(**{**row, "room_size_m": tuple(row["room_size_m"])}) for row in told["sources"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DataError(
-                f"{folder}: holds no whole room bank; make one with `python -m hearsight.mixtures` "
-                "(make_room_bank)"
+                f"{folder}: holds no whole room bank; make one with `python -m hearsight.mixtures` (make_room_bank)"
             ) from error
         rooms: dict[int, list[int]] = {}
         for index, source in enumerate(self.sources):

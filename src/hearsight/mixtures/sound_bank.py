@@ -18,12 +18,12 @@ from scipy.signal import butter, sosfilt
 
 from hearsight.errors import DataError
 from hearsight.files import folder_written_whole, write_json
-from hearsight.mixtures.sound_classes import KINDS
-from hearsight.progress import Progress, no_progress
-from hearsight.simulation.synthesizer import default_sound_font
 from hearsight.mixtures.debian_packages import DRUM_FONTS, EFFECT_FONT, FONTS, require_packages
 from hearsight.mixtures.instruments import DRUM_FONT, EFFECTS, VOICES, Voice
 from hearsight.mixtures.phrases import compose_phrase
+from hearsight.mixtures.sound_classes import SOUND_CLASSES
+from hearsight.progress import Progress, no_progress
+from hearsight.simulation.synthesizer import default_sound_font
 from hearsight.workers import done_by_workers
 
 RATE_HZ = 16_000
@@ -52,11 +52,10 @@ class SoundBank:
             told = json.loads((self.folder / "bank.json").read_text(encoding="utf-8"))
             self.sample_rate_hz: int = told["sample_rate_hz"]
             self.origins: dict[str, list[str]] = told["origins"][part]
-            self._phrases = {kind: np.load(self.folder / part / f"{kind}.npy", mmap_mode="r") for kind in KINDS}
+            self._phrases = {kind: np.load(self.folder / part / f"{kind}.npy", mmap_mode="r") for kind in SOUND_CLASSES}
         except (OSError, ValueError, KeyError) as error:
             raise DataError(
-                f"{folder}: holds no whole sound bank; make one with `python -m hearsight.mixtures` "
-                "(make_sound_bank)"
+                f"{folder}: holds no whole sound bank; make one with `python -m hearsight.mixtures` (make_sound_bank)"
             ) from error
 
     def __reduce__(self) -> tuple[type["SoundBank"], tuple[Path, str]]:
@@ -64,9 +63,9 @@ class SoundBank:
         return SoundBank, (self.folder, self.part)
 
     def phrases(self, kind: str | int) -> NDArray[np.int16]:
-        """All phrases of a kind (or of its number in KINDS), mapped from disk; full scale is 32767.
+        """All phrases of a kind (or of its number in SOUND_CLASSES), mapped from disk; full scale is 32767.
         `[phrases, samples]`"""
-        return self._phrases[KINDS[kind] if isinstance(kind, int) else kind]
+        return self._phrases[SOUND_CLASSES[kind] if isinstance(kind, int) else kind]
 
     def draw(self, kind: str | int, samples: int, rng: np.random.Generator) -> NDArray[np.float32]:
         """A random stretch of a random phrase, not silent if there is another, at the level it is kept at. `[samples]`
@@ -137,7 +136,7 @@ def make_sound_bank(
     job = _Job(setting)
     tasks = []
     for part, count in zip(PARTS, (phrases, validation_phrases), strict=True):
-        for number, kind in enumerate(KINDS):
+        for number, kind in enumerate(SOUND_CLASSES):
             rng = np.random.default_rng([seed, PARTS.index(part), number])
             sources = job.makers.sources(part, kind)
             weights = np.array(list(sources.values()))
@@ -148,7 +147,7 @@ def make_sound_bank(
     # those of one font and kind together: loaded samples are used again
     tasks.sort(key=lambda task: (task.source, task.kind, task.part, task.index))
     origins: dict[str, dict[str, list[str]]] = {
-        part: {kind: [""] * count for kind in KINDS}
+        part: {kind: [""] * count for kind in SOUND_CLASSES}
         for part, count in zip(PARTS, (phrases, validation_phrases), strict=True)
     }
     used: dict[str, int] = {}
@@ -156,7 +155,7 @@ def make_sound_bank(
         arrays = {}
         for part, count in zip(PARTS, (phrases, validation_phrases), strict=True):
             (temporary / part).mkdir()
-            for kind in KINDS:
+            for kind in SOUND_CLASSES:
                 arrays[part, kind] = np.lib.format.open_memmap(
                     temporary / part / f"{kind}.npy", "w+", np.int16, (count, round(SECONDS * RATE_HZ))
                 )
@@ -171,7 +170,7 @@ def make_sound_bank(
         write_json(
             temporary / "bank.json",
             {
-                "sample_rate_hz": RATE_HZ, "seconds": SECONDS, "seed": seed, "kinds": list(KINDS),
+                "sample_rate_hz": RATE_HZ, "seconds": SECONDS, "seed": seed, "kinds": list(SOUND_CLASSES),
                 "fonts": [path.name for path in chosen], "validation_font": held.name, "sources": used,
                 "origins": origins,
             },
@@ -205,8 +204,8 @@ class _Makers:
 
     def __init__(self, setting: _Setting) -> None:
         from hearsight.mixtures.noises import Noises
-        from hearsight.mixtures.soundfont_player import FontPlayer
         from hearsight.mixtures.recorded_notes import RecordedNotes
+        from hearsight.mixtures.soundfont_player import FontPlayer
 
         self.setting = setting
         paths = {*setting.fonts, setting.validation_font}

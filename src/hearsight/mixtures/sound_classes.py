@@ -1,6 +1,6 @@
-"""The kinds of instruments that the `concert` model tells apart by ear."""
+"""The kinds of instruments that the `sounding-objects` model tells apart by ear."""
 
-KINDS: tuple[str, ...] = (
+SOUND_CLASSES: tuple[str, ...] = (
     "free reed",  # accordion, harmonica
     "guitar",  # nylon and steel strings
     "electric guitar",  # clean, muted, overdriven, jazz

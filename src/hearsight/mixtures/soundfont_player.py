@@ -11,10 +11,10 @@ import torch
 from numpy.typing import NDArray
 
 from hearsight.errors import DataError
-from hearsight.simulation.synthesizer import DRY, Synthesizer, float_writer
 from hearsight.mixtures.instruments import Voice
 from hearsight.mixtures.phrases import Phrase
 from hearsight.signal import resample
+from hearsight.simulation.synthesizer import DRY, Synthesizer, float_writer
 
 RENDER_RATE_HZ = 32_000
 """Twice the bank's rate: what FluidSynth lets alias stays above the bank's band, but for far transpositions."""

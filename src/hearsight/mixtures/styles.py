@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from hearsight.simulation.music import Note
 from hearsight.mixtures.instruments import Voice
+from hearsight.simulation.music import Note
 
 
 @dataclass(frozen=True)

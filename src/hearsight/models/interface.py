@@ -14,9 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol, Self, runtime_checkable
 
-import numpy as np
 import torch
-from jaxtyping import Complex, Float, UInt8
+from jaxtyping import Complex, Float
 from torch import Tensor, nn
 
 from hearsight.datasets.item import Item
@@ -24,8 +23,7 @@ from hearsight.errors import DataError
 from hearsight.models.saving import SavedNetwork
 from hearsight.models.windows import separate_in_windows
 from hearsight.signal import STFT
-
-_LEAST_SMALL_SIDE = 48  # pixels
+from hearsight.vision.frames import Frame, SmallFrame, small_size
 
 
 @dataclass(frozen=True)
@@ -76,25 +74,6 @@ class WindowSpec:
 
 
 @dataclass(frozen=True)
-class Frame:
-    """A picture of the clip. `number` counts distinct pictures: two frames with one number have equal pixels."""
-
-    time_s: float
-    number: int
-    rgb: UInt8[np.ndarray, "height width 3"]
-
-
-@dataclass(frozen=True)
-class SmallFrame:
-    """A small grey copy of a picture of the clip, and at some times its colours; `number` as of a `Frame`."""
-
-    time_s: float
-    number: int
-    grey: UInt8[np.ndarray, "rows columns"]
-    rgb: UInt8[np.ndarray, "height width 3"] | None = None
-
-
-@dataclass(frozen=True)
 class Window:
     """One window of a clip: sound at the spec's rate and level as in the file, and its frames."""
 
@@ -132,13 +111,6 @@ class Source:
     label: str
     energy_share: float
     track: list[TrackPoint]
-
-
-def small_size(size: tuple[int, int], area: int) -> tuple[int, int]:
-    """(height, width) of a copy of about `area` pixels in the same shape: not larger, but no side below 48 pixels."""
-    scale = min(1.0, (area / (size[0] * size[1])) ** 0.5)
-    height, width = (max(_LEAST_SMALL_SIDE, round(side * scale)) for side in size)
-    return height, width
 
 
 class BinauralSession(Protocol):

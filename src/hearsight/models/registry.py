@@ -1,5 +1,6 @@
 """Every model that has a name."""
 
+import warnings
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Literal
@@ -40,17 +41,17 @@ class Card:
 
 CARDS: tuple[Card, ...] = (
     Card(
-        "concert",
-        "hearsight.models.sounding_objects:Concert",
+        "sounding-objects",
+        "hearsight.models.sounding_objects:SoundingObjects",
         "binaural",
         "hearsight's own; associative convolution as in Sep-Stereo, pairs as in PseudoBinaural, in the space of maps",
         "The default: hears which instruments play, sees where they are, and places each part of the sound.",
         ready=True,
-        network="hearsight.models.sounding_objects:ConcertEar",
+        network="hearsight.models.sounding_objects:SoundClassifier",
     ),
     Card(
-        "located",
-        "hearsight.models.positions:Located",
+        "positions",
+        "hearsight.models.positions:Positions",
         "binaural",
         "hearsight's own; directions as in Xu et al., CVPR 2021, section 3.2",
         "Sources at given positions, or found by motion in step with the sound, rendered by HRIRs.",
@@ -151,14 +152,27 @@ CARDS: tuple[Card, ...] = (
 )
 
 
+FORMER_NAMES: dict[str, str] = {"concert": "sounding-objects", "located": "positions"}
+"""Names of earlier versions, that keep working for one release."""
+
+
+def current_name(name: str) -> str:
+    """The name that a model has now; a former name is told by a `FutureWarning`."""
+    if name not in FORMER_NAMES:
+        return name
+    warnings.warn(f"{name} is called {FORMER_NAMES[name]} now", FutureWarning, stacklevel=3)
+    return FORMER_NAMES[name]
+
+
 def card(name: str) -> Card:
-    """The card called `name`.
+    """The card called `name`, now or in an earlier version.
 
     Raises:
         ModelError: there is none; the message lists those there are.
     """
+    now = current_name(name)
     for known in CARDS:
-        if known.name == name:
+        if known.name == now:
             return known
     raise ModelError(f"unknown model {name!r}; known: {', '.join(known.name for known in CARDS)}")
 

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from hearsight.acoustics.directions import direction_to_picture
 from hearsight.files import written_whole
-from hearsight.pseudo.pairs import PseudoPair
 from hearsight.pseudo.pair_recipe import PairSettings, SourceRecipe
+from hearsight.pseudo.pairs import PseudoPair
 from hearsight.signal import STFT, amplitude_to_db
 
 if TYPE_CHECKING:

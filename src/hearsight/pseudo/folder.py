@@ -25,10 +25,10 @@ from hearsight.errors import DataError
 from hearsight.files import make_folder, remove_leftovers, write_json
 from hearsight.progress import Progress, no_progress
 from hearsight.pseudo.composing import Backgrounds
-from hearsight.pseudo.prepared_mono_clips import PreparedMonoClips
-from hearsight.pseudo.pairs import PseudoPairs
 from hearsight.pseudo.figure import draw_pairs, save_figure
 from hearsight.pseudo.pair_recipe import PairRecipe, PairSettings
+from hearsight.pseudo.pairs import PseudoPairs
+from hearsight.pseudo.prepared_mono_clips import PreparedMonoClips
 from hearsight.workers import done_by_workers
 
 _FORMAT = 1

@@ -17,7 +17,6 @@ from hearsight.errors import DataError
 from hearsight.nn.imagenet import normalize_picture
 from hearsight.pseudo.boxes import Box
 from hearsight.pseudo.composing import Backgrounds, lay, resized
-from hearsight.pseudo.prepared_mono_clips import PreparedMonoClips
 from hearsight.pseudo.pair_recipe import (
     LEVEL_RMS,
     PairRecipe,
@@ -26,6 +25,7 @@ from hearsight.pseudo.pair_recipe import (
     ViewRecipe,
     draw_recipe,
 )
+from hearsight.pseudo.prepared_mono_clips import PreparedMonoClips
 from hearsight.signal import normalize_rms
 
 

@@ -1,14 +1,19 @@
-"""Spectrograms in 128 bands that an ear needs to tell instruments apart, and back to every bin."""
+"""Spectrograms in the 128 mel bands of the sound classifier, and masks of bands back to every bin."""
 
 import torch
 from jaxtyping import Complex, Float
 from torch import Tensor, nn
 
+# Of the spectrograms that the sound classifier of the default model takes, and its training mixtures hold:
+SAMPLE_RATE_HZ = 16_000
+N_FFT = 1024  # of its spectrograms
+HOP_SAMPLES = 256  # between columns: 16 ms
+COLUMNS = 256  # of a window of training: 4.1 s
 BANDS = 128
 LOWEST_HZ, HIGHEST_HZ = 30.0, 8_000.0
 
 
-class Bands(nn.Module):
+class MelBands(nn.Module):
     """Overlapping triangles on the mel scale (O'Shaughnessy) from 30 Hz to 8 kHz.
 
     Neighbouring triangles add up to one at every frequency between their centres, and the first and the last hold

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hearsight.simulation.settings import KINDS
+from hearsight.simulation.settings import SIMULATED_INSTRUMENTS
 
 
 @dataclass(frozen=True)
@@ -343,4 +343,4 @@ _PLAY: dict[str, Callable[[np.random.Generator, _Time, str], list[Note]]] = {
     "drums": _drums,
 }
 
-assert set(RANGES) | {"drums"} == set(KINDS)
+assert set(RANGES) | {"drums"} == set(SIMULATED_INSTRUMENTS)

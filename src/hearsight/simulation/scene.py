@@ -14,7 +14,7 @@ from hearsight.errors import DataError
 from hearsight.simulation.drawing.figure import Body
 from hearsight.simulation.drawing.players import Dress, is_seated, source_point
 from hearsight.simulation.materials import CEILINGS, FLOORS, WALLS, absorption, eyring
-from hearsight.simulation.settings import CLIPS_PER_ROOM, KINDS, Settings
+from hearsight.simulation.settings import CLIPS_PER_ROOM, SIMULATED_INSTRUMENTS, Settings
 
 FACES = ("x=0", "x=max", "y=0", "y=max", "floor", "ceiling")
 OBJECTS = ("chair", "table", "plant", "lamp", "loudspeaker", "music stand", "bookshelf", "crate")
@@ -50,7 +50,7 @@ class Room:
 
 
 @dataclass(frozen=True)
-class Listener:
+class Attributor:
     """The listener, whose head carries the camera. Only the head turns; its middle stays where it is.
 
     Attributes:
@@ -85,7 +85,7 @@ class Performer:
     """Someone with an instrument.
 
     Attributes:
-        instrument: one of KINDS.
+        instrument: one of SIMULATED_INSTRUMENTS.
         position: on the floor, where the performer sits or stands.
         yaw: where the performer faces.
         source: where the sound comes from: a point on the instrument.
@@ -105,7 +105,7 @@ class Performer:
 
 
 @dataclass(frozen=True)
-class Thing:
+class ObjectTrack:
     """A distractor: an instrument that nobody plays, or one of OBJECTS."""
 
     kind: str
@@ -121,9 +121,9 @@ class Scene:
 
     number: int
     room: Room
-    listener: Listener
+    listener: Attributor
     performers: tuple[Performer, ...]
-    things: tuple[Thing, ...] = field(default=())
+    things: tuple[ObjectTrack, ...] = field(default=())
 
 
 def random_scene(settings: Settings, number: int) -> Scene:
@@ -200,7 +200,7 @@ def _head_axes(yaw: float, pitch: float, roll: float) -> NDArray[np.float64]:
     return rotation_about_z(yaw) @ tilt @ lean
 
 
-def _random_listener(rng: np.random.Generator, room: Room, settings: Settings) -> Listener:
+def _random_listener(rng: np.random.Generator, room: Room, settings: Settings) -> Attributor:
     """Near a wall, looking into the room."""
     size = np.array(room.size)
     wall = rng.integers(4)
@@ -227,7 +227,7 @@ def _random_listener(rng: np.random.Generator, room: Room, settings: Settings) -
         motion = "pan"
         side = rng.choice([-1, 1])
         pan = tuple(float(v) for v in side * np.deg2rad(rng.uniform([-16, 8], [-8, 16])))
-    return Listener(
+    return Attributor(
         (float(place[0]), float(place[1]), float(height)), float(yaw), motion, waves, pan, settings.seconds
     )  # fmt: skip
 
@@ -245,11 +245,11 @@ def _footprint(kind: str, dress: Dress) -> tuple[float, float]:
 
 
 def _random_performers(
-    rng: np.random.Generator, room: Room, listener: Listener, settings: Settings
+    rng: np.random.Generator, room: Room, listener: Attributor, settings: Settings
 ) -> tuple[Performer, ...] | None:
     """Performers ahead of the listener, apart from each other in angle and on the floor; None if they do not fit."""
     count = int(rng.integers(settings.performers[0], settings.performers[1] + 1))
-    kinds = [str(kind) for kind in rng.permutation(KINDS)[:count]]
+    kinds = [str(kind) for kind in rng.permutation(SIMULATED_INSTRUMENTS)[:count]]
     edge = math.radians(min(46.0, 0.39 * settings.field_of_view_deg))
     head = np.array(listener.position)
     performers: list[Performer] = []
@@ -308,8 +308,8 @@ def _random_rests(rng: np.random.Generator, settings: Settings, count: int) -> t
 
 
 def _random_things(
-    rng: np.random.Generator, room: Room, listener: Listener, performers: tuple[Performer, ...]
-) -> tuple[Thing, ...]:
+    rng: np.random.Generator, room: Room, listener: Attributor, performers: tuple[Performer, ...]
+) -> tuple[ObjectTrack, ...]:
     """Idle instruments and objects where there is floor left and where they hide no performer."""
     head = np.array(listener.position[:2])
     taken = [(head, 0.9)]
@@ -319,12 +319,12 @@ def _random_things(
         middle = np.array(performer.position) + ahead * rotation_about_z(performer.yaw)[:2, 0]
         taken.append((middle, radius))
         lines.append(middle - head)
-    kinds = [str(k) for k in rng.choice(KINDS, rng.integers(0, 3))]
+    kinds = [str(k) for k in rng.choice(SIMULATED_INSTRUMENTS, rng.integers(0, 3))]
     kinds += [str(k) for k in rng.choice(OBJECTS, rng.integers(2, 6))]
     things = []
     for kind in kinds:
         dress = _random_dress(rng, kind)
-        ahead, radius = _footprint(kind, dress) if kind in KINDS else (0.0, 0.42)
+        ahead, radius = _footprint(kind, dress) if kind in SIMULATED_INSTRUMENTS else (0.0, 0.42)
         looks = int(rng.integers(2**31))
         for _ in range(30):
             place = rng.uniform([radius, radius], np.array(room.size[:2]) - radius)
@@ -335,12 +335,12 @@ def _random_things(
             else:
                 towards = head - place
                 yaw = math.atan2(towards[1], towards[0]) + rng.normal(0, 0.5)
-                yaw += _TURNED.get(kind, 0.0) if kind in KINDS else 0.0
+                yaw += _TURNED.get(kind, 0.0) if kind in SIMULATED_INSTRUMENTS else 0.0
             middle = place + ahead * rotation_about_z(yaw)[:2, 0]
             inside = ((middle > radius) & (middle < np.array(room.size[:2]) - radius)).all() or kind == "bookshelf"
             apart = all(np.linalg.norm(middle - other) > radius + reach for other, reach in taken)
             if inside and apart and not any(_hides(middle - head, radius, line) for line in lines):
-                things.append(Thing(kind, (float(place[0]), float(place[1])), float(yaw), dress, looks))
+                things.append(ObjectTrack(kind, (float(place[0]), float(place[1])), float(yaw), dress, looks))
                 taken.append((middle, radius))
                 break
     return tuple(things)

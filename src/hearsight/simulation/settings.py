@@ -7,7 +7,7 @@ from typing import Any
 from hearsight.errors import DataError
 from hearsight.simulation.drawing.camera import Camera, Projection
 
-KINDS = (
+SIMULATED_INSTRUMENTS = (
     "cello",
     "acoustic guitar",
     "drums",

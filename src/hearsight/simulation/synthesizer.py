@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 
 from hearsight.errors import DataError, DependencyError
-from hearsight.simulation.music import Note
 from hearsight.signal import resample
+from hearsight.simulation.music import Note
 
 PROGRAMS = {
     "cello": 42,

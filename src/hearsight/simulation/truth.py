@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hearsight.simulation.drawing.picture import BODY, INSTRUMENT
 from hearsight.simulation.materials import BANDS_HZ
+from hearsight.simulation.picture import BODY, INSTRUMENT
 from hearsight.simulation.scene import FACES, Scene
 from hearsight.simulation.settings import Settings
 from hearsight.simulation.sound import Sound

@@ -24,9 +24,9 @@ from hearsight.errors import DataError, HearsightError
 from hearsight.files import folder_written_whole, make_folder, remove_leftovers, write_json, written_whole
 from hearsight.media import write_wav
 from hearsight.progress import Progress, no_progress
-from hearsight.simulation.drawing.picture import views
 from hearsight.simulation.folder_text import LICENCE, readme
 from hearsight.simulation.gestures import gestures
+from hearsight.simulation.picture import views
 from hearsight.simulation.scene import random_scene
 from hearsight.simulation.settings import CLIPS_PER_ROOM, Settings
 from hearsight.simulation.sound import FULL_SCALE, Sound, make_sound

@@ -1,4 +1,4 @@
-"""Training of the ear of `concert` on pairs of sound and instrument map, made as it goes."""
+"""Training of the ear of `sounding-objects` on pairs of sound and instrument map, made as it goes."""
 
 from typing import Any
 
@@ -9,16 +9,18 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from hearsight.errors import DataError
-from hearsight.models.sounding_objects.classifier import ConcertEar
-from hearsight.mixtures import MapPair, MapPairs, MapPairSettings, RoomBank, SoundBank
+from hearsight.mixtures.mixtures import Mixture, Mixtures, MixtureSettings
+from hearsight.mixtures.rooms import RoomBank
+from hearsight.mixtures.sound_bank import SoundBank
+from hearsight.models.sounding_objects.classifier import SoundClassifier
 from hearsight.training.data import EpochNumbers, loader
-from hearsight.training.recipe import MapPairsPart, Recipe, SchedulePart
+from hearsight.training.recipe import MixturesPart, Recipe, SchedulePart
 from hearsight.training.schedule import learning_rates
 
 VALIDATION_SEED = 0  # whatever the recipe's, so that runs are measured on the same pairs
 
 
-class MapPairsData(lightning.LightningDataModule):
+class MixtureData(lightning.LightningDataModule):
     """The loaders of a recipe: endless pairs from the banks' training parts, the same ones from their validation parts.
 
     Raises:
@@ -27,12 +29,12 @@ class MapPairsData(lightning.LightningDataModule):
 
     def __init__(self, recipe: Recipe) -> None:
         super().__init__()
-        part = recipe.data.map_pairs
+        part = recipe.data.mixtures
         assert part is not None
         if recipe.schedule.separation_epochs or recipe.data.mirror or recipe.data.with_depth:
-            raise DataError("separation_epochs, mirror and with_depth say nothing of map pairs; leave them out")
+            raise DataError("separation_epochs, mirror and with_depth say nothing of mixtures; leave them out")
         if min(part.pairs_per_epoch // recipe.schedule.batch_size, part.validation_pairs) < 1:
-            raise DataError("data: map_pairs: fewer pairs than a batch; raise pairs_per_epoch and validation_pairs")
+            raise DataError("data: mixtures: fewer pairs than a batch; raise pairs_per_epoch and validation_pairs")
         self.recipe = recipe
         self.training_items = _pairs(part, "train", part.settings, recipe.seed, part.pairs_per_epoch)
         self.validation_items = _pairs(
@@ -42,23 +44,23 @@ class MapPairsData(lightning.LightningDataModule):
             "pairs in an epoch": part.pairs_per_epoch, "pairs held out": part.validation_pairs,
         }  # fmt: skip
 
-    def train_dataloader(self) -> DataLoader[MapPair]:
+    def train_dataloader(self) -> DataLoader[Mixture]:
         trainer = self.trainer
         assert trainer is not None
         numbers = EpochNumbers(
             len(self.training_items), self.recipe.schedule.batch_size, trainer.global_rank, trainer.world_size
         )
-        return loader(self.recipe, self.training_items, numbers, MapPair.stack)
+        return loader(self.recipe, self.training_items, numbers, Mixture.stack)
 
-    def val_dataloader(self) -> DataLoader[MapPair]:
+    def val_dataloader(self) -> DataLoader[Mixture]:
         trainer = self.trainer
         assert trainer is not None
         everyone = range(trainer.global_rank, len(self.validation_items), trainer.world_size)
-        return loader(self.recipe, self.validation_items, everyone, MapPair.stack)
+        return loader(self.recipe, self.validation_items, everyone, Mixture.stack)
 
 
-class MapPairsModule(lightning.LightningModule):
-    """Minimises the sum of `ConcertEar.loss_terms`.
+class MixtureModule(lightning.LightningModule):
+    """Minimises the sum of `SoundClassifier.loss_terms`.
 
     Logged: `loss` and its terms `kinds`, `parts` and `direct`, each as `train/` and `val/`; and `val/part_error`, the
     share of each bin that is given to a wrong part, in the mean over the bins weighted as in the loss; beside it what
@@ -71,7 +73,7 @@ class MapPairsModule(lightning.LightningModule):
         seed: PyTorch's generator is set from it and the epoch, so that a resumed run goes on as it would have.
     """
 
-    def __init__(self, network: ConcertEar, schedule: SchedulePart, seed: int = 0) -> None:
+    def __init__(self, network: SoundClassifier, schedule: SchedulePart, seed: int = 0) -> None:
         super().__init__()
         self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.schedule, self.seed = schedule, seed
@@ -79,10 +81,10 @@ class MapPairsModule(lightning.LightningModule):
     def on_train_epoch_start(self) -> None:
         torch.manual_seed(hash((self.seed, self.current_epoch)) % 2**63)
 
-    def training_step(self, batch: MapPair, number: int) -> Tensor:
+    def training_step(self, batch: Mixture, number: int) -> Tensor:
         return self._loss(batch, "train")
 
-    def validation_step(self, batch: MapPair, number: int) -> None:
+    def validation_step(self, batch: Mixture, number: int) -> None:
         self._loss(batch, "val")
         for name, error in part_errors(self.network, batch).items():
             self._log(f"val/{name}", error, len(batch))
@@ -101,10 +103,10 @@ class MapPairsModule(lightning.LightningModule):
         )
         return {"optimizer": optimizer, "lr_scheduler": learning_rates(optimizer, schedule, self)}
 
-    def transfer_batch_to_device(self, batch: MapPair, device: torch.device, dataloader_idx: int) -> MapPair:
+    def transfer_batch_to_device(self, batch: Mixture, device: torch.device, dataloader_idx: int) -> Mixture:
         return batch.to(device, non_blocking=True)
 
-    def _loss(self, batch: MapPair, stage: str) -> Tensor:
+    def _loss(self, batch: Mixture, stage: str) -> Tensor:
         total = torch.zeros((), device=self.device)
         for name, term in self.network.loss_terms(batch).items():
             self._log(f"{stage}/{name}", term, len(batch))
@@ -117,7 +119,7 @@ class MapPairsModule(lightning.LightningModule):
         self.log(name, value, on_step=not held_out, on_epoch=held_out, batch_size=size, sync_dist=held_out)
 
 
-def part_errors(network: ConcertEar, pairs: MapPair) -> dict[str, Float[Tensor, ""]]:
+def part_errors(network: SoundClassifier, pairs: Mixture) -> dict[str, Float[Tensor, ""]]:
     """Half the sum over the parts of what they are off, from 0 to 1: of the network, and of two that hear nothing."""
     kinds = network(pairs.power).kinds.float()
     flat = torch.full_like(kinds, 1 / kinds.shape[1]).log()
@@ -135,16 +137,16 @@ def part_errors(network: ConcertEar, pairs: MapPair) -> dict[str, Float[Tensor, 
     return {name: ((answer - pairs.parts.float()).abs().sum(1) / 2 * weight).sum() for name, answer in answers.items()}
 
 
-def _pairs(part: MapPairsPart, half: str, settings: dict[str, Any], seed: int, count: int) -> MapPairs:
+def _pairs(part: MixturesPart, half: str, settings: dict[str, Any], seed: int, count: int) -> Mixtures:
     for key in ("sounds", "rooms"):
         if getattr(part, key) is None:
             raise DataError(
-                f"data: map_pairs: the key {key!r} is missing; name a bank written by "
+                f"data: mixtures: the key {key!r} is missing; name a bank written by "
                 "`python -m hearsight.mixtures BANK`"
             )
     assert part.sounds is not None and part.rooms is not None
     try:
-        chosen = MapPairSettings(**settings)
+        chosen = MixtureSettings(**settings)
     except TypeError as error:
-        raise DataError(f"data: map_pairs: settings that pairs refuse: {error}") from error
-    return MapPairs(SoundBank(part.sounds, half), RoomBank(part.rooms, half), chosen, seed, count)
+        raise DataError(f"data: mixtures: settings that pairs refuse: {error}") from error
+    return Mixtures(SoundBank(part.sounds, half), RoomBank(part.rooms, half), chosen, seed, count)

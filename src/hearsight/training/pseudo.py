@@ -11,9 +11,9 @@ from hearsight.datasets import Item
 from hearsight.errors import DataError
 from hearsight.models.interface import AudioVisualNetwork
 from hearsight.pseudo.composing import Backgrounds
-from hearsight.pseudo.prepared_mono_clips import PreparedMonoClips
-from hearsight.pseudo.pairs import PseudoPairs
 from hearsight.pseudo.pair_recipe import PairSettings
+from hearsight.pseudo.pairs import PseudoPairs
+from hearsight.pseudo.prepared_mono_clips import PreparedMonoClips
 from hearsight.training.recipe import PseudoPart
 
 

@@ -16,7 +16,7 @@ import yaml
 from hearsight.errors import DataError
 from hearsight.schema import typed
 
-SOURCES = ("stereo", "solo", "pseudo", "map_pairs")
+SOURCES = ("stereo", "solo", "pseudo", "mixtures")
 """The keys of a recipe's data that name items to train on."""
 
 
@@ -80,14 +80,14 @@ class PseudoPart:
 
 
 @dataclass(frozen=True)
-class MapPairsPart:
-    """Pairs of sound and instrument map made while training, of which the ear of `concert` learns.
+class MixturesPart:
+    """Pairs of sound and instrument map made while training, of which the ear of `sounding-objects` learns.
 
     Attributes:
         sounds, rooms: banks written by `python -m hearsight.mixtures`; their validation parts are held out.
         pairs_per_epoch: training pairs, different ones in each epoch.
         validation_pairs: the same ones in each validation, whatever the seed.
-        settings: of the training pairs, arguments of `scenes.map_pairs.MapPairSettings`: the switches of the ablations.
+        settings: of the training pairs, arguments of `mixtures.MixtureSettings`: the switches of the ablations.
         validation_settings: of the held-out ones.
     """
 
@@ -105,7 +105,7 @@ class DataPart:
     pairs alone.
 
     Attributes:
-        stereo, solo, pseudo, map_pairs: see there.
+        stereo, solo, pseudo, mixtures: see there.
         with_depth: items carry depth maps.
         mirror: each training item with two ears is followed by its mirror image (picture flipped, ears exchanged); an
             epoch is twice as long. Not in the papers: it keeps a small set from telling sides by its rooms.
@@ -114,7 +114,7 @@ class DataPart:
     stereo: ClipsPart | None = None
     solo: ClipsPart | None = None
     pseudo: PseudoPart | None = None
-    map_pairs: MapPairsPart | None = None
+    mixtures: MixturesPart | None = None
     with_depth: bool = False
     mirror: bool = False
 
@@ -128,8 +128,8 @@ class SchedulePart:
         separation_epochs: of these, the first ones train separation alone (Sep-Stereo, section 4.1).
         batch_size: items of one step on one device.
         accumulate: steps whose gradients are added before the weights move.
-        learning_rate, visual_learning_rate: of the network, and of its visual backbone (of the ear of `concert`: what
-            joins it to the things seen).
+        learning_rate, visual_learning_rate: of the network, and of its visual backbone (of the ear of
+            `sounding-objects`: what joins it to the things seen).
         weight_decay: of Adam.
         decay, decay_every: the rates are multiplied by `decay` every `decay_every` epochs.
         warm_up: in so many first steps the rates rise, and over the run they fall along half a cosine to almost
@@ -229,8 +229,8 @@ def read_recipe(
     named = [name for name in SOURCES if getattr(recipe.data, name) is not None]
     if not named:
         raise DataError(f"{path}: data names none of {', '.join(SOURCES[:-1])} and {SOURCES[-1]}; nothing to train on")
-    if "map_pairs" in named and len(named) > 1:
-        raise DataError(f"{path}: data names {' and '.join(named)}; map_pairs go alone")
+    if "mixtures" in named and len(named) > 1:
+        raise DataError(f"{path}: data names {' and '.join(named)}; mixtures go alone")
     return recipe
 
 

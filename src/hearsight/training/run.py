@@ -21,15 +21,15 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from hearsight.errors import DataError, HearsightError, ModelError
 from hearsight.files import write_json, written_whole
-from hearsight.models.sounding_objects.classifier import ConcertEar
 from hearsight.models.interface import AudioVisualNetwork
 from hearsight.models.registry import card
 from hearsight.models.saving import SavedNetwork, load_network
+from hearsight.models.sounding_objects.classifier import SoundClassifier
 from hearsight.progress import Progress, no_progress
 from hearsight.training.data import EpochNumbers, TrainingData
-from hearsight.training.mixtures import MapPairsData, MapPairsModule
-from hearsight.training.module import TrainingModule
 from hearsight.training.example_images import ShowExamples
+from hearsight.training.mixtures import MixtureData, MixtureModule
+from hearsight.training.module import TrainingModule
 from hearsight.training.recipe import SOURCES, Recipe, recipe_as_mapping
 from hearsight.training.schedule import AverageWeights
 
@@ -142,14 +142,14 @@ def build_network(recipe: Recipe) -> SavedNetwork:
 
 def _data_and_module(
     recipe: Recipe, network: SavedNetwork
-) -> tuple[TrainingData | MapPairsData, TrainingModule | MapPairsModule]:
+) -> tuple[TrainingData | MixtureData, TrainingModule | MixtureModule]:
     """The items that a recipe names, and how the network learns from them."""
-    if recipe.data.map_pairs is not None:
-        if not isinstance(network, ConcertEar):
-            raise ModelError(f"{network.system} does not learn from map pairs; give it stereo, solo or pseudo")
-        return MapPairsData(recipe), MapPairsModule(network, recipe.schedule, recipe.seed)
+    if recipe.data.mixtures is not None:
+        if not isinstance(network, SoundClassifier):
+            raise ModelError(f"{network.system} does not learn from mixtures; give it stereo, solo or pseudo")
+        return MixtureData(recipe), MixtureModule(network, recipe.schedule, recipe.seed)
     if not isinstance(network, AudioVisualNetwork):
-        raise ModelError(f"{network.system} learns from map pairs; name their banks in data.map_pairs")
+        raise ModelError(f"{network.system} learns from mixtures; name their banks in data.mixtures")
     return TrainingData(recipe, network), TrainingModule(network, recipe.schedule, recipe.seed)
 
 
@@ -233,8 +233,8 @@ def _initialize(network: SavedNetwork, source: str) -> None:
 def _finish(
     folder: Path,
     recipe: Recipe,
-    module: TrainingModule | MapPairsModule,
-    data: TrainingData | MapPairsData,
+    module: TrainingModule | MixtureModule,
+    data: TrainingData | MixtureData,
     best: ModelCheckpoint,
 ) -> None:
     """Write the model of the best epoch, its card and the log."""
@@ -261,7 +261,7 @@ def _finish(
 
 def _folders(recipe: Recipe) -> dict[str, str]:
     folders = {name: getattr(getattr(recipe.data, name), "folder", None) for name in SOURCES}
-    if (pairs := recipe.data.map_pairs) is not None:
+    if (pairs := recipe.data.mixtures) is not None:
         folders |= {"sounds": pairs.sounds, "rooms": pairs.rooms}
     return {name: folder for name, folder in folders.items() if folder is not None}
 

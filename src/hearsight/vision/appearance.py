@@ -1,9 +1,9 @@
 """How instruments look to a network that knows ImageNet's classes: what is seen when something is played.
 
-Evidence for a visible thing is a vector over `SEEN`, ImageNet's classes of instruments, in [0, 1] with a sum of at most
-1 (`InstrumentEye`). ImageNet has no double bass, ukulele, clarinet, trumpet or tuba, and its classes are confused with
-one another; `PLAYED_AS_SEEN` says how the look of what is played spreads over the classes that can be seen, and
-`draw_evidence` draws evidence as pictures give it.
+Evidence for a visible thing is a vector over `IMAGENET_INSTRUMENTS`, ImageNet's classes of instruments, in [0, 1] with
+a sum of at most 1 (`InstrumentDetector`). ImageNet has no double bass, ukulele, clarinet, trumpet or tuba, and its
+classes are confused with one another; `APPEARANCE` says how the look of what is played spreads over the classes that
+can be seen, and `draw_evidence` draws evidence as pictures give it.
 
 How the numbers were measured, all with the eye's own network:
 
@@ -11,7 +11,7 @@ How the numbers were measured, all with the eye's own network:
   Clip Art Library) pasted into photographs of rooms, streets and landscapes (Scratch's and MATE's) at 449 x 801 pixels,
   tilted by up to 25 degrees, mirrored, darker or brighter, blurred and JPEG-compressed: 40 single pictures of each with
   a longer side of 10 to 80 % of the picture's height, and 7 times 4 seconds of a shaken camera with noise at 15 to
-  80 %, followed by `Watcher`.
+  80 %, followed by `InstrumentTracker`.
 - Players: 90 performers in 36 simulated concerts (`hearsight simulate`: drawings of nine kinds, with players), and six
   instruments in four real clips of FAIR-Play (480 x 240).
 
@@ -47,8 +47,8 @@ _IMAGENET = {
     "upright piano": 881,
     "violin": 889,
 }
-SEEN: tuple[str, ...] = tuple(_IMAGENET)
-SEEN_INDICES: tuple[int, ...] = tuple(_IMAGENET.values())
+IMAGENET_INSTRUMENTS: tuple[str, ...] = tuple(_IMAGENET)
+IMAGENET_INDICES: tuple[int, ...] = tuple(_IMAGENET.values())
 
 # Shares of the evidence, of things whose evidence is at least 0.1. "Named": the class that bears the name.
 _LOOKS: dict[str, dict[str, float]] = {
@@ -125,15 +125,16 @@ _LOOKS: dict[str, dict[str, float]] = {
     "voice": {},
     "other": {},
 }
-PLAYED: tuple[str, ...] = tuple(_LOOKS)
+APPEARANCE_CLASSES: tuple[str, ...] = tuple(_LOOKS)
 
-PLAYED_AS_SEEN: Float[np.ndarray, "played seen"] = np.array(
-    [[looks.get(name, 0.0) for name in SEEN] for looks in _LOOKS.values()], dtype=np.float32
+APPEARANCE: Float[np.ndarray, "played seen"] = np.array(
+    [[looks.get(name, 0.0) for name in IMAGENET_INSTRUMENTS] for looks in _LOOKS.values()], dtype=np.float32
 )
-"""Expected share of each of `SEEN` in the evidence of a visible instrument of each of `PLAYED`; rows add up to 1, those
+"""Expected share of each of `IMAGENET_INSTRUMENTS` in the evidence of a visible instrument of each of
+`APPEARANCE_CLASSES`; rows add up to 1, those
 of the voice and of other sounds to 0."""
 
-SEEN_AT_ALL: dict[str, float] = {
+DETECTION_RATE: dict[str, float] = {
     "free reed": 0.93,
     "guitar": 0.87,
     "electric guitar": 0.77,
@@ -201,29 +202,29 @@ def draw_evidence(kind: str | None, rng: np.random.Generator) -> Float[np.ndarra
     """Evidence of a thing that is seen, as the watcher tells it after some looks; sums to less than 1.
 
     Its sum follows the quantiles that were measured for instruments of 20 to 80 % of the picture's height which became
-    a thing at all (`SEEN_AT_ALL` says how many do), its shares a Dirichlet distribution around the row of
-    `PLAYED_AS_SEEN` with the measured concentration, 1.0: mostly one class takes nearly all, and not always the right
+    a thing at all (`DETECTION_RATE` says how many do), its shares a Dirichlet distribution around the row of
+    `APPEARANCE` with the measured concentration, 1.0: mostly one class takes nearly all, and not always the right
     one.
 
     Args:
-        kind: one of `PLAYED`; None for a false alarm, a thing in a picture without any instrument (`FALSE_ALARMS`), and
-            the same is drawn for "voice" and "other", which have no look of their own.
+        kind: one of `APPEARANCE_CLASSES`; None for a false alarm, a thing in a picture without any instrument
+            (`FALSE_ALARMS`), and the same is drawn for "voice" and "other", which have no look of their own.
         rng: the source of chance.
 
     Returns:
-        Evidence for each of `SEEN`.
+        Evidence for each of `IMAGENET_INSTRUMENTS`.
 
     Raises:
-        ValueError: `kind` is none of `PLAYED`.
+        ValueError: `kind` is none of `APPEARANCE_CLASSES`.
     """
     if kind is not None and kind not in _LOOKS:
-        raise ValueError(f"{kind!r} is none of the kinds {', '.join(PLAYED)}")
+        raise ValueError(f"{kind!r} is none of the kinds {', '.join(APPEARANCE_CLASSES)}")
     looks = _LOOKS[kind] if kind is not None else {}
     if not looks:
         looks, strengths = _FALSE_LOOKS, _FALSE_STRENGTHS
     else:
         strengths = _DRUMS_STRENGTHS if kind == "drums" else _STRENGTHS
-    mean = np.array([looks.get(name, 0.0) + _LEAK for name in SEEN])
+    mean = np.array([looks.get(name, 0.0) + _LEAK for name in IMAGENET_INSTRUMENTS])
     shares = rng.dirichlet(_CONCENTRATION * mean / mean.sum())
     quantiles = np.array(strengths)
     logit = np.interp(rng.random(), _LEVELS, np.log(quantiles / (1 - quantiles)))

@@ -7,10 +7,10 @@ import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 
-from hearsight.vision.place_classifier import PlaceClassifier
-from hearsight.vision.appearance import SEEN_INDICES
-from hearsight.models.interface import Frame
 from hearsight.nn.efficientnet_lite import STRIDE, EfficientNetLite0
+from hearsight.vision.appearance import IMAGENET_INDICES
+from hearsight.vision.frames import Frame
+from hearsight.vision.place_classifier import PlaceClassifier
 
 FRAME_AREA = 448 * 800
 _FEWEST = 3  # strides of the shorter side
@@ -21,11 +21,12 @@ _SAME_GREY_LEVELS = 1
 
 
 @dataclass(frozen=True)
-class Look:
+class EvidenceMap:
     """What the eye sees in a picture.
 
     Attributes:
-        evidence: for each of `SEEN` around each place, 0 to 1, the classes' sum at most 1. `[rows, columns, 22]`
+        evidence: for each of `IMAGENET_INSTRUMENTS` around each place, 0 to 1, the classes' sum at most 1. `[rows,
+            columns, 22]`
         x, y: where the columns and rows are in the picture (0 to 1), from its left and upper edge to the other.
     """
 
@@ -33,12 +34,12 @@ class Look:
     x: Float[np.ndarray, "columns"]
     y: Float[np.ndarray, "rows"]
 
-    def mirrored(self) -> "Look":
+    def mirrored(self) -> "EvidenceMap":
         """What the mirrored picture gives."""
-        return Look(np.ascontiguousarray(self.evidence[:, ::-1]), np.ascontiguousarray(1 - self.x[::-1]), self.y)
+        return EvidenceMap(np.ascontiguousarray(self.evidence[:, ::-1]), np.ascontiguousarray(1 - self.x[::-1]), self.y)
 
 
-class InstrumentEye:
+class InstrumentDetector:
     """EfficientNet-Lite0's classifier at every place of a picture, after averaging features over 3 x 3 places.
 
     The softmax is taken over all 1000 classes of ImageNet, of which the instruments' are given: what looks more like a
@@ -82,18 +83,18 @@ class InstrumentEye:
     ) -> None:
         self._classify = PlaceClassifier(network if network is not None else EfficientNetLite0.pretrained(), dtype)
         self._area = frame_area
-        self._chosen = torch.tensor(SEEN_INDICES)
+        self._chosen = torch.tensor(IMAGENET_INDICES)
         self.forget()
 
     def forget(self) -> None:
         """Begin another clip."""
-        self._latest: Look | None = None
+        self._latest: EvidenceMap | None = None
         self._number: int | None = None
         self._small: UInt8[np.ndarray, "rows columns"] | None = None
         self._begins_mirrored: bool | None = None
         self.looks = 0
 
-    def look(self, frame: Frame) -> Look:
+    def look(self, frame: Frame) -> EvidenceMap:
         """The evidence in a frame of a clip, from memory if the picture has not changed."""
         if self._latest is not None and frame.number == self._number:
             return self._latest
@@ -109,18 +110,18 @@ class InstrumentEye:
             self._latest = self._see(frame.rgb)
         return self._latest
 
-    def _see(self, rgb: UInt8[np.ndarray, "height width 3"]) -> Look:
+    def _see(self, rgb: UInt8[np.ndarray, "height width 3"]) -> EvidenceMap:
         if self._begins_mirrored is None:
             self._begins_mirrored = _lighter_on_the_right(rgb)
         mirrored = self._begins_mirrored
         if mirrored is None:  # a picture that is its own mirror image, such as black
             seen = self.see(rgb)
-            return Look((seen.evidence + seen.mirrored().evidence) / 2, seen.x, seen.y)
+            return EvidenceMap((seen.evidence + seen.mirrored().evidence) / 2, seen.x, seen.y)
         if self.looks % 2:
             mirrored = not mirrored
         return self.see(rgb[:, ::-1]).mirrored() if mirrored else self.see(rgb)
 
-    def see(self, rgb: UInt8[np.ndarray, "height width 3"]) -> Look:
+    def see(self, rgb: UInt8[np.ndarray, "height width 3"]) -> EvidenceMap:
         """The evidence in a single picture as it is, neither mirrored nor remembered."""
         self.looks += 1
         height, width = network_size(rgb.shape[:2], self._area)
@@ -134,7 +135,7 @@ class InstrumentEye:
         picture = cv2.copyMakeBorder(picture[edge:, edge:], 0, edge, 0, edge, cv2.BORDER_CONSTANT, value=_MIDDLE_GREY)
         evidence = self._classify(torch.from_numpy(picture))[..., self._chosen].numpy()
         rows, columns = evidence.shape[:2]
-        return Look(evidence, _places(columns), _places(rows))
+        return EvidenceMap(evidence, _places(columns), _places(rows))
 
 
 def network_size(size: tuple[int, int], area: int = FRAME_AREA) -> tuple[int, int]:

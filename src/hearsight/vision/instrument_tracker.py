@@ -3,20 +3,20 @@
 import numpy as np
 from jaxtyping import Float
 
-from hearsight.vision.instrument_detector import InstrumentEye
-from hearsight.vision.motion_energy import StirMeter, largest_shift, unstirred
-from hearsight.vision.object_tracks import Thing, Things
-from hearsight.models.interface import Frame
+from hearsight.vision.frames import Frame
+from hearsight.vision.instrument_detector import InstrumentDetector
+from hearsight.vision.motion_energy import MotionEnergyMeter, largest_shift, no_motion_energy
+from hearsight.vision.object_tracks import ObjectTrack, ObjectTracks
 
 FRAME_RATE_HZ = 4.0  # of the frames that the watcher needs
-LOOK_S, LONGEST_LOOK_S = 0.5, 2.0
+DETECTION_INTERVAL_S, LONGEST_DETECTION_INTERVAL_S = 0.5, 2.0
 _SETTLED_S = 4.0  # of a scene, over which averages fill
 _TURN = 0.1  # parts of the picture that the camera may turn or zoom before the next look is due
 _STIR_S = 0.25
 _EARLY_S = 0.01  # by which a frame may come before its time
 
 
-class Watcher:
+class InstrumentTracker:
     """Looks for instruments, measures motion four times a second, and keeps the things found.
 
     In a scene's first 4 s, and while things come, go, move or are doubtful, there is a look every half second (12 s of
@@ -31,13 +31,15 @@ class Watcher:
         DependencyError: the package with the published weights is missing.
     """
 
-    def __init__(self, eye: InstrumentEye | None = None, longest_look_s: float = LONGEST_LOOK_S) -> None:
-        self._eye = eye if eye is not None else InstrumentEye()
+    def __init__(
+        self, eye: InstrumentDetector | None = None, longest_look_s: float = LONGEST_DETECTION_INTERVAL_S
+    ) -> None:
+        self._eye = eye if eye is not None else InstrumentDetector()
         self._eye.forget()
-        self._look_s, self._longest_look_s = LOOK_S, longest_look_s
+        self._look_s, self._longest_look_s = DETECTION_INTERVAL_S, longest_look_s
         self._turned = np.eye(3)
-        self._things = Things()
-        self._meter = StirMeter()
+        self._things = ObjectTracks()
+        self._meter = MotionEnergyMeter()
         self._frame: Frame | None = None
         self._measured: Frame
         self._looked_s = self._begun_s = -np.inf
@@ -58,14 +60,14 @@ class Watcher:
             self._measured, self._begun_s = frame, frame.time_s
         elif frame.time_s - self._measured.time_s >= _STIR_S - _EARLY_S:
             if frame.number == self._measured.number:
-                stir = unstirred()
+                stir = no_motion_energy()
             else:
                 stir = self._meter.measure(frame.rgb, frame.time_s - self._measured.time_s)
             self._measured = frame
             is_cut = stir.is_cut
             self._turned = stir.camera @ self._turned
             self._things.move(frame.time_s, stir)
-        wait_s = self._look_s if largest_shift(self._turned) <= _TURN else LOOK_S
+        wait_s = self._look_s if largest_shift(self._turned) <= _TURN else DETECTION_INTERVAL_S
         due = frame.time_s - self._looked_s >= wait_s - _EARLY_S
         if is_cut or (due and frame is self._measured):
             self._looked_s, self._turned = frame.time_s, np.eye(3)
@@ -73,8 +75,10 @@ class Watcher:
                 self._begun_s = frame.time_s
             is_news = self._things.update(frame.time_s, self._eye.look(frame))
             is_settled = frame.time_s - self._begun_s >= _SETTLED_S - _EARLY_S
-            self._look_s = min(2 * self._look_s, self._longest_look_s) if is_settled and not is_news else LOOK_S
+            self._look_s = (
+                min(2 * self._look_s, self._longest_look_s) if is_settled and not is_news else DETECTION_INTERVAL_S
+            )
 
-    def at(self, times_s: Float[np.ndarray, "times"]) -> list[Thing]:
-        """The things that are there at any of these times; see `Things.at`."""
+    def at(self, times_s: Float[np.ndarray, "times"]) -> list[ObjectTrack]:
+        """The things that are there at any of these times; see `ObjectTracks.at`."""
         return self._things.at(times_s)

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from numpy.typing import NDArray
 
-from hearsight.models.interface import small_size
+from hearsight.vision.frames import small_size
 from hearsight.vision.motion import GRID, MotionMeter
 
 SMALL_AREA = 180 * 320  # pixels of the copies that are compared
@@ -19,7 +19,7 @@ _FROZEN_GREY_LEVELS = 0.1  # in the mean: a camera's noise is more
 
 
 @dataclass(frozen=True)
-class Stir:
+class MotionEnergy:
     """What happened between a picture and the one before.
 
     Attributes:
@@ -37,9 +37,9 @@ class Stir:
     is_frozen: bool = False
 
 
-def unstirred() -> Stir:
+def no_motion_energy() -> MotionEnergy:
     """The same picture again."""
-    return Stir(np.zeros(GRID, np.float32), np.eye(3), is_frozen=True)
+    return MotionEnergy(np.zeros(GRID, np.float32), np.eye(3), is_frozen=True)
 
 
 def largest_shift(camera: Float[np.ndarray, "3 3"]) -> float:
@@ -57,7 +57,7 @@ def small_grey(rgb: UInt8[np.ndarray, "height width 3"]) -> UInt8[np.ndarray, "r
     return np.asarray(cv2.resize(grey, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
 
 
-class StirMeter:
+class MotionEnergyMeter:
     """Compares each picture with the one before, moved along with the camera.
 
     Hands on an instrument far away move by parts of a pixel, which optical flow takes for noise. But they change grey
@@ -70,7 +70,7 @@ class StirMeter:
         self._meter = MotionMeter()
         self._before: Float[np.ndarray, "height width"] | None = None
 
-    def measure(self, rgb: UInt8[np.ndarray, "height width 3"], interval_s: float) -> Stir:
+    def measure(self, rgb: UInt8[np.ndarray, "height width 3"], interval_s: float) -> MotionEnergy:
         """What happened since the picture before, which was `interval_s` seconds earlier; to the first, nothing."""
         small = small_grey(rgb)
         if self._before is not None and self._before.shape != small.shape:  # another kind of picture
@@ -79,9 +79,9 @@ class StirMeter:
         grey = cv2.GaussianBlur(small.astype(np.float32), (0, 0), _BLUR_PIXELS)
         before, self._before = self._before, np.asarray(grey, np.float32)
         if before is None or motion.is_cut:
-            return Stir(np.zeros(GRID, np.float32), np.eye(3), motion.is_cut, not motion.is_cut)
+            return MotionEnergy(np.zeros(GRID, np.float32), np.eye(3), motion.is_cut, not motion.is_cut)
         if float(cv2.absdiff(before, grey).mean()) < _FROZEN_GREY_LEVELS:
-            return unstirred()
+            return no_motion_energy()
         height, width = grey.shape
         to_pixels = np.diag([width, height, 1.0])
         homography = to_pixels @ motion.camera @ np.linalg.inv(to_pixels)
@@ -98,7 +98,7 @@ class StirMeter:
         inside[_BORDER_PIXELS:-_BORDER_PIXELS, _BORDER_PIXELS:-_BORDER_PIXELS] = True
         stirs[~(inside & common)] = 0
         level = cv2.resize(stirs, GRID[::-1], interpolation=cv2.INTER_AREA)
-        return Stir(np.asarray(level, np.float32), motion.camera)
+        return MotionEnergy(np.asarray(level, np.float32), motion.camera)
 
 
 def _relit(

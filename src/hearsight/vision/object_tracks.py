@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from jaxtyping import Float
 
-from hearsight.vision.instrument_detector import Look
+from hearsight.vision.appearance import IMAGENET_INSTRUMENTS
+from hearsight.vision.instrument_detector import EvidenceMap
+from hearsight.vision.motion_energy import MotionEnergy, largest_shift
 from hearsight.vision.peaks import Peak, find_peaks
-from hearsight.vision.appearance import SEEN
-from hearsight.vision.motion_energy import Stir, largest_shift
 
 MOST_THINGS = 6
 _EVIDENCE_S = 1.0  # over which evidence at a place is averaged
@@ -33,7 +33,7 @@ _REGION = (0.06, 0.2, 0.1)  # half width, height above and below at least in whi
 
 
 @dataclass(frozen=True)
-class Thing:
+class ObjectTrack:
     """A visible thing at given times.
 
     Attributes:
@@ -41,7 +41,8 @@ class Thing:
         label: what it looks like most, as ImageNet names it.
         x, y: its centre in the picture, 0 to 1; beyond that where the camera has turned away from it. `[times]`
         width: of the part that gives evidence, in parts of the picture's width. `[times]`
-        evidence: for each of `SEEN`, smoothed; adds up to how sure the eye is that it is an instrument. `[times, 22]`
+        evidence: for each of `IMAGENET_INSTRUMENTS`, smoothed; adds up to how sure the eye is that it is an instrument.
+            `[times, 22]`
         strength: the same sum, made to rise and fall smoothly where the thing appears and goes; 0 where it is not
             there. `[times]`
         motion: 0 to 1, how much stirs at it and around it beside the camera: 0.5 is as much as on average in the whole
@@ -59,7 +60,7 @@ class Thing:
     motion: Float[np.ndarray, "times"]
 
 
-class Things:
+class ObjectTracks:
     """Follows the things in a clip from look to look.
 
     Evidence is averaged at each place over about a second, moved along with the camera, and its peaks are joined to the
@@ -80,8 +81,8 @@ class Things:
         self._camera = np.eye(3)
         self._usual = self._watched_s = 0.0
 
-    def move(self, time_s: float, stir: Stir) -> None:
-        """What happened up to this time since the last call, as `StirMeter` says; to be called before `update`."""
+    def move(self, time_s: float, stir: MotionEnergy) -> None:
+        """Follow the motion that was measured since the last call; to be called before `update`."""
         if stir.is_cut:
             self._cut(time_s)
             return
@@ -98,7 +99,7 @@ class Things:
                 known.stirs(_around(stir.level, known), elapsed, self._usual + _STILL_GREY_LEVELS)
             known.tell(time_s)
 
-    def update(self, time_s: float, look: Look) -> bool:
+    def update(self, time_s: float, look: EvidenceMap) -> bool:
         """What is seen at this time; the times rise from call to call.
 
         A look counts for half a second at most. So looks may be further apart while nothing is new, and who looks
@@ -114,7 +115,7 @@ class Things:
         self._begun_s = time_s if self._begun_s is None else self._begun_s
         self._now_s, self._looked_s = time_s, time_s
         evidence = self._averaged(look, elapsed)
-        peaks = find_peaks(Look(evidence, look.x, look.y), _LOST)
+        peaks = find_peaks(EvidenceMap(evidence, look.x, look.y), _LOST)
         waiting = list(self._known)
         is_news = False
         for peak in peaks:
@@ -138,7 +139,7 @@ class Things:
         self._forget(time_s)
         return is_news
 
-    def at(self, times_s: Float[np.ndarray, "times"]) -> list[Thing]:
+    def at(self, times_s: Float[np.ndarray, "times"]) -> list[ObjectTrack]:
         """The things that are there at any of these times, up to the latest update; after it they stand as they are.
 
         At most six are there at any one time, but for those that are fading.
@@ -150,7 +151,7 @@ class Things:
                 things.append(thing)
         return sorted(things, key=lambda thing: thing.number)
 
-    def _averaged(self, look: Look, elapsed: float) -> Float[np.ndarray, "rows columns seen"]:
+    def _averaged(self, look: EvidenceMap, elapsed: float) -> Float[np.ndarray, "rows columns seen"]:
         step = _step(elapsed, _EVIDENCE_S)
         same = self._weighted is not None and self._weighted.shape == look.evidence.shape
         if not same or self._weighted is None or self._weight is None:
@@ -274,7 +275,7 @@ class _Known:
         while len(self.points) > 1 and self.points[1].time_s <= before_s:
             self.points.popleft()
 
-    def at(self, times_s: Float[np.ndarray, "times"]) -> Thing:
+    def at(self, times_s: Float[np.ndarray, "times"]) -> ObjectTrack:
         points = list(self.points)
         if len(times_s):
             own_s = [point.time_s for point in points]
@@ -284,8 +285,8 @@ class _Known:
         values = np.array([(p.x, p.y, p.width, p.strength, p.motion, *p.evidence) for p in points])
         x, y, width, strength, motion, *evidence = (np.interp(times_s, own, column) for column in values.T)
         strength = np.where(times_s < self.begins_s, 0.0, strength)
-        label = SEEN[int(np.argmax(self.shares))]
-        return Thing(self.number, label, x, y, width, np.stack(evidence, -1), strength, motion)
+        label = IMAGENET_INSTRUMENTS[int(np.argmax(self.shares))]
+        return ObjectTrack(self.number, label, x, y, width, np.stack(evidence, -1), strength, motion)
 
 
 def _nearest(peak: Peak, waiting: list[_Known]) -> _Known | None:
@@ -324,7 +325,7 @@ def _around(level: Float[np.ndarray, "rows columns"], known: _Known) -> float:
 
 
 def _carried(
-    values: Float[np.ndarray, "rows columns channels"], camera: Float[np.ndarray, "3 3"], look: Look
+    values: Float[np.ndarray, "rows columns channels"], camera: Float[np.ndarray, "3 3"], look: EvidenceMap
 ) -> Float[np.ndarray, "rows columns channels"]:
     """Values at the grid's places after the camera moved; 0 where nothing was seen before."""
     if np.array_equal(camera, np.eye(3)):

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from hearsight.vision.instrument_detector import Look
-from hearsight.vision.appearance import SEEN
+from hearsight.vision.appearance import IMAGENET_INSTRUMENTS
+from hearsight.vision.instrument_detector import EvidenceMap
 
 # Classes that one thing is seen as in turn: evidence is summed within a group before peaks are looked for.
-_LOOK_ALIKE = (
+_CONFUSED = (
     ("grand piano", "upright piano", "organ"),
     ("cello", "violin"),
     ("acoustic guitar", "electric guitar", "banjo"),
@@ -19,7 +19,7 @@ _LOOK_ALIKE = (
     ("accordion", "harmonica"),
     ("harp",),
 )
-_GROUPS = tuple(np.array([SEEN.index(name) for name in group]) for group in _LOOK_ALIKE)
+_GROUPS = tuple(np.array([IMAGENET_INSTRUMENTS.index(name) for name in group]) for group in _CONFUSED)
 _VALLEY = 0.6  # a peak counts beside a higher one where evidence between them falls below this part of it
 _OUTLINE = 0.5  # a thing's outline is where evidence is at least this part of its peak
 _SAME_CELLS = 1.6  # peaks of different groups no further apart are one thing
@@ -34,7 +34,7 @@ class Peak:
         x, y: centre of its evidence, 0 to 1.
         width, height: of its outline, in parts of the picture's.
         strength: strongest evidence for any instrument within its outline, 0 to 1.
-        shares: of `SEEN` in the evidence within its outline; they add up to 1. `[22]`
+        shares: of `IMAGENET_INSTRUMENTS` in the evidence within its outline; they add up to 1. `[22]`
     """
 
     x: float
@@ -59,7 +59,7 @@ class _Region:
         return np.asarray(self.weights @ self.cells / self.weights.sum())
 
 
-def find_peaks(look: Look, least: float) -> list[Peak]:
+def find_peaks(look: EvidenceMap, least: float) -> list[Peak]:
     """The things in a picture from the strongest to the weakest; evidence below `least` is none."""
     regions: list[_Region] = []
     for group in _GROUPS:
@@ -123,7 +123,7 @@ def _is_same(stronger: _Region, weaker: _Region) -> bool:
     return bool(apart.min() <= 1)
 
 
-def _peak(look: Look, things: list[_Region]) -> Peak:
+def _peak(look: EvidenceMap, things: list[_Region]) -> Peak:
     rows = np.concatenate([region.cells[:, 0] for region in things])
     columns = np.concatenate([region.cells[:, 1] for region in things])
     weights = np.concatenate([region.weights for region in things])

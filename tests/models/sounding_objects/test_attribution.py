@@ -5,11 +5,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from hearsight.models.sounding_objects.classifier import HOP_SAMPLES, N_FFT, SAMPLE_RATE_HZ, ConcertEar
-from hearsight.mixtures.sound_classes import KINDS
-from hearsight.models.sounding_objects.attribution import Listener, percussiveness
+from hearsight.mixtures.sound_classes import SOUND_CLASSES
 from hearsight.models.interface import Window
+from hearsight.models.sounding_objects.attribution import Attributor, percussiveness
+from hearsight.models.sounding_objects.classifier import SoundClassifier
 from hearsight.signal import STFT
+from hearsight.signal.mel_bands import HOP_SAMPLES, N_FFT, SAMPLE_RATE_HZ
 
 SAMPLES = 4 * SAMPLE_RATE_HZ
 
@@ -26,7 +27,7 @@ def hits() -> Tensor:
 
 
 def powers(sound: Tensor) -> Tensor:
-    ear = ConcertEar((4, 4, 4, 4, 4), layers=1)
+    ear = SoundClassifier((4, 4, 4, 4, 4), layers=1)
     return ear.bands.powers(STFT(N_FFT, N_FFT, HOP_SAMPLES).forward(sound))
 
 
@@ -67,8 +68,8 @@ def test_silence_is_told_too() -> None:
 
 def test_hits_make_drums_likelier_and_tones_less_likely() -> None:
     torch.manual_seed(0)
-    ear = ConcertEar((4, 4, 4, 4, 4), layers=1).eval()
-    listener = Listener(ear, SAMPLE_RATE_HZ, 2.0)
+    ear = SoundClassifier((4, 4, 4, 4, 4), layers=1).eval()
+    listener = Attributor(ear, SAMPLE_RATE_HZ, 2.0)
     shares = []
     for sound in (tones(), hits()):
         with torch.inference_mode():
@@ -76,9 +77,9 @@ def test_hits_make_drums_likelier_and_tones_less_likely() -> None:
             alone = ear(heard.power[None]).kinds[0]
         np.testing.assert_allclose(heard.kinds.exp().sum(0), 1, atol=1e-4)
         loud = heard.power / heard.power.sum()
-        drums = KINDS.index("drums")
+        drums = SOUND_CLASSES.index("drums")
         shares.append(float(((heard.kinds - alone)[drums] * loud).sum()))
-        others = [kind for kind in range(len(KINDS)) if kind != drums]
+        others = [kind for kind in range(len(SOUND_CLASSES)) if kind != drums]
         # Among themselves the other kinds stay as the ear tells them.
         torch.testing.assert_close(heard.kinds[others].log_softmax(0), alone[others].log_softmax(0), atol=1e-4, rtol=0)
     assert shares[0] < -1 and shares[1] > 0.3

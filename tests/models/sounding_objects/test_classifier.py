@@ -6,21 +6,21 @@ import pytest
 import torch
 from torch import Tensor
 
-from hearsight.signal.mel_bands import BANDS
-from hearsight.models.sounding_objects.classifier import HOP_SAMPLES, N_FFT, SAMPLE_RATE_HZ, ConcertEar
-from hearsight.mixtures.sound_classes import KINDS
-from hearsight.models.sounding_objects.model import WEIGHTS
-from hearsight.vision.appearance import SEEN
+from hearsight.mixtures.sound_classes import SOUND_CLASSES
 from hearsight.models.saving import load_network
+from hearsight.models.sounding_objects.classifier import SoundClassifier
+from hearsight.models.sounding_objects.model import WEIGHTS
+from hearsight.signal import STFT
+from hearsight.signal.mel_bands import BANDS, HOP_SAMPLES, N_FFT, SAMPLE_RATE_HZ
 from hearsight.simulation.music import Note
 from hearsight.simulation.synthesizer import Synthesizer
-from hearsight.signal import STFT
+from hearsight.vision.appearance import IMAGENET_INSTRUMENTS
 
 
 @pytest.fixture(scope="module")
-def ear() -> ConcertEar:
+def ear() -> SoundClassifier:
     torch.manual_seed(0)
-    return ConcertEar((8, 12, 16, 16, 16), layers=1).eval()
+    return SoundClassifier((8, 12, 16, 16, 16), layers=1).eval()
 
 
 def powers(columns: int, seed: int = 0, batch: int = 2) -> Tensor:
@@ -31,48 +31,48 @@ def powers(columns: int, seed: int = 0, batch: int = 2) -> Tensor:
 def heard(columns: int = 16) -> Tensor:
     """Random log probabilities of the kinds."""
     generator = torch.Generator().manual_seed(2)
-    return torch.randn(1, len(KINDS), BANDS, columns, generator=generator).mul(2).log_softmax(1)
+    return torch.randn(1, len(SOUND_CLASSES), BANDS, columns, generator=generator).mul(2).log_softmax(1)
 
 
 def evidence(*things: dict[str, float]) -> Tensor:
-    rows = torch.zeros(1, len(things), len(SEEN))
+    rows = torch.zeros(1, len(things), len(IMAGENET_INSTRUMENTS))
     for row, thing in enumerate(things):
         for name, value in thing.items():
-            rows[0, row, SEEN.index(name)] = value
+            rows[0, row, IMAGENET_INSTRUMENTS.index(name)] = value
     return rows
 
 
 @pytest.mark.parametrize("columns", [1, 15, 16, 17, 100, 256, 333])
 @torch.inference_mode()
-def test_kinds_are_a_distribution_for_any_number_of_columns(ear: ConcertEar, columns: int) -> None:
+def test_kinds_are_a_distribution_for_any_number_of_columns(ear: SoundClassifier, columns: int) -> None:
     kinds, direct = ear(powers(columns))
-    assert kinds.shape == (2, len(KINDS), BANDS, columns)
+    assert kinds.shape == (2, len(SOUND_CLASSES), BANDS, columns)
     torch.testing.assert_close(kinds.exp().sum(1), torch.ones(2, BANDS, columns))
     assert direct.shape == (2, BANDS, columns)
     assert 0 < direct.min() <= direct.max() < 1
 
 
 @torch.inference_mode()
-def test_the_level_does_not_matter(ear: ConcertEar) -> None:
+def test_the_level_does_not_matter(ear: SoundClassifier) -> None:
     power = powers(64)
     for here, there in zip(ear(power), ear(1e4 * power), strict=True):
         torch.testing.assert_close(here, there, atol=1e-4, rtol=1e-4)
 
 
 @torch.inference_mode()
-def test_what_one_window_holds_does_not_touch_another(ear: ConcertEar) -> None:
+def test_what_one_window_holds_does_not_touch_another(ear: SoundClassifier) -> None:
     power = powers(64)
     for together, alone in zip(ear(power), ear(power[:1]), strict=True):
         torch.testing.assert_close(together[:1], alone, atol=1e-4, rtol=1e-4)
 
 
 @torch.inference_mode()
-def test_silence_gives_finite_numbers(ear: ConcertEar) -> None:
+def test_silence_gives_finite_numbers(ear: SoundClassifier) -> None:
     assert all(torch.isfinite(told).all() for told in ear(torch.zeros(1, BANDS, 32)))
 
 
 @torch.inference_mode()
-def test_parts_add_up_to_one_and_a_row_of_zeros_gets_nothing(ear: ConcertEar) -> None:
+def test_parts_add_up_to_one_and_a_row_of_zeros_gets_nothing(ear: SoundClassifier) -> None:
     parts = ear.associate(heard(), evidence({"cello": 0.6}, {}, {"drum": 0.3, "steel drum": 0.1})).exp()
     assert parts.shape == (1, 4, BANDS, 16)
     torch.testing.assert_close(parts.sum(1), torch.ones(1, BANDS, 16))
@@ -81,7 +81,7 @@ def test_parts_add_up_to_one_and_a_row_of_zeros_gets_nothing(ear: ConcertEar) ->
 
 
 @torch.inference_mode()
-def test_parts_go_with_the_things_wherever_they_stand(ear: ConcertEar) -> None:
+def test_parts_go_with_the_things_wherever_they_stand(ear: SoundClassifier) -> None:
     things = evidence({"cello": 0.6}, {"upright piano": 0.9}, {"drum": 0.3})
     here = ear.associate(heard(), things)
     there = ear.associate(heard(), things[:, [2, 0, 1]])
@@ -90,20 +90,20 @@ def test_parts_go_with_the_things_wherever_they_stand(ear: ConcertEar) -> None:
 
 
 @torch.inference_mode()
-def test_without_things_all_is_the_rest(ear: ConcertEar) -> None:
-    parts = ear.associate(heard(), torch.zeros(1, 2, len(SEEN))).exp()
+def test_without_things_all_is_the_rest(ear: SoundClassifier) -> None:
+    parts = ear.associate(heard(), torch.zeros(1, 2, len(IMAGENET_INSTRUMENTS))).exp()
     torch.testing.assert_close(parts[:, 2], torch.ones(1, BANDS, 16))
 
 
 @torch.inference_mode()
-def test_more_evidence_draws_more_in_every_bin(ear: ConcertEar) -> None:
+def test_more_evidence_draws_more_in_every_bin(ear: SoundClassifier) -> None:
     other = {"upright piano": 0.5}
     little, much = (ear.associate(heard(), evidence({"cello": strength}, other))[0, 0] for strength in (0.2, 0.8))
     assert (much > little).all()
 
 
 @torch.inference_mode()
-def test_alike_things_share_alike(ear: ConcertEar) -> None:
+def test_alike_things_share_alike(ear: SoundClassifier) -> None:
     parts = ear.associate(heard(), evidence({"violin": 0.7}, {"violin": 0.7}))
     torch.testing.assert_close(parts[:, 0], parts[:, 1])
 
@@ -113,10 +113,10 @@ def test_alike_things_share_alike(ear: ConcertEar) -> None:
 )
 @torch.inference_mode()
 def test_an_untrained_association_knows_which_instrument_looks_like_what(seen: str, kind: str) -> None:
-    association = ConcertEar((8, 12, 16, 16, 16), layers=1).association
+    association = SoundClassifier((8, 12, 16, 16, 16), layers=1).association
     others = [name for name in ("cello", "drum", "upright piano", "harp") if name != seen]
     kernels = association(evidence({seen: 0.5}, *({name: 0.5} for name in others)))[0]
-    assert int(kernels[:-1, KINDS.index(kind)].argmax()) == 0
+    assert int(kernels[:-1, SOUND_CLASSES.index(kind)].argmax()) == 0
 
 
 def test_the_association_learns_which_thing_sounds() -> None:
@@ -131,11 +131,11 @@ def test_the_association_learns_which_thing_sounds() -> None:
         direct: Tensor
 
     torch.manual_seed(0)
-    network = ConcertEar((8, 8, 8, 8, 8), layers=1).train()
+    network = SoundClassifier((8, 8, 8, 8, 8), layers=1).train()
     power = powers(32, batch=4)
-    kinds = torch.zeros(4, len(KINDS), BANDS, 32)
-    kinds[:2, KINDS.index("cello")] = 1
-    kinds[2:, KINDS.index("drums")] = 1
+    kinds = torch.zeros(4, len(SOUND_CLASSES), BANDS, 32)
+    kinds[:2, SOUND_CLASSES.index("cello")] = 1
+    kinds[2:, SOUND_CLASSES.index("drums")] = 1
     power[2:] = power[2:].flip(1) * torch.linspace(1, 0.01, BANDS)[:, None]
     parts = torch.zeros(4, 3, BANDS, 32)
     parts[:2, 0] = 1
@@ -164,7 +164,7 @@ def test_the_shipped_ear_hears_the_room(kind: str, pitches: tuple[int, ...], lea
     rate, generator = SAMPLE_RATE_HZ, torch.Generator().manual_seed(0)
     notes = [Note(0.4 * k, 0.3, pitches[k % 4], 90) for k in range(10)]
     dry = torch.from_numpy(Synthesizer().play(kind, notes, 4.1, rate))
-    ear = ConcertEar.from_pretrained(WEIGHTS).eval().float()
+    ear = SoundClassifier.from_pretrained(WEIGHTS).eval().float()
     shares = []
     for ringing_s in (0.0, 1.2):
         response = torch.zeros(rate)
@@ -184,10 +184,10 @@ def test_the_shipped_ear_hears_the_room(kind: str, pitches: tuple[int, ...], lea
 
 
 @torch.inference_mode()
-def test_a_folder_gives_the_same_ear_back(ear: ConcertEar, tmp_path: Path) -> None:
+def test_a_folder_gives_the_same_ear_back(ear: SoundClassifier, tmp_path: Path) -> None:
     ear.save_pretrained(tmp_path / "ear")
     again = load_network(tmp_path / "ear").eval()
-    assert isinstance(again, ConcertEar)
+    assert isinstance(again, SoundClassifier)
     assert all(torch.equal(one, other) for one, other in zip(again(powers(48)), ear(powers(48)), strict=True))
     things = evidence({"cello": 0.4}, {"organ": 0.2})
     assert torch.equal(again.associate(heard(), things), ear.associate(heard(), things))

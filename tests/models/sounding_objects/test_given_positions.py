@@ -9,15 +9,16 @@ from torch import Tensor
 
 from hearsight.errors import ModelError
 from hearsight.inference.windowing import walk
-from hearsight.models.sounding_objects import Placed
-from hearsight.models.sounding_objects.classifier import ConcertEar, Heard
-from hearsight.vision.instrument_detector import Look
-from hearsight.mixtures.sound_classes import KINDS
-from hearsight.models.sounding_objects.given_positions import EarSplitter, Places
-from hearsight.vision.appearance import SEEN
-from hearsight.models.interface import ClipInfo, Frame, Source, Window
-from hearsight.models.positions import Located, Track
+from hearsight.mixtures.sound_classes import SOUND_CLASSES
+from hearsight.models.interface import ClipInfo, Source, Window
+from hearsight.models.positions import Positions, Track
+from hearsight.models.sounding_objects import GivenPositions
+from hearsight.models.sounding_objects.classifier import Classified, SoundClassifier
+from hearsight.models.sounding_objects.given_positions import ClassifierSplitter, PositionEvidence
 from hearsight.signal.interaural import interaural_level_difference_db
+from hearsight.vision.appearance import IMAGENET_INSTRUMENTS
+from hearsight.vision.frames import Frame
+from hearsight.vision.instrument_detector import EvidenceMap
 
 RATE = 16_000
 SECONDS = 5.0
@@ -26,20 +27,20 @@ LOW, HIGH = 0.1 * torch.sin(2 * torch.pi * 500 * AT), 0.1 * torch.sin(2 * torch.
 Seen = list[tuple[str, float]]  # label and x
 
 
-class HearsByPitch(ConcertEar):
+class HearsByPitch(SoundClassifier):
     """An ear to which all below about 1 kHz is a cello, and all above a flute."""
 
     def __init__(self) -> None:
         super().__init__((4, 4, 4, 4, 4), layers=1)
 
-    def forward(self, power: Tensor) -> Heard:
-        heard = torch.full((len(power), len(KINDS), *power.shape[1:]), 1e-4)
-        heard[:, KINDS.index("cello"), :44] = 1.0
-        heard[:, KINDS.index("flute"), 44:] = 1.0
-        return Heard((heard / heard.sum(1, keepdim=True)).log(), torch.full_like(power, 0.6))
+    def forward(self, power: Tensor) -> Classified:
+        heard = torch.full((len(power), len(SOUND_CLASSES), *power.shape[1:]), 1e-4)
+        heard[:, SOUND_CLASSES.index("cello"), :44] = 1.0
+        heard[:, SOUND_CLASSES.index("flute"), 44:] = 1.0
+        return Classified((heard / heard.sum(1, keepdim=True)).log(), torch.full_like(power, 0.6))
 
 
-class Told:
+class FixedEvidence:
     """An eye that is told what is where."""
 
     def __init__(self, things: Callable[[float], Seen] | Seen) -> None:
@@ -47,12 +48,12 @@ class Told:
 
     def forget(self) -> None: ...
 
-    def look(self, frame: Frame) -> Look:
+    def look(self, frame: Frame) -> EvidenceMap:
         x, y = np.linspace(0.02, 0.98, 25), np.linspace(0.04, 0.96, 14)
-        evidence = np.full((14, 25, len(SEEN)), 1e-4)
+        evidence = np.full((14, 25, len(IMAGENET_INSTRUMENTS)), 1e-4)
         for label, at in self._things(frame.time_s):
-            evidence[7, int(np.abs(x - at).argmin()), SEEN.index(label)] = 0.7
-        return Look(evidence.astype(np.float32), x, y)
+            evidence[7, int(np.abs(x - at).argmin()), IMAGENET_INSTRUMENTS.index(label)] = 0.7
+        return EvidenceMap(evidence.astype(np.float32), x, y)
 
 
 def places(*x: float) -> list[Track]:
@@ -64,14 +65,16 @@ def black() -> Iterator[Frame]:
         yield Frame(tick / 15, 0, np.zeros((32, 64, 3), np.uint8))
 
 
-def heard(model: Placed | Located, sound: Tensor, with_picture: bool = True) -> tuple[Tensor, list[Source], list[str]]:
+def heard(
+    model: GivenPositions | Positions, sound: Tensor, with_picture: bool = True
+) -> tuple[Tensor, list[Source], list[str]]:
     session = model.session(ClipInfo(RATE, SECONDS, 15.0 if with_picture else None))
     ears = torch.cat(list(walk(session, model.spec, RATE, [sound], black() if with_picture else [])), -1)
     return ears, session.sources(), session.notes()
 
 
-def placed(seen: Seen, *x: float) -> Placed:
-    return Placed(Located(places(*x)), HearsByPitch(), Told(seen))  # type: ignore[arg-type]
+def placed(seen: Seen, *x: float) -> GivenPositions:
+    return GivenPositions(Positions(places(*x)), HearsByPitch(), FixedEvidence(seen))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("seen", [[("cello", 0.2), ("flute", 0.8)], [("cello", 0.2)], [("flute", 0.8)]])
@@ -97,7 +100,7 @@ def test_where_looks_tell_nothing_apart_the_sound_is_split_as_without_them(seen:
     ears, sources, notes = heard(placed(seen, 0.2, 0.8), LOW + HIGH)
     assert [source.energy_share for source in sources] == pytest.approx([0.5, 0.5])
     assert any("evenly" in note for note in notes) and not any("what is heard" in note for note in notes)
-    plain, _, _ = heard(Located(places(0.2, 0.8)), LOW + HIGH)
+    plain, _, _ = heard(Positions(places(0.2, 0.8)), LOW + HIGH)
     torch.testing.assert_close(ears[:, :-400], plain[:, :-400], atol=1e-4, rtol=0)  # windows end differently
 
 
@@ -109,13 +112,13 @@ def test_without_a_picture_the_sound_is_split_evenly() -> None:
 
 def test_one_place_gets_all_of_the_sound_whatever_is_seen() -> None:
     ears, sources, _ = heard(placed([("flute", 0.2)], 0.2), LOW)
-    plain, _, _ = heard(Located(places(0.2)), LOW)
+    plain, _, _ = heard(Positions(places(0.2)), LOW)
     assert sources[0].energy_share == pytest.approx(1)
     torch.testing.assert_close(ears[:, :-400], plain[:, :-400], atol=1e-4, rtol=0)  # windows end differently
 
 
 def test_stems_and_rest_add_up_to_the_sound() -> None:
-    splitter = EarSplitter(placed([("cello", 0.2), ("flute", 0.8)], 0.2, 0.8), RATE)
+    splitter = ClassifierSplitter(placed([("cello", 0.2), ("flute", 0.8)], 0.2, 0.8), RATE)
     window = Window(0.0, (LOW + HIGH)[: round(4.1 * RATE)], list(black())[:60])
     splitter.take([window])
     stems = splitter.split(window)
@@ -126,23 +129,23 @@ def test_stems_and_rest_add_up_to_the_sound() -> None:
 
 def test_a_place_sees_what_is_around_it_and_nearer_to_it_than_to_another() -> None:
     frame = next(black())
-    looked = Places(places(0.2, 0.3, 0.8), Told([("harp", 0.22), ("drum", 0.6)]))  # type: ignore[arg-type]
+    looked = PositionEvidence(places(0.2, 0.3, 0.8), FixedEvidence([("harp", 0.22), ("drum", 0.6)]))  # type: ignore[arg-type]
     looked.watch(frame)
-    assert looked.evidence[0].argmax() == SEEN.index("harp") and looked.evidence[0].sum() > 0.6
+    assert looked.evidence[0].argmax() == IMAGENET_INSTRUMENTS.index("harp") and looked.evidence[0].sum() > 0.6
     assert looked.evidence[1:].sum() < 0.1
 
 
 def test_what_is_seen_is_averaged_over_seconds_and_follows_a_moving_place() -> None:
     track = Track("player", np.array([0.0, SECONDS]), np.array([0.1, 0.9]), np.full(2, 0.5), np.ones(2))
-    looked = Places([track], Told(lambda time: [("harp", 0.1 + 0.8 * time / SECONDS)]))  # type: ignore[arg-type]
-    flickering = Places(places(0.5), Told(lambda time: [("harp", 0.5)] if time % 2 < 1 else []))  # type: ignore[arg-type]
+    looked = PositionEvidence([track], FixedEvidence(lambda time: [("harp", 0.1 + 0.8 * time / SECONDS)]))  # type: ignore[arg-type]
+    flickering = PositionEvidence(places(0.5), FixedEvidence(lambda time: [("harp", 0.5)] if time % 2 < 1 else []))  # type: ignore[arg-type]
     for frame in black():
         looked.watch(frame)
         flickering.watch(frame)
-    assert looked.evidence[0, SEEN.index("harp")] > 0.5
-    assert flickering.evidence[0, SEEN.index("harp")] == pytest.approx(0.35, abs=0.1)
+    assert looked.evidence[0, IMAGENET_INSTRUMENTS.index("harp")] > 0.5
+    assert flickering.evidence[0, IMAGENET_INSTRUMENTS.index("harp")] == pytest.approx(0.35, abs=0.1)
 
 
 def test_a_search_is_no_place() -> None:
     with pytest.raises(ModelError, match="no source is given"):
-        Placed(Located(None), HearsByPitch(), Told([]))  # type: ignore[arg-type]
+        GivenPositions(Positions(None), HearsByPitch(), FixedEvidence([]))  # type: ignore[arg-type]

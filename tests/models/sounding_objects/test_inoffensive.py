@@ -13,13 +13,13 @@ from scipy.signal import lfilter
 
 import hearsight
 from hearsight.media import read_sound
-from hearsight.models.sounding_objects import Concert
-from hearsight.models.sounding_objects.classifier import ConcertEar, Heard
-from hearsight.mixtures.sound_classes import KINDS
-from hearsight.vision.appearance import SEEN
-from hearsight.vision.object_tracks import Thing
-from hearsight.models.interface import Frame
+from hearsight.mixtures.sound_classes import SOUND_CLASSES
+from hearsight.models.sounding_objects import SoundingObjects
+from hearsight.models.sounding_objects.classifier import Classified, SoundClassifier
 from hearsight.signal.interaural import interaural_level_difference_db
+from hearsight.vision.appearance import IMAGENET_INSTRUMENTS
+from hearsight.vision.frames import Frame
+from hearsight.vision.object_tracks import ObjectTrack
 
 RATE, SECONDS = 48_000, 8.0
 SIZE = (144, 256)
@@ -130,27 +130,27 @@ class CelloOnTheLeft:
 
     def watch(self, frame: Frame) -> None: ...
 
-    def at(self, times_s: np.ndarray) -> list[Thing]:
+    def at(self, times_s: np.ndarray) -> list[ObjectTrack]:
         steady = np.ones(len(times_s))
-        evidence = np.zeros((len(times_s), len(SEEN)))
-        evidence[:, SEEN.index("cello")] = 0.8
+        evidence = np.zeros((len(times_s), len(IMAGENET_INSTRUMENTS)))
+        evidence[:, IMAGENET_INSTRUMENTS.index("cello")] = 0.8
         place = (0.0 * steady, 0.5 * steady, 0.1 * steady)
-        return [Thing(1, "cello", *place, evidence, 0.8 * steady, steady)]
+        return [ObjectTrack(1, "cello", *place, evidence, 0.8 * steady, steady)]
 
 
-class HearsCellos(ConcertEar):
+class HearsCellos(SoundClassifier):
     """An ear to which all is a cello."""
 
-    def forward(self, power: torch.Tensor) -> Heard:
-        heard = torch.full((len(power), len(KINDS), *power.shape[1:]), 1e-6)
-        heard[:, KINDS.index("cello")] = 1.0
-        return Heard(heard.log(), torch.full_like(power, 0.6))
+    def forward(self, power: torch.Tensor) -> Classified:
+        heard = torch.full((len(power), len(SOUND_CLASSES), *power.shape[1:]), 1e-6)
+        heard[:, SOUND_CLASSES.index("cello")] = 1.0
+        return Classified(heard.log(), torch.full_like(power, 0.6))
 
 
 @pytest.mark.parametrize("make", [speech, street, music])
 def test_sound_at_the_side_keeps_its_level_and_balance(tmp_path: Path, make: Callable[[], np.ndarray]) -> None:
     mono = make_clip(tmp_path / "clip.mkv", make())
-    model = Concert(HearsCellos((4, 4, 4, 4, 4), layers=1), watcher=CelloOnTheLeft)
+    model = SoundingObjects(HearsCellos((4, 4, 4, 4, 4), layers=1), watcher=CelloOnTheLeft)
     hearsight.binauralize(tmp_path / "clip.mkv", tmp_path / "out.wav", model)
     ears = read_sound(tmp_path / "out.wav")[0]
     check_level_and_balance(mono, ears)

@@ -9,21 +9,22 @@ import torch
 from torch import Tensor
 
 from hearsight.inference.windowing import walk
-from hearsight.models.sounding_objects import Concert
-from hearsight.models.sounding_objects.classifier import ConcertEar
-from hearsight.models.sounding_objects.model import ConcertSession
-from hearsight.vision.appearance import SEEN
-from hearsight.vision.object_tracks import Thing
-from hearsight.models.interface import ClipInfo, Frame
+from hearsight.models.interface import ClipInfo
+from hearsight.models.sounding_objects import SoundingObjects
+from hearsight.models.sounding_objects.classifier import SoundClassifier
+from hearsight.models.sounding_objects.model import SoundingObjectsSession
+from hearsight.signal.interaural import interaural_level_difference_db
 from hearsight.simulation.music import Note
 from hearsight.simulation.synthesizer import Synthesizer
-from hearsight.signal.interaural import interaural_level_difference_db
+from hearsight.vision.appearance import IMAGENET_INSTRUMENTS
+from hearsight.vision.frames import Frame
+from hearsight.vision.object_tracks import ObjectTrack
 
 RATE = 48_000
 Seen = tuple[str, float]  # label and x
 
 
-class Told:
+class SourceSummary:
     """A watcher that has always known what is there."""
 
     def __init__(self, things: Callable[[float], list[Seen]], strength: float = 0.6) -> None:
@@ -34,31 +35,31 @@ class Told:
     def watch(self, frame: Frame) -> None:
         self.frames += 1
 
-    def at(self, times_s: np.ndarray) -> list[Thing]:
+    def at(self, times_s: np.ndarray) -> list[ObjectTrack]:
         found = []
         steady = np.ones(len(times_s))
         for label, x in self._things(float(times_s[0])):
-            evidence = np.zeros((len(times_s), len(SEEN)))
-            evidence[:, SEEN.index(label)] = self._strength
+            evidence = np.zeros((len(times_s), len(IMAGENET_INSTRUMENTS)))
+            evidence[:, IMAGENET_INSTRUMENTS.index(label)] = self._strength
             strength, motion = self._strength * steady, 0.5 * steady
             place = (x * steady, 0.5 * steady, 0.1 * steady)
-            found.append(Thing(1 + SEEN.index(label), label, *place, evidence, strength, motion))
+            found.append(ObjectTrack(1 + IMAGENET_INSTRUMENTS.index(label), label, *place, evidence, strength, motion))
         return found
 
 
 @functools.cache
-def concert() -> Concert:
+def concert() -> SoundingObjects:
     """The model with the package's weights; what it sees is set by `heard`."""
-    return Concert(watcher=lambda: Told(lambda _: []))
+    return SoundingObjects(watcher=lambda: SourceSummary(lambda _: []))
 
 
-def begin(things: Callable[[float], list[Seen]], rate: int = RATE) -> ConcertSession:
+def begin(things: Callable[[float], list[Seen]], rate: int = RATE) -> SoundingObjectsSession:
     model = concert()
-    model.watcher = lambda: Told(things)
+    model.watcher = lambda: SourceSummary(things)
     return model.session(ClipInfo(rate, None, model.spec.frame_rate_hz))
 
 
-def heard(sound: Tensor, *things: Seen, rate: int = RATE) -> tuple[Tensor, ConcertSession]:
+def heard(sound: Tensor, *things: Seen, rate: int = RATE) -> tuple[Tensor, SoundingObjectsSession]:
     """Both ears and the session, of a clip whose picture is black and in which these things are known to be."""
     session = begin(lambda _: list(things), rate)
     return torch.cat(list(walk(session, concert().spec, rate, [sound], black(len(sound) / rate))), -1), session
@@ -245,14 +246,18 @@ def test_memory_does_not_grow_with_the_clip() -> None:
     """A thing with a number of its own comes every five seconds."""
     count = [0]
 
-    class Coming(Told):
-        def at(self, times_s: np.ndarray) -> list[Thing]:
+    class Coming(SourceSummary):
+        def at(self, times_s: np.ndarray) -> list[ObjectTrack]:
             (thing,) = super().at(times_s)
             count[0] = int(times_s[0] // 5)
-            return [Thing(1 + count[0], *(getattr(thing, name) for name in list(Thing.__annotations__)[1:]))]
+            return [
+                ObjectTrack(1 + count[0], *(getattr(thing, name) for name in list(ObjectTrack.__annotations__)[1:]))
+            ]
 
     torch.manual_seed(0)
-    model = Concert(ConcertEar((4, 4, 4, 4, 4), layers=1), watcher=lambda: Coming(lambda _: [("cello", 0.2)]))
+    model = SoundingObjects(
+        SoundClassifier((4, 4, 4, 4, 4), layers=1), watcher=lambda: Coming(lambda _: [("cello", 0.2)])
+    )
     session = model.session(ClipInfo(8_000, None, 15.0))
     noise = 0.1 * torch.randn(8_000 * 4, generator=torch.Generator().manual_seed(0))
 

@@ -11,14 +11,15 @@ from torch import Tensor
 
 from hearsight.acoustics import DEFAULT_FIELD_OF_VIEW, HRIRSet, load_hrirs
 from hearsight.errors import ModelError
-from hearsight.models.interface import ClipInfo, Frame, Source, Window, WindowSpec
+from hearsight.models.interface import ClipInfo, Source, Window, WindowSpec
 from hearsight.models.positions.following import Follower
-from hearsight.vision.motion import Motion, MotionMeter, still
 from hearsight.models.positions.rendering import SourceRenderer
 from hearsight.models.positions.search import HISTORY_S, SourceFinder
 from hearsight.models.positions.split import USABLE, MotionSplitter
 from hearsight.models.positions.tracks import Track
 from hearsight.signal.onsets import OnsetStrength
+from hearsight.vision.frames import Frame
+from hearsight.vision.motion import Motion, MotionMeter, still
 
 TICK_RATE_HZ = 15.0
 POINT_S = 0.5  # between points of a reported track
@@ -29,8 +30,8 @@ _CONTROL_S = 0.1  # between control points of a rendered path
 _LONGEST_FREEZE_TICKS = 5
 
 
-class Located:
-    """The model `located`.
+class Positions:
+    """The model `positions`.
 
     With one given source all sound comes from it. With several, given or found, the sound is split by motion
     (`MotionSplitter`); what belongs to none stays in the middle. If several are given and nothing in the picture tells
@@ -47,7 +48,7 @@ class Located:
         works_without_picture: whether positions are given.
     """
 
-    name = "located"
+    name = "positions"
 
     def __init__(
         self,
@@ -71,7 +72,7 @@ class Located:
             batch=_BATCH,
         )
 
-    def session(self, clip: ClipInfo) -> "LocatedSession":
+    def session(self, clip: ClipInfo) -> "PositionsSession":
         """Begin a clip.
 
         Raises:
@@ -79,7 +80,7 @@ class Located:
         """
         if clip.frame_rate_hz is None and not self.works_without_picture:
             raise ModelError("without a picture there is nothing to search; give positions (--source X,Y or --tracks)")
-        return LocatedSession(self, clip.sample_rate_hz)
+        return PositionsSession(self, clip.sample_rate_hz)
 
 
 class Renderer(Protocol):
@@ -103,8 +104,8 @@ class Splitter(Protocol):
         ...
 
 
-class LocatedSession:
-    """`Located` at work on a clip.
+class PositionsSession:
+    """`Positions` at work on a clip.
 
     Args:
         model: what it works for.
@@ -116,7 +117,7 @@ class LocatedSession:
 
     def __init__(
         self,
-        model: Located,
+        model: Positions,
         sample_rate_hz: int,
         renderer: Renderer | None = None,
         motion_alone: bool = True,

@@ -1,9 +1,9 @@
 """The default model: it hears what plays, sees where it is, and joins the two by associative convolution."""
 
-from hearsight.models.sounding_objects.classifier import ConcertEar
-from hearsight.vision.instrument_detector import InstrumentEye
-from hearsight.models.sounding_objects.model import Concert
-from hearsight.models.sounding_objects.given_positions import Placed
-from hearsight.vision.instrument_tracker import Watcher
+from hearsight.models.sounding_objects.classifier import SoundClassifier
+from hearsight.models.sounding_objects.given_positions import GivenPositions
+from hearsight.models.sounding_objects.model import SoundingObjects
+from hearsight.vision.instrument_detector import InstrumentDetector
+from hearsight.vision.instrument_tracker import InstrumentTracker
 
-__all__ = ["Concert", "ConcertEar", "InstrumentEye", "Placed", "Watcher"]
+__all__ = ["GivenPositions", "InstrumentDetector", "InstrumentTracker", "SoundClassifier", "SoundingObjects"]

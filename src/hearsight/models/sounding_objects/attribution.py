@@ -9,15 +9,16 @@ from jaxtyping import Float
 from scipy.ndimage import median_filter
 from torch import Tensor
 
-from hearsight.models.sounding_objects.classifier import COLUMNS, HOP_SAMPLES, N_FFT, SAMPLE_RATE_HZ, ConcertEar
-from hearsight.mixtures.sound_classes import KINDS
+from hearsight.mixtures.sound_classes import SOUND_CLASSES
 from hearsight.models.interface import Window
+from hearsight.models.sounding_objects.classifier import SoundClassifier
 from hearsight.signal import STFT, resample
+from hearsight.signal.mel_bands import COLUMNS, HOP_SAMPLES, N_FFT, SAMPLE_RATE_HZ
 
 SILENCE = 1e-9  # mean power of a window that is not listened to
 REST_WEIGHT = 0.2  # of what no thing explains, beside things that are seen: mostly what is seen is what plays
 
-_DRUMS = KINDS.index("drums")
+_DRUMS = SOUND_CLASSES.index("drums")
 _PERCUSSION = 2.0  # power of `percussiveness` that drums are likelier by
 _BANDS_AROUND, _COLUMNS_AROUND = 15, 17  # of a bin, in which hits and tones are looked for; 0.27 s
 _MOST_TONAL, _MOST_PERCUSSIVE = -3.0, 1.0
@@ -30,7 +31,7 @@ _PLACE = 0.1  # of the picture's width: things nearer than this to one another g
 _REST = 0  # the number of what is not seen; things count from 1
 
 
-class HeardWindow(NamedTuple):
+class ClassifiedWindow(NamedTuple):
     """What is heard in a window.
 
     Attributes:
@@ -44,8 +45,8 @@ class HeardWindow(NamedTuple):
     direct: Float[Tensor, "bands columns"]
 
 
-class Listener:
-    """`ConcertEar` at work on a clip, with a memory of 12 s: what plays changes slowly.
+class Attributor:
+    """`SoundClassifier` at work on a clip, with a memory of 12 s: what plays changes slowly.
 
     Args:
         ear: hears.
@@ -55,13 +56,13 @@ class Listener:
             was heard is who plays, negative where all are known to play.
     """
 
-    def __init__(self, ear: ConcertEar, sample_rate_hz: int, step_s: float, share_memory: float = 0.25) -> None:
+    def __init__(self, ear: SoundClassifier, sample_rate_hz: int, step_s: float, share_memory: float = 0.25) -> None:
         self._ear = ear
         self._rate = sample_rate_hz
         self._step_s = step_s
         self._share_memory = share_memory
         self._stft = STFT(N_FFT, N_FFT, HOP_SAMPLES)
-        self._kinds = torch.full((len(KINDS),), 1 / len(KINDS))
+        self._kinds = torch.full((len(SOUND_CLASSES),), 1 / len(SOUND_CLASSES))
         self._shares: dict[int, float] = {}
         self._memory_s = 0.0
 
@@ -69,19 +70,19 @@ class Listener:
         """Clip times of the columns of a window's parts."""
         return window.start_s + np.arange(COLUMNS) * (HOP_SAMPLES / SAMPLE_RATE_HZ)
 
-    def hear(self, windows: list[Window]) -> list[HeardWindow]:
+    def hear(self, windows: list[Window]) -> list[ClassifiedWindow]:
         """What is heard in each window."""
         powers = torch.stack([self._power(window.mono) for window in windows])
         kinds, direct = self._ear(powers)
         kinds[:, _DRUMS] += _PERCUSSION * percussiveness(powers)
         kinds = kinds.log_softmax(1)
         silent = powers.mean((-2, -1)) <= SILENCE
-        kinds = kinds.where(~silent[:, None, None, None], kinds.new_tensor(1 / len(KINDS)).log())
-        return [HeardWindow(*told) for told in zip(powers, kinds, direct, strict=True)]
+        kinds = kinds.where(~silent[:, None, None, None], kinds.new_tensor(1 / len(SOUND_CLASSES)).log())
+        return [ClassifiedWindow(*told) for told in zip(powers, kinds, direct, strict=True)]
 
     def parts(
         self,
-        heard: HeardWindow,
+        heard: ClassifiedWindow,
         kernels: Float[Tensor, "parts kinds"],
         numbers: Sequence[int],
         weights: Float[np.ndarray, "parts"],
@@ -115,7 +116,7 @@ class Listener:
         mixed = of_place * own / torch.einsum("pq,qft->pft", neighbours, own).clamp_min(1e-20)
         return mixed / mixed.sum(0).clamp_min(1e-20)
 
-    def remember(self, heard: HeardWindow, parts: Tensor, numbers: Sequence[int]) -> None:
+    def remember(self, heard: ClassifiedWindow, parts: Tensor, numbers: Sequence[int]) -> None:
         """Take a window into what was heard over the last seconds."""
         weight = heard.power.pow(0.25) * (heard.power > SILENCE)
         total = float(weight.sum())

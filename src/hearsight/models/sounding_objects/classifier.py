@@ -9,23 +9,19 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from hearsight.signal.mel_bands import BANDS, Bands
-from hearsight.mixtures.sound_classes import KINDS
-from hearsight.vision.appearance import PLAYED_AS_SEEN, SEEN
+from hearsight.mixtures.sound_classes import SOUND_CLASSES
 from hearsight.models.saving import SavedNetwork
+from hearsight.signal.mel_bands import BANDS, MelBands
+from hearsight.vision.appearance import APPEARANCE, IMAGENET_INSTRUMENTS
 
 if TYPE_CHECKING:
-    from hearsight.mixtures.mixtures import MapPair
+    from hearsight.mixtures.mixtures import Mixture
 
-SAMPLE_RATE_HZ = 16_000
-N_FFT = 1024  # of its spectrograms
-HOP_SAMPLES = 256  # between columns: 16 ms
-COLUMNS = 256  # of a window of training: 4.1 s
 _DYNAMIC_RANGE = 1e-6  # of powers relative to the window's mean
 _STEM_COLUMNS = 2  # that the first convolution joins
 
 
-class Heard(NamedTuple):
+class Classified(NamedTuple):
     """What the ear tells of windows.
 
     Attributes:
@@ -38,7 +34,7 @@ class Heard(NamedTuple):
     direct: Float[Tensor, "batch bands columns"]
 
 
-class ConcertEar(SavedNetwork):
+class SoundClassifier(SavedNetwork):
     """A U-Net over 128 bands and 32 ms, with attention over the whole window in its depth.
 
     It sees log powers three ways: relative to the window's mean, relative to each band's own mean (which no equaliser
@@ -55,11 +51,11 @@ class ConcertEar(SavedNetwork):
         layers: of attention in the coarsest.
     """
 
-    system: ClassVar[str] = "concert"
+    system: ClassVar[str] = "sounding-objects"
 
     def __init__(self, channels: tuple[int, ...] = (24, 48, 96, 128, 192), layers: int = 2) -> None:
         super().__init__()
-        self.bands = Bands(SAMPLE_RATE_HZ)
+        self.bands = MelBands(SAMPLE_RATE_HZ)
         finest, *deeper = channels
         self.stem = _convolution(3, finest, size=5, stride=(1, _STEM_COLUMNS))
         strides = [(2, 2)] * (len(deeper) - 1) + [(2, 1)]  # the deepest keeps its columns: a quarter of a second each
@@ -75,22 +71,22 @@ class ConcertEar(SavedNetwork):
             nn.TransformerEncoderLayer(depth, 4, 2 * depth, 0.0, batch_first=True, norm_first=True)
             for _ in range(layers)
         )
-        self.presence = nn.Linear(2 * depth, len(KINDS))
+        self.presence = nn.Linear(2 * depth, len(SOUND_CLASSES))
         self.up = nn.ModuleList()
         for width, stride in zip(reversed(channels[:-1]), reversed(strides), strict=True):
             self.up.append(_Up(before, width, stride))
             before = width
-        self.head = nn.Sequential(_convolution(finest, 24), nn.Conv2d(24, len(KINDS), 1))
+        self.head = nn.Sequential(_convolution(finest, 24), nn.Conv2d(24, len(SOUND_CLASSES), 1))
         self.dryness = nn.Linear(2 * depth, 1)
         self.direct = nn.Conv2d(24, 1, 1)
         self.association = Association()
 
-    def forward(self, power: Float[Tensor, "batch bands columns"]) -> Heard:
-        """What is heard in each bin of a window of band powers (`Bands.powers`), however long."""
+    def forward(self, power: Float[Tensor, "batch bands columns"]) -> Classified:
+        """What is heard in each bin of a window of band powers (`MelBands.powers`), however long."""
         kinds, direct = (
             steps.repeat_interleave(_STEM_COLUMNS, -1)[..., : power.shape[-1]] for steps in self._heard(power)
         )
-        return Heard(kinds, direct.sigmoid())
+        return Classified(kinds, direct.sigmoid())
 
     def _heard(
         self, power: Tensor
@@ -115,7 +111,7 @@ class ConcertEar(SavedNetwork):
         direct = self.direct(features).float() + self.dryness(whole).float()[..., None, None]
         return logits.log_softmax(1), direct[:, 0]
 
-    def loss_terms(self, pair: "MapPair") -> dict[str, Tensor]:
+    def loss_terms(self, pair: "Mixture") -> dict[str, Tensor]:
         """Cross entropies, in nats per bin, of the kinds, the visible things' parts and the direct share with the true
         ones.
 
@@ -141,7 +137,8 @@ class ConcertEar(SavedNetwork):
 
         Args:
             kinds: log probabilities of the kinds.
-            evidence: of each thing for the ImageNet classes `SEEN`; a row of zeros is no thing and gets nothing.
+            evidence: of each thing for the ImageNet classes `IMAGENET_INSTRUMENTS`; a row of zeros is no thing and gets
+                nothing.
         """
         kernels = self.association(evidence)
         mixed = torch.einsum("bpk,bkft->bpft", kernels, kinds.exp())
@@ -153,12 +150,12 @@ class Association(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        table = torch.as_tensor(PLAYED_AS_SEEN, dtype=torch.float32)  # [instruments, seen]
-        known = torch.zeros(len(SEEN), len(KINDS))
+        table = torch.as_tensor(APPEARANCE, dtype=torch.float32)  # [instruments, seen]
+        known = torch.zeros(len(IMAGENET_INSTRUMENTS), len(SOUND_CLASSES))
         known[:, : table.shape[0]] = (table / table.sum(0, keepdim=True).clamp_min(1e-3)).T
         self.weights = nn.Parameter(_inverse_softplus(known.clamp_min(0.01)))
         self.exponent = nn.Parameter(torch.tensor(0.5))
-        unseen = torch.full((len(KINDS),), -3.0)
+        unseen = torch.full((len(SOUND_CLASSES),), -3.0)
         unseen[-1] = 2.0
         self.unseen = nn.Parameter(unseen)
 

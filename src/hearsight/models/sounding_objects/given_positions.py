@@ -10,19 +10,20 @@ from jaxtyping import Float
 from torch import Tensor
 
 from hearsight.errors import ModelError
-from hearsight.signal.mel_bands import Bands
-from hearsight.models.sounding_objects.classifier import COLUMNS, HOP_SAMPLES, SAMPLE_RATE_HZ, ConcertEar
-from hearsight.vision.instrument_detector import FRAME_AREA, InstrumentEye, Look
-from hearsight.models.sounding_objects.attribution import REST_WEIGHT, Listener
+from hearsight.models.interface import ClipInfo, Source, Window, WindowSpec
+from hearsight.models.positions import Positions, Track
+from hearsight.models.positions.model import TICK_RATE_HZ, PositionsSession
+from hearsight.models.sounding_objects.attribution import REST_WEIGHT, Attributor
+from hearsight.models.sounding_objects.classifier import SoundClassifier
 from hearsight.models.sounding_objects.model import WEIGHTS
-from hearsight.vision.appearance import SEEN
-from hearsight.vision.instrument_tracker import LOOK_S
-from hearsight.models.interface import ClipInfo, Frame, Source, Window, WindowSpec
-from hearsight.models.positions import Located, Track
-from hearsight.models.positions.model import TICK_RATE_HZ, LocatedSession
 from hearsight.signal import STFT
+from hearsight.signal.mel_bands import COLUMNS, HOP_SAMPLES, SAMPLE_RATE_HZ, MelBands
+from hearsight.vision.appearance import IMAGENET_INSTRUMENTS
+from hearsight.vision.frames import Frame
+from hearsight.vision.instrument_detector import FRAME_AREA, EvidenceMap, InstrumentDetector
+from hearsight.vision.instrument_tracker import DETECTION_INTERVAL_S
 
-_SMALL_AREA = 180 * 320  # pixels that `Located` measures motion on
+_SMALL_AREA = 180 * 320  # pixels that `Positions` measures motion on
 _REACH_X, _REACH_Y = 0.06, 0.25  # parts of the picture around a position in which evidence counts (deviations)
 _FARTHEST = 0.1  # weight below which it does not
 _EVIDENCE_S = 12.0  # over which evidence is averaged: what is at a position stays what it is
@@ -32,15 +33,15 @@ _ALIKE = 0.7  # common part of two kernels from which on the ear cannot tell the
 _BALANCE = -0.5  # power of a source's share so far: who placed it says that it sounds
 
 
-class Placed:
-    """The model `concert` with sources at given positions, standing or moving.
+class GivenPositions:
+    """The model `sounding-objects` with sources at given positions, standing or moving.
 
-    Rendering, and everything about a single source, is `Located`'s. Several sources share the sound by ear: evidence
-    for instruments around each position makes its kernel over the kinds that `ConcertEar` hears, as it does for the
-    things that `Concert` finds by itself. A position at which no instrument is seen (a singer, an electric keyboard)
-    may sound like anything, and gets what goes with none of the instruments; if all positions show one, that stays in
-    the middle. Where nothing is seen at any, or all that is seen looks alike, the sound is split as `Located` does, by
-    motion or evenly, and the notes say so.
+    Rendering, and everything about a single source, is `Positions`'s. Several sources share the sound by ear: evidence
+    for instruments around each position makes its kernel over the kinds that `SoundClassifier` hears, as it does for
+    the things that `SoundingObjects` finds by itself. A position at which no instrument is seen (a singer, an electric
+    keyboard) may sound like anything, and gets what goes with none of the instruments; if all positions show one, that
+    stays in the middle. Where nothing is seen at any, or all that is seen looks alike, the sound is split as
+    `Positions` does, by motion or evenly, and the notes say so.
 
     Args:
         located: holds the positions, renders, and splits where nothing is seen.
@@ -52,16 +53,18 @@ class Placed:
         DependencyError: the package with the ImageNet weights is missing.
     """
 
-    name = "concert"
+    name = "sounding-objects"
     works_without_picture = True
 
-    def __init__(self, located: Located, ear: ConcertEar | None = None, eye: InstrumentEye | None = None) -> None:
+    def __init__(
+        self, located: Positions, ear: SoundClassifier | None = None, eye: InstrumentDetector | None = None
+    ) -> None:
         if located.given is None:
-            raise ModelError("no source is given; without positions use the model concert itself")
+            raise ModelError("no source is given; without positions use the model sounding-objects itself")
         self.located = located
         self.tracks: list[Track] = located.given
-        self.ear = (ear if ear is not None else ConcertEar.from_pretrained(WEIGHTS)).eval().float()
-        self.eye = eye if eye is not None else InstrumentEye()
+        self.ear = (ear if ear is not None else SoundClassifier.from_pretrained(WEIGHTS)).eval().float()
+        self.eye = eye if eye is not None else InstrumentDetector()
         window_s = COLUMNS * HOP_SAMPLES / SAMPLE_RATE_HZ
         self.spec = WindowSpec(
             sample_rate_hz=None,
@@ -74,18 +77,18 @@ class Placed:
             batch=4,
         )
 
-    def session(self, clip: ClipInfo) -> "PlacedSession":
+    def session(self, clip: ClipInfo) -> "GivenPositionsSession":
         """Begin a clip; without a picture the sound is split evenly."""
-        return PlacedSession(self, clip.sample_rate_hz)
+        return GivenPositionsSession(self, clip.sample_rate_hz)
 
 
-class PlacedSession:
-    """`Placed` at work on a clip."""
+class GivenPositionsSession:
+    """`GivenPositions` at work on a clip."""
 
-    def __init__(self, model: Placed, sample_rate_hz: int) -> None:
+    def __init__(self, model: GivenPositions, sample_rate_hz: int) -> None:
         self._tracks = model.tracks
-        self._splitter = EarSplitter(model, sample_rate_hz)
-        self._session = LocatedSession(model.located, sample_rate_hz, splitter=self._splitter)
+        self._splitter = ClassifierSplitter(model, sample_rate_hz)
+        self._session = PositionsSession(model.located, sample_rate_hz, splitter=self._splitter)
 
     @torch.inference_mode()
     def process(self, windows: list[Window]) -> Float[Tensor, "windows 2 samples"]:
@@ -106,7 +109,7 @@ class PlacedSession:
         return notes + self._session.notes()
 
 
-class EarSplitter:
+class ClassifierSplitter:
     """Splits windows of a sound among given sources by what is seen at each and what is heard.
 
     Args:
@@ -114,16 +117,16 @@ class EarSplitter:
         sample_rate_hz: of the sound.
     """
 
-    def __init__(self, model: Placed, sample_rate_hz: int) -> None:
+    def __init__(self, model: GivenPositions, sample_rate_hz: int) -> None:
         self._ear = model.ear
         self._tracks = model.tracks
-        self._places = Places(model.tracks, model.eye)
-        self._listener = Listener(model.ear, sample_rate_hz, model.spec.hop_s, _BALANCE)
+        self._places = PositionEvidence(model.tracks, model.eye)
+        self._listener = Attributor(model.ear, sample_rate_hz, model.spec.hop_s, _BALANCE)
         self._rate = sample_rate_hz
         hop = max(1, round(HOP_SAMPLES / SAMPLE_RATE_HZ * sample_rate_hz))
         n_fft = 1 << (4 * hop - 1).bit_length()
         self._stft = STFT(n_fft, 4 * hop, hop)
-        self._spread = Bands(sample_rate_hz, n_fft)
+        self._spread = MelBands(sample_rate_hz, n_fft)
         self._parts: dict[float, Float[Tensor, "parts bands columns"]] = {}
 
     @torch.inference_mode()
@@ -139,7 +142,7 @@ class EarSplitter:
         kernels, weights = asked
         numbers = range(1, len(self._tracks) + 1)
         heard = self._listener.hear(windows)
-        # Twice, as `ConcertSession` does: what was heard of these windows first, then the parts in its light.
+        # Twice, as `SoundingObjectsSession` does: what was heard of these windows first, then the parts in its light.
         for told in heard:
             self._listener.remember(told, self._listener.parts(told, kernels, numbers, weights), numbers)
         for window, told in zip(windows, heard, strict=True):
@@ -163,7 +166,7 @@ class EarSplitter:
         if not self._places.has_looked:
             return []
         looks = [
-            f"{track.label} {SEEN[int(np.argmax(evidence))] if evidence.sum() >= _VISIBLE else 'no instrument'}"
+            f"{track.label} {_most_likely(evidence)}"
             for track, evidence in zip(self._tracks, self._places.evidence, strict=True)
         ]
         return [f"seen at the given positions: {', '.join(looks)}"]
@@ -188,7 +191,11 @@ class EarSplitter:
         return kernels, np.array([1.0] * len(seen) + [0.0])
 
 
-class Places:
+def _most_likely(evidence: Float[np.ndarray, "seen"]) -> str:
+    return IMAGENET_INSTRUMENTS[int(np.argmax(evidence))] if evidence.sum() >= _VISIBLE else "no instrument"
+
+
+class PositionEvidence:
     """Looks for instruments around given positions, twice a second.
 
     Evidence counts the less the farther it is from the position (0.06 of the picture's width and 0.25 of its height
@@ -199,16 +206,16 @@ class Places:
         eye: sees.
 
     Attributes:
-        evidence: of each position, for each of `SEEN`. `[tracks, 22]`
+        evidence: of each position, for each of `IMAGENET_INSTRUMENTS`. `[tracks, 22]`
     """
 
-    def __init__(self, tracks: Sequence[Track], eye: InstrumentEye) -> None:
+    def __init__(self, tracks: Sequence[Track], eye: InstrumentDetector) -> None:
         self._tracks = tracks
         self._eye = eye
         self._eye.forget()
         self._begun_s: float | None = None
         self._looked_s = -np.inf
-        self.evidence: Float[np.ndarray, "tracks seen"] = np.zeros((len(tracks), len(SEEN)))
+        self.evidence: Float[np.ndarray, "tracks seen"] = np.zeros((len(tracks), len(IMAGENET_INSTRUMENTS)))
 
     @property
     def has_looked(self) -> bool:
@@ -218,15 +225,15 @@ class Places:
     def watch(self, frame: Frame) -> None:
         """The clip's next frame, or one that was seen already."""
         elapsed = frame.time_s - self._looked_s
-        if elapsed < LOOK_S - 0.01:
+        if elapsed < DETECTION_INTERVAL_S - 0.01:
             return
         self._begun_s = frame.time_s if self._begun_s is None else self._begun_s
         self._looked_s = frame.time_s
         now = self._around(self._eye.look(frame), frame.time_s)
-        age_s = min(_EVIDENCE_S, frame.time_s - self._begun_s + LOOK_S)
+        age_s = min(_EVIDENCE_S, frame.time_s - self._begun_s + DETECTION_INTERVAL_S)
         self.evidence = self.evidence + min(1.0, elapsed / age_s) * (now - self.evidence)
 
-    def _around(self, look: Look, time_s: float) -> Float[np.ndarray, "tracks seen"]:
+    def _around(self, look: EvidenceMap, time_s: float) -> Float[np.ndarray, "tracks seen"]:
         """Evidence around each position, weighted with itself: of what is seen there, not of the wall beside it."""
         at = np.array([[float(v[0]) for v in track.positions(np.array([time_s]))[:2]] for track in self._tracks])
         x, y = at[:, :1, None], at[:, 1:, None]

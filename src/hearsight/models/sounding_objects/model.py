@@ -11,21 +11,22 @@ from torch import Tensor
 
 from hearsight.acoustics import DEFAULT_FIELD_OF_VIEW, HRIRSet, load_hrirs, picture_to_direction
 from hearsight.errors import ModelError
-from hearsight.signal.mel_bands import BANDS, Bands
-from hearsight.models.sounding_objects.classifier import COLUMNS, HOP_SAMPLES, SAMPLE_RATE_HZ, ConcertEar
-from hearsight.vision.instrument_detector import FRAME_AREA, InstrumentEye
-from hearsight.models.sounding_objects.attribution import REST_WEIGHT, HeardWindow, Listener
-from hearsight.models.sounding_objects.motion_fallback import Glimpses, MotionSearch
-from hearsight.models.sounding_objects.wiener_panning import DifferenceFilters, DifferenceRenderer, pointing
-from hearsight.vision.motion_energy import SMALL_AREA
-from hearsight.models.sounding_objects.source_summary import Told, told_sources
-from hearsight.vision.object_tracks import Thing
-from hearsight.vision.instrument_tracker import FRAME_RATE_HZ, Watcher
-from hearsight.models.sounding_objects.decorrelation import leaning, widening
-from hearsight.models.interface import ClipInfo, Frame, SmallFrame, Source, TrackPoint, Window, WindowSpec
-from hearsight.models.positions import Located
+from hearsight.models.interface import ClipInfo, Source, TrackPoint, Window, WindowSpec
+from hearsight.models.positions import Positions
 from hearsight.models.positions.model import TICK_RATE_HZ
+from hearsight.models.sounding_objects.attribution import REST_WEIGHT, Attributor, ClassifiedWindow
+from hearsight.models.sounding_objects.classifier import SoundClassifier
+from hearsight.models.sounding_objects.decorrelation import leaning, widening
+from hearsight.models.sounding_objects.motion_fallback import GreyFrameBuffer, MotionSearch
+from hearsight.models.sounding_objects.source_summary import SourceSummary, summarised_sources
+from hearsight.models.sounding_objects.wiener_panning import DifferenceFilters, DifferenceRenderer, pointing
 from hearsight.signal import STFT
+from hearsight.signal.mel_bands import BANDS, COLUMNS, HOP_SAMPLES, SAMPLE_RATE_HZ, MelBands
+from hearsight.vision.frames import Frame, SmallFrame
+from hearsight.vision.instrument_detector import FRAME_AREA, InstrumentDetector
+from hearsight.vision.instrument_tracker import FRAME_RATE_HZ, InstrumentTracker
+from hearsight.vision.motion_energy import SMALL_AREA
+from hearsight.vision.object_tracks import ObjectTrack
 
 WEIGHTS = Path(__file__).parent / "data"
 
@@ -36,26 +37,26 @@ _POINT_S = 0.5
 _VISIBLE = 0.12  # strength of a thing from which on it is listened for
 
 
-class Watching(Protocol):
-    """What follows the visible instruments of a clip; `Watcher` is one."""
+class SourceTracker(Protocol):
+    """What follows the visible instruments of a clip; `InstrumentTracker` is one."""
 
     def watch(self, frame: Frame) -> None:
         """The clip's next frame, or one that was seen already."""
         ...
 
-    def at(self, times_s: Float[np.ndarray, "times"]) -> list[Thing]:
+    def at(self, times_s: Float[np.ndarray, "times"]) -> list[ObjectTrack]:
         """The things that are there at any of these times."""
         ...
 
 
-class Concert:
-    """The model `concert`.
+class SoundingObjects:
+    """The model `sounding-objects`.
 
-    `Watcher` finds visible instruments and follows them; `ConcertEar` tells which kind of instrument sounds in each bin
-    of the spectrogram and, by associative convolution with each thing's evidence, which part of the bin is whose. What
-    goes with nothing visible stays in the middle. Beside the ear's own window of 4 s, what was heard over the last 12 s
-    counts (what plays changes slowly), and things that stir count more than things that stand still. While no
-    instrument is seen at all, `Located` searches for what moves in step with the sound.
+    `InstrumentTracker` finds visible instruments and follows them; `SoundClassifier` tells which kind of instrument
+    sounds in each bin of the spectrogram and, by associative convolution with each thing's evidence, which part of the
+    bin is whose. What goes with nothing visible stays in the middle. Beside the ear's own window of 4 s, what was heard
+    over the last 12 s counts (what plays changes slowly), and things that stir count more than things that stand still.
+    While no instrument is seen at all, `Positions` searches for what moves in step with the sound.
 
     Each part is filtered by its direction's `DifferenceFilters`; left = mono + d, right = mono - d, so the two ears
     average to the mono sound. What goes with nothing visible is made wide by `widening`. By construction a mirrored
@@ -66,31 +67,31 @@ class Concert:
         eye: sees; None for the published ImageNet weights.
         hrirs: the head; None for KEMAR.
         field_of_view: horizontal angle of the picture in radians.
-        watcher: makes what watches a clip instead of `Watcher` (the truth of a simulated clip, say).
+        watcher: makes what watches a clip instead of `InstrumentTracker` (the truth of a simulated clip, say).
 
     Raises:
         DependencyError: the package with the ImageNet weights is missing.
     """
 
-    name = "concert"
+    name = "sounding-objects"
 
     def __init__(
         self,
-        ear: ConcertEar | None = None,
-        eye: InstrumentEye | None = None,
+        ear: SoundClassifier | None = None,
+        eye: InstrumentDetector | None = None,
         hrirs: HRIRSet | None = None,
         field_of_view: float = DEFAULT_FIELD_OF_VIEW,
-        watcher: "Callable[[], Watching] | None" = None,
+        watcher: "Callable[[], SourceTracker] | None" = None,
     ) -> None:
-        self.ear = (ear if ear is not None else ConcertEar.from_pretrained(WEIGHTS)).eval().float()
+        self.ear = (ear if ear is not None else SoundClassifier.from_pretrained(WEIGHTS)).eval().float()
         self._looks = watcher is None
         if watcher is None:
-            eye = eye if eye is not None else InstrumentEye()
-            self.watcher: Callable[[], Watching] = lambda: Watcher(eye)
+            eye = eye if eye is not None else InstrumentDetector()
+            self.watcher: Callable[[], SourceTracker] = lambda: InstrumentTracker(eye)
         else:
             self.watcher = watcher
         self.hrirs = hrirs if hrirs is not None else load_hrirs()
-        self.located = Located(None, self.hrirs, field_of_view)  # searches; what it finds is rendered as all else
+        self.located = Positions(None, self.hrirs, field_of_view)  # searches; what it finds is rendered as all else
         self.field_of_view = field_of_view
         self.spec = WindowSpec(
             sample_rate_hz=None,
@@ -105,15 +106,15 @@ class Concert:
             batch=_BATCH,
         )
 
-    def session(self, clip: ClipInfo) -> "ConcertSession":
+    def session(self, clip: ClipInfo) -> "SoundingObjectsSession":
         """Begin a clip.
 
         Raises:
             ModelError: it has no picture.
         """
         if clip.frame_rate_hz is None and self._looks:
-            raise ModelError("without a picture there is nothing to see; give positions to the model located")
-        return ConcertSession(self, clip.sample_rate_hz)
+            raise ModelError("without a picture there is nothing to see; give positions to the model positions")
+        return SoundingObjectsSession(self, clip.sample_rate_hz)
 
 
 class Sight(NamedTuple):
@@ -125,29 +126,29 @@ class Sight(NamedTuple):
         leaning: which ear leads in what is made wide; 0 while all was black. See `width.leaning`.
     """
 
-    things: list[Thing]
+    things: list[ObjectTrack]
     glimpses: list[Frame]
     leaning: int
 
 
-class ConcertSession:
-    """`Concert` at work on a clip."""
+class SoundingObjectsSession:
+    """`SoundingObjects` at work on a clip."""
 
-    def __init__(self, model: Concert, sample_rate_hz: int) -> None:
+    def __init__(self, model: SoundingObjects, sample_rate_hz: int) -> None:
         self._model = model
         self._rate = sample_rate_hz
         self._watcher = model.watcher()
         hop = max(1, round(HOP_SAMPLES / SAMPLE_RATE_HZ * sample_rate_hz))
         n_fft = 1 << (4 * hop - 1).bit_length()
         self._stft = STFT(n_fft, 4 * hop, hop)
-        self._spread = Bands(sample_rate_hz, n_fft)
+        self._spread = MelBands(sample_rate_hz, n_fft)
         self._filters = DifferenceFilters(model.hrirs, sample_rate_hz, n_fft)
         self._widening = widening(torch.linspace(0, sample_rate_hz / 2, n_fft // 2 + 1))
         self._leaning = 0
-        self._listener = Listener(model.ear, sample_rate_hz, model.spec.hop_s)
-        self._told: dict[int, Told] = {}
+        self._listener = Attributor(model.ear, sample_rate_hz, model.spec.hop_s)
+        self._told: dict[int, SourceSummary] = {}
         self._seen_until_s = -np.inf
-        self._glimpses = Glimpses()
+        self._glimpses = GreyFrameBuffer()
         self._moving: MotionSearch | None = None
         self._searches: list[MotionSearch] = []
         self._total_energy = self._rest_energy = 0.0
@@ -197,7 +198,7 @@ class ConcertSession:
 
     def sources(self) -> list[Source]:
         """The instruments that were seen and heard, the loudest first, a point every half second."""
-        told = told_sources(list(self._told.values()), self._total_energy)
+        told = summarised_sources(list(self._told.values()), self._total_energy)
         for search in self._searches:
             told += search.sources(self._total_energy)
         return sorted(told, key=lambda source: -source.energy_share)
@@ -242,7 +243,7 @@ class ConcertSession:
         self._heard_s = max(self._heard_s, window.start_s + window.mono.shape[-1] / self._rate)
         return float(window.mono[first:].double().square().sum())
 
-    def _parts(self, heard: HeardWindow, things: list[Thing]) -> Float[Tensor, "parts bands columns"]:
+    def _parts(self, heard: ClassifiedWindow, things: list[ObjectTrack]) -> Float[Tensor, "parts bands columns"]:
         """Each thing's part of each bin, and the rest's."""
         if not things:
             return torch.ones(1, *heard.power.shape)
@@ -251,7 +252,7 @@ class ConcertSession:
         places = np.array([float(thing.x.mean()) for thing in things])
         return self._listener.parts(heard, self._kernels(things), _numbers(things), weights, places)
 
-    def _kernels(self, things: list[Thing]) -> Float[Tensor, "parts kinds"]:
+    def _kernels(self, things: list[ObjectTrack]) -> Float[Tensor, "parts kinds"]:
         """Of each thing's evidence, and of the rest."""
         evidence = np.stack([(thing.evidence * _presence(thing)[:, None]).mean(0) for thing in things])
         return self._model.ear.association(torch.from_numpy(evidence.astype(np.float32))[None])[0]
@@ -275,13 +276,13 @@ class ConcertSession:
         half = self._stft.inverse(spectrogram * combined, mono.shape[-1])
         return torch.stack([mono + half, mono - half])
 
-    def _directions(self, thing: Thing) -> tuple[np.ndarray, np.ndarray]:
+    def _directions(self, thing: ObjectTrack) -> tuple[np.ndarray, np.ndarray]:
         """Azimuth and elevation in radians; what has left the picture is heard at its edge."""
         x, y = (torch.from_numpy(np.clip(values, 0, 1)) for values in (thing.x, thing.y))
         azimuth, elevation = picture_to_direction(x, y, self._model.field_of_view)
         return azimuth.numpy(), elevation.numpy()
 
-    def _tell(self, window: Window, heard: HeardWindow, parts: Tensor, things: list[Thing]) -> None:
+    def _tell(self, window: Window, heard: ClassifiedWindow, parts: Tensor, things: list[ObjectTrack]) -> None:
         """Count the energies and the points of what this window is the first to hold."""
         power, kinds = heard.power, heard.kinds
         step_s = HOP_SAMPLES / SAMPLE_RATE_HZ
@@ -294,7 +295,7 @@ class ConcertSession:
         times = window.start_s + np.arange(parts.shape[-1]) * step_s
         kernels = self._kernels(things) if things else torch.zeros(0)
         for index, thing in enumerate(things):
-            told = self._told.setdefault(thing.number, Told(thing.label))
+            told = self._told.setdefault(thing.number, SourceSummary(thing.label))
             told.energy += by_part[index]
             made_by = kinds[..., first:].exp() * kernels[index][:, None, None]
             energies = (new[index] * made_by / made_by.sum(0).clamp_min(1e-20)).sum((-2, -1))
@@ -324,11 +325,11 @@ class ConcertSession:
         return power * self._model.ear.bands.weights.sum(1)[:, None]
 
 
-def _numbers(things: list[Thing]) -> list[int]:
+def _numbers(things: list[ObjectTrack]) -> list[int]:
     return [thing.number for thing in things]
 
 
-def _presence(thing: Thing) -> Float[np.ndarray, "times"]:
+def _presence(thing: ObjectTrack) -> Float[np.ndarray, "times"]:
     """How far the thing has appeared, 0 to 1."""
     return np.asarray(thing.strength / np.maximum(thing.evidence.sum(-1), 1e-6))
 

@@ -6,16 +6,17 @@ from dataclasses import replace
 from jaxtyping import Float
 from torch import Tensor
 
+from hearsight.models.interface import Source, Window
+from hearsight.models.positions import Positions
+from hearsight.models.positions.model import PositionsSession
 from hearsight.models.sounding_objects.wiener_panning import DifferenceRenderer
+from hearsight.vision.frames import Frame, SmallFrame
 from hearsight.vision.motion_energy import small_grey
-from hearsight.models.interface import Frame, SmallFrame, Source, Window
-from hearsight.models.positions import Located
-from hearsight.models.positions.model import LocatedSession
 
 _EARLY_S = 1e-3  # by which a frame that belongs to a window may come before it
 
 
-class Glimpses:
+class GreyFrameBuffer:
     """Small grey copies of a clip's frames, for as long as a window may ask for them."""
 
     def __init__(self) -> None:
@@ -41,7 +42,7 @@ class Glimpses:
 
 
 class MotionSearch:
-    """`Located` at work on a stretch of a clip, from the first window in which no instrument is seen.
+    """`Positions` at work on a stretch of a clip, from the first window in which no instrument is seen.
 
     What it finds is rendered as the rest of the clip is, so that the sound's colour stays when an instrument appears,
     and what stays in the middle stays as it is in the file. What moves, but not in step with the sound, is not taken
@@ -57,15 +58,15 @@ class MotionSearch:
         energy: of the sound that was rendered by it; counted by its owner.
     """
 
-    def __init__(self, located: Located, sample_rate_hz: int, begins_s: float, renderer: DifferenceRenderer) -> None:
-        self._session: LocatedSession | None = LocatedSession(located, sample_rate_hz, renderer, motion_alone=False)
+    def __init__(self, located: Positions, sample_rate_hz: int, begins_s: float, renderer: DifferenceRenderer) -> None:
+        self._session: PositionsSession | None = PositionsSession(located, sample_rate_hz, renderer, motion_alone=False)
         self._begins_s = begins_s
         self._found: list[Source] = []
         self._said: list[str] = []
         self.energy = 0.0
 
     def process(self, windows: list[Window], glimpses: list[list[Frame]]) -> Float[Tensor, "windows 2 samples"]:
-        """Both ears of the clip's next windows, with the `Glimpses` of each; not after `end`."""
+        """Both ears of the clip's next windows, with the `GreyFrameBuffer` of each; not after `end`."""
         assert self._session is not None
         moved = [
             Window(

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from jaxtyping import Float
 
-from hearsight.mixtures.sound_classes import KINDS
-from hearsight.vision.appearance import PLAYED, PLAYED_AS_SEEN, SEEN
+from hearsight.mixtures.sound_classes import SOUND_CLASSES
 from hearsight.models.interface import Source, TrackPoint
+from hearsight.vision.appearance import APPEARANCE, APPEARANCE_CLASSES, IMAGENET_INSTRUMENTS
 
 LEAST_SHARE = 0.02  # of the clip's energy; sources with less are not told
 
@@ -21,7 +21,7 @@ _FAMILIES = ("free reed", "reeds", "low brass", "mallets")  # kinds that are no 
 
 
 @dataclass
-class Told:
+class SourceSummary:
     """A thing while the clip is walked through.
 
     Attributes:
@@ -33,31 +33,31 @@ class Told:
 
     look: str
     energy: float = 0.0
-    kinds: Float[np.ndarray, "kinds"] = field(default_factory=lambda: np.zeros(len(KINDS)))
+    kinds: Float[np.ndarray, "kinds"] = field(default_factory=lambda: np.zeros(len(SOUND_CLASSES)))
     points: list[TrackPoint] = field(default_factory=list)
 
     def name(self) -> str:
-        """Of the kinds that may look like this (`PLAYED_AS_SEEN`) the one that is heard there, if it is clear.
+        """Of the kinds that may look like this (`APPEARANCE`) the one that is heard there, if it is clear.
 
         So a double bass that looks like a cello is told as a bass. Else, and of kinds that are families (reeds, low
         brass), the look itself is told.
         """
-        if self.look not in SEEN:
+        if self.look not in IMAGENET_INSTRUMENTS:
             return self.look
-        looks_so = PLAYED_AS_SEEN[:, SEEN.index(self.look)]
-        heard = self.kinds[: len(PLAYED)] * (looks_so >= _LIKELY * looks_so.max())
-        kind = PLAYED[int(np.argmax(heard))]
+        looks_so = APPEARANCE[:, IMAGENET_INSTRUMENTS.index(self.look)]
+        heard = self.kinds[: len(APPEARANCE_CLASSES)] * (looks_so >= _LIKELY * looks_so.max())
+        kind = APPEARANCE_CLASSES[int(np.argmax(heard))]
         return kind if heard.max() > _CLEAR * self.kinds.sum() and kind not in _FAMILIES else self.look
 
 
-def told_sources(things: list[Told], total_energy: float) -> list[Source]:
+def summarised_sources(things: list[SourceSummary], total_energy: float) -> list[Source]:
     """The sources, the loudest first; what the eye took for two things at one place is one.
 
     Two things are one source if they are within 0.05 of the picture's width while both are there, or where one ends and
     the other begins less than 3 s later; or within 0.1 if they are called the same, or one has less than a quarter of
     the other's sound.
     """
-    sources: list[Told] = []
+    sources: list[SourceSummary] = []
     for thing in sorted(things, key=lambda thing: -thing.energy):
         if not thing.points or thing.energy <= 0:
             continue
@@ -74,7 +74,7 @@ def told_sources(things: list[Told], total_energy: float) -> list[Source]:
     return sorted(told, key=lambda source: -source.energy_share)
 
 
-def _is_one(source: Told, thing: Told) -> bool:
+def _is_one(source: SourceSummary, thing: SourceSummary) -> bool:
     near = thing.energy < _MINOR * source.energy or source.name() == thing.name()
     here = {point.time_s: point.x for point in source.points}
     apart = [abs(point.x - here[point.time_s]) for point in thing.points if point.time_s in here]
@@ -87,7 +87,7 @@ def _is_one(source: Told, thing: Told) -> bool:
     return float(np.median(apart)) < (_NEAR if near else _PLACE)
 
 
-def _join(source: Told, thing: Told) -> None:
+def _join(source: SourceSummary, thing: SourceSummary) -> None:
     """Energies add up, and so do confidences where both are; look and places are the louder one's."""
     source.energy += thing.energy
     source.kinds += thing.kinds

@@ -11,9 +11,9 @@ from hearsight.simulation.drawing.canvas import Canvas, Light
 from hearsight.simulation.drawing.furniture import furniture
 from hearsight.simulation.drawing.players import Gesture, idle_parts, moving_parts, still_parts
 from hearsight.simulation.drawing.solids import Limb, Solid
-from hearsight.simulation.drawing.walls import Walls
 from hearsight.simulation.scene import Scene, rotation_about_z
-from hearsight.simulation.settings import KINDS, Settings
+from hearsight.simulation.settings import SIMULATED_INSTRUMENTS, Settings
+from hearsight.simulation.walls import Walls
 
 Parts = list[Solid | Limb]
 OVERSAMPLING = 2
@@ -123,7 +123,11 @@ class _Stage:
                 spot = np.array(performer.position) + ahead * self.places[index][0][:2, 0]
                 shadows.append((*spot, {"piano": 0.7, "drums": 0.6}.get(performer.instrument, 0.25)))
         for index, thing in enumerate(scene.things):
-            whole = idle_parts(thing.kind, thing.dress) if thing.kind in KINDS else furniture(thing.kind, thing.looks)
+            whole = (
+                idle_parts(thing.kind, thing.dress)
+                if thing.kind in SIMULATED_INSTRUMENTS
+                else furniture(thing.kind, thing.looks)
+            )
             self.still.append(
                 (THING + index, _moved(whole, rotation_about_z(thing.yaw), np.array([*thing.position, 0])))
             )

@@ -77,7 +77,7 @@ def test_without_an_output_name_it_goes_beside_the_input(sounds: list[Path]) -> 
         (["--source", "1.5,0.5"], 2, "from 0"),
         (["--source", "a,b"], 2, "X,Y"),
         (["--no-such-option"], 2, "no-such-option"),
-        (["--model", "nonsense"], 1, "known: concert, located"),
+        (["--model", "nonsense"], 1, "known: sounding-objects, positions"),
         (["--model", "sep-stereo"], 1, "no weights"),
         (["--tracks", "nothing.json"], 1, "nothing.json"),
         (["--hrtf", "nothing.sofa"], 1, "nothing.sofa"),

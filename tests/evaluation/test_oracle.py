@@ -11,10 +11,10 @@ from hearsight.errors import DataError, ModelError
 from hearsight.evaluation import parse_benchmark
 from hearsight.evaluation.oracle import SIMULATED_AS_SOUND_CLASS, TrueObjects
 from hearsight.evaluation.runner import run_benchmark
-from hearsight.mixtures.sound_classes import SOUND_CLASSES as HEARD_KINDS
+from hearsight.mixtures.sound_classes import SIMULATED_INSTRUMENTS as HEARD_KINDS
 from hearsight.models.sounding_objects import SoundClassifier, SoundingObjects
 from hearsight.models.sounding_objects.model import WEIGHTS
-from hearsight.simulation import SOUND_CLASSES, Settings, simulate
+from hearsight.simulation import SIMULATED_INSTRUMENTS, Settings, simulate
 from hearsight.simulation.picture import THING, views
 from hearsight.simulation.scene import Scene, random_scene
 from hearsight.vision.appearance import APPEARANCE, APPEARANCE_CLASSES
@@ -61,7 +61,7 @@ def write(path, content):
 
 
 def test_every_simulated_instrument_has_a_kind_that_is_heard_and_seen():
-    assert set(SIMULATED_AS_SOUND_CLASS) == set(SOUND_CLASSES)
+    assert set(SIMULATED_AS_SOUND_CLASS) == set(SIMULATED_INSTRUMENTS)
     assert set(SIMULATED_AS_SOUND_CLASS.values()) <= set(HEARD_KINDS) & set(APPEARANCE_CLASSES)
 
 
@@ -98,7 +98,7 @@ def test_idle_instruments_are_where_they_are_drawn(tmp_path):
     compared = []
     for number in range(1, 60):
         scene = random_scene(settings, number)
-        seen = [index for index, thing in enumerate(scene.things) if thing.kind in SOUND_CLASSES]
+        seen = [index for index, thing in enumerate(scene.things) if thing.kind in SIMULATED_INSTRUMENTS]
         if not seen:
             continue
         owner = drawn(scene, settings)

@@ -361,7 +361,7 @@ def test_several_given_sources_are_split_by_ear_and_one_needs_none() -> None:
     [
         ({"sources": [(1.2, 0.5)]}, DataError, "not in the picture"),
         ({"model": "mono-mono", "sources": [(0.2, 0.5)]}, ModelError, "for the models sounding-objects and positions"),
-        ({"model": "no-such-model"}, ModelError, "known: concert, located, mono-mono"),
+        ({"model": "no-such-model"}, ModelError, "known: sounding-objects, positions, mono-mono"),
         ({"model": "mono2binaural"}, ModelError, "train.*import-weights.*folder"),
         ({"model": "mix-and-separate"}, ModelError, "no ears"),
         ({"fov_degrees": 0.0}, ModelError, "field of view"),
@@ -425,7 +425,7 @@ def test_load_refuses_wrong_tensors() -> None:
 
 
 def test_load_names_what_is_known_and_what_is_missing(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="known: concert, located"):
+    with pytest.raises(ModelError, match="known: sounding-objects, positions"):
         hearsight.load("loacted")
     with pytest.raises(ModelError, match="no such folder"):
         hearsight.load(str(tmp_path / "nothing"))

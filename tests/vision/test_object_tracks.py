@@ -37,7 +37,7 @@ def panned(dx: float) -> MotionEnergy:
     return MotionEnergy(np.zeros(GRID, np.float32), camera)
 
 
-def run(things: Things, begin_s: float, end_s: float, *seen: tuple[str, float, float, float]) -> None:
+def run(things: ObjectTracks, begin_s: float, end_s: float, *seen: tuple[str, float, float, float]) -> None:
     """The same picture from `begin_s` until before `end_s`."""
     for time_s in np.arange(begin_s, end_s, DETECTION_INTERVAL_S):
         things.move(time_s, no_motion_energy())

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from hearsight.models.sounding_objects import eye_network
 from hearsight.nn.efficientnet_lite import EfficientNetLite0
+from hearsight.vision import place_classifier
 from hearsight.vision.place_classifier import PlaceClassifier
 
 
@@ -22,7 +22,7 @@ def picture(height: int, width: int, seed: int = 0) -> torch.Tensor:
 def test_it_is_the_plain_network_whatever_is_computed_at_once(
     network: EfficientNetLite0, monkeypatch: pytest.MonkeyPatch, largest_bytes: int
 ) -> None:
-    monkeypatch.setattr(eye_network, "_LARGEST_BYTES", largest_bytes)
+    monkeypatch.setattr(place_classifier, "_LARGEST_BYTES", largest_bytes)
     fast = PlaceClassifier(network)
     for size in ((97, 129), (129, 97)):
         rgb = picture(*size)
@@ -30,7 +30,7 @@ def test_it_is_the_plain_network_whatever_is_computed_at_once(
         assert fast.is_fused
         assert given.shape == (-(-size[0] // 32), -(-size[1] // 32), 1000)
         torch.testing.assert_close(given.sum(-1), torch.ones(given.shape[:2]))
-        plain = fast._plain(eye_network.lite_picture(rgb[None]))
+        plain = fast._plain(place_classifier.lite_picture(rgb[None]))
         torch.testing.assert_close(given, plain, rtol=1e-3, atol=1e-5)
         torch.testing.assert_close(fast(rgb), given, rtol=0, atol=0)
 
@@ -59,7 +59,7 @@ def test_missing_operations_and_wrong_ones_are_done_without(
             return torch.full((4, 4, 1000), 0.5)
 
     for other in (Missing, Wrong):
-        monkeypatch.setattr(eye_network, "_Fused", other)
+        monkeypatch.setattr(place_classifier, "_Fused", other)
         plain = PlaceClassifier(network)
         torch.testing.assert_close(plain(rgb), expected, rtol=1e-3, atol=1e-5)
         assert not plain.is_fused

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from hearsight.mixtures.sound_classes import SOUND_CLASSES
 from hearsight.models.saving import SavedNetwork
-from hearsight.signal.mel_bands import BANDS, MelBands
+from hearsight.signal.mel_bands import BANDS, SAMPLE_RATE_HZ, MelBands
 from hearsight.vision.appearance import APPEARANCE, IMAGENET_INSTRUMENTS
 
 if TYPE_CHECKING:

@@ -1,6 +1,6 @@
-"""The figure of `docs/pseudo.md`, which says how the solos are simulated: one pseudo pair of each kind.
+"""The figure of `docs/how-to/pseudo-pairs.md`, which says how the solos are simulated: one pseudo pair of each kind.
 
-python scripts/pseudo_figure.py solos docs/pseudo.jpg
+python scripts/pseudo_figure.py solos docs/images/pseudo.jpg
 """
 
 import json

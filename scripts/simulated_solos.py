@@ -2,7 +2,7 @@
 
 python scripts/simulated_solos.py players mono
 
-with `players` simulated as docs/training.md says, writes `mono/clips.json`, a list for `hearsight pseudo` of the
+with `players` simulated as docs/how-to/train.md says, writes `mono/clips.json`, a list for `hearsight pseudo` of the
 training clips of the first split with the box that the simulation knows (a detector finds it in real videos), and
 `mono/backgrounds/`, of each picture the part beside the player. The sound is read from the videos and mixed to mono;
 the two ears are not used.

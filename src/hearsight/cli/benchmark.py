@@ -30,7 +30,7 @@ def benchmark(
 
     A training recipe is benchmarked on its own test clips, with the model that `hearsight train` put into runs/, beside
     Mono-Mono and itself with mirrored pictures. Any other comparison is written down in a file of its own
-    (docs/evaluation.md explains every key). The results are
+    (docs/how-to/benchmark.md explains every key). The results are
     per_clip.csv, per_clip.json, results.json, tables.md, tables.tex and report.html. A run that was interrupted goes on
     where it was.
 

@@ -58,7 +58,7 @@ def simulate(
     sound_font: str | os.PathLike[str] | None = None,
     progress: Progress = no_progress,
 ) -> SimulateReport:
-    """Make a dataset of simulated concerts in `folder` (docs/simulate.md says what is in it).
+    """Make a dataset of simulated concerts in `folder` (docs/how-to/simulate.md says what is in it).
 
     The same settings and sound font give the same bytes, whatever the number of workers, with the same versions of the
     libraries. Each file is written whole and a clip's truth last, so that a run that was cut short is completed by

@@ -24,8 +24,8 @@ _DETREND_S = 3.0
 _APART = 5.0  # columns between two sources: what is nearer in azimuth needs no telling apart
 _SHUFFLES = 40
 _LEAST_ONSETS_S = 4.0
-# Deviations above chance at which confidence is 0 and 1. docs/sounding-objects.md tells how often motion that has
-# nothing to do with the sound gets there, and how far motion in step with it does.
+# Deviations above chance at which confidence is 0 and 1. docs/explanation/default-model.md says how often motion that
+# has nothing to do with the sound gets there, and how far motion in step with it does.
 _SURE_FROM, _SURE_AT = 3.5, 5.0
 _MOTION_ALONE = 0.25  # the most confidence that motion out of step with the sound can give
 

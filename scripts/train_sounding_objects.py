@@ -1,8 +1,8 @@
 """An ear for the default model from nothing: two rounds of training, the second on from the first.
 
 docs/experiments/default-model-training.md says how the banks are made, how long it takes, and what the package's
-weights got from it. A run that was interrupted goes on where it was. Any key of the recipes can be given as an option, for both
-rounds: `--schedule.precision bf16-mixed`.
+weights got from it. A run that was interrupted goes on where it was. Any key of the recipes can be given as an
+option, for both rounds: `--schedule.precision bf16-mixed`.
 
     python scripts/train_sounding_objects.py [--banks banks] [--out runs/hearsight] [--device auto]
 """

@@ -7,13 +7,17 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 INSTALL := $(PIP) install --no-compile -c constraints.txt
 WORKERS ?= 2
 
-.PHONY: demo test test-heavy lint system-libraries browser benchmark clean
+.PHONY: demo test test-core test-heavy lint docs system-libraries browser benchmark clean
 
 demo: $(VENV)/.installed
 	$(BIN)/hearsight demo demo
 
 test: $(VENV)/.installed-dev system-libraries lint
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+
+# The two minutes to run at every change.
+test-core: $(VENV)/.installed-dev system-libraries
+	$(BIN)/python -m pytest -m core
 
 test-heavy: $(VENV)/.installed-dev system-libraries browser
 	$(BIN)/python -m pytest -m heavy
@@ -23,6 +27,10 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# The documentation site, in site/; any broken link, and any page that the navigation lacks, is an error.
+docs: $(VENV)/.installed-dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 benchmark: $(VENV)/.installed-dev system-libraries
 	for file in benchmarks/bench_*.py; do $(BIN)/python $$file || exit 1; done
@@ -57,4 +65,4 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 	touch $@
 
 clean:
-	rm -rf $(VENV) demo build dist src/*.egg-info
+	rm -rf $(VENV) demo build dist site src/*.egg-info

@@ -1,0 +1,200 @@
+"""Pages of the documentation that are made from the source: commands, Python, recipes, model cards.
+
+A hook of MkDocs (`mkdocs.yml`); each function below gives one page as Markdown, and can be called without MkDocs.
+"""
+
+import ast
+import inspect
+import sys
+import tempfile
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import typer
+import typer.cli
+import yaml
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+from typer.main import get_command
+
+PROJECT = Path(__file__).resolve().parents[1]
+DOCS = PROJECT / "docs"
+PACKAGES = (
+    "acoustics",
+    "signal",
+    "media",
+    "metrics",
+    "nn",
+    "vision",
+    "datasets",
+    "pseudo",
+    "simulation",
+    "models.interface",
+    "models.saving",
+    "models.registry",
+    "inference",
+    "training",
+    "evaluation",
+    "explain",
+    "errors",
+)
+"""Packages and modules whose public names get a page each."""
+
+
+def commands() -> str:
+    """The help of every command, by Typer's own writer of documentation."""
+    from hearsight.cli.main import app
+
+    command = get_command(app)
+    text = typer.cli.get_docs_for_click(obj=command, ctx=typer.Context(command), name="hearsight")
+    return text.replace("# `hearsight`", "# Commands", 1)
+
+
+def package_page(name: str) -> str:
+    """The public names of one package, by mkdocstrings."""
+    return f"# `hearsight.{name}`\n\n::: hearsight.{name}\n"
+
+
+def python_index() -> str:
+    """The list of packages, with the first sentence of each docstring, and the names at the root."""
+    rows = [f"| [`hearsight.{name}`]({name}.md) | {_first_sentence(name)} |" for name in PACKAGES]
+    return "\n".join(
+        [
+            "# Python",
+            "",
+            "::: hearsight",
+            "",
+            "## Packages",
+            "",
+            "| package | what it holds |",
+            "| --- | --- |",
+            *rows,
+            "",
+        ]
+    )
+
+
+def recipe_list() -> str:
+    """Every recipe and the row of the table that it trains."""
+    lines = ["# List of recipes", "", "What each recipe trains ([how a recipe is written](recipes.md)).", ""]
+    root = _recipes_folder()
+    for folder in sorted({path.parent for path in root.rglob("*.yaml")} - {root / "base", root / "profiles"}):
+        lines += [f"## {folder.relative_to(root)}", "", "| recipe | paper | table, row |", "| --- | --- | --- |"]
+        for path in sorted(folder.glob("*.yaml")):
+            for row, reproduces in _rows(path):
+                paper = reproduces.get("paper", "–")
+                table = ", ".join(str(reproduces[key]) for key in ("table", "row") if key in reproduces) or "–"
+                lines.append(f"| `{path.relative_to(root).as_posix()}{row}` | {paper} | {table} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def model_index() -> str:
+    """The list of models."""
+    from hearsight.models.registry import CARDS
+
+    rows = [f"| [`{card.name}`]({card.name}.md) | {card.kind} | {card.summary} |" for card in CARDS]
+    return "\n".join(
+        [
+            "# Model cards",
+            "",
+            "Every model that has a name, as `hearsight models` lists them.",
+            "",
+            "| name | gives | what it is |",
+            "| --- | --- | --- |",
+            *rows,
+            "",
+        ]
+    )
+
+
+def model_cards() -> dict[str, str]:
+    """A page for each model: its entry in the registry and the docstring of its file, which is its card."""
+    from hearsight.models.registry import CARDS
+
+    pages = {}
+    for card in CARDS:
+        readme = PROJECT / "src" / Path(*card.home.partition(":")[0].split(".")) / "data" / "README.md"
+        if readme.exists():
+            body = readme.read_text(encoding="utf-8").split("---", 2)[-1].split("\n# ", 1)[-1].split("\n", 1)[1]
+        else:
+            module = import_module(card.home.partition(":")[0])
+            body = inspect.getdoc(module) or ""
+        ready = "Works as installed." if card.ready else "Needs trained weights."
+        text = f"# `{card.name}`\n\n{card.summary} {ready}\n\n**From:** {card.source}\n\n{body.strip()}\n"
+        if "_" not in card.home.rpartition(":")[2]:
+            text += f"\nCode: `{card.home}`.\n"
+        pages[card.name] = text
+    return pages
+
+
+# Hooks of MkDocs -----------------------------------------------------------------------------------------------------
+
+
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """Fill the parts of the navigation that name a folder with all pages in it."""
+    config.nav = [_filled(entry) for entry in config.nav or []]
+    return config
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the pages that are made here; in a full build (with mkdocstrings) the clips of the home page too."""
+    for path, text in generated().items():
+        if files.get_file_from_path(path) is None:
+            files.append(File.generated(config, path, content=text))
+    if config.plugins["mkdocstrings"].config.enabled:
+        sys.path.append(str(PROJECT / "scripts"))  # MkDocs takes it out again once the hooks are loaded
+        import before_and_after
+
+        with tempfile.TemporaryDirectory() as made:
+            before_and_after.make(Path(made))
+            for path in Path(made).glob("*.mp4"):
+                files.append(File.generated(config, f"images/{path.name}", content=path.read_bytes()))
+    return files
+
+
+@cache
+def generated() -> dict[str, str]:
+    """All pages that are made from the source, by their path in the site."""
+    pages = {
+        "reference/commands.md": commands(),
+        "reference/python/index.md": python_index(),
+        "reference/recipe-list.md": recipe_list(),
+        "model-cards/index.md": model_index(),
+    }
+    pages |= {f"reference/python/{name}.md": package_page(name) for name in PACKAGES}
+    pages |= {f"model-cards/{name}.md": text for name, text in model_cards().items()}
+    return pages
+
+
+def _filled(entry: Any) -> Any:
+    """An entry of the navigation; a folder becomes its pages, those written by hand and those made here."""
+    if not isinstance(entry, dict):
+        return entry
+    ((title, value),) = entry.items()
+    if isinstance(value, list):
+        return {title: [_filled(child) for child in value]}
+    if not value.endswith("/"):
+        return entry
+    names = {path.relative_to(DOCS).as_posix() for path in (DOCS / value).glob("*.md")}
+    names |= {name for name in generated() if name.startswith(value)}
+    return {title: sorted(names, key=lambda name: (not name.endswith("index.md"), name))}
+
+
+def _first_sentence(name: str) -> str:
+    path = PROJECT / "src" / "hearsight" / Path(*name.split("."))
+    source = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    return (ast.get_docstring(ast.parse(source.read_text(encoding="utf-8"))) or "").split("\n\n")[0].replace("\n", " ")
+
+
+def _recipes_folder() -> Path:
+    inside = PROJECT / "src" / "hearsight" / "recipes"
+    return inside if inside.is_dir() else PROJECT / "recipes"
+
+
+def _rows(path: Path) -> list[tuple[str, dict[str, Any]]]:
+    """The rows of a recipe file: its name after a colon, and what it reproduces."""
+    content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    return [("", content.get("reproduces") or {})]

@@ -7,12 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import torch
 from typer.testing import CliRunner
 
 from hearsight.cli.main import app
 
 DATA = Path(__file__).parent.parent / "metrics" / "data"
-PUBLISHED = json.loads((DATA / "published_values.json").read_text())
+STORED = json.loads((DATA / "published_values.json").read_text())
+PUBLISHED = STORED["values"]
 
 
 def run(*arguments):
@@ -42,7 +44,7 @@ def folders(tmp_path):
 
 @pytest.mark.parametrize("signal", PUBLISHED)
 @pytest.mark.parametrize(("level", "protocol"), [("peak_normalized", "released-pseudobinaural"), ("as_is", "plain")])
-def test_published_values_are_met_to_six_digits_from_wav_files(tmp_path, signal, level, protocol):
+def test_values_of_the_released_scripts_are_met_to_six_digits_from_wav_files(tmp_path, signal, level, protocol):
     with np.load(DATA / "published_signals.npz") as stored:
         reference, predicted = stored["reference"], stored["predicted"]
     signals = {
@@ -52,7 +54,15 @@ def test_published_values_are_met_to_six_digits_from_wav_files(tmp_path, signal,
         "identical": reference,
     }
     true = write(tmp_path / "true.wav", reference)
-    result = run(true, write(tmp_path / "predicted.wav", signals[signal]), "--protocol", protocol, "--json")
+    result = run(
+        true,
+        write(tmp_path / "predicted.wav", signals[signal]),
+        "--protocol",
+        protocol,
+        "--json",
+        "--padding",
+        STORED["padding"],
+    )
     assert result.exit_code == 0, result.stderr
     printed = json.loads(result.stdout)
     assert printed["clips"] == 1 and len(printed["per_clip"]) == 1
@@ -71,6 +81,78 @@ def test_folders_are_matched_by_name_and_averaged_over_clips(folders):
     for metric, mean in printed["metrics"].items():
         assert mean == pytest.approx(np.mean([row[metric] for row in printed["per_clip"]]))
     assert printed["metrics"]["difference_phase"] == pytest.approx(math.pi / 2, abs=0.1)
+
+
+def test_means_come_with_standard_errors_intervals_and_spatial_measures(folders):
+    from hearsight.evaluation.measures import ClipMeasures
+    from hearsight.evaluation.protocols import protocol
+
+    printed = json.loads(run(*folders, "--json").stdout)
+    values = np.array([row["stft"] for row in printed["per_clip"]])
+    assert printed["standard_error"]["stft"] == pytest.approx(values.std(ddof=1) / math.sqrt(3))
+    low, high = printed["interval_95"]["stft"]
+    assert values.min() <= low < printed["metrics"]["stft"] < high <= values.max()
+    true, predicted = (soundfile.read(folder / "000001.wav", dtype="float32")[0].T for folder in folders)
+    expected = ClipMeasures(protocol("released-pseudobinaural")).measure(*map(torch.from_numpy, (predicted, true)))
+    assert {name: expected[name] for name in ("itd_us", "lateral_deg", "spatial_db")} == pytest.approx(
+        {name: printed["per_clip"][1][name] for name in ("itd_us", "lateral_deg", "spatial_db")}
+    )
+    assert printed["spatial"]["ild_db"] == pytest.approx(np.mean([row["ild_db"] for row in printed["per_clip"]]))
+
+
+def test_the_interval_covers_the_true_mean_as_often_as_it_says():
+    from hearsight.evaluation.comparison import mean_over_clips
+
+    generator = np.random.default_rng(1)
+    covered = [
+        low <= 3.0 <= high for low, high in (mean_over_clips(generator.normal(3, 1, 40)).interval_95 for _ in range(60))
+    ]
+    assert 0.85 <= np.mean(covered) <= 1
+    single = mean_over_clips([2.0])
+    assert single.mean == 2.0 and single.standard_error is None and single.interval_95 is None
+
+
+def test_predictions_of_binauralize_and_of_the_authors_scripts_are_paired(folders, tmp_path):
+    true, predicted = folders
+    expected = json.loads(run(true, predicted, "--json").stdout)["metrics"]
+    for index in range(3):
+        name = f"{index:06}"
+        theirs = tmp_path / "theirs" / name
+        write(theirs / "mixed_mono.wav", noise(channels=1))
+        write(theirs / "input_binaural.wav", soundfile.read(true / f"{name}.wav")[0].T)
+        write(theirs / "predicted_binaural.wav", soundfile.read(predicted / f"{name}.wav")[0].T)
+        write(tmp_path / "ours" / f"{name}.binaural.wav", soundfile.read(predicted / f"{name}.wav")[0].T)
+    for reference, prediction in [
+        (true, tmp_path / "theirs"), (tmp_path / "theirs", tmp_path / "theirs"), (true, tmp_path / "ours"),
+    ]:  # fmt: skip
+        result = run(reference, prediction, "--json")
+        assert result.exit_code == 0, result.stderr
+        assert json.loads(result.stdout)["metrics"] == pytest.approx(expected)
+    write(tmp_path / "ours" / "000000.wav", noise())
+    assert "000000: is twice in" in run(true, tmp_path / "ours").stderr
+
+
+def test_a_list_of_a_split_chooses_the_clips(folders, tmp_path):
+    true, predicted = folders
+    (predicted / "000002.wav").unlink()
+    listed = tmp_path / "test.txt"
+    listed.write_text("/home/authors/FAIR-Play/binaural_audios/000000.wav\n000001\n")
+    result = run(true, predicted, "--json", "--list", listed)
+    assert result.exit_code == 0, result.stderr
+    assert [row["name"] for row in json.loads(result.stdout)["per_clip"]] == ["000000", "000001"]
+    listed.write_text("000000\n000002\n")
+    result = run(true, predicted, "--json", "--list", listed)
+    assert result.exit_code == 1 and "000002: has no prediction" in result.stderr
+    assert run(true / "000000.wav", predicted / "000000.wav", "--list", listed).exit_code == 1
+
+
+def test_padding_is_chosen_and_named(folders):
+    reflected, zeros = (
+        json.loads(run(*folders, "--json", "--padding", padding).stdout)["metrics"] for padding in ("reflect", "zeros")
+    )
+    assert reflected["stft"] > zeros["stft"] and reflected["env"] == zeros["env"]
+    assert "zero padding" in run(*folders, "--padding", "zeros").stdout
+    assert "known: reflect, zeros" in run(*folders, "--padding", "mirror").stderr
 
 
 def test_the_table_for_people_names_every_metric_and_quiet_prints_nothing(folders):

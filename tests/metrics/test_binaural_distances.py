@@ -28,7 +28,8 @@ from hearsight.metrics import (
 )
 
 DATA = Path(__file__).parent / "data"
-PUBLISHED = json.loads((DATA / "published_values.json").read_text())
+STORED = json.loads((DATA / "published_values.json").read_text())
+PUBLISHED = STORED["values"]
 DISTANCES = {
     "stft": stft_distance,
     "env": envelope_distance,
@@ -68,9 +69,9 @@ def two_ears(draw):
 
 @pytest.mark.parametrize("signal", PUBLISHED)
 @pytest.mark.parametrize(("level", "name"), [("peak_normalized", "released-2.5d"), ("as_is", "plain")])
-def test_published_values_are_met_to_six_digits(signal, level, name):
+def test_values_of_the_released_scripts_are_met_to_six_digits_with_the_padding_they_had(signal, level, name):
     reference = published_signals()["identical"]
-    measured = protocol(name).measure(published_signals()[signal], reference, 16_000)
+    measured = protocol(name, STORED["padding"]).measure(published_signals()[signal], reference, 16_000)
     for metric, value in PUBLISHED[signal][level].items():
         assert float(measured[metric]) == pytest.approx(value, rel=5e-7, abs=1e-9), metric
 
@@ -92,12 +93,33 @@ def test_the_papers_magnitude_distance_is_that_of_the_magnitudes_computed_with_l
     assert measured < float(magnitude_distance_released(torch.from_numpy(predicted), torch.from_numpy(reference)))
 
 
+def test_released_protocols_reflect_as_librosa_did_when_the_papers_were_written():
+    reference, predicted = published_signals()["identical"], published_signals()["predicted"]
+    pair = [signal.numpy() / abs(signal.numpy()).max() for signal in (predicted, reference)]
+    expected = sum(
+        np.mean(
+            [
+                np.mean(np.square(part(librosa_stft(pair[0][ear], "reflect") - librosa_stft(pair[1][ear], "reflect"))))
+                for part in (np.real, np.imag)
+            ]
+        )
+        for ear in (0, 1)
+    )
+    for name in ("released-2.5d", "released-sep-stereo", "released-pseudobinaural"):
+        measured = float(protocol(name).measure(predicted, reference, 16_000)["stft"])
+        assert measured == pytest.approx(expected, rel=1e-5)
+    zeros = float(protocol("released-2.5d", "zeros").measure(predicted, reference, 16_000)["stft"])
+    assert 1.0003 < measured / zeros < 1.01
+
+
+@pytest.mark.parametrize("padding", ["reflect", "zeros"])
 @pytest.mark.filterwarnings("ignore:n_fft")
 @given(st.integers(1, 2500), st.integers(0, 1000))
-def test_spectrogram_and_envelope_agree_with_librosa_and_scipy_at_any_length(samples, seed):
+def test_spectrogram_and_envelope_agree_with_librosa_and_scipy_at_any_length(padding, samples, seed):
     signal = np.random.default_rng(seed).standard_normal(samples)
-    ours = spectrogram(torch.from_numpy(signal)).numpy()
-    np.testing.assert_allclose(ours, librosa_stft(signal), atol=1e-9)
+    ours = spectrogram(torch.from_numpy(signal), padding=padding).numpy()
+    more = {"reflect": "reflect", "zeros": "constant"}[padding]
+    np.testing.assert_allclose(ours, librosa_stft(np.pad(signal, 256, mode=more), None), atol=1e-9)
     np.testing.assert_allclose(hilbert_envelope(torch.from_numpy(signal)), abs(scipy.signal.hilbert(signal)), atol=1e-9)
 
 
@@ -172,5 +194,6 @@ def test_shapes_that_do_not_fit_are_refused(prediction, reference):
         binaural_distances(torch.zeros(prediction), torch.zeros(reference))
 
 
-def librosa_stft(signal: np.ndarray) -> np.ndarray:
-    return librosa.stft(signal, n_fft=512, hop_length=160, win_length=400, center=True, pad_mode="constant")
+def librosa_stft(signal: np.ndarray, padding: str | None = "reflect") -> np.ndarray:
+    mode = {} if padding is None else {"pad_mode": padding}
+    return librosa.stft(signal, n_fft=512, hop_length=160, win_length=400, center=padding is not None, **mode)

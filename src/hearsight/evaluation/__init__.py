@@ -1,7 +1,7 @@
 """Third floor: protocols, comparisons of files, tables, reports."""
 
 from hearsight.evaluation.benchmark_file import Benchmark, parse_benchmark, read_benchmark
-from hearsight.evaluation.comparison import Comparison, compare, read_ears
+from hearsight.evaluation.comparison import Comparison, compare, name_of_listed, read_ears
 from hearsight.evaluation.prediction import model_input, predict_ears
 from hearsight.evaluation.protocols import DEFAULT_PROTOCOL, PROTOCOLS, Protocol, protocol
 from hearsight.evaluation.results import benchmark_and_report
@@ -15,6 +15,7 @@ __all__ = [
     "benchmark_and_report",
     "compare",
     "model_input",
+    "name_of_listed",
     "parse_benchmark",
     "predict_ears",
     "protocol",

@@ -27,7 +27,7 @@ from typing import Any
 import yaml
 
 from hearsight.errors import DataError
-from hearsight.evaluation.protocols import DEFAULT_PROTOCOL, PROTOCOLS
+from hearsight.evaluation.protocols import DEFAULT_PROTOCOL, Protocol, protocol
 from hearsight.models.registry import CARDS
 from hearsight.schema import typed
 
@@ -136,6 +136,8 @@ class Benchmark:
         name: title of the report.
         datasets, systems, separation: see there.
         protocol: how it is measured.
+        padding: "reflect" or "zeros", of the protocol's transform.
+        faults: of the authors' scripts that are reproduced in running networks (`evaluation.protocols`).
         reference: the system that the others are tested against; None for the first.
         metrics: columns of the tables.
         compare: pairs of systems whose gain ranks the clips; None for the last system over the reference.
@@ -153,6 +155,8 @@ class Benchmark:
     separation: list[SeparationPart] = field(default_factory=list)
     name: str = "Benchmark"
     protocol: str = DEFAULT_PROTOCOL
+    padding: str = "reflect"
+    faults: list[str] = field(default_factory=list)
     reference: str | None = None
     metrics: list[str] = field(default_factory=lambda: list(DEFAULT_COLUMNS))
     compare: list[list[str]] | None = None
@@ -163,6 +167,15 @@ class Benchmark:
     out: str = "benchmark"
     device: str = "cpu"
     workers: int | None = None
+
+    @property
+    def rule(self) -> Protocol:
+        """The protocol with its options.
+
+        Raises:
+            DataError: there is none of that name, or an option does not fit it.
+        """
+        return protocol(self.protocol, self.padding, self.faults)
 
 
 _NEVER_TOLD = {card.name for card in CARDS} - {"positions", "sounding-objects"}
@@ -297,8 +310,7 @@ def _check(benchmark: Benchmark) -> None:
             )
         if system.predictions is not None and (system.flipped or system.true_positions or system.options):
             raise DataError(f"systems[{index}] ({system.name}): predictions are files; nothing can be set")
-    if benchmark.protocol not in [known.name for known in PROTOCOLS]:
-        raise DataError(f"protocol: {benchmark.protocol!r}; known: {', '.join(known.name for known in PROTOCOLS)}")
+    _ = benchmark.rule  # refuses what is unknown
     for metric in [*benchmark.metrics, benchmark.ranked_by]:
         if metric not in METRICS:
             raise DataError(f"metrics: unknown {metric!r}; known: {', '.join(METRICS)}")

@@ -13,7 +13,7 @@ from hearsight.models.sounding_objects.model import WEIGHTS
 
 def cache_folder(benchmark: Benchmark) -> Path:
     """Where everything is kept that is computed by the benchmark's protocol."""
-    return Path(benchmark.out) / "cache" / benchmark.protocol
+    return Path(benchmark.out) / "cache" / file_name(benchmark.rule.label)
 
 
 def fingerprint(said: Any, files: Iterable[Path]) -> str:

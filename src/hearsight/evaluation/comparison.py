@@ -1,24 +1,31 @@
 """Two files or two folders of ears measured against each other, with every problem named."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
+import scipy.stats
 import soundfile
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from hearsight.errors import DataError, HearsightError, MediaError
+from hearsight.evaluation.measures import ClipMeasures
 from hearsight.evaluation.protocols import Protocol
 from hearsight.media import read_sound
+from hearsight.metrics.binaural import DISTANCES
 from hearsight.progress import Progress, no_progress
+from hearsight.signal import resample
 
 SOUND_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff", ".w64", ".caf")
+BINAURAL = ".binaural"  # `hearsight binauralize` writes NAME.binaural.mp4 beside NAME.mp4
+AUTHORS_FILES = {"reference": "input_binaural", "prediction": "predicted_binaural"}
+"""What the authors' test scripts write into a folder of each clip: the truth, and the predicted ears."""
 VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".m4a", ".aac", ".avi")
 
 
@@ -27,27 +34,64 @@ class Comparison:
     """What came of comparing.
 
     Attributes:
-        per_clip: one row per clip that could be measured: `name`, `duration_s`, `sample_rate_hz` (of the reference)
-            and every metric.
+        per_clip: one row per clip that could be measured: `name`, `duration_s`, `sample_rate_hz` (of the reference),
+            the protocol's distances and what `ClipMeasures` adds to them.
         problems: one line for each clip that could not, beginning with its name.
     """
 
     per_clip: list[dict[str, Any]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
-    def means(self) -> dict[str, float]:
-        """Each metric's mean over the clips (clips count alike, however long, as in the papers); empty if none."""
+    def summaries(self) -> dict[str, "MeanOverClips"]:
+        """Every metric over the clips (clips count alike, however long, as in the papers); empty if there are none."""
         names = [name for name in (self.per_clip[0] if self.per_clip else {}) if name not in _FACTS]
-        return {name: float(np.mean([row[name] for row in self.per_clip])) for name in names}
+        return {name: mean_over_clips([row[name] for row in self.per_clip]) for name in names}
 
     def to_json(self) -> dict[str, Any]:
-        """The object that `hearsight evaluate --json` prints."""
+        """The object that `hearsight evaluate --json` prints: under `metrics` the means of the protocol's distances,
+        under `spatial` those of the others; standard errors and 95 % intervals of all."""
+        found = self.summaries()
         result: dict[str, Any] = {
             "clips": len(self.per_clip),
-            "metrics": self.means(),
+            "metrics": {name: value.mean for name, value in found.items() if name in DISTANCES},
+            "spatial": {name: value.mean for name, value in found.items() if name not in DISTANCES},
+            "standard_error": {name: value.standard_error for name, value in found.items()},
+            "interval_95": {name: value.interval_95 for name, value in found.items()},
             "per_clip": self.per_clip,
         }
         return result | {"problems": self.problems} if self.problems else result
+
+
+@dataclass(frozen=True)
+class MeanOverClips:
+    """A mean and how far to trust it.
+
+    Attributes:
+        mean: over clips.
+        standard_error: deviation of the clips over the root of their number; None for a single clip.
+        interval_95: of the mean, by the bootstrap over clips (percentiles of 10,000 resamplings, the same ones in
+            every run); None for a single clip.
+    """
+
+    mean: float
+    standard_error: float | None
+    interval_95: tuple[float, float] | None
+
+
+def mean_over_clips(values: Sequence[float]) -> MeanOverClips:
+    """The mean of values with its standard error and interval."""
+    numbers = np.asarray(values, np.float64)
+    mean = float(numbers.mean())
+    if len(numbers) < 2:
+        return MeanOverClips(mean, None, None)
+    error = float(numbers.std(ddof=1) / np.sqrt(len(numbers)))
+    if np.ptp(numbers) == 0:  # nothing to resample
+        return MeanOverClips(mean, error, (mean, mean))
+    interval = scipy.stats.bootstrap(
+        (numbers,), np.mean, n_resamples=10_000, batch=max(1, 4_000_000 // len(numbers)), method="percentile",
+        rng=np.random.default_rng(0),
+    ).confidence_interval  # fmt: skip
+    return MeanOverClips(mean, error, (float(interval.low), float(interval.high)))
 
 
 _FACTS = ("name", "duration_s", "sample_rate_hz")
@@ -58,26 +102,33 @@ def compare(
     prediction: str | os.PathLike[str],
     protocol: Protocol,
     progress: Progress = no_progress,
+    names: Collection[str] | None = None,
 ) -> Comparison:
     """Measure a predicted file, or every file of a predicted folder, against its reference.
 
-    Files of two folders belong together when their paths below the folder are equal up to the suffix. The two may
+    Files of two folders belong together when their paths below the folder are equal up to the suffix, and `.binaural`
+    before it (`hearsight binauralize -o FOLDER`). What the authors' test scripts write is understood too: a folder of
+    each clip, with `predicted_binaural.wav` for the prediction and `input_binaural.wav` for the reference. The two may
     differ in sample rate (both are brought to the protocol's), not in duration by more than one sample of the lower
     rate.
 
     Nothing is left out silently: a file without its counterpart, one that cannot be read, is empty, not two-channel,
     not finite, or not as long as its counterpart becomes a line of `problems`.
 
+    Args:
+        names: only these clips of two folders, each of which must be there; None for all.
+
     Raises:
         DataError: a path does not exist, one is a file and the other a folder, or a folder holds no sound at all.
     """
-    pairs, problems = _pairs(Path(reference), Path(prediction))
+    pairs, problems = _pairs(Path(reference), Path(prediction), names)
     result = Comparison(problems=problems)
+    measures = ClipMeasures(protocol)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # one clip per core: the clips are many and the transforms small
     try:
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            measured = pool.map(lambda pair: _measured(pair, protocol), pairs)
+            measured = pool.map(lambda pair: _measured(pair, measures), pairs)
             for done, row in enumerate(measured, start=1):
                 if isinstance(row, str):
                     result.problems.append(row)
@@ -87,6 +138,13 @@ def compare(
     finally:
         torch.set_num_threads(threads)
     return result
+
+
+def name_of_listed(line: str) -> str:
+    """The clip that a line of a split's list means: FAIR-Play's lists name sound files, with folders of their authors'
+    machine before them; other lists name clips."""
+    path = PurePosixPath(line)
+    return path.stem if path.suffix.lower() in SOUND_SUFFIXES else line
 
 
 def read_ears(path: str | os.PathLike[str]) -> tuple[Float[Tensor, "2 samples"], int]:
@@ -128,7 +186,7 @@ def _read_video(path: Path) -> tuple[Tensor, int]:
     return samples, sample_rate_hz
 
 
-def _measured(pair: tuple[str, Path, Path], protocol: Protocol) -> dict[str, Any] | str:
+def _measured(pair: tuple[str, Path, Path], measures: ClipMeasures) -> dict[str, Any] | str:
     name, reference, prediction = pair
     try:
         true, true_hz = read_ears(reference)
@@ -140,20 +198,25 @@ def _measured(pair: tuple[str, Path, Path], protocol: Protocol) -> dict[str, Any
             "name": name,
             "duration_s": true_s,
             "sample_rate_hz": true_hz,
-            **_values(predicted, predicted_hz, true, true_hz, protocol),
+            **_values(predicted, predicted_hz, true, true_hz, measures),
         }
     except HearsightError as error:
         names_file = str(error).startswith((f"{reference}: ", f"{prediction}: "))
         return str(error) if names_file else f"{name}: {error}"
 
 
-def _values(predicted: Tensor, predicted_hz: int, true: Tensor, true_hz: int, protocol: Protocol) -> dict[str, float]:
-    predicted, true = protocol.prepare(predicted, predicted_hz), protocol.prepare(true, true_hz)
+def _values(
+    predicted: Tensor, predicted_hz: int, true: Tensor, true_hz: int, measures: ClipMeasures
+) -> dict[str, float]:
+    rate = measures.protocol.sample_rate_hz
+    predicted, true = resample(predicted, predicted_hz, rate), resample(true, true_hz, rate)
     samples = min(predicted.shape[-1], true.shape[-1])  # rounding of two rates: one sample at most
-    return {name: float(value) for name, value in protocol.distances(predicted[:, :samples], true[:, :samples]).items()}
+    return measures.measure(predicted[:, :samples], true[:, :samples])
 
 
-def _pairs(reference: Path, prediction: Path) -> tuple[list[tuple[str, Path, Path]], list[str]]:
+def _pairs(
+    reference: Path, prediction: Path, names: Collection[str] | None
+) -> tuple[list[tuple[str, Path, Path]], list[str]]:
     for path in (reference, prediction):
         if not path.exists():
             raise DataError(f"{path}: no such file or folder")
@@ -161,31 +224,43 @@ def _pairs(reference: Path, prediction: Path) -> tuple[list[tuple[str, Path, Pat
         folder, file = (reference, prediction) if reference.is_dir() else (prediction, reference)
         raise DataError(f"{folder} is a folder and {file} a file; name two files or two folders")
     if not reference.is_dir():
+        if names is not None:
+            raise DataError(f"{reference} is a file; a list of clips chooses among those of two folders")
         return [(prediction.name, reference, prediction)], []
-    (true, true_problems), (predicted, predicted_problems) = _sounds_below(reference), _sounds_below(prediction)
+    true, true_problems = _sounds_below(reference, AUTHORS_FILES["reference"])
+    predicted, predicted_problems = _sounds_below(prediction, AUTHORS_FILES["prediction"])
     for folder, found in ((reference, true), (prediction, predicted)):
         if not found:
             raise DataError(f"{folder}: holds no sound or video file ({', '.join(SOUND_SUFFIXES + VIDEO_SUFFIXES)})")
+    wanted = true.keys() | predicted.keys() if names is None else set(names)
     problems = true_problems + predicted_problems
-    problems += [f"{name}: has no prediction in {prediction}" for name in sorted(true.keys() - predicted.keys())]
-    problems += [f"{name}: has no reference in {reference}" for name in sorted(predicted.keys() - true.keys())]
-    both = sorted(true.keys() & predicted.keys())
+    problems += [f"{name}: has no prediction in {prediction}" for name in sorted(wanted - predicted.keys())]
+    problems += [f"{name}: has no reference in {reference}" for name in sorted(wanted - true.keys())]
+    both = sorted(true.keys() & predicted.keys() & wanted)
     return [(name, true[name], predicted[name]) for name in both], problems
 
 
-def _sounds_below(folder: Path) -> tuple[dict[str, Path], list[str]]:
-    """Sound and video files by their path below `folder` without suffix; hidden ones are left out."""
+def _sounds_below(folder: Path, authors_file: str) -> tuple[dict[str, Path], list[str]]:
+    """Sound and video files by their path below `folder` without suffix; hidden ones are left out.
+
+    Of a folder that holds a file of this name the authors' scripts wrote, that file stands for the folder.
+    """
     found: dict[str, Path] = {}
     problems = []
     wanted: Callable[[Path], bool] = lambda path: (  # noqa: E731
         path.suffix.lower() in SOUND_SUFFIXES + VIDEO_SUFFIXES and not path.name.startswith(".")
     )
-    for path in sorted(filter(wanted, folder.rglob("*"))):
-        name = path.relative_to(folder).with_suffix("").as_posix()
+    paths = sorted(filter(wanted, folder.rglob("*")))
+    of_authors = {path.parent for path in paths if path.stem == authors_file and path.parent != folder}
+    for path in paths:
+        if path.parent in of_authors and path.stem != authors_file:
+            continue
+        named = path.parent if path.parent in of_authors else path.with_suffix("")
+        name = named.relative_to(folder).as_posix().removesuffix(BINAURAL)
         if name in found:
-            problems.append(
-                f"{name}: is twice in {folder}, as {found[name].name} and {path.name}; {path.name} is unused"
-            )
+            other = found[name].relative_to(folder).as_posix()
+            this = path.relative_to(folder).as_posix()
+            problems.append(f"{name}: is twice in {folder}, as {other} and {this}; {this} is unused")
         else:
             found[name] = path
     return found, problems

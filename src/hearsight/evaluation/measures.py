@@ -21,7 +21,7 @@ from hearsight.metrics import (
 )
 from hearsight.models.positions import Track
 
-VERSION = 1  # raise it when a number changes, so that cached ones are computed again
+VERSION = 2  # raise it when a number changes, so that cached ones are computed again
 
 
 class ClipMeasures:

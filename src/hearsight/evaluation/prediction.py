@@ -8,6 +8,8 @@ from torch import Tensor
 
 from hearsight.evaluation.clips import clip_info, pictures_of
 from hearsight.evaluation.protocols import Protocol
+from hearsight.evaluation.released_loop import released_loop
+from hearsight.inference import NeuralModel
 from hearsight.inference.engine import ears_of
 from hearsight.models.interface import BinauralModel, Window, WindowSpec
 from hearsight.signal import OverlapAdd, difference, left_right, mix, resample, window_starts
@@ -26,6 +28,7 @@ def predict_ears(
     picture: Path | None,
     protocol: Protocol,
     flipped: bool = False,
+    truth: Float[Tensor, "2 samples"] | None = None,
 ) -> Float[Tensor, "2 samples"]:
     """Both ears at `sample_rate_hz`, at the level of the mix: for a network their sum is `mono_mix`.
 
@@ -34,6 +37,9 @@ def predict_ears(
     A model without one (which renders ears by itself) is run by the inference engine on half of the mix, which is what
     a flat file would play in each ear.
 
+    Where the protocol asks for faults of the authors' scripts, a network is run by `released_loop` instead; a model
+    that is no network has no such faults, and is run as ever.
+
     Args:
         model: see `models.interface`.
         mono_mix: what `model_input` gives.
@@ -41,6 +47,7 @@ def predict_ears(
         picture: the video, or a prepared clip; its sound is not read.
         protocol: whose hop is taken.
         flipped: mirror the pictures.
+        truth: the recorded ears, for `level-of-both-ears` alone.
 
     Raises:
         MediaError: the picture cannot be read.
@@ -59,6 +66,10 @@ def predict_ears(
     heard = resample(mono_mix, sample_rate_hz, rate)
     window, hop = round(spec.window_s * rate), max(1, round(protocol.hop_s * rate))
     padded = torch.nn.functional.pad(heard, (0, max(0, window - heard.shape[-1])))
+    if protocol.faults and isinstance(model, NeuralModel):
+        true = None if truth is None else resample(truth, sample_rate_hz, rate)
+        ears = released_loop(model, padded, frames, hop, protocol.faults, true)[:, : heard.shape[-1]]
+        return resample(ears, rate, sample_rate_hz)[:, : mono_mix.shape[-1]]
     starts = window_starts(padded.shape[-1], window, hop)
     joined = OverlapAdd(torch.ones(window))
     parts = []

@@ -1,14 +1,30 @@
 """Agreed ways of measuring: at which rate, with which levels, and how a model is run for it."""
 
+import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 from jaxtyping import Float
 from torch import Tensor
 
 from hearsight.errors import DataError
-from hearsight.metrics import PAPERS_STFT, binaural_distances, peak_normalize
+from hearsight.metrics import PAPERS_STFT, Padding, binaural_distances, peak_normalize
 from hearsight.signal import STFT, resample
+
+FAULTS: dict[str, str] = {
+    "inverse-510": "the 256 predicted rows are inverted as a transform of 510 points, which scales each frame in time",
+    "level-of-both-ears": "each window is scaled by the level of both true ears, which the mono does not tell",
+    "previous-mix": "the last window's ears are made with the mix of the window before it",
+    "heads-as-ears": "two channels that a network predicts are the ears, whether or not they add up to the mix",
+}
+"""What the authors' test scripts do wrong, by the names that a protocol takes in `faults`.
+
+They change how a network is run, not how its ears are measured: an option for whoever compares with published numbers.
+`inverse-510` limits even a perfect prediction: on white noise to 15.6 dB.
+"""
+
+PADDINGS: tuple[Padding, ...] = ("reflect", "zeros")
 
 
 @dataclass(frozen=True)
@@ -20,11 +36,14 @@ class Protocol:
         summary: one line.
         sample_rate_hz: both signals are brought to it before anything is measured.
         stft: transform of the spectral distances, at that rate.
+        padding: what that transform finds beyond both ends, see `metrics.binaural`.
         level: "peak": prediction and truth are each divided by their own peak, so that the prediction's level counts
             for nothing (the released scripts); "kept": nothing is changed.
         window_s, hop_s: the sliding window that a network is run with.
         published: the metrics that papers print under this protocol, by our names.
         note: what differs from the released scripts, for whoever compares with their numbers.
+        script_faults: the faults (see `FAULTS`) of the scripts that the protocol follows.
+        faults: those that are reproduced; none unless asked for.
     """
 
     name: str
@@ -36,6 +55,16 @@ class Protocol:
     hop_s: float
     published: tuple[str, ...]
     note: str
+    padding: Padding = "reflect"
+    script_faults: tuple[str, ...] = ()
+    faults: tuple[str, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """The name, with what was chosen beside it."""
+        said = [] if self.padding == "reflect" else ["zero padding"]
+        said += [f"faults {', '.join(self.faults)}"] if self.faults else []
+        return f"{self.name} ({'; '.join(said)})" if said else self.name
 
     def measure(
         self,
@@ -61,11 +90,10 @@ class Protocol:
         self, prediction: Float[Tensor, "*batch 2 samples"], reference: Float[Tensor, "*batch 2 samples"]
     ) -> dict[str, Float[Tensor, "*batch"]]:
         """All binaural distances of prepared ears."""
-        return binaural_distances(prediction, reference, self.stft)
+        return binaural_distances(prediction, reference, self.stft, self.padding)
 
 
-# The released 2.5D scripts scale each window by the level of both true ears, which tells the network how much of the
-# sound the mix has lost. No protocol here does so: the level always comes from the mono alone.
+# Unless their faults are asked for, the level of a window always comes from the mono alone.
 PROTOCOLS: tuple[Protocol, ...] = (
     Protocol(
         name="released-2.5d",
@@ -77,6 +105,19 @@ PROTOCOLS: tuple[Protocol, ...] = (
         hop_s=0.05,
         published=("stft", "env"),
         note="windows are scaled by the mono's level; the released script used the level of both true ears",
+        script_faults=("inverse-510", "level-of-both-ears"),
+    ),
+    Protocol(
+        name="released-sep-stereo",
+        summary="Sep-Stereo: each signal divided by its own peak; window 0.63 s, hop 0.1 s",
+        sample_rate_hz=16_000,
+        stft=PAPERS_STFT,
+        level="peak",
+        window_s=0.63,
+        hop_s=0.1,
+        published=("stft", "env"),
+        note="windows are scaled by the mono's level; the released script used the level of both true ears",
+        script_faults=("inverse-510", "level-of-both-ears", "previous-mix", "heads-as-ears"),
     ),
     Protocol(
         name="released-pseudobinaural",
@@ -88,6 +129,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
         hop_s=0.1,
         published=("stft", "env", "mag_released", "difference_phase", "snr_db"),
         note="the papers print mag_released as Mag",
+        script_faults=("inverse-510", "heads-as-ears"),
     ),
     Protocol(
         name="plain",
@@ -104,13 +146,24 @@ PROTOCOLS: tuple[Protocol, ...] = (
 DEFAULT_PROTOCOL = "released-pseudobinaural"
 
 
-def protocol(name: str) -> Protocol:
-    """The protocol called `name`.
+def protocol(name: str, padding: str = "reflect", faults: Sequence[str] = ()) -> Protocol:
+    """The protocol called `name`, with options.
+
+    Args:
+        padding: "reflect", as the papers' scripts when they were written, or "zeros", as they do with librosa 0.9 or
+            later.
+        faults: of the authors' scripts, to be reproduced; see `FAULTS`.
 
     Raises:
-        DataError: there is none; the message lists those there are.
+        DataError: there is no such protocol or padding, or its scripts do not have such a fault; the message lists
+            those there are.
     """
+    if padding not in PADDINGS:
+        raise DataError(f"unknown padding {padding!r}; known: {', '.join(PADDINGS)}")
     for known in PROTOCOLS:
         if known.name == name:
-            return known
+            if wrong := [fault for fault in faults if fault not in known.script_faults]:
+                there = ", ".join(known.script_faults) or "none"
+                raise DataError(f"{name} has no fault {wrong[0]!r}; the faults of its scripts: {there}")
+            return dataclasses.replace(known, padding=cast(Padding, padding), faults=tuple(faults))
     raise DataError(f"unknown protocol {name!r}; known: {', '.join(known.name for known in PROTOCOLS)}")

@@ -85,6 +85,8 @@ def write_results(
         {
             "name": benchmark.name,
             "protocol": benchmark.protocol,
+            "padding": benchmark.padding,
+            "faults": benchmark.faults,
             "reference": _reference(benchmark),
             "datasets": {table.title: table_json(table) for table in tables},
             "rankings": [_ranking_json(benchmark, ranking) for ranking in rankings],

@@ -29,7 +29,7 @@ from hearsight.evaluation.comparison import SOUND_SUFFIXES, VIDEO_SUFFIXES, read
 from hearsight.evaluation.measures import VERSION, ClipMeasures, known_directions, scene_field_of_view, scene_tracks
 from hearsight.evaluation.oracle import TrueObjects
 from hearsight.evaluation.prediction import model_input, predict_ears
-from hearsight.evaluation.protocols import Protocol, protocol
+from hearsight.evaluation.protocols import Protocol
 from hearsight.inference import load
 from hearsight.media import write_wav
 from hearsight.models.interface import BinauralModel
@@ -97,7 +97,7 @@ def run_benchmark(benchmark: Benchmark, progress: Progress = no_progress) -> Res
         HearsightError: a worker was killed.
     """
     jobs = plan(benchmark)
-    rule = protocol(benchmark.protocol)
+    rule = benchmark.rule
     # A clip that is in several splits is one piece of work, unless the split has a model of its own.
     open_jobs = list({job.store: job for job in jobs if _stored(job, rule) is None}.values())
     workers = benchmark.workers or _workers(benchmark.device)
@@ -242,7 +242,7 @@ def _work_on(
                 if model is None or job.part.true_positions:
                     model = load_system(job.part, device, job.clip.scene)
                 ears = predict_ears(
-                    model, model_input(truth), rule.sample_rate_hz, job.clip.picture, rule, job.part.flipped
+                    model, model_input(truth), rule.sample_rate_hz, job.clip.picture, rule, job.part.flipped, truth
                 )
             if ears.shape != truth.shape:
                 raise DataError(f"{ears.shape[-1]} samples were predicted of {truth.shape[-1]}")

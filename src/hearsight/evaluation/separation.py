@@ -17,7 +17,6 @@ from hearsight.evaluation.clips import pictures_of
 from hearsight.evaluation.comparison import read_ears
 from hearsight.evaluation.measures import VERSION
 from hearsight.evaluation.prediction import model_input, predict_ears
-from hearsight.evaluation.protocols import protocol
 from hearsight.evaluation.published import published_table
 from hearsight.evaluation.runner import load_system
 from hearsight.evaluation.statistics import Row, summary
@@ -125,7 +124,7 @@ class _SystemWork:
         self._system, self._benchmark = system, benchmark
         self._loaded: tuple[Separator, _Ears] | None = None
         ears = _ears_part(system, benchmark)
-        self._said = [VERSION, asdict(protocol(benchmark.protocol)), system.model, system.ears, ears and asdict(ears)]
+        self._said = [VERSION, asdict(benchmark.rule), system.model, system.ears, ears and asdict(ears)]
         self._said += [part.offset_s, part.duration_s]
         self._models = files_of_model(system.model) + files_of_model(ears.model if ears else None)
         self._folder = cache_folder(benchmark) / "separation" / file_name(part.name) / file_name(system.name)
@@ -157,7 +156,7 @@ class _Ears:
 
     def __init__(self, system: SeparationSystemPart, separator: Separator, benchmark: Benchmark) -> None:
         self._kind, self._rate = system.ears, separator.sample_rate_hz
-        self._rule = protocol(benchmark.protocol)
+        self._rule = benchmark.rule
         self._model = None
         self._predicted: dict[str, Tensor] = {}
         if (part := _ears_part(system, benchmark)) is not None:

@@ -92,7 +92,7 @@ def result_table(benchmark: Benchmark, rows: Sequence[Row], dataset: str) -> Res
     note += f". * differs from {reference} (paired bootstrap over clips, p < {SIGNIFICANT})."
     note += " † trained on another dataset." if tags else ""
     note += f" Published values: {source}." if source else ""
-    note += f" Protocol: {benchmark.protocol}."
+    note += f" Protocol: {benchmark.rule.label}."
     return ResultTable(dataset, list(benchmark.metrics), cells, note, tags)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from hearsight.metrics.binaural import (
     PAPERS_STFT,
+    Padding,
     binaural_distances,
     difference_phase_distance,
     envelope_distance,
@@ -51,6 +52,7 @@ __all__ = [
     "InterauralErrors",
     "MagnitudeDistance",
     "MultiResolutionSTFTDistance",
+    "Padding",
     "STFTDistance",
     "SeparationRatios",
     "SignalToNoiseRatio",

@@ -64,10 +64,7 @@ class BinauralDistances(ClipMean):
     higher_is_better = None  # higher is better for one of them only
 
     def __init__(self, peak_normalized: bool = True) -> None:
-        super().__init__(_normalized_distances if peak_normalized else binaural.binaural_distances, DISTANCES)
-
-
-DISTANCES = ("stft", "env", "mag", "mag_released", "difference_phase", "snr_db", "wav")
+        super().__init__(_normalized_distances if peak_normalized else binaural.binaural_distances, binaural.DISTANCES)
 
 
 class STFTDistance(ClipMean):

@@ -116,7 +116,8 @@ def interaural_cues(ears: Ears, sample_rate_hz: int) -> InterauralCues:
         raise ValueError(f"need [..., 2, samples] with at least one sample, got {tuple(ears.shape)}")
     window = round(0.04 * sample_rate_hz)
     stft = STFT(n_fft=2 ** math.ceil(math.log2(window)), window_samples=window, hop_samples=window // 2)
-    left, right = spectrogram(ears, stft).unbind(-3)
+    # Not reflected at the ends: in a mirror the later ear is the earlier one.
+    left, right = spectrogram(ears, stft, "zeros").unbind(-3)
     frequency_hz = torch.linspace(0, sample_rate_hz / 2, stft.bins, dtype=torch.float64)
     edges_hz = erb_edges_hz(100.0, min(16_000.0, sample_rate_hz / 2))
     edges = torch.searchsorted(frequency_hz, edges_hz).tolist()

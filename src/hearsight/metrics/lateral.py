@@ -90,7 +90,7 @@ class DirectionLookup:
 
     def _cues(self, ears: Tensor) -> tuple[Float[Tensor, "*batch windows cues"], Float[Tensor, "*batch windows"]]:
         """Covariance of the ears at each frequency of each window, weighted; and the window's root mean square."""
-        left, right = spectrogram(ears, self._stft)[..., self._bins, :].unbind(-3)
+        left, right = spectrogram(ears, self._stft, "zeros")[..., self._bins, :].unbind(-3)
         energies = [self._windows(bins.real.square() + bins.imag.square()) for bins in (left, right)]
         cross = left * right.conj()
         products = [self._windows(cross.real), self._windows(cross.imag)]

@@ -22,7 +22,7 @@ def multi_resolution_stft_distance(
     |ln |T| - ln |P||. The resolutions are further apart than theirs, because ears tell apart both hundredths of a
     second and single hertz: windows of 16, 64 and 256 ms at 16 kHz, half a window apart. Magnitudes below 1e-4
     count as 1e-4, so that silence is defined: 0 between two silences, finite between silence and sound. The log term
-    is symmetric, the convergence is not.
+    is symmetric, the convergence is not. Both ends are padded with silence.
 
     Raises:
         ValueError: the shapes differ or there is no sample.
@@ -34,7 +34,7 @@ def multi_resolution_stft_distance(
     for stft in resolutions:
         predicted, true = (
             (bins.real.square() + bins.imag.square()).clamp_min_(floor)
-            for bins in (spectrogram(prediction, stft), spectrogram(reference, stft))
+            for bins in (spectrogram(signal, stft, "zeros") for signal in (prediction, reference))
         )
         logarithms = (predicted / true).log_().abs_().mean((-2, -1)) / 2
         energy = true.sum((-2, -1))

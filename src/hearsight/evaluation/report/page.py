@@ -8,7 +8,6 @@ from hearsight.acoustics import load_hrirs
 from hearsight.evaluation.benchmark_file import METRICS, Benchmark
 from hearsight.evaluation.clips import truth_of
 from hearsight.evaluation.comparison import read_ears
-from hearsight.evaluation.protocols import protocol
 from hearsight.evaluation.report.assets import SCRIPT, STYLE
 from hearsight.evaluation.report.clip import TRUTH, Track, clip_section
 from hearsight.evaluation.report.plots import colour, gain_plot, line_plot, strip_plot
@@ -48,7 +47,7 @@ def html_report(
     if results.problems:
         lines = "".join(f"<li>{escape(line)}</li>" for line in results.problems)
         problems = f'<section id="problems"><h2>Left out</h2><ul>{lines}</ul></section>'
-    rule = protocol(benchmark.protocol)
+    rule = benchmark.rule
     sections = [part for part in (problems, *parts) if part]
     links = "".join(
         f'<a href="#{name}">{title}</a>'
@@ -61,7 +60,7 @@ def html_report(
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(benchmark.name)}</title>'
         f'<meta name="viewport" content="width=device-width,initial-scale=1"><style>{STYLE}</style></head><body>'
-        f"<header><h1>{escape(benchmark.name)}</h1><p>Protocol {escape(rule.name)}: {escape(rule.summary)}; "
+        f"<header><h1>{escape(benchmark.name)}</h1><p>Protocol {escape(rule.label)}: {escape(rule.summary)}; "
         f"{escape(rule.note)}. hearsight {version('hearsight')}</p></header><nav>{links}</nav>"
         f"<main>{''.join(sections)}</main><script>{SCRIPT}</script></body></html>\n"
     )
@@ -180,7 +179,7 @@ def _rankings(benchmark: Benchmark, rankings: Sequence[Ranking]) -> str:
 
 
 def _clips(benchmark: Benchmark, results: Results, rankings: Sequence[Ranking]) -> str:
-    rule = protocol(benchmark.protocol)
+    rule = benchmark.rule
     lookup = DirectionLookup(load_hrirs(), rule.sample_rate_hz)
     sections: list[str] = []
     for part in benchmark.datasets:
@@ -209,7 +208,7 @@ def _clips(benchmark: Benchmark, results: Results, rankings: Sequence[Ranking]) 
 
 
 def _tracks(benchmark: Benchmark, jobs: Sequence[Job]) -> list[Track]:
-    truth = truth_of(jobs[0].clip.sound, protocol(benchmark.protocol))
+    truth = truth_of(jobs[0].clip.sound, benchmark.rule)
     tracks = [Track("Mono", None, truth.mean(0, keepdim=True).expand(2, -1))]
     order = {system.name: index for index, system in enumerate(benchmark.systems)}
     for job in jobs:

@@ -1,0 +1,96 @@
+"""The test loop of the authors' scripts with its faults, for comparisons with published numbers; see
+`protocols.FAULTS`."""
+
+from collections.abc import Collection, Sequence
+
+import torch
+from jaxtyping import Complex, Float
+from torch import Tensor
+
+from hearsight.errors import ModelError
+from hearsight.inference import NeuralModel
+from hearsight.models.interface import StereoNetwork, StereoResult
+from hearsight.nn.imagenet import normalize_picture
+from hearsight.signal import STFT, OverlapAdd, left_right, rms, window_starts
+from hearsight.vision.frames import Frame
+
+LEVEL, FLOOR = 0.1, 1e-4
+
+
+@torch.no_grad()
+def released_loop(
+    model: NeuralModel,
+    mono: Float[Tensor, "samples"],
+    frames: Sequence[Frame],
+    hop_samples: int,
+    faults: Collection[str],
+    truth: Float[Tensor, "2 samples"] | None = None,
+) -> Float[Tensor, "2 samples"]:
+    """Both ears as the released test scripts compute them, one window at a time, with the faults that are named.
+
+    Args:
+        model: a stereo network.
+        mono: the mix l + r at the network's rate, at least one segment long.
+        frames: of the network's size, ten per second; of each window the one nearest to its centre is shown.
+        hop_samples: distance of windows.
+        faults: names from `protocols.FAULTS`; without any, the ears are those of `inference.network_model`.
+        truth: the recorded ears, which `level-of-both-ears` looks at.
+
+    Raises:
+        ModelError: the network looks at the picture and there is none.
+    """
+    network, length = model.network, model.network.segment_samples
+    if network.needs_frames and not frames:
+        raise ModelError(f"{model.name} looks at the picture, and this clip has none")
+    if "level-of-both-ears" in faults and truth is None:
+        raise ValueError("level-of-both-ears needs the recorded ears")
+    joined = OverlapAdd(torch.ones(length))
+    parts = []
+    before: Tensor | None = None
+    starts = window_starts(mono.shape[-1], length, hop_samples)
+    for start in starts:
+        window = mono[start : start + length]
+        heard = window if "level-of-both-ears" not in faults else _padded(truth, mono.shape[-1])[:, start:][:, :length]
+        gain = LEVEL / float(rms(heard.reshape(-1)).clamp_min(FLOOR))
+        scaled = window * gain
+        result = _predicted(network, scaled, _nearest(frames, (start + length / 2) / network.sample_rate_hz), model)
+        pair = _heads(result) if "heads-as-ears" in faults else None
+        if pair is not None:
+            ears = _inverse(network.stft, pair, length, faults).cpu()
+        else:
+            added = before if "previous-mix" in faults and start == starts[-1] and before is not None else scaled
+            ears = left_right(added, _inverse(network.stft, result.difference[0], length, faults).cpu())
+        before = scaled
+        parts.append(joined.add(ears / gain, start))
+    return torch.cat([*parts, joined.finish()], dim=-1)
+
+
+def _predicted(network: StereoNetwork, mono: Tensor, frame: Frame | None, model: NeuralModel) -> StereoResult:
+    picture = torch.zeros(3, *network.frame_size) if frame is None else normalize_picture(frame.rgb)
+    return network(network.stft.forward(mono[None].to(model.device)), picture[None].to(model.device))
+
+
+def _heads(result: StereoResult) -> Complex[Tensor, "2 frequency time"] | None:
+    """The two predicted channels, where the difference is theirs."""
+    left, right = result.extras.get("left"), result.extras.get("right")
+    if left is None or right is None or not torch.equal(left - right, result.difference):
+        return None
+    return torch.cat([left, right])
+
+
+def _inverse(
+    stft: STFT, spectrogram: Complex[Tensor, "*channels frequency time"], samples: int, faults: Collection[str]
+) -> Float[Tensor, "*channels samples"]:
+    if "inverse-510" not in faults:
+        return stft.inverse(spectrogram.to(torch.complex64), samples)
+    shorter = STFT(stft.n_fft - 2, stft.window_samples, stft.hop_samples)
+    return shorter.inverse(spectrogram[..., :-1, :].to(torch.complex64).contiguous(), samples)
+
+
+def _nearest(frames: Sequence[Frame], time_s: float) -> Frame | None:
+    return min(frames, key=lambda frame: abs(frame.time_s - time_s)) if frames else None
+
+
+def _padded(ears: Tensor | None, samples: int) -> Tensor:
+    assert ears is not None
+    return torch.nn.functional.pad(ears, (0, max(0, samples - ears.shape[-1])))

@@ -2,8 +2,9 @@
 
     import hearsight
 
-    hearsight.binauralize("concert.mp4", "concert.binaural.mp4")
+    report = hearsight.binauralize("concert.mp4", "concert.binaural.mp4")
     model = hearsight.load("sounding-objects")
+    ears = model(mono, frames, sample_rate=44_100, frame_rate=30)
 
 Importing this package loads nothing heavy; the names below are loaded on first use.
 """
@@ -12,16 +13,32 @@ from importlib import import_module
 from importlib.metadata import version as _version
 from typing import TYPE_CHECKING, Any
 
+from hearsight.errors import DataError, DependencyError, HearsightError, MediaError, ModelError
+
 if TYPE_CHECKING:
-    from hearsight.inference import binauralize, load
+    from hearsight.inference import Model, Report, binauralize, list_models, load
 
 __version__ = _version("hearsight")
-__all__ = ["__version__", "binauralize", "load"]
-
-_HOMES = {"binauralize": "hearsight.inference", "load": "hearsight.inference"}
+__all__ = [
+    "DataError",
+    "DependencyError",
+    "HearsightError",
+    "MediaError",
+    "Model",
+    "ModelError",
+    "Report",
+    "__version__",
+    "binauralize",
+    "list_models",
+    "load",
+]
 
 
 def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
+    if name in __all__:
+        return getattr(import_module("hearsight.inference"), name)
     raise AttributeError(f"module 'hearsight' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

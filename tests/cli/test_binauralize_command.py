@@ -41,7 +41,7 @@ def test_one_input_goes_to_the_named_output_and_is_told(tmp_path: Path, sounds: 
     assert ears.shape == (2 * RATE, 2) and rate == RATE
     assert 10 * np.log10((ears[:, 0] ** 2).sum() / (ears[:, 1] ** 2).sum()) > 3
     assert "out.wav" in done.stdout and "48 degrees left" in done.stdout
-    assert json.loads((tmp_path / "r.json").read_text())["model"] == "positions"
+    assert json.loads((tmp_path / "r.json").read_text())["model"] == "sounding-objects"
 
 
 def test_quiet_prints_nothing(tmp_path: Path, sounds: list[Path]) -> None:

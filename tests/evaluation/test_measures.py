@@ -9,7 +9,8 @@ import torch
 from hearsight.acoustics import load_hrirs, render
 from hearsight.errors import DataError
 from hearsight.evaluation import protocol
-from hearsight.evaluation.measures import ClipMeasures, known_directions, scene_field_of_view, scene_tracks
+from hearsight.evaluation.measures import ClipMeasures, known_directions
+from hearsight.simulation.scene_file import scene_field_of_view, scene_tracks
 
 
 def performer(label: str, azimuth_deg: float, silent: bool = False) -> dict:

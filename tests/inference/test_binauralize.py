@@ -17,18 +17,22 @@ import cv2
 import numpy as np
 import pytest
 import soundfile
+import soxr
 import torch
 
 import hearsight
 from hearsight.errors import DataError, HearsightError, MediaError, ModelError
-from hearsight.inference import NeuralModel, choose_model, default_output, ears_of
+from hearsight.inference import Model, NeuralModel, choose_model, default_output, ears_of
 from hearsight.media import read_sound
 from hearsight.models.baselines import MonoMono
-from hearsight.models.interface import ClipInfo, Source, Window, WindowSpec
+from hearsight.models.interface import ClipInfo, Window, WindowSpec
+from hearsight.models.mono2binaural import Mono2Binaural
 from hearsight.models.positions import Positions
 from hearsight.models.sounding_objects import GivenPositions, SoundingObjects
+from hearsight.signal import difference
 from hearsight.signal.interaural import interaural_level_difference_db, interaural_time_difference_s
 from hearsight.signal.loudness import integrated_loudness
+from hearsight.vision.tracks import Source
 
 Draw = Callable[[float], np.ndarray]
 SIZE = (90, 160)
@@ -350,8 +354,10 @@ def test_a_network_that_looks_refuses_a_sound_without_picture(tmp_path: Path) ->
 def test_several_given_sources_are_split_by_ear_and_one_needs_none() -> None:
     one, two = [(0.2, 0.5)], [(0.2, 0.5), (0.8, 0.5)]
     for model in (None, "sounding-objects"):
-        assert isinstance(choose_model(model, sources=one), Positions)
-        assert isinstance(choose_model(model, sources=two), GivenPositions)
+        for sources in (one, two):
+            chosen = choose_model(model, sources=sources)
+            assert isinstance(chosen, GivenPositions) and chosen.name == "sounding-objects"
+        assert not hasattr(choose_model(model, sources=one), "classifier")
     assert isinstance(choose_model("positions", sources=two), Positions)
     assert isinstance(choose_model(), SoundingObjects)
 
@@ -403,25 +409,62 @@ def test_a_video_without_sound_is_refused(tmp_path: Path) -> None:
 
 
 def test_load_gives_callable_models(tmp_path: Path) -> None:
-    mono = 0.1 * torch.randn(16_000)
-    ears = hearsight.load("mono-mono")(mono)
-    assert torch.allclose(ears, torch.stack([mono / 2, mono / 2]), atol=1e-6)
-    located = hearsight.load("positions")
-    ears = located(mono, np.zeros((10, 36, 64, 3), np.uint8), sample_rate_hz=16_000)
-    assert ears.shape == (2, 16_000) and torch.allclose(ears[0], ears[1], atol=1e-5)
-    network = MonoMono.small()
-    network.save_pretrained(tmp_path / "mine")
-    assert hearsight.load(tmp_path / "mine")(mono[:8000]).shape == (2, 8000)
+    mono, black = 0.1 * torch.randn(16_000), np.zeros((10, 36, 64, 3), np.uint8)
+    MonoMono.small().save_pretrained(tmp_path / "mine")
+    for model in (hearsight.load("mono-mono"), hearsight.load("positions"), hearsight.load(tmp_path / "mine")):
+        for rate in (16_000, 44_100):
+            ears = model(mono, black, sample_rate=rate, frame_rate=10)
+            assert isinstance(ears, torch.Tensor)
+            assert torch.allclose(ears, torch.stack([mono, mono]), atol=1e-4), model.name
+        array = model(mono.numpy(), torch.from_numpy(black), sample_rate=16_000, frame_rate=10.0)
+        assert isinstance(array, np.ndarray) and array.shape == (2, 16_000)
 
 
-def test_load_refuses_wrong_tensors() -> None:
-    located = hearsight.load("positions")
-    with pytest.raises(ModelError, match="float tensor"):
-        located(torch.zeros(2, 100))
-    with pytest.raises(ModelError, match="uint8"):
-        located(torch.zeros(100), torch.zeros(3, 4, 4, 3))
-    with pytest.raises(ModelError, match="nothing to search"):
-        located(torch.zeros(100))
+def test_a_network_hears_the_same_at_any_rate() -> None:
+    """What a network adds below its Nyquist frequency does not depend on the rate that the sound comes at."""
+    network = Mono2Binaural.small()
+    model = Model(NeuralModel(network, precision="float32"))
+    black = np.zeros((4, 36, 64, 3), np.uint8)
+    mono = torch.from_numpy(soxr.resample(pink(1.0)[:, 0] if pink(1.0).ndim > 1 else pink(1.0), 48_000, 16_000)).float()
+    there = torch.from_numpy(soxr.resample(mono.numpy(), 16_000, 44_100)).float()
+    at_16, at_44 = (
+        difference(model(sound, black, sample_rate=rate, frame_rate=10))
+        for sound, rate in ((mono, 16_000), (there, 44_100))
+    )
+    back = torch.from_numpy(soxr.resample(at_44.numpy(), 44_100, 16_000))[: len(at_16)]
+    middle = slice(2000, 14_000)
+    error = (back[middle] - at_16[: len(back)][middle]).norm() / at_16[middle].norm()
+    assert error < 0.2, error  # the rest is what the resampler takes from the last of the band
+
+
+def test_load_refuses_wrong_sounds_frames_rates_and_devices() -> None:
+    model, sound, frames = hearsight.load("positions"), torch.zeros(100), np.zeros((2, 4, 4, 3), np.uint8)
+    for arguments, rates, words in (
+        ((torch.zeros(2, 100), frames), {"sample_rate": 16_000, "frame_rate": 5}, "float tensor"),
+        (([0.0] * 100, frames), {"sample_rate": 16_000, "frame_rate": 5}, "got list"),
+        ((sound, frames.astype(np.float32)), {"sample_rate": 16_000, "frame_rate": 5}, "uint8"),
+        ((sound,), {"sample_rate": 16_000}, "frames .* are needed"),
+        ((sound, frames), {"sample_rate": 16_000}, "frame_rate"),
+        ((sound, frames), {"sample_rate": 0, "frame_rate": 5}, "sample rate"),
+    ):
+        with pytest.raises(ModelError, match=words):
+            model(*arguments, **rates)
+    with pytest.raises(TypeError, match="sample_rate"):
+        model(sound, frames)  # a rate is never guessed
+    with pytest.raises(ModelError, match="computes on the CPU"):
+        hearsight.load("sounding-objects", device="cuda")
+
+
+def test_the_public_names_are_those_that_dir_shows() -> None:
+    assert set(dir(hearsight)) == set(hearsight.__all__)
+    assert all(getattr(hearsight, name) is not None for name in dir(hearsight))
+    assert issubclass(hearsight.ModelError, hearsight.HearsightError)
+    assert "sounding-objects" in {model["name"] for model in hearsight.list_models(count=False)}
+
+
+def test_a_former_name_still_works_and_says_the_new_one() -> None:
+    with pytest.warns(FutureWarning, match="located is called positions now"):
+        assert hearsight.load("located").name == "positions"
 
 
 def test_load_names_what_is_known_and_what_is_missing(tmp_path: Path) -> None:

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from hearsight.errors import MediaError
 from hearsight.inference.windowing import walk
-from hearsight.models.interface import Source, Window, WindowSpec
+from hearsight.models.interface import Window, WindowSpec
 from hearsight.vision.frames import Frame, SmallFrame
+from hearsight.vision.tracks import Source
 
 RATE = 1000
 

@@ -14,12 +14,13 @@ from hypothesis import strategies as st
 from hearsight.acoustics import load_hrirs
 from hearsight.errors import DataError, ModelError
 from hearsight.inference.windowing import walk
-from hearsight.models.interface import ClipInfo, Source
-from hearsight.models.positions import Positions, Track, read_tracks
+from hearsight.models.interface import ClipInfo
+from hearsight.models.positions import Positions
 from hearsight.models.positions.rendering import CROSSOVER_HZ, SourceRenderer
 from hearsight.models.positions.split import MotionSplitter
 from hearsight.signal.interaural import interaural_level_difference_db, interaural_time_difference_s
 from hearsight.simulation.demo_scene import sample_scene
+from hearsight.vision.tracks import Source, Track, read_tracks
 
 RATE = 16_000
 FPS = 15

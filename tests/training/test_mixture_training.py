@@ -21,7 +21,7 @@ from hearsight.models.sounding_objects.classifier import SoundClassifier
 from hearsight.training import build_network, read_recipe, train
 from hearsight.training.mixtures import part_errors
 
-RECIPE = Path(__file__).parents[2] / "recipes" / "hearsight" / "concert.yaml"
+RECIPE = Path(__file__).parents[2] / "recipes" / "hearsight" / "sounding-objects.yaml"
 COLUMNS = 32  # a single column in the network's depth gives chance results in bfloat16 on some CPUs
 SMALL = "{channels: [4, 8, 8, 8, 8], layers: 1}"
 

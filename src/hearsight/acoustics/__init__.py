@@ -1,4 +1,4 @@
-"""Ground floor: directions, spherical harmonics, HRIR sets, virtual speakers, rendering.
+"""Directions, spherical harmonics, HRIR sets, virtual speakers, rendering.
 
 Every function takes tensors (batched, on any device, differentiable) or NumPy arrays (and then returns arrays).
 """

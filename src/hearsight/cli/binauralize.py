@@ -44,7 +44,7 @@ def binauralize(
     ] = None,
     model: Annotated[
         str | None,
-        typer.Option(help="A name (see `hearsight models`), a folder or a Hub id; concert if left out."),
+        typer.Option(help="A name (see `hearsight models`), a folder or a Hub id; sounding-objects if left out."),
     ] = None,
     source: Annotated[
         list[str] | None,
@@ -59,7 +59,7 @@ def binauralize(
     ] = None,
     hrtf: Annotated[Path | None, typer.Option(metavar="FILE.sofa", help="Another head than KEMAR's.")] = None,
     fov: Annotated[float, typer.Option(metavar="DEGREES", help="Horizontal angle that the picture covers.")] = 120.0,
-    device: Annotated[str, typer.Option(help="For networks: cpu, cuda, mps; concert, located use the CPU.")] = "cpu",
+    device: Annotated[str, typer.Option(help="For networks: cpu, cuda, mps; the default model uses the CPU.")] = "cpu",
     audio_codec: Annotated[
         str | None,
         typer.Option(help="aac, opus, flac, mp3, ac3, alac, pcm16 or pcm24; the container's usual if left out."),
@@ -80,26 +80,32 @@ def binauralize(
     # Before torch is loaded: its threads would wait by spinning, on cores on which the decoder and the encoder work.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from hearsight.errors import HearsightError
-    from hearsight.files import make_folder, write_json
-    from hearsight.inference import binauralize as run
-    from hearsight.inference import check_outputs, choose_model
+    from hearsight.files import write_json
+    from hearsight.inference import plan, run
 
-    targets = _targets(videos, output)
-    check_outputs(videos, targets, report, [other for other in (tracks, hrtf) if other is not None])
-    chosen = choose_model(model, positions or None, tracks, hrtf, fov, device)
-    if output is not None and output not in targets:
-        make_folder(output)
+    requests = plan(
+        videos,
+        output,
+        model,
+        sources=positions or None,
+        tracks=tracks,
+        hrtf=hrtf,
+        fov_degrees=fov,
+        device=device,
+        audio_codec=audio_codec,
+        report=report,
+    )
     reports: list[dict[str, object]] = []
     failed = 0
-    for video, target in zip(videos, targets, strict=True):
+    for request in requests:
         try:
-            with progress_bar(video.name, "s", quiet) as progress:
-                done = run(video, target, chosen, audio_codec=audio_codec, progress=progress)
+            with progress_bar(request.input.name, "s", quiet) as progress:
+                done = run(request, progress)
         except HearsightError as error:
-            if len(videos) == 1:
+            if len(requests) == 1:
                 raise
             failed += 1
-            reports.append({"input": str(video), "error": str(error)})
+            reports.append({"input": str(request.input), "error": str(error)})
             print("hearsight: " + " ".join(str(error).split()), file=sys.stderr)
             continue
         reports.append(done.as_json())
@@ -109,24 +115,6 @@ def binauralize(
         write_json(report, reports[0] if len(videos) == 1 else reports)
     if failed:
         raise HearsightError(f"{failed} of {len(videos)} inputs failed (named above); the others are done")
-
-
-def _targets(videos: list[Path], output: Path | None) -> list[Path]:
-    """Where each video goes. A name without a suffix is a folder, so that `*.mp4` may also match a single video."""
-    from hearsight.errors import HearsightError
-    from hearsight.inference import default_output
-
-    if output is None:
-        return [default_output(video) for video in videos]
-    if len(videos) == 1 and not output.is_dir() and (output.suffix or output.exists()):
-        return [output]
-    names = [default_output(video).name for video in videos]
-    double = next((name for index, name in enumerate(names) if name in names[:index]), None)
-    if double is not None:
-        raise HearsightError(f"two inputs would both become {output / double}; run them one by one with -o FILE")
-    if output.exists() and not output.is_dir():
-        raise HearsightError(f"{output}: is a file; several inputs need a folder")
-    return [output / name for name in names]
 
 
 def _tell(done: "Report") -> None:

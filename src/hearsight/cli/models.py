@@ -20,9 +20,9 @@ def models(
 
     Example: hearsight models --json
     """
-    from hearsight.inference.catalogue import catalogue
+    from hearsight.inference.listing import list_models
 
-    entries = catalogue(count=sizes)
+    entries = list_models(count=sizes)
     if as_json:
         import json
 

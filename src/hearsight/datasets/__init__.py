@@ -1,4 +1,4 @@
-"""Second floor: one file per dataset; every item has the same type."""
+"""One file per dataset; every item has the same type."""
 
 from hearsight.datasets.item import Item, collate
 

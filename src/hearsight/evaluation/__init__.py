@@ -1,4 +1,4 @@
-"""Third floor: protocols, comparisons of files, tables, reports."""
+"""Protocols, comparisons of files, tables, reports."""
 
 from hearsight.evaluation.benchmark_file import Benchmark, parse_benchmark, read_benchmark
 from hearsight.evaluation.comparison import Comparison, compare, name_of_listed, read_ears

@@ -178,7 +178,7 @@ class Benchmark:
         return protocol(self.protocol, self.padding, self.faults)
 
 
-_NEVER_TOLD = {card.name for card in CARDS} - {"positions", "sounding-objects"}
+_NEVER_TOLD = {card.name for card in CARDS if not card.places_sources}
 
 METRICS = {
     # name: (title, whether higher is better, what one unit is)
@@ -306,7 +306,7 @@ def _check(benchmark: Benchmark) -> None:
         if system.true_positions and (system.model is None or system.model in _NEVER_TOLD):
             raise DataError(
                 f"systems[{index}] ({system.name}): true_positions can only be told to the models "
-                "positions and sounding-objects"
+                + " and ".join(card.name for card in CARDS if card.places_sources)
             )
         if system.predictions is not None and (system.flipped or system.true_positions or system.options):
             raise DataError(f"systems[{index}] ({system.name}): predictions are files; nothing can be set")

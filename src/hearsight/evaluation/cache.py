@@ -8,7 +8,7 @@ from typing import Any
 
 from hearsight.evaluation.benchmark_file import Benchmark
 from hearsight.files import write_json
-from hearsight.models.sounding_objects.model import WEIGHTS
+from hearsight.models.registry import find_card
 
 
 def cache_folder(benchmark: Benchmark) -> Path:
@@ -40,11 +40,12 @@ def kept_values(path: Path, depends_on: str) -> dict[str, float] | None:
 
 
 def files_of_model(source: str | None) -> list[Path]:
-    """The files of a model that is a folder, or of `sounding-objects`, whose weights are in the package.
+    """The files of a model that is a folder, or of a named one whose weights are in the package.
 
-    Other names have none: what other names mean changes with the code only, which is not watched.
+    What other names mean changes with the code only, which is not watched.
     """
-    folder = WEIGHTS if source == "sounding-objects" else Path(source) if source else None
+    known = find_card(source) if source is not None else None
+    folder = known.weights_folder if known is not None else Path(source) if source else None
     if folder is None or not folder.is_dir():
         return []
     return sorted(path for path in folder.rglob("*") if path.is_file())

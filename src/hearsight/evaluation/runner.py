@@ -26,16 +26,14 @@ from hearsight.evaluation.cache import (
 )
 from hearsight.evaluation.clips import BenchmarkClip, clips_of, truth_of
 from hearsight.evaluation.comparison import SOUND_SUFFIXES, VIDEO_SUFFIXES, read_ears
-from hearsight.evaluation.measures import VERSION, ClipMeasures, known_directions, scene_field_of_view, scene_tracks
-from hearsight.evaluation.oracle import TrueObjects
+from hearsight.evaluation.measures import VERSION, ClipMeasures, known_directions
 from hearsight.evaluation.prediction import model_input, predict_ears
 from hearsight.evaluation.protocols import Protocol
 from hearsight.inference import load
 from hearsight.media import write_wav
 from hearsight.models.interface import BinauralModel
-from hearsight.models.positions import Positions
+from hearsight.models.registry import card, find_card
 from hearsight.models.saving import load_network
-from hearsight.models.sounding_objects import SoundClassifier, SoundingObjects
 from hearsight.progress import Progress, no_progress
 from hearsight.signal import resample
 from hearsight.workers import done_by_workers
@@ -163,8 +161,9 @@ def load_system(part: SystemPart, device: str, scene: Path | None = None) -> Bin
     try:
         if part.true_positions and scene is not None:
             return _told_the_truth(part, scene)
-        if part.model == "positions":
-            return Positions(**part.options)
+        known = find_card(part.model)
+        if known is not None and known.places_sources:
+            return cast(BinauralModel, known.load_class()(**part.options))
         return cast(BinauralModel, load(part.model, device, **part.options))
     except TypeError as error:
         raise ModelError(f"{part.name}: {part.model} does not take these options ({error})") from error
@@ -172,30 +171,14 @@ def load_system(part: SystemPart, device: str, scene: Path | None = None) -> Bin
 
 def _told_the_truth(part: SystemPart, scene: Path) -> BinauralModel:
     """The model with what is true of one clip in place of what it would find in the picture."""
-    options = dict(part.options)
-    if part.model == "positions":
-        options["sources"] = scene_tracks(scene)
-    else:
-        true_things = TrueObjects(scene)
-        options |= {"ear": _ear(part), "watcher": lambda: true_things}
-    field_of_view = scene_field_of_view(scene)
-    if field_of_view is not None:
-        options.setdefault("field_of_view", field_of_view)
-    return Positions(**options) if part.model == "positions" else SoundingObjects(**options)
-
-
-def _ear(part: SystemPart) -> SoundClassifier | None:
-    """The ear in a folder; None for that of the package."""
     assert part.model is not None
-    if part.model == "sounding-objects":
-        return None
-    network = load_network(part.model)
-    if not isinstance(network, SoundClassifier):
-        raise ModelError(
-            f"{part.name}: {part.model} holds {network.system!r}; true_positions can only be told to the models "
-            "positions and sounding-objects"
-        )
-    return network
+    known, network = find_card(part.model), None
+    if known is None:
+        network = load_network(part.model)
+        known = card(network.system)
+    if not known.places_sources:
+        raise ModelError(f"{part.name}: {part.model} places no sources, so true_positions cannot be told to it")
+    return cast(BinauralModel, known.load_class().for_scene(scene, network, **part.options))
 
 
 def _filled_in(part: SystemPart, dataset: str, split: str) -> SystemPart:

@@ -1,4 +1,4 @@
-"""Third floor: where a model looks, drawn over the picture."""
+"""Where a model looks, drawn over the picture."""
 
 from hearsight.explain.activation import activation_map, overlay
 

@@ -1,14 +1,18 @@
-"""Third floor: a file through a model, in windows, batches and constant memory."""
+"""A file through a model, in windows, batches and constant memory."""
 
 from hearsight.inference.binauralizing import (
     DEFAULT_MODEL,
+    Request,
     binauralize,
     check_outputs,
     choose_model,
     default_output,
+    plan,
+    run,
 )
 from hearsight.inference.engine import ears_of, run_on_file
-from hearsight.inference.loading import LoadedModel, load
+from hearsight.inference.listing import list_models
+from hearsight.inference.loading import Model, load
 from hearsight.inference.loudness import loudness_weights
 from hearsight.inference.network_model import NeuralModel
 from hearsight.inference.report import Report
@@ -16,16 +20,20 @@ from hearsight.inference.windowing import walk
 
 __all__ = [
     "DEFAULT_MODEL",
-    "LoadedModel",
+    "Model",
     "NeuralModel",
     "Report",
+    "Request",
     "binauralize",
     "check_outputs",
     "choose_model",
     "default_output",
     "ears_of",
+    "list_models",
     "load",
     "loudness_weights",
+    "plan",
+    "run",
     "run_on_file",
     "walk",
 ]

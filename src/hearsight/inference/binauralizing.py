@@ -3,21 +3,19 @@
 import math
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from hearsight.acoustics import load_hrirs
-from hearsight.errors import HearsightError, MediaError, ModelError
-from hearsight.files import same_path, write_json
+from hearsight.errors import HearsightError, ModelError
+from hearsight.files import make_folder, same_path, write_json
 from hearsight.inference.engine import run_on_file
 from hearsight.inference.loading import load
 from hearsight.inference.network_model import NeuralModel
 from hearsight.inference.report import Report
-from hearsight.media import probe
 from hearsight.models.interface import BinauralModel, StereoNetwork
-from hearsight.models.positions import Positions, Track, read_tracks
-from hearsight.models.registry import current_name
-from hearsight.models.sounding_objects import GivenPositions, SoundingObjects
+from hearsight.models.registry import CARDS, find_card
 from hearsight.progress import Progress, no_progress
+from hearsight.vision.tracks import Track, read_tracks
 
 DEFAULT_MODEL = "sounding-objects"
 
@@ -47,8 +45,8 @@ def binauralize(
         model: a name (`hearsight models` lists them), a folder, a Hugging Face Hub id, a loaded model, or a network;
             None is `sounding-objects`.
         sources: for `sounding-objects` and `positions`: positions (x, y) in the picture, 0 to 1 from the left and from
-            the top. One source is `positions`'s whatever the model: all sound comes from it. Among several,
-            `sounding-objects` splits the sound by what is seen at each and what is heard, `positions` by motion.
+            the top. All sound comes from a single one. Among several, `sounding-objects` splits the sound by what is
+            seen at each and what is heard, `positions` by motion.
         tracks: instead of `sources`: a JSON file of moving sources, in the report's own format.
         hrtf: for `sounding-objects` and `positions`: a SOFA file; None is KEMAR.
         fov_degrees: for `sounding-objects` and `positions`: the horizontal angle that the picture covers.
@@ -63,28 +61,96 @@ def binauralize(
         DataError: a SOFA file or tracks that cannot be used.
         HearsightError: the output cannot be written.
     """
-    if not os.path.lexists(input):
-        raise MediaError(f"{input}: no such file")
-    output = default_output(input) if output is None else Path(output)
-    if output.suffix == "":
-        raise HearsightError(f"{output}: has no suffix that tells the container; name it like {Path(input).name}")
-    check_outputs([input], [output], report, [other for other in (tracks, hrtf) if other is not None])
-    chosen = choose_model(model, sources, tracks, hrtf, fov_degrees, device)
-    searches = isinstance(chosen, SoundingObjects) or (
-        isinstance(chosen, Positions) and not chosen.works_without_picture
+    (request,) = plan(
+        [input],
+        output,
+        model,
+        sources=sources,
+        tracks=tracks,
+        hrtf=hrtf,
+        fov_degrees=fov_degrees,
+        device=device,
+        audio_codec=audio_codec,
+        report=report,
     )
-    if searches and probe(input).video is None:
-        raise MediaError(f"{input}: has no picture to find sources in; say where they are (--source X,Y or --tracks)")
-    told = run_on_file(chosen, input, output, audio_codec, progress)
+    done = run(request, progress)
     if report is not None:
-        write_json(report, told.as_json())
-    return told
+        write_json(report, done.as_json())
+    return done
+
+
+@dataclass(frozen=True)
+class Request:
+    """One file to be given two ears, as `plan` found it to be possible; nothing of it is checked again."""
+
+    input: Path
+    output: Path
+    model: BinauralModel
+    audio_codec: str | None = None
+    makes_folder: bool = False  # whether the output's folder is made if it is missing
+
+
+def run(request: Request, progress: Progress = no_progress) -> Report:
+    """Give one file two ears; see `binauralize`."""
+    if request.makes_folder:
+        make_folder(request.output.parent)
+    return run_on_file(request.model, request.input, request.output, request.audio_codec, progress)
+
+
+def plan(
+    inputs: Sequence[str | os.PathLike[str]],
+    output: str | os.PathLike[str] | None = None,
+    model: str | os.PathLike[str] | BinauralModel | StereoNetwork | None = None,
+    *,
+    sources: Sequence[tuple[float, float]] | None = None,
+    tracks: str | os.PathLike[str] | None = None,
+    hrtf: str | os.PathLike[str] | None = None,
+    fov_degrees: float = 120.0,
+    device: str = "cpu",
+    audio_codec: str | None = None,
+    report: str | os.PathLike[str] | None = None,
+) -> list[Request]:
+    """What `binauralize` was asked for, checked once before any work: a request for each input, with one model.
+
+    Args:
+        inputs: files; each goes to a file of its own.
+        output: a file for a single input, or a folder (a name without suffix); None is beside each input.
+        others: as of `binauralize`.
+
+    Raises:
+        ModelError, DataError: the model cannot be made of these arguments.
+        HearsightError: an output or the report would replace an input or another output, or has no place to go.
+    """
+    paths = [Path(input) for input in inputs]
+    outputs = _outputs(paths, None if output is None else Path(output))
+    for input, target in zip(paths, outputs, strict=True):
+        if target.suffix == "":
+            raise HearsightError(f"{target}: has no suffix that tells the container; name it like {input.name}")
+    check_outputs(paths, outputs, report, [other for other in (tracks, hrtf) if other is not None])
+    chosen = choose_model(model, sources, tracks, hrtf, fov_degrees, device)
+    in_folder = output is not None and outputs[0] != Path(output)
+    return [Request(*each, chosen, audio_codec, in_folder) for each in zip(paths, outputs, strict=True)]
 
 
 def default_output(input: str | os.PathLike[str]) -> Path:
     """`NAME.binaural.EXT` beside the input."""
     input = Path(input)
     return input.with_name(f"{input.stem}.binaural{input.suffix}")
+
+
+def _outputs(inputs: list[Path], output: Path | None) -> list[Path]:
+    """Where each input goes. A name without a suffix is a folder, so that `*.mp4` may also match a single video."""
+    if output is None:
+        return [default_output(input) for input in inputs]
+    if len(inputs) == 1 and not output.is_dir() and (output.suffix or output.exists()):
+        return [output]
+    names = [default_output(input).name for input in inputs]
+    double = next((name for index, name in enumerate(names) if name in names[:index]), None)
+    if double is not None:
+        raise HearsightError(f"two inputs would both become {output / double}; run them one by one with -o FILE")
+    if output.exists() and not output.is_dir():
+        raise HearsightError(f"{output}: is a file; several inputs need a folder")
+    return [output / name for name in names]
 
 
 def check_outputs(
@@ -137,33 +203,20 @@ def choose_model(
     Raises:
         ModelError, DataError: as `binauralize`.
     """
-    chosen = _chosen(DEFAULT_MODEL if model is None else model, sources, tracks, hrtf, fov_degrees, device)
-    if device != "cpu" and not isinstance(chosen, NeuralModel):
-        raise ModelError(
-            f"{chosen.name} computes on the CPU, not on {device!r}; a device is for networks, leave it out"
-        )
-    return chosen
-
-
-def _chosen(
-    model: str | os.PathLike[str] | BinauralModel | StereoNetwork,
-    sources: Sequence[tuple[float, float]] | None,
-    tracks: str | os.PathLike[str] | None,
-    hrtf: str | os.PathLike[str] | None,
-    fov_degrees: float,
-    device: str,
-) -> BinauralModel:
-    model = current_name(model) if isinstance(model, str) else model
-    if model not in ("sounding-objects", "positions"):
+    model = DEFAULT_MODEL if model is None else model
+    known = find_card(model) if isinstance(model, str) else None
+    if known is None or not known.places_sources:
         if sources or tracks is not None or hrtf is not None or fov_degrees != 120.0:
+            placing = " and ".join(entry.name for entry in CARDS if entry.places_sources)
             name = getattr(model, "name", model)
             raise ModelError(
-                "positions, tracks, HRTF and field of view are for the models sounding-objects and positions; "
-                f"{name} takes none"
+                f"positions, tracks, HRTF and field of view are for the models {placing}; {name} takes none"
             )
         if isinstance(model, StereoNetwork):
             return NeuralModel(model, device)
         return load(model, device) if isinstance(model, str | os.PathLike) else model
+    if device != "cpu":
+        raise ModelError(f"{known.name} computes on the CPU, not on {device!r}; a device is for networks, leave it out")
     if not 0 < fov_degrees <= 360:
         raise ModelError(f"the field of view must be above 0 and at most 360 degrees, got {fov_degrees:g}")
     if sources and tracks is not None:
@@ -173,7 +226,5 @@ def _chosen(
         given = [Track.at(f"source {index}", x, y) for index, (x, y) in enumerate(sources, 1)]
     elif tracks is not None:
         given = read_tracks(tracks)
-    if model == "sounding-objects" and given is None:
-        return SoundingObjects(None, None, load_hrirs(hrtf) if hrtf is not None else None, math.radians(fov_degrees))
-    located = Positions(given, load_hrirs(hrtf, diffuse_field_equalized=True), math.radians(fov_degrees))
-    return GivenPositions(located) if model == "sounding-objects" and given is not None and len(given) > 1 else located
+    placed: BinauralModel = known.load_class().with_sources(given, hrtf, math.radians(fov_degrees))
+    return placed

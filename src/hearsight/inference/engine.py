@@ -12,8 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from hearsight.errors import HearsightError, MediaError
-from hearsight.files import same_path
+from hearsight.errors import MediaError
 from hearsight.inference.band_extension import FullBand
 from hearsight.inference.loudness import LARGEST_GAIN_DB, LevelKeeper, loudness_weights
 from hearsight.inference.report import Report
@@ -55,18 +54,19 @@ def run_on_file(
 
     Raises:
         MediaError: the input cannot be read, has no sound, or has no picture and the model looks at it.
-        HearsightError: the target is the input, or cannot be written.
+        HearsightError: the target cannot be written.
     """
     begun = time.monotonic()
-    if same_path(source, target):
-        raise HearsightError(f"{target}: is the input itself; name another output")
     clip, layout = _clip(probe(source))
     if (
         model.spec.frames != "none"
         and clip.frame_rate_hz is None
         and not getattr(model, "works_without_picture", False)
     ):
-        raise MediaError(f"{source}: has no picture, and the model {model.name} looks at it; name one that only hears")
+        raise MediaError(
+            f"{source}: has no picture, and the model {model.name} looks at it; say where the sources are (--source "
+            "X,Y or --tracks), or name a model that only hears (--model audio-only)"
+        )
     notes: list[str] = []
     picture_notes: list[str] = []
     session = model.session(clip)
@@ -120,14 +120,39 @@ def ears_of(
     notes = notes if notes is not None else []
     held = _Input(sound, layout, sample_rate_hz)
     nothing = torch.zeros(2, 0)
-    if spec.sample_rate_hz is None:
-        for ears in walk(session, spec, sample_rate_hz, held.mono(), pictures, notes):
-            yield held.level.process(ears, held.take(ears.shape[-1]))
-    else:
-        for ears, mono in _with_difference(session, spec, sample_rate_hz, held, pictures, notes):
-            yield held.level.process(ears, mono)
+    for ears, mono in _unlevelled(session, spec, sample_rate_hz, held, pictures, notes):
+        yield held.level.process(ears, mono)
     yield held.level.process(nothing, nothing[0], last=True)
     notes += held.notes()
+
+
+def unlevelled_ears(
+    session: BinauralSession,
+    spec: WindowSpec,
+    sample_rate_hz: int,
+    mono: Float[Tensor, "samples"],
+    pictures: Iterable[Picture] = (),
+) -> Float[Tensor, "2 samples"]:
+    """Both ears of a mono sound as the model gives them: `ears_of` without `LevelKeeper`."""
+    held = _Input([mono[None]], "mono", sample_rate_hz)
+    blocks = [ears for ears, _ in _unlevelled(session, spec, sample_rate_hz, held, pictures, [])]
+    return torch.cat(blocks, dim=-1)
+
+
+def _unlevelled(
+    session: BinauralSession,
+    spec: WindowSpec,
+    sample_rate_hz: int,
+    held: "_Input",
+    pictures: Iterable[Picture],
+    notes: list[str],
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """(ears, mono) as the model gives them."""
+    if spec.sample_rate_hz is not None:
+        yield from _with_difference(session, spec, sample_rate_hz, held, pictures, notes)
+        return
+    for ears in walk(session, spec, sample_rate_hz, held.mono(), pictures, notes):
+        yield ears, held.take(ears.shape[-1])
 
 
 def _with_difference(

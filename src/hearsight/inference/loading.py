@@ -1,8 +1,6 @@
 """`hearsight.load`: a model by its name, its folder or its Hub id."""
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,45 +10,55 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from hearsight.errors import ModelError
+from hearsight.inference.engine import unlevelled_ears
 from hearsight.inference.network_model import NeuralModel
-from hearsight.inference.windowing import walk
 from hearsight.models.interface import BinauralModel, BinauralSession, ClipInfo, StereoNetwork, WindowSpec
-from hearsight.models.registry import CARDS, Card, current_name
+from hearsight.models.registry import CARDS, Card, card, current_name
 from hearsight.models.saving import load_network
-from hearsight.models.sounding_objects import SoundClassifier, SoundingObjects
+from hearsight.vision.frames import Frame
 
-RATE_OF_ANY_HZ = 48_000  # what `LoadedModel` takes a sound for if neither the caller nor the model has a rate
+Sound = Float[Tensor, "samples"] | Float[np.ndarray, "samples"]
+Frames = UInt8[Tensor, "time height width 3"] | UInt8[np.ndarray, "time height width 3"]
 
 
-def load(name: str | os.PathLike[str], device: str = "cpu") -> "LoadedModel | NeuralModel":
-    """A binaural model, ready for `binauralize` and callable: `left_right = model(mono, frames)`.
+def load(name: str | os.PathLike[str], device: str = "cpu") -> "Model":
+    """A binaural model, ready for `binauralize` and callable: `ears = model(mono, frames, sample_rate=..., ...)`.
 
     Args:
         name: a name from `hearsight models` that is ready, a folder of a saved network, or "owner/name" on the Hugging
             Face Hub. A folder called like a model is reached as "./name".
-        device: for a network: "cpu", "cuda", "mps". Models that are none compute on the CPU.
+        device: for a network: "cpu", "cuda", "mps".
 
     Raises:
-        ModelError: unknown, without weights, not binaural, or damaged; the message says what to do.
+        ModelError: unknown, without weights, not binaural, or damaged; or the model does not compute on the device. The
+            message says what to do.
         DependencyError: the Hub could not be reached or does not have it.
     """
     text = current_name(os.fspath(name))
-    known = next((card for card in CARDS if card.name == text), None)
+    known = next((entry for entry in CARDS if entry.name == text), None)
     if known is not None:
         return _named(known, device)
     if not Path(text).exists() and not _like_a_path(text):
-        names = ", ".join(card.name for card in CARDS if card.kind == "binaural")
+        names = ", ".join(entry.name for entry in CARDS if entry.kind == "binaural")
         raise ModelError(f"unknown model {text!r}; known: {names}; or name a folder or a Hugging Face Hub id")
     network = load_network(text)
-    if isinstance(network, SoundClassifier):
-        return LoadedModel(SoundingObjects(network))
-    if not isinstance(network, StereoNetwork):
+    if isinstance(network, StereoNetwork):
+        return Model(NeuralModel(network, device))
+    of_network = card(network.system)
+    if of_network.network is None:
         raise ModelError(f"{text}: holds {network.system!r}, which separates sounds and gives no ears")
-    return NeuralModel(network, device)
+    return _on_cpu(of_network.load_class()(network), device)
 
 
-class LoadedModel:
-    """A binaural model that is not a network, made callable; all else is the model's own."""
+class Model:
+    """A binaural model as `load` gives it: called the same way whatever it is made of.
+
+    Attributes:
+        model: the `BinauralModel` inside.
+        name: what it is called in reports.
+        spec: how it wants a clip cut.
+        works_without_picture: whether it can do a sound alone.
+    """
 
     def __init__(self, model: BinauralModel) -> None:
         self.model = model
@@ -63,42 +71,43 @@ class LoadedModel:
         return self.model.session(clip)
 
     def __call__(
-        self,
-        mono: Float[Tensor, "samples"],
-        frames: UInt8[Tensor, "time height width 3"] | UInt8[np.ndarray, "time height width 3"] | None = None,
-        frame_rate_hz: float = 10.0,
-        sample_rate_hz: int | None = None,
-    ) -> Float[Tensor, "2 samples"]:
-        """Both ears of a whole signal as the model gives them, left first (no loudness or limiter on top).
+        self, mono: Sound, frames: Frames | None = None, *, sample_rate: int, frame_rate: float | None = None
+    ) -> Float[Tensor, "2 samples"] | Float[np.ndarray, "2 samples"]:
+        """Both ears of a whole sound as the model gives them, left first: no loudness rule and no limiter on top.
+
+        A network hears the sound resampled to its own rate, and what it adds is resampled back, as `binauralize` does.
+        The ears of a network and of the default model average to `mono`: a flat file plays `mono` in each ear.
 
         Args:
-            mono: the sound.
-            frames: RGB, the first at 0 s, of any size.
-            frame_rate_hz: of `frames`.
-            sample_rate_hz: of `mono`; None is the model's own, or 48 kHz for a model that takes any.
+            mono: the sound, a float tensor or array; what comes back is of the same type.
+            frames: RGB, the first at 0 s, of any size. One is enough for a still picture. None for a sound alone.
+            sample_rate: of `mono`, in hertz.
+            frame_rate: of `frames`, in frames per second; needed with `frames`.
 
         Raises:
-            ModelError: `mono` or `frames` is of another type or shape, or missing.
+            ModelError: `mono` or `frames` is of another type or shape or missing, or a rate is missing or not positive.
         """
-        if mono.ndim != 1 or mono.shape[0] == 0 or not mono.is_floating_point():
-            raise ModelError(f"the mono sound must be a float tensor [samples], got {mono.dtype} {list(mono.shape)}")
-        rate = self.spec.sample_rate_hz or sample_rate_hz or RATE_OF_ANY_HZ
-        if sample_rate_hz is not None and sample_rate_hz != rate:
-            raise ModelError(f"{self.name} takes sound at {rate} Hz, got {sample_rate_hz} Hz; resample it")
-        pictures = _pictures(frames, frame_rate_hz, self.spec, mono.shape[0] / rate)
-        clip = ClipInfo(rate, mono.shape[0] / rate, frame_rate_hz if pictures else None)
-        ears = walk(self.session(clip), self.spec, rate, [mono.detach().float().cpu()], pictures)
-        return torch.cat(list(ears), dim=-1)
+        signal = torch.from_numpy(mono) if isinstance(mono, np.ndarray) else mono
+        if not isinstance(signal, Tensor) or signal.ndim != 1 or not signal.shape[0] or not signal.is_floating_point():
+            described = f"{signal.dtype} {list(signal.shape)}" if isinstance(signal, Tensor) else type(mono).__name__
+            raise ModelError(f"the mono sound must be a float tensor or array [samples], got {described}")
+        if sample_rate <= 0:
+            raise ModelError(f"the sample rate must be positive, got {sample_rate}")
+        if frames is not None and (frame_rate is None or frame_rate <= 0):
+            raise ModelError("the frames have no rate; give frame_rate, in frames per second")
+        duration_s = signal.shape[0] / sample_rate
+        pictures = [] if frames is None else _pictures(frames, float(frame_rate or 0), self.spec, duration_s)
+        if self.spec.frames != "none" and not pictures and not self.works_without_picture:
+            raise ModelError(f"{self.name} looks at the picture: frames [time, height, width, 3] are needed")
+        size = pictures[0].rgb.shape[:2] if pictures else None
+        clip = ClipInfo(sample_rate, duration_s, frame_rate if pictures else None, size)
+        with torch.no_grad():
+            sound = signal.detach().to("cpu", torch.float32)
+            ears = unlevelled_ears(self.session(clip), self.spec, sample_rate, sound, pictures)
+        return ears.numpy() if isinstance(mono, np.ndarray) else ears.to(signal.device)
 
 
-@dataclass(frozen=True)
-class _Picture:
-    time_s: float
-    number: int
-    rgb: np.ndarray
-
-
-def _pictures(frames: Any, frame_rate_hz: float, spec: WindowSpec, duration_s: float) -> Sequence[_Picture]:
+def _pictures(frames: Any, frame_rate_hz: float, spec: WindowSpec, duration_s: float) -> list[Frame]:
     """The frames as the model's spec wants them: at its ticks, of its size."""
     if frames is None or spec.frames == "none":
         return []
@@ -109,7 +118,8 @@ def _pictures(frames: Any, frame_rate_hz: float, spec: WindowSpec, duration_s: f
         raise ModelError(f"frames must be uint8 [time, height, width, 3], got {frames.dtype} {list(frames.shape)}")
     size = spec.frame_size_of((frames.shape[1], frames.shape[2]))
     end_s = min(duration_s, frames.shape[0] / frame_rate_hz)
-    pictures, sized, latest = [], frames[0], -1
+    pictures: list[Frame] = []
+    sized, latest = frames[0], -1
     for tick in range(max(1, int(np.ceil(end_s * spec.frame_rate_hz - 1e-9)))):
         time_s = tick / spec.frame_rate_hz
         number = min(frames.shape[0] - 1, int(time_s * frame_rate_hz + 1e-6))
@@ -117,21 +127,27 @@ def _pictures(frames: Any, frame_rate_hz: float, spec: WindowSpec, duration_s: f
             latest, sized = number, frames[number]
             if size is not None and sized.shape[:2] != size:
                 sized = cv2.resize(sized, size[::-1], interpolation=cv2.INTER_AREA)
-        pictures.append(_Picture(time_s, number, sized))
+        pictures.append(Frame(time_s, number, sized))
     return pictures
 
 
-def _named(card: Card, device: str) -> LoadedModel | NeuralModel:
-    if card.kind != "binaural":
-        raise ModelError(f"{card.name} separates sounds and gives no ears; name a binaural model")
-    cls = card.load_class()
+def _named(entry: Card, device: str) -> Model:
+    if entry.kind != "binaural":
+        raise ModelError(f"{entry.name} separates sounds and gives no ears; name a binaural model")
+    cls = entry.load_class()
     is_network = isinstance(cls, type) and issubclass(cls, StereoNetwork)
-    if not card.ready:
+    if not entry.ready:
         raise ModelError(
-            f"{card.name} has no weights here: train it (hearsight train), import the authors' (hearsight "
+            f"{entry.name} has no weights here: train it (hearsight train), import the authors' (hearsight "
             "import-weights), or name the folder or Hugging Face Hub id of a trained one"
         )
-    return NeuralModel(cls(), device) if is_network else LoadedModel(cls())
+    return Model(NeuralModel(cls(), device)) if is_network else _on_cpu(cls(), device)
+
+
+def _on_cpu(model: BinauralModel, device: str) -> Model:
+    if device != "cpu":
+        raise ModelError(f"{model.name} computes on the CPU, not on {device!r}; a device is for networks, leave it out")
+    return Model(model)
 
 
 def _like_a_path(text: str) -> bool:

@@ -13,11 +13,12 @@ from torch.nn import functional as F
 
 from hearsight.errors import ModelError
 from hearsight.inference.acceleration import Observed, accelerated, fuse_activations, observed
-from hearsight.models.interface import ClipInfo, Source, StereoNetwork, Window, WindowSpec
+from hearsight.models.interface import ClipInfo, StereoNetwork, Window, WindowSpec
 from hearsight.nn.fused_convolution import computes_bfloat16
 from hearsight.nn.imagenet import normalized_pixels
 from hearsight.signal import OverlapAdd, left_right, normalize_rms, rms, window_starts
 from hearsight.vision.frames import Frame
+from hearsight.vision.tracks import Source
 
 FRAME_RATE_HZ = 10.0  # of the papers
 LOOP_HOP_S = 0.05  # 2.5D Visual Sound, section 4.2

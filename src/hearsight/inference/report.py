@@ -4,7 +4,7 @@ import math
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from hearsight.models.interface import Source
+from hearsight.vision.tracks import Source
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Ground floor: audio and video files in and out.
+"""Audio and video files in and out.
 
 Clip time is counted in seconds from the first sample of the sound, as a player presents it; pictures may begin before.
 """

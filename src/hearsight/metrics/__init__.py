@@ -1,4 +1,4 @@
-"""First floor: each metric a pure function on tensors and a torchmetrics class.
+"""Each metric a pure function on tensors and a torchmetrics class.
 
 The torchmetrics classes are imported when they are first asked for: torchmetrics takes longer to import than PyTorch.
 """

@@ -1,1 +1,1 @@
-"""Second floor: one file per published system, with a docstring that is its card."""
+"""One file per published system, with a docstring that is its card."""

@@ -9,9 +9,11 @@ Three faces, and nothing else is asked of a model:
 - `SeparationNetwork`, a `torch.nn.Module` that takes a mix and one frame per source, and gives the stems.
 """
 
+import os
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol, Self, runtime_checkable
 
 import torch
@@ -24,6 +26,7 @@ from hearsight.models.saving import SavedNetwork
 from hearsight.models.windows import separate_in_windows
 from hearsight.signal import STFT
 from hearsight.vision.frames import Frame, SmallFrame, small_size
+from hearsight.vision.tracks import Source, Track
 
 
 @dataclass(frozen=True)
@@ -92,27 +95,6 @@ class ClipInfo:
     frame_size: tuple[int, int] | None = None  # (height, width)
 
 
-@dataclass
-class TrackPoint:
-    """Where a source was at a time; `x`, `y` in the picture (0 to 1), angles in degrees, confidence 0 to 1."""
-
-    time_s: float
-    x: float
-    y: float
-    azimuth_deg: float
-    elevation_deg: float
-    confidence: float
-
-
-@dataclass
-class Source:
-    """A located source, as the report tells it; `energy_share` is its part of the clip's energy, 0 to 1."""
-
-    label: str
-    energy_share: float
-    track: list[TrackPoint]
-
-
 class BinauralSession(Protocol):
     """A model at work on one clip; may keep state from window to window."""
 
@@ -167,6 +149,34 @@ class BinauralModel(Protocol):
 
     def session(self, clip: ClipInfo) -> BinauralSession:
         """Begin a clip."""
+        ...
+
+
+class PlacesSources(Protocol):
+    """What the class of a model offers that can be told where sources are (`registry.Card.places_sources`)."""
+
+    @classmethod
+    def with_sources(
+        cls, sources: Sequence[Track] | None, hrtf: str | os.PathLike[str] | None, field_of_view: float
+    ) -> BinauralModel:
+        """The model for a clip whose sources are given, or (None) are to be found.
+
+        Args:
+            sources: standing or moving.
+            hrtf: a SOFA file; None for KEMAR.
+            field_of_view: horizontal angle of the picture in radians.
+        """
+        ...
+
+    @classmethod
+    def for_scene(cls, scene: Path, network: SavedNetwork | None = None, **options: Any) -> BinauralModel:
+        """The model that is told what is true of a simulated clip, in place of what it would find in the picture.
+
+        Args:
+            scene: the clip's scene file, which gives the field of view too.
+            network: a saved network to use in the model; None for the shipped one.
+            options: further arguments of the class.
+        """
         ...
 
 

@@ -3,6 +3,7 @@
 import warnings
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from typing import Any, Literal
 
 from hearsight.errors import ModelError
@@ -19,7 +20,10 @@ class Card:
         source: the paper and section, or where the idea comes from.
         summary: one line.
         ready: whether it works from a plain install (no trained weights needed, or shipped in the package).
-        network: "module:Class" of the network inside it, where the model as a whole is none.
+        network: "module:Class" of the network inside it, where the model as a whole is none; the class at `home` takes
+            it as its first argument.
+        weights: folder of the weights in the package, relative to it.
+        places_sources: whether the class at `home` has `with_sources` and `for_scene` (`interface.PlacesSources`).
     """
 
     name: str
@@ -29,6 +33,13 @@ class Card:
     summary: str
     ready: bool = False
     network: str | None = None
+    places_sources: bool = False
+    weights: str | None = None
+
+    @property
+    def weights_folder(self) -> Path | None:
+        """The folder with the weights that the package holds."""
+        return None if self.weights is None else Path(__file__).parents[1] / self.weights
 
     def load_class(self) -> Any:
         """The class at `home`."""
@@ -48,6 +59,8 @@ CARDS: tuple[Card, ...] = (
         "The default: hears which instruments play, sees where they are, and places each part of the sound.",
         ready=True,
         network="hearsight.models.sounding_objects:SoundClassifier",
+        places_sources=True,
+        weights="models/sounding_objects/data",
     ),
     Card(
         "positions",
@@ -56,6 +69,7 @@ CARDS: tuple[Card, ...] = (
         "hearsight's own; directions as in Xu et al., CVPR 2021, section 3.2",
         "Sources at given positions, or found by motion in step with the sound, rendered by HRIRs.",
         ready=True,
+        places_sources=True,
     ),
     Card(
         "mono-mono",
@@ -164,16 +178,21 @@ def current_name(name: str) -> str:
     return FORMER_NAMES[name]
 
 
+def find_card(name: str) -> Card | None:
+    """The card called `name`, now or in an earlier version; None if it is no model's name (but a folder's, say)."""
+    now = current_name(name)
+    return next((known for known in CARDS if known.name == now), None)
+
+
 def card(name: str) -> Card:
     """The card called `name`, now or in an earlier version.
 
     Raises:
         ModelError: there is none; the message lists those there are.
     """
-    now = current_name(name)
-    for known in CARDS:
-        if known.name == now:
-            return known
+    known = find_card(name)
+    if known is not None:
+        return known
     raise ModelError(f"unknown model {name!r}; known: {', '.join(known.name for known in CARDS)}")
 
 

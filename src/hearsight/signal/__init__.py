@@ -1,4 +1,4 @@
-"""Ground floor: what every part of the house does with waveforms and spectrograms.
+"""What every package does with waveforms and spectrograms.
 
 STFT, complex masks, the mix and the difference, levels, resampling, overlap-add.
 """

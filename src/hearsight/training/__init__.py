@@ -1,4 +1,4 @@
-"""Third floor: recipes to trained models, with Lightning."""
+"""Recipes to trained models, with Lightning."""
 
 from hearsight.training.recipe import Recipe, override_pairs, read_recipe
 from hearsight.training.run import build_network, train

@@ -12,6 +12,7 @@ from hearsight.errors import DataError
 from hearsight.mixtures.mixtures import Mixture, Mixtures, MixtureSettings
 from hearsight.mixtures.rooms import RoomBank
 from hearsight.mixtures.sound_bank import SoundBank
+from hearsight.models.saving import SavedNetwork
 from hearsight.models.sounding_objects.classifier import SoundClassifier
 from hearsight.training.data import EpochNumbers, loader
 from hearsight.training.recipe import MixturesPart, Recipe, SchedulePart
@@ -27,7 +28,7 @@ class MixtureData(lightning.LightningDataModule):
         DataError: a bank is not named, missing or damaged, a setting is unknown, or an epoch is shorter than a batch.
     """
 
-    def __init__(self, recipe: Recipe) -> None:
+    def __init__(self, recipe: Recipe, network: SavedNetwork | None = None) -> None:
         super().__init__()
         part = recipe.data.mixtures
         assert part is not None

@@ -21,10 +21,8 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from hearsight.errors import DataError, HearsightError, ModelError
 from hearsight.files import write_json, written_whole
-from hearsight.models.interface import AudioVisualNetwork
 from hearsight.models.registry import card
 from hearsight.models.saving import SavedNetwork, load_network
-from hearsight.models.sounding_objects.classifier import SoundClassifier
 from hearsight.progress import Progress, no_progress
 from hearsight.training.data import EpochNumbers, TrainingData
 from hearsight.training.example_images import ShowExamples
@@ -144,13 +142,19 @@ def _data_and_module(
     recipe: Recipe, network: SavedNetwork
 ) -> tuple[TrainingData | MixtureData, TrainingModule | MixtureModule]:
     """The items that a recipe names, and how the network learns from them."""
-    if recipe.data.mixtures is not None:
-        if not isinstance(network, SoundClassifier):
-            raise ModelError(f"{network.system} does not learn from mixtures; give it stereo, solo or pseudo")
-        return MixtureData(recipe), MixtureModule(network, recipe.schedule, recipe.seed)
-    if not isinstance(network, AudioVisualNetwork):
+    if recipe.data.mixtures is not None and network.learns_from != "mixtures":
+        raise ModelError(f"{network.system} does not learn from mixtures; give it stereo, solo or pseudo")
+    if recipe.data.mixtures is None and network.learns_from == "mixtures":
         raise ModelError(f"{network.system} learns from mixtures; name their banks in data.mixtures")
-    return TrainingData(recipe, network), TrainingModule(network, recipe.schedule, recipe.seed)
+    make_data, module = _TASKS[network.learns_from]
+    return make_data(recipe, network), module(network, recipe.schedule, recipe.seed)
+
+
+# What a network's `learns_from` names: the items, and how it learns from them.
+_TASKS: dict[str, tuple[Any, Any]] = {
+    "segments": (TrainingData, TrainingModule),
+    "mixtures": (MixtureData, MixtureModule),
+}
 
 
 class WholeCheckpoints(TorchCheckpointIO):

@@ -8,8 +8,7 @@ from torch import Tensor
 
 from hearsight.mixtures.sound_classes import SOUND_CLASSES
 from hearsight.models.saving import load_network
-from hearsight.models.sounding_objects.classifier import SoundClassifier
-from hearsight.models.sounding_objects.model import WEIGHTS
+from hearsight.models.sounding_objects.classifier import WEIGHTS, SoundClassifier
 from hearsight.signal import STFT
 from hearsight.signal.mel_bands import BANDS, HOP_SAMPLES, N_FFT, SAMPLE_RATE_HZ
 from hearsight.simulation.music import Note

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from hearsight.models.interface import ClipInfo, Source, Window, WindowSpec
+from hearsight.models.interface import ClipInfo, Window, WindowSpec
+from hearsight.vision.tracks import Source
 
 AREA = 448 * 800
 

@@ -10,8 +10,8 @@ from torch import Tensor
 from hearsight.errors import ModelError
 from hearsight.inference.windowing import walk
 from hearsight.mixtures.sound_classes import SOUND_CLASSES
-from hearsight.models.interface import ClipInfo, Source, Window
-from hearsight.models.positions import Positions, Track
+from hearsight.models.interface import ClipInfo, Window
+from hearsight.models.positions import Positions
 from hearsight.models.sounding_objects import GivenPositions
 from hearsight.models.sounding_objects.classifier import Classified, SoundClassifier
 from hearsight.models.sounding_objects.given_positions import ClassifierSplitter, PositionEvidence
@@ -19,6 +19,7 @@ from hearsight.signal.interaural import interaural_level_difference_db
 from hearsight.vision.appearance import IMAGENET_INSTRUMENTS
 from hearsight.vision.frames import Frame
 from hearsight.vision.instrument_detector import EvidenceMap
+from hearsight.vision.tracks import Source, Track
 
 RATE = 16_000
 SECONDS = 5.0

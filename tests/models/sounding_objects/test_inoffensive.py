@@ -150,7 +150,7 @@ class HearsCellos(SoundClassifier):
 @pytest.mark.parametrize("make", [speech, street, music])
 def test_sound_at_the_side_keeps_its_level_and_balance(tmp_path: Path, make: Callable[[], np.ndarray]) -> None:
     mono = make_clip(tmp_path / "clip.mkv", make())
-    model = SoundingObjects(HearsCellos((4, 4, 4, 4, 4), layers=1), watcher=CelloOnTheLeft)
+    model = SoundingObjects(HearsCellos((4, 4, 4, 4, 4), layers=1), tracker=CelloOnTheLeft)
     hearsight.binauralize(tmp_path / "clip.mkv", tmp_path / "out.wav", model)
     ears = read_sound(tmp_path / "out.wav")[0]
     check_level_and_balance(mono, ears)

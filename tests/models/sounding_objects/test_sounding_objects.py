@@ -24,7 +24,7 @@ RATE = 48_000
 Seen = tuple[str, float]  # label and x
 
 
-class SourceSummary:
+class FixedTracks:
     """A watcher that has always known what is there."""
 
     def __init__(self, things: Callable[[float], list[Seen]], strength: float = 0.6) -> None:
@@ -50,12 +50,12 @@ class SourceSummary:
 @functools.cache
 def concert() -> SoundingObjects:
     """The model with the package's weights; what it sees is set by `heard`."""
-    return SoundingObjects(watcher=lambda: SourceSummary(lambda _: []))
+    return SoundingObjects(tracker=lambda: FixedTracks(lambda _: []))
 
 
 def begin(things: Callable[[float], list[Seen]], rate: int = RATE) -> SoundingObjectsSession:
     model = concert()
-    model.watcher = lambda: SourceSummary(things)
+    model.tracker = lambda: FixedTracks(things)
     return model.session(ClipInfo(rate, None, model.spec.frame_rate_hz))
 
 
@@ -110,7 +110,7 @@ def test_a_soloist_is_heard_where_it_is_seen(kind: str, label: str) -> None:
 
 
 def test_what_the_room_says_is_less_to_the_side_than_what_comes_straight(monkeypatch: pytest.MonkeyPatch) -> None:
-    ear = concert().ear
+    ear = concert().classifier
     forward = ear.forward
     levels = []
     for share in (0.02, 0.5, 0.98):
@@ -246,7 +246,7 @@ def test_memory_does_not_grow_with_the_clip() -> None:
     """A thing with a number of its own comes every five seconds."""
     count = [0]
 
-    class Coming(SourceSummary):
+    class Coming(FixedTracks):
         def at(self, times_s: np.ndarray) -> list[ObjectTrack]:
             (thing,) = super().at(times_s)
             count[0] = int(times_s[0] // 5)
@@ -256,7 +256,7 @@ def test_memory_does_not_grow_with_the_clip() -> None:
 
     torch.manual_seed(0)
     model = SoundingObjects(
-        SoundClassifier((4, 4, 4, 4, 4), layers=1), watcher=lambda: Coming(lambda _: [("cello", 0.2)])
+        SoundClassifier((4, 4, 4, 4, 4), layers=1), tracker=lambda: Coming(lambda _: [("cello", 0.2)])
     )
     session = model.session(ClipInfo(8_000, None, 15.0))
     noise = 0.1 * torch.randn(8_000 * 4, generator=torch.Generator().manual_seed(0))

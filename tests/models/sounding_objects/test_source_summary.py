@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from hearsight.mixtures.sound_classes import SOUND_CLASSES
-from hearsight.models.interface import TrackPoint
 from hearsight.models.sounding_objects.source_summary import SourceSummary, summarised_sources
+from hearsight.vision.tracks import TrackPoint
 
 
 def told(look: str, energy: float, heard: str | None, x: float, begin: float = 0.0, end: float = 5.0) -> SourceSummary:

@@ -5,6 +5,5 @@ their motion. It works without training or download, and is the baseline that ne
 """
 
 from hearsight.models.positions.model import Positions
-from hearsight.models.positions.tracks import Track, read_tracks
 
-__all__ = ["Positions", "Track", "read_tracks"]
+__all__ = ["Positions"]

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from hearsight.models.positions.search import FoundPath
-from hearsight.models.positions.tracks import Track
+from hearsight.vision.tracks import Track
 
 _SAME_WITHIN = 0.15  # parts of the picture between the positions of one source in two searches
 _CONFIDENCE_PER_S = 0.3  # how fast confidence, and with it the direction, may change

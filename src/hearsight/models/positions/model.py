@@ -1,8 +1,10 @@
 """Sources at positions in the picture, rendered binaurally."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Protocol
+from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -11,15 +13,17 @@ from torch import Tensor
 
 from hearsight.acoustics import DEFAULT_FIELD_OF_VIEW, HRIRSet, load_hrirs
 from hearsight.errors import ModelError
-from hearsight.models.interface import ClipInfo, Source, Window, WindowSpec
+from hearsight.models.interface import ClipInfo, Window, WindowSpec
 from hearsight.models.positions.following import Follower
 from hearsight.models.positions.rendering import SourceRenderer
 from hearsight.models.positions.search import HISTORY_S, SourceFinder
 from hearsight.models.positions.split import USABLE, MotionSplitter
-from hearsight.models.positions.tracks import Track
+from hearsight.models.saving import SavedNetwork
 from hearsight.signal.onsets import OnsetStrength
+from hearsight.simulation.scene_file import scene_options, scene_tracks
 from hearsight.vision.frames import Frame
 from hearsight.vision.motion import Motion, MotionMeter, still
+from hearsight.vision.tracks import Source, Track
 
 TICK_RATE_HZ = 15.0
 POINT_S = 0.5  # between points of a reported track
@@ -71,6 +75,18 @@ class Positions:
             frame_size=_FRAME_SIZE,
             batch=_BATCH,
         )
+
+    @classmethod
+    def with_sources(
+        cls, sources: Sequence[Track] | None, hrtf: str | os.PathLike[str] | None, field_of_view: float
+    ) -> "Positions":
+        """See `models.interface.PlacesSources`."""
+        return cls(sources, load_hrirs(hrtf, diffuse_field_equalized=True), field_of_view)
+
+    @classmethod
+    def for_scene(cls, scene: Path, network: SavedNetwork | None = None, **options: Any) -> "Positions":
+        """Told which performers sound, and where; see `models.interface.PlacesSources`."""
+        return cls(**scene_options(scene) | options | {"sources": scene_tracks(scene)})
 
     def session(self, clip: ClipInfo) -> "PositionsSession":
         """Begin a clip.

@@ -2,6 +2,7 @@
 it comes straight from where it is played."""
 
 import math
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import torch
@@ -17,6 +18,7 @@ from hearsight.vision.appearance import APPEARANCE, IMAGENET_INSTRUMENTS
 if TYPE_CHECKING:
     from hearsight.mixtures.mixtures import Mixture
 
+WEIGHTS = Path(__file__).parent / "data"
 _DYNAMIC_RANGE = 1e-6  # of powers relative to the window's mean
 _STEM_COLUMNS = 2  # that the first convolution joins
 
@@ -52,6 +54,7 @@ class SoundClassifier(SavedNetwork):
     """
 
     system: ClassVar[str] = "sounding-objects"
+    learns_from: ClassVar[str] = "mixtures"
 
     def __init__(self, channels: tuple[int, ...] = (24, 48, 96, 128, 192), layers: int = 2) -> None:
         super().__init__()
@@ -80,6 +83,11 @@ class SoundClassifier(SavedNetwork):
         self.dryness = nn.Linear(2 * depth, 1)
         self.direct = nn.Conv2d(24, 1, 1)
         self.association = Association()
+
+    @classmethod
+    def shipped(cls) -> "SoundClassifier":
+        """The classifier with the weights in the package."""
+        return cls.from_pretrained(WEIGHTS)
 
     def forward(self, power: Float[Tensor, "batch bands columns"]) -> Classified:
         """What is heard in each bin of a window of band powers (`MelBands.powers`), however long."""

@@ -10,18 +10,18 @@ from jaxtyping import Float
 from torch import Tensor
 
 from hearsight.errors import ModelError
-from hearsight.models.interface import ClipInfo, Source, Window, WindowSpec
-from hearsight.models.positions import Positions, Track
+from hearsight.models.interface import BinauralSession, ClipInfo, Window, WindowSpec
+from hearsight.models.positions import Positions
 from hearsight.models.positions.model import TICK_RATE_HZ, PositionsSession
 from hearsight.models.sounding_objects.attribution import REST_WEIGHT, Attributor
 from hearsight.models.sounding_objects.classifier import SoundClassifier
-from hearsight.models.sounding_objects.model import WEIGHTS
 from hearsight.signal import STFT
 from hearsight.signal.mel_bands import COLUMNS, HOP_SAMPLES, SAMPLE_RATE_HZ, MelBands
 from hearsight.vision.appearance import IMAGENET_INSTRUMENTS
 from hearsight.vision.frames import Frame
 from hearsight.vision.instrument_detector import FRAME_AREA, EvidenceMap, InstrumentDetector
 from hearsight.vision.instrument_tracker import DETECTION_INTERVAL_S
+from hearsight.vision.tracks import Source, Track
 
 _SMALL_AREA = 180 * 320  # pixels that `Positions` measures motion on
 _REACH_X, _REACH_Y = 0.06, 0.25  # parts of the picture around a position in which evidence counts (deviations)
@@ -44,9 +44,9 @@ class GivenPositions:
     `Positions` does, by motion or evenly, and the notes say so.
 
     Args:
-        located: holds the positions, renders, and splits where nothing is seen.
-        ear: hears; None for the package's weights.
-        eye: sees; None for the published ImageNet weights.
+        positions: holds the tracks, renders, and splits where nothing is seen.
+        classifier: of the sound; None for the package's weights. Not needed for a single source.
+        detector: of instruments; None for the published ImageNet weights. Not needed for a single source.
 
     Raises:
         ModelError: no position is given.
@@ -57,14 +57,21 @@ class GivenPositions:
     works_without_picture = True
 
     def __init__(
-        self, located: Positions, ear: SoundClassifier | None = None, eye: InstrumentDetector | None = None
+        self,
+        positions: Positions,
+        classifier: SoundClassifier | None = None,
+        detector: InstrumentDetector | None = None,
     ) -> None:
-        if located.given is None:
+        if positions.given is None:
             raise ModelError("no source is given; without positions use the model sounding-objects itself")
-        self.located = located
-        self.tracks: list[Track] = located.given
-        self.ear = (ear if ear is not None else SoundClassifier.from_pretrained(WEIGHTS)).eval().float()
-        self.eye = eye if eye is not None else InstrumentDetector()
+        self.positions = positions
+        self.tracks: list[Track] = positions.given
+        if len(self.tracks) == 1:  # all sound is its: nothing is to be told apart
+            self.spec = positions.spec
+            return
+        classifier = classifier if classifier is not None else SoundClassifier.shipped()
+        self.classifier = classifier.eval().float()
+        self.detector = detector if detector is not None else InstrumentDetector()
         window_s = COLUMNS * HOP_SAMPLES / SAMPLE_RATE_HZ
         self.spec = WindowSpec(
             sample_rate_hz=None,
@@ -77,8 +84,10 @@ class GivenPositions:
             batch=4,
         )
 
-    def session(self, clip: ClipInfo) -> "GivenPositionsSession":
+    def session(self, clip: ClipInfo) -> BinauralSession:
         """Begin a clip; without a picture the sound is split evenly."""
+        if len(self.tracks) == 1:
+            return self.positions.session(clip)
         return GivenPositionsSession(self, clip.sample_rate_hz)
 
 
@@ -86,15 +95,13 @@ class GivenPositionsSession:
     """`GivenPositions` at work on a clip."""
 
     def __init__(self, model: GivenPositions, sample_rate_hz: int) -> None:
-        self._tracks = model.tracks
         self._splitter = ClassifierSplitter(model, sample_rate_hz)
-        self._session = PositionsSession(model.located, sample_rate_hz, splitter=self._splitter)
+        self._session = PositionsSession(model.positions, sample_rate_hz, splitter=self._splitter)
 
     @torch.inference_mode()
     def process(self, windows: list[Window]) -> Float[Tensor, "windows 2 samples"]:
         """Both ears of each window. All that is in the windows is seen and heard before the first is rendered."""
-        if len(self._tracks) > 1:
-            self._splitter.take(windows)
+        self._splitter.take(windows)
         return self._session.process(
             [Window(window.start_s, window.mono, [_small(f) for f in window.frames]) for window in windows]
         )
@@ -105,8 +112,7 @@ class GivenPositionsSession:
 
     def notes(self) -> list[str]:
         """What is seen at the positions, and how the sound was split."""
-        notes = self._splitter.notes() if len(self._tracks) > 1 else []
-        return notes + self._session.notes()
+        return self._splitter.notes() + self._session.notes()
 
 
 class ClassifierSplitter:
@@ -118,10 +124,10 @@ class ClassifierSplitter:
     """
 
     def __init__(self, model: GivenPositions, sample_rate_hz: int) -> None:
-        self._ear = model.ear
+        self._classifier = model.classifier
         self._tracks = model.tracks
-        self._places = PositionEvidence(model.tracks, model.eye)
-        self._listener = Attributor(model.ear, sample_rate_hz, model.spec.hop_s, _BALANCE)
+        self._places = PositionEvidence(model.tracks, model.detector)
+        self._attributor = Attributor(model.classifier, sample_rate_hz, model.spec.hop_s, _BALANCE)
         self._rate = sample_rate_hz
         hop = max(1, round(HOP_SAMPLES / SAMPLE_RATE_HZ * sample_rate_hz))
         n_fft = 1 << (4 * hop - 1).bit_length()
@@ -141,12 +147,12 @@ class ClassifierSplitter:
             return
         kernels, weights = asked
         numbers = range(1, len(self._tracks) + 1)
-        heard = self._listener.hear(windows)
+        heard = self._attributor.hear(windows)
         # Twice, as `SoundingObjectsSession` does: what was heard of these windows first, then the parts in its light.
         for told in heard:
-            self._listener.remember(told, self._listener.parts(told, kernels, numbers, weights), numbers)
+            self._attributor.remember(told, self._attributor.parts(told, kernels, numbers, weights), numbers)
         for window, told in zip(windows, heard, strict=True):
-            self._parts[window.start_s] = self._listener.parts(told, kernels, numbers, weights)
+            self._parts[window.start_s] = self._attributor.parts(told, kernels, numbers, weights)
 
     def split(self, window: Window) -> Float[Tensor, "parts samples"] | None:
         """The stem of each source and the rest, which add up to the sound; None where the ear cannot tell them."""
@@ -178,7 +184,7 @@ class ClassifierSplitter:
         if not seen.any():
             return None
         evidence = self._places.evidence * (_STRENGTH / np.maximum(strength, 1e-6) * seen)[:, None]
-        kernels = self._ear.association(torch.from_numpy(evidence.astype(np.float32))[None])[0].clone()
+        kernels = self._classifier.association(torch.from_numpy(evidence.astype(np.float32))[None])[0].clone()
         if seen.all():
             shares = kernels[:-1] / kernels[:-1].sum(-1, keepdim=True)
             alike = torch.minimum(shares[:, None], shares[None]).sum(-1)

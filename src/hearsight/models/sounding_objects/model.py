@@ -1,8 +1,9 @@
 """The default model: hears what plays, sees where it is."""
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -11,24 +12,27 @@ from torch import Tensor
 
 from hearsight.acoustics import DEFAULT_FIELD_OF_VIEW, HRIRSet, load_hrirs, picture_to_direction
 from hearsight.errors import ModelError
-from hearsight.models.interface import ClipInfo, Source, TrackPoint, Window, WindowSpec
+from hearsight.models.interface import BinauralModel, ClipInfo, Window, WindowSpec
 from hearsight.models.positions import Positions
 from hearsight.models.positions.model import TICK_RATE_HZ
+from hearsight.models.saving import SavedNetwork
 from hearsight.models.sounding_objects.attribution import REST_WEIGHT, Attributor, ClassifiedWindow
 from hearsight.models.sounding_objects.classifier import SoundClassifier
 from hearsight.models.sounding_objects.decorrelation import leaning, widening
+from hearsight.models.sounding_objects.given_positions import GivenPositions
 from hearsight.models.sounding_objects.motion_fallback import GreyFrameBuffer, MotionSearch
 from hearsight.models.sounding_objects.source_summary import SourceSummary, summarised_sources
+from hearsight.models.sounding_objects.true_objects import TrueObjects
 from hearsight.models.sounding_objects.wiener_panning import DifferenceFilters, DifferenceRenderer, pointing
 from hearsight.signal import STFT
 from hearsight.signal.mel_bands import BANDS, COLUMNS, HOP_SAMPLES, SAMPLE_RATE_HZ, MelBands
+from hearsight.simulation.scene_file import scene_options
 from hearsight.vision.frames import Frame, SmallFrame
 from hearsight.vision.instrument_detector import FRAME_AREA, InstrumentDetector
 from hearsight.vision.instrument_tracker import FRAME_RATE_HZ, InstrumentTracker
 from hearsight.vision.motion_energy import SMALL_AREA
 from hearsight.vision.object_tracks import ObjectTrack
-
-WEIGHTS = Path(__file__).parent / "data"
+from hearsight.vision.tracks import Source, Track, TrackPoint
 
 _WINDOW_S = COLUMNS * HOP_SAMPLES / SAMPLE_RATE_HZ
 _BATCH = 4
@@ -63,11 +67,12 @@ class SoundingObjects:
     picture gives mirrored ears (but for the camera's motion, which the watcher finds to 0.003 of the picture's width).
 
     Args:
-        ear: hears; None for the package's weights.
-        eye: sees; None for the published ImageNet weights.
+        classifier: of the sound; None for the package's weights.
+        detector: of instruments; None for the published ImageNet weights.
         hrirs: the head; None for KEMAR.
         field_of_view: horizontal angle of the picture in radians.
-        watcher: makes what watches a clip instead of `InstrumentTracker` (the truth of a simulated clip, say).
+        tracker: makes what follows the objects of a clip instead of `InstrumentTracker` (the truth of a simulated clip,
+            say).
 
     Raises:
         DependencyError: the package with the ImageNet weights is missing.
@@ -77,19 +82,20 @@ class SoundingObjects:
 
     def __init__(
         self,
-        ear: SoundClassifier | None = None,
-        eye: InstrumentDetector | None = None,
+        classifier: SoundClassifier | None = None,
+        detector: InstrumentDetector | None = None,
         hrirs: HRIRSet | None = None,
         field_of_view: float = DEFAULT_FIELD_OF_VIEW,
-        watcher: "Callable[[], SourceTracker] | None" = None,
+        tracker: "Callable[[], SourceTracker] | None" = None,
     ) -> None:
-        self.ear = (ear if ear is not None else SoundClassifier.from_pretrained(WEIGHTS)).eval().float()
-        self._looks = watcher is None
-        if watcher is None:
-            eye = eye if eye is not None else InstrumentDetector()
-            self.watcher: Callable[[], SourceTracker] = lambda: InstrumentTracker(eye)
+        classifier = classifier if classifier is not None else SoundClassifier.shipped()
+        self.classifier = classifier.eval().float()
+        self._needs_picture = tracker is None
+        if tracker is None:
+            detector = detector if detector is not None else InstrumentDetector()
+            self.tracker: Callable[[], SourceTracker] = lambda: InstrumentTracker(detector)
         else:
-            self.watcher = watcher
+            self.tracker = tracker
         self.hrirs = hrirs if hrirs is not None else load_hrirs()
         self.located = Positions(None, self.hrirs, field_of_view)  # searches; what it finds is rendered as all else
         self.field_of_view = field_of_view
@@ -106,13 +112,28 @@ class SoundingObjects:
             batch=_BATCH,
         )
 
+    @classmethod
+    def with_sources(
+        cls, sources: Sequence[Track] | None, hrtf: str | os.PathLike[str] | None, field_of_view: float
+    ) -> BinauralModel:
+        """See `models.interface.PlacesSources`; with sources it is `GivenPositions`."""
+        if sources is None:
+            return cls(hrirs=load_hrirs(hrtf), field_of_view=field_of_view)
+        return GivenPositions(Positions.with_sources(sources, hrtf, field_of_view))
+
+    @classmethod
+    def for_scene(cls, scene: Path, network: SavedNetwork | None = None, **options: Any) -> BinauralModel:
+        """Told what stands where, not what sounds (`TrueObjects`); see `models.interface.PlacesSources`."""
+        objects = TrueObjects(scene)
+        return cls(network, **scene_options(scene) | options | {"tracker": lambda: objects})
+
     def session(self, clip: ClipInfo) -> "SoundingObjectsSession":
         """Begin a clip.
 
         Raises:
             ModelError: it has no picture.
         """
-        if clip.frame_rate_hz is None and self._looks:
+        if clip.frame_rate_hz is None and self._needs_picture:
             raise ModelError("without a picture there is nothing to see; give positions to the model positions")
         return SoundingObjectsSession(self, clip.sample_rate_hz)
 
@@ -137,7 +158,7 @@ class SoundingObjectsSession:
     def __init__(self, model: SoundingObjects, sample_rate_hz: int) -> None:
         self._model = model
         self._rate = sample_rate_hz
-        self._watcher = model.watcher()
+        self._tracker = model.tracker()
         hop = max(1, round(HOP_SAMPLES / SAMPLE_RATE_HZ * sample_rate_hz))
         n_fft = 1 << (4 * hop - 1).bit_length()
         self._stft = STFT(n_fft, 4 * hop, hop)
@@ -145,7 +166,7 @@ class SoundingObjectsSession:
         self._filters = DifferenceFilters(model.hrirs, sample_rate_hz, n_fft)
         self._widening = widening(torch.linspace(0, sample_rate_hz / 2, n_fft // 2 + 1))
         self._leaning = 0
-        self._listener = Attributor(model.ear, sample_rate_hz, model.spec.hop_s)
+        self._listener = Attributor(model.classifier, sample_rate_hz, model.spec.hop_s)
         self._told: dict[int, SourceSummary] = {}
         self._seen_until_s = -np.inf
         self._glimpses = GreyFrameBuffer()
@@ -159,7 +180,7 @@ class SoundingObjectsSession:
         if frame.time_s > self._seen_until_s:
             self._seen_until_s = frame.time_s
             if frame.rgb is not None:
-                self._watcher.watch(Frame(frame.time_s, frame.number, frame.rgb))
+                self._tracker.watch(Frame(frame.time_s, frame.number, frame.rgb))
             self._glimpses.keep(frame)
             if not self._leaning:
                 self._leaning = leaning(frame.rgb if isinstance(frame, Frame) else frame.grey)
@@ -168,7 +189,7 @@ class SoundingObjectsSession:
         """What was seen of the clip's next windows."""
         self._glimpses.forget(windows[0].start_s)
         return [
-            Sight(self._watcher.at(self._listener.times(window)), self._glimpses.of(window), self._leaning)
+            Sight(self._tracker.at(self._listener.times(window)), self._glimpses.of(window), self._leaning)
             for window in windows
         ]
 
@@ -255,7 +276,7 @@ class SoundingObjectsSession:
     def _kernels(self, things: list[ObjectTrack]) -> Float[Tensor, "parts kinds"]:
         """Of each thing's evidence, and of the rest."""
         evidence = np.stack([(thing.evidence * _presence(thing)[:, None]).mean(0) for thing in things])
-        return self._model.ear.association(torch.from_numpy(evidence.astype(np.float32))[None])[0]
+        return self._model.classifier.association(torch.from_numpy(evidence.astype(np.float32))[None])[0]
 
     def _ears(
         self, window: Window, parts: Tensor, sight: Sight, direct: Tensor | None = None
@@ -322,7 +343,7 @@ class SoundingObjectsSession:
 
     def _bin_energy(self, power: Tensor) -> Tensor:
         """Energy of each bin: a band's mean power times the bins that it stands for."""
-        return power * self._model.ear.bands.weights.sum(1)[:, None]
+        return power * self._model.classifier.bands.weights.sum(1)[:, None]
 
 
 def _numbers(things: list[ObjectTrack]) -> list[int]:

@@ -6,12 +6,13 @@ from dataclasses import replace
 from jaxtyping import Float
 from torch import Tensor
 
-from hearsight.models.interface import Source, Window
+from hearsight.models.interface import Window
 from hearsight.models.positions import Positions
 from hearsight.models.positions.model import PositionsSession
 from hearsight.models.sounding_objects.wiener_panning import DifferenceRenderer
 from hearsight.vision.frames import Frame, SmallFrame
 from hearsight.vision.motion_energy import small_grey
+from hearsight.vision.tracks import Source
 
 _EARLY_S = 1e-3  # by which a frame that belongs to a window may come before it
 

@@ -6,8 +6,8 @@ import numpy as np
 from jaxtyping import Float
 
 from hearsight.mixtures.sound_classes import SOUND_CLASSES
-from hearsight.models.interface import Source, TrackPoint
 from hearsight.vision.appearance import APPEARANCE, APPEARANCE_CLASSES, IMAGENET_INSTRUMENTS
+from hearsight.vision.tracks import Source, TrackPoint
 
 LEAST_SHARE = 0.02  # of the clip's energy; sources with less are not told
 

@@ -13,7 +13,7 @@ from jaxtyping import Float
 
 from hearsight.acoustics import direction_to_picture, from_cartesian
 from hearsight.errors import DataError
-from hearsight.evaluation.measures import scene_field_of_view
+from hearsight.simulation.scene_file import scene_field_of_view
 from hearsight.vision.appearance import APPEARANCE, APPEARANCE_CLASSES
 from hearsight.vision.frames import Frame
 from hearsight.vision.object_tracks import ObjectTrack

@@ -1,4 +1,4 @@
-"""Where sources are over time, and tracks that a user gives."""
+"""Where sources are over time: tracks that a user gives, and tracks that a report tells."""
 
 import json
 import math
@@ -14,7 +14,27 @@ from torch import Tensor
 
 from hearsight.acoustics import picture_to_direction
 from hearsight.errors import DataError
-from hearsight.models.interface import TrackPoint
+
+
+@dataclass
+class TrackPoint:
+    """Where a source was at a time; `x`, `y` in the picture (0 to 1), angles in degrees, confidence 0 to 1."""
+
+    time_s: float
+    x: float
+    y: float
+    azimuth_deg: float
+    elevation_deg: float
+    confidence: float
+
+
+@dataclass
+class Source:
+    """A located source, as the report tells it; `energy_share` is its part of the clip's energy, 0 to 1."""
+
+    label: str
+    energy_share: float
+    track: list[TrackPoint]
 
 
 @dataclass

@@ -9,11 +9,12 @@ import pytest
 
 from hearsight.errors import DataError, ModelError
 from hearsight.evaluation import parse_benchmark
-from hearsight.evaluation.oracle import SIMULATED_AS_SOUND_CLASS, TrueObjects
 from hearsight.evaluation.runner import run_benchmark
-from hearsight.mixtures.sound_classes import SIMULATED_INSTRUMENTS as HEARD_KINDS
+from hearsight.mixtures.sound_classes import SOUND_CLASSES
+from hearsight.models.registry import Card
 from hearsight.models.sounding_objects import SoundClassifier, SoundingObjects
-from hearsight.models.sounding_objects.model import WEIGHTS
+from hearsight.models.sounding_objects.classifier import WEIGHTS
+from hearsight.models.sounding_objects.true_objects import SIMULATED_AS_SOUND_CLASS, TrueObjects
 from hearsight.simulation import SIMULATED_INSTRUMENTS, Settings, simulate
 from hearsight.simulation.picture import THING, views
 from hearsight.simulation.scene import Scene, random_scene
@@ -62,7 +63,7 @@ def write(path, content):
 
 def test_every_simulated_instrument_has_a_kind_that_is_heard_and_seen():
     assert set(SIMULATED_AS_SOUND_CLASS) == set(SIMULATED_INSTRUMENTS)
-    assert set(SIMULATED_AS_SOUND_CLASS.values()) <= set(HEARD_KINDS) & set(APPEARANCE_CLASSES)
+    assert set(SIMULATED_AS_SOUND_CLASS.values()) <= set(SOUND_CLASSES) & set(APPEARANCE_CLASSES)
 
 
 def test_performers_and_idle_instruments_are_things_and_nothing_else_is(tmp_path):
@@ -177,7 +178,7 @@ def test_concert_is_told_the_truth_of_each_clip(solos, tmp_path, monkeypatch):
         told.append(path)
         return TrueObjects(path)
 
-    monkeypatch.setattr("hearsight.evaluation.runner.TrueObjects", spy)
+    monkeypatch.setattr("hearsight.models.sounding_objects.model.TrueObjects", spy)
     results = run_benchmark(benchmark(solos, tmp_path / "a", limit=3, model="sounding-objects", true_positions=True))
     assert not results.problems and [path.stem for path in told] == ["000001", "000002", "000003"]
     mono = run_benchmark(benchmark(solos, tmp_path / "b", limit=3, model="mono-mono"))
@@ -197,7 +198,7 @@ def test_other_networks_cannot_be_told_the_truth(solos, tmp_path, monkeypatch):
         system = "mono2binaural"
 
     monkeypatch.setattr("hearsight.evaluation.runner.load_network", lambda folder: Other())
-    with pytest.raises(ModelError, match="holds 'mono2binaural'; true_positions can only be told"):
+    with pytest.raises(ModelError, match="places no sources"):
         run_benchmark(benchmark(solos, tmp_path / "out", model="runs/x", true_positions=True))
 
 
@@ -206,14 +207,15 @@ def test_new_weights_in_the_package_make_the_results_of_concert_anew(solos, tmp_
     run_benchmark(what)
     made = []
 
-    def counted(**options):
-        made.append(options)
-        return SoundingObjects(**options)
+    class Counted(SoundingObjects):
+        def __init__(self, *arguments, **options):
+            made.append(options)
+            super().__init__(*arguments, **options)
 
-    monkeypatch.setattr("hearsight.evaluation.runner.SoundingObjects", counted)
+    monkeypatch.setattr("hearsight.models.sounding_objects.SoundingObjects", Counted)
     run_benchmark(what)
     assert not made
     SoundClassifier().save_pretrained(tmp_path / "other")
-    monkeypatch.setattr("hearsight.evaluation.cache.WEIGHTS", tmp_path / "other")
+    monkeypatch.setattr(Card, "weights_folder", tmp_path / "other")
     run_benchmark(what)
     assert len(made) == 1

@@ -7,7 +7,7 @@ from torch import nn
 from hearsight.models.registry import CARDS
 
 
-def catalogue(count: bool = True) -> list[dict[str, Any]]:
+def list_models(count: bool = True) -> list[dict[str, Any]]:
     """One entry per model: `name`, `kind`, `ready`, `parameters` (None if not counted), `source`, `summary`.
 
     Args:

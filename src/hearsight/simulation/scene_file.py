@@ -1,0 +1,74 @@
+"""What the scene file of a simulated clip says of its sources and its picture."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hearsight.errors import DataError
+from hearsight.vision.tracks import Track
+
+
+def scene_tracks(scene: Path) -> list[Track]:
+    """The sounding sources of a scene file as tracks in the picture, for a model that is told where they are.
+
+    Raises:
+        DataError: the file is missing or is not a scene, or none of its sources sounds.
+    """
+    if not scene.is_file():
+        raise DataError(f"{scene}: is missing, so the true positions are not known")
+    tracks = []
+    for source in sounding_sources(scene):
+        try:
+            times, x, y = (np.array([float(point[key]) for point in source["track"]]) for key in ("time_s", "x", "y"))
+            tracks.append(Track(str(source["label"]), times, x, y, np.ones(len(times))))
+        except (KeyError, TypeError, ValueError) as error:
+            raise DataError(f"{scene}: a source needs a label and a track of time_s, x and y") from error
+    if not tracks:
+        raise DataError(f"{scene}: no source of it sounds, so there is no position to tell")
+    return tracks
+
+
+def scene_field_of_view(scene: Path) -> float | None:
+    """The horizontal angle of a simulated concert's picture in radians; None where the scene does not say.
+
+    Raises:
+        DataError: the scene cannot be read, or its picture is a plain perspective, in which positions are not
+            proportional to angles as the model `positions` takes them.
+    """
+    content = _content(scene)
+    if content.get("projection", "cylinder") != "cylinder":
+        raise DataError(f"{scene}: its picture is a {content['projection']} projection; true positions need a cylinder")
+    degrees = content.get("field_of_view_deg")
+    return math.radians(degrees) if isinstance(degrees, int | float) else None
+
+
+def scene_options(scene: Path) -> dict[str, float]:
+    """The `field_of_view` of a scene file's picture in radians as an argument for a model, if it is said."""
+    field_of_view = scene_field_of_view(scene)
+    return {} if field_of_view is None else {"field_of_view": field_of_view}
+
+
+def sounding_sources(scene: Path) -> list[dict[str, Any]]:
+    """The sources of a scene file: the performers of a simulated concert that play, or the sources of a report.
+
+    Raises:
+        DataError: the file is not a scene.
+    """
+    content = _content(scene)
+    sources = content.get("performers", content.get("sources"))
+    if not isinstance(sources, list) or not all(isinstance(source, dict) for source in sources):
+        raise DataError(f"{scene}: lists neither performers nor sources")
+    return [source for source in sources if not source.get("silent", False)]
+
+
+def _content(scene: Path) -> dict[str, Any]:
+    try:
+        content: Any = json.loads(scene.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{scene}: cannot be read as JSON") from error
+    if not isinstance(content, dict):
+        raise DataError(f"{scene}: lists neither performers nor sources")
+    return content

@@ -86,6 +86,8 @@ def make_clip(path: Path, clip: Clip) -> Path:
         if clip.sound:
             audio = output.add_stream(clip.sound, rate=clip.sample_rate_hz)
             audio.codec_context.layout = clip.layout
+            if clip.sound == "wmav2":
+                audio.codec_context.bit_rate = 128_000
         if clip.before_header:
             clip.before_header(output)
         output.start_encoding()
@@ -169,7 +171,8 @@ def decoded_sound(path: Path) -> tuple[np.ndarray, int, float]:
         frames = []
         for frame in container.decode(stream):
             if frame.samples:
-                at = float(frame.pts * frame.time_base)
+                after = frames[-1][0] + len(frames[-1][1]) / frames[-1][2] if frames else 0.0
+                at = after if frame.pts is None else float(frame.pts * frame.time_base)
                 frames += [(at, part.to_ndarray()[0], part.sample_rate) for part in resampler.resample(frame)]
     start, _, rate = frames[0]
     placed, position = [], 0

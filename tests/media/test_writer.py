@@ -14,21 +14,23 @@ from media_clips import (
     click_times,
     clicks_after_flashes,
     decoded_sound,
+    flash_times,
     make_clip,
     packet_hash,
     packet_times,
 )
 
 from hearsight.errors import HearsightError, MediaError
-from hearsight.media import BinauralWriter, mix_to_mono, probe, read_audio, read_frames, read_sound
+from hearsight.media import BinauralWriter, Selection, mix_to_mono, probe, read_audio, read_frames, read_sound
 
 
 def two_ears(source: Path, target: Path, block_samples: int = 30_000, **options) -> list[str]:
     """The simplest use of the writer: the mono mix on the left, half of it on the right."""
-    info = probe(source)
+    selection = options.get("selection", Selection())
+    info = probe(source, selection)
     assert info.audio is not None
     with BinauralWriter(source, target, info.audio.sample_rate_hz, **options) as writer:
-        for block in read_audio(source, block_samples):
+        for block in read_audio(source, block_samples, selection=selection):
             mono = mix_to_mono(block, info.audio.layout)
             writer.write(torch.stack([mono, 0.5 * mono]))
     return writer.notes
@@ -452,7 +454,7 @@ def test_subtitles_chapters_metadata_cover_and_other_tracks_are_kept(tmp_path, s
 
 @pytest.mark.parametrize(
     ("from_suffix", "to_suffix", "lost"),
-    [(".mp4", ".mov", ["cover art"]), (".mp4", ".mkv", ["mov_text"]), (".mkv", ".mp4", ["subrip", "attachment"])],
+    [(".mp4", ".mov", ["cover art"]), (".mkv", ".mp4", ["attachment"])],
 )
 def test_what_the_container_cannot_hold_is_noted(tmp_path, from_suffix, to_suffix, lost):
     source = clip_with_everything(tmp_path / f"in{from_suffix}")
@@ -464,6 +466,21 @@ def test_what_the_container_cannot_hold_is_noted(tmp_path, from_suffix, to_suffi
         kept = len([stream for stream in before.streams if stream.type != "data"]) - len(lost)
         assert len([stream for stream in after.streams if stream.type != "data"]) == kept
         assert len(after.chapters()) == 2
+
+
+@pytest.mark.parametrize(
+    ("from_suffix", "to_suffix", "codec"), [(".mkv", ".mp4", "mov_text"), (".mp4", ".mkv", "subrip")]
+)
+def test_text_subtitles_become_what_the_container_holds(tmp_path, from_suffix, to_suffix, codec):
+    source = clip_with_everything(tmp_path / f"in{from_suffix}")
+    target = tmp_path / f"out{to_suffix}"
+    assert not [note for note in two_ears(source, target) if "subtitle" in note]
+    with av.open(str(target)) as container:
+        assert [stream.codec_context.codec.canonical_name for stream in container.streams.subtitles] == [codec]
+    before, after = contents(source)["texts"], contents(target)["texts"]
+    assert [text for _, text in after] == [text for _, text in before]
+    later = flash_times(target)[0] - flash_times(source)[0]
+    assert [time for time, _ in after] == pytest.approx([time + later for time, _ in before], abs=0.001)
 
 
 @pytest.mark.parametrize(("suffix", "kept"), [(".webm", True), (".mkv", True), (".mp4", True), (".ts", False)])
@@ -527,7 +544,7 @@ def test_a_picture_that_the_container_cannot_hold_is_an_error(tmp_path):
     ("target", "codec", "words"),
     [
         ("out.webm", "aac", "another audio codec"),
-        ("out.ts", "flac", "one of aac, mp3, ac3, opus"),
+        ("out.ts", "flac", "one of aac, mp3, mp2, ac3, opus"),
         ("out.avi", "aac", "one of pcm16, pcm24"),
         ("out.mp4", "nonsense", "one of aac, opus"),
         ("out.xyz", None, "suffix '.xyz'"),

@@ -1,8 +1,6 @@
-"""Which sound codec goes into which container, and at which rates it works."""
+"""Sound codecs that outputs can have, and the rates at which they work."""
 
-import os
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import av
 
@@ -10,6 +8,8 @@ from hearsight.errors import MediaError
 
 _AAC_RATES = (7350, 8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000)
 _MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
+_MP2_RATES = (16000, 22050, 24000, 32000, 44100, 48000)
+_WMA_RATES = (8000, 11025, 16000, 22050, 32000, 44100, 48000)
 _AC3_RATES = (32000, 44100, 48000)
 
 
@@ -44,90 +44,28 @@ SOUND_CODECS: dict[str, SoundCodec] = {
     "mp3": SoundCodec("libmp3lame", 320_000, "fltp", _MP3_RATES),
     "ac3": SoundCodec("ac3", 448_000, "fltp", _AC3_RATES),
     "alac": SoundCodec("alac", None, "s32p"),
+    "mp2": SoundCodec("mp2", 384_000, "s16", _MP2_RATES),
+    "wma": SoundCodec("wmav2", 192_000, "fltp", _WMA_RATES),
+    "wavpack": SoundCodec("wavpack", None, "s32p"),
     "pcm16": SoundCodec("pcm_s16le", None, "s16"),
     "pcm24": SoundCodec("pcm_s24le", None, "s32"),
 }
-
-# FFmpeg's name of the container: the codec that its players expect. AVI keeps no timestamps, so a codec without any
-# delay; Matroska takes everything, so a lossless one.
-_DEFAULTS = {
-    "mp4": "aac",
-    "mov": "aac",
-    "ipod": "aac",
-    "3gp": "aac",
-    "mpegts": "aac",
-    "flv": "aac",
-    "adts": "aac",
-    "mp3": "mp3",
-    "matroska": "flac",
-    "webm": "opus",
-    "ogg": "opus",
-    "opus": "opus",
-    "avi": "pcm16",
-    "flac": "flac",
-    "wav": "pcm24",
-}
-# Where FFmpeg's muxer takes more than players can make sense of: AVI keeps no times, so an encoder's delay would put
-# the sound beside the picture; MPEG-TS has names for few codecs.
-_ONLY = {"avi": ("pcm16", "pcm24"), "mpegts": ("aac", "mp3", "ac3", "opus")}
-# Suffixes of files that hold sound and no picture.
-SOUND_ALONE = {".wav", ".flac", ".mp3", ".aac", ".m4a", ".mka", ".opus", ".ogg"}
+_BIG_ENDIAN = {"pcm16": SoundCodec("pcm_s16be", None, "s16"), "pcm24": SoundCodec("pcm_s24be", None, "s32")}
 
 
-def container_for(target: str | os.PathLike[str]) -> str:
-    """FFmpeg's name of the container that a target's suffix stands for.
+def sound_codec(name: str, big_endian: bool = False) -> SoundCodec:
+    """The codec of a name of `SOUND_CODECS`.
 
     Raises:
-        MediaError: no suffix, or one that stands for no container hearsight writes.
+        MediaError: an unknown name, or one that this FFmpeg cannot encode.
     """
-    suffix = Path(target).suffix.lower()
-    name = _SUFFIXES.get(suffix)
-    if name is None:
-        known = ", ".join(sorted(_SUFFIXES))
-        raise MediaError(f"{target}: cannot tell the format from the suffix {suffix!r}; use one of {known}")
-    return name
-
-
-_SUFFIXES = {
-    ".mp4": "mp4",
-    ".m4v": "mp4",
-    ".m4a": "ipod",
-    ".mov": "mov",
-    ".3gp": "3gp",
-    ".mkv": "matroska",
-    ".mka": "matroska",
-    ".webm": "webm",
-    ".avi": "avi",
-    ".ts": "mpegts",
-    ".mts": "mpegts",
-    ".m2ts": "mpegts",
-    ".flv": "flv",
-    ".ogg": "ogg",
-    ".opus": "opus",
-    ".mp3": "mp3",
-    ".aac": "adts",
-    ".wav": "wav",
-    ".flac": "flac",
-}
-
-
-def codec_for(target: str | os.PathLike[str], audio_codec: str | None = None) -> SoundCodec:
-    """The codec to encode a target's sound with: the one asked for by name, else its container's usual one.
-
-    Raises:
-        MediaError: an unknown codec, one that this FFmpeg cannot encode, or one that the container cannot hold.
-    """
-    container = container_for(target)
-    name = audio_codec or _DEFAULTS[container]
     codec = SOUND_CODECS.get(name)
     if codec is None:
         raise MediaError(f"no such audio codec: {name!r}; use one of {', '.join(SOUND_CODECS)}")
-    if name not in _ONLY.get(container, (name,)):
-        raise MediaError(f"{target}: {container} cannot hold {name} sound; use one of {', '.join(_ONLY[container])}")
     try:
         av.Codec(codec.encoder, "w")
     except av.codec.codec.UnknownCodecError as error:
         raise MediaError(
             f"this FFmpeg has no {name} encoder ({codec.encoder}); choose another --audio-codec"
         ) from error
-    return codec
+    return _BIG_ENDIAN.get(name, codec) if big_endian else codec

@@ -20,7 +20,11 @@ def missing_part(path: str | os.PathLike[str]) -> str | None:
         if head.startswith(_EBML):
             return _missing_in_matroska(path, size)
         if head[:4] == b"RIFF" and head[8:12] in (b"AVI ", b"WAVE"):
-            return _compare(int.from_bytes(head[4:8], "little") + 8, size, head[4:8] in (b"\0" * 4, b"\xff" * 4))
+            # Programs that cannot go back to write the length (pipes) leave nothing or the largest number there;
+            # some count the eight bytes of the header twice.
+            length = int.from_bytes(head[4:8], "little")
+            is_unknown = length == 0 or length >> 12 in (0x7FFFF, 0xFFFFF)
+            return None if length <= size else _compare(length + 8, size, is_unknown)
     return None
 
 
@@ -69,6 +73,6 @@ def _ebml_number(data: bytes) -> tuple[int | None, int]:
 
 
 def _compare(promised: int, size: int, unknown: bool = False) -> str | None:
-    if unknown or promised <= size + 1:  # RIFF pads to even lengths
+    if unknown or promised <= size:
         return None
     return f"is cut off: {size:,} of {promised:,} bytes are there"

@@ -1,13 +1,14 @@
 """What is in a file, told without decoding more than the first frame of each stream."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import cast
 
 import numpy as np
 from av.audio.frame import AudioFrame
+from av.audio.layout import AudioLayout
 from av.container import InputContainer
 from av.sidedata.sidedata import SideData
 from av.stream import Stream
@@ -16,7 +17,8 @@ from av.video.reformatter import Interpolation, VideoReformatter
 from av.video.stream import VideoStream
 
 from hearsight.errors import MediaError
-from hearsight.media.opening import decoded, open_source, packets, picture_stream, sound_stream, time_of
+from hearsight.media.opening import decoded, open_source, packets, picture_stream, sound_streams, time_of
+from hearsight.media.selection import WHOLE, Selection
 
 
 @dataclass(frozen=True)
@@ -72,28 +74,35 @@ class MediaInfo:
     video: VideoInfo | None
 
 
-def probe(path: str | os.PathLike[str]) -> MediaInfo:
-    """What a file holds: container, duration, and the sound and picture that a player would choose.
+def probe(path: str | os.PathLike[str], selection: Selection = WHOLE) -> MediaInfo:
+    """What a file holds: container, duration, and the sound and picture that are selected (or a player would choose).
 
-    Cover art and thumbnails are no picture.
+    Cover art and thumbnails are no picture. Several sound streams are described as one: two of one channel each as
+    stereo, others as so many channels. Times are those of the whole file, also where a part is selected.
 
     Raises:
         MediaError: the file cannot be read, is no video or sound, is cut off, or nothing in it can be decoded.
     """
-    with open_source(path) as container:
+    with open_source(path, selection.salvage) as container:
         names = container.format.name
         duration_s = None if container.duration is None else container.duration / 1e6
-        first = first_frames(container)
+        first = first_frames(container, selection=selection)
         audio, video = None, None
-        sound, picture = sound_stream(container), picture_stream(container)
-        if sound is not None and isinstance(frame := first.get(sound.index), AudioFrame):
+        picture = picture_stream(container, selection)
+        sounds = [
+            (stream, frame)
+            for stream in sound_streams(container, selection)
+            if isinstance(frame := first.get(stream.index), AudioFrame)
+        ]
+        if sounds:
+            sound, frame = sounds[0]
             audio = AudioInfo(
                 sample_rate_hz=frame.sample_rate,
-                channels=frame.layout.nb_channels,
-                layout=layout_name(frame),
+                channels=sum(frame.layout.nb_channels for _, frame in sounds),
+                layout=joined_layout([layout_name(frame) for _, frame in sounds]),
                 codec=sound.codec_context.codec.canonical_name,
-                start_s=float(frame_time(frame)),
-                duration_s=_seconds(sound),
+                start_s=float(min(frame_time(frame) for _, frame in sounds)),
+                duration_s=max((_seconds(stream) or 0.0 for stream, _ in sounds), default=0.0) or None,
             )
         if picture is not None and isinstance(frame := first.get(picture.index), VideoFrame):
             turns, _ = Orientation().of(frame)
@@ -112,36 +121,38 @@ def probe(path: str | os.PathLike[str]) -> MediaInfo:
     return MediaInfo(os.fspath(path), names, duration_s, audio, video)
 
 
-def first_frames(container: InputContainer, sound_only: bool = False) -> dict[int, AudioFrame | VideoFrame]:
+def first_frames(
+    container: InputContainer, sound_only: bool = False, selection: Selection = WHOLE
+) -> dict[int, AudioFrame | VideoFrame]:
     """The first frame that decodes of the chosen sound (and picture), by stream index; reads on from where it stands.
 
     Damaged packets before it are passed over.
     """
-    wanted: list[Stream] = [stream for stream in (sound_stream(container),) if stream is not None]
+    wanted: list[Stream] = [*sound_streams(container, selection)]
     if not sound_only:
-        wanted += [stream for stream in (picture_stream(container),) if stream is not None]
+        wanted += [stream for stream in (picture_stream(container, selection),) if stream is not None]
     found: dict[int, AudioFrame | VideoFrame] = {}
     if not wanted:
         return found
     for packet in packets(container, *wanted):
-        if packet.stream_index not in found:
+        if packet.stream.index not in found:
             for frame in decoded(packet) or []:
                 if isinstance(frame, VideoFrame) or (isinstance(frame, AudioFrame) and frame.samples):
-                    found.setdefault(packet.stream_index, frame)
+                    found.setdefault(packet.stream.index, frame)
         if len(found) == len(wanted):
             break
     return found
 
 
-def clip_start(path: str | os.PathLike[str]) -> Fraction:
+def clip_start(path: str | os.PathLike[str], selection: Selection = WHOLE) -> Fraction:
     """Time 0 of a clip on its container's clock, in seconds.
 
     It is the presentation time of the first sample that is decoded of the sound (encoder priming and what an edit list
     cuts off are not presented); in a file without sound, of the first frame.
     """
-    with open_source(path) as container:
-        has_sound = sound_stream(container) is not None
-        first = first_frames(container, sound_only=has_sound)
+    with open_source(path, selection.salvage) as container:
+        has_sound = bool(sound_streams(container, selection))
+        first = first_frames(container, sound_only=has_sound, selection=selection)
     return min((frame_time(frame) for frame in first.values()), default=Fraction(0))
 
 
@@ -155,6 +166,14 @@ def frame_time(frame: AudioFrame | VideoFrame) -> Fraction:
 def layout_name(frame: AudioFrame) -> str:
     """FFmpeg's name of a frame's channels; one or two channels without a stated layout are mono or stereo."""
     return {"1 channels": "mono", "2 channels": "stereo"}.get(frame.layout.name, frame.layout.name)
+
+
+def joined_layout(layouts: Sequence[str]) -> str:
+    """FFmpeg's name for the channels of several streams together."""
+    if len(layouts) == 1:
+        return layouts[0]
+    channels = sum(AudioLayout(layout).nb_channels for layout in layouts)
+    return "stereo" if channels == 2 else f"{channels} channels"
 
 
 def displayed_size(frame: VideoFrame, stream: VideoStream, turns: int) -> tuple[int, int]:

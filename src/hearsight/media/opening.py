@@ -1,6 +1,7 @@
 """Opening a file for reading, with one clear line for whatever is not a video or a sound."""
 
 import os
+import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,28 +20,34 @@ from av.video.stream import VideoStream
 
 from hearsight.errors import MediaError
 from hearsight.media.completeness import missing_part
+from hearsight.media.selection import WHOLE, Selection
 
 # FFmpeg reads these too, but they are not media files: text shown as a terminal would, and lists that point to other
 # files or addresses (which a file from a stranger must not make us open).
 _TEXT = {"tty", "ffmetadata", "srt", "ass", "webvtt", "lrc", "microdvd", "subviewer", "subviewer1", "sami", "stl"}
 _LISTS = {"hls", "dash", "concat", "concatf", "sdp", "rtsp", "lavfi", "imf", "bluray"}
 _PICTURES = {"image2", "image2pipe", "ico", "jpegxl_anim"}
+_ENCRYPTED_TAGS = {"encv", "enca", "drmi", "drms", "p608"}
 # What counts as a break in a clock that may break, as in FFmpeg's own tools.
 _BREAK_AHEAD_S, _BREAK_BACK_S = 10, Fraction(1, 10)
 _NOT_THE_PICTURE = Disposition.attached_pic | Disposition.timed_thumbnails
 
 
 @contextmanager
-def open_source(path: str | os.PathLike[str]) -> Iterator[InputContainer]:
+def open_source(path: str | os.PathLike[str], salvage: bool = False) -> Iterator[InputContainer]:
     """Context that opens a video or sound file and closes it again.
 
+    Args:
+        salvage: open a file that is cut off, too.
+
     Raises:
-        MediaError: missing file, folder, empty file, no permission, still image, text, playlist, cut-off file, or
-            anything else in which FFmpeg finds neither sound nor picture. Errors of FFmpeg inside the context become
-            a MediaError, too.
+        MediaError: missing file, folder, empty file, no permission, still image, text, playlist, cut-off file,
+            encrypted file, or anything else in which FFmpeg finds neither sound nor picture. Errors of FFmpeg inside
+            the context become a MediaError, too.
     """
+    _refuse_what_has_no_path(path)
     path = Path(path)
-    _refuse_what_is_no_file(path)
+    _refuse_what_is_no_file(path, salvage)
     with media_errors(path):
         # "file:" keeps FFmpeg from taking a colon in the name for a protocol; undecodable tags pass through unchanged.
         container = av.open(
@@ -54,42 +61,59 @@ def open_source(path: str | os.PathLike[str]) -> Iterator[InputContainer]:
         container.close()
 
 
-def picture_stream(container: InputContainer) -> VideoStream | None:
+def is_picture(stream: Stream) -> bool:
+    """Whether a stream is moving pictures, not cover art or thumbnails; also of a codec that cannot be decoded."""
+    return stream.type == "video" and not stream.disposition & _NOT_THE_PICTURE
+
+
+def picture_stream(container: InputContainer, selection: Selection = WHOLE) -> VideoStream | None:
     """The stream that a player shows: not cover art, not thumbnails; the default one first, then the largest."""
     candidates = [
-        stream
-        for stream in container.streams.video
-        if not stream.disposition & _NOT_THE_PICTURE and stream.codec_context is not None
+        stream for stream in container.streams.video if is_picture(stream) and stream.codec_context is not None
     ]
+    if selection.picture is not None:
+        return next((stream for stream in candidates if stream.index == selection.picture), None)
     return max(candidates, key=_picture_rank, default=None)
 
 
-def sound_stream(container: InputContainer) -> AudioStream | None:
-    """The stream that a player plays by default (FFmpeg's choice: default disposition, then the richest).
+def sound_streams(container: InputContainer, selection: Selection = WHOLE) -> list[AudioStream]:
+    """The selected streams of sound; else the one that a player plays (FFmpeg's choice: default disposition, richest).
 
     Where that is of a codec that FFmpeg cannot decode, the first one that it can.
     """
+    candidates = {stream.index: stream for stream in container.streams.audio if stream.codec_context is not None}
+    if selection.sound:
+        return [candidates[index] for index in selection.sound if index in candidates]
     best = container.streams.best("audio")
-    candidates = [stream for stream in container.streams.audio if stream.codec_context is not None]
-    return next((stream for stream in candidates if best is not None and stream.index == best.index), None) or next(
-        iter(candidates), None
-    )
+    if best is not None and best.index in candidates:
+        return [candidates[best.index]]
+    return list(candidates.values())[:1]
 
 
-def require_sound(container: InputContainer, path: str | os.PathLike[str]) -> AudioStream:
-    """The chosen sound stream, or a MediaError that says that there is none."""
-    stream = sound_stream(container)
-    if stream is None and container.streams.audio:
+def sound_stream(container: InputContainer, selection: Selection = WHOLE) -> AudioStream | None:
+    """The first of `sound_streams`."""
+    return next(iter(sound_streams(container, selection)), None)
+
+
+def require_sound(
+    container: InputContainer, path: str | os.PathLike[str], selection: Selection = WHOLE
+) -> list[AudioStream]:
+    """The chosen sound streams, or a MediaError that says that there are none."""
+    streams = sound_streams(container, selection)
+    if not streams and container.streams.audio:
         raise MediaError(f"{path}: its sound is of a codec that cannot be decoded; convert it first")
-    if stream is None:
+    if not streams:
         raise MediaError(f"{path}: has no sound; give a video with a sound track")
-    return stream
+    return streams
 
 
-def require_picture(container: InputContainer, path: str | os.PathLike[str]) -> VideoStream:
+def require_picture(
+    container: InputContainer, path: str | os.PathLike[str], selection: Selection = WHOLE
+) -> VideoStream:
     """The chosen picture stream, or a MediaError that says that there is none."""
-    stream = picture_stream(container)
-    if stream is None and any(stream.codec_context is None for stream in container.streams.video):
+    stream = picture_stream(container, selection)
+    unknown = next((stream for stream in container.streams.video if stream.codec_context is None), None)
+    if stream is None and unknown is not None:
         raise MediaError(f"{path}: its picture is of a codec that cannot be decoded; convert it first")
     if stream is None:
         raise MediaError(f"{path}: has no picture; give a video, not a sound file")
@@ -128,7 +152,7 @@ def packets(container: InputContainer, *streams: Stream) -> Iterator[Packet]:
                 moved += end - at
                 at = end
             last[packet.stream_index] = (at, at + (packet.duration or 0) * ticks_s)
-        if packet.stream_index in wanted:
+        if packet.stream.index in wanted:  # the packets that end a stream all have the number 0 themselves
             if moved:
                 ticks = round(moved / ticks_s)
                 packet.pts = None if packet.pts is None else packet.pts + ticks
@@ -156,13 +180,23 @@ def media_errors(path: str | os.PathLike[str]) -> Iterator[None]:
         raise MediaError(f"{path}: not a video or sound that can be read, or damaged ({what})") from error
 
 
-def _refuse_what_is_no_file(path: Path) -> None:
+def _refuse_what_has_no_path(path: str | os.PathLike[str]) -> None:
+    text = os.fspath(path)
+    if not text:
+        raise MediaError("an empty name; name a video or sound file")
+    if text == "-":
+        raise MediaError("-: standard input cannot be read, since a file is read more than once; save it first")
+    if re.match(r"[a-zA-Z][a-zA-Z0-9+.]+://?[^/]", text) and not os.path.exists(path):
+        raise MediaError(f"{text}: is an address; download it first and name the file")
+
+
+def _refuse_what_is_no_file(path: Path, salvage: bool) -> None:
     try:
         status = path.stat()
     except FileNotFoundError as error:
         raise MediaError(f"{path}: no such file") from error
-    except OSError as error:
-        raise MediaError(f"{path}: cannot be opened ({error.strerror})") from error
+    except (OSError, ValueError) as error:
+        raise MediaError(f"{path}: cannot be opened ({getattr(error, 'strerror', None) or error})") from error
     if stat.S_ISDIR(status.st_mode):
         raise MediaError(f"{path}: is a folder; name a video or sound file")
     if not stat.S_ISREG(status.st_mode):
@@ -171,9 +205,9 @@ def _refuse_what_is_no_file(path: Path) -> None:
         raise MediaError(f"{path}: no permission to read it")
     if status.st_size == 0:
         raise MediaError(f"{path}: is empty (0 bytes)")
-    part = missing_part(path)
+    part = None if salvage else missing_part(path)
     if part is not None:
-        raise MediaError(f"{path}: {part}; copy or download it again")
+        raise MediaError(f"{path}: {part}; copy or download it again, or take what is there (--salvage)")
 
 
 def _refuse_what_is_no_media(path: Path, container: InputContainer) -> None:
@@ -186,6 +220,16 @@ def _refuse_what_is_no_media(path: Path, container: InputContainer) -> None:
         raise MediaError(f"{path}: is a still image; give a video with sound")
     if not container.streams.audio and not container.streams.video:
         raise MediaError(f"{path}: has neither sound nor picture")
+    if any(_codec_tag(stream) in _ENCRYPTED_TAGS for stream in container.streams):
+        raise MediaError(f"{path}: is encrypted (copy-protected); hearsight cannot read it")
+
+
+def _codec_tag(stream: Stream) -> str:
+    """The four characters by which a container names a stream's codec; empty where there are none."""
+    try:
+        return stream.codec_context.codec_tag if stream.codec_context is not None else ""
+    except (UnicodeDecodeError, AttributeError):
+        return ""
 
 
 def _picture_rank(stream: VideoStream) -> tuple[bool, int]:

@@ -21,6 +21,7 @@ from jaxtyping import UInt8
 from hearsight.errors import MediaError
 from hearsight.media.media_info import Orientation, clip_start, displayed_size, frame_time
 from hearsight.media.opening import decoded, open_source, packets, require_picture, restarts_clock
+from hearsight.media.selection import WHOLE, Selection
 
 # Matroska rounds timestamps to 1 ms; a frame that begins this little after a tick is shown at it.
 _ROUNDING_S = Fraction(1, 1000)
@@ -53,6 +54,7 @@ def read_frames(
     start_s: float = 0.0,
     end_s: float | None = None,
     notes: list[str] | None = None,
+    selection: Selection = WHOLE,
 ) -> Iterator[VideoFrame]:
     """The pictures of a video as displayed: turned, deinterlaced, 8-bit RGB, in bounded memory.
 
@@ -71,15 +73,20 @@ def read_frames(
         end_s: clip time at which to stop (exclusive); beyond the picture's end, its last frame stays. None: stop where
             the last frame ends.
         notes: filled with plain sentences about damage that was met.
+        selection: which picture; of a selected part, times count from its beginning.
 
     Raises:
         MediaError: the file cannot be read, has no picture, or none of its pictures can be decoded.
     """
     if rate_hz is not None and not rate_hz > 0:
         raise ValueError("rate_hz must be positive")
-    with open_source(path) as container:
-        stream = require_picture(container, path)
-        shown = _shown(container, stream, path, clip_start(path), start_s, rate_hz, notes if notes is not None else [])
+    if selection.end_s is not None:
+        end_s = min(selection.end_s - selection.start_s, math.inf if end_s is None else end_s)
+    with open_source(path, selection.salvage) as container:
+        stream = require_picture(container, path, selection)
+        begin = clip_start(path, selection) + Fraction(selection.start_s)
+        _seek(container, stream, begin + Fraction(start_s), selection.start_s + start_s > 0)
+        shown = _shown(container, stream, path, begin, start_s, rate_hz, notes if notes is not None else [])
         display = _Display(stream, size)
         if rate_hz is None:
             yield from _all_frames(shown, display, start_s, end_s)
@@ -114,11 +121,12 @@ def read_small_frames(
     rgb_size: tuple[int, int] | None,
     rgb_every: int,
     notes: list[str] | None = None,
+    selection: Selection = WHOLE,
 ) -> Iterator[SmallFrame]:
     """What `read_frames` gives at a rate, small and grey: a quarter of the time where colours are seldom needed.
 
     Args:
-        path, rate_hz, notes: as for `read_frames`.
+        path, rate_hz, notes, selection: as for `read_frames`.
         grey_size: (height, width) to which grey frames are stretched.
         rgb_size: the same for colours; None for the displayed size.
         rgb_every: of so many ticks the first has colours.
@@ -126,14 +134,17 @@ def read_small_frames(
     Raises:
         MediaError: as `read_frames`.
     """
-    with open_source(path) as container:
-        stream = require_picture(container, path)
-        shown = _shown(container, stream, path, clip_start(path), 0.0, rate_hz, notes if notes is not None else [])
+    end_s = None if selection.end_s is None else selection.end_s - selection.start_s
+    with open_source(path, selection.salvage) as container:
+        stream = require_picture(container, path, selection)
+        begin = clip_start(path, selection) + Fraction(selection.start_s)
+        _seek(container, stream, begin, selection.start_s > 0)
+        shown = _shown(container, stream, path, begin, 0.0, rate_hz, notes if notes is not None else [])
         greys, colours = _Display(stream, grey_size, "gray"), _Display(stream, rgb_size)
         grey: np.ndarray | None = None
         rgb: np.ndarray | None = None
         latest = -1
-        for tick, (time_s, number, item) in enumerate(_ticks(shown, Fraction(rate_hz), Fraction(0), None)):
+        for tick, (time_s, number, item) in enumerate(_ticks(shown, Fraction(rate_hz), Fraction(0), end_s)):
             if grey is None or number != latest:
                 grey, rgb, latest = greys.show(item.frame), None, number
             wanted = tick % rgb_every == 0
@@ -234,11 +245,6 @@ def _decoded(
 ) -> Iterator[DecodedFrame]:
     stream.thread_type = "AUTO"
     ticks = _TickedPackets(stream, begin, start_s, rate_hz) if rate_hz is not None else None
-    if start_s > 0 and stream.time_base is not None and not restarts_clock(container):
-        # A second early: some formats seek by decoding time, which is before a key frame is shown.
-        target_s = max(Fraction(0), begin + Fraction(start_s) - 1)
-        with suppress(av.error.FFmpegError):  # without an index all is decoded from the start
-            container.seek(int(target_s / stream.time_base), stream=stream)
     damaged = 0
     for packet in packets(container, stream):
         if ticks is not None:
@@ -251,6 +257,15 @@ def _decoded(
         yield from frames or []
     if damaged:
         notes.append(f"{damaged} damaged packet(s) of the picture could not be decoded; the frame before stays")
+
+
+def _seek(container: InputContainer, stream: VideoStream, at_s: Fraction, is_late: bool) -> None:
+    """Go to the key frame before a time on the container's clock, if it is late in the file."""
+    if is_late and stream.time_base is not None and not restarts_clock(container):
+        # A second early: some formats seek by decoding time, which is before a key frame is shown.
+        target_s = max(Fraction(0), at_s - 1)
+        with suppress(av.error.FFmpegError):  # without an index all is decoded from the start
+            container.seek(int(target_s / stream.time_base), stream=stream)
 
 
 class _TickedPackets:

@@ -1,10 +1,13 @@
 """Sound in and out: streams of blocks at the file's own rate, in step with the file's timestamps."""
 
+import dataclasses
 import os
 from collections import deque
 from collections.abc import Iterator
+from contextlib import ExitStack, suppress
 from fractions import Fraction
 
+import av
 import numpy as np
 import soundfile
 import torch
@@ -17,22 +20,27 @@ from torch import Tensor
 
 from hearsight.errors import MediaError
 from hearsight.files import written_whole
-from hearsight.media.media_info import frame_time
+from hearsight.media.media_info import clip_start, frame_time
 from hearsight.media.opening import decoded, open_source, packets, require_sound, time_of
+from hearsight.media.samples import SampleReader
+from hearsight.media.selection import WHOLE, Selection
 
 # A jump of the timestamps shorter than this is taken for jitter: Matroska rounds to 1 ms, phones and browsers stamp by
 # their clock. The shortest packet that is likely to be lost (Opus, 20 ms) is longer.
 _JITTER_S = Fraction(10, 1000)
 _LOOK_AHEAD = 3
+_SEEK_EARLY_S = 10
+_EXACT_SEEK = ("mov", "matroska")  # containers whose times are exact after seeking
 # A leap that comes at once is a gap; one that has come about over the last frames is a clock that drifts.
 _SUDDEN_S = Fraction(8, 1000)
 _DRIFT_FRAMES = 16
-# PyAV reads beyond the list of planes where it is full; such frames are interleaved first.
-_UNSAFE_PLANES = 8
 
 
 def read_audio(
-    path: str | os.PathLike[str], block_samples: int = 1 << 16, notes: list[str] | None = None
+    path: str | os.PathLike[str],
+    block_samples: int = 1 << 16,
+    notes: list[str] | None = None,
+    selection: Selection = WHOLE,
 ) -> Iterator[Float[Tensor, "channels samples"]]:
     """The sound of a file in blocks of float32 at its own rate, with all its channels, in bounded memory.
 
@@ -45,28 +53,33 @@ def read_audio(
         path: a video or sound file.
         block_samples: length of each block but the last.
         notes: filled with plain sentences about gaps and damage that were met.
+        selection: which streams (of several, the channels follow one another, each at its own time, with silence where
+            one begins later or ends earlier) and which part.
 
     Raises:
-        MediaError: the file cannot be read, has no sound, or its sound is damaged throughout.
+        MediaError: the file cannot be read, has no sound, or its sound is damaged throughout; streams of several rates
+            are selected; or the selected part holds no sound.
     """
     if block_samples < 1:
         raise ValueError("block_samples must be at least 1")
-    with open_source(path) as container:
-        stream = require_sound(container, path)
-        pending: list[np.ndarray] = []
-        held = 0
-        for part in _in_step(container, stream, path, notes if notes is not None else []):
-            pending.append(part)
-            held += part.shape[1]
-            if held >= block_samples:
-                joined = np.concatenate(pending, axis=1)
-                whole = held // block_samples * block_samples
-                for begin in range(0, whole, block_samples):
-                    yield torch.from_numpy(joined[:, begin : begin + block_samples].copy())
-                pending = [joined[:, whole:]]
-                held -= whole
-        if held:
-            yield torch.from_numpy(np.concatenate(pending, axis=1))
+    pending: list[np.ndarray] = []
+    held = 0
+    is_empty = True
+    for part in _selected(path, selection, notes if notes is not None else []):
+        is_empty = False
+        pending.append(part)
+        held += part.shape[1]
+        if held >= block_samples:
+            joined = np.concatenate(pending, axis=1)
+            whole = held // block_samples * block_samples
+            for begin in range(0, whole, block_samples):
+                yield torch.from_numpy(joined[:, begin : begin + block_samples].copy())
+            pending = [joined[:, whole:]]
+            held -= whole
+    if held:
+        yield torch.from_numpy(np.concatenate(pending, axis=1))
+    if is_empty:
+        raise MediaError(f"{path}: has no sound from {selection.start_s:g} s on; the sound ends before")
 
 
 def read_sound(
@@ -81,8 +94,8 @@ def read_sound(
         MediaError: as `read_audio`.
     """
     with open_source(path) as container:
-        stream = require_sound(container, path)
-        parts = list(_in_step(container, stream, path, notes if notes is not None else []))
+        stream = require_sound(container, path)[0]
+        parts = list(_in_step(container, stream, path, notes if notes is not None else [], Fraction(0)))
         rate = stream.codec_context.sample_rate
     return torch.from_numpy(np.concatenate(parts, axis=1)), rate
 
@@ -105,10 +118,102 @@ def write_wav(
             raise MediaError(f"{path}: cannot be written ({error.error_string}); is the disk full?") from error
 
 
+def _selected(path: str | os.PathLike[str], selection: Selection, notes: list[str]) -> Iterator[np.ndarray]:
+    """The channels of all selected streams, of the selected part, in the right polarity."""
+    with ExitStack() as stack:
+        container = stack.enter_context(open_source(path, selection.salvage))
+        streams = require_sound(container, path, selection)
+        rate = streams[0].codec_context.sample_rate
+        if any(stream.codec_context.sample_rate != rate for stream in streams):
+            raise MediaError(f"{path}: sound tracks of different sample rates cannot be joined; choose one of them")
+        if len(streams) == 1:
+            sound = _in_step(container, streams[0], path, notes, Fraction(selection.start_s))
+        else:
+            begin = clip_start(path, selection)
+            each = []
+            for stream in streams:
+                own = stack.enter_context(open_source(path, selection.salvage))
+                same = next(other for other in own.streams.audio if other.index == stream.index)
+                late_s = clip_start(path, dataclasses.replace(selection, sound=(stream.index,))) - begin
+                early_s = Fraction(selection.start_s) - late_s  # what is not wanted of it, or is missing
+                parts = _in_step(own, same, path, notes, max(Fraction(0), early_s))
+                each.append(_later(parts, round(max(Fraction(0), -early_s) * rate)))
+            sound = _side_by_side(each)
+        left = None if selection.end_s is None else round((selection.end_s - selection.start_s) * rate)
+        for part in sound:
+            if selection.inverted:
+                part = part.copy()
+                part[list(selection.inverted)] *= -1
+            if left is not None:
+                part = part[:, :left]
+                left -= part.shape[1]
+            if part.shape[1]:
+                yield part
+            if left == 0:
+                return
+
+
+def _later(parts: Iterator[np.ndarray], samples: int) -> Iterator[np.ndarray]:
+    """The same sound after so much silence."""
+    for part in parts:
+        if samples:
+            yield np.zeros((part.shape[0], samples), np.float32)
+            samples = 0
+        yield part
+
+
+def _side_by_side(sounds: list[Iterator[np.ndarray]]) -> Iterator[np.ndarray]:
+    """The channels of all sounds; silence in those that end earlier."""
+    held: list[np.ndarray | None] = [None] * len(sounds)
+    ended = [False] * len(sounds)
+    channels = [1] * len(sounds)
+    while True:
+        for number, sound in enumerate(sounds):
+            if held[number] is None and not ended[number]:
+                part = next(sound, None)
+                ended[number], held[number] = part is None, part
+                channels[number] = part.shape[0] if part is not None else channels[number]
+        lengths = [part.shape[1] for part in held if part is not None]
+        if not lengths:
+            return
+        ready = min(lengths)
+        yield np.concatenate(
+            [
+                np.zeros((count, ready), np.float32) if part is None else part[:, :ready]
+                for count, part in zip(channels, held, strict=True)
+            ]
+        )
+        held = [None if part is None or part.shape[1] == ready else part[:, ready:] for part in held]
+
+
 def _in_step(
-    container: InputContainer, stream: AudioStream, path: str | os.PathLike[str], notes: list[str]
+    container: InputContainer, stream: AudioStream, path: str | os.PathLike[str], notes: list[str], start_s: Fraction
 ) -> Iterator[np.ndarray]:
-    """Decoded sound `[channels, samples]`, with silence where the timestamps leave gaps. At least one sample."""
+    """Decoded sound `[channels, samples]` from a clip time on, with silence where the timestamps leave gaps.
+
+    At least one sample if the clip time is 0.
+    """
+    first = round(start_s * stream.codec_context.sample_rate)
+    origin = None
+    # A decoder that begins midway needs some packets to be right, and seeking goes by the picture's key frames.
+    target_s = start_s - _SEEK_EARLY_S
+    if target_s > 0 and stream.time_base is not None and container.format.name.startswith(_EXACT_SEEK):
+        origin = clip_start(path, Selection(sound=(stream.index,), salvage=True))
+        with suppress(av.error.FFmpegError):
+            container.seek(int((origin + target_s) / stream.time_base), stream=stream)
+    for position, part in _whole_in_step(container, stream, path, notes, origin):
+        if position + part.shape[1] > first:
+            yield part[:, max(0, first - position) :]
+
+
+def _whole_in_step(
+    container: InputContainer,
+    stream: AudioStream,
+    path: str | os.PathLike[str],
+    notes: list[str],
+    origin: Fraction | None,
+) -> Iterator[tuple[int, np.ndarray]]:
+    """(number of the first sample, samples) of each part; `origin` is time 0 where reading begins midway."""
     rate = 0
     position = 0  # samples handed on so far
     drop = 0  # samples that overlap with what was handed on
@@ -123,7 +228,9 @@ def _in_step(
             if item is None:
                 break
             at_s, samples, rate = item
-            if start is None:
+            if start is None and origin is not None and at_s is not None:
+                start, position = origin, max(0, round((at_s - origin) * rate))
+            elif start is None:
                 start = at_s or Fraction(0)
             ahead.append((None if at_s is None else round((at_s - start) * rate), samples))
         if not ahead:
@@ -142,7 +249,7 @@ def _in_step(
             silence_s, gaps = silence_s + jump / rate, gaps + 1
             channels = ahead[0][1].shape[0]
             for begin in range(0, jump, rate):
-                yield np.zeros((channels, min(rate, jump - begin)), dtype=np.float32)
+                yield position + begin, np.zeros((channels, min(rate, jump - begin)), dtype=np.float32)
             position += jump
         elif jump < 0:
             drop -= jump
@@ -154,9 +261,9 @@ def _in_step(
             if end is not None and 0 < position + kept.shape[1] - end <= kept.shape[1]:
                 kept = kept[:, : end - position]
         if kept.shape[1]:
-            yield kept
+            yield position, kept
             position += kept.shape[1]
-    if not position:
+    if not position and origin is None:
         raise MediaError(f"{path}: its sound cannot be decoded; the file is damaged")
     if gaps:
         notes.append(f"the sound has {gaps} gap(s) of {silence_s:.3f} s in all; silence stands in them")
@@ -211,7 +318,7 @@ def _decoded(
     """(presentation time, float32 `[channels, samples]`, rate) of each frame, all in the form of the first."""
     form: tuple[str, int] | None = None
     resampler: AudioResampler | None = None
-    interleaver: AudioResampler | None = None
+    reader = SampleReader()
     damaged = 0
     for packet in packets(container, stream):
         frames = decoded(packet)
@@ -221,30 +328,13 @@ def _decoded(
                 continue
             form = form or (frame.layout.name, frame.sample_rate)
             at_s = None if frame.pts is None else frame_time(frame)
-            if frame.format.is_planar and frame.layout.nb_channels >= _UNSAFE_PLANES:
-                if interleaver is None:
-                    interleaver = AudioResampler(frame.format.packed.name, frame.layout, frame.sample_rate)
-                frame = interleaver.resample(frame)[0]
             if (frame.layout.name, frame.sample_rate) == form:
-                yield at_s, _as_float(frame), form[1]
+                yield at_s, reader.read(frame), form[1]
                 continue
             if resampler is None:
                 resampler = AudioResampler(format="fltp", layout=form[0], rate=form[1])
                 notes.append("channels or sample rate change midway; the rest was converted to what it began with")
             for converted in resampler.resample(frame):
-                yield at_s, _as_float(converted), form[1]
+                yield at_s, reader.read(converted), form[1]
     if damaged:
         notes.append(f"{damaged} damaged packet(s) of sound could not be decoded; silence stands in for them")
-
-
-def _as_float(frame: AudioFrame) -> np.ndarray:
-    """Samples of a frame as float32 `[channels, samples]`, full scale 1."""
-    raw: np.ndarray = frame.to_ndarray()
-    channels = frame.layout.nb_channels
-    if not frame.format.is_planar:
-        raw = raw.reshape(-1, channels).T
-    if raw.dtype == np.uint8:
-        return (raw.astype(np.float32) - 128.0) / 128.0
-    if np.issubdtype(raw.dtype, np.integer):
-        return (raw / -float(np.iinfo(raw.dtype).min)).astype(np.float32)
-    return np.ascontiguousarray(raw, dtype=np.float32)

@@ -1,11 +1,11 @@
 """The output: the input's packets untouched, and two ears in the place of its sound."""
 
 import errno
-import io
 import math
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -15,37 +15,52 @@ import av
 import numpy as np
 import torch
 from av.audio.stream import AudioStream
-from av.container import InputContainer, OutputContainer
+from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Disposition, Stream
-from av.video.stream import VideoStream
 from jaxtyping import Float
 from torch import Tensor
 
 from hearsight.errors import HearsightError, MediaError
 from hearsight.files import written_whole
-from hearsight.media.codecs import SOUND_ALONE, codec_for, container_for
-from hearsight.media.media_info import clip_start
+from hearsight.media.containers import MATROSKA, MOV_FAMILY, codec_for, container_for
+from hearsight.media.copying import (
+    CopiedPackets,
+    add_encoder,
+    codec_name,
+    copy_into,
+    first_packets,
+    kept_metadata,
+    lacks_presentation_times,
+    lost_of_picture,
+    steady_frame_s,
+    takes_sound,
+    why_no_picture,
+    why_not,
+    written_anew,
+)
+from hearsight.media.cover_art import attach_cover, ogg_cover
+from hearsight.media.media_info import clip_start, probe
 from hearsight.media.opening import (
-    media_errors,
+    is_picture,
     open_source,
-    packets,
     picture_stream,
     restarts_clock,
-    sound_stream,
+    sound_streams,
     time_of,
 )
+from hearsight.media.outputs import suffixes_that_hold
+from hearsight.media.selection import WHOLE, Selection
+from hearsight.media.subtitles import SubtitleConverter, subtitle_codec
+from hearsight.media.transport_stream import TransportStream, read_tables
 from hearsight.signal import StreamResampler
 
-# Statistics and brands of the source's file, which would be wrong of the new one; its muxer writes its own.
-_NOT_OURS = {"major_brand", "minor_version", "compatible_brands", "encoder", "duration", "vendor_id"}
-_STATISTICS = ("BPS", "NUMBER_OF_", "_STATISTICS_", "DURATION")
-_MOV_FAMILY = {"mp4", "mov", "ipod", "3gp"}
 # 1 / 90000 s: edit lists are written in this unit, and the default of 1 ms would move the sound by half of it.
 _MOVIE_TIMESCALE = 90_000
 _ENCODE_SAMPLES = 4096
-_WITHOUT_CHAPTERS = {"mpegts", "flv", "avi", "wav", "flac", "adts"}
-_NAMED_IN_TS = {"h264", "hevc", "vvc", "mpeg2video", "mpeg1video"} | {"aac", "mp3", "mp2", "ac3", "eac3", "opus", "dts"}
+_OGG_FAMILY = {"ogg", "oga", "ogv", "opus"}
+_WITH_CHAPTERS = MOV_FAMILY | MATROSKA | _OGG_FAMILY | {"asf", "mp3", "nut"}
+_WITHOUT_TIMES = {"avi", "dv"}  # their sound begins at 0
 
 
 class BinauralWriter:
@@ -66,8 +81,10 @@ class BinauralWriter:
         source: the file that is copied.
         target: where to; the suffix tells the container. May be the source itself.
         sample_rate_hz: of what is written. A codec that has no such rate (Opus: 48 kHz) gets the next one.
-        audio_codec: "aac", "opus", "flac", "mp3", "ac3", "alac", "pcm16" or "pcm24"; None for the container's usual:
-            AAC at 256 kb/s in MP4, MOV and MPEG-TS, Opus in WebM and Ogg, FLAC in Matroska, 16-bit PCM in AVI.
+        audio_codec: a key of `SOUND_CODECS`; None for the container's usual.
+        selection: which sound the ears replace, and which part of the source is copied. A part begins at the time that
+            `part_start` gives.
+        keep_original: copy the sound that the ears replace, too, behind them.
 
     Attributes:
         notes: plain sentences about what could not be kept.
@@ -83,33 +100,45 @@ class BinauralWriter:
         target: str | os.PathLike[str],
         sample_rate_hz: int,
         audio_codec: str | None = None,
+        *,
+        selection: Selection = WHOLE,
+        keep_original: bool = False,
     ) -> None:
         self.notes: list[str] = []
         self._source, self._target = Path(source), Path(target)
         self._rate = sample_rate_hz
-        self._container = container_for(target)
+        self._selection, self._keep_original = selection, keep_original
+        self._kind = container_for(target)
+        self._container = self._kind.muxer
         self._codec = codec_for(target, audio_codec)
-        self._alone = self._target.suffix.lower() in SOUND_ALONE
+        self._alone = self._kind.is_sound_alone
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
-        start_s = clip_start(self._source)
+        if not takes_sound(self._kind, self._codec):
+            raise MediaError(
+                f"{self._target}: {self._container} cannot hold {self._codec.encoder} sound; choose another audio codec"
+            )
+        start_s = clip_start(self._source, self._selection) + Fraction(self._selection.start_s)
         with ExitStack() as stack:
             temporary = stack.enter_context(written_whole(self._target))
-            source = stack.enter_context(open_source(self._source))
-            self._shift_s = _avi_shift(source, start_s) if self._container == "avi" else _clock_start(source)
+            source = stack.enter_context(open_source(self._source, self._selection.salvage))
+            self._shift_s = self._shift(source, start_s)
+            tables = read_tables(self._source) if restarts_clock(source) else None
+            self._service: dict[str, str] = {}
             self._output = av.open(
                 f"file:{temporary}",
                 "w",
                 format=self._container,
                 metadata_errors="surrogateescape",
-                container_options=_muxer_options(self._container, source),
+                container_options=self._muxer_options(source, tables),
             )
             stack.callback(self._abandon)
             self._last_dts: dict[int, int] = {}
-            self._moved = 0
-            copies = self._lay_out(source)
-            self._copied = _Copied(source, self._source, copies, self._shift_s)
+            self._moved = self._damaged = 0
+            self._converters: dict[int, SubtitleConverter] = {}
+            copies = self._lay_out(source, tables)
+            self._copied = self._copied_packets(source, copies, start_s)
             self._resampler = StreamResampler(self._rate, self._encoder.sample_rate, channels=2)
             with self._write_errors():
                 self._output.start_encoding()
@@ -139,91 +168,172 @@ class BinauralWriter:
         with self._stack:
             self._encode(self._resampler.process(torch.zeros(2, 0), last=True))
             self._mux(self._encoder.encode(None))
-            for packet in self._copied.until(None):
-                self._mux_one(self._in_order(packet))
+            self._mux_copied(None)
             with self._write_errors():
                 self._output.close()
-            if self._moved:
-                self.notes.append(f"{self._moved} packet(s) whose times go back stand behind the one before instead")
-            if self._copied.hidden and self._container not in _MOV_FAMILY:
-                self.notes.append(
-                    f"{self._copied.hidden} packet(s) that the source's edit list hides are shown: "
-                    f"{self._container} has no edit lists"
-                )
+            self._note_what_was_mended()
         return None
 
-    def _lay_out(self, source: InputContainer) -> dict[int, Stream]:
+    def _note_what_was_mended(self) -> None:
+        if self._moved:
+            self.notes.append(f"{self._moved} packet(s) whose times go back stand behind the one before instead")
+        if self._damaged:
+            self.notes.append(f"{self._damaged} packet(s) had damaged time stamps, which were mended")
+        if self._copied.unordered:
+            self.notes.append(f"{self._copied.unordered} picture(s) cannot be decoded and may be shown out of order")
+        if self._copied.hidden and self._container not in MOV_FAMILY:
+            self.notes.append(
+                f"{self._copied.hidden} packet(s) that the source's edit list hides are shown: "
+                f"{self._container} has no edit lists"
+            )
+
+    def _lay_out(self, source: InputContainer, tables: TransportStream | None) -> dict[int, Stream]:
         """Give the output its streams, in the source's order; the copies by the index of what they copy."""
-        self._output.metadata.update(_kept(source.metadata))
-        sound = sound_stream(source)
+        self._output.metadata.update({**kept_metadata(source.metadata), **self._service})
+        replaced = sound_streams(source, self._selection)
+        others = [stream for stream in source.streams if self._is_wanted(source, stream, tables)]
+        self._rotation_deg = self._rotation(source)
         copies: dict[int, Stream] = {}
-        if sound is None or self._alone:
-            self._add_sound(sound)
-        for stream in [] if self._alone else source.streams:
-            if sound is not None and stream.index == sound.index:
-                self._add_sound(sound)
-            elif (copy := self._add_copy(source, stream)) is not None:
+
+        def add(stream: Stream) -> None:
+            if (copy := self._add_copy(source, stream)) is not None:
                 copies[stream.index] = copy
-        chapters = source.chapters()
-        if chapters and self._container in _WITHOUT_CHAPTERS and not self._alone:
-            self.notes.append(f"the {len(chapters)} chapters were left out: {self._container} has none")
-        elif chapters:
-            self._output.set_chapters([_shifted(chapter, self._shift_s) for chapter in chapters])
+
+        if not replaced or self._alone:
+            self._add_sound(replaced)
+        for stream in others:
+            if replaced and stream.index == replaced[0].index and not self._alone:
+                self._add_sound(replaced)
+            if not any(stream.index == each.index for each in replaced):
+                add(stream)
+        for original in replaced if self._keep_original else []:
+            add(original)
+        self._set_dispositions(source, replaced, copies)
+        self._set_chapters(source)
         return copies
 
-    def _add_sound(self, replaced: AudioStream | None) -> None:
+    def _is_wanted(self, source: InputContainer, stream: Stream, tables: TransportStream | None) -> bool:
+        """Whether a stream has a place in the output at all: sound alone has only covers, one program only its own."""
+        if self._alone:
+            is_cover = bool(stream.disposition & Disposition.attached_pic)
+            return is_cover or (self._keep_original and stream.type == "audio")
+        if self._container == "dv" and stream.type not in ("audio", "video"):
+            return False
+        if tables is None or len(tables.programs) < 2:
+            return True
+        chosen = picture_stream(source, self._selection) or next(iter(sound_streams(source, self._selection)), None)
+        program = None if chosen is None else tables.program_of(chosen.id)
+        return program is None or stream.id in program.pids
+
+    def _rotation(self, source: InputContainer) -> int:
+        picture = picture_stream(source, self._selection)
+        if self._alone or picture is None:
+            return 0
+        video = probe(self._source, replace(self._selection, sound=())).video
+        return video.rotation_deg if video is not None else 0
+
+    def _add_sound(self, replaced: list[AudioStream]) -> None:
         rate = self._codec.rate_for(self._rate)
-        try:
-            stream = self._output.add_stream(self._codec.encoder, rate=rate, options=dict(self._codec.options))
-        except ValueError as error:
-            raise MediaError(
-                f"{self._target}: {self._container} cannot hold {self._codec.encoder} sound; choose another audio codec"
-            ) from error
-        assert isinstance(stream, AudioStream)
-        self._sound = stream
+        stream = self._sound = add_encoder(self._output, self._codec, rate)
         self._encoder = stream.codec_context
-        self._encoder.layout = "stereo"
-        if self._codec.sample_format:
-            self._encoder.format = self._codec.sample_format
-        if self._codec.bit_rate:
-            self._encoder.bit_rate = self._codec.bit_rate
-        if replaced is not None:
-            stream.metadata.update(_kept(replaced.metadata))
-            stream.disposition = replaced.disposition
+        if replaced:
+            stream.metadata.update(kept_metadata(replaced[0].metadata))
+            stream.disposition = replaced[0].disposition
             if self._container == "mpegts":
-                stream.id = replaced.id
+                stream.id = replaced[0].id
         if rate != self._rate:
             self.notes.append(f"the sound is written at {rate} Hz, as {self._codec.encoder} has no {self._rate} Hz")
 
     def _add_copy(self, source: InputContainer, stream: Stream) -> Stream | None:
         """A stream of the output that takes `stream`'s packets; None, with a note, if the container has no place."""
-        if _written_anew(source, stream):
+        if written_anew(source, stream):
             return None
-        if self._container == "matroska" and stream.disposition & Disposition.attached_pic:
-            _attach_cover(self._output, self._source, stream)
+        if stream.disposition & Disposition.attached_pic and self._container == "matroska":
+            attach_cover(self._output, self._source, stream)
             return None
-        is_picture = (shown := picture_stream(source)) is not None and shown.index == stream.index
-        same_kind = self._container in source.format.name.split(",") or (
-            self._container in _MOV_FAMILY and "mov" in source.format.name
-        )
-        reason = _why_not(self._container, same_kind, stream)
+        if stream.disposition & Disposition.attached_pic and self._container in _OGG_FAMILY:
+            self._sound.metadata.update(ogg_cover(self._source, stream))
+            return None
+        shown = picture_stream(source, self._selection)
+        is_shown = is_picture(stream) and (shown is None or shown.index == stream.index)
+        if is_shown and stream.codec_context is not None:
+            with open_source(self._source, self._selection.salvage) as again:
+                first = first_packets(again, again.streams[stream.index])
+            reason = why_no_picture(self._kind, source, stream, self._codec, first)  # type: ignore[arg-type]
+        else:
+            reason = why_not(self._kind, source, stream)
         if reason is None:
-            return _copy_of(stream, self._output, same_kind)
-        if is_picture:
-            raise MediaError(
-                f"{self._target}: {Path(self._target).suffix} files cannot hold this picture ({reason}); "
-                f"choose the source's own suffix ({self._source.suffix}) or .mkv"
-            )
+            if is_shown:
+                self.notes += lost_of_picture(self._kind, stream, self._rotation_deg)  # type: ignore[arg-type]
+            copy = copy_into(self._kind, source, stream, self._output)
+            if self._container == "mpegts" and restarts_clock(source):
+                copy.id = stream.id
+            return copy
+        if is_shown:
+            raise MediaError(self._refusal(reason))
+        codec = subtitle_codec(self._kind, codec_name(stream)) if stream.type == "subtitle" else None
+        if codec is not None:
+            with suppress(ValueError, av.error.FFmpegError):
+                converter = SubtitleConverter(stream, self._output, codec)
+                converter.stream.metadata.update(kept_metadata(stream.metadata))
+                converter.stream.disposition = stream.disposition
+                self._converters[converter.stream.index] = converter
+                return converter.stream
         self.notes.append(f"{stream.type} stream {stream.index} was left out: {reason}")
         return None
+
+    def _refusal(self, reason: str) -> str:
+        suffix = self._target.suffix
+        others = [each for each in suffixes_that_hold(self._source, self._selection) if each != suffix.lower()]
+        advice = f"choose {' or '.join(others[:2])}" if others else "convert the picture first"
+        return f"{self._target}: {suffix} files cannot hold this picture ({reason}); {advice}"
+
+    def _set_dispositions(self, source: InputContainer, replaced: list[AudioStream], copies: dict[int, Stream]) -> None:
+        """See that players play the ears: where they are not the first sound or another is the default, mark them."""
+        sounds = [stream for stream in source.streams.audio if stream.index in copies]
+        others = [copies[stream.index] for stream in sounds]
+        is_first = all(self._sound.index < copy.index for copy in others)
+        if not replaced or (is_first and not any(copy.disposition & Disposition.default for copy in others)):
+            return
+        self._sound.disposition = replaced[0].disposition | Disposition.default
+        for stream in sounds:
+            copy = copies[stream.index]
+            copy.disposition = copy.disposition & ~Disposition.default
+            if self._keep_original and any(stream.index == each.index for each in replaced):
+                copy.metadata.setdefault("title", "original")
+
+    def _set_chapters(self, source: InputContainer) -> None:
+        chapters = [
+            shifted
+            for chapter in source.chapters()
+            if (shifted := _shifted(chapter, self._shift_s, self._selection)) is not None
+        ]
+        if chapters and self._container not in _WITH_CHAPTERS and not self._alone:
+            self.notes.append(f"the {len(chapters)} chapters were left out: {self._container} has none")
+        elif chapters:
+            self._output.set_chapters(chapters)
+
+    def _copied_packets(self, source: InputContainer, copies: dict[int, Stream], start_s: Fraction) -> CopiedPackets:
+        part = None
+        if self._selection.is_part:
+            end_s, begin_s = self._selection.end_s, self._selection.start_s
+            part = (
+                start_s if begin_s else Fraction(-(10**9)),
+                None if end_s is None else start_s + Fraction(end_s) - Fraction(begin_s),
+            )
+        picture = picture_stream(source, self._selection)
+        reorder = None
+        if picture is not None and picture.index in copies and self._container != "avi":
+            reorder = picture.index if lacks_presentation_times(source, picture) else None
+        return CopiedPackets(source, self._source, copies, self._shift_s, part, reorder, self._selection.salvage)
 
     def _begin(self, start_s: Fraction) -> None:
         """Set at which sample of the output's clock the sound begins."""
         rate = self._encoder.sample_rate
         self._correction: int | None = None
-        self._position = 0 if self._alone or self._container == "avi" else round(start_s * rate)
+        self._position = 0 if self._alone or self._container in _WITHOUT_TIMES else round(start_s * rate)
         self._began = self._position
-        if self._container == "avi":  # sound begins at 0 there; silence stands before it
+        if self._container in _WITHOUT_TIMES and not self._alone:  # silence stands before it
             self._encode(torch.zeros(2, round(start_s * rate)))
 
     def _encode(self, ears: Float[Tensor, "2 samples"]) -> None:
@@ -246,9 +356,16 @@ class BinauralWriter:
                 self._correction = self._rounding(packet.pts)
             packet.pts += self._correction
             packet.dts += self._correction
-            for copied in self._copied.until(packet.dts * packet.time_base):
-                self._mux_one(self._in_order(copied))
+            self._mux_copied(packet.dts * packet.time_base)
             self._mux_one(packet)
+
+    def _mux_copied(self, until_s: Fraction | None) -> None:
+        """Hand the copied packets up to a time to the muxer (None: all that are left)."""
+        for packet in self._copied.until(until_s):
+            converter = self._converters.get(packet.stream.index)
+            converted = packet if converter is None else converter.convert(packet)
+            if converted is not None:
+                self._mux_one(self._in_order(converted))
 
     def _rounding(self, first_pts: int) -> int:
         """By how many samples to move the encoded sound so that Matroska's rounding to 1 ms does not move it.
@@ -257,7 +374,7 @@ class BinauralWriter:
         first packet stands at a whole millisecond before its delay is added, so that the sum is where it should be.
         """
         delay = self._began - first_pts
-        if self._container not in ("matroska", "webm") or not delay:
+        if self._container not in MATROSKA or not delay:
             return 0
         rate = self._encoder.sample_rate
         wanted_ms = round(Fraction(self._began * 1000, rate))
@@ -267,16 +384,29 @@ class BinauralWriter:
     def _in_order(self, packet: Packet) -> Packet:
         """The packet with its decoding time behind that of the one before, as muxers insist (few files break this)."""
         unit = packet.stream.time_base
+        index = packet.stream.index
+        if packet.dts is None and packet.pts is None and packet.time_base and unit and index in self._last_dts:
+            # Packed pictures and damaged streams: directly behind the one before.
+            packet.time_base, packet.dts = (
+                unit,
+                self._last_dts[index] + max(1, round((packet.duration or 0) * packet.time_base / unit)),
+            )
+            self._damaged += 1
         if packet.dts is None or unit is None:
             return packet
+        if packet.pts is None:
+            packet.pts = packet.dts
+        if packet.pts < packet.dts:
+            packet.pts = packet.dts
+            self._damaged += 1
         dts = round(packet.dts * packet.time_base / unit)
-        step = 0 if self._container in ("matroska", "webm") else 1
-        least = self._last_dts.get(packet.stream_index, dts - step) + step
+        step = 0 if self._container in MATROSKA else 1
+        least = self._last_dts.get(index, dts - step) + step
         if dts < least:
             pts = None if packet.pts is None else round(packet.pts * packet.time_base / unit)
             packet.time_base, packet.dts, packet.pts = unit, least, None if pts is None else max(pts, least)
             self._moved += 1
-        self._last_dts[packet.stream_index] = max(dts, least)
+        self._last_dts[index] = max(dts, least)
         return packet
 
     def _mux_one(self, packet: Packet) -> None:
@@ -300,150 +430,74 @@ class BinauralWriter:
         with suppress(av.error.FFmpegError):
             self._output.close()
 
+    def _shift(self, source: InputContainer, start_s: Fraction) -> Fraction:
+        """What to take off all times."""
+        if self._container in _WITHOUT_TIMES and not self._alone:
+            return _avi_shift(source, start_s, self._selection)
+        if self._selection.start_s:
+            return start_s  # a part begins at 0
+        if not restarts_clock(source) or source.start_time is None:
+            return Fraction(0)
+        return Fraction(source.start_time, 1_000_000)  # broadcast formats begin at any time, files at 0
 
-class _Copied:
-    """The source's packets for the streams that are copied, in the file's order, up to a given time."""
+    def _muxer_options(self, source: InputContainer, tables: TransportStream | None) -> dict[str, str]:
+        if self._container in MOV_FAMILY:
+            # The index goes first, so that the file plays while it loads; keys that only this way of storing can hold
+            # (phones write com.apple.quicktime.location and the like) select it. Boxes of Dolby Vision and spherical
+            # video are outside the standard of MP4 and MOV proper.
+            own_keys = any("." in key for key in source.metadata)
+            flags = "+faststart+use_metadata_tags" if own_keys else "+faststart"
+            return {"movflags": flags, "movie_timescale": str(_MOVIE_TIMESCALE), "strict": "unofficial"}
+        if self._container in ("mpegts", "vob"):
+            return {"max_delay": "700000"} | (self._program_options(source, tables) if tables is not None else {})
+        if self._container == "wav":
+            return {"rf64": "auto"}
+        return {}
 
-    def __init__(self, source: InputContainer, path: Path, copies: dict[int, Stream], shift_s: Fraction) -> None:
-        self._path, self._copies, self._shift_s = path, copies, shift_s
-        chosen = [stream for stream in source.streams if stream.index in copies and stream.type != "attachment"]
-        self._packets = packets(source, *chosen) if chosen else iter(())
-        self._held: Packet | None = None
-        self.hidden = 0  # packets that the source's edit list hides
-
-    def until(self, time_s: Fraction | None) -> Iterator[Packet]:
-        """Packets that are decoded at `time_s` or before (None: all that are left), addressed to their copies."""
-        while True:
-            packet, self._held = self._held or self._next(), None
-            if packet is None:
-                return
-            stamp = packet.dts if packet.dts is not None else packet.pts
-            if time_s is not None and stamp is not None and stamp * packet.time_base > time_s:
-                self._held = packet
-                return
-            yield packet
-
-    def _next(self) -> Packet | None:
-        """The file's next packet, addressed and on the output's clock; None at its end."""
-        with media_errors(self._path):
-            packet = next(self._packets, None)
-            while packet is not None and packet.size == 0 and packet.dts is None:  # marks the end of a stream
-                packet = next(self._packets, None)
-        if packet is None:
-            return None
-        self.hidden += packet.is_discard
-        ticks = round(self._shift_s / packet.time_base)
-        if ticks:
-            packet.pts = None if packet.pts is None else packet.pts - ticks
-            packet.dts = None if packet.dts is None else packet.dts - ticks
-        packet.stream = self._copies[packet.stream_index]
-        return packet
-
-
-def _clock_start(source: InputContainer) -> Fraction:
-    """What to take off all times, in seconds: broadcast formats begin at any time, files at 0."""
-    if not restarts_clock(source) or source.start_time is None:
-        return Fraction(0)
-    return Fraction(source.start_time, 1_000_000)
+    def _program_options(self, source: InputContainer, tables: TransportStream) -> dict[str, str]:
+        """The program's number, name and table, and the form of the packets, as the source has them."""
+        if self._container != "mpegts":
+            return {}
+        options = {"mpegts_m2ts_mode": str(int(tables.packet_bytes == 192))}
+        chosen = picture_stream(source, self._selection) or next(iter(sound_streams(source, self._selection)), None)
+        program = None if chosen is None else tables.program_of(chosen.id)
+        if program is None:
+            return options
+        options["mpegts_service_id"] = str(program.number)
+        options["mpegts_transport_stream_id"] = str(tables.stream_id)
+        if 0x20 <= program.table_pid <= 0x1FF0:
+            options["mpegts_pmt_start_pid"] = str(program.table_pid)
+        if tables.network_id is not None:
+            options["mpegts_original_network_id"] = str(max(1, tables.network_id))
+        for key, value in (("service_name", program.name), ("service_provider", program.provider)):
+            if value:
+                self._service[key] = value
+        if len(tables.programs) > 1:
+            others = ", ".join(str(each.number) for each in tables.programs if each is not program)
+            self.notes.append(f"of the programs in this file {program.number} is kept; left out: {others}")
+        return options
 
 
-def _avi_shift(source: InputContainer, start_s: Fraction) -> Fraction:
+def _avi_shift(source: InputContainer, start_s: Fraction, selection: Selection) -> Fraction:
     """What to take off all times so that nothing begins before 0 and the picture stays on AVI's grid of frames."""
-    picture = picture_stream(source)
+    picture = picture_stream(source, selection)
     picture_s = None if picture is None else time_of(picture.start_time, picture)
-    if picture is None or picture_s is None:
+    if picture is None or picture_s is None or selection.start_s:
         return start_s
-    frame_s = _steady_frame_s(picture) or picture.time_base or Fraction(1, 1000)
+    frame_s = steady_frame_s(picture) or picture.time_base or Fraction(1, 1000)
     return picture_s - math.ceil(max(picture_s - start_s, Fraction(0)) / frame_s) * frame_s
 
 
-def _steady_frame_s(stream: VideoStream) -> Fraction | None:
-    """How long each frame of a picture with a constant frame rate is shown."""
-    rate = stream.average_rate
-    return 1 / rate if rate and rate == stream.base_rate else None
-
-
-def _muxer_options(container: str, source: InputContainer) -> dict[str, str]:
-    if container in _MOV_FAMILY:
-        # The index goes first, so that the file plays while it loads; keys that only this way of storing can hold
-        # (phones write com.apple.quicktime.location and the like) select it.
-        own_keys = any("." in key for key in source.metadata)
-        flags = "+faststart+use_metadata_tags" if own_keys else "+faststart"
-        return {"movflags": flags, "movie_timescale": str(_MOVIE_TIMESCALE)}
-    if container == "mpegts":
-        return {"max_delay": "700000"}
-    if container == "wav":
-        return {"rf64": "auto"}
-    return {}
-
-
-def _why_not(container: str, same_kind: bool, stream: Stream) -> str | None:
-    """Why a container cannot hold a stream, in words; None if it can. Tried out on a file in memory."""
-    if stream.codec_context is not None:
-        name = stream.codec_context.codec.canonical_name
-    else:
-        name = (stream.name if stream.type == "data" else None) or stream.type
-    if container == "mpegts" and not same_kind and name not in _NAMED_IN_TS:
-        return f"MPEG-TS has no place for {name}"  # FFmpeg writes it, but nothing can read it
-    if stream.disposition & Disposition.attached_pic and container in ("mov", "3gp"):
-        return "MOV has no place for cover art"  # FFmpeg takes it and loses it
-    if container == "avi" and not same_kind and isinstance(stream, VideoStream) and _reordered(stream):
-        return f"AVI keeps no presentation times, which {name} needs"
-    trial = av.open(io.BytesIO(), "w", format=container)
-    try:
-        _copy_of(stream, trial, same_kind)
-        trial.start_encoding()
-    except (ValueError, av.error.FFmpegError):
-        return f"{container} has no place for {name}"
-    finally:
-        with suppress(av.error.FFmpegError):
-            trial.close()
-    return None
-
-
-def _written_anew(source: InputContainer, stream: Stream) -> bool:
-    """Whether a MOV data track is one that the muxer makes itself from what is copied: chapters and time code."""
-    if stream.type != "data" or "mov" not in source.format.name:
-        return False
-    return "timecode" in stream.metadata or (stream.name == "bin_data" and bool(source.chapters()))
-
-
-def _attach_cover(output: OutputContainer, path: Path, stream: Stream) -> None:
-    """Matroska keeps cover art as an attached file."""
-    kind = {"mjpeg": "jpeg"}.get(name := stream.codec_context.codec.canonical_name, name)
-    with open_source(path) as source:
-        data = next(bytes(packet) for packet in source.demux(source.streams[stream.index]) if packet.size)
-    filename = stream.metadata.get("filename", "cover." + {"jpeg": "jpg"}.get(kind, kind))
-    output.add_attachment(filename, stream.metadata.get("mimetype", f"image/{kind}"), data)
-
-
-def _reordered(stream: VideoStream) -> bool:
-    return stream.codec_context.has_b_frames or stream.codec_context.codec.canonical_name in ("h264", "hevc", "vvc")
-
-
-def _copy_of(stream: Stream, output: OutputContainer, same_kind: bool) -> Stream:
-    copy = output.add_stream_from_template(stream, opaque=True)
-    copy.metadata.update(_kept(stream.metadata))
-    copy.disposition = stream.disposition
-    if output.format.name == "avi" and isinstance(stream, VideoStream):
-        # AVI counts frames; it would fill a finer unit with empty ones.
-        copy.time_base = _steady_frame_s(stream) or stream.time_base
-    if same_kind and stream.codec_context is not None:
-        with suppress(UnicodeDecodeError, UnicodeEncodeError):  # a tag beyond ASCII; the muxer chooses one
-            copy.codec_context.codec_tag = stream.codec_context.codec_tag
-    return copy
-
-
-def _kept(metadata: dict[str, str]) -> dict[str, str]:
-    return {
-        key: value
-        for key, value in metadata.items()
-        if key.lower() not in _NOT_OURS and not key.upper().startswith(_STATISTICS)
-    }
-
-
-def _shifted(chapter: Any, shift_s: Fraction) -> Any:
-    if not shift_s or not chapter["time_base"]:
+def _shifted(chapter: Any, shift_s: Fraction, selection: Selection) -> Any:
+    """A chapter on the output's clock; None if it lies outside the selected part."""
+    if not chapter["time_base"] or not (shift_s or selection.is_part):
         return chapter
     ticks = round(shift_s / chapter["time_base"])
-    return {**chapter, "start": chapter["start"] - ticks, "end": chapter["end"] - ticks}
+    start, end = chapter["start"] - ticks, chapter["end"] - ticks
+    if selection.is_part:
+        longest = None if selection.end_s is None else (selection.end_s - selection.start_s) / chapter["time_base"]
+        end = end if longest is None else min(end, round(longest))
+        start = max(start, 0)
+        if end <= start:
+            return None
+    return {**chapter, "start": start, "end": end}

@@ -1,0 +1,149 @@
+"""Containers that outputs can have: which suffix stands for which, and what sound goes into each."""
+
+import dataclasses
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from hearsight.errors import MediaError
+from hearsight.media.codecs import SoundCodec, sound_codec
+
+MOV_FAMILY = {"mp4", "mov", "ipod", "3gp", "3g2", "f4v"}
+MATROSKA = {"matroska", "webm"}
+
+
+@dataclass(frozen=True)
+class Container:
+    """A container that FFmpeg can write.
+
+    Attributes:
+        muxer: FFmpeg's name.
+        sound: the codec that its players expect, a key of `SOUND_CODECS`.
+        others: further codecs that it takes; None for whatever FFmpeg's muxer takes. Given where the muxer takes more
+            than players can make sense of: AVI keeps no times, so an encoder's delay would put the sound beside the
+            picture; MPEG-TS has names for few codecs.
+        rates_hz: the sample rates that it takes; None for those of the codec.
+        is_sound_alone: files with this suffix hold sound and no picture.
+    """
+
+    muxer: str
+    sound: str
+    others: tuple[str, ...] | None = None
+    rates_hz: tuple[int, ...] | None = None
+    is_sound_alone: bool = False
+
+
+_MP4 = Container("mp4", "aac")
+_MOV = Container("mov", "aac")
+_MKV = Container("matroska", "flac")
+_TS = Container("mpegts", "aac", ("mp3", "mp2", "ac3", "opus"))
+_MPEG = Container("vob", "mp2", ("ac3", "mp3"))
+_ASF = Container("asf", "wma", ("mp3", "aac", "ac3", "pcm16", "pcm24"))
+_OGG = Container("ogg", "opus", ("flac",))
+_AVI = Container("avi", "pcm16", ("pcm24",))
+
+CONTAINERS: dict[str, Container] = {
+    ".mp4": _MP4,
+    ".m4v": _MP4,
+    ".mov": _MOV,
+    ".qt": _MOV,
+    ".3gp": Container("3gp", "aac"),
+    ".3g2": Container("3g2", "aac"),
+    ".f4v": Container("f4v", "aac", ()),
+    ".mkv": _MKV,
+    ".mk3d": _MKV,
+    ".webm": Container("webm", "opus"),
+    ".avi": _AVI,
+    ".divx": _AVI,
+    ".ts": _TS,
+    ".mts": _TS,
+    ".m2ts": _TS,
+    ".m2t": _TS,
+    ".mpg": _MPEG,
+    ".mpeg": _MPEG,
+    ".vob": Container("vob", "ac3", ("mp2", "mp3")),
+    ".flv": Container("flv", "aac", ("mp3",)),
+    ".wmv": _ASF,
+    ".asf": _ASF,
+    ".ogv": Container("ogv", "opus", ("flac",)),
+    ".mxf": Container("mxf", "pcm24", ("pcm16",), (48000,)),
+    ".dv": Container("dv", "pcm16", (), (48000,)),
+    ".nut": Container("nut", "pcm24"),
+    ".m4a": Container("ipod", "aac", ("alac",), is_sound_alone=True),
+    ".m4b": Container("ipod", "aac", ("alac",), is_sound_alone=True),
+    ".mka": dataclasses.replace(_MKV, is_sound_alone=True),
+    ".ogg": dataclasses.replace(_OGG, is_sound_alone=True),
+    ".oga": Container("oga", "opus", ("flac",), is_sound_alone=True),
+    ".opus": Container("opus", "opus", (), is_sound_alone=True),
+    ".mp3": Container("mp3", "mp3", (), is_sound_alone=True),
+    ".aac": Container("adts", "aac", (), is_sound_alone=True),
+    ".wma": dataclasses.replace(_ASF, is_sound_alone=True),
+    ".wav": Container("wav", "pcm24", ("pcm16",), is_sound_alone=True),
+    ".w64": Container("w64", "pcm24", ("pcm16",), is_sound_alone=True),
+    ".flac": Container("flac", "flac", (), is_sound_alone=True),
+    ".aiff": Container("aiff", "pcm24", ("pcm16",), is_sound_alone=True),
+    ".aif": Container("aiff", "pcm24", ("pcm16",), is_sound_alone=True),
+    ".caf": Container("caf", "pcm24", ("pcm16", "alac"), is_sound_alone=True),
+    ".au": Container("au", "pcm24", ("pcm16",), is_sound_alone=True),
+    ".wv": Container("wv", "wavpack", (), is_sound_alone=True),
+    ".ac3": Container("ac3", "ac3", (), is_sound_alone=True),
+    ".mp2": Container("mp2", "mp2", (), is_sound_alone=True),
+}
+# By what an input of another suffix, or none, is: the suffix for FFmpeg's name of its container.
+_SUFFIX_OF_FORMAT = {
+    "mov": ".mp4",
+    "matroska": ".mkv",
+    "avi": ".avi",
+    "mpegts": ".ts",
+    "mpeg": ".mpg",
+    "asf": ".wmv",
+    "flv": ".flv",
+    "ogg": ".ogg",
+    "mxf": ".mxf",
+    "nut": ".nut",
+    "dv": ".dv",
+    "wav": ".wav",
+    "w64": ".w64",
+    "flac": ".flac",
+    "mp3": ".mp3",
+    "aac": ".m4a",
+    "aiff": ".aiff",
+    "caf": ".caf",
+    "au": ".au",
+    "wv": ".wv",
+    "ac3": ".ac3",
+}
+
+
+def container_for(target: str | os.PathLike[str]) -> Container:
+    """The container that a target's suffix stands for.
+
+    Raises:
+        MediaError: no suffix, or one that stands for no container hearsight writes.
+    """
+    suffix = Path(target).suffix.lower()
+    container = CONTAINERS.get(suffix)
+    if container is None:
+        known = ", ".join(sorted(CONTAINERS))
+        raise MediaError(f"{target}: cannot tell the format from the suffix {suffix!r}; use one of {known}")
+    return container
+
+
+def codec_for(target: str | os.PathLike[str], audio_codec: str | None = None) -> SoundCodec:
+    """The codec to encode a target's sound with: the one asked for by name, else its container's usual one.
+
+    Raises:
+        MediaError: an unknown codec, one that this FFmpeg cannot encode, or one that the container cannot hold.
+    """
+    container = container_for(target)
+    name = audio_codec or container.sound
+    codec = sound_codec(name, big_endian=container.muxer in ("aiff", "au"))
+    if container.others is not None and name not in (container.sound, *container.others):
+        allowed = ", ".join((container.sound, *container.others))
+        raise MediaError(f"{target}: {container.muxer} cannot hold {name} sound; use one of {allowed}")
+    return dataclasses.replace(codec, rates_hz=container.rates_hz) if container.rates_hz else codec
+
+
+def suffix_of_format(names: str) -> str | None:
+    """The usual suffix for a comma-separated list of FFmpeg's names of a container that was read; None: none known."""
+    return next((_SUFFIX_OF_FORMAT[name] for name in names.split(",") if name in _SUFFIX_OF_FORMAT), None)

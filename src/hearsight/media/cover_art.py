@@ -1,0 +1,38 @@
+"""Cover art where it is no stream of packets: an attached file in Matroska, a field of the comments in Ogg."""
+
+import base64
+from pathlib import Path
+
+from av.container import OutputContainer
+from av.stream import Stream
+
+from hearsight.media.opening import open_source
+
+_FRONT_COVER = 3
+
+
+def attach_cover(output: OutputContainer, path: Path, stream: Stream) -> None:
+    """Attach cover art to a Matroska file."""
+    kind = _kind(stream)
+    filename = stream.metadata.get("filename", "cover." + {"jpeg": "jpg"}.get(kind, kind))
+    output.add_attachment(filename, stream.metadata.get("mimetype", f"image/{kind}"), _data(path, stream))
+
+
+def ogg_cover(path: Path, stream: Stream) -> dict[str, str]:
+    """Cover art as the comment that Ogg players read (RFC 9639, section 8.8, in base64)."""
+    data, mime = _data(path, stream), f"image/{_kind(stream)}".encode()
+    parts = [_FRONT_COVER, mime, b"", stream.codec_context.width, stream.codec_context.height, 24, 0, data]  # type: ignore[attr-defined]
+    block = b""
+    for part in parts:
+        block += part.to_bytes(4, "big") if isinstance(part, int) else len(part).to_bytes(4, "big") + part
+    return {"METADATA_BLOCK_PICTURE": base64.b64encode(block).decode()}
+
+
+def _kind(stream: Stream) -> str:
+    name = stream.codec_context.codec.canonical_name
+    return {"mjpeg": "jpeg"}.get(name, name)
+
+
+def _data(path: Path, stream: Stream) -> bytes:
+    with open_source(path, salvage=True) as source:
+        return next(bytes(packet) for packet in source.demux(source.streams[stream.index]) if packet.size)

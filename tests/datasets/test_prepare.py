@@ -8,16 +8,21 @@ import h5py
 import numpy as np
 import pytest
 import soundfile
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from killed_worker import KillAWorker
 from typer.testing import CliRunner
 
+from hearsight.acoustics import load_hrirs, render
 from hearsight.cli.main import app
 from hearsight.datasets.catalog import prepare_dataset
 from hearsight.datasets.clip import Clip
 from hearsight.datasets.fair_play_layout import write_clip
-from hearsight.datasets.prepare import Cutting, is_binaural, prepare
+from hearsight.datasets.prepare import Cutting, prepare
 from hearsight.datasets.prepared import PreparedSet, PreparedSettings
 from hearsight.datasets.splits import read_names, split_by_recording
+from hearsight.datasets.stereo_test import is_binaural
 from hearsight.errors import DataError, HearsightError
 
 SETTINGS = PreparedSettings(frame_size=(24, 48))
@@ -115,7 +120,8 @@ def test_text_splits_with_bare_names_are_read_from_elsewhere(fair_play, tmp_path
     for part, numbers in {"train": [4, 5], "val": [6], "test": [1, 2, 3]}.items():
         (lists / f"{part}.txt").write_text("".join(f"{number:06d}.mp3\n" for number in numbers))
     prepare_dataset("fair-play", fair_play, tmp_path / "out", [tmp_path / "five_splits"], SETTINGS, workers=1)
-    assert read_names(tmp_path / "out" / "splits" / "split4" / "test.txt") == ["000001", "000002", "000003"]
+    assert read_names(tmp_path / "out" / "five_splits" / "split4" / "test.txt") == ["000001", "000002", "000003"]
+    assert read_names(tmp_path / "out" / "splits" / "split1" / "val.txt") == ["000004"]  # its own are kept beside them
 
 
 @pytest.fixture
@@ -147,7 +153,7 @@ def test_music_by_folders_and_by_lists(music, tmp_path):
 def test_music_stereo_keeps_what_is_binaural(music, tmp_path):
     report = prepare_dataset("music-stereo", music, tmp_path / "out", settings=SETTINGS, workers=1)
     assert {entry.recording for entry in PreparedSet(tmp_path / "out").entries} == {"AAA", "CCC"}
-    assert report.left_out[0].why == "it is mono, and only binaural clips were asked for"
+    assert report.left_out[0].why == "it is mono, and only binaural recordings were asked for"
 
 
 def test_recorded_ambisonics_become_two_ears(fair_play, tmp_path):
@@ -226,14 +232,37 @@ def test_recordings_are_cut_in_step(fair_play, tmp_path):
     assert abs(int(PreparedSet(tmp_path)["a_001"].picture(0).mean()) - (20 + 20)) <= 4
 
 
-def test_stereo_difference_does_not_depend_on_length():
-    import torch
+def sixteen_bits(sound):
+    return np.round(sound * 32767).astype(np.int16)
 
-    alike = torch.from_numpy(tones(0, alike=True))
-    assert not is_binaural(alike) and not is_binaural(alike.repeat(1, 100) + 1e-5 * torch.randn(2, 1_600_000))
-    half = alike.clone()
-    half[0, :8_000] *= 0.9
-    assert is_binaural(half)
+
+@given(
+    level_db=st.floats(-50, 0),
+    noise_db=st.floats(-90, -15),
+    side=st.integers(0, 1),
+    seconds=st.floats(2, 30),
+    seed=st.integers(0, 99),
+)
+def test_two_channels_are_stereo_whatever_their_level_and_not_for_noise_in_one(level_db, noise_db, side, seconds, seed):
+    """Half a decibel between the channels is stereo at any level; recording noise in one channel is not."""
+    generator, gain = np.random.default_rng(seed), 10 ** (level_db / 20)
+    music = np.convolve(generator.standard_normal(int(seconds * 16_000)), [1, 0.9, 0.5, 0.2], "same") * 0.1
+    stereo = np.stack([music, music])
+    stereo[side] *= 10 ** (-0.5 / 20)
+    assert is_binaural(sixteen_bits(gain * stereo))
+    assert not is_binaural(sixteen_bits(gain * np.stack([music, music])))
+    noisy = np.stack([music, music])
+    noisy[side] += generator.standard_normal(len(music)) * 10 ** (noise_db / 20) * music.std()
+    assert not is_binaural(sixteen_bits(gain * noisy))
+    one_sided = np.stack([music, 1e-3 * generator.standard_normal(len(music))])
+    assert not is_binaural(sixteen_bits(gain * one_sided[:: 1 - 2 * side]))
+
+
+def test_a_rendered_source_is_stereo_from_every_side():
+    source = np.random.default_rng(0).standard_normal(32_000) * 0.02
+    for degrees in (-90, -20, -5, 5, 40):
+        ears = render(torch.from_numpy(source), np.radians(degrees), 0.0, load_hrirs(), sample_rate_hz=16_000)
+        assert is_binaural(sixteen_bits(ears.numpy()))
 
 
 def test_splits_keep_recordings_together():

@@ -20,8 +20,13 @@ def prepare(
     root: Annotated[Path, typer.Argument(help="Where it lies; it is only read.", show_default=False)],
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder of the prepared clips.", show_default=False)],
     lists: Annotated[
-        list[Path] | None,
-        typer.Option("--list", help="Published list: JSON (MUSIC), ids, a folder of splits. Repeatable."),
+        list[str] | None,
+        typer.Option(
+            "--list",
+            metavar="[NAME=]PATH",
+            help="Published list, repeatable: a folder of splits (kept beside the clips under NAME or its own name), a "
+            "fold such as YT-Music.train.1.lst, JSON (MUSIC) or ids that choose clips.",
+        ),
     ] = None,
     clip_seconds: Annotated[
         float | None,
@@ -30,18 +35,29 @@ def prepare(
     rate: Annotated[int, typer.Option("--rate", help="Sample rate in hertz.", min=8000)] = 16_000,
     fps: Annotated[float, typer.Option("--fps", help="Pictures per second.", min=0.1)] = 10.0,
     view: Annotated[
-        Literal["full", "normal"], typer.Option(help="Of 360-degree pictures: all of it, or 90 degrees.")
-    ] = "full",
-    ambisonics: Annotated[Literal["ambix", "fuma"], typer.Option(help="Format of recorded ambisonics.")] = "ambix",
+        Literal["full", "normal"] | None,
+        typer.Option(help="Of 360-degree pictures: all of it (default), or 90 degrees ahead.", show_default=False),
+    ] = None,
+    ambisonics: Annotated[
+        Literal["ambix", "fuma"] | None,
+        typer.Option(help="Format of recorded ambisonics. Default: ambix.", show_default=False),
+    ] = None,
+    hrtf: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.sofa", help="Head through which ambisonics are decoded; KEMAR if not given."),
+    ] = None,
     workers: Annotated[int | None, typer.Option(help="Processes. Default: one per core.", min=1)] = None,
-    seed: Annotated[int, typer.Option(help="Of the 80-10-10 split made where none is published.")] = 0,
+    seed: Annotated[
+        int | None, typer.Option(help="Of what is drawn where no split is published. Default: 0.", show_default=False)
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
     """Decode a dataset once into a form that trains at full speed, and check every clip.
 
-    What cannot be used is left out and named with its reason. An interrupted run goes on where it stood.
+    What cannot be used, or is listed and not there, is left out and named with its reason. An interrupted run goes on
+    where it stood; a folder that was prepared otherwise is refused.
 
-    Example: `hearsight prepare fair-play FAIR-Play -o prepared/fair-play`
+    Example: `hearsight prepare fair-play FAIR-Play -o prepared/fair-play --list five_splits`
     """
     from hearsight.datasets.catalog import prepare_dataset
     from hearsight.datasets.prepared import PreparedSettings
@@ -59,6 +75,7 @@ def prepare(
             workers,
             seed,
             progress,
+            hrtf,
         )
     if quiet:
         return

@@ -6,16 +6,26 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from hearsight.datasets.clip import AmbisonicFormat, Clip
-from hearsight.datasets.fair_play import fair_play_clips, fair_play_split_names, fair_play_splits
+from hearsight.datasets.fair_play import fair_play_clips, fair_play_splits
+from hearsight.datasets.left_out import LeftOut
+from hearsight.datasets.lists import OWN_SET, Lists, read_lists
 from hearsight.datasets.music import music_clips
 from hearsight.datasets.prepare import Cutting, PrepareReport, View, prepare
-from hearsight.datasets.prepared import PreparedSet, PreparedSettings
+from hearsight.datasets.prepared import PreparedEntry, PreparedSet, PreparedSettings
 from hearsight.datasets.simulated import simulated_clips
-from hearsight.datasets.splits import SPLIT_PARTS, Split, split_by_recording, write_split
+from hearsight.datasets.splits import (
+    SPLIT_PARTS,
+    PartFinder,
+    Split,
+    read_names,
+    read_split,
+    split_by_name,
+    without_suffix,
+    write_split,
+)
 from hearsight.datasets.surround_video import surround_clips
 from hearsight.datasets.video_folder import folder_clips, listed_clips
 from hearsight.errors import DataError
-from hearsight.files import same_path
 from hearsight.progress import Progress, no_progress
 
 
@@ -26,26 +36,35 @@ class Listing:
     Attributes:
         clips: its recordings or clips.
         cutting: how they are prepared unless the user says otherwise.
-        splits: published splits, by name; empty where there are none.
+        splits: its own splits, by name; empty where it comes without.
+        missing: what its lists name and is not there.
     """
 
     clips: list[Clip]
     cutting: Cutting = field(default_factory=Cutting)
     splits: dict[str, Split] = field(default_factory=dict)
+    missing: list[LeftOut] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """What is known of a dataset: a line for the user, and the function that lists it."""
+    """What is known of a dataset: a line for the user, and the function that lists it.
+
+    Attributes:
+        summary: what it is and how it lies on the disk.
+        listing: its root, the published lists given beside it, and the format of its ambisonics to its clips.
+        choices: what a list that chooses clips looks like; None where the dataset is taken whole.
+    """
 
     summary: str
-    listing: Callable[[Path, Sequence[Path], AmbisonicFormat], Listing]
+    listing: Callable[[Path, Lists, AmbisonicFormat], Listing]
+    choices: str | None = None
 
 
 def list_dataset(
     name: str,
     root: str | os.PathLike[str],
-    lists: Sequence[str | os.PathLike[str]] = (),
+    lists: Lists | Sequence[str | os.PathLike[str]] = (),
     ambisonic_format: AmbisonicFormat = "ambix",
 ) -> Listing:
     """The clips of a dataset by name (`DATASETS`), downloaded at `root`.
@@ -53,16 +72,21 @@ def list_dataset(
     Args:
         name: of the dataset.
         root: its folder.
-        lists: published lists: JSON of MUSIC, ids of YouTube-ASMR and the 360-degree sets, a folder of splits for
-            FAIR-Play (its own `splits` folder if none is given).
+        lists: published lists: read, or as `read_lists` takes them.
         ambisonic_format: of the 360-degree sets.
 
     Raises:
-        DataError: the name is unknown, or the dataset is not as it should be.
+        DataError: the name is unknown, the dataset is not as it should be, or a list is not one that it takes.
     """
     if name not in DATASETS:
         raise DataError(f"unknown dataset {name!r}; known: {', '.join(DATASETS)}")
-    return DATASETS[name].listing(Path(root), [Path(one) for one in lists], ambisonic_format)
+    dataset = DATASETS[name]
+    read = lists if isinstance(lists, Lists) else read_lists(lists)
+    if read.choices and dataset.choices is None:
+        raise DataError(
+            f"{read.choices[0]}: {name} is taken whole, only folders of splits go with it; leave out --list"
+        )
+    return dataset.listing(Path(root), read, ambisonic_format)
 
 
 def prepare_dataset(
@@ -72,87 +96,139 @@ def prepare_dataset(
     lists: Sequence[str | os.PathLike[str]] = (),
     settings: PreparedSettings | None = None,
     clip_seconds: float | None = None,
-    view: View = "full",
-    ambisonic_format: AmbisonicFormat = "ambix",
+    view: View | None = None,
+    ambisonic_format: AmbisonicFormat | None = None,
     workers: int | None = None,
-    seed: int = 0,
+    seed: int | None = None,
     progress: Progress = no_progress,
+    hrtf: str | os.PathLike[str] | None = None,
 ) -> PrepareReport:
     """List a dataset, prepare its clips (`datasets.prepare`), and write its splits beside them.
 
-    `folder/splits/` gets the published splits, by the names of the prepared clips and without those that were left out;
-    where none is published, `split1` with 80, 10 and 10 % of the recordings (if there are at least three).
+    `folder/splits/` gets the dataset's own splits, and each set of splits in `lists` a folder of its name
+    (`folder/five_splits/split1/train.txt`): by the names of the prepared clips and without those that were left out.
+    A published fold without validation gives it a tenth of its training recordings. Where nothing is published,
+    `splits/split1` has about 80, 10 and 10 % of the recordings (if there are at least three), by their names, so that a
+    recording is in the same part of every dataset that holds it (`split_by_name`).
 
     Raises:
-        DataError, HearsightError: as `list_dataset` and `prepare`.
+        DataError, HearsightError: as `list_dataset` and `prepare`; the folder is within the source; an option says
+            nothing of this dataset (`view`, `ambisonic_format` or `hrtf` without 360-degree clips, `seed` where the
+            split is published).
     """
-    listing = list_dataset(name, root, lists, ambisonic_format)
-    if same_path(root, folder):
-        raise DataError(f"{folder}: is the source, which is only read; name another folder for the prepared clips")
-    cutting = replace(listing.cutting, view=view)
+    read = read_lists(lists)
+    listing = list_dataset(name, root, read, ambisonic_format or "ambix")
+    if Path(folder).resolve().is_relative_to(Path(root).resolve()):
+        raise DataError(f"{folder}: is in the source, which is only read; name another folder for the prepared clips")
+    surround = any(clip.kind == "ambisonic" for clip in listing.clips)
+    for option, value in (("ambisonics", ambisonic_format), ("hrtf", hrtf), ("view", view)):
+        if value is not None and not surround:
+            raise DataError(f"{name} has no 360-degree clips, of which --{option} speaks; leave it out")
+    sets = {OWN_SET: listing.splits} if listing.splits else {}
+    for set_name, splits in read.sets.items():
+        if set_name in sets:
+            raise DataError(f"{name} has splits of its own; give --list NAME=FOLDER to keep both sets")
+        sets[set_name] = splits
+    drawn = any("val" not in split for splits in sets.values() for split in splits.values())
+    if seed is not None and sets and not drawn:
+        raise DataError(f"the splits of {name} are published, so that nothing is drawn; leave out --seed")
+    cutting = replace(listing.cutting, view=view or "full", hrtf=None if hrtf is None else Path(hrtf))
     if clip_seconds is not None:
         cutting = replace(cutting, seconds=clip_seconds)
     report = prepare(listing.clips, folder, name, settings, cutting, workers, progress)
+    report = replace(report, left_out=[*report.left_out, *listing.missing])
+    return replace(report, left_out=[*report.left_out, *_write_sets(Path(folder), sets, report, seed or 0)])
+
+
+def _write_sets(folder: Path, sets: dict[str, dict[str, Split]], report: PrepareReport, seed: int) -> list[LeftOut]:
+    """Write the sets of splits beside prepared clips; gives the listed clips that are neither there nor left out."""
     entries = PreparedSet(folder).entries
-    for split, published in listing.splits.items():
-        wanted = {recording: part for part, names in published.items() for recording in names}
-        inside: Split = {part: [] for part in SPLIT_PARTS}
-        for entry in entries:
-            part = wanted.get(entry.name) or wanted.get(entry.recording or entry.name)
-            if part is not None:
-                inside[part].append(entry.name)
-        write_split(Path(folder) / "splits" / split, inside)
-    recordings = {entry.name: entry.recording or entry.name for entry in entries}
-    if not listing.splits and len(set(recordings.values())) >= len(SPLIT_PARTS):
-        write_split(Path(folder) / "splits" / "split1", split_by_recording(recordings, seed))
-    return report
+    known = {entry.name for entry in entries} | {one.name for one in report.left_out}
+    missing: dict[str, str] = {}
+    for set_name, splits in sets.items():
+        for split, lists in splits.items():
+            where = f"{set_name}/{split}"
+            inside, unmatched = _of_entries(PartFinder(lists, where), entries)
+            left_out = PartFinder({"train": sorted(known)}, where)
+            missing |= {name: where for name in unmatched if left_out.find(name) is None}
+            if "val" not in lists:
+                inside = _with_validation(inside, entries, seed)
+            write_split(folder / set_name / split, inside)
+    recordings = {entry.name: entry.source for entry in entries}
+    if not sets and len(set(recordings.values())) >= len(SPLIT_PARTS):
+        write_split(folder / OWN_SET / "split1", split_by_name(recordings, seed))
+    return [LeftOut(name, f"listed in {where}, but it is not in the dataset") for name, where in missing.items()]
 
 
-def _fair_play(root: Path, lists: Sequence[Path], _: AmbisonicFormat) -> Listing:
-    folder = lists[0].resolve() if lists else "splits"
-    splits = {
-        split: {part: fair_play_split_names(root, split, part, folder) for part in SPLIT_PARTS}
-        for split in fair_play_splits(root, folder)
-    }
-    return Listing(fair_play_clips(root), splits=splits)
+def _of_entries(finder: PartFinder, entries: Sequence[PreparedEntry]) -> tuple[Split, list[str]]:
+    """A split by the names of prepared clips, and the listed names that none of them has."""
+    inside: Split = {part: [] for part in SPLIT_PARTS}
+    hit: set[str] = set()
+    for entry in entries:
+        found = finder.find(entry.name, entry.recording)
+        if found is not None:
+            inside[found[0]].append(entry.name)
+            hit |= set(found[1])
+    return inside, [name for names in finder.split.values() for name in names if name not in hit]
 
 
-def _simulated(root: Path, lists: Sequence[Path], ambisonic: AmbisonicFormat) -> Listing:
-    listing = _fair_play(root, lists, ambisonic)
-    return replace(listing, clips=simulated_clips(root))
+def _with_validation(split: Split, entries: Sequence[PreparedEntry], seed: int) -> Split:
+    """A split whose publisher names training and test clips alone: a tenth of the training recordings validates."""
+    source = {entry.name: entry.source for entry in entries}
+    parts = split_by_name({name: source[name] for name in split["train"]}, seed, {"train": 0.9, "val": 0.1})
+    return {**parts, "test": split["test"]}
 
 
-def _music(root: Path, lists: Sequence[Path], _: AmbisonicFormat) -> Listing:
-    return Listing(music_clips(root, lists, "mono"), Cutting(seconds=10.0))
+def _fair_play(root: Path, _: Lists, __: AmbisonicFormat) -> Listing:
+    splits = {split: read_split(root / OWN_SET / split) for split in fair_play_splits(root)}
+    return Listing(fair_play_clips(root, complete=False), splits=splits)
 
 
-def _music_stereo(root: Path, lists: Sequence[Path], _: AmbisonicFormat) -> Listing:
-    return Listing(music_clips(root, lists, "any"), Cutting(seconds=10.0, keep="binaural"))
+def _simulated(root: Path, lists: Lists, ambisonic: AmbisonicFormat) -> Listing:
+    return replace(_fair_play(root, lists, ambisonic), clips=simulated_clips(root))
 
 
-def _surround(root: Path, lists: Sequence[Path], ambisonic_format: AmbisonicFormat) -> Listing:
-    return Listing(surround_clips(root, lists[0] if lists else None, ambisonic_format), Cutting(seconds=10.0))
+def _music(root: Path, lists: Lists, _: AmbisonicFormat) -> Listing:
+    clips, missing = music_clips(root, lists.choices, "mono")
+    return Listing(clips, Cutting(seconds=10.0), missing=missing)
 
 
-def _asmr(root: Path, lists: Sequence[Path], _: AmbisonicFormat) -> Listing:
-    clips = listed_clips(root, lists[0], "binaural") if lists else folder_clips(root, "binaural")
-    return Listing(clips, Cutting(seconds=10.0))
+def _music_stereo(root: Path, lists: Lists, _: AmbisonicFormat) -> Listing:
+    clips, missing = music_clips(root, lists.choices, "any")
+    return Listing(clips, Cutting(seconds=10.0, keep="binaural"), missing=missing)
 
 
-def _folder(root: Path, lists: Sequence[Path], _: AmbisonicFormat) -> Listing:
-    if lists:
-        raise DataError(f"{lists[0]}: a folder of videos is taken whole, without a list; leave out --list")
+def _surround(root: Path, lists: Lists, ambisonic_format: AmbisonicFormat) -> Listing:
+    listed = [without_suffix(name) for path in lists.choices for name in read_names(path)]
+    if not lists.choices:  # of a download of all videos, those that the folds name
+        folds = [split for splits in lists.sets.values() for split in splits.values()]
+        listed = [name for split in folds for names in split.values() for name in names]
+    clips, missing = surround_clips(root, listed or None, ambisonic_format)
+    return Listing(clips, Cutting(seconds=10.0), missing=missing)
+
+
+def _asmr(root: Path, lists: Lists, _: AmbisonicFormat) -> Listing:
+    if not lists.choices:
+        return Listing(folder_clips(root, "binaural"), Cutting(seconds=10.0))
+    clips, missing = listed_clips(root, lists.choices, "binaural")
+    return Listing(clips, Cutting(seconds=10.0), missing=missing)
+
+
+def _folder(root: Path, _: Lists, __: AmbisonicFormat) -> Listing:
     return Listing(folder_clips(root, "any"), Cutting(seconds=10.0))
 
 
+_JSON, _IDS = "JSON as it is published", "ids, one a line"
 DATASETS: dict[str, Dataset] = {
     "fair-play": Dataset("FAIR-Play: videos/, binaural_audios/ and splits/ as published", _fair_play),
-    "music": Dataset("MUSIC and MUSIC-21: solos and duets in folders by instrument or by the JSON lists; mono", _music),
-    "music-stereo": Dataset("MUSIC-Stereo: the binaural ones among the videos of MUSIC", _music_stereo),
-    "yt-music": Dataset("YT-MUSIC: 360-degree video with first-order ambisonics", _surround),
-    "yt-clean": Dataset("YT-CLEAN: the same", _surround),
-    "rec-street": Dataset("REC-STREET: the same", _surround),
-    "youtube-asmr": Dataset("YouTube-ASMR: stereo videos, listed by id", _asmr),
+    "music": Dataset(
+        "MUSIC and MUSIC-21: solos and duets in folders by instrument or by the JSON lists; mono", _music, _JSON
+    ),
+    "music-stereo": Dataset("MUSIC-Stereo: the binaural ones among the videos of MUSIC", _music_stereo, _JSON),
+    "yt-music": Dataset("YT-MUSIC: 360-degree video with first-order ambisonics", _surround, _IDS),
+    "yt-clean": Dataset("YT-CLEAN: the same", _surround, _IDS),
+    "rec-street": Dataset("REC-STREET: the same", _surround, _IDS),
+    "youtube-asmr": Dataset("YouTube-ASMR: stereo videos, listed by id", _asmr, f"{_IDS}, with START,END or without"),
     "simulated": Dataset("what `hearsight simulate` writes, with depth", _simulated),
-    "folder": Dataset("any folder of videos; the sound tells binaural from mono", _folder),
+    "folder": Dataset("any folder of videos; the sound separates binaural from mono", _folder),
 }

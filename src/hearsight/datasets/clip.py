@@ -18,8 +18,9 @@ class Clip:
         sound: the file whose sound counts (a video, or a sound file beside it).
         picture: a video, or a folder of pictures by their names (`2` before `10`); None for a clip without.
         kind: "binaural" (two ears), "mono" (channels are mixed), "ambisonic" (first order, four channels: decoded to
-            two ears), or "any": binaural if its two channels differ, else mono (`datasets.prepare.is_binaural`).
+            two ears), or "any": binaural if its two channels differ, else mono (`datasets.stereo_test.is_binaural`).
         recording: what it was cut from, where known: clips of one recording share a scene and must share a split.
+        label: class of its one sounding object (`cello`), where known.
         picture_rate_hz: of a folder of pictures, which has no times of its own; None for a video.
         depth: a folder of 16-bit PNGs (`datasets.prepared` says how it is kept); None where there is none.
         depth_rate_hz: of those.
@@ -33,6 +34,7 @@ class Clip:
     picture: Path | None
     kind: Sound = "binaural"
     recording: str | None = None
+    label: str | None = None
     picture_rate_hz: float | None = None
     depth: Path | None = None
     depth_rate_hz: float = 1.0

@@ -1,6 +1,8 @@
 """What a clip's files hold, decoded: sound, pictures, depth."""
 
 from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
 from typing import Literal
 
 import cv2
@@ -9,7 +11,7 @@ import torch
 from jaxtyping import Int16, UInt8, UInt16
 from torch import Tensor
 
-from hearsight.acoustics import decode_binaural, load_hrirs
+from hearsight.acoustics import HRIRSet, decode_binaural, load_hrirs
 from hearsight.datasets.clip import Clip
 from hearsight.datasets.pictures import picture_files, read_picture
 from hearsight.errors import DataError
@@ -22,12 +24,17 @@ SILENCE_RMS = 1e-3  # -60 dB of full scale: below it, sound is noise that no gai
 _NORMAL_VIEW = np.pi / 2  # horizontal angle of the normal view cut out of an equirectangular picture
 
 
-def read_sound(clip: Clip, rate_hz: int) -> Int16[np.ndarray, "channels samples"]:
+def read_sound(clip: Clip, rate_hz: int, hrtf: Path | None = None) -> Int16[np.ndarray, "channels samples"]:
     """One channel, or two ears, at the rate asked for.
+
+    Args:
+        clip: whose sound is read.
+        rate_hz: of the result.
+        hrtf: a SOFA file with the head through which ambisonics are decoded; None for KEMAR.
 
     Raises:
         MediaError: the file cannot be read.
-        DataError: it has no sound, or not the channels that sound of this kind needs.
+        DataError: it has no sound, not the channels that sound of this kind needs, or values that are not finite.
     """
     info = probe(clip.sound).audio
     if info is None:
@@ -43,6 +50,8 @@ def read_sound(clip: Clip, rate_hz: int) -> Int16[np.ndarray, "channels samples"
     blocks: list[np.ndarray] = []
     empty: Tensor | None = None
     for block in read_audio(clip.sound):
+        if not bool(torch.isfinite(block).all()):
+            raise DataError("its sound holds values that are not finite")
         kept = block if keeps_channels else mix_to_mono(block, info.layout)[None]
         empty = kept[:, :0]
         blocks.append(as_kept(resampler.process(kept)))
@@ -52,7 +61,7 @@ def read_sound(clip: Clip, rate_hz: int) -> Int16[np.ndarray, "channels samples"
     if clip.kind != "ambisonic":
         return sound
     convention: Literal["fuma", "sn3d"] = "fuma" if clip.ambisonic_format == "fuma" else "sn3d"
-    ears = decode_binaural(torch.from_numpy(sound), load_hrirs(), rate_hz, convention=convention)
+    ears = decode_binaural(torch.from_numpy(sound), _hrirs(hrtf), rate_hz, convention=convention)
     return _as_int16(ears / max(1.0, float(ears.abs().max())))
 
 
@@ -115,6 +124,11 @@ def _normal_view(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return cv2.remap(
         picture, column.astype(np.float32), row.astype(np.float32), cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP
     )
+
+
+@cache
+def _hrirs(hrtf: Path | None) -> HRIRSet:
+    return load_hrirs(hrtf)
 
 
 def _as_int16(sound: Tensor) -> np.ndarray:

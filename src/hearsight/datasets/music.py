@@ -10,19 +10,22 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hearsight.datasets.clip import Clip, Sound
+from hearsight.datasets.left_out import LeftOut
 from hearsight.datasets.video_folder import video_files
 from hearsight.errors import DataError
 
 
 def music_clips(
     folder: str | os.PathLike[str], lists: Sequence[str | os.PathLike[str]] = (), kind: Sound = "mono"
-) -> list[Clip]:
-    """Recordings of the dataset; each is named `INSTRUMENT/ID` (`_` for the blanks in an instrument's name).
+) -> tuple[list[Clip], list[LeftOut]]:
+    """Recordings of the dataset, and those that the lists name though they are not there.
+
+    Each is named `INSTRUMENT/ID` and has the instrument for its label (`_` for the blanks in an instrument's name).
 
     Args:
         folder: with the videos, directly or in folders by instrument.
-        lists: the published JSON lists; only what they name is used, and videos that are missing are skipped (many have
-            left YouTube): the caller can compare the count. Without lists, every video in a folder by instrument.
+        lists: the published JSON lists; only what they name is used (many videos have left YouTube). Without lists,
+            every video in a folder by instrument.
         kind: "mono" for separation and pseudo pairs, "any" for MUSIC-Stereo's selection of binaural videos.
 
     Raises:
@@ -37,7 +40,12 @@ def music_clips(
         listed = [(path.parent.name, name) for name, path in found.items() if path.parent != root]
     clips = {
         f"{label.replace(' ', '_')}/{name}": Clip(
-            f"{label.replace(' ', '_')}/{name}", found[name], found[name], kind, recording=name
+            f"{label.replace(' ', '_')}/{name}",
+            found[name],
+            found[name],
+            kind,
+            recording=name,
+            label=label.replace(" ", "_"),
         )
         for label, name in listed
         if name in found
@@ -45,7 +53,8 @@ def music_clips(
     if not clips:
         what = "that the lists name" if lists else "in folders by instrument"
         raise DataError(f"{root}: holds no video {what} ({len(found)} videos in all)")
-    return list(clips.values())
+    missing = dict.fromkeys(f"{label.replace(' ', '_')}/{name}" for label, name in listed if name not in found)
+    return list(clips.values()), [LeftOut(name, "listed, but there is no such video") for name in missing]
 
 
 def _listed(path: Path) -> list[tuple[str, str]]:

@@ -7,17 +7,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
-import torch
-from jaxtyping import Float, Int16, UInt8
-from torch import Tensor
+from jaxtyping import Int16, UInt8
 
 from hearsight.datasets.clip import Clip
 from hearsight.datasets.decoding import SILENCE_RMS, View, read_depth, read_pictures, read_sound
 from hearsight.datasets.left_out import LeftOut, by_reason
 from hearsight.datasets.prepared import (
+    INDEX_FILE,
     PreparedEntry,
     PreparedSet,
     PreparedSettings,
@@ -25,14 +24,15 @@ from hearsight.datasets.prepared import (
     write_prepared_clip,
     written_entry,
 )
+from hearsight.datasets.stereo_test import is_binaural
 from hearsight.errors import DataError, MediaError
 from hearsight.files import make_folder, write_json
 from hearsight.media import probe
 from hearsight.progress import Progress, no_progress
 from hearsight.workers import done_by_workers
 
-BINAURAL_THRESHOLD = 1e-3
 _LARGEST_OFFSET_S = 0.5
+_MADE_WITH = "made_with.json"
 
 
 @dataclass(frozen=True)
@@ -44,13 +44,15 @@ class Cutting:
             than half a clip.
         shortest_s: shorter clips are left out.
         view: of equirectangular pictures: the full 360 degrees, or a normal view ahead (90 degrees).
-        keep: "all", or only clips that turn out "binaural" or "mono".
+        keep: "all", or only recordings that turn out "binaural" or "mono".
+        hrtf: SOFA file with the head through which ambisonics are decoded; None for KEMAR.
     """
 
     seconds: float | None = None
     shortest_s: float = 0.63
     view: View = "full"
     keep: Literal["all", "binaural", "mono"] = "all"
+    hrtf: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -73,10 +75,11 @@ def prepare(
 ) -> PrepareReport:
     """Decode clips into `folder` (`datasets.prepared` says how it looks).
 
-    Each clip is checked: sound and picture can be read; the channels are what its kind needs, and differ where it says
-    two ears; it is long enough, not silent, and sound and picture begin and (where they are two files) end within half
-    a second of each other. What fails is left out and named with its reason; nothing else stops. A run that was
-    interrupted goes on where it stood. The source is only read.
+    Each clip is checked: sound and picture can be read; the sound is finite; the channels are what its kind needs, and
+    differ where it says two ears; it is long enough, not silent, and sound and picture begin and (where they are two
+    files) end within half a second of each other. What fails is left out and named with its reason; nothing else stops.
+    A run that was interrupted goes on where it stood; a folder that was prepared otherwise is refused. The source is
+    only read.
 
     Args:
         clips: from a dataset's reader.
@@ -88,7 +91,8 @@ def prepare(
         progress: told in recordings.
 
     Raises:
-        DataError: there are no clips, a name comes twice, or none can be used.
+        DataError: there are no clips, a name comes twice, none can be used, or the folder holds clips prepared
+            otherwise.
         HearsightError: the folder cannot be written, or a worker was killed.
     """
     settings, cutting = settings or PreparedSettings(), cutting or Cutting()
@@ -97,7 +101,7 @@ def prepare(
         raise DataError(f"{dataset}: no clips to prepare")
     if len(set(names)) < len(names):
         raise DataError(f"{dataset}: names {next(name for name in names if names.count(name) > 1)} twice")
-    make_folder(folder)
+    _claim(Path(folder), dataset, settings, cutting)
     job = partial(_prepare_recording, folder=Path(folder), settings=settings, cutting=cutting)
     done: dict[str, tuple[list[PreparedEntry], list[LeftOut], bool]] = {}
     results = done_by_workers(job, clips, workers or os.cpu_count() or 1)
@@ -113,17 +117,27 @@ def prepare(
     return PrepareReport(len(entries), sum(done[name][2] for name in names), left_out)
 
 
-def is_binaural(ears: Float[Tensor, "2 samples"]) -> bool:
-    """Whether two channels are more than one: the largest |l - r| over any second exceeds 0.001 on average.
-
-    Beyond Mono to Binaural, section 4, keeps videos whose "sum of difference" of left and right exceeds 0.001 without
-    saying over what; a sum over all samples would keep the rounding noise of any codec. The mean over the second in
-    which the channels differ most does not depend on the length and finds clips that are binaural only in part.
-    """
-    gap = (ears[0] - ears[1]).abs()
-    second = min(16_000, gap.shape[-1])
-    means = gap[: gap.shape[-1] // second * second].reshape(-1, second).mean(-1)
-    return bool(means.max() > BINAURAL_THRESHOLD)
+def _claim(folder: Path, dataset: str, settings: PreparedSettings, cutting: Cutting) -> None:
+    """Make sure that a folder is new or holds what is to be prepared now, and note how."""
+    note = folder / _MADE_WITH
+    content = json.loads(json.dumps({"dataset": dataset, **asdict(settings), **asdict(cutting)}, default=str))
+    before: dict[str, Any] = {}
+    if note.is_file():
+        try:
+            before = json.loads(note.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise DataError(f"{note}: damaged; remove {folder} and prepare it again") from error
+    elif (folder / INDEX_FILE).is_file():  # prepared before there was a note
+        prepared = PreparedSet(folder)
+        before = json.loads(json.dumps({"dataset": prepared.dataset, **asdict(prepared.settings)}))
+    differs = next((name for name in before if name in content and before[name] != content[name]), None)
+    if differs is not None:
+        raise DataError(
+            f"{folder}: holds clips that were prepared otherwise ({differs.replace('_', ' ')} {before[differs]}, now "
+            f"{content[differs]}); name another folder, or remove it"
+        )
+    make_folder(folder)
+    write_json(note, content)
 
 
 def _prepare_recording(
@@ -135,11 +149,16 @@ def _prepare_recording(
     entries: list[PreparedEntry] = []
     left_out: list[LeftOut] = []
     try:
-        sound = read_sound(clip, settings.sample_rate_hz)
+        if clip.picture is None or not clip.picture.exists():
+            raise DataError("has no picture" if clip.picture is None else f"its video {clip.picture.name} is missing")
+        if not clip.sound.exists():
+            raise DataError(f"its sound {clip.sound.name} is missing")
+        sound = read_sound(clip, settings.sample_rate_hz, cutting.hrtf)
         _check_times(clip, sound.shape[1] / settings.sample_rate_hz)
+        sound = _as_kept(clip, sound, cutting)
         for name, part, pictures in _parts(clip, sound, settings, cutting):
             try:
-                entries.append(_write_part(clip, name, part, pictures, folder, settings, cutting))
+                entries.append(_write_part(clip, name, part, pictures, folder, settings, cutting.shortest_s))
             except DataError as error:
                 left_out.append(LeftOut(name, str(error)))
     except (MediaError, DataError) as error:
@@ -155,32 +174,42 @@ def _write_part(
     pictures: list[UInt8[np.ndarray, "height width 3"]],
     folder: Path,
     settings: PreparedSettings,
-    cutting: Cutting,
+    shortest_s: float,
 ) -> PreparedEntry:
     seconds = sound.shape[1] / settings.sample_rate_hz
-    if seconds < cutting.shortest_s:
-        raise DataError(f"too short: {seconds:.2f} s of {cutting.shortest_s:g} s")
-    full_scale = torch.from_numpy(sound.astype(np.float32) / 32767)
-    if float(full_scale.square().mean().sqrt()) < SILENCE_RMS:
+    if seconds < shortest_s:
+        raise DataError(f"too short: {seconds:.2f} s of {shortest_s:g} s")
+    if float(np.sqrt(np.square(sound / np.float32(32767)).mean())) < SILENCE_RMS:
         raise DataError("silent: below -60 dB of full scale")
-    if clip.kind == "binaural" and not is_binaural(full_scale):
-        raise DataError("both channels are alike: it is mono")
-    if clip.kind == "any" and sound.shape[0] == 2 and not is_binaural(full_scale):
-        sound = np.round(sound.astype(np.float64).mean(0, keepdims=True)).astype(np.int16)
-    kind = "binaural" if sound.shape[0] == 2 else "mono"
-    if cutting.keep not in ("all", kind):
-        raise DataError(f"it is {kind}, and only {cutting.keep} clips were asked for")
     if not pictures:
         raise DataError("no picture")
+    depth, recording = read_depth(clip), clip.recording or clip.name
     return write_prepared_clip(
-        folder, name, sound, pictures, settings, read_depth(clip), clip.depth_rate_hz, clip.recording or clip.name
+        folder, name, sound, pictures, settings, depth, clip.depth_rate_hz, recording, clip.label
     )
+
+
+def _as_kept(
+    clip: Clip, sound: Int16[np.ndarray, "channels samples"], cutting: Cutting
+) -> Int16[np.ndarray, "channels samples"]:
+    """The channels of a recording that are kept: decided for all of it, so that its clips are alike.
+
+    Raises:
+        DataError: it should have two ears and is mono, or is not what was asked for.
+    """
+    if sound.shape[0] == 2 and clip.kind in ("binaural", "any") and sound.any() and not is_binaural(sound):
+        if clip.kind == "binaural":
+            raise DataError("both channels are alike: it is mono")
+        sound = np.round(sound.astype(np.float32).mean(0, keepdims=True)).astype(np.int16)
+    kind = "binaural" if sound.shape[0] == 2 else "mono"
+    if cutting.keep not in ("all", kind):
+        raise DataError(f"it is {kind}, and only {cutting.keep} recordings were asked for")
+    return sound
 
 
 def _check_times(clip: Clip, sound_s: float) -> None:
     """Sound and picture begin together, and, where they are two files, end together."""
-    if clip.picture is None:
-        raise DataError("has no picture")
+    assert clip.picture is not None
     if clip.picture.is_dir():
         return
     info = probe(clip.picture)
@@ -261,7 +290,7 @@ def _note(clip: Clip, folder: Path) -> Path:
 def _made_of(clip: Clip, settings: PreparedSettings, cutting: Cutting) -> str:
     """A digest of all that the prepared clips of a recording depend on."""
     stamps = []
-    for path in (clip.sound, clip.picture, clip.depth):
+    for path in (clip.sound, clip.picture, clip.depth, cutting.hrtf):
         if path is not None and path.exists():
             stamps.append((str(path), path.stat().st_mtime_ns, path.stat().st_size))
     return hashlib.sha256(repr((clip, settings, cutting, stamps)).encode()).hexdigest()

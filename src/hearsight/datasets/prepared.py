@@ -54,7 +54,16 @@ class PreparedSettings:
 
 @dataclass(frozen=True)
 class PreparedEntry:
-    """What the index tells of a clip: its channels (1 mono, 2 ears), samples, pictures, recording, depth (if any)."""
+    """What the index says of a clip.
+
+    Attributes:
+        name: of the clip.
+        channels: 1 (mono) or 2 (ears).
+        samples, pictures: how many there are.
+        recording: what it was cut from, where known.
+        depth_rate_hz: of its depth maps; None if it has none.
+        label: class of its one sounding object (`cello`), where known.
+    """
 
     name: str
     channels: int
@@ -62,6 +71,12 @@ class PreparedEntry:
     pictures: int
     recording: str | None = None
     depth_rate_hz: float | None = None
+    label: str | None = None
+
+    @property
+    def source(self) -> str:
+        """The recording, or the clip itself where no recording is known."""
+        return self.recording or self.name
 
 
 def write_prepared_clip(
@@ -73,11 +88,12 @@ def write_prepared_clip(
     depth: UInt16[np.ndarray, "maps height width"] | None = None,
     depth_rate_hz: float = 1.0,
     recording: str | None = None,
+    label: str | None = None,
 ) -> PreparedEntry:
     """Write one clip's file, whole; returns its entry for the index. A name with slashes makes folders."""
     jpegs = [_jpeg(picture, settings) for picture in pictures]
     rate = None if depth is None else depth_rate_hz
-    entry = PreparedEntry(name, sound.shape[0], sound.shape[1], len(jpegs), recording, rate)
+    entry = PreparedEntry(name, sound.shape[0], sound.shape[1], len(jpegs), recording, rate, label)
     tensors = {
         "sound": torch.from_numpy(np.ascontiguousarray(sound, dtype=np.int16)),
         "pictures": torch.from_numpy(np.concatenate(jpegs) if jpegs else np.zeros(0, np.uint8)),
@@ -171,7 +187,7 @@ class PreparedClip:
     """One prepared clip; every read takes a slice of its file. Opened on first use, in each process anew.
 
     Attributes:
-        entry: what the index tells of it.
+        entry: what the index says of it.
         settings: of its set.
     """
 

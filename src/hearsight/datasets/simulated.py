@@ -11,18 +11,21 @@ from hearsight.errors import DataError
 
 
 def simulated_clips(folder: str | os.PathLike[str]) -> list[Clip]:
-    """Clips with their depth maps; clips of one room count as one recording.
+    """Clips with their depth maps; clips of one room count as one recording, an only performer gives the label.
 
     Raises:
         DataError: the folder is not in the layout, or a clip's truth is missing or unreadable.
     """
     root = Path(folder)
     clips = []
-    for clip in fair_play_clips(root):
+    for clip in fair_play_clips(root, complete=False):
         truth = root / "scenes" / f"{clip.name}.json"
         try:
-            room = json.loads(truth.read_text(encoding="utf-8"))["room"]["number"]
+            scene = json.loads(truth.read_text(encoding="utf-8"))
+            room, players = scene["room"]["number"], [one["label"] for one in scene["performers"]]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DataError(f"{truth}: is not the truth of a simulated clip; simulate the set again") from error
-        clips.append(replace(clip, recording=f"room{room}", depth=root / "depth" / clip.name, depth_rate_hz=1.0))
+        label = players[0] if len(players) == 1 else None
+        depth = root / "depth" / clip.name
+        clips.append(replace(clip, recording=f"room{room}", label=label, depth=depth, depth_rate_hz=1.0))
     return clips

@@ -1,21 +1,27 @@
-"""Lists of which clips are for training, validation and testing."""
+"""Lists of which clips are for training, validation and testing: read, written, drawn, and matched with clips."""
 
+import hashlib
 import os
-from collections.abc import Mapping
-from pathlib import Path
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from hearsight.errors import DataError
+from hearsight.errors import DataError, DependencyError
 from hearsight.files import make_folder, written_whole
 
 SPLIT_PARTS = ("train", "val", "test")
 Split = dict[str, list[str]]
 """Names of clips for "train", "val" and "test"."""
 
+_LISTED_SUFFIXES = frozenset({".mp3", ".wav", ".flac", ".mp4", ".mkv", ".webm"})  # that released lists have in them
+_PIECE = re.compile(r"_\d{3}$")  # what `datasets.prepare` adds to the name of a recording that it cuts
+
 
 def split_by_recording(recordings: Mapping[str, str], seed: int = 0, parts: Mapping[str, float] | None = None) -> Split:
-    """Clips dealt out at random, all clips of a recording to one part.
+    """Clips dealt out at random in exact shares, all clips of a recording to one part.
 
     Args:
         recordings: name of a clip to the recording that it was cut from.
@@ -28,9 +34,7 @@ def split_by_recording(recordings: Mapping[str, str], seed: int = 0, parts: Mapp
     """
     shares = dict(parts or {"train": 0.8, "val": 0.1, "test": 0.1})
     names = sorted(set(recordings.values()))
-    if len(names) < len(shares):
-        wanted = ", ".join(shares)
-        raise DataError(f"{len(names)} recordings cannot be split into {wanted}; have at least {len(shares)}")
+    _require_enough(names, shares)
     shuffled = [names[int(index)] for index in np.random.default_rng(seed).permutation(len(names))]
     part_of: dict[str, str] = {}
     for part, share in shares.items():
@@ -43,6 +47,91 @@ def split_by_recording(recordings: Mapping[str, str], seed: int = 0, parts: Mapp
     }
 
 
+def split_by_name(recordings: Mapping[str, str], seed: int = 0, parts: Mapping[str, float] | None = None) -> Split:
+    """Clips dealt out by a hash of their recording's name, so that a recording is in the same part of every dataset.
+
+    MUSIC-Stereo is made of videos of MUSIC: a split of each that is drawn by itself would train on solos of MUSIC that
+    are measured in MUSIC-Stereo. Shares are therefore met on average only. A part that would stay empty (a set of a few
+    recordings) gets the recording whose hash is nearest to it.
+
+    Args, errors: as `split_by_recording`.
+    """
+    shares = dict(parts or {"train": 0.8, "val": 0.1, "test": 0.1})
+    place = {name: _hash(name, seed) for name in set(recordings.values())}
+    _require_enough(sorted(place), shares)
+    order = sorted(place, key=lambda name: place[name])
+    held_out = [part for part in reversed(shares) if part != "train"]
+    part_of: dict[str, str] = {}
+    lower, first = 0.0, 0
+    for number, part in enumerate(
+        held_out
+    ):  # [0, 0.1) is for testing, [0.1, 0.2) for validation, the rest for training
+        inside = sum(lower <= where < lower + shares[part] for where in place.values())
+        for_others = len(shares) - 1 - number
+        last = first + min(max(1, inside), len(order) - first - for_others)
+        part_of |= dict.fromkeys(order[first:last], part)
+        lower, first = lower + shares[part], last
+    return {
+        part: [name for name, recording in recordings.items() if part_of.get(recording, "train") == part]
+        for part in shares
+    }
+
+
+class PartFinder:
+    """Finds the part of a split that a clip belongs to, however lists and datasets spell its name.
+
+    A list may name clips (`cello/ID_000`), sound files (`ID.mp3`, with or without folders of another machine), or whole
+    recordings (`ID`). A clip is sought by its own name, by that name without folders, by its recording, and by its
+    recording without folders.
+
+    Args:
+        split: the lists.
+        where: they come from, for messages.
+        recordings: recordings of the listed names, where they are known.
+    """
+
+    def __init__(self, split: Split, where: str, recordings: Mapping[str, str] | None = None) -> None:
+        self.split, self.where = split, where
+        self._listed: dict[str, set[str]] = defaultdict(set)
+        self._part = {name: part for part, names in split.items() for name in names}
+        for part, names in split.items():
+            for name in names:
+                if self._part[name] != part:
+                    raise DataError(f"{where}: names {name} for {part} and for {self._part[name]}")
+                for key in _spellings(name, (recordings or {}).get(name)):
+                    self._listed[key].add(name)
+
+    def find(self, name: str, recording: str | None = None) -> tuple[str, list[str]] | None:
+        """The part of a clip and the listed names that put it there; None where no list names it.
+
+        Raises:
+            DataError: lists of two parts name it.
+        """
+        for key in _spellings(name, recording):
+            listed = sorted(self._listed.get(key, ()))
+            parts = {self._part[one] for one in listed}
+            if len(parts) > 1:
+                raise DataError(f"{self.where}: {name} may be {' or '.join(listed)}, which are in different parts")
+            if parts:
+                return parts.pop(), listed
+        return None
+
+
+def _spellings(name: str, recording: str | None) -> list[str]:
+    keys = [name, PurePosixPath(name).name]
+    for whole in (recording, _PIECE.sub("", name)):
+        if whole is not None:
+            keys += [whole, PurePosixPath(whole).name]
+    return list(dict.fromkeys(without_suffix(key) for key in keys))
+
+
+def without_suffix(name: str) -> str:
+    """A name of a list without the suffix of a sound or video file, with slashes only."""
+    name = name.strip().replace("\\", "/")
+    suffix = PurePosixPath(name).suffix
+    return name.removesuffix(suffix) if suffix.lower() in _LISTED_SUFFIXES else name
+
+
 def read_names(path: str | os.PathLike[str]) -> list[str]:
     """Names of a list, one a line.
 
@@ -50,10 +139,46 @@ def read_names(path: str | os.PathLike[str]) -> list[str]:
         DataError: it cannot be read.
     """
     try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "not text"
+        raise DataError(f"{path}: cannot be read ({why})") from error
     return [line.strip() for line in lines if line.strip()]
+
+
+def read_split(folder: str | os.PathLike[str]) -> Split:
+    """A split's lists (`train.txt`, `val.txt`, `test.txt`, or HDF5 as FAIR-Play is released), without suffixes.
+
+    Lists may be empty: a set of few recordings is for training alone.
+
+    Raises:
+        DataError: a list is missing or unreadable, or names a clip twice.
+    """
+    return {part: read_part(folder, part) for part in SPLIT_PARTS}
+
+
+def read_part(folder: str | os.PathLike[str], part: str) -> list[str]:
+    """One list of a split; as `read_split`."""
+    if part not in SPLIT_PARTS:
+        raise DataError(f"unknown part {part!r} of a split; known: {', '.join(SPLIT_PARTS)}")
+    text, hdf5 = Path(folder) / f"{part}.txt", Path(folder) / f"{part}.h5"
+    if text.is_file():
+        source, lines = text, read_names(text)
+    elif hdf5.is_file():
+        source, lines = hdf5, _hdf5_paths(hdf5)
+    else:
+        raise DataError(f"{folder}: holds neither {text.name} nor {hdf5.name}")
+    names = [without_suffix(line) for line in lines if line.strip()]
+    if len(set(names)) < len(names):
+        raise DataError(f"{source}: names {next(name for name in names if names.count(name) > 1)} more than once")
+    return names
+
+
+def split_folders(folder: str | os.PathLike[str]) -> list[str]:
+    """Names of the splits in a folder, in the order of their numbers (split2 before split10); empty without any."""
+    root = Path(folder)
+    found = [path.name for path in root.iterdir() if path.is_dir()] if root.is_dir() else []
+    return sorted(found, key=lambda name: [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)])
 
 
 def write_split(folder: str | os.PathLike[str], split: Split) -> None:
@@ -66,3 +191,34 @@ def write_split(folder: str | os.PathLike[str], split: Split) -> None:
     for part in SPLIT_PARTS:
         with written_whole(Path(folder) / f"{part}.txt") as temporary:
             temporary.write_text("".join(f"{name}\n" for name in split.get(part, [])), encoding="utf-8")
+
+
+def named(names: Iterable[str], most: int = 5) -> str:
+    """The first few of many names, for a message."""
+    every = list(names)
+    return ", ".join(every[:most]) + (f" and {len(every) - most} more" if len(every) > most else "")
+
+
+def _require_enough(names: list[str], shares: Mapping[str, float]) -> None:
+    if len(names) < len(shares):
+        wanted = ", ".join(shares)
+        raise DataError(f"{len(names)} recordings cannot be split into {wanted}; have at least {len(shares)}")
+
+
+def _hash(name: str, seed: int) -> float:
+    """A number in [0, 1) that depends on a name and a seed alone."""
+    return int.from_bytes(hashlib.sha256(f"{seed}:{name}".encode()).digest()[:6]) / 2**48
+
+
+def _hdf5_paths(path: Path) -> list[str]:
+    try:
+        import h5py
+    except ImportError as error:
+        raise DependencyError(f"{path}: needs h5py to be read; install it with pip install h5py") from error
+    try:
+        with h5py.File(path, "r") as file:
+            if "audio" not in file:
+                raise DataError(f"{path}: has no dataset called audio, which the released splits have")
+            return [value.decode() if isinstance(value, bytes) else str(value) for value in file["audio"][()].ravel()]
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read as HDF5") from error

@@ -5,28 +5,31 @@ lists of ids name the parts of a split, one id a line.
 """
 
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from hearsight.datasets.clip import AmbisonicFormat, Clip
+from hearsight.datasets.left_out import LeftOut
+from hearsight.datasets.splits import named
 from hearsight.datasets.video_folder import folder_clips
 from hearsight.errors import DataError
 
 
 def surround_clips(
     folder: str | os.PathLike[str],
-    listing: str | os.PathLike[str] | None = None,
+    listed: Sequence[str] | None = None,
     ambisonic_format: AmbisonicFormat = "ambix",
-) -> list[Clip]:
-    """Recordings with first-order ambisonics, to be decoded to two ears with the HRIR set.
+) -> tuple[list[Clip], list[LeftOut]]:
+    """Recordings with first-order ambisonics, to be decoded to two ears, and listed ids whose video is missing.
 
     Args:
         folder: with the videos, directly or below.
-        listing: ids to use, one a line; None: all.
+        listed: ids to use; None: all.
         ambisonic_format: "ambix" (YouTube's) or "fuma".
 
     Raises:
-        DataError: no video is found, or none that the list names.
+        DataError: no video is found, or none that is listed.
     """
     clips = [
         replace(clip, kind="ambisonic", ambisonic_format=ambisonic_format, projection="equirectangular")
@@ -36,13 +39,11 @@ def surround_clips(
         replace(clip, sound=clip.sound.with_suffix(".wav")) if clip.sound.with_suffix(".wav").is_file() else clip
         for clip in clips
     ]
-    if listing is None:
-        return clips
-    try:
-        wanted = {line.strip() for line in Path(listing).read_text(encoding="utf-8").splitlines() if line.strip()}
-    except OSError as error:
-        raise DataError(f"{listing}: cannot be read ({error.strerror})") from error
-    chosen = [clip for clip in clips if Path(clip.name).name in wanted]
+    if listed is None:
+        return clips, []
+    wanted = dict.fromkeys(listed)
+    chosen = [clip for clip in clips if Path(clip.name).name in wanted or clip.recording in wanted]
     if not chosen:
-        raise DataError(f"{listing}: none of the videos that it names is in {folder}")
-    return chosen
+        raise DataError(f"{folder}: holds none of the {len(wanted)} listed videos ({named(wanted)})")
+    there = {Path(clip.name).name for clip in chosen} | {clip.recording for clip in chosen}
+    return chosen, [LeftOut(name, "listed, but there is no such video") for name in wanted if name not in there]

@@ -1,9 +1,13 @@
 """A folder of videos, whatever they are; and videos named by a list of ids (YouTube-ASMR and the like)."""
 
 import os
-from pathlib import Path
+import re
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
 
 from hearsight.datasets.clip import Clip, Sound
+from hearsight.datasets.left_out import LeftOut
+from hearsight.datasets.splits import named, read_names
 from hearsight.errors import DataError
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".mkv", ".mov", ".webm", ".avi", ".m4v", ".mpg", ".mpeg", ".ts", ".flv", ".wmv"})
@@ -12,7 +16,8 @@ VIDEO_SUFFIXES = frozenset({".mp4", ".mkv", ".mov", ".webm", ".avi", ".m4v", ".m
 def folder_clips(folder: str | os.PathLike[str], kind: Sound = "any") -> list[Clip]:
     """Every video in a folder and below it, named by its path without suffix.
 
-    With kind "any", what has two channels that differ is binaural, the rest mono.
+    With kind "any", what has two channels that differ is binaural, the rest mono. Pieces of one YouTube video are of
+    one recording (`recording_of`).
 
     Raises:
         DataError: the folder is missing or holds no video, or two videos differ only in their suffix.
@@ -27,7 +32,9 @@ def folder_clips(folder: str | os.PathLike[str], kind: Sound = "any") -> list[Cl
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise DataError(f"{root}: holds {twice} in two containers; keep one")
-    return [Clip(name, path, path, kind, recording=name) for name, path in zip(names, videos, strict=True)]
+    return [
+        Clip(name, path, path, kind, recording=recording_of(name)) for name, path in zip(names, videos, strict=True)
+    ]
 
 
 def video_files(folder: Path) -> list[Path]:
@@ -40,35 +47,53 @@ def video_files(folder: Path) -> list[Path]:
 
 
 def listed_clips(
-    folder: str | os.PathLike[str], listing: str | os.PathLike[str], kind: Sound = "binaural"
-) -> list[Clip]:
-    """Videos that a list names by id, as YouTube-ASMR is published: one a line, `ID` or `ID,START[,END]` in seconds.
+    folder: str | os.PathLike[str], listings: Sequence[str | os.PathLike[str]], kind: Sound = "binaural"
+) -> tuple[list[Clip], list[LeftOut]]:
+    """Videos that lists name by id, and the ids whose video is missing.
 
-    The videos are `ID.*` in the folder or below it; ids whose video is missing are skipped.
+    One a line, `ID` or `ID,START[,END]` in seconds; `#` begins a comment. The videos are `ID.*` in the folder or below.
+    All clips of one id, and of the pieces that it was cut into (`recording_of`), are of one recording.
 
     Raises:
-        DataError: the list cannot be read, a time in it is no number, or none of its videos is there.
+        DataError: a list cannot be read, a time in it is no number, or none of its videos is there.
     """
-    path = Path(listing)
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
     found = {Path(clip.name).name: clip for clip in folder_clips(folder, kind)}
-    clips: list[Clip] = []
-    for number, line in enumerate(lines, start=1):
-        identity, *times = (part.strip() for part in line.split(","))
-        if not identity or identity.startswith("#") or identity not in found:
-            continue
-        try:
-            seconds = [float(time) for time in times if time]
-        except ValueError as error:
-            raise DataError(f"{path}, line {number}: {line!r} is not ID or ID,START,END in seconds") from error
-        start = seconds[0] if seconds else 0.0
-        duration = seconds[1] - seconds[0] if len(seconds) > 1 else None
-        name = f"{identity}@{start:g}" if seconds else identity
-        video = found[identity].sound
-        clips.append(Clip(name, video, video, kind, recording=identity, start_s=start, duration_s=duration))
+    clips: dict[str, Clip] = {}
+    missing: list[LeftOut] = []
+    for listing in map(Path, listings):
+        for number, line in enumerate(read_names(listing), start=1):
+            identity, *times = (part.strip() for part in line.split(","))
+            if not identity or identity.startswith("#"):
+                continue
+            try:
+                seconds = [float(time) for time in times if time]
+            except ValueError as error:
+                raise DataError(f"{listing}, line {number}: {line!r} is not ID or ID,START,END in seconds") from error
+            name = f"{identity}@{seconds[0]:g}" if seconds else identity
+            if identity not in found:
+                missing.append(LeftOut(name, "listed, but there is no such video"))
+                continue
+            start = seconds[0] if seconds else 0.0
+            duration = seconds[1] - seconds[0] if len(seconds) > 1 else None
+            video, recording = found[identity].sound, found[identity].recording
+            clips[name] = Clip(name, video, video, kind, recording, start_s=start, duration_s=duration)
     if not clips:
-        raise DataError(f"{path}: none of the videos that it names is in {folder}")
-    return clips
+        raise DataError(f"{named(map(str, listings))}: none of the videos that it names is in {folder}")
+    return list(clips.values()), missing
+
+
+def recording_of(name: str) -> str:
+    """The recording of a video, by its path without suffix, as YouTube's downloads are named.
+
+    `ID` is 11 characters. A name that goes on after it with a mark and numbers alone (`ID_000030`, `ID-12-22`) is a
+    piece of that video, and so is a file in a folder called `ID`. Any other video is a recording of its own.
+    """
+    path = PurePosixPath(name)
+    piece = _PIECE_OF_ID.match(path.name)
+    if piece is not None:
+        return piece["id"]
+    return path.parent.name if _ID.match(path.parent.name) else name
+
+
+_ID = re.compile(r"^[\w-]{11}$", re.ASCII)
+_PIECE_OF_ID = re.compile(r"^(?P<id>[\w-]{11})[_.@+ -][\d_.+ -]*\d$", re.ASCII)

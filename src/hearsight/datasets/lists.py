@@ -58,19 +58,19 @@ def read_lists(arguments: Sequence[str | os.PathLike[str]]) -> Lists:
             for split in splits:
                 _add(into, split, read_split(root / split), path)
         elif fold is not None:
-            split = folds.setdefault((name or OWN_SET, f"split{fold['number']}"), {})
-            _add(split, fold["part"], [without_suffix(one) for one in read_names(path)], path)
+            parts = folds.setdefault((name or OWN_SET, f"split{fold['number']}"), {})
+            _add(parts, fold["part"], [without_suffix(one) for one in read_names(path)], path)
         elif name is not None:
             raise DataError(f"{name}={path}: only a folder of splits or a fold has a name, and this is neither")
         elif path in choices:
             raise DataError(f"{path}: is given twice")
         else:
             choices.append(path)
-    for (name, split), lists in folds.items():
+    for (set_name, split_name), lists in folds.items():
         for needed in ("train", "test"):
             if needed not in lists:
-                raise DataError(f"{name}/{split}: its fold for {needed} is missing; give all folds of a split")
-        _add(sets.setdefault(name, {}), split, lists, Path(name))
+                raise DataError(f"{set_name}/{split_name}: its fold for {needed} is missing; give all folds of a split")
+        _add(sets.setdefault(set_name, {}), split_name, lists, Path(set_name))
     return Lists(sets, choices)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from hearsight.evaluation.published import published_table
-from hearsight.training.recipe import read_recipe
+from hearsight.recipes.recipe import read_recipe
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 BOTH = {

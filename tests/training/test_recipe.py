@@ -3,7 +3,7 @@
 import pytest
 
 from hearsight.errors import DataError
-from hearsight.training.recipe import override_pairs, read_recipe, recipe_as_mapping
+from hearsight.recipes.recipe import override_pairs, read_recipe, recipe_as_mapping
 
 BASE = """
 model: {system: mono2binaural}

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from hearsight.training.recipe import read_recipe
+from hearsight.recipes.recipe import read_recipe
 from hearsight.training.run import build_network
 
 RECIPES = Path(__file__).parents[2] / "recipes"

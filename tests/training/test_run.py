@@ -19,7 +19,7 @@ from hearsight.datasets.segments import StereoSegments
 from hearsight.errors import DataError, HearsightError, ModelError
 from hearsight.models.saving import load_network
 from hearsight.training.data import EpochNumbers, TaskItems
-from hearsight.training.recipe import read_recipe
+from hearsight.recipes.recipe import read_recipe
 from hearsight.training.run import WholeCheckpoints, build_network, train
 
 
@@ -73,7 +73,7 @@ def test_a_run_leaves_a_model_a_log_and_a_card(tmp_path, prepared):
 RUN = """
 import sys, torch
 torch.set_num_threads(1)
-from hearsight.training.recipe import read_recipe
+from hearsight.recipes.recipe import read_recipe
 from hearsight.training.run import train
 train(read_recipe(sys.argv[1]), sys.argv[2], resume=True, accelerator="cpu")
 """
@@ -176,7 +176,7 @@ from hearsight.datasets.segments import StereoSegments
 from hearsight.models.mono2binaural import Mono2Binaural
 from hearsight.training.data import EpochNumbers
 from hearsight.training.module import TrainingModule
-from hearsight.training.recipe import SchedulePart
+from hearsight.recipes.recipe import SchedulePart
 
 torch.set_num_threads(1)
 folder, out, rank, world = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])

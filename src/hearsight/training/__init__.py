@@ -1,6 +1,6 @@
 """Recipes to trained models, with Lightning."""
 
-from hearsight.training.recipe import Recipe, override_pairs, read_recipe
+from hearsight.recipes.recipe import Recipe, override_pairs, read_recipe
 from hearsight.training.run import build_network, train
 
 __all__ = ["Recipe", "build_network", "override_pairs", "read_recipe", "train"]

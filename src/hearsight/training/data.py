@@ -15,7 +15,7 @@ from hearsight.datasets.segments import Blend, SoloMixtures, StereoSegments, fra
 from hearsight.datasets.splits import read_names, split_by_recording
 from hearsight.errors import DataError
 from hearsight.models.interface import AudioVisualNetwork
-from hearsight.training.recipe import ClipsPart, Recipe
+from hearsight.recipes.recipe import ClipsPart, Recipe
 
 Batch = dict[str, Item]
 """A batch of each task: "stereo" (items with ears) and "separation" (items with stems)."""

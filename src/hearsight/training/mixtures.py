@@ -15,7 +15,7 @@ from hearsight.mixtures.sound_bank import SoundBank
 from hearsight.models.saving import SavedNetwork
 from hearsight.models.sounding_objects.classifier import SoundClassifier
 from hearsight.training.data import EpochNumbers, loader
-from hearsight.training.recipe import MixturesPart, Recipe, SchedulePart
+from hearsight.recipes.recipe import MixturesPart, Recipe, SchedulePart
 from hearsight.training.schedule import learning_rates
 
 VALIDATION_SEED = 0  # whatever the recipe's, so that runs are measured on the same pairs

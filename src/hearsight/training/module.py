@@ -11,7 +11,7 @@ from hearsight.metrics import envelope_distance, stft_distance
 from hearsight.models.interface import AudioVisualNetwork, StereoNetwork
 from hearsight.signal import left_right
 from hearsight.training.data import Batch
-from hearsight.training.recipe import SchedulePart
+from hearsight.recipes.recipe import SchedulePart
 from hearsight.training.schedule import learning_rates
 
 

@@ -14,7 +14,7 @@ from hearsight.pseudo.composing import Backgrounds
 from hearsight.pseudo.pair_recipe import PairSettings
 from hearsight.pseudo.pairs import PseudoPairs
 from hearsight.pseudo.prepared_mono_clips import PreparedMonoClips
-from hearsight.training.recipe import PseudoPart
+from hearsight.recipes.recipe import PseudoPart
 
 
 @dataclass(frozen=True)

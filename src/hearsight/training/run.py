@@ -28,7 +28,7 @@ from hearsight.training.data import EpochNumbers, TrainingData
 from hearsight.training.example_images import ShowExamples
 from hearsight.training.mixtures import MixtureData, MixtureModule
 from hearsight.training.module import TrainingModule
-from hearsight.training.recipe import SOURCES, Recipe, recipe_as_mapping
+from hearsight.recipes.recipe import SOURCES, Recipe, recipe_as_mapping
 from hearsight.training.schedule import AverageWeights
 
 RECIPE_FILE = "recipe.yaml"

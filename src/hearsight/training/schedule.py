@@ -8,7 +8,7 @@ import torch
 from lightning.pytorch.callbacks import WeightAveraging
 from torch import Tensor
 
-from hearsight.training.recipe import SchedulePart
+from hearsight.recipes.recipe import SchedulePart
 
 LEAST_RATE = 0.008  # that a cosine ends at, relative to the highest
 

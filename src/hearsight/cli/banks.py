@@ -1,0 +1,49 @@
+"""`hearsight banks`: the sounds and rooms of which the default model's sound classifier learns."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hearsight.cli.errors import Quiet, door, progress_bar
+
+
+@door
+def banks(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Gets sound/ and rooms/; made if it is missing.")],
+    notes: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Recorded notes, INSTRUMENT/*.mp3, that join in.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of all random choices.")] = 0,
+    phrases: Annotated[int, typer.Option(min=1, help="Of 10 s per class, for training.")] = 160,
+    rooms: Annotated[int, typer.Option(min=1, help="With 5 sources each.")] = 160,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes; one per core if not given.")] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Make the banks of sounds and rooms that `hearsight train hearsight/sounding-objects` learns from.
+
+    Sounds come from sound fonts, drum kits, speech and noises that Debian packages bring; what is missing is named with
+    the line that installs it.
+
+    Example: hearsight banks banks --phrases 500
+    """
+    from hearsight.files import make_folder
+    from hearsight.mixtures.rooms import make_room_bank
+    from hearsight.mixtures.sound_bank import make_sound_bank
+
+    make_folder(folder)
+    with progress_bar("making sounds", "", quiet) as progress:
+        report = make_sound_bank(
+            folder / "sound",
+            notes,
+            seed,
+            phrases=phrases,
+            validation_phrases=max(1, phrases // 8),
+            workers=workers,
+            progress=progress,
+        )
+    with progress_bar("making rooms", "rooms", quiet) as progress:
+        bank = make_room_bank(folder / "rooms", seed, rooms=rooms, workers=workers, progress=progress)
+    if not quiet:
+        count = sum(sum(classes.values()) for classes in report.phrases.values())
+        print(f"{count} phrases in {report.folder}, {len(bank.sources)} room responses in {bank.folder}")

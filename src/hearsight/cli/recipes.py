@@ -1,0 +1,55 @@
+"""`hearsight recipes`: what can be trained."""
+
+from typing import Annotated
+
+import typer
+
+from hearsight.cli.errors import Quiet, door
+
+
+@door
+def recipes(
+    paper: Annotated[
+        str | None, typer.Option(metavar="PAPER", help="Of one paper: the part of the names before the slash.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """List what `hearsight train` can train: the rows of the papers' tables, with the published values.
+
+    Rows with nothing to train, such as Mono-Mono, are listed too and marked.
+
+    Example: hearsight recipes --paper sep-stereo
+    """
+    from hearsight.recipes import packaged_rows
+
+    rows = packaged_rows(paper)
+    if as_json:
+        import json
+
+        print(
+            json.dumps(
+                [
+                    {
+                        "recipe": row.reference if row.train else None,
+                        "paper": row.paper,
+                        "table": row.table,
+                        "row": row.label,
+                        "dataset": row.dataset.label if row.dataset else None,
+                        "published": row.published,
+                        "note": row.note,
+                    }
+                    for row in rows
+                ],
+                indent=2,
+            )
+        )
+    elif not quiet:
+        place = None
+        for row in rows:
+            if place != (place := (row.paper, row.table)):
+                print(f"\n{row.paper}, {row.table if not row.table[:1].isdigit() else f'table {row.table}'}")
+            dataset = f"{row.dataset.label}: " if row.dataset else ""
+            values = ", ".join(f"{name} {value:g}" for name, value in row.published.items())
+            print(f"  {row.reference if row.train else '(nothing to train)'}")
+            print(f"      {dataset}{row.label}{f'; published {values}' if values else ''}")

@@ -1,0 +1,301 @@
+"""Tables of recipes: one YAML file per table of a paper, a row a recipe, the published values beside it.
+
+A file that comes with hearsight is `PAPER/TABLE`, one of the user's own is named by its path; `:ROW` chooses a row:
+
+```yaml
+paper: Sep-Stereo
+table: "1"
+protocol: released-sep-stereo       # by which the paper measured it
+columns: [stft, env]                # of the published values
+base: ../base/sep-stereo.yaml       # another file, whose keys these are merged into
+data: {stereo: {}}                  # keys of a recipe, for all rows: which parts of the data are used
+datasets:
+  fair-play:
+    label: FAIR-Play
+    published: fair-play/sep-stereo # what a benchmark file calls these published values
+    splits: [split1, split2]        # that the published values are a mean of; the first one is trained on
+    data:                           # where each part is; parts that a row does not use are left out
+      stereo: {folder: prepared/fair-play, split: "splits/{split}"}
+      test: {folder: prepared/fair-play, split: "splits/{split}"}
+rows:
+  apnet:
+    label: APNet
+    published: {fair-play: [0.889, 0.136]}
+    model: {system: apnet}          # what differs from the keys above
+```
+
+`train: false` marks a row with nothing to train, `stages: [ROW, ROW]` rows that are trained one after the other, each
+from the model of the one before.
+"""
+
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from hearsight.errors import DataError
+from hearsight.schema import typed
+
+HOME = Path(__file__).parent
+SHARED = ("base", "profiles")
+"""Folders of `HOME` whose files are no recipes by themselves."""
+SOURCES = ("stereo", "solo", "pseudo", "mixtures")
+"""The keys of a recipe's data that name items to train on."""
+
+
+@dataclass(frozen=True)
+class DatasetColumns:
+    """A dataset of a table.
+
+    Attributes:
+        label: as printed.
+        published: what a benchmark file calls the published values; None where none are printed.
+        note: what they are.
+        splits: that they are a mean of.
+        data: of the recipes: where the clips of each part are.
+    """
+
+    label: str
+    published: str | None = None
+    note: str = ""
+    splits: list[str] = field(default_factory=lambda: ["split1"])
+    data: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a table, on one dataset.
+
+    Attributes:
+        reference: what `hearsight train` takes: `PAPER/TABLE:ROW`, or `PAPER/TABLE:DATASET/ROW`.
+        key: of the row in the file.
+        paper, table, label: where the row is printed and what it is called there.
+        dataset: None where a table has none.
+        published: metric to value.
+        note: what differs from the paper, if anything.
+        train: whether there is something to train.
+        content: of the recipe, before it is checked.
+    """
+
+    reference: str
+    key: str
+    paper: str
+    table: str
+    label: str
+    dataset: DatasetColumns | None
+    published: dict[str, float]
+    note: str
+    train: bool
+    content: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class _Table:
+    paper: str
+    table: str
+    rows: dict[str, Any]
+    protocol: str | None = None
+    columns: list[str] = field(default_factory=list)
+    datasets: dict[str, DatasetColumns] = field(default_factory=dict)
+    stages: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Row:
+    label: str
+    published: dict[str, list[float]] = field(default_factory=dict)
+    note: str = ""
+    train: bool = True
+
+
+def packaged_rows(paper: str | None = None) -> list[Row]:
+    """All rows that come with hearsight, or those of one paper, by the name of its folder.
+
+    Raises:
+        DataError: there is no such paper; the message lists those there are.
+    """
+    papers = sorted(folder.name for folder in HOME.iterdir() if folder.is_dir() and any(folder.glob("*.yaml")))
+    papers = [name for name in papers if name not in SHARED]
+    if paper is not None and paper not in papers:
+        raise DataError(f"no recipes of {paper!r}; known: {', '.join(papers)}")
+    files = [file for name in papers if paper in (None, name) for file in sorted((HOME / name).glob("*.yaml"))]
+    return [row for file in files for row in _rows(file, read_yaml(file))]
+
+
+def stages(reference: str | Path) -> list[str]:
+    """The rows that a reference stands for: those of the table's `stages`, or else the reference alone."""
+    path, row = locate(reference)
+    content = read_yaml(path)
+    names = content.get("stages") if row is None else None
+    if not names:
+        return [str(reference)]
+    rows = {row.key: row.reference for row in _rows(path, content)}
+    return [rows[str(name)] for name in names]
+
+
+def recipe_content(reference: str | Path, beside: Path | None = None, seen: tuple[str, ...] = ()) -> dict[str, Any]:
+    """The mapping of a recipe, its bases merged, before it is checked.
+
+    Args:
+        reference: a YAML file, or a table that comes with hearsight, and the row if it has several.
+        beside: the folder that a relative path is relative to.
+        seen: references that led here.
+
+    Raises:
+        DataError: there is none, it is not YAML, it is its own base, or the row is missing or not trained.
+    """
+    path, row = locate(reference, beside)
+    here = f"{path}:{row or ''}"
+    if here in seen:
+        raise DataError(f"{path}: is its own base, by way of {' and '.join(other.rstrip(':') for other in seen)}")
+    content = read_yaml(path)
+    if "rows" in content:
+        chosen = _chosen(_rows(path, content, (*seen, here)), row, str(reference))
+        if not chosen.train:
+            raise DataError(f"{reference}: there is nothing to train ({chosen.note})")
+        return chosen.content
+    if row is not None:
+        raise DataError(f"{path}: is a recipe, not a table; leave out :{row}")
+    return _with_base(content, path.parent, (*seen, here))
+
+
+def table_row(path: Path, name: str | None, reference: str) -> Row:
+    """The row called `name` of the table in a file; None: its only one that can be trained.
+
+    Raises:
+        DataError: there is no such row, or more than one.
+    """
+    return _chosen(_rows(path, read_yaml(path)), name, reference)
+
+
+def locate(reference: str | Path, beside: Path | None = None) -> tuple[Path, str | None]:
+    """The file of a reference and its row, if it names one.
+
+    Raises:
+        DataError: there is no such file.
+    """
+    text = str(reference)
+    for name, row in ((text, None), (text.rpartition(":")[0], text.rpartition(":")[2])):
+        path = (beside or Path()) / name
+        if name and path.is_file():
+            return path.resolve(), row
+        plain = name.removeprefix("recipes/").removesuffix(".yaml")
+        packaged = HOME / f"{plain}.yaml"
+        if plain and packaged.is_file():
+            return packaged, row
+        if beside is None and row is None and (now := _former_references().get(plain)) is not None:
+            warnings.warn(f"{name}: is {now} now", FutureWarning, stacklevel=4)
+            return locate(now)
+    raise DataError(f"{(beside or Path()) / text}: no such recipe; `hearsight recipes` lists those there are")
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file.
+
+    Raises:
+        DataError: it is missing or no mapping.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such recipe") from error
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise DataError(f"{path}: not readable as YAML ({' '.join(str(error).split())})") from error
+    if not isinstance(content, dict):
+        raise DataError(f"{path}: a recipe is a mapping, such as of model, data and schedule")
+    return content
+
+
+def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """`over` laid over `base`: mappings are merged, everything else is replaced."""
+    result = dict(base)
+    for key, value in over.items():
+        old = result.get(key)
+        result[key] = merged(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return result
+
+
+def used_parts(data: Mapping[str, Any], used: Mapping[str, Any]) -> dict[str, Any]:
+    """Of `data`, what says something of a part that `used` names, or of all of them."""
+    return {key: value for key, value in data.items() if key not in SOURCES or used.get(key) is not None}
+
+
+def _former_references() -> dict[str, str]:
+    """Names of recipes in the version before, that keep working for one release."""
+    return read_yaml(HOME / "former.yaml")
+
+
+def _with_base(content: Mapping[str, Any], folder: Path, seen: tuple[str, ...]) -> dict[str, Any]:
+    content = dict(content)
+    base = content.pop("base", None)
+    return content if base is None else merged(recipe_content(str(base), folder, seen), content)
+
+
+def _rows(path: Path, content: Mapping[str, Any], seen: tuple[str, ...] = ()) -> Iterator[Row]:
+    of_table = {name: content[name] for name in _Table.__dataclass_fields__ if name in content}
+    table: _Table = _checked(path, _Table, of_table, "")
+    shared = {name: value for name, value in content.items() if name not in of_table}
+    name = str(path.relative_to(HOME).with_suffix("")) if path.is_relative_to(HOME) else str(path)
+    for key, value in table.rows.items():
+        if not isinstance(value, Mapping):
+            raise DataError(f"{path}: rows.{key}: must be a mapping, not {value!r}")
+        of_row = {name: value[name] for name in _Row.__dataclass_fields__ if name in value}
+        row: _Row = _checked(path, _Row, of_row, f"rows.{key}")
+        own = {name: inner for name, inner in value.items() if name not in of_row}
+        recipe = _with_base({**shared, **({"base": own.pop("base")} if "base" in own else {})}, path.parent, seen)
+        recipe = merged(recipe, own)
+        unknown = set(row.published) - set(table.datasets)
+        if unknown:
+            raise DataError(f"{path}: rows.{key}: published on {unknown.pop()!r}, which is no dataset of the table")
+        for dataset in row.published or table.datasets or [None]:
+            columns = None if dataset is None else table.datasets[dataset]
+            yield Row(
+                reference=f"{name}:{key}" if len(table.datasets) < 2 else f"{name}:{dataset}/{key}",
+                key=key,
+                paper=table.paper,
+                table=table.table,
+                label=row.label,
+                dataset=columns,
+                published=_values(path, key, table.columns, row.published.get(dataset or "")),
+                note="; ".join(note for note in (row.note, "" if columns is None else columns.note) if note),
+                train=row.train,
+                content=recipe if columns is None else _on_dataset(recipe, table, row, columns),
+            )
+
+
+def _on_dataset(recipe: Mapping[str, Any], table: _Table, row: _Row, columns: DatasetColumns) -> dict[str, Any]:
+    used = recipe.get("data") or {}
+    test = {"test": {"protocol": table.protocol}} if table.protocol is not None else {}
+    data = merged(merged(used_parts(columns.data, used), test), used)
+    return {"split": columns.splits[0], **recipe, "data": data}
+
+
+def _values(path: Path, key: str, columns: list[str], values: list[float] | None) -> dict[str, float]:
+    if values is None:
+        return {}
+    if len(values) != len(columns):
+        raise DataError(f"{path}: rows.{key}: has {len(values)} published values for {len(columns)} columns")
+    return dict(zip(columns, values, strict=True))
+
+
+def _chosen(rows: Iterator[Row], name: str | None, reference: str) -> Row:
+    found = list(rows)
+    if name is None:
+        fitting = [row for row in found if row.train]
+    else:
+        fitting = [row for row in found if name in (row.key, row.reference.rpartition(":")[2])]
+    if len(fitting) == 1:
+        return fitting[0]
+    known = ", ".join(row.reference.rpartition(":")[2] for row in (fitting or found))
+    why = "name one of its rows" if name is None else f"has {'several rows' if fitting else 'no row'} {name!r}; known"
+    raise DataError(f"{reference}: {why}: {known}")
+
+
+def _checked(path: Path, cls: Any, content: Mapping[str, Any], place: str) -> Any:
+    try:
+        return typed(cls, content, place)
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error

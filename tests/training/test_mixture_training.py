@@ -3,15 +3,14 @@
 import copy
 import json
 import math
-import re
-import runpy
-import sys
-from pathlib import Path
+import shutil
 
 import pytest
 import torch
 from tiny_banks import tiny_room_bank, tiny_sound_bank
+from typer.testing import CliRunner
 
+from hearsight.cli.main import app
 from hearsight.errors import DataError, ModelError
 from hearsight.mixtures.mixtures import Mixture, Mixtures, MixtureSettings
 from hearsight.mixtures.rooms import RoomBank
@@ -21,7 +20,7 @@ from hearsight.models.sounding_objects.classifier import SoundClassifier
 from hearsight.training import build_network, read_recipe, train
 from hearsight.training.mixtures import part_errors
 
-RECIPE = Path(__file__).parents[2] / "recipes" / "hearsight" / "sounding-objects.yaml"
+RECIPE = "hearsight/sounding-objects:sounds"
 COLUMNS = 32  # a single column in the network's depth gives chance results in bfloat16 on some CPUs
 SMALL = "{channels: [4, 8, 8, 8, 8], layers: 1}"
 
@@ -162,15 +161,11 @@ def test_what_does_not_fit_is_said_in_one_line(tmp_path, banks):
     refused(ModelError, "learns from mixtures", data__mixtures="null", data__solo__folder=str(tmp_path))
 
 
-def test_one_command_trains_both_rounds(banks, tmp_path, monkeypatch, capsys):
-    script = RECIPE.parents[2] / "scripts" / "train_sounding_objects.py"
-
-    def run(*arguments: str | Path) -> None:
-        monkeypatch.setattr(sys, "argv", [str(script), *map(str, arguments)])
-        runpy.run_path(str(script), run_name="__main__")
-
-    small = {
+def test_one_command_trains_all_stages(banks, tmp_path):
+    keys = {
         "model.settings": SMALL,
+        "data.mixtures.sounds": str(banks / "sound"),
+        "data.mixtures.rooms": str(banks / "rooms"),
         "data.mixtures.pairs_per_epoch": "4",
         "data.mixtures.validation_pairs": "2",
         "data.mixtures.settings": f"{{columns: {COLUMNS}}}",
@@ -180,15 +175,20 @@ def test_one_command_trains_both_rounds(banks, tmp_path, monkeypatch, capsys):
         "schedule.precision": "32-true",
         "workers": "0",
     }
-    options = [part for key, value in small.items() for part in (f"--{key}", value)]
-    out = tmp_path / "runs"
-    run("--banks", banks, "--out", out, "--device", "cpu", *options)
-    first, second = (weights(out / name / "model") for name in ("sounding-objects", "sounding-objects-timbres"))
+
+    def run(*more):
+        options = [part for key, value in keys.items() for part in (f"--{key}", value)]
+        out = ["--out", str(tmp_path / "runs"), "--device", "cpu"]
+        return CliRunner().invoke(app, ["train", "hearsight/sounding-objects", *out, *options, *more])
+
+    result = run()
+    assert result.exit_code == 0, result.output
+    second_model = tmp_path / "runs" / "timbres" / "model"
+    assert str(second_model) in result.output.replace("\n", "")
+    first, second = weights(tmp_path / "runs" / "sounds" / "model"), weights(second_model)
     kernels = [name for name, tensor in first.items() if tensor.ndim > 1]
-    before, after = (torch.cat([round_[name].flatten() for name in kernels]) for round_ in (first, second))
+    before, after = (torch.cat([stage[name].flatten() for name in kernels]) for stage in (first, second))
     assert 0 < (after - before).norm() < 0.05 * before.norm()  # on from the first, not from nothing
-    assert str(out / "sounding-objects-timbres" / "model") in capsys.readouterr().out
-    run("--banks", tmp_path / "nowhere", "--out", out)  # both models are there: nothing is trained again
-    with pytest.raises(SystemExit) as broken:
-        run("--banks", tmp_path / "nowhere", "--out", tmp_path / "other")
-    assert re.fullmatch("train_sounding_objects: .+", str(broken.value.code))  # one line, and so exit code 1
+    assert run().exit_code == 1  # the folders hold runs
+    shutil.rmtree(second_model)
+    assert run("--resume").exit_code == 0 and second_model.is_dir()

@@ -18,8 +18,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from hearsight.datasets.segments import StereoSegments
 from hearsight.errors import DataError, HearsightError, ModelError
 from hearsight.models.saving import load_network
-from hearsight.training.data import EpochNumbers, TaskItems
 from hearsight.recipes.recipe import read_recipe
+from hearsight.training.data import EpochNumbers, TaskItems
 from hearsight.training.run import WholeCheckpoints, build_network, train
 
 

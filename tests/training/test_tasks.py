@@ -1,7 +1,5 @@
 """Each kind of training of the papers runs from a recipe: joint, separation, pseudo pairs, augmented recordings."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import yaml
@@ -14,12 +12,12 @@ from hearsight.datasets.prepared import PreparedSet
 from hearsight.errors import DataError
 from hearsight.models.saving import load_network
 from hearsight.pseudo import prepare_mono_clips, read_clip_list
-from hearsight.training import read_recipe, train
+from hearsight.recipes import packaged_rows, read_recipe
+from hearsight.training import train
 from hearsight.training.data import TrainingData
 from hearsight.training.run import build_network
 
-RECIPES = Path(__file__).parents[2] / "recipes"
-SMALL = RECIPES / "profiles" / "small.yaml"
+SMALL = "small"
 
 
 @pytest.fixture(scope="module")
@@ -46,38 +44,38 @@ def overrides(data, **more):
     }
 
 
-def folders(recipe_path, data):
+def folders(reference, data):
     """The recipe's data parts, pointed at the test's folders."""
     names = {"stereo": "recordings", "solo": "recordings", "pseudo": "pseudo"}
-    recipe = read_recipe(recipe_path, profile=SMALL)
+    recipe = read_recipe(reference, profile=SMALL)
     chosen = {}
     for part, folder in names.items():
         if getattr(recipe.data, part) is not None:
             chosen[f"data.{part}.folder"] = str(data / folder)
+            chosen[f"data.{part}.split"] = "null"
             if part == "pseudo":
                 chosen["data.pseudo.pairs_per_epoch"] = "8"
             else:
-                chosen[f"data.{part}.split"] = "null"
                 chosen[f"data.{part}.segments_per_clip"] = "1"
     return chosen
 
 
+PSEUDO = "pseudobinaural/table-1:fair-play/pseudobinaural"
 CASES = [
-    ("fair-play/sep-stereo", {"schedule.separation_epochs": "1"}, {"stereo", "separation"}),
-    ("fair-play/mono2binaural-music", {}, {"stereo", "separation"}),
-    ("fair-play/mix-and-separate-true", {}, {"separation"}),
-    ("music/pixel-player", {}, {"separation"}),
-    ("fair-play/pseudobinaural", {}, {"stereo", "separation"}),
-    ("fair-play/augment-hrir", {}, {"stereo", "separation"}),
-    ("fair-play/beyond-mono-image-depth", {"data.with_depth": "true"}, {"stereo"}),
-    ("yt-music/ambisonic", {}, {"stereo"}),
+    ("sep-stereo/table-1:fair-play/sep-stereo", {"schedule.separation_epochs": "1"}, {"stereo", "separation"}),
+    ("sep-stereo/table-1:fair-play/baseline-music", {}, {"stereo", "separation"}),
+    ("2.5d-visual-sound/table-2:true-binaural", {}, {"separation"}),
+    ("sep-stereo/table-2:pixel-player", {}, {"separation"}),
+    ("pseudobinaural/table-1:fair-play/pseudobinaural", {}, {"stereo", "separation"}),
+    ("pseudobinaural/table-1:fair-play/augment-hrir", {}, {"stereo", "separation"}),
+    ("beyond-mono/table-1:image-depth", {"data.with_depth": "true"}, {"stereo"}),
+    ("2.5d-visual-sound/table-1:yt-music/ambisonic", {}, {"stereo"}),
 ]
 
 
 @pytest.mark.parametrize(("name", "more", "tasks"), CASES, ids=[case[0] for case in CASES])
 def test_a_recipe_trains_and_leaves_a_model(data, tmp_path, name, more, tasks):
-    path = RECIPES / f"{name}.yaml"
-    recipe = read_recipe(path, {**overrides(data), **folders(path, data), **more}, SMALL)
+    recipe = read_recipe(name, {**overrides(data), **folders(name, data), **more}, SMALL)
     items = TrainingData(recipe, build_network(recipe)).training_items
     assert set(items[len(items) * recipe.schedule.separation_epochs]) == tasks
     model = train(recipe, tmp_path / "run", accelerator="cpu")
@@ -88,8 +86,7 @@ def test_a_recipe_trains_and_leaves_a_model(data, tmp_path, name, more, tasks):
 
 
 def test_pseudo_pairs_never_see_a_recording_nor_validation_clips(data):
-    path = RECIPES / "fair-play" / "pseudobinaural.yaml"
-    recipe = read_recipe(path, {**overrides(data), **folders(path, data)}, SMALL)
+    recipe = read_recipe(PSEUDO, {**overrides(data), **folders(PSEUDO, data)}, SMALL)
     prepared = TrainingData(recipe, build_network(recipe))
     training = prepared.training_items.tasks["stereo"].items._pairs  # the profile adds mirror images
     held_out = prepared.validation_items.tasks["stereo"]._pairs
@@ -116,11 +113,9 @@ def test_the_command_trains_and_says_where_the_model_is(data, tmp_path):
 
 
 def test_unknown_pseudo_settings_are_named(data):
-    path = RECIPES / "fair-play" / "pseudobinaural.yaml"
+    keys = {**overrides(data), **folders(PSEUDO, data), "data.pseudo.settings": "{fov: 1}"}
     with pytest.raises(DataError, match="unknown setting 'fov'"):
-        recipe = read_recipe(
-            path, {**overrides(data), **folders(path, data), "data.pseudo.settings": "{fov: 1}"}, SMALL
-        )
+        recipe = read_recipe(PSEUDO, keys, SMALL)
         TrainingData(recipe, build_network(recipe))
 
 
@@ -156,24 +151,22 @@ def test_every_recipe_trains_two_epochs_on_twelve_simulated_clips(tmp_path):
     )
     assert len(PreparedSet(tmp_path / "prepared" / "simulated")) == 12
     stereo = tmp_path / "stereo"
-    for number, path in enumerate(sorted(RECIPES.glob("*/*.yaml"))):
-        if path.parent.name in ("base", "profiles"):
-            continue
+    for number, row in enumerate(packaged_rows()):
+        if not row.train or row.dataset is None:
+            continue  # the default model learns from banks and comes in one size; test_mixture_training trains it
         keys = {"schedule.epochs": "2", "schedule.batch_size": "4", "workers": "0"}
-        recipe = read_recipe(path, None, SMALL)
-        if recipe.data.mixtures is not None:
-            continue  # learns from banks and comes in one size; test_mixture_training trains it
+        recipe = read_recipe(row.reference, None, SMALL)
         for part in ("stereo", "solo", "pseudo"):
             if getattr(recipe.data, part) is not None:
                 keys[f"data.{part}.folder"] = str(tmp_path / getattr(recipe.data, part).folder)
                 if part != "pseudo":
                     keys[f"data.{part}.segments_per_clip"] = "4"  # an eighth of the clips still fills a batch
                 else:
-                    keys["data.pseudo.pairs_per_epoch"] = "8"
+                    keys |= {"data.pseudo.pairs_per_epoch": "8", "data.pseudo.split": "null"}
         if recipe.model.settings.get("hears") == "predicted":
             from hearsight.models.mono2binaural import Mono2Binaural
 
             Mono2Binaural.small().save_pretrained(stereo)
             keys["model.settings.binauralizer"] = str(stereo)
-        model = train(read_recipe(path, keys, SMALL), tmp_path / f"run{number}", accelerator="cpu")
-        assert load_network(model).system == recipe.model.system, path
+        model = train(read_recipe(row.reference, keys, SMALL), tmp_path / f"run{number}", accelerator="cpu")
+        assert load_network(model).system == recipe.model.system, row.reference

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from hearsight.cli.banks import banks
 from hearsight.cli.benchmark import benchmark
 from hearsight.cli.binauralize import binauralize
 from hearsight.cli.demo import demo
@@ -15,6 +16,7 @@ from hearsight.cli.import_weights import import_weights
 from hearsight.cli.models import models
 from hearsight.cli.prepare import prepare
 from hearsight.cli.pseudo import pseudo
+from hearsight.cli.recipes import recipes
 from hearsight.cli.resplit import resplit
 from hearsight.cli.simulate import simulate
 from hearsight.cli.train import train
@@ -55,9 +57,11 @@ app.command("benchmark")(benchmark)
 app.command("import-weights")(import_weights)
 app.command("prepare")(prepare)
 app.command("resplit")(resplit)
+app.command("recipes")(recipes)
 app.command("train", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(train)
 app.command("pseudo")(pseudo)
 app.command("simulate")(simulate)
+app.command("banks")(banks)
 
 
 def main() -> None:

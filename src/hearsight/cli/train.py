@@ -41,8 +41,8 @@ def train(
     `--split split3`.
 
     The run's folder gets checkpoints, TensorBoard curves, a log, and at the end `model/`, which
-    `hearsight binauralize --model` takes. A run that was interrupted goes on with `--resume`. A table with stages trains
-    them one after the other, each from the model of the one before.
+    `hearsight binauralize --model` takes. A run that was interrupted goes on with `--resume`. A table with stages
+    trains them one after the other, each from the model of the one before.
 
     Example: `hearsight train 2.5d-visual-sound/table-1:fair-play/mono2binaural`
     """

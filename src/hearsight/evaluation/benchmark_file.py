@@ -29,6 +29,7 @@ import yaml
 from hearsight.errors import DataError
 from hearsight.evaluation.protocols import DEFAULT_PROTOCOL, Protocol, protocol
 from hearsight.models.registry import CARDS
+from hearsight.recipes import read_recipe, run_folder
 from hearsight.schema import typed
 
 DEFAULT_COLUMNS: tuple[str, ...] = ("stft", "env", "mag_released", "difference_phase", "snr_db", "lateral_deg")
@@ -209,13 +210,13 @@ def read_benchmark(path: str | os.PathLike[str]) -> Benchmark:
             another one; the message names the place.
     """
     path = Path(path)
+    if not path.is_file():
+        return benchmark_of_recipe(path)
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: no such file") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: is not YAML ({' '.join(str(error).split())[:200]})") from error
-    if isinstance(content, Mapping) and ({"model", "base"} & content.keys()):
+    if isinstance(content, Mapping) and ({"model", "base", "rows"} & content.keys()):
         return benchmark_of_recipe(path)
     try:
         benchmark = parse_benchmark(content)
@@ -235,39 +236,36 @@ def parse_benchmark(content: Any) -> Benchmark:
     return benchmark
 
 
-def benchmark_of_recipe(path: str | os.PathLike[str], run: str | os.PathLike[str] | None = None) -> Benchmark:
+def benchmark_of_recipe(path: str | Path, run: str | os.PathLike[str] | None = None) -> Benchmark:
     """A benchmark of the model that a training recipe gave, beside Mono-Mono and itself with mirrored pictures.
 
     It is measured on the test part of the recipe's own split; its published values are those that the recipe says it
     reproduces. The results are written into the run's folder.
 
     Args:
-        path: the recipe.
-        run: the folder of the training run; None for `runs/FOLDER/NAME` of the recipe, where `hearsight train` puts it.
+        path: the recipe, as `hearsight train` takes it.
+        run: the folder of the training run; None for where `hearsight train` puts it.
 
     Raises:
         DataError: the recipe is not one, names no clips with two ears or no split, or the run holds no model.
     """
-    from hearsight.training import read_recipe  # brings Lightning, which takes seconds to import
-
-    path = Path(path)
     recipe = read_recipe(path)
     clips = recipe.data.stereo
     if clips is None or clips.folder is None or clips.split is None:
         raise DataError(
             f"{path}: names no prepared clips with two ears and a split (data.stereo), so nothing to test on"
         )
-    folder = Path(run) if run is not None else Path("runs") / path.parent.name / path.stem
+    folder = Path(run) if run is not None else run_folder(path, recipe)
     model = folder / "model"
     if not model.is_dir():
         raise DataError(
             f"{model}: is not there; train the recipe first, or write a benchmark file that names the model"
         )
     told = recipe.reproduces
-    row = told.row if told is not None else path.stem
+    row = told.row if told is not None else Path(path).stem
     split = Path(clips.split)
     return Benchmark(
-        name=f"{path.parent.name}/{path.stem}",
+        name=str(folder),
         datasets=[
             DatasetPart(
                 name=told.dataset if told is not None else Path(clips.folder).name,

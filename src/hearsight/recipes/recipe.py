@@ -14,7 +14,17 @@ from typing import Any, Literal
 import yaml
 
 from hearsight.errors import DataError
-from hearsight.recipes.tables import HOME, SOURCES, Row, locate, merged, read_yaml, recipe_content, table_row, used_parts
+from hearsight.recipes.tables import (
+    HOME,
+    SOURCES,
+    Row,
+    locate,
+    merged,
+    read_yaml,
+    recipe_content,
+    table_row,
+    used_parts,
+)
 from hearsight.schema import typed
 
 
@@ -62,8 +72,8 @@ class PseudoPart:
 
     Attributes:
         folder: of clips prepared for pseudo pairs.
-        split: as for `ClipsPart`, relative to `folder`; clips of its test part make no pairs. None: a tenth of the clips
-            is for validation.
+        split: as for `ClipsPart`, relative to `folder`: its training clips make the training pairs. None: all clips do,
+            but for a tenth that is for validation.
         settings: further arguments of `pseudo.PairSettings`.
         backgrounds: a folder of photographs on which the sources are laid; None for black.
         pairs_per_epoch: None: as many as there are clips.
@@ -85,7 +95,7 @@ class MixturesPart:
     """Pairs of sound and instrument map made while training, of which the ear of `sounding-objects` learns.
 
     Attributes:
-        sounds, rooms: banks written by `python -m hearsight.mixtures`; their validation parts are held out.
+        sounds, rooms: banks written by `hearsight banks`; their validation parts are held out.
         pairs_per_epoch: training pairs, different ones in each epoch.
         validation_pairs: the same ones in each validation, whatever the seed.
         settings: of the training pairs, arguments of `mixtures.MixtureSettings`: the switches of the ablations.
@@ -230,8 +240,8 @@ def read_recipe(
     """Read and check a recipe.
 
     Args:
-        reference: a YAML file, or a table that comes with hearsight (`sep-stereo/table-1`), with `:ROW` if it has several
-            rows.
+        reference: a YAML file, or a table that comes with hearsight (`sep-stereo/table-1`), with `:ROW` if there are
+            several.
         overrides: dotted key ("schedule.epochs") to a value in YAML's notation, as the command line gives them.
         profile: another YAML file of recipe keys that is laid over it, or the name of one that comes with hearsight
             (`small`); what it says of data that the recipe does not use is left out.

@@ -14,8 +14,8 @@ from hearsight.mixtures.rooms import RoomBank
 from hearsight.mixtures.sound_bank import SoundBank
 from hearsight.models.saving import SavedNetwork
 from hearsight.models.sounding_objects.classifier import SoundClassifier
-from hearsight.training.data import EpochNumbers, loader
 from hearsight.recipes.recipe import MixturesPart, Recipe, SchedulePart
+from hearsight.training.data import EpochNumbers, loader
 from hearsight.training.schedule import learning_rates
 
 VALIDATION_SEED = 0  # whatever the recipe's, so that runs are measured on the same pairs
@@ -141,10 +141,7 @@ def part_errors(network: SoundClassifier, pairs: Mixture) -> dict[str, Float[Ten
 def _pairs(part: MixturesPart, half: str, settings: dict[str, Any], seed: int, count: int) -> Mixtures:
     for key in ("sounds", "rooms"):
         if getattr(part, key) is None:
-            raise DataError(
-                f"data: mixtures: the key {key!r} is missing; name a bank written by "
-                "`python -m hearsight.mixtures BANK`"
-            )
+            raise DataError(f"data: mixtures: the key {key!r} is missing; name a bank written by `hearsight banks`")
     assert part.sounds is not None and part.rooms is not None
     try:
         chosen = MixtureSettings(**settings)

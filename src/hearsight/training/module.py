@@ -9,9 +9,9 @@ from hearsight.datasets import Item
 from hearsight.errors import DataError
 from hearsight.metrics import envelope_distance, stft_distance
 from hearsight.models.interface import AudioVisualNetwork, StereoNetwork
+from hearsight.recipes.recipe import SchedulePart
 from hearsight.signal import left_right
 from hearsight.training.data import Batch
-from hearsight.recipes.recipe import SchedulePart
 from hearsight.training.schedule import learning_rates
 
 

@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from torch.utils.data import Dataset
 
 from hearsight.datasets import Item
+from hearsight.datasets.splits import read_names
 from hearsight.errors import DataError
 from hearsight.models.interface import AudioVisualNetwork
 from hearsight.pseudo.composing import Backgrounds
@@ -28,10 +30,10 @@ class PseudoItems:
 
 
 def pseudo_items(part: PseudoPart, network: AudioVisualNetwork, seed: int) -> PseudoItems:
-    """The pairs of a recipe, in the sizes of a network; a tenth of the clips is for validation alone.
+    """The pairs of a recipe, in the sizes of a network; no clip is in pairs for training and in pairs for validation.
 
     Raises:
-        DataError: a folder is missing, the clips are too few, or a setting is unknown.
+        DataError: a folder or a split is missing, the clips are too few, or a setting is unknown.
     """
     if part.folder is None:
         raise DataError("data: pseudo: the key 'folder' is missing; name a folder of prepared mono clips")
@@ -47,9 +49,7 @@ def pseudo_items(part: PseudoPart, network: AudioVisualNetwork, seed: int) -> Ps
         canvas=(round(height * 15 / 14), round(width * 15 / 14)),  # the papers' 240 x 480 for 224 x 448
         view=(height, width),
     )
-    order = [int(number) for number in np.random.default_rng(seed).permutation(len(clips))]
-    held_out = order[: max(settings.most_sources, len(order) // 10)]
-    training = order[len(held_out) :]
+    training, held_out = _divided(clips, part, seed, settings.most_sources)
     pairs = part.pairs_per_epoch or len(training)
     photographs = None if part.backgrounds is None else Backgrounds(part.backgrounds)
     plain = replace(settings, augment=False)
@@ -62,6 +62,26 @@ def pseudo_items(part: PseudoPart, network: AudioVisualNetwork, seed: int) -> Ps
         ),
         len(training),
     )
+
+
+def _divided(clips: PreparedMonoClips, part: PseudoPart, seed: int, fewest: int) -> tuple[list[int], list[int]]:
+    """Numbers of the clips for training and for validation. Without a split, or if its validation part holds too few
+    clips for a pair, a tenth of the training clips is set aside."""
+    numbers = list(range(len(clips)))
+    held_out: list[int] = []
+    if part.split is not None:
+        assert part.folder is not None
+        lists = Path(part.folder) / part.split
+        train, val = (set(read_names(lists / f"{half}.txt")) for half in ("train", "val"))
+        numbers = [number for number, clip in enumerate(clips.clips) if clip.name in train]
+        held_out = [number for number, clip in enumerate(clips.clips) if clip.name in val]
+        if not numbers:
+            raise DataError(f"{lists}: names no training clip that is in {part.folder}")
+    order = [numbers[int(number)] for number in np.random.default_rng(seed).permutation(len(numbers))]
+    if len(held_out) >= fewest:
+        return order, held_out
+    aside = max(fewest, len(order) // 10)
+    return order[aside:], order[:aside]
 
 
 class _Endless(Dataset[Item]):

@@ -24,11 +24,11 @@ from hearsight.files import write_json, written_whole
 from hearsight.models.registry import card
 from hearsight.models.saving import SavedNetwork, load_network
 from hearsight.progress import Progress, no_progress
+from hearsight.recipes.recipe import SOURCES, Recipe, recipe_as_mapping
 from hearsight.training.data import EpochNumbers, TrainingData
 from hearsight.training.example_images import ShowExamples
 from hearsight.training.mixtures import MixtureData, MixtureModule
 from hearsight.training.module import TrainingModule
-from hearsight.recipes.recipe import SOURCES, Recipe, recipe_as_mapping
 from hearsight.training.schedule import AverageWeights
 
 RECIPE_FILE = "recipe.yaml"

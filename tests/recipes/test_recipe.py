@@ -3,7 +3,7 @@
 import pytest
 
 from hearsight.errors import DataError
-from hearsight.recipes.recipe import override_pairs, read_recipe, recipe_as_mapping
+from hearsight.recipes import override_pairs, read_recipe, recipe_as_mapping
 
 BASE = """
 model: {system: mono2binaural}
@@ -50,7 +50,7 @@ def test_a_resolved_recipe_reads_back_the_same(write):
         ("model: {system: x}\ndata: {}", "data names none of stereo, solo, pseudo and mixtures"),
         ("model: [", "not readable as YAML"),
         ("hello", "a recipe is a mapping"),
-        ("base: missing.yaml", r"missing\.yaml: no such recipe"),
+        ("base: missing.yaml", r"missing\.yaml: no such file and no such recipe"),
         ("base: a.yaml", "is its own base"),
     ],
 )

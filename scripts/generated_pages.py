@@ -14,7 +14,6 @@ from typing import Any
 
 import typer
 import typer.cli
-import yaml
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from typer.main import get_command
@@ -78,17 +77,19 @@ def python_index() -> str:
 
 def recipe_list() -> str:
     """Every recipe and the row of the table that it trains."""
+    from hearsight.recipes import packaged_rows
+
     lines = ["# List of recipes", "", "What each recipe trains ([how a recipe is written](recipes.md)).", ""]
-    root = _recipes_folder()
-    for folder in sorted({path.parent for path in root.rglob("*.yaml")} - {root / "base", root / "profiles"}):
-        lines += [f"## {folder.relative_to(root)}", "", "| recipe | paper | table, row |", "| --- | --- | --- |"]
-        for path in sorted(folder.glob("*.yaml")):
-            for row, reproduces in _rows(path):
-                paper = reproduces.get("paper", "–")
-                table = ", ".join(str(reproduces[key]) for key in ("table", "row") if key in reproduces) or "–"
-                lines.append(f"| `{path.relative_to(root).as_posix()}{row}` | {paper} | {table} |")
-        lines.append("")
-    return "\n".join(lines)
+    head = ["| recipe | row | dataset | published |", "| --- | --- | --- | --- |"]
+    place = None
+    for row in packaged_rows():
+        if place != (place := f"{row.paper}: {row.table}"):
+            lines += ["", f"## {place}", "", *head]
+        name = f"`{row.reference}`" if row.train else "nothing to train"
+        dataset = row.dataset.label if row.dataset else "–"
+        published = ", ".join(f"{metric} {value:g}" for metric, value in row.published.items()) or "–"
+        lines.append(f"| {name} | {row.label} | {dataset} | {published} |")
+    return "\n".join([*lines, ""])
 
 
 def model_index() -> str:
@@ -187,14 +188,3 @@ def _first_sentence(name: str) -> str:
     path = PROJECT / "src" / "hearsight" / Path(*name.split("."))
     source = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
     return (ast.get_docstring(ast.parse(source.read_text(encoding="utf-8"))) or "").split("\n\n")[0].replace("\n", " ")
-
-
-def _recipes_folder() -> Path:
-    inside = PROJECT / "src" / "hearsight" / "recipes"
-    return inside if inside.is_dir() else PROJECT / "recipes"
-
-
-def _rows(path: Path) -> list[tuple[str, dict[str, Any]]]:
-    """The rows of a recipe file: its name after a colon, and what it reproduces."""
-    content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    return [("", content.get("reproduces") or {})]

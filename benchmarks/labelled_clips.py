@@ -1,6 +1,6 @@
 """What the ears say of real clips whose players' places are known.
 
-    python benchmarks/labelled_clips.py FOLDER [--model NAME|FOLDER] [--mirrored]
+    python benchmarks/labelled_clips.py FOLDER [--model NAME|FOLDER] [--mirrored] [--real-duets]
 
 FOLDER holds clips and `labels.json`: `times_s`, and for each clip in `clips` the x (0: left edge, 1: right) of each
 player at those times. Each clip is binauralized with default settings; then
@@ -12,7 +12,7 @@ player at those times. Each clip is binauralized with default settings; then
   and below 500 Hz.
 
 `--mirrored` does the same with left and right of the picture exchanged (coded without loss): what is heard should
-change sides.
+change sides. `--real-duets` adds what `real_duets.py` measures: the solos put side by side by twos.
 """
 
 import argparse
@@ -30,6 +30,7 @@ import hearsight
 from hearsight.acoustics import load_hrirs, picture_to_direction
 from hearsight.media import read_audio
 from hearsight.metrics import DirectionLookup
+from real_duets import read_solos, real_duets
 
 QUIET = 0.05  # of the loudest window's root mean square: no sound
 
@@ -39,6 +40,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--model", default=None, help="as for hearsight binauralize (default: its default)")
     parser.add_argument("--mirrored", action="store_true", help="the clips mirrored, too")
+    parser.add_argument("--real-duets", action="store_true", help="duets made of the solos, too")
     parser.add_argument("--json", type=Path, help="write the numbers here")
     chosen = parser.parse_args()
     labels = json.loads((chosen.folder / "labels.json").read_text())
@@ -54,6 +56,9 @@ def main() -> None:
                 print("  mirrored:")
                 told["mirrored"] = measured(other, turned, labels["times_s"], chosen.model, Path(folder))
             numbers[name] = told
+    if chosen.real_duets:
+        print("\nreal duets")
+        numbers["real_duets"] = real_duets(read_solos(chosen.folder))
     if chosen.json:
         chosen.json.write_text(json.dumps(numbers, indent=1))
 

@@ -1,0 +1,205 @@
+"""How much of the sound of two filmed solos, put side by side, is heard on its own player's side.
+
+    python benchmarks/real_duets.py FOLDER [--given] [--keep FOLDER] [--json FILE]
+
+FOLDER holds clips and `labels.json` as for `labelled_clips.py`, which does the same by `--real-duets`. Every two clips
+of one player each make a duet: of each picture the half around the player, side by side; of the sounds, made equally
+strong, the sum. The truth is each solo rendered with KEMAR's responses at its player's place. Sound is counted in third
+octaves from 400 Hz and steps of 0.1 s, weighted by the square root of its power, where the truth is 2 dB or more to a
+side:
+
+- share: of it what is heard 1 dB or more on the true side;
+- wrong: of it what is heard 1 dB or more on the other side.
+
+Each duet is made twice, with the halves of the picture exchanged and the same sound: what is heard is to change sides.
+
+`--given` gives the model both players' places; without, it finds them itself.
+"""
+
+import argparse
+import itertools
+import json
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import scipy.signal
+import soundfile
+import torch
+
+import hearsight
+from hearsight.acoustics import load_hrirs, picture_to_direction, render
+from hearsight.media import read_audio
+from hearsight.signal import resample
+
+LOWEST_HZ = 400.0
+STEP_S = 0.1
+TRUE_DB, HEARD_DB = 2.0, 1.0
+SIZE = (240, 480)  # rows and columns of a duet's picture
+
+
+@dataclass
+class Solo:
+    """A filmed player: frames of the half picture around, the sound, and where in the half the player is.
+
+    Attributes:
+        frames: `[time, rows, columns / 2, 3]`.
+        sound: `[samples]`.
+        x: of each frame, 0 to 1 across the half.
+    """
+
+    name: str
+    frames: np.ndarray
+    frame_rate_hz: float
+    sound: torch.Tensor
+    sample_rate_hz: int
+    x: np.ndarray
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--given", action="store_true", help="give the model the players' places")
+    parser.add_argument("--keep", type=Path, help="leave the duets and what is made of them here")
+    parser.add_argument("--json", type=Path, help="write the numbers here")
+    chosen = parser.parse_args()
+    numbers = real_duets(read_solos(chosen.folder), chosen.given, chosen.keep)
+    if chosen.json:
+        chosen.json.write_text(json.dumps(numbers, indent=1))
+
+
+def real_duets(solos: list[Solo], is_given: bool = False, keep: Path | None = None) -> dict[str, Any]:
+    """Make a duet of every two solos, both ways, print what is heard of it, and give the numbers back."""
+    numbers: dict[str, Any] = {}
+    for one, other in itertools.combinations(solos, 2):
+        for left, right in ((one, other), (other, one)):
+            name = f"{left.name} | {right.name}"
+            with tempfile.TemporaryDirectory() as folder:
+                numbers[name] = measured_duet(left, right, is_given, Path(folder) if keep is None else keep)
+            print(f"{name}: " + ", ".join(f"{key} {value:.2f}" for key, value in numbers[name].items()), flush=True)
+    if numbers:
+        keys = next(iter(numbers.values()))
+        numbers["mean"] = {key: float(np.mean([told[key] for told in numbers.values()])) for key in keys}
+        print("mean: " + ", ".join(f"{key} {value:.2f}" for key, value in numbers["mean"].items()))
+    return numbers
+
+
+def measured_duet(left: Solo, right: Solo, is_given: bool, folder: Path) -> dict[str, float]:
+    folder.mkdir(parents=True, exist_ok=True)
+    duet = folder / f"{left.name}-{right.name}.mkv"
+    sounds, rate, places = write_duet(left, right, duet)
+    made = duet.with_suffix(".ears.mkv")
+    given = {"sources": [(float(x.mean()), 0.6) for x in places]} if is_given else {}
+    report = hearsight.binauralize(duet, made, **given)
+    for source in report.sources:
+        print(f"  found: {source.label} {source.energy_share:.2f} at x {np.mean([p.x for p in source.track]):.2f}")
+    ears = torch.cat(list(read_audio(made)), -1)
+    truth = sum(rendered(sound, x, rate) for sound, x in zip(sounds, places, strict=True))
+    assert isinstance(truth, torch.Tensor)
+    return scores(ears.numpy(), truth.numpy(), rate)
+
+
+def scores(ears: np.ndarray, truth: np.ndarray, rate: int) -> dict[str, float]:
+    """Shares of the sound that is to a side in truth. Both `[2, samples]`."""
+    samples = min(ears.shape[-1], truth.shape[-1])
+    heard, true = third_octave_powers(ears[:, :samples], rate), third_octave_powers(truth[:, :samples], rate)
+    weight = np.sqrt(true.sum(0))
+    true_db, heard_db = level_difference_db(true), level_difference_db(heard)
+    counted = (np.abs(true_db) >= TRUE_DB) & (weight > 1e-3 * weight.max())
+    side = np.sign(true_db) * heard_db
+    total = weight[counted].sum()
+    return {
+        "share": float(weight[counted & (side >= HEARD_DB)].sum() / total),
+        "wrong": float(weight[counted & (side <= -HEARD_DB)].sum() / total),
+    }
+
+
+def third_octave_powers(signals: np.ndarray, rate: int) -> np.ndarray:
+    """`[channels, bands, steps]`, of bands a third of an octave wide from 400 Hz up."""
+    step = round(STEP_S * rate)
+    frequency, _, spectrum = scipy.signal.stft(signals, rate, nperseg=step, noverlap=step // 2, padded=False)
+    power = np.abs(spectrum) ** 2
+    edges = LOWEST_HZ * 2 ** (np.arange(0, 40) / 3)
+    edges = edges[edges < min(rate / 2, 16_000)]
+    bands = [power[:, (frequency >= a) & (frequency < b)].sum(1) for a, b in itertools.pairwise(edges)]
+    joined = np.stack(bands, 1)
+    steps = joined.shape[-1] // 2 * 2
+    return joined[..., :steps].reshape(*joined.shape[:2], -1, 2).sum(-1)
+
+
+def level_difference_db(power: np.ndarray) -> np.ndarray:
+    return 10 * np.log10((power[0] + 1e-12) / (power[1] + 1e-12))
+
+
+def rendered(sound: torch.Tensor, x: np.ndarray, rate: int) -> torch.Tensor:
+    """Both ears of a sound whose source moves along x, 0 to 1 across the picture."""
+    azimuth, elevation = picture_to_direction(torch.from_numpy(x), torch.full((len(x),), 0.5, dtype=torch.float64))
+    return render(sound, azimuth.float(), elevation.float(), load_hrirs(), rate)
+
+
+def write_duet(left: Solo, right: Solo, target: Path) -> tuple[list[torch.Tensor], int, list[np.ndarray]]:
+    """Write the duet, without loss; its two sounds, their rate, and where the players are in the whole picture."""
+    rate, frame_rate = left.sample_rate_hz, left.frame_rate_hz
+    duration = min(len(solo.frames) / solo.frame_rate_hz for solo in (left, right))
+    count, samples = int(duration * frame_rate), int(duration * rate)
+    sounds = []
+    for solo in (left, right):
+        sound = resample(solo.sound, solo.sample_rate_hz, rate) if solo.sample_rate_hz != rate else solo.sound
+        sounds.append(0.05 * sound[:samples] / sound[:samples].square().mean().sqrt())
+    mix = torch.stack(sounds).sum(0)
+    gain = 0.9 / max(0.9, float(mix.abs().max()))
+    at = [np.minimum((np.arange(count) / frame_rate * s.frame_rate_hz).astype(int), len(s.frames) - 1)
+          for s in (left, right)]  # fmt: skip
+    with tempfile.TemporaryDirectory() as folder:
+        wave = Path(folder) / "mix.wav"
+        soundfile.write(wave, (gain * mix).numpy(), rate, "FLOAT")
+        with av.open(str(wave)) as sound_file, av.open(str(target), "w") as written:
+            stream = written.add_stream("ffv1", rate=round(frame_rate))
+            stream.height, stream.width = SIZE
+            stream.pix_fmt = "yuv420p"
+            copied = written.add_stream_from_template(sound_file.streams.audio[0])
+            for index in range(count):
+                picture = np.concatenate([left.frames[at[0][index]], right.frames[at[1][index]]], 1)
+                written.mux(stream.encode(av.VideoFrame.from_ndarray(picture, "rgb24")))
+            written.mux(stream.encode(None))
+            for packet in sound_file.demux(audio=0):
+                if packet.dts is not None:
+                    packet.stream = copied
+                    written.mux(packet)
+    places = [left.x[at[0]] / 2, 0.5 + right.x[at[1]] / 2]
+    return [gain * sound for sound in sounds], rate, places
+
+
+def read_solos(folder: Path) -> list[Solo]:
+    """The clips of `labels.json` that have one player."""
+    labels = json.loads((folder / "labels.json").read_text())
+    return [
+        read_solo(folder / name, labels["times_s"], next(iter(players.values())))
+        for name, players in labels["clips"].items()
+        if len(players) == 1
+    ]
+
+
+def read_solo(clip: Path, times_s: list[float], places: list[float]) -> Solo:
+    """A clip cut to the half of the picture around its player, who is at `places` across it at `times_s`."""
+    frames, seconds = [], []
+    with av.open(str(clip)) as source:
+        for frame in source.decode(video=0):
+            whole = frame.reformat(width=SIZE[1], height=SIZE[0], format="rgb24").to_ndarray()
+            frames.append(whole)
+            seconds.append(frame.time)
+        sample_rate_hz = source.streams.audio[0].rate
+    x = np.interp(seconds, times_s, places)
+    begin = float(np.clip((x.min() + x.max()) / 2 - 0.25, 0, 0.5))
+    first = round(begin * SIZE[1])
+    half = np.stack([frame[:, first : first + SIZE[1] // 2] for frame in frames])
+    sound = torch.cat(list(read_audio(clip)), -1).mean(0)
+    frame_rate = (len(frames) - 1) / (seconds[-1] - seconds[0])
+    return Solo(clip.stem, half, frame_rate, sound, sample_rate_hz, np.clip((x - begin) * 2, 0, 1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,11 +1,14 @@
 """Outputs are whole or not there."""
 
 import errno
+import fcntl
 import json
 import os
 import resource
 import signal
 import stat
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -116,3 +119,71 @@ def test_json_refuses_what_json_cannot_hold(tmp_path):
     with pytest.raises(ValueError, match="Out of range"):
         write_json(tmp_path / "b.json", {"x": float("nan")})
     assert names(tmp_path) == ["a.json"]
+
+
+def test_names_that_are_not_utf_8_stand_in_json(tmp_path):
+    name = os.fsdecode(b"caf\xe9.mp4")
+    write_json(tmp_path / "a.json", {"input": name, "other": "日本"})
+    assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))["input"] == name
+    assert "日本" in (tmp_path / "a.json").read_text(encoding="utf-8")
+
+
+def test_a_link_is_written_through(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "a.json").write_text("old")
+    link = tmp_path / "link.json"
+    link.symlink_to(tmp_path / "real" / "a.json")
+    write_json(link, 1)
+    assert link.is_symlink() and (tmp_path / "real" / "a.json").read_text() == "1\n"
+    dangling = tmp_path / "dangling.json"
+    dangling.symlink_to(tmp_path / "real" / "new.json")
+    write_json(dangling, 2)
+    assert dangling.is_symlink() and (tmp_path / "real" / "new.json").read_text() == "2\n"
+    assert names(tmp_path / "real") == ["a.json", "new.json"] and len(names(tmp_path)) == 3
+
+
+def test_devices_and_fifos_are_written_through_and_stay(tmp_path):
+    write_json(os.devnull, 1)
+    assert not os.path.isfile(os.devnull)
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    with ThreadPoolExecutor(1) as thread:
+        read = thread.submit(fifo.read_text)
+        write_json(fifo, [1])
+        assert json.loads(read.result(10)) == [1]
+    assert stat.S_ISFIFO(fifo.stat().st_mode) and names(tmp_path) == ["fifo"]
+    if os.path.exists("/dev/full"):
+        with pytest.raises(HearsightError, match="the disk is full"):
+            write_json("/dev/full", 1)
+
+
+def test_a_write_protected_file_is_not_replaced(tmp_path):
+    target = tmp_path / "a.json"
+    target.write_text("mine")
+    target.chmod(0o444)
+    with pytest.raises(HearsightError, match="write-protected"):
+        write_json(target, 1)
+    assert target.read_text() == "mine" and names(tmp_path) == ["a.json"]
+
+
+@pytest.mark.parametrize("stem", ["a" * 250, "ä" * 125, "日" * 83])
+def test_the_longest_names_can_be_written(tmp_path, stem):
+    target = tmp_path / f"{stem}.json"
+    write_json(target, 1)
+    assert target.read_text() == "1\n" and len(names(tmp_path)) == 1
+
+
+def test_what_killed_processes_left_is_removed_and_nothing_else(tmp_path):
+    def left(name, age_s=3600.0):
+        path = tmp_path / name
+        path.write_text("half")
+        os.utime(path, (time.time() - age_s, time.time() - age_s))
+        return path
+
+    stale = left(".a.hearsight-abcdefgh.mp4")
+    others = [left(".a.hearsight-abcdefgi.mp4", age_s=5), left(".hidden"), left("a.hearsight-x.mp4")]
+    held = left(".b.hearsight-abcdefgj.mp4")
+    with open(held) as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        write_json(tmp_path / "out.json", 1)
+    assert not stale.exists() and held.exists() and all(path.exists() for path in others)

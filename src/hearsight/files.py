@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,36 +18,99 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+_LONGEST_NAME = 255  # bytes, on all common file systems
+_MARK = ".hearsight-"
+_STALE_S = 60.0
+_cleaned: set[Path] = set()
+
+
 @contextmanager
 def written_whole(target: str | os.PathLike[str]) -> Iterator[Path]:
     """Context that yields a temporary path beside `target` and renames it to `target` on success.
 
     The temporary file keeps the target's suffix (so that a writer can tell the format) and stands in the target's
     folder (so that the rename is atomic). On any exception it is removed and `target` is left as it was. A process
-    that is killed leaves at most a hidden `.NAME.*` file, never a half-written target.
+    that is killed leaves at most a hidden `.NAME.*` file, never a half-written target; the first output that a later
+    process writes into the folder removes it.
+
+    A target that is a link is written through. One that is no regular file (a device, a FIFO) is not replaced: what was
+    written whole elsewhere is copied into it.
 
     Raises:
-        HearsightError: the folder is missing or not writable, or the disk is full.
+        HearsightError: the folder is missing or not writable, the target is write-protected, or the disk is full.
     """
     target = Path(target)
     if target.is_dir():
         raise HearsightError(f"{target}: is a folder; name a file")
+    is_special = os.path.exists(target) and not target.is_file()
+    place = Path(os.path.realpath(target)) if target.is_symlink() and not is_special else target
     with _clear_os_errors(target):
-        descriptor, name = tempfile.mkstemp(prefix=f".{target.stem}.", suffix=target.suffix, dir=target.parent)
-        os.close(descriptor)
-        temporary = Path(name)
+        if place.exists() and not is_special and (not place.stat().st_mode & 0o222 or not os.access(place, os.W_OK)):
+            raise HearsightError(f"{target}: is write-protected; name another file, or make it writable")
+        if not is_special:
+            _remove_stale(place.parent)
+        folder = Path(tempfile.gettempdir()) if is_special else place.parent
+        descriptor, temporary = _temporary_beside(place, folder)
         try:
             yield temporary
+            if is_special:
+                with open(temporary, "rb") as whole, open(target, "wb") as special:
+                    shutil.copyfileobj(whole, special)
+                temporary.unlink()
+                return
             _as_if_newly_created(temporary)
             with open(temporary, "rb") as file:  # a crash of the machine must not leave an empty target either
                 os.fsync(file.fileno())
-            os.replace(temporary, target)
+            os.replace(temporary, place)
         except BaseException as error:
             full = isinstance(error, RuntimeError) and _no_room(temporary)
             temporary.unlink(missing_ok=True)
             if full:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
             raise
+        finally:
+            if descriptor is not None:
+                os.close(descriptor)
+
+
+def _temporary_beside(target: Path, folder: Path) -> tuple[int | None, Path]:
+    """A new hidden file and, where the system has locks, a descriptor that holds one as long as it is in use."""
+    room = _LONGEST_NAME - len(os.fsencode(f".{_MARK}{target.suffix}")) - 8  # what `mkstemp` adds
+    stem = os.fsencode(target.stem)[: max(0, room)].decode("utf-8", "ignore")
+    descriptor, name = tempfile.mkstemp(prefix=f".{stem}{_MARK}", suffix=target.suffix, dir=folder)
+    try:
+        import fcntl
+
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    except (ImportError, OSError):  # Windows; network file systems without locks
+        os.close(descriptor)
+        return None, Path(name)
+    return descriptor, Path(name)
+
+
+def _remove_stale(folder: Path) -> None:
+    """Remove what killed processes left half written in a folder: our hidden files that no process holds a lock of.
+
+    Once per folder and process. Younger files than a minute stay: their process may be about to lock them.
+    """
+    if folder in _cleaned:
+        return
+    _cleaned.add(folder)
+    try:
+        import fcntl
+
+        stale = [entry for entry in os.scandir(folder) if entry.name.startswith(".") and _MARK in entry.name]
+    except (ImportError, OSError):
+        return
+    for entry in stale:
+        try:
+            if not entry.is_file(follow_symlinks=False) or time.time() - entry.stat().st_mtime < _STALE_S:
+                continue
+            with open(entry.path, "rb") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                os.unlink(entry.path)
+        except OSError:
+            continue
 
 
 @contextmanager
@@ -93,10 +157,13 @@ def make_folder(folder: str | os.PathLike[str]) -> None:
 
 
 def write_json(target: str | os.PathLike[str], value: Any) -> None:
-    """Write `value` as indented JSON, whole or not at all. NaN and infinity are refused (they are not JSON)."""
+    """Write `value` as indented JSON, whole or not at all. NaN and infinity are refused (they are not JSON).
+
+    Names that are not UTF-8 are kept by JSON's escapes of single surrogates, from which Python gets them back.
+    """
     text = json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
     with written_whole(target) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def write_tensors(target: str | os.PathLike[str], tensors: Mapping[str, "Tensor"], metadata: dict[str, str]) -> None:

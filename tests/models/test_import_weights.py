@@ -6,15 +6,19 @@ from pathlib import Path
 
 import pytest
 import torch
-from published_networks import checkpoint, distance, frames, mix
+from published_networks import PUBLISHED, checkpoint, distance, frames, mix, spectrogram
 from torch import Tensor
 from typer.testing import CliRunner
 
 from hearsight.cli.main import app
 from hearsight.errors import ModelError
+from hearsight.inference.network_model import NeuralModel
 from hearsight.models.apnet import APNet
 from hearsight.models.import_weights import import_weights
+from hearsight.models.interface import StereoNetwork, StereoResult
+from hearsight.models.losses import checked
 from hearsight.models.mono2binaural import Mono2Binaural
+from hearsight.models.pseudobinaural import PseudoBinaural
 from hearsight.models.saving import load_network
 from hearsight.models.sep_stereo import SepStereo, UNetOut
 
@@ -33,6 +37,10 @@ def released(tmp_path_factory) -> Mapping[str, Path]:
         ("sep-stereo/audio", "sep-audio", ""),
         ("sep-stereo/fusion-apnet", "apnet", ""),
         ("sep-stereo/fusion-associative-conv", "assoconv", "module."),
+        ("pseudobinaural/visual", "pseudo-visual", ""),
+        ("pseudobinaural/audio", "pseudo-audio", "module."),
+        ("pseudobinaural/fusion-apnet", "pseudo-apnet", ""),
+        ("pseudobinaural/fusion-associative-conv", "pseudo-assoconv", ""),
     ):
         files[short] = folder / f"{short}.pth"
         torch.save({prefix + name: tensor for name, tensor in checkpoint(which).items()}, files[short])
@@ -122,6 +130,78 @@ def test_pseudobinaural_takes_each_of_its_backbones(released, parts: list[str], 
         assert torch.equal(result.difference, twin(mix(), frames()).difference)
     else:
         assert distance(output, result.extras["left"]) < TOLERANCE
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(("fusion", "name"), [("pseudo-apnet", "apnet"), ("pseudo-assoconv", "associative")])
+def test_pseudobinaural_with_instance_norm_equals_the_published_network(released, fusion: str, name: str) -> None:
+    files = [released[part] for part in ("pseudo-visual", "pseudo-audio", fusion)]
+    network = import_weights("pseudobinaural", files).network
+    assert isinstance(network, PseudoBinaural) and network.norm == "instance"
+    visual = network.encode_frames(frames())
+    extras = network.predict(mix(), visual).extras
+    assert distance("pseudobinaural/difference_spectrogram", extras["backbone"]) < TOLERANCE
+    assert distance(f"pseudobinaural/{name}_left", extras["left"]) < TOLERANCE
+    assert distance(f"pseudobinaural/{name}_right", extras["right"]) < TOLERANCE
+    left, right = (mix() + spectrogram("input.diff")) / 2, (mix() - spectrogram("input.diff")) / 2
+    for loss, theirs in (("absolute", "l1"), ("squared", "mse")):
+        network.loss, network.released_losses = checked(loss), True
+        terms = network.stereo_losses(network.predict(mix(), visual), left, right)
+        published = PUBLISHED["losses"][f"pseudobinaural/{name}/{theirs}"]
+        assert float(terms["backbone"]) == pytest.approx(published["stereo_loss"], rel=TOLERANCE)
+        assert float(terms["heads"]) == pytest.approx(published["stereo_loss_fusion"], rel=TOLERANCE)
+
+
+@torch.no_grad()
+def test_the_released_joint_loss_equals_the_published_terms(released) -> None:
+    files = [released[part] for part in ("dilated", "sep-audio", "apnet")]
+    imported = import_weights("sep-stereo", files).network
+    settings = {"released_losses": True, "separation_backbone": True, "separation_weight": 0.4}
+    network = SepStereo(**{**imported.settings, **settings}).eval()
+    network.load_state_dict(imported.state_dict())
+    left, right = (mix() + spectrogram("input.diff")) / 2, (mix() - spectrogram("input.diff")) / 2
+    summed, gap = spectrogram("input.separation_mix"), spectrogram("input.separation_diff")
+    for loss, theirs in (("absolute", "l1"), ("squared", "mse")):
+        network.loss = checked(loss)
+        stereo = network.stereo_losses(network(mix(), frames()), left, right)
+        separation = network.separation_losses(
+            frames(), frames("input.frame_b"), (summed + gap) / 2, (summed - gap) / 2
+        )
+        published = PUBLISHED["losses"][f"sep-stereo/apnet/{theirs}"]
+        for term, name in (
+            (stereo["backbone"], "stereo_loss"),
+            (stereo["heads"], "stereo_loss_fusion"),
+            (separation["separation_backbone"], "sep_loss"),
+            (separation["separation"], "sep_loss_fusion"),
+        ):
+            assert float(term) == pytest.approx(published[name], rel=TOLERANCE), (loss, name)
+
+
+@pytest.mark.parametrize(
+    ("system", "parts", "rule"),
+    [
+        ("mono2binaural", ["plain", "audio"], "ears"),
+        ("sep-stereo", ["dilated", "sep-audio", "apnet"], "ears"),
+        ("pseudobinaural", ["plain", "audio"], "mix"),
+    ],
+)
+def test_imported_weights_hear_the_level_that_they_were_trained_at(released, tmp_path, system, parts, rule) -> None:
+    network = import_weights(system, [released[part] for part in parts]).network
+    network.save_pretrained(tmp_path / "saved")
+    again = load_network(tmp_path / "saved")
+    assert isinstance(again, StereoNetwork) and again.level == rule
+    heard: list[float] = []
+    predict = again.predict
+
+    def noted(mix: Tensor, visual: Tensor) -> StereoResult:
+        heard.append(float(again.stft.inverse(mix, 10_080).square().mean().sqrt()))
+        return predict(mix, visual)
+
+    again.predict = noted  # type: ignore[assignment,method-assign]
+    model = NeuralModel(again, precision="float32")
+    mono = 0.3 * torch.randn(10_080, generator=torch.Generator().manual_seed(0))
+    model(mono, torch.zeros(1, 8, 8, 3, dtype=torch.uint8))
+    assert heard[0] == pytest.approx(0.2 if rule == "ears" else 0.1, rel=1e-3)
 
 
 def test_flipped_visual_reads_what_mono2binaural_reads(released, tmp_path) -> None:

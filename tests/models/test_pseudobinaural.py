@@ -43,6 +43,32 @@ def test_the_branch_predicts_each_source_at_its_edge() -> None:
     torch.testing.assert_close(network.losses(result, item)["separation"], 0.5 * expected)
 
 
+def test_the_backbone_and_the_separation_are_weighed_as_the_paper_says() -> None:
+    """Section 3.3 has l + r and l - r: missing l - r by as much as a source counts as much as missing the source."""
+    network = PseudoBinaural.small().eval()
+    item = batch(network, scenes=2)
+    result = network(network.stft.forward(item.mono), item.frames)
+    assert item.ears is not None
+    error = result.extras["backbone"] - network.stft.forward(item.ears[:, 0] - item.ears[:, 1])
+    expected = torch.view_as_real(error[:, :-1]).square().mean()
+    torch.testing.assert_close(network.losses(result, replace(item, stems=None))["backbone"], expected)
+
+
+def test_released_training_shares_the_pyramid_and_teaches_the_backbone_separation() -> None:
+    torch.manual_seed(0)
+    settings = {"norm": "instance", "loss": "absolute", "released_losses": True, "separation_backbone": True}
+    network = PseudoBinaural.small(backbone="apnet", share_pyramid=True, **settings)
+    item = batch(network, scenes=2)
+    assert network.loss_terms(replace(item, ears=None)).keys() == {"separation", "separation_backbone"}
+    assert not any(name.startswith("separation.") for name in network.state_dict())
+    torch.stack(list(network.loss_terms(replace(item, ears=None)).values())).sum().backward()
+    assert network.fusion is not None and all(p.grad is not None for p in network.fusion.parameters())
+    bare = PseudoBinaural.small(share_pyramid=True, **settings)
+    assert bare.loss_terms(replace(item, ears=None)).keys() == {"separation_backbone"}
+    with pytest.raises(ValueError, match="no pyramid to share"):
+        PseudoBinaural.small(share_pyramid=True)
+
+
 def test_inference_leaves_the_branch_out() -> None:
     network = PseudoBinaural.small().eval()
     item = batch(network, scenes=1)

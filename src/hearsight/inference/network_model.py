@@ -16,7 +16,7 @@ from hearsight.inference.acceleration import Observed, accelerated, fuse_activat
 from hearsight.models.interface import ClipInfo, StereoNetwork, Window, WindowSpec
 from hearsight.nn.fused_convolution import computes_bfloat16
 from hearsight.nn.imagenet import normalized_pixels
-from hearsight.signal import OverlapAdd, left_right, normalize_rms, rms, window_starts
+from hearsight.signal import OverlapAdd, left_right, rms, window_starts
 from hearsight.vision.frames import Frame
 from hearsight.vision.tracks import Source
 
@@ -35,7 +35,7 @@ _QUIET = 1e-4  # below this root mean square a window says nothing about precisi
 class NeuralModel:
     """A `BinauralModel` made of any `StereoNetwork`.
 
-    Per window: the mono mix is scaled to a root mean square of 0.1 (and what is predicted back), transformed, given to
+    Per window: the mono mix is scaled by the network's level rule (and what is predicted back), transformed, given to
     the network with the frame nearest to the window's centre, and the predicted difference transformed back; the ears
     are (mono + difference) / 2 and (mono - difference) / 2. The windows are those of the published loop
     (`published_loop`), hop 0.05 s included, because a network's windows need not agree with one another: fewer of them
@@ -306,9 +306,9 @@ class _Runner:
         """The difference of the ears, at the level of `mono`. `[windows, samples]`"""
         stft = self.network.stft
         with torch.no_grad():
-            level, gain = normalize_rms(mono)
+            gain = self.network.level_gain(mono)
             with self._cast(mono.device):
-                predicted = self.network.predict(stft.forward(level), visual).difference
+                predicted = self.network.predict(stft.forward(mono * gain[:, None]), visual).difference
             return stft.inverse(predicted.to(torch.complex64), mono.shape[-1]) / gain[:, None]
 
     def ears(self, mono: Tensor, frames: Tensor) -> Tensor:
@@ -328,7 +328,7 @@ def published_loop(
     """Both ears as the published code computes them: the reference of `NeuralModel`, for tests and benchmarks.
 
     One window at a time, each with its picture encoded anew, in float32; windows that overlap are averaged with equal
-    weights (2.5D Visual Sound, section 4.2). The level is set by the mono mix, as in PseudoBinaural.
+    weights (2.5D Visual Sound, section 4.2). The level is set by the mono alone, as in PseudoBinaural.
 
     Args:
         network: in evaluation mode.

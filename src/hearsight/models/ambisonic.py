@@ -26,7 +26,7 @@ of a separation and a localisation block; one frame and no optical flow.
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Complex, Float
@@ -34,13 +34,13 @@ from torch import Tensor
 
 from hearsight.acoustics import HRIRSet, binaural_decoder, load_hrirs
 from hearsight.datasets.item import Item
+from hearsight.models.guided import GuidedUNet
 from hearsight.models.interface import SegmentFormat, StereoNetwork, StereoResult
-from hearsight.models.losses import squared_error, true_ears
-from hearsight.nn import ConditionalUNet, VisualCondition, VisualResNet
+from hearsight.models.losses import spectrogram_error, true_ears
 from hearsight.signal import STFT, zeros_above
 
 
-class Ambisonic(StereoNetwork):
+class Ambisonic(GuidedUNet, StereoNetwork):
     """The 360-degree baseline.
 
     `StereoResult.extras`:
@@ -49,11 +49,11 @@ class Ambisonic(StereoNetwork):
 
     Args:
         segment: sizes of segments and frames.
-        channels, visual_widths, visual_depths, condition_channels, visual_weights, freeze_visual: as `Mono2Binaural`.
         hrtf: SOFA file of the head; None for the KEMAR set of the package. Read once, here: a saved network carries its
             decoder.
         speakers: layout of the virtual speakers (`acoustics.speaker_layout`).
         mix_weight: of the loss of l + r; 1 weighs both ears' errors alike.
+        backbone: further arguments, as `GuidedUNet`'s.
 
     Raises:
         DataError: the SOFA file cannot be used.
@@ -66,34 +66,15 @@ class Ambisonic(StereoNetwork):
     def __init__(
         self,
         segment: SegmentFormat | Mapping[str, Any] | None = None,
-        channels: Sequence[int] = (64, 128, 256, 512, 512),
-        visual_widths: Sequence[int] = (64, 128, 256, 512),
-        visual_depths: Sequence[int] = (2, 2, 2, 2),
-        condition_channels: int = 8,
         hrtf: str | Path | None = None,
         speakers: str = "lebedev-26",
         mix_weight: float = 0.1,
-        visual_weights: str | None = None,
-        freeze_visual: bool = False,
+        **backbone: Any,
     ) -> None:
-        super().__init__(segment)
-        self.visual = VisualResNet(visual_widths, visual_depths, weights=visual_weights, frozen=freeze_visual)
-        height, width = self.visual.map_size(self.frame_size)
-        self.condition = VisualCondition(self.visual.out_channels, condition_channels)
-        self.unet = ConditionalUNet(2, 6, channels, condition_channels * height * width)
+        super().__init__(segment, 2, 6, **backbone)
         self.mix_weight = mix_weight
         response = decoder_response(load_hrirs(hrtf), self.stft, self.sample_rate_hz, speakers)
         self.register_buffer("decoder", torch.view_as_real(response).contiguous())
-
-    @classmethod
-    def small(cls, **settings: Any) -> Self:
-        """0.2 million parameters on frames of 64 x 128."""
-        small = {"segment": SegmentFormat.small(), "channels": (8, 16, 32, 32, 32), "visual_widths": (8, 16, 24, 32)}
-        return cls(**{**small, **settings})
-
-    def encode_frames(self, frames: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch channels h w"]:
-        """Feature map of the frames; 512 x 7 x 14 in the paper's size."""
-        return self.visual(frames)
 
     def predict(
         self, mix: Complex[Tensor, "batch frequency time"], visual: Tensor | tuple[Tensor, ...]
@@ -131,9 +112,9 @@ class Ambisonic(StereoNetwork):
     def losses(self, result: StereoResult, item: Item) -> dict[str, Tensor]:
         """`difference` and `mix`: squared errors of l - r and l + r of the decoded ears."""
         true_left, true_right = true_ears(item, self.stft, self.system).unbind(1)
-        both = squared_error(result.extras["left"] + result.extras["right"], true_left + true_right)
+        both = spectrogram_error(result.extras["left"] + result.extras["right"], true_left + true_right)
         return {
-            "difference": squared_error(result.difference, true_left - true_right),
+            "difference": spectrogram_error(result.difference, true_left - true_right),
             "mix": self.mix_weight * both,
         }
 

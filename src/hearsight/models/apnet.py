@@ -15,36 +15,30 @@ Separation", ECCV 2020, section 3.2, and its supplement.
 - Prediction: l - r of the two heads ("the output results from the left and right branch ... is better than the direct
   prediction", supplement). Each head's own spectrogram is in the extras; they need not add up to the mix, but the ears
   that hearsight makes of the difference do.
-- Training: Adam, rate 5e-4, batch 144.
+- Training: Adam, rate 5e-4, batch 144. The released scripts train stereo alone by 2.5D Visual Sound's schedule, and
+  leave the associative layers' weights as PyTorch draws them; here they are drawn from N(0, 0.02) like the U-Net's.
 - Sizes: 35.5 million parameters, 11.2 million of them in the ResNet.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal
 
 import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
 
 from hearsight.datasets.item import Item
+from hearsight.models.guided import GuidedUNet
 from hearsight.models.interface import SegmentFormat, StereoNetwork, StereoResult
-from hearsight.models.losses import squared_error, true_ears
-from hearsight.nn import (
-    Associated,
-    AssociativePyramid,
-    ConditionalUNet,
-    Decoded,
-    OutermostAssociation,
-    VisualCondition,
-    VisualResNet,
-)
+from hearsight.models.losses import Loss, checked, spectrogram_error, true_ears
+from hearsight.nn import Associated, AssociativePyramid, Decoded, OutermostAssociation
 from hearsight.signal import apply_mask, bounded_mask
 
 Fusion = Literal["pyramid", "outermost", "none"]
 Output = Literal["heads", "backbone"]
 
 
-class APNet(StereoNetwork):
+class APNet(GuidedUNet, StereoNetwork):
     """The stereo network of Sep-Stereo.
 
     `StereoResult.extras`:
@@ -55,64 +49,57 @@ class APNet(StereoNetwork):
 
     Args:
         segment: sizes of segments and frames.
-        channels: of the U-Net's encoder.
-        visual_widths, visual_depths: stages of the ResNet.
-        condition_channels: to which the map is reduced for the U-Net's bottleneck.
-        dilated: whether the ResNet's last stage is dilated (see `VisualResNet`).
         fusion: "pyramid" (APNet), "outermost" (Associative-Conv) or "none" (backbone only).
         output: what the predicted difference is made of, "heads" or "backbone" ("Unet out", supplement, table 1).
         backbone_weight: of L_D; 0 leaves it out ("w/o L_D", supplement, table 1).
         heads_weight: of L_rl (lambda_1 in equation 10).
+        loss: "squared" (the paper) or "absolute" errors (the released joint training).
         released_losses: weigh the terms as the released code does.
-        visual_weights: published weights of the ResNet, by Hub name or folder; None for random ones.
-        freeze_visual: do not train the ResNet.
-
-    Raises:
-        ValueError: sizes that cannot be halved as often as the networks halve them.
+        dilated: whether the ResNet's last stage is dilated (see `nn.VisualResNet`).
+        backbone: further arguments, as `GuidedUNet`'s.
     """
 
     system: ClassVar[str] = "apnet"
+    backbone_scale: ClassVar[float] = 0.25
+    """Of L_D. Equation 6 has the paper's S_D = (l - r) / 2; the networks here predict l - r, four times its energy."""
 
     def __init__(
         self,
         segment: SegmentFormat | Mapping[str, Any] | None = None,
-        channels: Sequence[int] = (64, 128, 256, 512, 512),
-        visual_widths: Sequence[int] = (64, 128, 256, 512),
-        visual_depths: Sequence[int] = (2, 2, 2, 2),
-        condition_channels: int = 8,
-        dilated: bool = True,
         fusion: Fusion = "pyramid",
         output: Output = "heads",
         backbone_weight: float = 1.0,
         heads_weight: float = 1.0,
+        loss: Loss = "squared",
         released_losses: bool = False,
-        visual_weights: str | None = None,
-        freeze_visual: bool = False,
+        dilated: bool = True,
+        **backbone: Any,
     ) -> None:
-        super().__init__(segment)
+        super().__init__(segment, 2, 2, dilated=dilated, **backbone)
         if output not in ("heads", "backbone") or (output == "heads" and fusion == "none"):
             raise ValueError(f"output {output!r} is not to be had with fusion {fusion!r}")
-        self.visual = VisualResNet(visual_widths, visual_depths, dilated, weights=visual_weights, frozen=freeze_visual)
-        self.map_size = self.visual.map_size(self.frame_size)
-        positions = self.map_size[0] * self.map_size[1]
-        self.condition = VisualCondition(self.visual.out_channels, condition_channels)
-        self.unet = ConditionalUNet(2, 2, channels, condition_channels * positions)
-        self.unet.check_size(*self.spectrogram_size)
-        self.fusion = make_fusion(fusion, channels, self.visual.out_channels, positions)
+        self.fusion = self.make_fusion(fusion)
         self.output = output
         self.backbone_weight = backbone_weight
         self.heads_weight = heads_weight
+        self.loss = checked(loss)
         self.released_losses = released_losses
 
-    @classmethod
-    def small(cls, **settings: Any) -> Self:
-        """0.3 million parameters on frames of 64 x 128."""
-        small = {"segment": SegmentFormat.small(), "channels": (8, 16, 32, 32, 32), "visual_widths": (8, 16, 24, 32)}
-        return cls(**{**small, **settings})
+    def make_fusion(self, fusion: Fusion) -> AssociativePyramid | OutermostAssociation | None:
+        """A new associative network for this backbone.
 
-    def encode_frames(self, frames: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch channels h w"]:
-        """Feature map of the frames; 512 x 7 x 14 in the paper's size."""
-        return self.visual(frames)
+        Raises:
+            ValueError: there is none of that name.
+        """
+        stage_channels = list(reversed(self.channels[:-1]))
+        positions = self.map_size[0] * self.map_size[1]
+        if fusion == "pyramid":
+            return AssociativePyramid(stage_channels, self.visual.out_channels, positions, self.norm)
+        if fusion == "outermost":
+            return OutermostAssociation(stage_channels, self.visual.out_channels, positions)
+        if fusion == "none":
+            return None
+        raise ValueError(f"fusion must be pyramid, outermost or none, got {fusion!r}")
 
     def predict(
         self, mix: Complex[Tensor, "batch frequency time"], visual: Tensor | tuple[Tensor, ...]
@@ -147,34 +134,39 @@ class APNet(StereoNetwork):
 
     def losses(self, result: StereoResult, item: Item) -> dict[str, Tensor]:
         """`backbone` (L_D) and `heads` (L_rl)."""
-        left, right = true_ears(item, self.stft, self.system).unbind(1)
+        return self.stereo_losses(result, *true_ears(item, self.stft, self.system).unbind(1))
+
+    def stereo_losses(
+        self,
+        result: StereoResult,
+        left: Complex[Tensor, "batch frequency time"],
+        right: Complex[Tensor, "batch frequency time"],
+    ) -> dict[str, Tensor]:
+        """`backbone` (L_D) and `heads` (L_rl) from the true ears' spectrograms."""
         terms: dict[str, Tensor] = {}
         if self.backbone_weight:
-            # Equation 6 with the paper's S_D = (l - r) / 2; the released code has l - r, four times as much.
-            scale = self.backbone_weight * (1.0 if self.released_losses else 0.25)
-            terms["backbone"] = scale * squared_error(result.extras["backbone"], left - right)
+            terms["backbone"] = self.backbone_weight * self.backbone_error(result.extras["backbone"], left - right)
         if self.fusion is not None:
-            pair = pair_error(result.extras["left"], result.extras["right"], left, right, self.released_losses)
+            pair = self.pair_error(result.extras["left"], result.extras["right"], left, right)
             terms["heads"] = self.heads_weight * pair  # equation 7
         return terms
 
+    def backbone_error(self, predicted: Tensor, gap: Tensor) -> Tensor:
+        """Error of the backbone's difference (Sep-Stereo, equation 6)."""
+        scale = 1.0 if self.released_losses else self.backbone_scale
+        return scale * spectrogram_error(predicted, gap, self.loss)
 
-def make_fusion(
-    fusion: Fusion, channels: Sequence[int], visual_channels: int, positions: int
-) -> AssociativePyramid | OutermostAssociation | None:
-    """The associative network of a name, for a U-Net of `channels`.
+    def pair_error(self, first: Tensor, second: Tensor, true_first: Tensor, true_second: Tensor) -> Tensor:
+        """Errors of two predicted channels, added up (Sep-Stereo, equations 7 and 9).
 
-    Raises:
-        ValueError: there is none of that name.
-    """
-    stage_channels = list(reversed(channels[:-1]))
-    if fusion == "pyramid":
-        return AssociativePyramid(stage_channels, visual_channels, positions)
-    if fusion == "outermost":
-        return OutermostAssociation(stage_channels, visual_channels, positions)
-    if fusion == "none":
-        return None
-    raise ValueError(f"fusion must be pyramid, outermost or none, got {fusion!r}")
+        With `released_losses`, of 2 first - mix and mix - 2 second against first - second, each with weight 1/2, as the
+        authors' code has it.
+        """
+        if not self.released_losses:
+            return spectrogram_error(first, true_first, self.loss) + spectrogram_error(second, true_second, self.loss)
+        mix, gap = true_first + true_second, true_first - true_second
+        errors = [spectrogram_error(said, gap, self.loss) for said in (2 * first - mix, mix - 2 * second)]
+        return (errors[0] + errors[1]) / 2
 
 
 def masked_pair(
@@ -182,15 +174,3 @@ def masked_pair(
 ) -> tuple[Complex[Tensor, "batch frequency time"], Complex[Tensor, "batch frequency time"]]:
     """The two heads' spectrograms: bounded complex masks times the mix (Sep-Stereo, equation 4)."""
     return apply_mask(bounded_mask(associated.left), mix), apply_mask(bounded_mask(associated.right), mix)
-
-
-def pair_error(first: Tensor, second: Tensor, true_first: Tensor, true_second: Tensor, released: bool) -> Tensor:
-    """Squared errors of two predicted channels, added up (Sep-Stereo, equations 7 and 9).
-
-    With `released`, of 2 first - mix and mix - 2 second against first - second, each with weight 1/2, as the authors'
-    code has it: twice the sum.
-    """
-    if not released:
-        return squared_error(first, true_first) + squared_error(second, true_second)
-    mix, gap = true_first + true_second, true_first - true_second
-    return (squared_error(2 * first - mix, gap) + squared_error(mix - 2 * second, gap)) / 2

@@ -4,10 +4,10 @@ Paper: Zhou et al., "Sep-Stereo", ECCV 2020, section 4.3, variant 1. Everything 
 read the 98 maps of that one convolution. 34.3 million parameters, 11.2 million of them in the ResNet.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from hearsight.models.apnet import APNet, Fusion, Output
+from hearsight.models.apnet import APNet, Fusion
 from hearsight.models.interface import SegmentFormat
 
 
@@ -19,10 +19,7 @@ class AssociativeConvNetwork(APNet):
     def __init__(
         self,
         segment: SegmentFormat | Mapping[str, Any] | None = None,
-        channels: Sequence[int] = (64, 128, 256, 512, 512),
-        visual_widths: Sequence[int] = (64, 128, 256, 512),
         fusion: Fusion = "outermost",
-        output: Output = "heads",
         **settings: Any,
     ) -> None:
-        super().__init__(segment, channels, visual_widths, fusion=fusion, output=output, **settings)
+        super().__init__(segment, fusion, **settings)

@@ -10,7 +10,7 @@ Paper: Gao and Grauman, "2.5D Visual Sound", CVPR 2019.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Complex, Float
@@ -18,9 +18,9 @@ from torch import Tensor
 
 from hearsight.datasets.item import Item
 from hearsight.models.interface import SegmentFormat, StereoNetwork, StereoResult
-from hearsight.models.losses import squared_error, true_difference
+from hearsight.models.losses import Loss, checked, spectrogram_error, true_difference
 from hearsight.models.mono2binaural import Mono2Binaural
-from hearsight.nn import ConditionalUNet
+from hearsight.nn import ConditionalUNet, Norm
 from hearsight.signal import apply_mask, bounded_mask
 
 
@@ -32,11 +32,6 @@ class MonoMono(StereoNetwork):
 
     def __init__(self, segment: SegmentFormat | Mapping[str, Any] | None = None) -> None:
         super().__init__(segment)
-
-    @classmethod
-    def small(cls, **settings: Any) -> Self:
-        """On short segments and small frames."""
-        return cls(**{"segment": SegmentFormat.small(), **settings})
 
     def encode_frames(self, frames: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch 0"]:
         """Nothing."""
@@ -51,7 +46,7 @@ class MonoMono(StereoNetwork):
 
     def losses(self, result: StereoResult, item: Item) -> dict[str, Tensor]:
         """`difference`: the energy of the true difference, which no training lowers."""
-        return {"difference": squared_error(result.difference, true_difference(item, self.stft, self.system))}
+        return {"difference": spectrogram_error(result.difference, true_difference(item, self.stft, self.system))}
 
 
 class AudioOnly(StereoNetwork):
@@ -62,24 +57,25 @@ class AudioOnly(StereoNetwork):
     Args:
         segment: sizes of segments (and of the frames that it ignores).
         channels: of the U-Net's encoder.
+        norm: of the U-Net (`nn.normalization`).
+        loss: "squared" or "absolute" errors (`models.losses`).
     """
 
     system: ClassVar[str] = "audio-only"
     needs_frames: ClassVar[bool] = False
+    small_sizes: ClassVar[Mapping[str, Any]] = {"channels": (8, 16, 32, 32, 32)}
 
     def __init__(
         self,
         segment: SegmentFormat | Mapping[str, Any] | None = None,
         channels: Sequence[int] = (64, 128, 256, 512, 512),
+        norm: Norm = "batch",
+        loss: Loss = "squared",
     ) -> None:
         super().__init__(segment)
-        self.unet = ConditionalUNet(2, 2, channels, condition_channels=0)
+        self.unet = ConditionalUNet(2, 2, channels, condition_channels=0, norm=norm)
         self.unet.check_size(*self.spectrogram_size)
-
-    @classmethod
-    def small(cls, **settings: Any) -> Self:
-        """0.1 million parameters."""
-        return cls(**{"segment": SegmentFormat.small(), "channels": (8, 16, 32, 32, 32), **settings})
+        self.loss = checked(loss)
 
     def encode_frames(self, frames: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch 0"]:
         """Nothing: the picture is not looked at."""
@@ -93,8 +89,9 @@ class AudioOnly(StereoNetwork):
         return StereoResult(apply_mask(mask, mix), {"mask": mask})
 
     def losses(self, result: StereoResult, item: Item) -> dict[str, Tensor]:
-        """`difference`: squared error of the predicted difference."""
-        return {"difference": squared_error(result.difference, true_difference(item, self.stft, self.system))}
+        """`difference`: error of the predicted difference."""
+        truth = true_difference(item, self.stft, self.system)
+        return {"difference": spectrogram_error(result.difference, truth, self.loss)}
 
 
 class FlippedVisual(Mono2Binaural):

@@ -25,7 +25,7 @@ writes the phase as arctan(Re / Im); it is atan2(Im, Re) here.
 import math
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal
 
 import torch
 from jaxtyping import Complex, Float
@@ -35,7 +35,7 @@ from torch.nn import functional as F
 from hearsight.datasets.item import Item
 from hearsight.errors import ModelError
 from hearsight.models.interface import SegmentFormat, StereoNetwork, StereoResult
-from hearsight.models.losses import squared_error, true_difference
+from hearsight.models.losses import spectrogram_error, true_difference
 from hearsight.nn import AttentiveDecoder, DepthEstimator, VisionTransformer, depth_as_picture, downsample, draw_weights
 from hearsight.signal import apply_mask, bounded_mask, zeros_above
 
@@ -73,6 +73,10 @@ class BeyondMono(StereoNetwork):
 
     system: ClassVar[str] = "beyond-mono"
     not_saved: ClassVar[frozenset[str]] = frozenset({"image_weights", "depth_weights"})
+    small_sizes: ClassVar[Mapping[str, Any]] = {
+        "channels": (8, 16, 32, 32, 32),
+        "transformer": {"width": 32, "layers": 4, "heads": 2, "mlp_width": 64, "taken": (1, 2, 3, 4), "grid": 4},
+    }
     inference_batch = 8  # attention maps at the finest stage take 13 MB a window
 
     def __init__(
@@ -124,13 +128,6 @@ class BeyondMono(StereoNetwork):
                 for name in self._needed_decoders()
             }
         )
-
-    @classmethod
-    def small(cls, **settings: Any) -> Self:
-        """0.7 million parameters on frames of 64 x 128."""
-        transformer = {"width": 32, "layers": 4, "heads": 2, "mlp_width": 64, "taken": (1, 2, 3, 4), "grid": 4}
-        small = {"segment": SegmentFormat.small(), "channels": (8, 16, 32, 32, 32), "transformer": transformer}
-        return cls(**{**small, **settings})
 
     @property
     def needs_frames(self) -> bool:  # type: ignore[override]
@@ -217,7 +214,7 @@ class BeyondMono(StereoNetwork):
         truth = true_difference(item, self.stft, self.system)
         terms = {}
         if "difference" in self.loss_weights:
-            terms["difference"] = squared_error(result.difference, truth)  # equation 6
+            terms["difference"] = spectrogram_error(result.difference, truth)  # equation 6
         if self.loss_weights.keys() - {"difference"}:
             extras = result.extras
             rows = next(extras[name] for name in ("magnitude", "phase") if name in extras).shape[-2]
@@ -228,7 +225,7 @@ class BeyondMono(StereoNetwork):
                 terms["phase"] = (extras["phase"] - below.angle()).square().mean()  # equation 8
             if "reconstruction" in self.loss_weights:
                 whole = torch.polar(extras["magnitude"], extras["phase"])
-                terms["reconstruction"] = squared_error(whole, below)  # equation 9
+                terms["reconstruction"] = spectrogram_error(whole, below)  # equation 9
         return {name: self.loss_weights[name] * term for name, term in terms.items()}  # equation 10
 
     def loss_terms(self, item: Item) -> dict[str, Tensor]:

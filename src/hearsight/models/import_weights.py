@@ -42,7 +42,9 @@ def import_weights(system: str, files: Sequence[str | Path]) -> Imported:
     Sizes (channels, ResNet-18 or -34) are read off the tensors. Prefixes of `DataParallel` are taken off; tensors that
     the released networks hold but do not use (`channel_mapping_conv_b`, the ResNet's `fc`) are left out and reported.
     Sep-Stereo with one fusion file uses it for stereo and separation, as the released code does; a second fusion file
-    is the separation's own. All of Sep-Stereo's systems get the released rearrangement.
+    is the separation's own. All of Sep-Stereo's systems get the released rearrangement. An audio network of
+    PseudoBinaural without any entry of a norm has instance norms, as its released scripts train it. Levels are those
+    that the weights were trained at: both ears together (`level: ears`), of PseudoBinaural the mix.
 
     Args:
         system: one of `IMPORTABLE`.
@@ -163,6 +165,7 @@ def _make(system: str, by_role: Mapping[str, list[_Part]]) -> StereoNetwork:
     """A network of the sizes that the tensors show."""
     visual, audio, fusions = by_role["visual"][0], by_role["audio"][0], by_role["fusion"]
     settings: dict[str, Any] = {
+        "segment": {"level": "mix" if system == "pseudobinaural" else "ears"},
         "channels": _sizes(audio, "audionet_convlayer{}.0.weight", range(1, 20)),
         "condition_channels": _sizes(audio, "conv1x1.{}.weight", range(1))[0],
         "visual_widths": _sizes(visual, _prefix(visual) + ".{}.0.conv1.weight", range(4, 8)),
@@ -180,6 +183,8 @@ def _make(system: str, by_role: Mapping[str, list[_Part]]) -> StereoNetwork:
         settings["dilated"] = visual.kind == "dilated"
         settings["backbone"] = fusions[0].kind if fusions else "mono2binaural"
         settings["separation"] = False
+        normed = any(re.match(r"audionet_(up)?convlayer\d+\.1\.", name) for name in audio.tensors)
+        settings["norm"] = "batch" if normed else "instance"
     network = card(system).load_class()(**settings)
     assert isinstance(network, StereoNetwork)
     return network

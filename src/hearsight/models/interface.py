@@ -12,7 +12,7 @@ Three faces, and nothing else is asked of a model:
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol, Self, runtime_checkable
 
@@ -23,8 +23,8 @@ from torch import Tensor, nn
 from hearsight.datasets.item import Item
 from hearsight.errors import DataError
 from hearsight.models.saving import SavedNetwork
-from hearsight.models.windows import separate_in_windows
-from hearsight.signal import STFT
+from hearsight.models.windows import separate_in_windows, separation_gain
+from hearsight.signal import STFT, TARGET_RMS, LevelRule, level_gain
 from hearsight.vision.frames import Frame, SmallFrame, small_size
 from hearsight.vision.tracks import Source, Track
 
@@ -189,6 +189,9 @@ class SegmentFormat:
         samples: length of a segment (0.63 s at 16 kHz).
         n_fft, window_samples, hop_samples: of the STFT; 257 x 64 bins of a segment.
         frame_size: (height, width) of a frame in pixels.
+        level: what is scaled to a root mean square of 0.1 before the network hears it: "mix", l + r (PseudoBinaural's
+            rule), or "ears", both ears together (that of 2.5D Visual Sound's and Sep-Stereo's scripts); see
+            `signal.level_gain`.
     """
 
     sample_rate_hz: int = 16_000
@@ -197,6 +200,11 @@ class SegmentFormat:
     window_samples: int = 400
     hop_samples: int = 160
     frame_size: tuple[int, int] = (224, 448)
+    level: LevelRule = "mix"
+
+    def __post_init__(self) -> None:
+        if self.level not in ("mix", "ears"):
+            raise ValueError(f"the level rule is mix or ears, got {self.level!r}")
 
     @classmethod
     def small(cls) -> Self:
@@ -227,10 +235,14 @@ class AudioVisualNetwork(SavedNetwork, ABC):
         stft: the transform that its spectrograms come from.
         sample_rate_hz, segment_samples: of the segments it was made for (16 kHz and 10,080 samples in the papers).
         frame_size: (height, width) of its frames.
+        level: rule by which segments are scaled before it hears them (`signal.level_gain`).
         needs_frames: false for a baseline that only hears; it takes frames all the same and ignores them.
+        small_sizes: arguments of its constructor that make it small, beside those of its segment.
     """
 
     needs_frames: ClassVar[bool] = True
+    small_sizes: ClassVar[Mapping[str, Any]] = {}
+    level: LevelRule
     stft: STFT
     sample_rate_hz: int
     segment_samples: int
@@ -243,6 +255,7 @@ class AudioVisualNetwork(SavedNetwork, ABC):
         self.sample_rate_hz = sizes.sample_rate_hz
         self.segment_samples = sizes.samples
         self.frame_size = sizes.frame_size
+        self.level = sizes.level
 
     @property
     def spectrogram_size(self) -> tuple[int, int]:
@@ -250,9 +263,48 @@ class AudioVisualNetwork(SavedNetwork, ABC):
         return self.stft.bins, self.stft.columns(self.segment_samples)
 
     @classmethod
-    @abstractmethod
     def small(cls, **settings: Any) -> Self:
-        """The same system in a size for tests and laptops; `settings` override its constructor's arguments."""
+        """The same system in a size for tests and laptops, on short segments and small frames.
+
+        Args:
+            settings: override its constructor's arguments; of `segment`, a mapping overrides only what it names.
+        """
+        segment = settings.get("segment")
+        if not isinstance(segment, SegmentFormat):
+            segment = SegmentFormat.of({**asdict(SegmentFormat.small()), **(segment or {})})
+        return cls(**{**cls.small_sizes, **settings, "segment": segment})
+
+    def level_gain(
+        self, mono: Float[Tensor, "*batch samples"], ears: Float[Tensor, "*batch 2 samples"] | None = None
+    ) -> Float[Tensor, "*batch"]:
+        """What a segment is multiplied by before this network hears it (`signal.level_gain`).
+
+        Args:
+            mono: the mix l + r.
+            ears: both ears, where their level may be read.
+        """
+        return level_gain(mono, self.level, ears)
+
+    def at_its_level(self, item: Item) -> Item:
+        """A batch at the level that this network wants.
+
+        Items come with the mix at 0.1 (silent ones below). Of items with ears both ears together are brought to 0.1 if
+        that is the rule, of items with stems alone the stems, which stand at the two sides then.
+        """
+        if self.level == "mix":
+            return item
+        channels = item.ears if item.ears is not None else item.stems
+        if channels is None:
+            return item
+        heard = channels.square().mean((-2, -1)).sqrt()
+        # With the mix at 0.1 two channels are at 0.05 at least: what is quieter is silence, and stays quiet.
+        gain = TARGET_RMS / heard.clamp_min(TARGET_RMS / channels.shape[-2])
+        scaled = {}
+        for name in ("mono", "ears", "stems", "stem_ears"):
+            sound = getattr(item, name)
+            if sound is not None:
+                scaled[name] = sound * gain.reshape(-1, *[1] * (sound.ndim - 1))
+        return replace(item, **scaled)
 
     @abstractmethod
     def loss_terms(self, item: Item) -> dict[str, Tensor]:
@@ -314,6 +366,7 @@ class StereoNetwork(AudioVisualNetwork):
 
     def loss_terms(self, item: Item) -> dict[str, Tensor]:
         """Named, weighted loss terms of a batch of segments: spectrograms, prediction and `losses` in one call."""
+        item = self.at_its_level(item)
         return self.losses(self(self.stft.forward(item.mono), item.frames), item)
 
 
@@ -369,6 +422,8 @@ class SeparationNetwork(AudioVisualNetwork):
         """Named, weighted loss terms of a batch of segments: spectrograms, prediction and `losses` in one call."""
         if item.stem_frames is None:
             raise DataError(f"{self.system} learns from mixed solo clips: the items need a frame of each source")
+        item = self.at_its_level(item)
+        assert item.stem_frames is not None
         return self.losses(self(self.stft.forward(self.mixture(item)), item.stem_frames), item)
 
     @torch.no_grad()
@@ -386,4 +441,5 @@ class SeparationNetwork(AudioVisualNetwork):
             mix,
             self.segment_samples,
             lambda window: self.stft.inverse(self(self.stft.forward(window), frames).stems, window.shape[-1]),
+            lambda mono: separation_gain(mono, self.level),
         )

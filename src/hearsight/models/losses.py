@@ -1,5 +1,7 @@
 """Losses that several systems share, on complex spectrograms."""
 
+from typing import Literal, get_args
+
 from jaxtyping import Complex, Float
 from torch import Tensor
 
@@ -7,16 +9,35 @@ from hearsight.datasets.item import Item
 from hearsight.errors import DataError
 from hearsight.signal import STFT, difference
 
+Loss = Literal["squared", "absolute"]
 
-def squared_error(
-    predicted: Complex[Tensor, "*batch frequency time"], truth: Complex[Tensor, "*batch frequency time"]
+
+def checked(loss: Loss) -> Loss:
+    """The name of a loss, if there is one.
+
+    Raises:
+        ValueError: there is none of that name.
+    """
+    if loss not in get_args(Loss):
+        raise ValueError(f"loss must be squared or absolute, got {loss!r}")
+    return loss
+
+
+def spectrogram_error(
+    predicted: Complex[Tensor, "*batch frequency time"],
+    truth: Complex[Tensor, "*batch frequency time"],
+    loss: Loss = "squared",
 ) -> Float[Tensor, ""]:
-    """Mean squared difference over bins and over real and imaginary parts: the papers' ||S - S'||^2 up to its scale.
+    """Mean difference over bins and over real and imaginary parts.
 
-    The highest bin is left out where the number of bins is odd: the U-Net does not predict it (257 rows in, 256 out).
+    "squared" differences are the papers' ||S - S'||^2 up to its scale; "absolute" ones are what PseudoBinaural's
+    scripts and Sep-Stereo's joint ones really minimise. The highest bin is left out where the number of bins is odd:
+    the U-Net does not predict it (257 rows in, 256 out).
     """
     rows = truth.shape[-2] - truth.shape[-2] % 2
     error = predicted[..., :rows, :] - truth[..., :rows, :]
+    if loss == "absolute":
+        return (error.real.abs() + error.imag.abs()).mean() / 2
     return (error.real.square() + error.imag.square()).mean() / 2
 
 

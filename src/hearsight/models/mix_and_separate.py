@@ -15,7 +15,7 @@ Paper: Gao and Grauman, "2.5D Visual Sound", CVPR 2019, section 3.4, 4.5 and app
 - Sizes: 34.3 million parameters, 11.2 million of them in the ResNet.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -26,17 +26,17 @@ from torch.nn import functional as F
 
 from hearsight.datasets.item import Item
 from hearsight.errors import DataError
+from hearsight.models.guided import GuidedUNet
 from hearsight.models.interface import SegmentFormat, SeparationNetwork, SeparationResult, StereoNetwork
 from hearsight.models.registry import card
 from hearsight.models.saving import load_network
 from hearsight.models.windows import separate_in_windows
-from hearsight.nn import ConditionalUNet, VisualCondition, VisualResNet
 from hearsight.signal import left_right
 
 Hearing = Literal["mono", "mono-twice", "predicted", "true"]
 
 
-class MixAndSeparate(SeparationNetwork):
+class MixAndSeparate(GuidedUNet, SeparationNetwork):
     """The separation network of 2.5D Visual Sound.
 
     It hears one channel with "mono" and takes mixes without a channel axis; otherwise it hears two, left first.
@@ -48,8 +48,8 @@ class MixAndSeparate(SeparationNetwork):
         hears: "mono", "mono-twice", "predicted" or "true".
         binauralizer: with "predicted", the stereo network that gives each clip two ears in training and is kept as it
             is: a network, a folder or a Hub id. It is saved with this network.
-        channels, visual_widths, visual_depths, condition_channels, visual_weights, freeze_visual: as `Mono2Binaural`.
         floor: magnitude below which a bin is silent: added before the logarithm, and the least divisor of a ratio.
+        backbone: further arguments, as `GuidedUNet`'s.
 
     Raises:
         ValueError: "predicted" without a binauralizer.
@@ -62,38 +62,22 @@ class MixAndSeparate(SeparationNetwork):
         segment: SegmentFormat | Mapping[str, Any] | None = None,
         hears: Hearing = "mono",
         binauralizer: "StereoNetwork | Mapping[str, Any] | str | Path | None" = None,
-        channels: Sequence[int] = (64, 128, 256, 512, 512),
-        visual_widths: Sequence[int] = (64, 128, 256, 512),
-        visual_depths: Sequence[int] = (2, 2, 2, 2),
-        condition_channels: int = 8,
-        visual_weights: str | None = None,
-        freeze_visual: bool = False,
         floor: float = 1e-4,
+        **backbone: Any,
     ) -> None:
-        super().__init__(SegmentFormat(samples=40_800) if segment is None else segment)
         if hears not in ("mono", "mono-twice", "predicted", "true"):
             raise ValueError(f"hears must be mono, mono-twice, predicted or true, got {hears!r}")
         if (hears == "predicted") != (binauralizer is not None):
             raise ValueError("a binauralizer is needed with hears='predicted', and only there")
+        ears = 1 if hears == "mono" else 2
+        super().__init__(SegmentFormat(samples=40_800) if segment is None else segment, ears, ears, **backbone)
         self.hears = hears
         self.floor = floor
-        self.visual = VisualResNet(visual_widths, visual_depths, weights=visual_weights, frozen=freeze_visual)
-        height, width = self.visual.map_size(self.frame_size)
-        self.condition = VisualCondition(self.visual.out_channels, condition_channels)
-        ears = 1 if hears == "mono" else 2
-        self.unet = ConditionalUNet(ears, ears, channels, condition_channels * height * width)
-        self.unet.check_size(*self.spectrogram_size)
         self.binauralizer = None if binauralizer is None else _stereo_network(binauralizer).requires_grad_(False).eval()
         if self.binauralizer is not None:
             inner = self.binauralizer
             unsaved = dict.fromkeys(inner.not_saved & inner.settings.keys())
             self.settings["binauralizer"] = {"system": inner.system, "settings": {**inner.settings, **unsaved}}
-
-    @classmethod
-    def small(cls, **settings: Any) -> Self:
-        """0.2 million parameters on segments of 0.315 s and frames of 64 x 128."""
-        small = {"segment": SegmentFormat.small(), "channels": (8, 16, 32, 32, 32), "visual_widths": (8, 16, 24, 32)}
-        return cls(**{**small, **settings})
 
     def forward(
         self,
@@ -161,7 +145,7 @@ class MixAndSeparate(SeparationNetwork):
             predicted = network.predict(network.stft.forward(window), visual).difference
             return left_right(window, network.stft.inverse(predicted, window.shape[-1]))
 
-        return separate_in_windows(mono, network.segment_samples, segment)
+        return separate_in_windows(mono, network.segment_samples, segment, network.level_gain)
 
     def train(self, mode: bool = True) -> Self:
         """Training mode; the binauralizer stays in evaluation mode."""

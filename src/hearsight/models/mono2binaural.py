@@ -13,65 +13,38 @@ Paper: Gao and Grauman, "2.5D Visual Sound", CVPR 2019, sections 3.2 and 3.3, ap
 - Sizes: 34.3 million parameters, 11.2 million of them in the ResNet.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Self
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import torch
-from jaxtyping import Complex, Float
+from jaxtyping import Complex
 from torch import Tensor
 
 from hearsight.datasets.item import Item
+from hearsight.models.guided import GuidedUNet
 from hearsight.models.interface import SegmentFormat, StereoNetwork, StereoResult
-from hearsight.models.losses import squared_error, true_difference
-from hearsight.nn import ConditionalUNet, VisualCondition, VisualResNet
+from hearsight.models.losses import Loss, checked, spectrogram_error, true_difference
 from hearsight.signal import apply_mask, bounded_mask
 
 
-class Mono2Binaural(StereoNetwork):
+class Mono2Binaural(GuidedUNet, StereoNetwork):
     """The network of 2.5D Visual Sound.
 
     `StereoResult.extras`: `mask`, the complex mask. `[batch, frequency - 1, time]`
 
     Args:
         segment: sizes of segments and frames.
-        channels: of the U-Net's encoder.
-        visual_widths, visual_depths: stages of the ResNet.
-        condition_channels: to which the map is reduced.
-        visual_weights: published weights of the ResNet, by Hub name or folder; None for random ones.
-        freeze_visual: do not train the ResNet.
-
-    Raises:
-        ValueError: sizes that cannot be halved as often as the networks halve them.
+        loss: "squared" or "absolute" errors (`models.losses`).
+        backbone: further arguments, as `GuidedUNet`'s.
     """
 
     system: ClassVar[str] = "mono2binaural"
 
     def __init__(
-        self,
-        segment: SegmentFormat | Mapping[str, Any] | None = None,
-        channels: Sequence[int] = (64, 128, 256, 512, 512),
-        visual_widths: Sequence[int] = (64, 128, 256, 512),
-        visual_depths: Sequence[int] = (2, 2, 2, 2),
-        condition_channels: int = 8,
-        visual_weights: str | None = None,
-        freeze_visual: bool = False,
+        self, segment: SegmentFormat | Mapping[str, Any] | None = None, loss: Loss = "squared", **backbone: Any
     ) -> None:
-        super().__init__(segment)
-        self.visual = VisualResNet(visual_widths, visual_depths, weights=visual_weights, frozen=freeze_visual)
-        height, width = self.visual.map_size(self.frame_size)
-        self.condition = VisualCondition(self.visual.out_channels, condition_channels)
-        self.unet = ConditionalUNet(2, 2, channels, condition_channels * height * width)
-        self.unet.check_size(*self.spectrogram_size)
-
-    @classmethod
-    def small(cls, **settings: Any) -> Self:
-        """0.2 million parameters on frames of 64 x 128."""
-        small = {"segment": SegmentFormat.small(), "channels": (8, 16, 32, 32, 32), "visual_widths": (8, 16, 24, 32)}
-        return cls(**{**small, **settings})
-
-    def encode_frames(self, frames: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch channels h w"]:
-        """Feature map of the frames; 512 x 7 x 14 in the paper's size."""
-        return self.visual(frames)
+        super().__init__(segment, 2, 2, **backbone)
+        self.loss = checked(loss)
 
     def predict(
         self, mix: Complex[Tensor, "batch frequency time"], visual: Tensor | tuple[Tensor, ...]
@@ -83,5 +56,6 @@ class Mono2Binaural(StereoNetwork):
         return StereoResult(apply_mask(mask, mix), {"mask": mask})  # equation 4
 
     def losses(self, result: StereoResult, item: Item) -> dict[str, Tensor]:
-        """`difference`: squared error of the predicted difference (section 3.3)."""
-        return {"difference": squared_error(result.difference, true_difference(item, self.stft, self.system))}
+        """`difference`: error of the predicted difference (section 3.3)."""
+        truth = true_difference(item, self.stft, self.system)
+        return {"difference": spectrogram_error(result.difference, truth, self.loss)}

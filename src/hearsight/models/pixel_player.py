@@ -19,7 +19,7 @@ Sep-Stereo compares at 16 kHz: `segment=SegmentFormat(samples=40_800)` with `cha
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal
 
 import torch
 from jaxtyping import Complex, Float
@@ -57,6 +57,12 @@ class PixelPlayer(SeparationNetwork):
     """
 
     system: ClassVar[str] = "pixel-player"
+    small_sizes: ClassVar[Mapping[str, Any]] = {
+        "components": 8,
+        "log_frequency_rows": 64,
+        "channels": (8, 16, 32, 32, 32),
+        "visual_widths": (8, 16, 24, 32),
+    }
 
     def __init__(
         self,
@@ -88,18 +94,6 @@ class PixelPlayer(SeparationNetwork):
         self.scale = nn.Parameter(torch.ones(components))
         self.bias = nn.Parameter(torch.zeros(1))
         draw_weights(self.look)
-
-    @classmethod
-    def small(cls, **settings: Any) -> Self:
-        """0.2 million parameters on segments of 0.315 s and frames of 64 x 128; eight components, 64 rows."""
-        small = {
-            "segment": SegmentFormat.small(),
-            "components": 8,
-            "log_frequency_rows": 64,
-            "channels": (8, 16, 32, 32, 32),
-            "visual_widths": (8, 16, 24, 32),
-        }
-        return cls(**{**small, **settings})
 
     def forward(
         self,

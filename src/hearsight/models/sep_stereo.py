@@ -13,12 +13,15 @@ Separation", ECCV 2020, section 3.3, and its supplement.
   places of the two clips (`output="unsupervised"`; supplement 1.1). The authors find its results over-intense.
 - Training: separation first, then both together; Adam, rate 5e-4, batch 144; amplitudes of solo clips scaled by 0.5 to
   1.5.
+- Released joint training: one pyramid for both tasks (`share_pyramid`), the backbone's loss on separation too
+  (`separation_backbone`), absolute errors (`loss="absolute"`), the code's weights (`released_losses`,
+  `separation_weight=0.4`), the released `rearrangement`, and levels by both ears (`segment: {level: ears}`).
 - Sizes: 36.8 million parameters, 11.2 million of them in the ResNet, 1.3 million in each pyramid.
 
 `unet-out` is the same network with the backbone's difference as its prediction (supplement, table 1).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -27,9 +30,9 @@ from torch import Tensor
 
 from hearsight.datasets.item import Item
 from hearsight.errors import DataError
-from hearsight.models.apnet import APNet, Fusion, make_fusion, masked_pair, pair_error
+from hearsight.models.apnet import APNet, Fusion, masked_pair
 from hearsight.models.interface import SegmentFormat, StereoResult
-from hearsight.models.windows import separate_in_windows
+from hearsight.models.windows import separate_in_windows, separation_gain
 from hearsight.nn import Extremes, Rearrangement, rearrange, split_sides
 from hearsight.signal import apply_mask, bounded_mask
 
@@ -46,6 +49,7 @@ class SepStereo(APNet):
         extremes: "horizontal" or "vertical", see `nn.rearrange`.
         separation_weight: of L_ab (lambda_2 in equation 10).
         share_pyramid: separate with the stereo pyramid instead of one of its own.
+        separation_backbone: the backbone too learns a - b from the sources, with the same weight.
     """
 
     system: ClassVar[str] = "sep-stereo"
@@ -53,26 +57,25 @@ class SepStereo(APNet):
     def __init__(
         self,
         segment: SegmentFormat | Mapping[str, Any] | None = None,
-        channels: Sequence[int] = (64, 128, 256, 512, 512),
-        visual_widths: Sequence[int] = (64, 128, 256, 512),
         fusion: Fusion = "pyramid",
         output: Literal["heads", "backbone", "unsupervised"] = "heads",
         rearrangement: Rearrangement = "paper",
         extremes: Extremes = "horizontal",
         separation_weight: float = 1.0,
         share_pyramid: bool = False,
+        separation_backbone: bool = False,
         **settings: Any,
     ) -> None:
         if rearrangement not in ("paper", "released") or extremes not in ("horizontal", "vertical"):
             raise ValueError(f"no rearrangement {rearrangement!r} with {extremes!r} extremes")
         supervised = output if output != "unsupervised" else "backbone" if fusion == "none" else "heads"
-        super().__init__(segment, channels, visual_widths, fusion=fusion, output=supervised, **settings)
-        positions = self.map_size[0] * self.map_size[1]
-        self.separation = None if share_pyramid else make_fusion(fusion, channels, self.visual.out_channels, positions)
+        super().__init__(segment, fusion, supervised, **settings)
+        self.separation = None if share_pyramid else self.make_fusion(fusion)
         self.unsupervised = output == "unsupervised"
         self.rearrangement = rearrangement
         self.extremes = extremes
         self.separation_weight = separation_weight
+        self.separation_backbone = separation_backbone
 
     def predict(
         self, mix: Complex[Tensor, "batch frequency time"], visual: Tensor | tuple[Tensor, ...]
@@ -81,7 +84,7 @@ class SepStereo(APNet):
         if not self.unsupervised:
             return super().predict(mix, visual)
         assert isinstance(visual, Tensor)
-        left, right = self._separated(mix, *split_sides(visual))
+        left, right, _ = self._separated(mix, *split_sides(visual))
         return StereoResult(left - right, {"left": left, "right": right})
 
     def separated(
@@ -91,8 +94,7 @@ class SepStereo(APNet):
         frames_b: Float[Tensor, "batch 3 height width"],
     ) -> tuple[Complex[Tensor, "batch frequency time"], Complex[Tensor, "batch frequency time"]]:
         """Spectrograms of the sources seen in `frames_a` and `frames_b`, from the spectrogram of their sum."""
-        visual = self.encode_frames(torch.cat([frames_a, frames_b]))  # one batch, so that its statistics are shared
-        return self._separated(mix, *visual.chunk(2))
+        return self._separated(mix, *self._encoded_together(frames_a, frames_b))[:2]
 
     @torch.no_grad()
     def separate(
@@ -110,10 +112,10 @@ class SepStereo(APNet):
         visual_a, visual_b = (self.encode_frames(one) for one in frames.unbind(1))
 
         def segment(window: Tensor) -> Tensor:
-            pair = torch.stack(self._separated(self.stft.forward(window), visual_a, visual_b), dim=1)
+            pair = torch.stack(self._separated(self.stft.forward(window), visual_a, visual_b)[:2], dim=1)
             return self.stft.inverse(pair, window.shape[-1])
 
-        return separate_in_windows(mix, self.segment_samples, segment)
+        return separate_in_windows(mix, self.segment_samples, segment, lambda mono: separation_gain(mono, self.level))
 
     def losses(self, result: StereoResult, item: Item) -> dict[str, Tensor]:
         """`backbone` and `heads` of items with ears, `separation` (L_ab, equation 9) of items with stems.
@@ -127,7 +129,7 @@ class SepStereo(APNet):
                 raise DataError(f"{self.system} with unsupervised output learns from stems, but the items have ears")
             terms.update(super().losses(result, item))
         if item.stems is not None and item.stem_frames is not None:
-            terms["separation"] = self._separation_error(item.stems, item.stem_frames)
+            terms.update(self._losses_of_stems(item.stems, item.stem_frames))
         if not terms:
             raise DataError(f"{self.system} learns from ears, or from stems and their frames; the items have neither")
         return terms  # their sum is equation 10
@@ -135,24 +137,44 @@ class SepStereo(APNet):
     def loss_terms(self, item: Item) -> dict[str, Tensor]:
         """As `StereoNetwork.loss_terms`, without the stereo prediction for items that have no ears."""
         if item.ears is None and item.stems is not None and item.stem_frames is not None:
-            return {"separation": self._separation_error(item.stems, item.stem_frames)}
+            item = self.at_its_level(item)
+            assert item.stems is not None and item.stem_frames is not None
+            return self._losses_of_stems(item.stems, item.stem_frames)
         return super().loss_terms(item)
 
-    def _separation_error(self, stems: Tensor, stem_frames: Tensor) -> Tensor:
+    def separation_losses(
+        self,
+        frames_a: Float[Tensor, "batch 3 height width"],
+        frames_b: Float[Tensor, "batch 3 height width"],
+        true_a: Complex[Tensor, "batch frequency time"],
+        true_b: Complex[Tensor, "batch frequency time"],
+    ) -> dict[str, Tensor]:
+        """`separation` (L_ab, equation 9), and `separation_backbone` where the backbone learns it too, from the
+        spectrograms of two sources and a frame of each."""
+        a, b, gap = self._separated(true_a + true_b, *self._encoded_together(frames_a, frames_b))
+        terms = {"separation": self.separation_weight * self.pair_error(a, b, true_a, true_b)}
+        if self.separation_backbone:
+            terms["separation_backbone"] = self.separation_weight * self.backbone_error(gap, true_a - true_b)
+        return terms
+
+    def _losses_of_stems(self, stems: Tensor, stem_frames: Tensor) -> dict[str, Tensor]:
         if stems.shape[-2] != 2:
             raise DataError(f"{self.system} separates two sources, the items have {stems.shape[-2]}")
-        true_a, true_b = self.stft.forward(stems).unbind(1)
-        a, b = self.separated(true_a + true_b, *stem_frames.unbind(1))
-        return self.separation_weight * pair_error(a, b, true_a, true_b, self.released_losses)  # equation 9
+        return self.separation_losses(*stem_frames.unbind(1), *self.stft.forward(stems).unbind(1))
 
-    def _separated(self, mix: Tensor, map_a: Tensor, map_b: Tensor) -> tuple[Tensor, Tensor]:
+    def _encoded_together(self, frames_a: Tensor, frames_b: Tensor) -> tuple[Tensor, Tensor]:
+        map_a, map_b = self.encode_frames(torch.cat([frames_a, frames_b])).chunk(2)  # one batch: shared statistics
+        return map_a, map_b
+
+    def _separated(self, mix: Tensor, map_a: Tensor, map_b: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Spectrograms of both sources, and their difference as the backbone predicts it."""
         visual = rearrange(map_a, map_b, self.map_size, self.rearrangement, self.extremes)
         fusion = self.fusion if self.separation is None else self.separation
         logits, stages = self.decode(mix, visual)
-        if fusion is not None:
-            return masked_pair(fusion(stages, visual), mix)
         gap = apply_mask(bounded_mask(logits), mix)
-        return (mix + gap) / 2, (mix - gap) / 2
+        if fusion is not None:
+            return *masked_pair(fusion(stages, visual), mix), gap
+        return (mix + gap) / 2, (mix - gap) / 2, gap
 
 
 class UNetOut(SepStereo):
@@ -164,9 +186,7 @@ class UNetOut(SepStereo):
     def __init__(
         self,
         segment: SegmentFormat | Mapping[str, Any] | None = None,
-        channels: Sequence[int] = (64, 128, 256, 512, 512),
-        visual_widths: Sequence[int] = (64, 128, 256, 512),
         output: Literal["heads", "backbone", "unsupervised"] = "backbone",
         **settings: Any,
     ) -> None:
-        super().__init__(segment, channels, visual_widths, output="backbone", **settings)
+        super().__init__(segment, output="backbone", **settings)

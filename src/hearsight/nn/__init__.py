@@ -7,7 +7,7 @@ from hearsight.nn.efficientnet_lite import EfficientNetLite0, lite_picture
 from hearsight.nn.fusion import VisualCondition
 from hearsight.nn.pyramid import Associated, AssociativePyramid, OutermostAssociation
 from hearsight.nn.rearrange import Extremes, Rearrangement, rearrange, split_sides
-from hearsight.nn.unet import ConditionalUNet, Decoded, downsample, draw_weights, upsample
+from hearsight.nn.unet import ConditionalUNet, Decoded, Norm, downsample, draw_weights, normalization, upsample
 from hearsight.nn.vision_transformer import VisionTransformer
 from hearsight.nn.visual import VisualResNet
 
@@ -23,6 +23,7 @@ __all__ = [
     "DepthMaps",
     "EfficientNetLite0",
     "Extremes",
+    "Norm",
     "OutermostAssociation",
     "Rearrangement",
     "VisionTransformer",
@@ -33,6 +34,7 @@ __all__ = [
     "downsample",
     "draw_weights",
     "lite_picture",
+    "normalization",
     "read_depth_png",
     "rearrange",
     "split_sides",

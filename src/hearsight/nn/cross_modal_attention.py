@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from hearsight.nn.unet import draw_weights, upsample
+from hearsight.nn.unet import Norm, draw_weights, upsample
 
 
 def cosine_attention(
@@ -48,9 +48,12 @@ class AttentiveDecoder(nn.Module):
         positions: places per modality, h x w.
         modalities: number of visual feature maps (0: a plain U-Net decoder).
         out_channels: of the logits.
+        norm: of the stages (`nn.normalization`).
     """
 
-    def __init__(self, channels: Sequence[int], positions: int, modalities: int, out_channels: int) -> None:
+    def __init__(
+        self, channels: Sequence[int], positions: int, modalities: int, out_channels: int, norm: Norm = "batch"
+    ) -> None:
         super().__init__()
         maps = modalities * positions
         widths = list(reversed(channels))  # of the audio features that enter each stage
@@ -59,7 +62,7 @@ class AttentiveDecoder(nn.Module):
             for width in widths[1:]
         )
         incoming = [widths[0] + maps, *[2 * width + maps for width in widths[1:]]]
-        self.up = nn.ModuleList(upsample(a, b) for a, b in zip(incoming[:-1], widths[1:], strict=True))
+        self.up = nn.ModuleList(upsample(a, b, norm) for a, b in zip(incoming[:-1], widths[1:], strict=True))
         self.head = nn.ConvTranspose2d(incoming[-1], out_channels, kernel_size=4, stride=2, padding=1)
         draw_weights(self)
 

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from hearsight.nn.associative import AssociativeConv
-from hearsight.nn.unet import draw_weights, upsample
+from hearsight.nn.unet import Norm, draw_weights, upsample
 
 
 class Associated(NamedTuple):
@@ -36,13 +36,16 @@ class AssociativePyramid(nn.Module):
         stage_channels: of the decoder's inner stages, coarse to fine (512, 256, 128, 64).
         visual_channels: of the visual feature map.
         positions: of the visual feature map, h * w (98).
+        norm: of the upsampling stages (`nn.normalization`).
     """
 
-    def __init__(self, stage_channels: Sequence[int], visual_channels: int = 512, positions: int = 98) -> None:
+    def __init__(
+        self, stage_channels: Sequence[int], visual_channels: int = 512, positions: int = 98, norm: Norm = "batch"
+    ) -> None:
         super().__init__()
         self.associations = nn.ModuleList(AssociativeConv(channels, visual_channels) for channels in stage_channels)
         widths = [positions if i == 0 else 2 * positions for i in range(len(stage_channels))]
-        self.upsamplings = nn.ModuleList(upsample(width, positions) for width in widths[:-1])
+        self.upsamplings = nn.ModuleList(upsample(width, positions, norm) for width in widths[:-1])
         self.left = _head(widths[-1])
         self.right = _head(widths[-1])
         draw_weights(self)

@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+
+Norm = Literal["batch", "instance"]
 
 
 class Decoded(NamedTuple):
@@ -25,8 +27,8 @@ class Decoded(NamedTuple):
 class ConditionalUNet(nn.Module):
     """U-Net on a spectrogram, with a vector of other knowledge tiled over its bottleneck.
 
-    Each stage down is a 4 x 4 convolution of stride 2, batch norm and a leaky ReLU of slope 0.2; each stage up a 4 x 4
-    transposed convolution of stride 2, batch norm and ReLU; encoder stage i is concatenated to decoder stage n - i. The
+    Each stage down is a 4 x 4 convolution of stride 2, a norm and a leaky ReLU of slope 0.2; each stage up a 4 x 4
+    transposed convolution of stride 2, a norm and ReLU; encoder stage i is concatenated to decoder stage n - i. The
     last stage up has neither norm nor activation: its caller bounds it (2.5D Visual Sound, appendix B). Weights are
     drawn from N(0, 0.02), batch-norm scales from N(1, 0.02), as in the released code.
 
@@ -36,6 +38,7 @@ class ConditionalUNet(nn.Module):
         in_channels, out_channels: 2 and 2 for real and imaginary parts of mix and mask.
         channels: of the encoder's stages.
         condition_channels: length of the conditioning vector; 0 for a U-Net that hears only.
+        norm: see `normalization`.
     """
 
     def __init__(
@@ -44,14 +47,15 @@ class ConditionalUNet(nn.Module):
         out_channels: int = 2,
         channels: Sequence[int] = (64, 128, 256, 512, 512),
         condition_channels: int = 784,
+        norm: Norm = "batch",
     ) -> None:
         super().__init__()
         widths = [in_channels, *channels]
-        self.down = nn.ModuleList(downsample(a, b) for a, b in pairwise(widths))
+        self.down = nn.ModuleList(downsample(a, b, norm) for a, b in pairwise(widths))
         ups = []
         incoming = channels[-1] + condition_channels
         for outgoing in reversed(channels[:-1]):
-            ups.append(upsample(incoming, outgoing))
+            ups.append(upsample(incoming, outgoing, norm))
             incoming = 2 * outgoing  # the skip connection has as many channels
         self.up = nn.ModuleList(ups)
         self.head = nn.ConvTranspose2d(incoming, out_channels, kernel_size=4, stride=2, padding=1)
@@ -112,19 +116,35 @@ def draw_weights(module: nn.Module) -> None:
             nn.init.zeros_(part.bias)
 
 
-def downsample(in_channels: int, out_channels: int) -> nn.Sequential:
-    """One stage down: convolution that halves each axis, batch norm, leaky ReLU."""
+def normalization(norm: Norm, channels: int) -> nn.Module:
+    """The norm that follows a convolution.
+
+    "batch" is the papers'. "instance" takes each channel's mean and deviation of each item alone, without scale, shift
+    or running statistics, as PseudoBinaural's released scripts do; it has no parameters.
+
+    Raises:
+        ValueError: there is none of that name.
+    """
+    if norm == "batch":
+        return nn.BatchNorm2d(channels)
+    if norm == "instance":
+        return nn.InstanceNorm2d(channels)
+    raise ValueError(f"norm must be batch or instance, got {norm!r}")
+
+
+def downsample(in_channels: int, out_channels: int, norm: Norm = "batch") -> nn.Sequential:
+    """One stage down: convolution that halves each axis, norm, leaky ReLU."""
     return nn.Sequential(
         nn.Conv2d(in_channels, out_channels, kernel_size=4, stride=2, padding=1),
-        nn.BatchNorm2d(out_channels),
+        normalization(norm, out_channels),
         nn.LeakyReLU(0.2),
     )
 
 
-def upsample(in_channels: int, out_channels: int) -> nn.Sequential:
-    """One stage up: transposed convolution that doubles each axis, batch norm, ReLU."""
+def upsample(in_channels: int, out_channels: int, norm: Norm = "batch") -> nn.Sequential:
+    """One stage up: transposed convolution that doubles each axis, norm, ReLU."""
     return nn.Sequential(
         nn.ConvTranspose2d(in_channels, out_channels, kernel_size=4, stride=2, padding=1),
-        nn.BatchNorm2d(out_channels),
+        normalization(norm, out_channels),
         nn.ReLU(),
     )

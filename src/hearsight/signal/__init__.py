@@ -3,7 +3,7 @@
 STFT, complex masks, the mix and the difference, levels, resampling, overlap-add.
 """
 
-from hearsight.signal.levels import amplitude_to_db, normalize_rms, rms
+from hearsight.signal.levels import TARGET_RMS, LevelRule, amplitude_to_db, level_gain, normalize_rms, rms
 from hearsight.signal.masks import apply_mask, bounded_mask, ideal_complex_mask, zeros_above
 from hearsight.signal.overlap_add import OverlapAdd, window_starts
 from hearsight.signal.resample import StreamResampler, resample
@@ -12,6 +12,8 @@ from hearsight.signal.stft import STFT
 
 __all__ = [
     "STFT",
+    "TARGET_RMS",
+    "LevelRule",
     "OverlapAdd",
     "StreamResampler",
     "amplitude_to_db",
@@ -20,6 +22,7 @@ __all__ = [
     "difference",
     "ideal_complex_mask",
     "left_right",
+    "level_gain",
     "mix",
     "normalize_rms",
     "resample",

@@ -1,0 +1,61 @@
+"""The backbone that four systems share: an audio U-Net that a frame guides (2.5D Visual Sound, section 3.3)."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from jaxtyping import Float
+from torch import Tensor
+
+from hearsight.models.interface import AudioVisualNetwork, SegmentFormat
+from hearsight.nn import ConditionalUNet, Norm, VisualCondition, VisualResNet
+
+
+class GuidedUNet(AudioVisualNetwork):
+    """A ResNet's feature map of the frame, reduced and tiled over the bottleneck of an audio U-Net.
+
+    The first base of a system, before `StereoNetwork` or `SeparationNetwork`.
+
+    Args:
+        segment: sizes of segments and frames.
+        inputs, outputs: channels of the U-Net; a system sets them.
+        channels: of the U-Net's encoder.
+        visual_widths, visual_depths: stages of the ResNet.
+        condition_channels: to which the map is reduced.
+        norm: of the U-Net, and of further networks that decode (`nn.normalization`); the ResNet and what reduces its
+            map keep their batch norms.
+        dilated: whether the ResNet's last stage is dilated (see `nn.VisualResNet`).
+        visual_weights: published weights of the ResNet, by Hub name or folder; None for random ones.
+        freeze_visual: do not train the ResNet.
+
+    Raises:
+        ValueError: sizes that cannot be halved as often as the networks halve them, or an unknown norm.
+    """
+
+    small_sizes: ClassVar[Mapping[str, Any]] = {"channels": (8, 16, 32, 32, 32), "visual_widths": (8, 16, 24, 32)}
+
+    def __init__(
+        self,
+        segment: SegmentFormat | Mapping[str, Any] | None,
+        inputs: int = 2,
+        outputs: int = 2,
+        channels: Sequence[int] = (64, 128, 256, 512, 512),
+        visual_widths: Sequence[int] = (64, 128, 256, 512),
+        visual_depths: Sequence[int] = (2, 2, 2, 2),
+        condition_channels: int = 8,
+        norm: Norm = "batch",
+        dilated: bool = False,
+        visual_weights: str | None = None,
+        freeze_visual: bool = False,
+    ) -> None:
+        super().__init__(segment)
+        self.visual = VisualResNet(visual_widths, visual_depths, dilated, weights=visual_weights, frozen=freeze_visual)
+        self.map_size = self.visual.map_size(self.frame_size)
+        self.channels, self.norm = tuple(channels), norm
+        self.condition = VisualCondition(self.visual.out_channels, condition_channels)
+        positions = self.map_size[0] * self.map_size[1]
+        self.unet = ConditionalUNet(inputs, outputs, channels, condition_channels * positions, norm)
+        self.unet.check_size(*self.spectrogram_size)
+
+    def encode_frames(self, frames: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch channels h w"]:
+        """Feature map of the frames; 512 x 7 x 14 in the paper's size."""
+        return self.visual(frames)

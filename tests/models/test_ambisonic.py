@@ -89,5 +89,5 @@ def test_a_saved_network_keeps_the_head_it_was_trained_with(tmp_path) -> None:
 
 
 def test_the_decoder_fits_any_rate_and_window() -> None:
-    network = Ambisonic.small(segment=SegmentFormat(32_000, 10_080, 256, 200, 80, (64, 128)))
+    network = Ambisonic.small(segment=SegmentFormat(32_000, 10_160, 256, 200, 80, (64, 128)))
     assert network.decoder.shape == (2, 4, 129, 2)

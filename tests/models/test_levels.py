@@ -99,7 +99,7 @@ def test_stems_take_the_places_of_the_ears_where_there_are_none() -> None:
 
 @pytest.mark.parametrize("cls", [SepStereo, MixAndSeparate])
 def test_a_mix_is_separated_at_the_level_of_two_unrelated_sources(
-    cls: type[SepStereo] | type[SeparationNetwork],
+    cls: type[SepStereo | MixAndSeparate],
 ) -> None:
     network = cls.small(segment=EARS).eval()
     heard: dict[str, Tensor] = {}

@@ -3,11 +3,13 @@
 import errno
 import functools
 import inspect
+import re
 import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.metadata import requires
 from typing import Annotated, Any
 
 import typer
@@ -17,6 +19,9 @@ from hearsight.progress import Progress, no_progress
 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of a failure.")]
+
+# Packages whose names differ from what is imported.
+_PACKAGES = {"fluidsynth": "pyfluidsynth", "yaml": "pyyaml", "sklearn": "scikit-learn"}
 
 
 def door(function: Callable[..., None]) -> Callable[..., None]:
@@ -44,6 +49,11 @@ def door(function: Callable[..., None]) -> Callable[..., None]:
             _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error), debug)
         except MemoryError:
             _fail("not enough memory for this", debug)
+        except ModuleNotFoundError as error:
+            extra = extra_of(error.name or "")
+            if extra is None:
+                _fail(f"defect in hearsight, ModuleNotFoundError: {error} (--debug shows where)", debug)
+            _fail(f"this needs {error.name}, of the extra {extra!r}: pip install 'hearsight[{extra}]'", debug)
         except Exception as error:
             first_line = (str(error).strip() or "no message").splitlines()[0]
             _fail(f"defect in hearsight, {type(error).__name__}: {first_line} (--debug shows where)", debug)
@@ -55,6 +65,24 @@ def door(function: Callable[..., None]) -> Callable[..., None]:
     )
     guarded.__annotations__ = {**function.__annotations__, "debug": Debug}
     return guarded
+
+
+def extra_of(module: str) -> str | None:
+    """The extra of hearsight's installation that brings an imported module; None if no extra does.
+
+    Extras and what they bring are read from the metadata of the installed package.
+    """
+    package = _PACKAGES.get(module.partition(".")[0], module.partition(".")[0])
+    for requirement in requires("hearsight") or []:
+        name, _, marker = requirement.partition(";")
+        extra = re.search(r"extra\s*==\s*['\"]([\w-]+)['\"]", marker)
+        if extra and _normalized(re.split(r"[\[<>=!~ (]", name.strip())[0]) == _normalized(package):
+            return extra[1]
+    return None
+
+
+def _normalized(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _fail(message: str, debug: bool, code: int = 1) -> None:

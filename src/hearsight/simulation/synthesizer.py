@@ -137,6 +137,8 @@ DRY = {
 def _library() -> Any:
     try:
         import fluidsynth
+    except ModuleNotFoundError:  # the Python package, not the library
+        raise
     except (ImportError, OSError) as error:
         raise DependencyError(
             "the FluidSynth library is not installed; install it: `apt-get install libfluidsynth3` (Debian, Ubuntu), "

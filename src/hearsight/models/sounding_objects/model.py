@@ -15,7 +15,6 @@ from hearsight.errors import ModelError
 from hearsight.models.interface import BinauralModel, ClipInfo, Window, WindowSpec
 from hearsight.models.positions import Positions
 from hearsight.models.positions.model import TICK_RATE_HZ
-from hearsight.models.saving import SavedNetwork
 from hearsight.models.sounding_objects.attribution import REST_WEIGHT, Attributor, ClassifiedWindow
 from hearsight.models.sounding_objects.classifier import SoundClassifier
 from hearsight.models.sounding_objects.decorrelation import leaning, widening
@@ -122,7 +121,7 @@ class SoundingObjects:
         return GivenPositions(Positions.with_sources(sources, hrtf, field_of_view))
 
     @classmethod
-    def for_scene(cls, scene: Path, network: SavedNetwork | None = None, **options: Any) -> BinauralModel:
+    def for_scene(cls, scene: Path, network: "SoundClassifier | None" = None, **options: Any) -> BinauralModel:
         """Told what stands where, not what sounds (`TrueObjects`); see `models.interface.PlacesSources`."""
         objects = TrueObjects(scene)
         return cls(network, **scene_options(scene) | options | {"tracker": lambda: objects})

@@ -10,7 +10,7 @@ from synthetic_scenes import batch
 from torch import Tensor
 
 from hearsight.models.baselines import AudioOnly
-from hearsight.models.interface import SegmentFormat, StereoNetwork
+from hearsight.models.interface import SegmentFormat, StereoNetwork, StereoResult
 from hearsight.models.mix_and_separate import MixAndSeparate
 from hearsight.models.mono2binaural import Mono2Binaural
 from hearsight.models.sep_stereo import SepStereo
@@ -107,3 +107,14 @@ def test_a_mix_is_separated_at_the_level_of_two_unrelated_sources(
     mono = torch.randn(1, network.segment_samples, generator=torch.Generator().manual_seed(0))
     network.separate(mono, torch.zeros(1, 2, 3, *network.frame_size))
     assert float(level(heard["mix"][0])) == pytest.approx(0.1 * 2**0.5, rel=1e-3)
+
+
+@pytest.mark.parametrize("cls", [AudioOnly, Mono2Binaural])
+def test_predicted_ears_come_back_at_the_level_of_the_batch(cls: type[StereoNetwork]) -> None:
+    """A prediction of half the mix is half the mix, whatever the network heard it at."""
+    network = cls.small(segment=EARS).eval()
+    item = batch(network, scenes=3)
+    network.forward = lambda mix, frames: StereoResult(mix / 2)  # type: ignore[method-assign]
+    ears = network.ears_of(item)
+    torch.testing.assert_close(ears[:, 0], 0.75 * item.mono, rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(ears.sum(1), item.mono, rtol=1e-4, atol=1e-6)

@@ -1,6 +1,6 @@
-"""Depth: estimated by a DPT as the library's own pipeline does, or read from 16-bit PNGs."""
+"""Depth: estimated by a DPT as the library's own pipeline does."""
 
-import json
+import copy
 from pathlib import Path
 
 import cv2
@@ -9,8 +9,8 @@ import pytest
 import torch
 from transformers import DPTConfig, DPTForDepthEstimation, DPTImageProcessor, ViTConfig
 
-from hearsight.errors import DataError, DependencyError, ModelError
-from hearsight.nn import DepthEstimator, DepthMaps, depth_as_picture, read_depth_png
+from hearsight.errors import DependencyError, ModelError
+from hearsight.nn import DepthEstimator, depth_as_picture
 
 MEAN, DEVIATION = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
 
@@ -18,11 +18,6 @@ MEAN, DEVIATION = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.22
 def normalized(rgb: np.ndarray) -> torch.Tensor:
     pixels = torch.from_numpy(rgb).permute(2, 0, 1).float() / 255
     return ((pixels - MEAN[:, None, None]) / DEVIATION[:, None, None])[None]
-
-
-def write_png(path: Path, millimetres: np.ndarray) -> Path:
-    assert cv2.imwrite(str(path), millimetres)
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -74,59 +69,9 @@ def test_weights_of_another_kind_are_refused(tmp_path: Path) -> None:
         DepthEstimator(str(tmp_path))
 
 
-def test_a_png_is_read_in_metres(tmp_path: Path) -> None:
-    path = write_png(tmp_path / "d.png", np.array([[0, 1000, 65535], [250, 1, 2]], np.uint16))
-    depth = read_depth_png(path)
-    assert depth.shape == (1, 2, 3)
-    torch.testing.assert_close(depth[0], torch.tensor([[0.0, 1.0, 65.535], [0.25, 0.001, 0.002]]))
-    torch.testing.assert_close(read_depth_png(path, metres_per_unit=0.0001), depth / 10)
-
-
-def test_other_pictures_are_no_depth(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="uint8"):
-        read_depth_png(write_png(tmp_path / "grey.png", np.zeros((4, 4), np.uint8)))
-    with pytest.raises(DataError, match="shape \\(4, 4, 3\\)"):
-        read_depth_png(write_png(tmp_path / "colour.png", np.zeros((4, 4, 3), np.uint16)))
-    (tmp_path / "text.png").write_text("no picture")
-    with pytest.raises(DataError, match="not a picture"):
-        read_depth_png(tmp_path / "text.png")
-    with pytest.raises(DataError, match="no such file"):
-        read_depth_png(tmp_path / "missing.png")
-
-
-def test_depth_beside_a_clip_is_found(tmp_path: Path) -> None:
-    clip = tmp_path / "duet.mp4"
-    with pytest.raises(DataError, match="no depth beside it"):
-        DepthMaps.beside(clip)
-    (tmp_path / "duet.depth").mkdir()
-    with pytest.raises(DataError, match="no PNG"):
-        DepthMaps.beside(clip)
-    for second in range(3):
-        write_png(tmp_path / "duet.depth" / f"{second:06d}.png", np.full((2, 2), 1000 * (second + 1), np.uint16))
-    maps = DepthMaps.beside(clip)
-    assert [float(maps.at(t).mean()) for t in (-1.0, 0.4, 0.6, 2.0, 9.0)] == pytest.approx([1, 1, 2, 3, 3])
-    write_png(tmp_path / "duet.depth.png", np.full((2, 2), 7000, np.uint16))
-    assert float(DepthMaps.beside(clip).at(5.0).mean()) == pytest.approx(7)  # one still map goes first
-
-
-def test_the_simulations_truth_is_read(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no such scene"):
-        DepthMaps.of_simulation(tmp_path, "000001")
-    (tmp_path / "scenes").mkdir()
-    scene = tmp_path / "scenes" / "000001.json"
-    scene.write_text("{}")
-    with pytest.raises(DataError, match="no PNG"):
-        DepthMaps.of_simulation(tmp_path, "000001")
-    (tmp_path / "depth" / "000001").mkdir(parents=True)
-    for second in range(2):
-        write_png(tmp_path / "depth" / "000001" / f"{second:04d}.png", np.full((2, 2), 500 + second, np.uint16))
-    assert float(DepthMaps.of_simulation(tmp_path, "000001").at(1.2).mean()) == pytest.approx(0.501)
-    scene.write_text(json.dumps({"depth": {"metres_per_unit": 0.01, "rate_hz": 10.0}}))
-    assert float(DepthMaps.of_simulation(tmp_path, "000001").at(0.1).mean()) == pytest.approx(5.01)
-    for malformed in ("[]", "{", '{"depth": {"rate_hz": "fast"}}'):
-        scene.write_text(malformed)
-        with pytest.raises(DataError, match="malformed"):
-            DepthMaps.of_simulation(tmp_path, "000001")
+def test_copies_of_a_network_share_its_estimator(published: Path) -> None:
+    estimator = DepthEstimator(str(published))
+    assert copy.deepcopy({"depth": estimator})["depth"] is estimator
 
 
 def test_metres_and_inverse_depth_look_alike_to_a_network() -> None:

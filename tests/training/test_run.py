@@ -132,6 +132,41 @@ def test_two_processes_of_one_command_end_with_one_model(tmp_path, prepared):
     assert weights(tmp_path / "run" / "model")
 
 
+@pytest.mark.heavy
+@pytest.mark.parametrize(
+    ("system", "settings"),
+    [
+        ("sep-stereo", {}),  # without solo clips its separation pyramid has no gradient
+        ("pseudobinaural", {}),
+        ("apnet", {"output": "backbone", "heads_weight": 0.0}),
+    ],
+)
+def test_two_processes_train_systems_that_leave_parameters_unused(tmp_path, prepared, system, settings):
+    path = write_recipe(tmp_path, prepared, epochs=1)
+    content = yaml.safe_load(path.read_text())
+    content["model"] |= {"system": system, "settings": settings}
+    path.write_text(yaml.safe_dump(content))
+    hearsight = str(Path(sys.executable).with_name("hearsight"))
+    command = [hearsight, "train", str(path), "--out", str(tmp_path / "run"), "--quiet", "--device", "cpu"]
+    done = subprocess.run([*command, "--devices", "2"], capture_output=True, timeout=300)
+    assert done.returncode == 0, done.stderr.decode()
+    assert weights(tmp_path / "run" / "model")
+
+
+def test_a_network_that_reads_depth_maps_trains_and_validates_on_them(tmp_path):
+    """Its estimator is not there: without the items' own maps this would fail."""
+    panned_set(tmp_path / "deep", clips=8, depth=True)
+    path = write_recipe(tmp_path, tmp_path / "deep", epochs=1)
+    content = yaml.safe_load(path.read_text())
+    settings = {"depth_input": "map", "depth_estimator": str(tmp_path / "nowhere")}
+    content["model"] |= {"system": "beyond-mono", "settings": settings}
+    content["data"]["with_depth"] = True
+    path.write_text(yaml.safe_dump(content))
+    train(read_recipe(path), tmp_path / "run", accelerator="cpu")
+    log = json.loads((tmp_path / "run" / "log.json").read_text())
+    assert {"val/loss", "val/stft", "val/env"} <= set(log["last_metrics"])
+
+
 @pytest.mark.parametrize("world_size", [1, 2, 3])
 def test_processes_together_take_what_one_would(world_size):
     alone = EpochNumbers(50, 6 // world_size * world_size)

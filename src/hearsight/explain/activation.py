@@ -11,14 +11,19 @@ from hearsight.models.interface import StereoNetwork
 
 @torch.no_grad()
 def activation_map(
-    network: StereoNetwork, frames: Float[Tensor, "batch 3 height width"]
+    network: StereoNetwork,
+    frames: Float[Tensor, "batch 3 height width"],
+    encoded: Tensor | tuple[Tensor, ...] | None = None,
 ) -> Float[Tensor, "batch height width"] | None:
     """Mean of the visual feature map over its channels, from 0 to 1 in each picture, stretched to the picture's size.
 
     PseudoBinaural, appendix C. Of several feature maps (picture and depth) the first is taken. A map that is the same
     everywhere is 0. None for a network that does not make a feature map of the frames.
+
+    Args:
+        encoded: what the network made of the frames, if that is known.
     """
-    encoded = network.encode_frames(frames)
+    encoded = network.encode_frames(frames) if encoded is None else encoded
     maps = [one for one in (encoded if isinstance(encoded, tuple) else (encoded,)) if one.ndim == 4]
     if not maps or maps[0].numel() == 0:
         return None

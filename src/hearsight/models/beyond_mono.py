@@ -63,7 +63,8 @@ class BeyondMono(StereoNetwork):
         modalities: "image" and "depth", one of them, or none (table 1).
         depth_input: what the depth transformer reads: "picture", the frame (the paper); or "map", a depth map.
         depth_estimator: only for "map": DPT by Hub name or folder (`nn.DepthEstimator`) that estimates the map where
-            none is given.
+            none is given: of training items without depth, and of every video. It is read when it is first needed.
+            None: without a given map there is no prediction.
         loss_weights: of "difference", "magnitude", "phase" and "reconstruction" (equation 10); what is missing is left
             out (table 2). Without "difference" the result is made of magnitude and phase.
         image_weights, depth_weights: published weights of the transformers, by Hub name or folder; None for random
@@ -86,7 +87,7 @@ class BeyondMono(StereoNetwork):
         transformer: Mapping[str, Any] | None = None,
         modalities: Sequence[str] = MODALITIES,
         depth_input: Literal["picture", "map"] = "picture",
-        depth_estimator: str | None = None,
+        depth_estimator: str | None = "Intel/dpt-large",
         loss_weights: Mapping[str, float] | None = None,
         image_weights: str | None = None,
         depth_weights: str | None = None,
@@ -228,17 +229,21 @@ class BeyondMono(StereoNetwork):
                 terms["reconstruction"] = spectrogram_error(whole, below)  # equation 9
         return {name: self.loss_weights[name] * term for name, term in terms.items()}  # equation 10
 
-    def loss_terms(self, item: Item) -> dict[str, Tensor]:
-        """Named, weighted loss terms of a batch of segments; depth maps of the items are used where they are read."""
+    def encode_item(self, item: Item) -> Tensor:
+        """Features of a batch; its depth maps are used where the network reads maps and the batch has them."""
         unit: Any = item.depth_unit
-        return self.losses(self(self.stft.forward(item.mono), item.frames, item.depth, unit), item)
+        return self.encode_frames(item.frames, item.depth, unit)
+
+    def predict_item(self, item: Item) -> StereoResult:
+        """The prediction of a batch by every decoder."""
+        return self.predict(self.stft.forward(item.mono), self.encode_item(item), everything=True)
 
     def _depth_picture(self, frames: Tensor, depth: Tensor | None, unit: Literal["metres", "relative"]) -> Tensor:
         if depth is None:
             if self.depth_estimator is None:
                 raise ModelError(
-                    f"this {self.system} reads depth maps and was given none; pass depth, or set depth_estimator "
-                    "('Intel/dpt-large') to estimate it from the frames"
+                    f"this {self.system} reads depth maps, was given none, and was made without a depth_estimator; "
+                    "train it with one ('Intel/dpt-large'), or pass depth"
                 )
             if not self._estimators:
                 self._estimators["depth"] = DepthEstimator(self.depth_estimator, frames.device)

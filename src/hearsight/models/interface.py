@@ -24,7 +24,7 @@ from hearsight.datasets.item import Item
 from hearsight.errors import DataError
 from hearsight.models.saving import SavedNetwork
 from hearsight.models.windows import separate_in_windows, separation_gain
-from hearsight.signal import STFT, TARGET_RMS, LevelRule, level_gain
+from hearsight.signal import STFT, TARGET_RMS, LevelRule, left_right, level_gain
 from hearsight.vision.frames import Frame, SmallFrame, small_size
 from hearsight.vision.tracks import Source, Track
 
@@ -285,21 +285,24 @@ class AudioVisualNetwork(SavedNetwork, ABC):
         """
         return level_gain(mono, self.level, ears)
 
-    def at_its_level(self, item: Item) -> Item:
-        """A batch at the level that this network wants.
+    def item_gain(self, item: Item) -> Float[Tensor, "batch"]:
+        """What a batch is multiplied by before this network hears it.
 
-        Items come with the mix at 0.1 (silent ones below). Of items with ears both ears together are brought to 0.1 if
-        that is the rule, of items with stems alone the stems, which stand at the two sides then.
+        Items come with the mix at 0.1 (silent ones below). If the rule is "ears", both ears together are brought to
+        0.1, of items with stems alone the stems, which stand at the two sides then.
         """
-        if self.level == "mix":
-            return item
         channels = item.ears if item.ears is not None else item.stems
-        if channels is None:
-            return item
+        if self.level == "mix" or channels is None:
+            return item.mono.new_ones(item.mono.shape[0])
         heard = channels.square().mean((-2, -1)).sqrt()
         # With the mix at 0.1 two channels are at 0.05 at least: what is quieter is silence, and stays quiet.
-        gain = TARGET_RMS / heard.clamp_min(TARGET_RMS / channels.shape[-2])
-        scaled = {}
+        return TARGET_RMS / heard.clamp_min(TARGET_RMS / channels.shape[-2])
+
+    def at_its_level(self, item: Item) -> Item:
+        """A batch at the level that this network wants (`item_gain`)."""
+        if self.level == "mix":
+            return item
+        gain, scaled = self.item_gain(item), {}
         for name in ("mono", "ears", "stems", "stem_ears"):
             sound = getattr(item, name)
             if sound is not None:
@@ -367,7 +370,21 @@ class StereoNetwork(AudioVisualNetwork):
     def loss_terms(self, item: Item) -> dict[str, Tensor]:
         """Named, weighted loss terms of a batch of segments: spectrograms, prediction and `losses` in one call."""
         item = self.at_its_level(item)
-        return self.losses(self(self.stft.forward(item.mono), item.frames), item)
+        return self.losses(self.predict_item(item), item)
+
+    def encode_item(self, item: Item) -> Tensor | tuple[Tensor, ...]:
+        """As `encode_frames`, of what a batch holds of the pictures."""
+        return self.encode_frames(item.frames)
+
+    def predict_item(self, item: Item) -> StereoResult:
+        """The prediction of a batch at this network's level, from all that the network may know of it."""
+        return self(self.stft.forward(item.mono), item.frames)
+
+    def ears_of(self, item: Item) -> Float[Tensor, "batch 2 samples"]:
+        """Both ears of a batch as the network predicts them, at the level of the batch."""
+        gain = self.item_gain(item)
+        predicted = self.predict_item(self.at_its_level(item)).difference
+        return left_right(item.mono, self.stft.inverse(predicted, item.mono.shape[-1]) / gain[:, None])
 
 
 class Separator(Protocol):

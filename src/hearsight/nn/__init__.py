@@ -2,7 +2,7 @@
 
 from hearsight.nn.associative import AssociativeConv
 from hearsight.nn.cross_modal_attention import Attended, AttentiveDecoder, cosine_attention
-from hearsight.nn.depth import DepthEstimator, DepthMaps, depth_as_picture, read_depth_png
+from hearsight.nn.depth import DepthEstimator, depth_as_picture
 from hearsight.nn.efficientnet_lite import EfficientNetLite0, lite_picture
 from hearsight.nn.fusion import VisualCondition
 from hearsight.nn.pyramid import Associated, AssociativePyramid, OutermostAssociation
@@ -20,7 +20,6 @@ __all__ = [
     "ConditionalUNet",
     "Decoded",
     "DepthEstimator",
-    "DepthMaps",
     "EfficientNetLite0",
     "Extremes",
     "Norm",
@@ -35,7 +34,6 @@ __all__ = [
     "draw_weights",
     "lite_picture",
     "normalization",
-    "read_depth_png",
     "rearrange",
     "split_sides",
     "upsample",

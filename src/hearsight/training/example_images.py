@@ -20,7 +20,7 @@ from hearsight.explain import activation_map, overlay
 from hearsight.models.interface import StereoNetwork
 from hearsight.nn.imagenet import to_pixels
 from hearsight.signal import amplitude_to_db, difference
-from hearsight.training.module import TrainingModule, predicted_ears
+from hearsight.training.module import TrainingModule
 
 EXAMPLES = 2
 RANGE_DB = 60
@@ -56,8 +56,9 @@ class ShowExamples(Callback):
         assert item.ears is not None
         board, step = logger.experiment, trainer.global_step
         with torch.no_grad():
-            predicted = predicted_ears(network, item)
-        heat = activation_map(network, item.frames) if network.needs_frames else None
+            predicted = network.ears_of(item)
+            encoded = network.encode_item(item) if network.needs_frames else None
+        heat = None if encoded is None else activation_map(network, item.frames, encoded)
         for number in range(min(EXAMPLES, len(predicted))):
             pair = predicted[number].float().cpu(), item.ears[number].float().cpu()
             loudest = max(float(ears.abs().max()) for ears in pair)

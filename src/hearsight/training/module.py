@@ -2,10 +2,8 @@
 
 import lightning
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
-from hearsight.datasets import Item
 from hearsight.errors import DataError
 from hearsight.metrics import envelope_distance, stft_distance
 from hearsight.models.interface import AudioVisualNetwork, StereoNetwork
@@ -42,7 +40,7 @@ class TrainingModule(lightning.LightningModule):
         if "stereo" in batch and isinstance(self.network, StereoNetwork):
             item = batch["stereo"]
             assert item.ears is not None
-            predicted = predicted_ears(self.network, item)
+            predicted = self.network.ears_of(item)
             equal = left_right(item.mono, torch.zeros_like(item.mono))
             size = item.mono.shape[0]
             self._log("val/stft", stft_distance(predicted, item.ears).mean(), size)
@@ -78,9 +76,3 @@ class TrainingModule(lightning.LightningModule):
     def _log(self, name: str, value: Tensor, size: int) -> None:
         held_out = name.startswith("val/")
         self.log(name, value, on_step=not held_out, on_epoch=held_out, batch_size=size, sync_dist=held_out)
-
-
-def predicted_ears(network: StereoNetwork, item: Item) -> Float[Tensor, "batch 2 samples"]:
-    """Both ears of a batch of segments as the network predicts them."""
-    result = network(network.stft.forward(item.mono), item.frames)
-    return left_right(item.mono, network.stft.inverse(result.difference, item.mono.shape[-1]))

@@ -87,7 +87,7 @@ def train(
             accelerator=accelerator,
             devices=devices,
             num_nodes=nodes,
-            strategy=_strategy(recipe, accelerator, devices, nodes),
+            strategy=_strategy(accelerator, devices, nodes),
             sync_batchnorm=torch.cuda.device_count() > 1 and accelerator != "cpu",
             use_distributed_sampler=False,
             max_epochs=schedule.epochs,
@@ -216,13 +216,12 @@ def _claim(folder: Path, recipe: Recipe, resume: bool) -> None:
         temporary.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
 
 
-def _strategy(recipe: Recipe, accelerator: str, devices: str, nodes: int) -> str:
+def _strategy(accelerator: str, devices: str, nodes: int) -> str:
     on_cpu = accelerator == "cpu" or not torch.cuda.is_available()
     count = (1 if on_cpu else torch.cuda.device_count()) if devices == "auto" else int(devices)
-    if count * nodes <= 1:
-        return "auto"
-    # While separation is trained alone, the stereo head gets no gradient.
-    return "ddp_find_unused_parameters_true" if recipe.schedule.separation_epochs else "ddp"
+    # In every system some settings or tasks leave parameters without a gradient: heads while separation is trained
+    # alone, pyramids without a task, decoders without a loss.
+    return "auto" if count * nodes <= 1 else "ddp_find_unused_parameters_true"
 
 
 def _initialize(network: SavedNetwork, source: str) -> None:

@@ -150,7 +150,7 @@ def test_two_channels_and_items_without_stems_are_refused() -> None:
 
 def test_full_size_runs_on_the_published_segment() -> None:
     torch.manual_seed(0)
-    network = PixelPlayer().eval()
+    network = PixelPlayer(segment=SOUND_OF_PIXELS).eval()
     with torch.no_grad():
         result = network(torch.randn(1, 512, 256, dtype=torch.complex64), torch.randn(1, 1, 3, 224, 224))
     assert result.stems.shape == (1, 1, 512, 256)

@@ -18,7 +18,7 @@ from hearsight.mixtures.sound_bank import SoundBank
 from hearsight.models.saving import load_network
 from hearsight.models.sounding_objects.classifier import SoundClassifier
 from hearsight.training import build_network, read_recipe, train
-from hearsight.training.mixtures import part_errors
+from hearsight.training.mixtures import MixtureData, part_errors
 
 RECIPE = "hearsight/sounding-objects:sounds"
 COLUMNS = 32  # a single column in the network's depth gives chance results in bfloat16 on some CPUs
@@ -48,6 +48,14 @@ def recipe(banks, **overrides):
         "workers": "0",
     }
     return read_recipe(RECIPE, {**given, **{key.replace("__", "."): value for key, value in overrides.items()}})
+
+
+def test_banks_of_another_rate_are_refused(banks, tmp_path):
+    shutil.copytree(banks / "sound", tmp_path / "sound")
+    told = json.loads((tmp_path / "sound" / "bank.json").read_text())
+    (tmp_path / "sound" / "bank.json").write_text(json.dumps({**told, "sample_rate_hz": 22_050}))
+    with pytest.raises(DataError, match="at 22050 Hz, the classifier hears 16000 Hz"):
+        MixtureData(recipe(banks, **{"data.mixtures.sounds": str(tmp_path / "sound")}))
 
 
 def weights(model):

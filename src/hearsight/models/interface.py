@@ -12,7 +12,7 @@ Three faces, and nothing else is asked of a model:
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol, Self, runtime_checkable
 
@@ -212,15 +212,17 @@ class SegmentFormat:
         return cls(samples=5_040, n_fft=256, window_samples=200, hop_samples=80, frame_size=(64, 128))
 
     @classmethod
-    def of(cls, value: "SegmentFormat | Mapping[str, Any] | None") -> "SegmentFormat":
-        """A format as it is, from the mapping that a configuration holds, or the default."""
+    def of(
+        cls, value: "SegmentFormat | Mapping[str, Any] | None", default: "SegmentFormat | None" = None
+    ) -> "SegmentFormat":
+        """A format as it is, or the default with what a mapping (as a configuration holds it) names replaced."""
         if isinstance(value, SegmentFormat):
             return value
         settings = dict(value or {})
         if "frame_size" in settings:
             height, width = settings["frame_size"]
             settings["frame_size"] = (int(height), int(width))
-        return cls(**settings)
+        return replace(default or cls(), **settings)
 
     @property
     def stft(self) -> STFT:
@@ -237,10 +239,12 @@ class AudioVisualNetwork(SavedNetwork, ABC):
         frame_size: (height, width) of its frames.
         level: rule by which segments are scaled before it hears them (`signal.level_gain`).
         needs_frames: false for a baseline that only hears; it takes frames all the same and ignores them.
+        default_segment: that it is made for where its constructor is given none, or a mapping that names some of it.
         small_sizes: arguments of its constructor that make it small, beside those of its segment.
     """
 
     needs_frames: ClassVar[bool] = True
+    default_segment: ClassVar[SegmentFormat] = SegmentFormat()
     small_sizes: ClassVar[Mapping[str, Any]] = {}
     level: LevelRule
     stft: STFT
@@ -250,7 +254,7 @@ class AudioVisualNetwork(SavedNetwork, ABC):
 
     def __init__(self, segment: SegmentFormat | Mapping[str, Any] | None = None) -> None:
         super().__init__()
-        sizes = SegmentFormat.of(segment)
+        sizes = SegmentFormat.of(segment, self.default_segment)
         self.stft = sizes.stft
         self.sample_rate_hz = sizes.sample_rate_hz
         self.segment_samples = sizes.samples
@@ -269,9 +273,7 @@ class AudioVisualNetwork(SavedNetwork, ABC):
         Args:
             settings: override its constructor's arguments; of `segment`, a mapping overrides only what it names.
         """
-        segment = settings.get("segment")
-        if not isinstance(segment, SegmentFormat):
-            segment = SegmentFormat.of({**asdict(SegmentFormat.small()), **(segment or {})})
+        segment = SegmentFormat.of(settings.get("segment"), SegmentFormat.small())
         return cls(**{**cls.small_sizes, **settings, "segment": segment})
 
     def level_gain(

@@ -52,10 +52,11 @@ class MixAndSeparate(GuidedUNet, SeparationNetwork):
         backbone: further arguments, as `GuidedUNet`'s.
 
     Raises:
-        ValueError: "predicted" without a binauralizer.
+        ValueError: "predicted" without a binauralizer, or one of another rate or frame size.
     """
 
     system: ClassVar[str] = "mix-and-separate"
+    default_segment: ClassVar[SegmentFormat] = SegmentFormat(samples=40_800)
 
     def __init__(
         self,
@@ -70,12 +71,18 @@ class MixAndSeparate(GuidedUNet, SeparationNetwork):
         if (hears == "predicted") != (binauralizer is not None):
             raise ValueError("a binauralizer is needed with hears='predicted', and only there")
         ears = 1 if hears == "mono" else 2
-        super().__init__(SegmentFormat(samples=40_800) if segment is None else segment, ears, ears, **backbone)
+        super().__init__(segment, ears, ears, **backbone)
         self.hears = hears
         self.floor = floor
         self.binauralizer = None if binauralizer is None else _stereo_network(binauralizer).requires_grad_(False).eval()
         if self.binauralizer is not None:
             inner = self.binauralizer
+            ours, theirs = ((one.sample_rate_hz, one.frame_size) for one in (self, inner))
+            if ours != theirs:
+                raise ValueError(
+                    f"the binauralizer takes sound at {theirs[0]} Hz and frames of {theirs[1]}, "
+                    f"this network {ours[0]} Hz and {ours[1]}"
+                )
             unsaved = dict.fromkeys(inner.not_saved & inner.settings.keys())
             self.settings["binauralizer"] = {"system": inner.system, "settings": {**inner.settings, **unsaved}}
 

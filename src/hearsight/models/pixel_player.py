@@ -3,9 +3,12 @@
 Paper: Zhao, Gan, Rouditchenko, Vondrick, McDermott and Torralba, "The Sound of Pixels", ECCV 2018; the separation
 baseline of Sep-Stereo (section 4.3, supplement).
 
-- Sees: one frame of each source, 224 x 224, through a ResNet-18 with a dilated last stage and a 3 x 3 convolution to K
-  channels; max-pooled over the picture in training ("pooled"), or pixel by pixel (`play_pixels`).
-- Hears: the log magnitude of the mix of 6 s at 11,025 Hz, 512 x 256 bins, warped to 256 rows of logarithmic frequency.
+- Sees: one frame of each source (224 x 448 here, 224 x 224 in its own paper) through a ResNet-18 with a dilated last
+  stage and a 3 x 3 convolution to K channels; max-pooled over the picture in training ("pooled"), or pixel by pixel
+  (`play_pixels`).
+- Hears: the log magnitude of the mix, warped to 256 rows of logarithmic frequency: of 2.55 s at 16 kHz (257 x 256
+  bins), the rate of all that Sep-Stereo compares; in its own paper, of 6 s at 11,025 Hz (512 x 256 bins,
+  `segment=SOUND_OF_PIXELS`; prepare data at that rate).
 - Fusion: an audio U-Net splits the mix into K components; a mask is the sum of the components, each times the weight
   that the picture gives it and a learned one, plus a learned bias.
 - Gives: a binary mask (what is louder than every other source) or a ratio mask per source, on the mix's spectrogram
@@ -14,8 +17,6 @@ baseline of Sep-Stereo (section 4.3, supplement).
 - Sizes: K = 32; 53.2 million parameters, 11.2 million of them in the ResNet.
 
 One frame per source where the paper max-pools over several; the U-Net is that of 2.5D Visual Sound with seven stages.
-Sep-Stereo compares at 16 kHz: `segment=SegmentFormat(samples=40_800)` with `channels` of at most six stages, for
-257 x 256 bins.
 """
 
 from collections.abc import Mapping, Sequence
@@ -46,7 +47,7 @@ class PixelPlayer(SeparationNetwork):
     - `weights` that the picture gives them, 0 to 1. `[batch, sources, K]`
 
     Args:
-        segment: sizes of segments and frames; None for those of the paper.
+        segment: sizes of segments and frames.
         components: K.
         mask: "binary" or "ratio".
         log_frequency_rows: rows of the logarithmic frequency axis; None keeps the linear one.
@@ -57,6 +58,7 @@ class PixelPlayer(SeparationNetwork):
     """
 
     system: ClassVar[str] = "pixel-player"
+    default_segment: ClassVar[SegmentFormat] = SegmentFormat(samples=40_800)
     small_sizes: ClassVar[Mapping[str, Any]] = {
         "components": 8,
         "log_frequency_rows": 64,
@@ -78,7 +80,7 @@ class PixelPlayer(SeparationNetwork):
         weigh_by_level: bool = False,
         floor: float = 1e-4,
     ) -> None:
-        super().__init__(SOUND_OF_PIXELS if segment is None else segment)
+        super().__init__(segment)
         if mask not in ("binary", "ratio"):
             raise ValueError(f"the mask is 'binary' or 'ratio', got {mask!r}")
         self.mask = mask

@@ -16,6 +16,7 @@ from hearsight.datasets.splits import read_names, split_by_recording
 from hearsight.errors import DataError
 from hearsight.models.interface import AudioVisualNetwork
 from hearsight.recipes.recipe import ClipsPart, Recipe
+from hearsight.training.fit import check_fit
 
 Batch = dict[str, Item]
 """A batch of each task: "stereo" (items with ears) and "separation" (items with stems)."""
@@ -67,6 +68,7 @@ class TrainingData(lightning.LightningDataModule):
         return loader(self.recipe, self.validation_items, everyone, collate_tasks)
 
     def _stereo(self, clips: Sequence[PreparedClip], training: bool, segments_per_clip: int) -> StereoSegments:
+        check_fit(self.network, clips, "stereo")
         return StereoSegments(
             clips,
             self.network.segment_samples,
@@ -78,6 +80,7 @@ class TrainingData(lightning.LightningDataModule):
         )
 
     def _mixtures(self, clips: Sequence[PreparedClip], training: bool) -> SoloMixtures:
+        check_fit(self.network, clips, "solo")
         return SoloMixtures(clips, self.network.segment_samples, self.network.frame_size, training, self.recipe.seed)
 
     def _add_pseudo_pairs(self, training: dict[str, Dataset[Item]], validation: dict[str, Dataset[Item]]) -> None:

@@ -15,6 +15,7 @@ from hearsight.mixtures.sound_bank import SoundBank
 from hearsight.models.saving import SavedNetwork
 from hearsight.models.sounding_objects.classifier import SoundClassifier
 from hearsight.recipes.recipe import MixturesPart, Recipe, SchedulePart
+from hearsight.signal.mel_bands import SAMPLE_RATE_HZ
 from hearsight.training.data import EpochNumbers, loader
 from hearsight.training.schedule import learning_rates
 
@@ -147,4 +148,10 @@ def _pairs(part: MixturesPart, half: str, settings: dict[str, Any], seed: int, c
         chosen = MixtureSettings(**settings)
     except TypeError as error:
         raise DataError(f"data: mixtures: settings that pairs refuse: {error}") from error
-    return Mixtures(SoundBank(part.sounds, half), RoomBank(part.rooms, half), chosen, seed, count)
+    sounds, rooms = SoundBank(part.sounds, half), RoomBank(part.rooms, half)
+    for bank, folder in ((sounds, part.sounds), (rooms, part.rooms)):
+        if bank.sample_rate_hz != SAMPLE_RATE_HZ:
+            raise DataError(
+                f"data.mixtures: {folder} is at {bank.sample_rate_hz} Hz, the classifier hears {SAMPLE_RATE_HZ} Hz"
+            )
+    return Mixtures(sounds, rooms, chosen, seed, count)

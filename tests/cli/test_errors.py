@@ -8,7 +8,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from hearsight.cli.errors import door
+from hearsight.cli.errors import one_line_errors
 from hearsight.errors import MediaError
 
 
@@ -16,7 +16,7 @@ def run(error: BaseException | None, *arguments: str):
     app = typer.Typer()
 
     @app.command()
-    @door
+    @one_line_errors
     def command(name: str) -> None:
         """Says a name."""
         if error is not None:

@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
-from hearsight.cli.errors import Quiet, door, progress_bar
+from hearsight.cli.errors import Quiet, one_line_errors, progress_bar
 
 
-@door
+@one_line_errors
 def benchmark(
     file: Annotated[
         Path,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hearsight.cli.errors import Quiet, door, progress_bar
+from hearsight.cli.errors import Quiet, one_line_errors, progress_bar
 
 if TYPE_CHECKING:
     from hearsight.inference import Report
@@ -30,7 +30,7 @@ def _position(text: str) -> tuple[float, float]:
     return x, y
 
 
-@door
+@one_line_errors
 def binauralize(
     videos: Annotated[list[Path], typer.Argument(metavar="VIDEO...", help="Videos or sounds, any that FFmpeg reads.")],
     output: Annotated[

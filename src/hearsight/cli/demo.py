@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hearsight.cli.errors import Quiet, door, progress_bar
+from hearsight.cli.errors import Quiet, one_line_errors, progress_bar
 
 if TYPE_CHECKING:
     from hearsight.inference.demonstration import Demonstration
 
 
-@door
+@one_line_errors
 def demo(
     folder: Annotated[Path, typer.Argument(help="Where to write the videos; made if it is not there.")] = Path(
         "hearsight-demo"

@@ -24,7 +24,7 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of a fa
 _PACKAGES = {"fluidsynth": "pyfluidsynth", "yaml": "pyyaml", "sklearn": "scikit-learn"}
 
 
-def door(function: Callable[..., None]) -> Callable[..., None]:
+def one_line_errors(function: Callable[..., None]) -> Callable[..., None]:
     """Decorator of a command function: adds `--debug` and turns failures into one line and exit code 1.
 
     A `HearsightError` is the user's to mend and is printed as it is. Anything else is a defect of hearsight; it is

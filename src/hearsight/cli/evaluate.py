@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hearsight.cli.errors import Quiet, door, progress_bar
+from hearsight.cli.errors import Quiet, one_line_errors, progress_bar
 
 if TYPE_CHECKING:
     from hearsight.evaluation import Comparison
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 PATH = typer.Argument(help="A sound or video file with two channels, or a folder of them.")
 
 
-@door
+@one_line_errors
 def evaluate(
     reference: Annotated[Path, PATH],
     prediction: Annotated[Path, PATH],

@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
-from hearsight.cli.errors import Quiet, door
+from hearsight.cli.errors import Quiet, one_line_errors
 
 
-@door
+@one_line_errors
 def import_weights(
     system: Annotated[
         str, typer.Argument(help="mono2binaural, apnet, associative-conv, sep-stereo, pseudobinaural ...")

@@ -4,10 +4,10 @@ from typing import Annotated, Any
 
 import typer
 
-from hearsight.cli.errors import Quiet, door
+from hearsight.cli.errors import Quiet, one_line_errors
 
 
-@door
+@one_line_errors
 def models(
     as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
     sizes: Annotated[bool, typer.Option(help="Build each network to count its parameters (takes seconds).")] = True,

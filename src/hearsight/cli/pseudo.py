@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from hearsight.cli.errors import Quiet, door, progress_bar
+from hearsight.cli.errors import Quiet, one_line_errors, progress_bar
 
 
 def _numbers(text: str) -> str:
@@ -23,7 +23,7 @@ def _parsed(text: str) -> tuple[float, ...]:
     return tuple(float(part) for part in text.split(","))
 
 
-@door
+@one_line_errors
 def pseudo(
     clips: Annotated[
         Path,

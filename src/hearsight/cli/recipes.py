@@ -4,10 +4,10 @@ from typing import Annotated
 
 import typer
 
-from hearsight.cli.errors import Quiet, door
+from hearsight.cli.errors import Quiet, one_line_errors
 
 
-@door
+@one_line_errors
 def recipes(
     paper: Annotated[
         str | None, typer.Option(metavar="PAPER", help="Of one paper: the part of the names before the slash.")

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from hearsight.cli.errors import Quiet, door, progress_bar
+from hearsight.cli.errors import Quiet, one_line_errors, progress_bar
 
 
 def _range(text: str) -> str:
@@ -32,7 +32,7 @@ def _optional_numbers(text: str | None) -> str | None:
     return None if text is None else _numbers(text)
 
 
-@door
+@one_line_errors
 def simulate(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="The data set; completed if it is there.")],
     clips: Annotated[int, typer.Option(min=1, help="How many clips there are to be in all.")],

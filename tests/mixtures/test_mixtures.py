@@ -9,7 +9,7 @@ import torch
 from tiny_banks import RATE_HZ, tiny_room_bank, tiny_sound_bank
 
 from hearsight.mixtures import mixtures as pairs
-from hearsight.mixtures.mixtures import OTHER, THINGS, Mixture, Mixtures, MixtureSettings
+from hearsight.mixtures.mixtures import MOST_OBJECTS, OTHER, Mixture, Mixtures, MixtureSettings
 from hearsight.mixtures.rooms import RoomBank
 from hearsight.mixtures.sound_bank import SoundBank
 from hearsight.mixtures.sound_classes import SOUND_CLASSES
@@ -37,13 +37,15 @@ def all_of(data: Mixtures) -> list[Mixture]:
     return [data[index] for index in range(len(data))]
 
 
-def only(monkeypatch: pytest.MonkeyPatch, *kinds: str) -> None:
-    """Have these kinds play, and nothing else."""
-    monkeypatch.setattr(pairs, "_draw_kinds", lambda rng: [SOUND_CLASSES.index(kind) for kind in kinds])
+def only(monkeypatch: pytest.MonkeyPatch, *classes: str) -> None:
+    """Have these classes play, and nothing else."""
+    monkeypatch.setattr(
+        pairs, "_draw_classes", lambda rng: [SOUND_CLASSES.index(sound_class) for sound_class in classes]
+    )
 
 
 def equal(one: Mixture, other: Mixture) -> bool:
-    names = ("power", "evidence", "parts", "kinds", "direct")
+    names = ("power", "evidence", "parts", "classes", "direct")
     return all(torch.equal(getattr(one, name), getattr(other, name)) for name in names)
 
 
@@ -51,18 +53,18 @@ def test_the_truths_add_up(banks: Path) -> None:
     for pair in all_of(some(banks)):
         assert pair.power.shape == (128, COLUMNS)
         assert bool((pair.power >= 0).all()) and bool(pair.power.isfinite().all())
-        for truth, rows in ((pair.parts, THINGS + 1), (pair.kinds, len(SOUND_CLASSES))):
+        for truth, rows in ((pair.parts, MOST_OBJECTS + 1), (pair.classes, len(SOUND_CLASSES))):
             assert truth.shape == (rows, 128, COLUMNS)
             assert bool((truth >= 0).all())
             torch.testing.assert_close(truth.float().sum(0), torch.ones(128, COLUMNS), atol=2e-3, rtol=0)
-        assert pair.evidence.shape == (THINGS, len(IMAGENET_INSTRUMENTS))
+        assert pair.evidence.shape == (MOST_OBJECTS, len(IMAGENET_INSTRUMENTS))
         assert bool((pair.evidence >= 0).all()) and float(pair.evidence.sum(1).max()) <= 1 + 1e-5
 
 
 def test_no_part_of_the_sound_goes_to_what_is_not_there(banks: Path) -> None:
     for pair in all_of(some(banks)):
         absent = pair.evidence.sum(1) == 0
-        assert not pair.parts[:THINGS][absent].any()
+        assert not pair.parts[:MOST_OBJECTS][absent].any()
 
 
 def test_a_pair_depends_on_seed_and_number_alone(banks: Path) -> None:
@@ -81,18 +83,18 @@ def test_a_set_that_went_to_another_process_gives_the_same_pairs(banks: Path) ->
 
 
 def test_what_is_seen_has_its_own_part_and_the_rest_is_noise(banks: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two tones of far pitches: a thing's part is that of its kind, wherever things stand."""
+    """Two tones of far pitches: a object's part is that of its class, wherever objects stand."""
     only(monkeypatch, "free reed", "low brass")
     seen_both = 0
     for pair in all_of(some(banks, idle=False, flaws=False)):
-        given = [row for row in pair.parts[:THINGS].float() if row.any()]
-        kinds = [pair.kinds[SOUND_CLASSES.index(kind)].float() for kind in ("free reed", "low brass")]
+        given = [row for row in pair.parts[:MOST_OBJECTS].float() if row.any()]
+        classes = [pair.classes[SOUND_CLASSES.index(sound_class)].float() for sound_class in ("free reed", "low brass")]
         for row in given:
-            assert any(torch.allclose(row, kind, atol=1e-3) for kind in kinds)
+            assert any(torch.allclose(row, sound_class, atol=1e-3) for sound_class in classes)
         if len(given) == 2:
             seen_both += 1
             assert not torch.allclose(given[0], given[1], atol=0.1)
-            assert float(pair.parts[THINGS].float().mean()) < 0.02
+            assert float(pair.parts[MOST_OBJECTS].float().mean()) < 0.02
     assert seen_both > COUNT / 4
 
 
@@ -100,15 +102,15 @@ def test_unseen_sources_are_the_rest(banks: Path, monkeypatch: pytest.MonkeyPatc
     only(monkeypatch, "cello", "voice", "other")
     monkeypatch.setattr(pairs, "DETECTION_RATE", dict.fromkeys(SOUND_CLASSES, 0.0))
     for pair in all_of(some(banks)):
-        assert not pair.parts[:THINGS].any()
-        assert bool((pair.parts[THINGS] > 0.99).all())
-        assert float(pair.kinds[SOUND_CLASSES.index("cello")].float().max()) > 0.2
+        assert not pair.parts[:MOST_OBJECTS].any()
+        assert bool((pair.parts[MOST_OBJECTS] > 0.99).all())
+        assert float(pair.classes[SOUND_CLASSES.index("cello")].float().max()) > 0.2
 
 
 def test_voices_and_noises_are_never_things(banks: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     only(monkeypatch, "voice", "other")
     for pair in all_of(some(banks)):
-        assert not pair.parts[:THINGS].any()
+        assert not pair.parts[:MOST_OBJECTS].any()
 
 
 def test_without_idle_instruments_only_false_alarms_are_seen_beside_what_plays(
@@ -118,13 +120,15 @@ def test_without_idle_instruments_only_false_alarms_are_seen_beside_what_plays(
 
     def silent_things(idle: bool) -> list[int]:
         told = all_of(some(banks, idle=idle))
-        return [int(((p.evidence.sum(1) > 0) & ~p.parts[:THINGS].flatten(1).any(1)).sum()) for p in told]
+        return [int(((p.evidence.sum(1) > 0) & ~p.parts[:MOST_OBJECTS].flatten(1).any(1)).sum()) for p in told]
 
     with_idle, without = silent_things(True), silent_things(False)
     assert max(without) <= 2  # false alarms
     assert np.mean(with_idle) > np.mean(without) + 0.6
     monkeypatch.setattr(
-        pairs, "draw_evidence", lambda kind, rng: np.full(len(IMAGENET_INSTRUMENTS), 0.0 if kind is None else 0.01)
+        pairs,
+        "draw_evidence",
+        lambda sound_class, rng: np.full(len(IMAGENET_INSTRUMENTS), 0.0 if sound_class is None else 0.01),
     )
     assert not any(silent_things(False))
 
@@ -135,7 +139,7 @@ def test_without_confusions_a_kind_is_seen_as_its_likeliest_class(banks: Path, m
 
     def classes(confusions: bool) -> list[np.ndarray]:
         told = all_of(some(banks, idle=False, confusions=confusions))
-        playing = [(p.evidence, p.parts[:THINGS].flatten(1).any(1)) for p in told]
+        playing = [(p.evidence, p.parts[:MOST_OBJECTS].flatten(1).any(1)) for p in told]
         return [row.numpy() for evidence, plays in playing for row in evidence[plays]]
 
     pure, confused = classes(False), classes(True)
@@ -170,7 +174,7 @@ def test_silent_stems_stay_silent(tmp_path: Path, banks: Path, monkeypatch: pyte
     for flaws in (True, False):
         data = Mixtures(sounds, RoomBank(banks / "rooms"), MixtureSettings(COLUMNS, flaws=flaws), 1, 30)
         for pair in all_of(data):
-            for value in (pair.power, pair.evidence, pair.parts.float(), pair.kinds.float()):
+            for value in (pair.power, pair.evidence, pair.parts.float(), pair.classes.float()):
                 assert bool(value.isfinite().all())
             torch.testing.assert_close(pair.parts.float().sum(0), torch.ones(128, COLUMNS), atol=2e-3, rtol=0)
             if not flaws:
@@ -178,7 +182,7 @@ def test_silent_stems_stay_silent(tmp_path: Path, banks: Path, monkeypatch: pyte
     only(monkeypatch, "cello", "piano")  # the one that sounds has the sound
     for pair in all_of(Mixtures(sounds, RoomBank(banks / "rooms"), MixtureSettings(COLUMNS, flaws=False), 1, 30)):
         loud = pair.power > 1e-3 * pair.power.max()
-        assert float(pair.kinds[SOUND_CLASSES.index("piano")].float()[loud].min()) > 0.95
+        assert float(pair.classes[SOUND_CLASSES.index("piano")].float()[loud].min()) > 0.95
 
 
 def test_the_direct_share_is_that_of_the_room(tmp_path: Path, banks: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -186,7 +190,9 @@ def test_the_direct_share_is_that_of_the_room(tmp_path: Path, banks: Path, monke
     only(monkeypatch, "piano")
     data = some(banks, flaws=False)
     monkeypatch.setattr(data._rooms, "draw", lambda count, rng: np.repeat(response[None], count, 0))
-    monkeypatch.setattr(data._sounds, "draw", lambda kind, samples, rng: rng.normal(0, 0.1, samples).astype(np.float32))
+    monkeypatch.setattr(
+        data._sounds, "draw", lambda sound_class, samples, rng: rng.normal(0, 0.1, samples).astype(np.float32)
+    )
     echo = np.random.default_rng(0).normal(0, 1, RATE_HZ // 2)
     for share in (0.1, 0.5, 0.9):
         late = echo * np.exp(-np.arange(len(echo)) / 1200)
@@ -207,7 +213,7 @@ def test_what_rings_on_is_the_rooms(banks: Path, monkeypatch: pytest.MonkeyPatch
     data = some(banks, flaws=False)
     burst = np.zeros(COLUMNS * HOP_SAMPLES + RATE_HZ, np.float32)
 
-    def drawn(kind: int, samples: int, rng: np.random.Generator) -> np.ndarray:
+    def drawn(sound_class: int, samples: int, rng: np.random.Generator) -> np.ndarray:
         sound = burst[:samples].copy()
         begin = samples - COLUMNS * HOP_SAMPLES + 4 * HOP_SAMPLES
         sound[begin : begin + 4 * HOP_SAMPLES] = rng.normal(0, 0.1, 4 * HOP_SAMPLES)
@@ -229,14 +235,14 @@ def test_every_source_has_a_timbre_of_its_own(banks: Path, monkeypatch: pytest.M
     plain, coloured = (some(banks, flaws=False, rooms=False, timbres=timbres) for timbres in (False, True))
     noise = np.random.default_rng(1).normal(0, 0.1, COLUMNS * HOP_SAMPLES).astype(np.float32)
     for data in (plain, coloured):
-        monkeypatch.setattr(data._sounds, "draw", lambda kind, samples, rng: noise[:samples])
+        monkeypatch.setattr(data._sounds, "draw", lambda sound_class, samples, rng: noise[:samples])
     for before, after in zip(all_of(plain), all_of(coloured), strict=True):
         change_db = 10 * (after.power.mean(-1) / before.power.mean(-1)).log10()[8:]
         assert float(change_db.std()) > 1
         assert float(change_db.diff().abs().max()) < 0.8 * float(change_db.max() - change_db.min())  # smooth
         assert float(after.direct.min()) > 0.99
         drums_before, drums_after = (
-            pair.kinds[SOUND_CLASSES.index("drums")].float().mean(-1) for pair in (before, after)
+            pair.classes[SOUND_CLASSES.index("drums")].float().mean(-1) for pair in (before, after)
         )
         assert float(drums_before.std()) < 0.01  # the same sound twice: alike in every band
         assert float(drums_after.std()) > 0.05
@@ -246,15 +252,15 @@ def test_batches_stack_and_move(banks: Path) -> None:
     data = some(banks)
     batch = Mixture.stack([data[0], data[1], data[2]])
     assert len(batch) == 3 and len(data[0]) == 1
-    assert batch.parts.shape == (3, THINGS + 1, 128, COLUMNS)
-    assert torch.equal(batch.to("cpu").kinds[1], data[1].kinds)
+    assert batch.parts.shape == (3, MOST_OBJECTS + 1, 128, COLUMNS)
+    assert torch.equal(batch.to("cpu").classes[1], data[1].classes)
     assert batch.to("meta").power.device.type == "meta"
 
 
 def test_every_number_of_players_and_some_background_come_up() -> None:
-    drawn = [pairs._draw_kinds(np.random.default_rng(seed)) for seed in range(400)]
-    instruments = [sum(kind < SOUND_CLASSES.index("voice") for kind in kinds) for kinds in drawn]
+    drawn = [pairs._draw_classes(np.random.default_rng(seed)) for seed in range(400)]
+    instruments = [sum(sound_class < SOUND_CLASSES.index("voice") for sound_class in classes) for classes in drawn]
     assert set(instruments) == {0, 1, 2, 3, 4}
-    assert 0.2 < np.mean([kinds[-1] == OTHER for kinds in drawn]) < 0.45
-    assert all(len(set(kinds)) == len(kinds) >= 1 for kinds in drawn)
+    assert 0.2 < np.mean([classes[-1] == OTHER for classes in drawn]) < 0.45
+    assert all(len(set(classes)) == len(classes) >= 1 for classes in drawn)
     assert RATE_HZ == pairs.SAMPLE_RATE_HZ

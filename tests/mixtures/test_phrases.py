@@ -62,5 +62,5 @@ def test_a_phrase_depends_on_its_generator_alone() -> None:
 
 
 def test_drums_are_of_the_drum_bank_only() -> None:
-    for kind, voices in VOICES.items():
-        assert {voice.bank == DRUM_BANK for voice in voices} == {kind == "drums"}
+    for sound_class, voices in VOICES.items():
+        assert {voice.bank == DRUM_BANK for voice in voices} == {sound_class == "drums"}

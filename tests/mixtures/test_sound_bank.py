@@ -1,4 +1,4 @@
-"""The sound bank: every kind can be heard, the two parts share no source, and a bank reads back as it was written."""
+"""The sound bank: every class can be heard, the two parts share no source, and a bank reads back as it was written."""
 
 import json
 from pathlib import Path
@@ -37,12 +37,12 @@ def bank(folder: Path) -> SoundBank:
     return SoundBank(folder)
 
 
-@pytest.mark.parametrize("kind", SOUND_CLASSES)
-def test_phrases_of_every_kind_can_be_heard(bank: SoundBank, kind: str) -> None:
-    phrases = bank.phrases(kind)
+@pytest.mark.parametrize("sound_class", SOUND_CLASSES)
+def test_phrases_of_every_kind_can_be_heard(bank: SoundBank, sound_class: str) -> None:
+    phrases = bank.phrases(sound_class)
     assert phrases.shape == (2, SAMPLES)
     assert phrases.dtype == np.int16
-    for phrase, origin in zip(phrases, bank.origins[kind], strict=True):
+    for phrase, origin in zip(phrases, bank.origins[sound_class], strict=True):
         wave = phrase.astype(np.float32) / 32767
         assert 0.003 < np.sqrt((wave**2).mean()) < 0.3
         assert np.abs(wave).max() < 0.98
@@ -53,8 +53,8 @@ def test_phrases_of_every_kind_can_be_heard(bank: SoundBank, kind: str) -> None:
 
 
 def test_low_instruments_sound_lower_than_high_ones(bank: SoundBank) -> None:
-    def centroid(kind: str) -> float:
-        power = (np.abs(np.fft.rfft(bank.phrases(kind).astype(np.float64))) ** 2).sum(axis=0)
+    def centroid(sound_class: str) -> float:
+        power = (np.abs(np.fft.rfft(bank.phrases(sound_class).astype(np.float64))) ** 2).sum(axis=0)
         return float((power * np.fft.rfftfreq(SAMPLES, 1 / RATE_HZ)).sum() / power.sum())
 
     assert centroid("bass") < 0.6 * min(centroid("flute"), centroid("violin"), centroid("trumpet"))
@@ -66,9 +66,9 @@ def test_the_same_arguments_give_the_same_phrases(folder: Path, tmp_path: Path) 
     other = SoundBank(_make(tmp_path / "other", phrases=1, seed=6))
     bank = SoundBank(folder)
     assert again.origins == bank.origins
-    for kind in SOUND_CLASSES:
-        assert np.array_equal(again.phrases(kind), bank.phrases(kind))
-        assert not np.array_equal(other.phrases(kind)[0], bank.phrases(kind)[0])
+    for sound_class in SOUND_CLASSES:
+        assert np.array_equal(again.phrases(sound_class), bank.phrases(sound_class))
+        assert not np.array_equal(other.phrases(sound_class)[0], bank.phrases(sound_class)[0])
 
 
 def test_the_parts_share_no_sound_font(tmp_path: Path) -> None:

@@ -12,16 +12,21 @@ RATE_HZ = 16_000
 
 
 def tiny_sound_bank(folder: Path, seconds: float = 3.0, silent: tuple[str, ...] = ()) -> Path:
-    """In `SoundBank`'s format: two phrases of each kind, a harmonic tone of its own pitch with noise."""
+    """In `SoundBank`'s format: two phrases of each class, a harmonic tone of its own pitch with noise."""
     rng = np.random.default_rng(0)
     t = np.arange(round(seconds * RATE_HZ)) / RATE_HZ
     for part in ("train", "validation"):
         (folder / part).mkdir(parents=True)
-        for number, kind in enumerate(SOUND_CLASSES):
+        for number, sound_class in enumerate(SOUND_CLASSES):
             tones = sum(np.sin(2 * np.pi * 110 * 2 ** (number / 5) * k * t) / k for k in (1, 2, 3))
             phrases = 0.05 * tones + 0.005 * rng.standard_normal((2, len(t)))
-            np.save(folder / part / f"{kind}.npy", np.round(32767 * phrases * (kind not in silent)).astype(np.int16))
-    origins = {part: {kind: ["tone", "tone"] for kind in SOUND_CLASSES} for part in ("train", "validation")}
+            np.save(
+                folder / part / f"{sound_class}.npy",
+                np.round(32767 * phrases * (sound_class not in silent)).astype(np.int16),
+            )
+    origins = {
+        part: {sound_class: ["tone", "tone"] for sound_class in SOUND_CLASSES} for part in ("train", "validation")
+    }
     (folder / "bank.json").write_text(json.dumps({"sample_rate_hz": RATE_HZ, "origins": origins}))
     return folder
 

@@ -81,7 +81,7 @@ def by_a_plain_loop(recipe, steps):
             group["lr"] = highest * rate
         terms = network.loss_terms(Mixture.stack([pairs[4 * step + item] for item in range(4)]))
         optimizer.zero_grad()
-        (terms["kinds"] + terms["parts"] + terms["direct"]).backward()
+        (terms["classes"] + terms["parts"] + terms["direct"]).backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimizer.step()
         keep = min(schedule.average, (1 + step) / (10 + step)) if step else 0.0
@@ -108,7 +108,7 @@ def test_a_run_leaves_a_model_and_tells_its_errors(tmp_path, banks):
     log = json.loads((tmp_path / "run" / "log.json").read_text())
     assert log["data"]["folders"] == {"sounds": str(banks / "sound"), "rooms": str(banks / "rooms")}
     told = log["last_metrics"]
-    terms = [told[f"val/{name}"] for name in ("kinds", "parts", "direct")]
+    terms = [told[f"val/{name}"] for name in ("classes", "parts", "direct")]
     assert told["val/loss"] == pytest.approx(sum(terms), rel=1e-4)
     for name in ("part_error", "part_error_of_rest", "part_error_of_sight"):
         assert 0 < told[f"val/{name}"] < 1
@@ -134,7 +134,7 @@ def test_an_interrupted_run_ends_with_the_weights_of_an_undisturbed_one(tmp_path
 
 
 def test_errors_of_known_answers(banks):
-    """One thing that is all of the sound: sight and hearing agree; the rest is wholly wrong."""
+    """One object that is all of the sound: sight and hearing agree; the rest is wholly wrong."""
     ear = SoundClassifier(channels=(4, 8, 8, 8, 8), layers=1).eval()
     pairs = Mixtures(SoundBank(banks / "sound"), RoomBank(banks / "rooms"), MixtureSettings(columns=COLUMNS), pairs=1)
     batch = Mixture.stack([pairs[0]])

@@ -55,7 +55,7 @@ _LOOK_AHEAD = 4  # frames
 
 @lru_cache
 def _delay(codec: str, rate: int) -> int:
-    """Samples by which the codec is late; not every decoder tells the truth about it."""
+    """Samples by which the codec is late; not every decoder reports it."""
     noise = np.random.default_rng(0).normal(0, 0.1, 8192).astype(np.float32)
     late = correlate(_decoded(noise, rate, codec, 64_000), noise, "full")
     return int(np.argmax(late)) - len(noise) + 1

@@ -1,4 +1,4 @@
-"""What a sound font plays for each kind, in which range and in which manner."""
+"""What a sound font plays for each class, in which range and in which manner."""
 
 from dataclasses import dataclass
 
@@ -7,13 +7,13 @@ DRUM_BANK = 128
 
 @dataclass(frozen=True)
 class Voice:
-    """One instrument of a kind.
+    """One instrument of a class.
 
     Attributes:
         program: General MIDI program from 0.
         low, high: MIDI pitches that it is given, its whole range.
         manner: `bowed`, `blown`, `plucked`, `struck`, `keys`, `held` (organ, accordion), `sung`, `bass` or `drums`.
-        share: how often it is chosen among the kind's voices.
+        share: how often it is chosen among the class's voices.
         bank: General MIDI bank, DRUM_BANK for drum kits; fonts that lack a bank other than 0 are not asked for it.
     """
 
@@ -139,7 +139,7 @@ VOICES: dict[str, tuple[Voice, ...]] = {
     ),
     "voice": (Voice(52, 43, 81, "sung", 3), Voice(53, 43, 81, "sung", 2), Voice(85, 50, 81, "sung", 0.5)),
 }  # fmt: skip
-"""What plays each kind that music is composed for; `other` has none."""
+"""What plays each class that music is composed for; `other` has none."""
 
 EFFECTS: tuple[Voice, ...] = tuple(
     Voice(program, 48, 76, "effect", 1.0, bank)

@@ -1,4 +1,4 @@
-"""Training pairs of sound and instrument map: what a microphone and a camera could have told of a small band."""
+"""Training pairs of sound and instrument map: what a microphone and a camera would record of a small band."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
@@ -18,7 +18,7 @@ from hearsight.mixtures.sound_classes import SOUND_CLASSES
 from hearsight.signal.mel_bands import COLUMNS, HOP_SAMPLES, N_FFT, SAMPLE_RATE_HZ, MelBands
 from hearsight.vision.appearance import APPEARANCE, DETECTION_RATE, IMAGENET_INSTRUMENTS, draw_evidence
 
-THINGS = 6  # most visible things of a pair
+MOST_OBJECTS = 6  # most visible objects of a pair
 OTHER = len(SOUND_CLASSES) - 1
 _VOICE = SOUND_CLASSES.index("voice")
 _TIMBRE_DB = 5.0  # standard deviation of a source's own filter
@@ -32,9 +32,10 @@ class MixtureSettings:
         columns: length of a pair in spectrogram columns of 16 ms.
         idle: instruments are seen that do not play.
         rooms: sound comes through rooms; without, dry.
-        confusions: things look like other instruments, as measured; without, each kind is seen as its likeliest class.
+        confusions: objects look like other instruments, as measured; without, each class is seen as its likeliest
+            class.
         flaws: the microphone's and the codec's.
-        timbres: every source goes through a smooth filter of its own, since no two instruments of a kind sound alike;
+        timbres: every source goes through a smooth filter of its own, since no two instruments of a class sound alike;
             for training (what is validated sounds as it was recorded).
     """
 
@@ -52,19 +53,19 @@ class Mixture:
 
     Attributes:
         power: of the recording in each band. `[bands, columns]`
-        evidence: of each visible thing for the classes `IMAGENET_INSTRUMENTS`; rows of zeros where there are fewer.
-            `[things, seen]`
-        parts: true part of each thing in each bin, by magnitude, and last of all that is not seen; they add up to 1.
-            `[things + 1, bands, columns]`, 16-bit.
-        kinds: the same by kind of instrument. `[kinds, bands, columns]`, 16-bit.
+        evidence: of each visible object for the classes `IMAGENET_INSTRUMENTS`; rows of zeros where there are fewer.
+            `[objects, seen]`
+        parts: true part of each object in each bin, by magnitude, and last of all that is not seen; they add up to 1.
+            `[objects + 1, bands, columns]`, 16-bit.
+        classes: the same by class of instrument. `[classes, bands, columns]`, 16-bit.
         direct: true share of the power that comes straight from the sources, of what comes from them in any way.
             `[bands, columns]`, 16-bit.
     """
 
     power: Float[Tensor, "*batch bands columns"]
-    evidence: Float[Tensor, "*batch things seen"]
+    evidence: Float[Tensor, "*batch objects seen"]
     parts: Float[Tensor, "*batch parts bands columns"]
-    kinds: Float[Tensor, "*batch kinds bands columns"]
+    classes: Float[Tensor, "*batch classes bands columns"]
     direct: Float[Tensor, "*batch bands columns"]
 
     @classmethod
@@ -85,7 +86,7 @@ class Mixtures(Dataset[Mixture]):
     """Pairs drawn by chance: pair `i` depends on the banks, the settings, the seed and `i` only.
 
     One to four sources of the sound bank play in one room of the room bank, now and then with speech or noise beside
-    them. Most of them are seen, each as a thing with evidence drawn as it was measured on pictures (`draw_evidence`);
+    them. Most of them are seen, each as a object with evidence drawn as it was measured on pictures (`draw_evidence`);
     instruments that do not play and false alarms are seen beside them.
 
     Args:
@@ -111,10 +112,10 @@ class Mixtures(Dataset[Mixture]):
         rng = np.random.default_rng([self._seed, index])
         settings = self._settings
         samples = settings.columns * HOP_SAMPLES
-        kinds = _draw_kinds(rng)
-        stems, straight = self._stems(rng, kinds, samples)
-        gains = 10 ** (rng.uniform(-9, 3, len(kinds)) / 20)
-        background = np.array([kind == OTHER and index > 0 for index, kind in enumerate(kinds)])
+        classes = _draw_classes(rng)
+        stems, straight = self._stems(rng, classes, samples)
+        gains = 10 ** (rng.uniform(-9, 3, len(classes)) / 20)
+        background = np.array([sound_class == OTHER and index > 0 for index, sound_class in enumerate(classes)])
         gains[background] *= 10 ** (rng.uniform(-25, 0, int(background.sum())) / 20)
         scale = torch.from_numpy(gains / _loudness(stems)).float()[:, None]
         stems = stems * scale
@@ -127,15 +128,15 @@ class Mixtures(Dataset[Mixture]):
             powers = torch.cat([powers, self._powers(noise[None])])
         else:
             powers = torch.cat([powers, torch.full_like(powers[:1], 1e-9)])
-        evidence, seen = _draw_things(rng, kinds, settings)
+        evidence, seen = _draw_objects(rng, classes, settings)
         magnitude = powers.clamp_min(1e-12).sqrt()
         share = magnitude / magnitude.sum(0)
-        parts = torch.zeros(THINGS + 1, *share.shape[1:])
-        by_kind = torch.zeros(len(SOUND_CLASSES), *share.shape[1:])
-        for number, kind in enumerate([*kinds, OTHER]):
-            parts[seen.get(number, THINGS)] += share[number]
-            by_kind[kind] += share[number]
-        return Mixture(self._powers(mix[None])[0], evidence, parts.half(), by_kind.half(), direct.half())
+        parts = torch.zeros(MOST_OBJECTS + 1, *share.shape[1:])
+        by_class = torch.zeros(len(SOUND_CLASSES), *share.shape[1:])
+        for number, sound_class in enumerate([*classes, OTHER]):
+            parts[seen.get(number, MOST_OBJECTS)] += share[number]
+            by_class[sound_class] += share[number]
+        return Mixture(self._powers(mix[None])[0], evidence, parts.half(), by_class.half(), direct.half())
 
     def _direct_share(
         self, mix: Float[Tensor, "samples"], straight: Float[Tensor, "samples"]
@@ -146,17 +147,19 @@ class Mixtures(Dataset[Mixture]):
         return (power + least) / (power + rooms + 2 * least)
 
     def _stems(
-        self, rng: np.random.Generator, kinds: list[int], samples: int
+        self, rng: np.random.Generator, classes: list[int], samples: int
     ) -> tuple[Float[Tensor, "sources samples"], Callable[[Float[Tensor, "sources 1"]], Float[Tensor, "samples"]]]:
-        """Each source as the microphone hears it, before its flaws; and, given gains, what comes straight from all."""
+        """Each source as the microphone receives it, before its flaws; and, given gains, all direct sound."""
         is_dry = not self._settings.rooms or rng.random() < 0.12
-        responses = None if is_dry else self._rooms.draw(len(kinds), rng)
+        responses = None if is_dry else self._rooms.draw(len(classes), rng)
         before = 0 if responses is None else responses.shape[-1] - 1
-        dry = torch.stack([torch.from_numpy(self._sounds.draw(kind, samples + before, rng)) for kind in kinds])
+        dry = torch.stack(
+            [torch.from_numpy(self._sounds.draw(sound_class, samples + before, rng)) for sound_class in classes]
+        )
         length = scipy.fft.next_fast_len(samples + before, real=True)
         spectra = torch.fft.rfft(dry, length)
         if self._settings.timbres:
-            spectra = spectra * _draw_timbres(rng, len(kinds), torch.fft.rfftfreq(length, 1 / SAMPLE_RATE_HZ).numpy())
+            spectra = spectra * _draw_timbres(rng, len(classes), torch.fft.rfftfreq(length, 1 / SAMPLE_RATE_HZ).numpy())
         if responses is None:
             stems = torch.fft.irfft(spectra, length)[..., :samples] if self._settings.timbres else dry
             return stems, lambda gains: (gains * stems).sum(0)
@@ -180,15 +183,15 @@ class Mixtures(Dataset[Mixture]):
         return self._bands.averages @ torch.from_numpy(np.abs(response) ** 2).float()
 
 
-def _draw_kinds(rng: np.random.Generator) -> list[int]:
+def _draw_classes(rng: np.random.Generator) -> list[int]:
     """Kinds of the sources, instruments first and a background last, if there is one."""
     count = int(rng.choice([1, 2, 3, 4], p=[0.3, 0.4, 0.2, 0.1]))
-    kinds = list(rng.choice(_VOICE, size=count, replace=False)) if rng.random() < 0.95 else []
+    classes = list(rng.choice(_VOICE, size=count, replace=False)) if rng.random() < 0.95 else []
     if rng.random() < 0.15:
-        kinds.append(_VOICE)
-    if not kinds or rng.random() < 0.3:
-        kinds.append(OTHER)
-    return [int(kind) for kind in kinds]
+        classes.append(_VOICE)
+    if not classes or rng.random() < 0.3:
+        classes.append(OTHER)
+    return [int(sound_class) for sound_class in classes]
 
 
 def _draw_timbres(
@@ -201,39 +204,39 @@ def _draw_timbres(
     return torch.from_numpy(np.stack([10 ** (np.interp(place, knots, curve) / 20) for curve in curves_db])).float()
 
 
-def _draw_things(
-    rng: np.random.Generator, kinds: list[int], settings: MixtureSettings
-) -> tuple[Float[Tensor, "things seen"], dict[int, int]]:
-    """Evidence of the visible things in any order, and which of them each source is."""
+def _draw_objects(
+    rng: np.random.Generator, classes: list[int], settings: MixtureSettings
+) -> tuple[Float[Tensor, "objects seen"], dict[int, int]]:
+    """Evidence of the visible objects in any order, and which of them each source is."""
     visible = 0.0 if rng.random() < 0.1 else 1.0
-    shown: list[tuple[int | None, int | None]] = [  # (kind or false alarm, source)
-        (kind, number)
-        for number, kind in enumerate(kinds)
-        if kind < _VOICE and rng.random() < visible * DETECTION_RATE[SOUND_CLASSES[kind]]
+    shown: list[tuple[int | None, int | None]] = [  # (class or false alarm, source)
+        (sound_class, number)
+        for number, sound_class in enumerate(classes)
+        if sound_class < _VOICE and rng.random() < visible * DETECTION_RATE[SOUND_CLASSES[sound_class]]
     ]
     if settings.idle:
         for _ in range(int(rng.choice(4, p=[0.35, 0.35, 0.2, 0.1]))):
             shown.append((int(rng.integers(_VOICE)), None))
     for _ in range(int(rng.choice(3, p=[0.6, 0.3, 0.1]))):
         shown.append((None, None))
-    shown = shown[:THINGS]
-    evidence = torch.zeros(THINGS, len(IMAGENET_INSTRUMENTS))
+    shown = shown[:MOST_OBJECTS]
+    evidence = torch.zeros(MOST_OBJECTS, len(IMAGENET_INSTRUMENTS))
     seen = {}
     for place, number in enumerate(rng.permutation(len(shown))):
-        kind, source = shown[number]
-        evidence[place] = torch.from_numpy(_evidence(kind, rng, settings.confusions))
+        sound_class, source = shown[number]
+        evidence[place] = torch.from_numpy(_evidence(sound_class, rng, settings.confusions))
         if source is not None:
             seen[source] = place
     return evidence, seen
 
 
-def _evidence(kind: int | None, rng: np.random.Generator, confusions: bool) -> np.ndarray:
-    name = SOUND_CLASSES[kind] if kind is not None else None
+def _evidence(sound_class: int | None, rng: np.random.Generator, confusions: bool) -> np.ndarray:
+    name = SOUND_CLASSES[sound_class] if sound_class is not None else None
     drawn = draw_evidence(name, rng).astype(np.float32)
     if confusions or name is None:
         return drawn
     pure = np.zeros_like(drawn)
-    pure[int(np.argmax(APPEARANCE[kind]))] = drawn.sum()
+    pure[int(np.argmax(APPEARANCE[sound_class]))] = drawn.sum()
     return pure
 
 

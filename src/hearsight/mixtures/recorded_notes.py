@@ -75,15 +75,17 @@ class RecordedNotes:
                 "Philharmonia Orchestra's sound samples"
             )
 
-    def instruments(self, part: str, kind: str) -> list[str]:
-        """Folders with enough notes of a kind to string phrases of."""
+    def instruments(self, part: str, sound_class: str) -> list[str]:
+        """Folders with enough notes of a class to string phrases of."""
         return [
-            name for name, (of, _) in INSTRUMENTS.items() if of == kind and len(self._notes.get((part, name), ())) >= 4
+            name
+            for name, (of, _) in INSTRUMENTS.items()
+            if of == sound_class and len(self._notes.get((part, name), ())) >= 4
         ]
 
-    def phrase(self, rng: np.random.Generator, part: str, kind: str, seconds: float) -> tuple[NDArray, str]:
-        """A phrase of a kind and where it comes from. `[samples]`"""
-        names = self.instruments(part, kind)
+    def phrase(self, rng: np.random.Generator, part: str, sound_class: str, seconds: float) -> tuple[NDArray, str]:
+        """A phrase of a class and where it comes from. `[samples]`"""
+        names = self.instruments(part, sound_class)
         counts = np.array([len(self._notes[part, name]) for name in names], float)
         name = names[rng.choice(len(names), p=counts / counts.sum())]
         notes = self._notes[part, name]

@@ -165,9 +165,9 @@ def _room(task: tuple[int, int, int]) -> Made:
     """All responses of one room."""
     seed, number, count = task
     rng = np.random.default_rng([seed, number])
-    shares = np.array([kind[0] for kind in ROOM_TYPES.values()])
-    kind = list(ROOM_TYPES)[rng.choice(len(shares), p=shares / shares.sum())]
-    _, *ranges = ROOM_TYPES[kind]
+    shares = np.array([room_type[0] for room_type in ROOM_TYPES.values()])
+    room_type = list(ROOM_TYPES)[rng.choice(len(shares), p=shares / shares.sum())]
+    _, *ranges = ROOM_TYPES[room_type]
     while True:
         size = np.array([rng.uniform(*span) for span in ranges[:3]])
         rt60 = float(np.exp(rng.uniform(*np.log(ranges[3]))))
@@ -175,7 +175,7 @@ def _room(task: tuple[int, int, int]) -> Made:
         if placed is not None:
             break
     head, yaw, positions = placed
-    absorbed = _absorbing(rng, kind, size, rt60)
+    absorbed = _absorbing(rng, room_type, size, rt60)
     reverberation = eyring(size, absorbed)
     room = RoomResponse(size, absorbed, reverberation, head, _hrirs())
     to_head = np.array([[math.cos(yaw), math.sin(yaw), 0], [-math.sin(yaw), math.cos(yaw), 0], [0, 0, 1.0]])
@@ -189,7 +189,7 @@ def _room(task: tuple[int, int, int]) -> Made:
         source = Source(
             room=number,
             part="validation" if number % 10 == 9 else "train",
-            room_type=kind,
+            room_type=room_type,
             room_size_m=(round(float(size[0]), 2), round(float(size[1]), 2), round(float(size[2]), 2)),
             room_rt60_s=round(float(reverberation[2:4].mean()), 3),
             azimuth_deg=round(math.degrees(math.atan2(vector[1], vector[0])), 2),
@@ -225,10 +225,10 @@ def _places(
     return None
 
 
-def _absorbing(rng: np.random.Generator, kind: str, size: NDArray[np.float64], rt60: float) -> NDArray[np.float64]:
+def _absorbing(rng: np.random.Generator, room_type: str, size: NDArray[np.float64], rt60: float) -> NDArray[np.float64]:
     """Absorption of the faces: real materials, made to absorb more or less alike until the room rings for `rt60`.
     `[6, bands]`"""
-    if kind == "outdoors":  # nothing but a floor; what little comes back is of trees and houses
+    if room_type == "outdoors":  # nothing but a floor; what little comes back is of trees and houses
         absorbed = np.full((6, 7), 0.99)
         absorbed[4] = absorption([FLOORS[rng.integers(len(FLOORS))]])[0]
         return absorbed

@@ -1,7 +1,7 @@
-"""A bank of phrases of every kind of instrument: made from sound fonts, recorded notes, drum kits, speech and noises.
+"""A bank of phrases of every class of instrument: made from sound fonts, recorded notes, drum kits, speech and noises.
 
 A bank is a folder with `train/KIND.npy` and `validation/KIND.npy` (16-bit integers, `[phrases, samples]`) and
-`bank.json`, which tells the rate and where each phrase comes from. The two parts share no sound font, no drum kit, no
+`bank.json`, which gives the rate and where each phrase comes from. The two parts share no sound font, no drum kit, no
 speaker and no recorded note.
 """
 
@@ -41,7 +41,7 @@ class SoundBank:
         part: `train` or `validation`.
 
     Raises:
-        DataError: the folder holds no bank, or not of these kinds.
+        DataError: the folder holds no bank, or not of these classes.
     """
 
     def __init__(self, folder: str | os.PathLike[str], part: str = "train") -> None:
@@ -52,7 +52,10 @@ class SoundBank:
             told = json.loads((self.folder / "bank.json").read_text(encoding="utf-8"))
             self.sample_rate_hz: int = told["sample_rate_hz"]
             self.origins: dict[str, list[str]] = told["origins"][part]
-            self._phrases = {kind: np.load(self.folder / part / f"{kind}.npy", mmap_mode="r") for kind in SOUND_CLASSES}
+            self._phrases = {
+                sound_class: np.load(self.folder / part / f"{sound_class}.npy", mmap_mode="r")
+                for sound_class in SOUND_CLASSES
+            }
         except (OSError, ValueError, KeyError) as error:
             raise DataError(
                 f"{folder}: holds no whole sound bank; make one with `python -m hearsight.mixtures` (make_sound_bank)"
@@ -62,17 +65,17 @@ class SoundBank:
         """Opened anew in another process, rather than copied into it."""
         return SoundBank, (self.folder, self.part)
 
-    def phrases(self, kind: str | int) -> NDArray[np.int16]:
-        """All phrases of a kind (or of its number in SOUND_CLASSES), mapped from disk; full scale is 32767.
+    def phrases(self, sound_class: str | int) -> NDArray[np.int16]:
+        """All phrases of a class (or of its number in SOUND_CLASSES), mapped from disk; full scale is 32767.
         `[phrases, samples]`"""
-        return self._phrases[SOUND_CLASSES[kind] if isinstance(kind, int) else kind]
+        return self._phrases[SOUND_CLASSES[sound_class] if isinstance(sound_class, int) else sound_class]
 
-    def draw(self, kind: str | int, samples: int, rng: np.random.Generator) -> NDArray[np.float32]:
+    def draw(self, sound_class: str | int, samples: int, rng: np.random.Generator) -> NDArray[np.float32]:
         """A random stretch of a random phrase, not silent if there is another, at the level it is kept at. `[samples]`
 
         A stretch longer than a phrase is made of several phrases, one after another.
         """
-        pool = self.phrases(kind)
+        pool = self.phrases(sound_class)
         pieces: list[NDArray[np.float32]] = []
         left = samples
         while left > 0:
@@ -90,7 +93,7 @@ class SoundBank:
 
 @dataclass(frozen=True)
 class BankReport:
-    """What was written: the folder, phrases per part and kind, and how many phrases each source gave."""
+    """What was written: the folder, phrases per part and class, and how many phrases each source gave."""
 
     folder: Path
     phrases: dict[str, dict[str, int]]
@@ -116,8 +119,8 @@ def make_sound_bank(
         notes: folder of recorded notes (see `recorded_notes`); None for none.
         fonts: sound fonts to train with; None for those of Debian's packages.
         validation_font: sound font of the validation part; None for the one in pretty_midi's wheel. It may not be
-            among `fonts` unless it is the only one (for trying things).
-        phrases, validation_phrases: per kind, of 10 s each.
+            among `fonts` unless it is the only one (for a trial).
+        phrases, validation_phrases: per class, of 10 s each.
         packages: use the speech, drum kits and noises of Debian's packages; without them voices are sung and noises
             synthesized only.
         workers: processes; None for one per core.
@@ -136,18 +139,20 @@ def make_sound_bank(
     job = _Job(setting)
     tasks = []
     for part, count in zip(PARTS, (phrases, validation_phrases), strict=True):
-        for number, kind in enumerate(SOUND_CLASSES):
+        for number, sound_class in enumerate(SOUND_CLASSES):
             rng = np.random.default_rng([seed, PARTS.index(part), number])
-            sources = job.makers.sources(part, kind)
+            sources = job.makers.sources(part, sound_class)
             weights = np.array(list(sources.values()))
             # shares as exact as whole numbers allow, rather than drawn
             quota = np.floor(np.cumsum(weights / weights.sum()) * count + 0.5).astype(int)
             names = np.repeat(list(sources), np.diff(quota, prepend=0))
-            tasks += [_Task(part, kind, index, str(name), int(rng.integers(2**62))) for index, name in enumerate(names)]
-    # those of one font and kind together: loaded samples are used again
-    tasks.sort(key=lambda task: (task.source, task.kind, task.part, task.index))
+            tasks += [
+                _Task(part, sound_class, index, str(name), int(rng.integers(2**62))) for index, name in enumerate(names)
+            ]
+    # those of one font and class together: loaded samples are used again
+    tasks.sort(key=lambda task: (task.source, task.sound_class, task.part, task.index))
     origins: dict[str, dict[str, list[str]]] = {
-        part: {kind: [""] * count for kind in SOUND_CLASSES}
+        part: {sound_class: [""] * count for sound_class in SOUND_CLASSES}
         for part, count in zip(PARTS, (phrases, validation_phrases), strict=True)
     }
     used: dict[str, int] = {}
@@ -155,14 +160,14 @@ def make_sound_bank(
         arrays = {}
         for part, count in zip(PARTS, (phrases, validation_phrases), strict=True):
             (temporary / part).mkdir()
-            for kind in SOUND_CLASSES:
-                arrays[part, kind] = np.lib.format.open_memmap(
-                    temporary / part / f"{kind}.npy", "w+", np.int16, (count, round(SECONDS * RATE_HZ))
+            for sound_class in SOUND_CLASSES:
+                arrays[part, sound_class] = np.lib.format.open_memmap(
+                    temporary / part / f"{sound_class}.npy", "w+", np.int16, (count, round(SECONDS * RATE_HZ))
                 )
         results = done_by_workers(job, tasks, workers or os.cpu_count() or 1)
         for done, (task, (wave, origin)) in enumerate(results, start=1):
-            arrays[task.part, task.kind][task.index] = wave
-            origins[task.part][task.kind][task.index] = origin
+            arrays[task.part, task.sound_class][task.index] = wave
+            origins[task.part][task.sound_class][task.index] = origin
             used[task.source] = used.get(task.source, 0) + 1
             progress(done, len(tasks))
         for array in arrays.values():
@@ -170,13 +175,15 @@ def make_sound_bank(
         write_json(
             temporary / "bank.json",
             {
-                "sample_rate_hz": RATE_HZ, "seconds": SECONDS, "seed": seed, "kinds": list(SOUND_CLASSES),
+                "sample_rate_hz": RATE_HZ, "seconds": SECONDS, "seed": seed, "classes": list(SOUND_CLASSES),
                 "fonts": [path.name for path in chosen], "validation_font": held.name, "sources": used,
                 "origins": origins,
             },
         )  # fmt: skip
     return BankReport(
-        Path(folder), {part: {kind: len(rows) for kind, rows in kinds.items()} for part, kinds in origins.items()}, used
+        Path(folder),
+        {part: {sound_class: len(rows) for sound_class, rows in classes.items()} for part, classes in origins.items()},
+        used,
     )
 
 
@@ -193,7 +200,7 @@ class _Setting:
 @dataclass(frozen=True)
 class _Task:
     part: str
-    kind: str
+    sound_class: str
     index: int
     source: str
     seed: int
@@ -223,30 +230,32 @@ class _Makers:
             self._voices, self._kits = Voices(RATE_HZ), DrumKits(RATE_HZ)
         self._noises = Noises(RATE_HZ, self._voices, recorded=setting.packages)
 
-    def sources(self, part: str, kind: str) -> dict[str, float]:
-        """Share of each source of a kind."""
+    def sources(self, part: str, sound_class: str) -> dict[str, float]:
+        """Share of each source of a class."""
         fonts = self.setting.fonts if part == "train" else (self.setting.validation_font,)
         shares: dict[str, float] = {}
-        if kind == "other":
+        if sound_class == "other":
             shares["synthesized"] = 5.0
             if any(self._players[font].has(voice) for font in fonts for voice in EFFECTS):
                 shares["effects"] = 2.0
             if self.setting.packages:
                 shares |= {"crowd": 2.0, "noises": 3.0}
             return shares
-        able = [font for font in fonts if any(self._players[font].has(voice) for voice in VOICES[kind])]
+        able = [font for font in fonts if any(self._players[font].has(voice) for voice in VOICES[sound_class])]
         if not able:
-            raise DataError(f"{', '.join(fonts)}: no instrument of the kind {kind!r}; name a General MIDI sound font")
+            raise DataError(
+                f"{', '.join(fonts)}: no instrument of the class {sound_class!r}; name a General MIDI sound font"
+            )
         shares |= {f"font:{font}": 10.0 / len(able) for font in able}
-        if part == "train" and self._patches is not None and any(map(self._patches.has, VOICES[kind])):
+        if part == "train" and self._patches is not None and any(map(self._patches.has, VOICES[sound_class])):
             shares["patches"] = 2.0
-        if self._notes is not None and self._notes.instruments(part, kind):
+        if self._notes is not None and self._notes.instruments(part, sound_class):
             shares["notes"] = 4.0
-        if kind == "drums" and self.setting.packages:
+        if sound_class == "drums" and self.setting.packages:
             shares["kits"] = 7.0
             if part == "train":
                 shares |= {f"drum font:{package.path}": 1.5 for package in DRUM_FONTS}
-        if kind == "voice":
+        if sound_class == "voice":
             shares["sung"] = 2.0
             if self.setting.packages:
                 shares |= {"recorded speech": 8.0, "espeak": 4.0, "flite": 2.0}
@@ -264,27 +273,29 @@ class _Makers:
             wave = _without_drift(wave)
             if sounding_share(wave) >= 0.45:
                 return _kept(rng, wave), origin
-        raise DataError(f"{task.source}: gives no phrase of {task.kind} that can be heard; leave this source out")
+        raise DataError(
+            f"{task.source}: gives no phrase of {task.sound_class} that can be heard; leave this source out"
+        )
 
     def _raw(self, rng: np.random.Generator, task: _Task) -> tuple[NDArray[np.float32], str]:
-        kind, _, path = task.source.partition(":")
-        if kind == "font":
-            return self._by_font(rng, path, VOICES[task.kind])
-        if kind == "drum font":
+        origin, _, path = task.source.partition(":")
+        if origin == "font":
+            return self._by_font(rng, path, VOICES[task.sound_class])
+        if origin == "drum font":
             return self._by_font(rng, path, (DRUM_FONT,))
-        if kind == "effects":
+        if origin == "effects":
             fonts = (self.setting.validation_font,)
             if task.part == "train":
                 fonts = (*self.setting.fonts, *((str(EFFECT_FONT.path),) if self.setting.packages else ()))
             able = [font for font in fonts if any(map(self._players[font].has, EFFECTS))]
             return self._by_font(rng, able[rng.integers(len(able))], EFFECTS)
-        if kind == "patches" and self._patches is not None:
-            voice = _one_of(rng, [voice for voice in VOICES[task.kind] if self._patches.has(voice)])
+        if origin == "patches" and self._patches is not None:
+            voice = _one_of(rng, [voice for voice in VOICES[task.sound_class] if self._patches.has(voice)])
             phrase = compose_phrase(rng, voice, SECONDS)
             origin = f"freepats: {self._patches.name(voice)}, {phrase.style}"
             return self._patches.play_phrase(voice, phrase, SECONDS, RATE_HZ), origin
         if task.source == "notes" and self._notes is not None:
-            return self._notes.phrase(rng, task.part, task.kind, SECONDS)
+            return self._notes.phrase(rng, task.part, task.sound_class, SECONDS)
         if task.source == "kits" and self._kits is not None:
             return self._kits.phrase(rng, task.part, SECONDS)
         if task.source == "sung":

@@ -1,4 +1,4 @@
-"""The kinds of instruments that the `sounding-objects` model tells apart by ear."""
+"""The classes of instruments that the `sounding-objects` model classifies."""
 
 SOUND_CLASSES: tuple[str, ...] = (
     "free reed",  # accordion, harmonica
@@ -21,4 +21,4 @@ SOUND_CLASSES: tuple[str, ...] = (
     "voice",  # speech, singing, choirs
     "other",  # noise, crowds, wind, traffic, applause, hum, footsteps: what no instrument makes
 )
-"""Every kind, in the order of the network's outputs; `other` comes last."""
+"""Every class, in the order of the network's outputs; `other` comes last."""

@@ -23,7 +23,7 @@ def read_clip(path: Path, rate: int) -> Wave:
         DataError: it cannot be read.
     """
     try:
-        if path.suffix == ".g722":  # bare frames, which tell no format
+        if path.suffix == ".g722":  # bare frames, which name no format
             with av.open(str(path), format="g722") as container:
                 of = container.streams.audio[0].rate
                 frames = [frame.to_ndarray() for frame in container.decode(audio=0)]

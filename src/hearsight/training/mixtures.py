@@ -1,4 +1,4 @@
-"""Training of the ear of `sounding-objects` on pairs of sound and instrument map, made as it goes."""
+"""Training of the classifier of `sounding-objects` on pairs of sound and instrument map, made as it goes."""
 
 from typing import Any
 
@@ -64,10 +64,10 @@ class MixtureData(lightning.LightningDataModule):
 class MixtureModule(lightning.LightningModule):
     """Minimises the sum of `SoundClassifier.loss_terms`.
 
-    Logged: `loss` and its terms `kinds`, `parts` and `direct`, each as `train/` and `val/`; and `val/part_error`, the
+    Logged: `loss` and its terms `classes`, `parts` and `direct`, each as `train/` and `val/`; and `val/part_error`, the
     share of each bin that is given to a wrong part, in the mean over the bins weighted as in the loss; beside it what
-    two answers score that hear nothing: `val/part_error_of_rest` (all is the rest's) and `val/part_error_of_sight`
-    (what the evidence says if all kinds are as likely).
+    two answers score that use no sound: `val/part_error_of_rest` (all is the rest's) and `val/part_error_of_sight`
+    (what the evidence says if all classes are as likely).
 
     Args:
         network: what is trained.
@@ -122,14 +122,14 @@ class MixtureModule(lightning.LightningModule):
 
 
 def part_errors(network: SoundClassifier, pairs: Mixture) -> dict[str, Float[Tensor, ""]]:
-    """Half the sum over the parts of what they are off, from 0 to 1: of the network, and of two that hear nothing."""
-    kinds = network(pairs.power).kinds.float()
-    flat = torch.full_like(kinds, 1 / kinds.shape[1]).log()
+    """Half the sum over the parts of what they are off, from 0 to 1: of the network, and of two that use no sound."""
+    classes = network(pairs.power).classes.float()
+    flat = torch.full_like(classes, 1 / classes.shape[1]).log()
     rest = torch.zeros_like(pairs.parts, dtype=torch.float32)
     rest[:, -1] = 1
-    with torch.autocast(kinds.device.type, enabled=False):
+    with torch.autocast(classes.device.type, enabled=False):
         answers = {
-            "part_error": network.associate(kinds, pairs.evidence).exp(),
+            "part_error": network.associate(classes, pairs.evidence).exp(),
             "part_error_of_rest": rest,
             "part_error_of_sight": network.associate(flat, pairs.evidence).exp(),
         }

@@ -74,12 +74,14 @@ def test_hits_make_drums_likelier_and_tones_less_likely() -> None:
     for sound in (tones(), hits()):
         with torch.inference_mode():
             (heard,) = listener.hear([Window(0.0, sound, [])])
-            alone = ear(heard.power[None]).kinds[0]
-        np.testing.assert_allclose(heard.kinds.exp().sum(0), 1, atol=1e-4)
+            alone = ear(heard.power[None]).classes[0]
+        np.testing.assert_allclose(heard.classes.exp().sum(0), 1, atol=1e-4)
         loud = heard.power / heard.power.sum()
         drums = SOUND_CLASSES.index("drums")
-        shares.append(float(((heard.kinds - alone)[drums] * loud).sum()))
-        others = [kind for kind in range(len(SOUND_CLASSES)) if kind != drums]
-        # Among themselves the other kinds stay as the ear tells them.
-        torch.testing.assert_close(heard.kinds[others].log_softmax(0), alone[others].log_softmax(0), atol=1e-4, rtol=0)
+        shares.append(float(((heard.classes - alone)[drums] * loud).sum()))
+        others = [sound_class for sound_class in range(len(SOUND_CLASSES)) if sound_class != drums]
+        # Among themselves the other classes stay as the classifier tells them.
+        torch.testing.assert_close(
+            heard.classes[others].log_softmax(0), alone[others].log_softmax(0), atol=1e-4, rtol=0
+        )
     assert shares[0] < -1 and shares[1] > 0.3

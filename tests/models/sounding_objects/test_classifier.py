@@ -1,4 +1,4 @@
-"""The ear: distributions over kinds, parts that add up, evidence that draws, folders that give it back."""
+"""The classifier: distributions over classes, parts that add up, evidence that draws, folders that give it back."""
 
 from pathlib import Path
 
@@ -28,15 +28,15 @@ def powers(columns: int, seed: int = 0, batch: int = 2) -> Tensor:
 
 
 def heard(columns: int = 16) -> Tensor:
-    """Random log probabilities of the kinds."""
+    """Random log probabilities of the classes."""
     generator = torch.Generator().manual_seed(2)
     return torch.randn(1, len(SOUND_CLASSES), BANDS, columns, generator=generator).mul(2).log_softmax(1)
 
 
-def evidence(*things: dict[str, float]) -> Tensor:
-    rows = torch.zeros(1, len(things), len(IMAGENET_INSTRUMENTS))
-    for row, thing in enumerate(things):
-        for name, value in thing.items():
+def evidence(*objects: dict[str, float]) -> Tensor:
+    rows = torch.zeros(1, len(objects), len(IMAGENET_INSTRUMENTS))
+    for row, object_track in enumerate(objects):
+        for name, value in object_track.items():
             rows[0, row, IMAGENET_INSTRUMENTS.index(name)] = value
     return rows
 
@@ -44,9 +44,9 @@ def evidence(*things: dict[str, float]) -> Tensor:
 @pytest.mark.parametrize("columns", [1, 15, 16, 17, 100, 256, 333])
 @torch.inference_mode()
 def test_kinds_are_a_distribution_for_any_number_of_columns(ear: SoundClassifier, columns: int) -> None:
-    kinds, direct = ear(powers(columns))
-    assert kinds.shape == (2, len(SOUND_CLASSES), BANDS, columns)
-    torch.testing.assert_close(kinds.exp().sum(1), torch.ones(2, BANDS, columns))
+    classes, direct = ear(powers(columns))
+    assert classes.shape == (2, len(SOUND_CLASSES), BANDS, columns)
+    torch.testing.assert_close(classes.exp().sum(1), torch.ones(2, BANDS, columns))
     assert direct.shape == (2, BANDS, columns)
     assert 0 < direct.min() <= direct.max() < 1
 
@@ -81,9 +81,9 @@ def test_parts_add_up_to_one_and_a_row_of_zeros_gets_nothing(ear: SoundClassifie
 
 @torch.inference_mode()
 def test_parts_go_with_the_things_wherever_they_stand(ear: SoundClassifier) -> None:
-    things = evidence({"cello": 0.6}, {"upright piano": 0.9}, {"drum": 0.3})
-    here = ear.associate(heard(), things)
-    there = ear.associate(heard(), things[:, [2, 0, 1]])
+    objects = evidence({"cello": 0.6}, {"upright piano": 0.9}, {"drum": 0.3})
+    here = ear.associate(heard(), objects)
+    there = ear.associate(heard(), objects[:, [2, 0, 1]])
     torch.testing.assert_close(there[:, :3], here[:, [2, 0, 1]])
     torch.testing.assert_close(there[:, 3], here[:, 3])
 
@@ -108,14 +108,14 @@ def test_alike_things_share_alike(ear: SoundClassifier) -> None:
 
 
 @pytest.mark.parametrize(
-    ("seen", "kind"), [("cello", "cello"), ("drum", "drums"), ("upright piano", "piano"), ("harp", "harp")]
+    ("seen", "sound_class"), [("cello", "cello"), ("drum", "drums"), ("upright piano", "piano"), ("harp", "harp")]
 )
 @torch.inference_mode()
-def test_an_untrained_association_knows_which_instrument_looks_like_what(seen: str, kind: str) -> None:
+def test_an_untrained_association_knows_which_instrument_looks_like_what(seen: str, sound_class: str) -> None:
     association = SoundClassifier((8, 12, 16, 16, 16), layers=1).association
     others = [name for name in ("cello", "drum", "upright piano", "harp") if name != seen]
     kernels = association(evidence({seen: 0.5}, *({name: 0.5} for name in others)))[0]
-    assert int(kernels[:-1, SOUND_CLASSES.index(kind)].argmax()) == 0
+    assert int(kernels[:-1, SOUND_CLASSES.index(sound_class)].argmax()) == 0
 
 
 def test_the_association_learns_which_thing_sounds() -> None:
@@ -125,23 +125,23 @@ def test_the_association_learns_which_thing_sounds() -> None:
     class Pair:
         power: Tensor
         evidence: Tensor
-        kinds: Tensor
+        classes: Tensor
         parts: Tensor
         direct: Tensor
 
     torch.manual_seed(0)
     network = SoundClassifier((8, 8, 8, 8, 8), layers=1).train()
     power = powers(32, batch=4)
-    kinds = torch.zeros(4, len(SOUND_CLASSES), BANDS, 32)
-    kinds[:2, SOUND_CLASSES.index("cello")] = 1
-    kinds[2:, SOUND_CLASSES.index("drums")] = 1
+    classes = torch.zeros(4, len(SOUND_CLASSES), BANDS, 32)
+    classes[:2, SOUND_CLASSES.index("cello")] = 1
+    classes[2:, SOUND_CLASSES.index("drums")] = 1
     power[2:] = power[2:].flip(1) * torch.linspace(1, 0.01, BANDS)[:, None]
     parts = torch.zeros(4, 3, BANDS, 32)
     parts[:2, 0] = 1
     parts[2:, 1] = 1
     direct = torch.zeros(4, BANDS, 32)
     direct[2:] = 1
-    pair = Pair(power, evidence({"cello": 0.5}, {"drum": 0.5}).expand(4, -1, -1), kinds, parts, direct)
+    pair = Pair(power, evidence({"cello": 0.5}, {"drum": 0.5}).expand(4, -1, -1), classes, parts, direct)
     optimizer = torch.optim.Adam(network.parameters(), 5e-3)
     losses = []
     for _ in range(30):
@@ -150,19 +150,19 @@ def test_the_association_learns_which_thing_sounds() -> None:
         optimizer.zero_grad()
         sum(terms.values()).backward()  # type: ignore[union-attr]
         optimizer.step()
-    assert set(terms) == {"kinds", "parts", "direct"}
+    assert set(terms) == {"classes", "parts", "direct"}
     assert losses[-1] < 0.25 * losses[0]
 
 
 @pytest.mark.parametrize(
-    ("kind", "pitches", "least"), [("piano", (60, 64, 67, 72), 0.2), ("drums", (36, 42, 38, 42), 0.04)]
+    ("sound_class", "pitches", "least"), [("piano", (60, 64, 67, 72), 0.2), ("drums", (36, 42, 38, 42), 0.04)]
 )
 @torch.inference_mode()
-def test_the_shipped_ear_hears_the_room(kind: str, pitches: tuple[int, ...], least: float) -> None:
+def test_the_shipped_ear_hears_the_room(sound_class: str, pitches: tuple[int, ...], least: float) -> None:
     """Strokes of a sampled instrument: where a room rings, less of it is heard to come straight."""
     rate, generator = SAMPLE_RATE_HZ, torch.Generator().manual_seed(0)
     notes = [Note(0.4 * k, 0.3, pitches[k % 4], 90) for k in range(10)]
-    dry = torch.from_numpy(Synthesizer().play(kind, notes, 4.1, rate))
+    dry = torch.from_numpy(Synthesizer().play(sound_class, notes, 4.1, rate))
     ear = SoundClassifier.from_pretrained(WEIGHTS).eval().float()
     shares = []
     for ringing_s in (0.0, 1.2):
@@ -188,5 +188,5 @@ def test_a_folder_gives_the_same_ear_back(ear: SoundClassifier, tmp_path: Path) 
     again = load_network(tmp_path / "ear").eval()
     assert isinstance(again, SoundClassifier)
     assert all(torch.equal(one, other) for one, other in zip(again(powers(48)), ear(powers(48)), strict=True))
-    things = evidence({"cello": 0.4}, {"organ": 0.2})
-    assert torch.equal(again.associate(heard(), things), ear.associate(heard(), things))
+    objects = evidence({"cello": 0.4}, {"organ": 0.2})
+    assert torch.equal(again.associate(heard(), objects), ear.associate(heard(), objects))

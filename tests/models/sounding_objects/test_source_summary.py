@@ -1,4 +1,4 @@
-"""What the report makes of things: names by what is heard, one source for what the eye took for two."""
+"""What the report makes of objects: names by what is heard, one source for what the eye took for two."""
 
 import numpy as np
 import pytest
@@ -9,13 +9,13 @@ from hearsight.vision.tracks import TrackPoint
 
 
 def told(look: str, energy: float, heard: str | None, x: float, begin: float = 0.0, end: float = 5.0) -> SourceSummary:
-    kinds = (
+    classes = (
         np.zeros(len(SOUND_CLASSES)) if heard is not None else np.full(len(SOUND_CLASSES), energy / len(SOUND_CLASSES))
     )
     if heard is not None:
-        kinds[SOUND_CLASSES.index(heard)] = energy
+        classes[SOUND_CLASSES.index(heard)] = energy
     points = [TrackPoint(float(time), x, 0.5, 0.0, 0.0, 0.4) for time in np.arange(begin, end, 0.5)]
-    return SourceSummary(look, energy, kinds, points)
+    return SourceSummary(look, energy, classes, points)
 
 
 @pytest.mark.parametrize(
@@ -38,9 +38,9 @@ def test_a_source_is_called_by_what_is_heard_where_that_is_clear(look: str, hear
 
 
 def test_two_looks_of_one_player_are_one_source() -> None:
-    things = [told("drum", 0.4, "drums", 0.10), told("cello", 0.3, "drums", 0.14, 2.0), told("harp", 0.05, None, 0.12)]
+    objects = [told("drum", 0.4, "drums", 0.10), told("cello", 0.3, "drums", 0.14, 2.0), told("harp", 0.05, None, 0.12)]
     piano = told("upright piano", 0.25, "piano", 0.9)
-    drums, other = summarised_sources([*things, piano], 1.0)
+    drums, other = summarised_sources([*objects, piano], 1.0)
     assert (drums.label, other.label) == ("drums", "piano")
     assert drums.energy_share == pytest.approx(0.75)
     assert [point.time_s for point in drums.track] == [0.5 * k for k in range(10)]
@@ -54,9 +54,9 @@ def test_neighbours_who_play_different_instruments_are_two_sources() -> None:
 
 @pytest.mark.parametrize(("x", "begin", "sources"), [(0.33, 4.0, 1), (0.5, 4.0, 2), (0.33, 9.0, 2)])
 def test_a_player_who_is_found_again_soon_and_near_is_the_same(x: float, begin: float, sources: int) -> None:
-    things = [told("cello", 0.6, "cello", 0.3, 0.0, 3.0), told("cello", 0.4, "cello", x, begin, begin + 3)]
-    assert len(summarised_sources(things, 1.0)) == sources
-    assert len(summarised_sources(things[::-1], 1.0)) == sources
+    objects = [told("cello", 0.6, "cello", 0.3, 0.0, 3.0), told("cello", 0.4, "cello", x, begin, begin + 3)]
+    assert len(summarised_sources(objects, 1.0)) == sources
+    assert len(summarised_sources(objects[::-1], 1.0)) == sources
 
 
 def test_things_with_hardly_any_sound_or_none_are_not_told() -> None:

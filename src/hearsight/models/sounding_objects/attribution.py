@@ -1,4 +1,4 @@
-"""What is heard of a clip, window by window: which kinds of instruments sound, and which part is whose."""
+"""What is heard of a clip, window by window: which classes of instruments sound, and which part is whose."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -16,7 +16,7 @@ from hearsight.signal import STFT, resample
 from hearsight.signal.mel_bands import COLUMNS, HOP_SAMPLES, N_FFT, SAMPLE_RATE_HZ
 
 SILENCE = 1e-9  # mean power of a window that is not listened to
-REST_WEIGHT = 0.2  # of what no thing explains, beside things that are seen: mostly what is seen is what plays
+REST_WEIGHT = 0.2  # of what no object explains, beside objects that are seen: mostly what is seen is what plays
 
 _DRUMS = SOUND_CLASSES.index("drums")
 _PERCUSSION = 2.0  # power of `percussiveness` that drums are likelier by
@@ -24,11 +24,11 @@ _BANDS_AROUND, _COLUMNS_AROUND = 15, 17  # of a bin, in which hits and tones are
 _MOST_TONAL, _MOST_PERCUSSIVE = -3.0, 1.0
 
 _MEMORY_S = 12.0
-_KIND_MEMORY, _KIND_FLOOR = 0.5, 0.02
+_CLASS_MEMORY, _CLASS_FLOOR = 0.5, 0.02
 _SHARE_FLOOR = 0.05
-_SHARPNESS = 2.0  # power of the parts: the ear is less sure than it might be
-_PLACE = 0.1  # of the picture's width: things nearer than this to one another gain and lose together
-_REST = 0  # the number of what is not seen; things count from 1
+_SHARPNESS = 2.0  # power of the parts: the classifier is less sure than it might be
+_PLACE = 0.1  # of the picture's width: objects nearer than this to one another gain and lose together
+_REST = 0  # the number of what is not seen; objects count from 1
 
 
 class ClassifiedWindow(NamedTuple):
@@ -36,12 +36,12 @@ class ClassifiedWindow(NamedTuple):
 
     Attributes:
         power: of each band. `[bands, columns]`
-        kinds: log probability of each kind; in silence all are alike. `[kinds, bands, columns]`
+        classes: log probability of each class; in silence all are alike. `[classes, bands, columns]`
         direct: share of direct sound. `[bands, columns]`
     """
 
     power: Float[Tensor, "bands columns"]
-    kinds: Float[Tensor, "kinds bands columns"]
+    classes: Float[Tensor, "classes bands columns"]
     direct: Float[Tensor, "bands columns"]
 
 
@@ -52,7 +52,7 @@ class Attributor:
         ear: hears.
         sample_rate_hz: of the sound.
         step_s: between windows.
-        share_memory: power of a thing's share of the last seconds that its part is multiplied with; positive where who
+        share_memory: power of a object's share of the last seconds that its part is multiplied with; positive where who
             was heard is who plays, negative where all are known to play.
     """
 
@@ -62,7 +62,7 @@ class Attributor:
         self._step_s = step_s
         self._share_memory = share_memory
         self._stft = STFT(N_FFT, N_FFT, HOP_SAMPLES)
-        self._kinds = torch.full((len(SOUND_CLASSES),), 1 / len(SOUND_CLASSES))
+        self._classes = torch.full((len(SOUND_CLASSES),), 1 / len(SOUND_CLASSES))
         self._shares: dict[int, float] = {}
         self._memory_s = 0.0
 
@@ -73,37 +73,37 @@ class Attributor:
     def hear(self, windows: list[Window]) -> list[ClassifiedWindow]:
         """What is heard in each window."""
         powers = torch.stack([self._power(window.mono) for window in windows])
-        kinds, direct = self._ear(powers)
-        kinds[:, _DRUMS] += _PERCUSSION * percussiveness(powers)
-        kinds = kinds.log_softmax(1)
+        classes, direct = self._ear(powers)
+        classes[:, _DRUMS] += _PERCUSSION * percussiveness(powers)
+        classes = classes.log_softmax(1)
         silent = powers.mean((-2, -1)) <= SILENCE
-        kinds = kinds.where(~silent[:, None, None, None], kinds.new_tensor(1 / len(SOUND_CLASSES)).log())
-        return [ClassifiedWindow(*told) for told in zip(powers, kinds, direct, strict=True)]
+        classes = classes.where(~silent[:, None, None, None], classes.new_tensor(1 / len(SOUND_CLASSES)).log())
+        return [ClassifiedWindow(*told) for told in zip(powers, classes, direct, strict=True)]
 
     def parts(
         self,
         heard: ClassifiedWindow,
-        kernels: Float[Tensor, "parts kinds"],
+        kernels: Float[Tensor, "parts classes"],
         numbers: Sequence[int],
         weights: Float[np.ndarray, "parts"],
         x: Float[np.ndarray, "things"] | None = None,
     ) -> Float[Tensor, "parts bands columns"]:
-        """Each thing's part of each bin, and the rest's.
+        """Each object's part of each bin, and the rest's.
 
-        Places compete rather than things: what looks like a cello and like a drum may be one drum kit, and is not to
+        Places compete rather than objects: what looks like a cello and like a drum may be one drum kit, and is not to
         lose to a piano because the eye is in two minds. So a place's parts are sharpened together.
 
         Args:
             heard: what `hear` tells of a window.
-            kernels: of the things, and last of the rest.
-            numbers: of the things.
+            kernels: of the objects, and last of the rest.
+            numbers: of the objects.
             weights: what each of them, and the rest, counts for.
-            x: where the things are across the picture, from 0 to 1; None if each has a place of its own.
+            x: where the objects are across the picture, from 0 to 1; None if each has a place of its own.
         """
         near = np.eye(len(numbers) + 1)
         if x is not None:
             near[:-1, :-1] = np.exp(-(((x[:, None] - x[None]) / _PLACE) ** 2))
-        expected = heard.kinds + _KIND_MEMORY * (self._kinds + _KIND_FLOOR).log()[:, None, None]
+        expected = heard.classes + _CLASS_MEMORY * (self._classes + _CLASS_FLOOR).log()[:, None, None]
         expected = expected - expected.logsumexp(0, keepdim=True)
         share = np.array([self._shares.get(number, 0.0) for number in (*numbers, _REST)])
         share = near @ share + _SHARE_FLOOR
@@ -124,8 +124,8 @@ class Attributor:
             return
         self._memory_s = min(_MEMORY_S, self._memory_s + self._step_s)
         step = self._step_s / self._memory_s
-        now = (heard.kinds.exp() * weight).sum((-2, -1)) / total
-        self._kinds = self._kinds + step * (now - self._kinds)
+        now = (heard.classes.exp() * weight).sum((-2, -1)) / total
+        self._classes = self._classes + step * (now - self._classes)
         shares = (parts * weight).sum((-2, -1)) / total
         latest = dict(zip((*numbers, _REST), shares.tolist(), strict=True))
         for number in {*self._shares, *latest}:
@@ -144,7 +144,7 @@ def percussiveness(power: Float[Tensor, "*batch bands columns"]) -> Float[Tensor
     Hits are upright lines of a spectrogram and tones level ones: the logarithm of the median amplitude of the bands
     around a bin over that of the columns around it (Fitzgerald, "Harmonic/percussive separation using median
     filtering", DAFx 2010). Hits count for less than tones because a tone is upright too where it begins. This knows no
-    sampler and no room, and is added to what the ear says of drums, which has learned from sampled ones.
+    sampler and no room, and is added to what the classifier says of drums, which has learned from sampled ones.
     """
     amplitude = power.sqrt().numpy()
     around = [1] * (power.dim() - 2)

@@ -1,4 +1,4 @@
-"""The network that hears: which kind of instrument sounds in each band at each time, whose part it is, and how much of
+"""The network that hears: which class of instrument sounds in each band at each time, whose part it is, and how much of
 it comes straight from where it is played."""
 
 import math
@@ -24,15 +24,15 @@ _STEM_COLUMNS = 2  # that the first convolution joins
 
 
 class Classified(NamedTuple):
-    """What the ear tells of windows.
+    """What the classifier tells of windows.
 
     Attributes:
-        kinds: log probability of each kind. `[batch, kinds, bands, columns]`
+        classes: log probability of each class. `[batch, classes, bands, columns]`
         direct: share of the power that comes straight from the instruments (within 2.5 ms of the first arrival), rather
             than from the room. `[batch, bands, columns]`
     """
 
-    kinds: Float[Tensor, "batch kinds bands columns"]
+    classes: Float[Tensor, "batch classes bands columns"]
     direct: Float[Tensor, "batch bands columns"]
 
 
@@ -41,12 +41,13 @@ class SoundClassifier(SavedNetwork):
 
     It sees log powers three ways: relative to the window's mean, relative to each band's own mean (which no equaliser
     between the instrument and the file can change), and the band's place. For each bin it gives a distribution over the
-    kinds of instruments and the share of the direct sound, the same for two columns of 16 ms.
+    classes of instruments and the share of the direct sound, the same for two columns of 16 ms.
 
     `associate` joins that to what is seen, as the associative convolution of Sep-Stereo (section 3.2) does: each
-    visible thing's evidence makes a kernel over the channels that the ear gives, here the probabilities of the kinds,
-    and the response of the kernel in a bin is the thing's part of it. The kernel's weights are positive, so that with
-    probabilities as features it is Bayes' rule: part(thing) ~ sum over kinds of p(kind | bin) p(thing | kind).
+    visible object's evidence makes a kernel over the channels that the classifier gives, here the probabilities of the
+    classes, and the response of the kernel in a bin is the object's part of it. The kernel's weights are positive, so
+    that with probabilities as features it is Bayes' rule: part(object) ~ sum over classes of p(class | bin) p(object |
+    class).
 
     Args:
         channels: of the levels, from the finest to the coarsest.
@@ -91,15 +92,15 @@ class SoundClassifier(SavedNetwork):
 
     def forward(self, power: Float[Tensor, "batch bands columns"]) -> Classified:
         """What is heard in each bin of a window of band powers (`MelBands.powers`), however long."""
-        kinds, direct = (
+        classes, direct = (
             steps.repeat_interleave(_STEM_COLUMNS, -1)[..., : power.shape[-1]] for steps in self._heard(power)
         )
-        return Classified(kinds, direct.sigmoid())
+        return Classified(classes, direct.sigmoid())
 
     def _heard(
         self, power: Tensor
-    ) -> tuple[Float[Tensor, "batch kinds bands steps"], Float[Tensor, "batch bands steps"]]:
-        """Log probabilities of the kinds, and the logit of the direct share, once for `_STEM_COLUMNS` columns."""
+    ) -> tuple[Float[Tensor, "batch classes bands steps"], Float[Tensor, "batch bands steps"]]:
+        """Log probabilities of the classes, and the logit of the direct share, once for `_STEM_COLUMNS` columns."""
         padded = F.pad(_features(power), (0, -power.shape[-1] % self.columns_joined))
         levels = [self.stem(padded.contiguous(memory_format=torch.channels_last))]
         for down in self.down:
@@ -113,15 +114,15 @@ class SoundClassifier(SavedNetwork):
         x = tokens.transpose(1, 2).reshape(batch, depth, rows, times)
         for up in self.up:
             x = up(x, levels.pop())
-        joined, kinds = self.head
+        joined, classes = self.head
         features = joined(x)
-        logits = kinds(features).float() + self.presence(whole).float()[..., None, None]
+        logits = classes(features).float() + self.presence(whole).float()[..., None, None]
         direct = self.direct(features).float() + self.dryness(whole).float()[..., None, None]
         return logits.log_softmax(1), direct[:, 0]
 
     def loss_terms(self, pair: "Mixture") -> dict[str, Tensor]:
-        """Cross entropies, in nats per bin, of the kinds, the visible things' parts and the direct share with the true
-        ones.
+        """Cross entropies, in nats per bin, of the classes, the visible objects' parts and the direct share with the
+        true ones.
 
         Bins count by the fourth root of their power relative to the window's mean, so that quiet ones matter a little.
         """
@@ -130,31 +131,31 @@ class SoundClassifier(SavedNetwork):
         relative = pair.power / pair.power.mean((-2, -1), keepdim=True).clamp_min(1e-12)
         weight = _by_step(relative.clamp(0, 16).pow(0.25), steps)
         weight = weight / weight.sum()
-        kinds = -(_by_step(pair.kinds.float(), steps) * heard).sum(1)
+        classes = -(_by_step(pair.classes.float(), steps) * heard).sum(1)
         parts = -(_by_step(pair.parts.float(), steps) * self.associate(heard, pair.evidence)).sum(1)
         true = _by_step(pair.direct.float(), steps)
         straight = F.binary_cross_entropy_with_logits(direct, true, reduction="none")
         return {
-            "kinds": (kinds * weight).sum(), "parts": (parts * weight).sum(), "direct": (straight * weight).sum(),
+            "classes": (classes * weight).sum(), "parts": (parts * weight).sum(), "direct": (straight * weight).sum(),
         }  # fmt: skip
 
     def associate(
-        self, kinds: Float[Tensor, "batch kinds bands columns"], evidence: Float[Tensor, "batch things seen"]
+        self, classes: Float[Tensor, "batch classes bands columns"], evidence: Float[Tensor, "batch objects seen"]
     ) -> Float[Tensor, "batch parts bands columns"]:
-        """Log of each visible thing's part of each bin, and last of the rest; the parts add up to 1.
+        """Log of each visible object's part of each bin, and last of the rest; the parts add up to 1.
 
         Args:
-            kinds: log probabilities of the kinds.
-            evidence: of each thing for the ImageNet classes `IMAGENET_INSTRUMENTS`; a row of zeros is no thing and gets
-                nothing.
+            classes: log probabilities of the classes.
+            evidence: of each object for the ImageNet classes `IMAGENET_INSTRUMENTS`; a row of zeros is no object and
+                gets nothing.
         """
         kernels = self.association(evidence)
-        mixed = torch.einsum("bpk,bkft->bpft", kernels, kinds.exp())
+        mixed = torch.einsum("bpk,bkft->bpft", kernels, classes.exp())
         return (mixed + 1e-12).log() - (mixed.sum(1, keepdim=True) + 1e-12).log()
 
 
 class Association(nn.Module):
-    """From evidence to kernels: how much of each kind each visible thing draws, and the rest."""
+    """From evidence to kernels: how much of each class each visible object draws, and the rest."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -167,8 +168,8 @@ class Association(nn.Module):
         unseen[-1] = 2.0
         self.unseen = nn.Parameter(unseen)
 
-    def forward(self, evidence: Float[Tensor, "batch things seen"]) -> Float[Tensor, "batch parts kinds"]:
-        """Positive kernels over the kinds, of each thing and of the rest."""
+    def forward(self, evidence: Float[Tensor, "batch objects seen"]) -> Float[Tensor, "batch parts classes"]:
+        """Positive kernels over the classes, of each object and of the rest."""
         strength = evidence.float() @ F.softplus(self.weights)
         kernels = (strength + 1e-4).pow(F.softplus(self.exponent))
         kernels = kernels * (evidence.sum(-1, keepdim=True) > 0)

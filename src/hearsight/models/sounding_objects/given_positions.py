@@ -177,7 +177,7 @@ class ClassifierSplitter:
         ]
         return [f"seen at the given positions: {', '.join(looks)}"]
 
-    def _kernels(self) -> tuple[Float[Tensor, "parts kinds"], Float[np.ndarray, "parts"]] | None:
+    def _kernels(self) -> tuple[Float[Tensor, "parts classes"], Float[np.ndarray, "parts"]] | None:
         """Of each source and of the rest, and what they count for; None if they tell nothing apart."""
         strength = self._places.evidence.sum(-1)
         seen = strength >= _VISIBLE

@@ -272,7 +272,7 @@ class SoundingObjectsSession:
         places = np.array([float(thing.x.mean()) for thing in things])
         return self._listener.parts(heard, self._kernels(things), _numbers(things), weights, places)
 
-    def _kernels(self, things: list[ObjectTrack]) -> Float[Tensor, "parts kinds"]:
+    def _kernels(self, things: list[ObjectTrack]) -> Float[Tensor, "parts classes"]:
         """Of each thing's evidence, and of the rest."""
         evidence = np.stack([(thing.evidence * _presence(thing)[:, None]).mean(0) for thing in things])
         return self._model.classifier.association(torch.from_numpy(evidence.astype(np.float32))[None])[0]
@@ -304,7 +304,7 @@ class SoundingObjectsSession:
 
     def _tell(self, window: Window, heard: ClassifiedWindow, parts: Tensor, things: list[ObjectTrack]) -> None:
         """Count the energies and the points of what this window is the first to hold."""
-        power, kinds = heard.power, heard.kinds
+        power, classes = heard.power, heard.classes
         step_s = HOP_SAMPLES / SAMPLE_RATE_HZ
         first = min(parts.shape[-1] - 1, max(0, round((self._heard_s - window.start_s) / step_s)))
         new = parts[..., first:] * self._bin_energy(power[:, first:])
@@ -317,9 +317,9 @@ class SoundingObjectsSession:
         for index, thing in enumerate(things):
             told = self._told.setdefault(thing.number, SourceSummary(thing.label))
             told.energy += by_part[index]
-            made_by = kinds[..., first:].exp() * kernels[index][:, None, None]
+            made_by = classes[..., first:].exp() * kernels[index][:, None, None]
             energies = (new[index] * made_by / made_by.sum(0).clamp_min(1e-20)).sum((-2, -1))
-            told.kinds += by_part[index] * (energies / energies.sum().clamp_min(1e-20)).numpy()
+            told.classes += by_part[index] * (energies / energies.sum().clamp_min(1e-20)).numpy()
             azimuth, elevation = self._directions(thing)
             for column in range(first, parts.shape[-1]):
                 point = round(times[column] / _POINT_S)

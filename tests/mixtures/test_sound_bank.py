@@ -5,9 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from hearsight.cli.main import app
 from hearsight.errors import DataError, DependencyError
-from hearsight.mixtures import __main__ as command
 from hearsight.mixtures import debian_packages as debian
 from hearsight.mixtures.sound_bank import RATE_HZ, SECONDS, SoundBank, make_sound_bank, sounding_share
 from hearsight.mixtures.sound_classes import SOUND_CLASSES
@@ -138,12 +139,11 @@ def test_missing_packages_are_all_named_with_the_line_that_installs_them(tmp_pat
 
 
 @pytest.mark.usefixtures("nothing_installed")
-def test_the_command_tells_what_is_missing_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert command.main([str(tmp_path / "banks")]) == 1
-    told = capsys.readouterr().err
-    assert told.startswith("error: ")
-    assert told.count("\n") == 1
-    assert "apt-get install" in told
+def test_the_command_says_what_is_missing_in_one_line(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["banks", str(tmp_path / "banks"), "--quiet"])
+    assert result.exit_code == 1
+    assert result.stderr.startswith("hearsight: ") and result.stderr.count("\n") == 1
+    assert "apt-get install" in result.stderr
 
 
 def test_every_package_tells_its_licence() -> None:

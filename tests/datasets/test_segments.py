@@ -9,8 +9,10 @@ from prepared_sets import panned_set
 
 from hearsight.datasets import collate
 from hearsight.datasets.augmentation import augmented_frame
+from hearsight.datasets.prepared import PreparedSet, PreparedSettings, write_index, write_prepared_clip
 from hearsight.datasets.segments import Blend, SoloMixtures, StereoSegments, fraction_of
 from hearsight.errors import DataError
+from hearsight.nn.imagenet import to_pixels
 
 SIZES = {"samples": 5_040, "frame_size": (42, 84)}
 
@@ -53,6 +55,30 @@ def test_an_epoch_visits_every_clip_and_the_next_in_another_order(clips):
 def test_a_number_always_gives_the_same_item(clips, number, seed):
     for make in (StereoSegments, SoloMixtures):
         assert same(make(clips, **SIZES, seed=seed)[number], make(clips, **SIZES, seed=seed)[number])
+
+
+def test_the_previous_picture_is_a_frame_earlier_and_cropped_on_its_own(clips):
+    """The pictures of these clips do not change, so that without crops the two are one."""
+    held_out = StereoSegments(clips, **SIZES, training=False, with_previous=True)[0]
+    assert torch.equal(held_out.previous_frames, held_out.frames)
+    drawn = StereoSegments(clips, **SIZES, with_previous=True)[0]
+    assert drawn.previous_frames.shape == drawn.frames.shape
+    assert not torch.equal(drawn.previous_frames, drawn.frames)
+    without = StereoSegments(clips, **SIZES)[0]
+    assert without.previous_frames is None and same(drawn, without)
+
+
+def test_the_previous_picture_is_the_one_before(tmp_path):
+    pictures = [np.full((48, 96, 3), 20 * number, np.uint8) for number in range(10)]
+    noise = np.random.default_rng(0).integers(-9_000, 9_000, (2, 16_000)).astype(np.int16)
+    settings = PreparedSettings(16_000, 10.0, (48, 96))
+    write_index(tmp_path, "steps", settings, [write_prepared_clip(tmp_path, "c", noise, pictures, settings)])
+    items = StereoSegments(
+        list(PreparedSet(tmp_path)), **SIZES, training=False, segments_per_clip=3, with_previous=True
+    )
+    for item in (items[number] for number in range(3)):
+        steps = (to_pixels(item.frames) - to_pixels(item.previous_frames)).mean() * 255
+        assert float(steps) == pytest.approx(20, abs=1)
 
 
 def test_held_out_segments_do_not_change(clips):

@@ -121,7 +121,15 @@ def test_two_predicted_channels_need_not_add_up_to_the_mix():
 
 def test_each_protocol_has_the_hop_and_the_faults_of_its_scripts():
     hops = {rule.name: rule.hop_s for rule in PROTOCOLS}
-    assert hops == {"released-2.5d": 0.05, "released-sep-stereo": 0.1, "released-pseudobinaural": 0.1, "plain": 0.1}
+    assert hops == {
+        "released-2.5d": 0.05,
+        "released-sep-stereo": 0.1,
+        "released-pseudobinaural": 0.1,
+        "released-ccstereo": 0.063,
+        "plain": 0.1,
+    }
+    assert protocol("released-ccstereo").padding == "zeros" and protocol("released-2.5d").padding == "reflect"
+    assert protocol("released-ccstereo", "reflect").padding == "reflect"
     rule = protocol("released-2.5d", "zeros", ["inverse-510"])
     assert rule.label == "released-2.5d (zero padding; faults inverse-510)" and protocol("plain").label == "plain"
     for arguments, message in [

@@ -42,9 +42,9 @@ def parameter(name: str, shape: list[int]) -> Tensor:
         return torch.from_numpy(normal(name, shape, 0.1))
     if role == "bias":
         return torch.from_numpy(normal(name, shape, 0.02))
-    if len(shape) == 1:  # the scale of a batch norm
+    if role == "weight" and len(shape) == 1:  # the scale of a norm
         return torch.from_numpy(1 + normal(name, shape, 0.1))
-    fan = int(np.prod(shape[2:])) * max(shape[:2])
+    fan = int(np.prod(shape[2:])) * max(shape[:2]) if len(shape) > 1 else 1
     return torch.from_numpy(normal(name, shape, (0.8 / fan) ** 0.5))
 
 

@@ -32,6 +32,7 @@ def batch(network: AudioVisualNetwork, scenes: int = 8, seed: int = 0) -> Item:
         sample_rate_hz=network.sample_rate_hz,
         mono=ears.sum(1),
         frames=torch.stack([_picture(network.frame_size, {0: a, 1: b}) for a, b in x.tolist()]),
+        previous_frames=torch.stack([_picture(network.frame_size, {0: a - 0.01, 1: b + 0.01}) for a, b in x.tolist()]),
         ears=ears,
         depth=torch.stack([_depth(network.frame_size, places) for places in x.tolist()]),
         stems=stems,
@@ -45,12 +46,13 @@ def batch(network: AudioVisualNetwork, scenes: int = 8, seed: int = 0) -> Item:
 def with_mirrors(item: Item) -> Item:
     """The batch, followed by the same with picture, depth and ears mirrored."""
     assert item.ears is not None and item.depth is not None and item.stems is not None
-    assert item.stem_frames is not None and item.stem_ears is not None
+    assert item.previous_frames is not None and item.stem_frames is not None and item.stem_ears is not None
     return Item(
         name=item.name + [f"{name} mirrored" for name in item.name],
         sample_rate_hz=item.sample_rate_hz,
         mono=item.mono.repeat(2, 1),
         frames=torch.cat([item.frames, item.frames.flip(-1)]),
+        previous_frames=torch.cat([item.previous_frames, item.previous_frames.flip(-1)]),
         ears=torch.cat([item.ears, item.ears.flip(-2)]),
         depth=torch.cat([item.depth, item.depth.flip(-1)]),
         stems=item.stems.repeat(2, 1, 1),
@@ -67,6 +69,7 @@ def with_swaps(item: Item) -> Item:
         name=item.name * 2,
         mono=item.mono.repeat(2, 1),
         frames=item.frames.repeat(2, 1, 1, 1),
+        previous_frames=None,
         ears=None,
         depth=None,
         stem_ears=None,

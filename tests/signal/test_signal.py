@@ -23,6 +23,16 @@ def test_stft_is_librosas_and_has_the_papers_shape():
     np.testing.assert_allclose(ours.numpy(), theirs, atol=2e-5)
 
 
+def test_stft_pads_with_zeros_as_librosa_does_now():
+    waveform = noise(4_000)
+    ours = signal.STFT(padding="zeros").forward(waveform)
+    theirs = librosa.stft(waveform.numpy(), n_fft=512, hop_length=160, win_length=400, center=True, pad_mode="constant")
+    np.testing.assert_allclose(ours.numpy(), theirs, atol=1e-4)
+    assert not torch.allclose(ours, signal.STFT().forward(waveform), atol=1e-2)
+    with pytest.raises(ValueError, match="padding"):
+        signal.STFT(padding="edge")
+
+
 @given(st.integers(600, 5_000), st.integers(0, 1_000))
 def test_stft_inverts(samples, seed):
     waveform = noise(3, samples, seed=seed)

@@ -22,7 +22,9 @@ def louder_ear(item):
 
 
 def test_a_mirrored_item_is_heard_where_it_is_seen(tmp_path):
-    items = StereoSegments(list(panned_set(tmp_path, clips=6, depth=True)), 5_040, (32, 64), with_depth=True)
+    items = StereoSegments(
+        list(panned_set(tmp_path, clips=6, depth=True)), 5_040, (32, 64), with_depth=True, with_previous=True
+    )
     for number in range(6):
         plain = items[number]
         other = mirrored(plain)
@@ -31,6 +33,7 @@ def test_a_mirrored_item_is_heard_where_it_is_seen(tmp_path):
         assert torch.equal(other.mono, plain.mono)
         assert torch.equal(mirrored(other).ears, plain.ears) and torch.equal(mirrored(other).frames, plain.frames)
         assert torch.equal(other.depth, plain.depth.flip(-1))
+        assert torch.equal(other.previous_frames, plain.previous_frames.flip(-1))
 
 
 def test_each_item_is_followed_by_its_mirror_image_in_every_epoch(tmp_path):

@@ -70,6 +70,7 @@ CASES = [
     ("pseudobinaural/table-1:fair-play/augment-hrir", {}, {"stereo", "separation"}),
     ("beyond-mono/table-1:image-depth", {"data.with_depth": "true"}, {"stereo"}),
     ("2.5d-visual-sound/table-1:yt-music/ambisonic", {}, {"stereo"}),
+    ("ccstereo/fair-play:ccstereo", {}, {"stereo"}),
 ]
 
 

@@ -21,12 +21,16 @@ def evaluate(
     protocol: Annotated[
         str,
         typer.Option(
-            help="released-2.5d, released-sep-stereo, released-pseudobinaural (peaks equal) or plain (levels kept)."
+            help="released-2.5d, -sep-stereo, -pseudobinaural, -ccstereo (peaks equal) or plain (levels kept)."
         ),
     ] = "released-pseudobinaural",
     padding: Annotated[
-        str, typer.Option(help="Of the spectrograms: reflect, or zeros as the released scripts with librosa 0.9 on.")
-    ] = "reflect",
+        str | None,
+        typer.Option(
+            help="Of the spectrograms: reflect, or zeros as the released scripts with librosa 0.9 on; "
+            "the protocol's own if left out."
+        ),
+    ] = None,
     listed: Annotated[
         Path | None,
         typer.Option("--list", help="Only the clips of this list, one a line, such as splits/split1/test.txt."),

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from hearsight.nn.imagenet import normalize_picture
 
+Pixels = UInt8[np.ndarray, "height width 3"]
 JITTER = (0.7, 1.3)
 KEPT = 14 / 15  # of each axis in a random crop: 448 x 224 of 480 x 240
 
@@ -38,6 +39,23 @@ def augmented_frame(
         brightness, colour = generator.uniform(*JITTER, 2)
         pixels = jittered(pixels, float(brightness), float(colour))
     return normalize_picture(pixels), None if depth is None else cropped(depth)
+
+
+def with_margin(frame_size: tuple[int, int]) -> tuple[int, int]:
+    """(height, width) of the picture from which crops of `frame_size` are taken: 240 x 480 for 224 x 448."""
+    return round(frame_size[0] / KEPT), round(frame_size[1] / KEPT)
+
+
+def sliding_crop(picture: Pixels, number: int, frame_size: tuple[int, int]) -> Pixels:
+    """One of five crops of a picture, by the picture's number modulo 5 (CCStereo's "dynamic scene simulation").
+
+    0 top left, 1 top right, 2 bottom left, 3 bottom right, 4 the centre: windows that overlap see neighbouring
+    pictures, and so their average is one over crops that costs nothing.
+    """
+    height, width = frame_size
+    down, right = picture.shape[0] - height, picture.shape[1] - width
+    top, left = ((0, 0), (0, right), (down, 0), (down, right), (down // 2, right // 2))[number % 5]
+    return picture[top : top + height, left : left + width]
 
 
 def jittered(

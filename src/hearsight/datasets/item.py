@@ -20,6 +20,8 @@ class Item:
         sample_rate_hz: of every sound here.
         mono: the mix, all that a network may hear. `[samples]`
         frames: the picture at the segment's centre, ImageNet-normalised. `[3, height, width]`
+        previous_frames: the picture before that one, cropped and coloured on its own, where a system learns from
+            neighbouring pictures. `[3, height, width]`
         ears: both ears, left first, where known. `[2, samples]`
         depth: depth of each pixel in metres, or relative inverse depth where a network estimated it (`depth_unit`),
             where known. `[1, height, width]`
@@ -33,6 +35,7 @@ class Item:
     sample_rate_hz: int
     mono: Float[Tensor, "*batch samples"]
     frames: Float[Tensor, "*batch 3 height width"]
+    previous_frames: Float[Tensor, "*batch 3 height width"] | None = None
     ears: Float[Tensor, "*batch 2 samples"] | None = None
     depth: Float[Tensor, "*batch 1 height width"] | None = None
     depth_unit: str = "metres"

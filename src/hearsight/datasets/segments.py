@@ -32,6 +32,8 @@ class StereoSegments(Dataset[Item]):
         seed: of every choice.
         segments_per_clip: in an epoch.
         with_depth: items carry the depth map (metres) under the frame, cropped with it.
+        with_previous: items carry the picture before the frame too, in training cropped and jittered on its own
+            (CCStereo); the first picture of a clip comes before itself.
 
     Raises:
         DataError: no clips, or one that is mono, too short, without a picture, or without depth where it is wanted.
@@ -46,15 +48,12 @@ class StereoSegments(Dataset[Item]):
         seed: int = 0,
         segments_per_clip: int = 1,
         with_depth: bool = False,
+        with_previous: bool = False,
     ) -> None:
         _check(clips, samples, channels=2, with_depth=with_depth)
         self.clips, self.samples, self.frame_size = list(clips), samples, frame_size
-        self.training, self.seed, self.segments_per_clip, self.with_depth = (
-            training,
-            seed,
-            segments_per_clip,
-            with_depth,
-        )
+        self.training, self.seed, self.segments_per_clip = training, seed, segments_per_clip
+        self.with_depth, self.with_previous = with_depth, with_previous
 
     def __len__(self) -> int:
         """Items of one epoch."""
@@ -77,12 +76,17 @@ class StereoSegments(Dataset[Item]):
         mono, gain = normalize_rms(mix(ears))
         depth = clip.depth_at(time_s) if self.with_depth else None
         frame, depth = augmented_frame(clip.picture_at(time_s), self.frame_size, generator, depth)
+        previous = None
+        if self.with_previous:
+            earlier_s = time_s - 1 / clip.settings.frame_rate_hz
+            previous = augmented_frame(clip.picture_at(earlier_s), self.frame_size, generator)[0]
         return Item(
             name=clip.entry.name,
             sample_rate_hz=clip.settings.sample_rate_hz,
             mono=mono,
             ears=ears * gain,
             frames=frame,
+            previous_frames=previous,
             depth=None if depth is None else torch.from_numpy(depth)[None],
         )
 

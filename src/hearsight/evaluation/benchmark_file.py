@@ -137,7 +137,7 @@ class Benchmark:
         name: title of the report.
         datasets, systems, separation: see there.
         protocol: how it is measured.
-        padding: "reflect" or "zeros", of the protocol's transform.
+        padding: "reflect" or "zeros", of the protocol's transform; None for the protocol's own.
         faults: of the authors' scripts that are reproduced in running networks (`evaluation.protocols`).
         reference: the system that the others are tested against; None for the first.
         metrics: columns of the tables.
@@ -156,7 +156,7 @@ class Benchmark:
     separation: list[SeparationPart] = field(default_factory=list)
     name: str = "Benchmark"
     protocol: str = DEFAULT_PROTOCOL
-    padding: str = "reflect"
+    padding: str | None = None
     faults: list[str] = field(default_factory=list)
     reference: str | None = None
     metrics: list[str] = field(default_factory=lambda: list(DEFAULT_COLUMNS))
@@ -190,6 +190,8 @@ METRICS = {
     "difference_phase": ("D phase", False, "rad"),
     "snr_db": ("SNR", True, "dB"),
     "wav": ("WAV", False, ""),
+    "amplitude": ("Amplitude", False, ""),
+    "phase": ("Phase", False, "rad"),
     "multi_resolution_stft": ("MR-STFT", False, ""),
     "ild_db": ("ILD error", False, "dB"),
     "ipd_rad": ("IPD error", False, "rad"),

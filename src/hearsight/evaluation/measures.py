@@ -11,22 +11,24 @@ from hearsight.errors import DataError
 from hearsight.evaluation.protocols import Protocol
 from hearsight.metrics import (
     DirectionLookup,
+    amplitude_distance,
     interaural_errors,
     multi_resolution_stft_distance,
+    phase_distance,
     spatial_error_energies,
 )
 from hearsight.simulation.scene_file import sounding_sources
 
-VERSION = 2  # raise it when a number changes, so that cached ones are computed again
+VERSION = 3  # raise it when a number changes, so that cached ones are computed again
 
 
 class ClipMeasures:
     """Measures predicted ears by a protocol, and what the tables of papers do not tell beside.
 
-    Beside the protocol's distances: `multi_resolution_stft`; the interaural errors `ild_db`, `ipd_rad`, `itd_us` and
-    `coherence`; `spatial_db` and `residual_db`; and `lateral_deg`, the mean absolute difference of the lateral angles
-    that prediction and truth tell by the KEMAR lookup, weighted by the truth's level. Where one source's true direction
-    is known, `direction_deg` is the error against it.
+    Beside the protocol's distances: CCStereo's `amplitude` and `phase`; `multi_resolution_stft`; the interaural errors
+    `ild_db`, `ipd_rad`, `itd_us` and `coherence`; `spatial_db` and `residual_db`; and `lateral_deg`, the mean absolute
+    difference of the lateral angles that prediction and truth tell by the KEMAR lookup, weighted by the truth's level.
+    Where one source's true direction is known, `direction_deg` is the error against it.
     """
 
     def __init__(self, protocol: Protocol) -> None:
@@ -43,6 +45,11 @@ class ClipMeasures:
         rate = self.protocol.sample_rate_hz
         predicted, true = self.protocol.prepare(prediction, rate), self.protocol.prepare(truth, rate)
         values = {name: float(value) for name, value in self.protocol.distances(predicted, true).items()}
+        # Whatever the protocol's padding: the released script reflects here and pads with zeros elsewhere.
+        values |= {
+            "amplitude": float(amplitude_distance(predicted, true, self.protocol.stft)),
+            "phase": float(phase_distance(predicted, true, self.protocol.stft)),
+        }
         values["multi_resolution_stft"] = float(multi_resolution_stft_distance(predicted, true))
         values |= {name: float(value) for name, value in interaural_errors(predicted, true, rate).means().items()}
         energies = spatial_error_energies(predicted, true, rate)

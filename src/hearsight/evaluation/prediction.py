@@ -11,6 +11,7 @@ from hearsight.evaluation.protocols import Protocol
 from hearsight.evaluation.released_loop import released_loop
 from hearsight.inference import NeuralModel
 from hearsight.inference.engine import ears_of
+from hearsight.inference.windowing import confidences
 from hearsight.models.interface import BinauralModel, Window, WindowSpec
 from hearsight.signal import OverlapAdd, difference, left_right, mix, resample, window_starts
 from hearsight.vision.frames import Frame
@@ -33,9 +34,9 @@ def predict_ears(
     """Both ears at `sample_rate_hz`, at the level of the mix: for a network their sum is `mono_mix`.
 
     A model with a sample rate of its own is run as published: windows of its own length, the protocol's hop, equal
-    weights where they overlap, and each window's level set by the mono alone; a clip shorter than a window is padded.
-    A model without one (which renders ears by itself) is run by the inference engine on half of the mix, which is what
-    a flat file would play in each ear.
+    weights where they overlap (unless its own option says otherwise), and each window's level set by the mono alone; a
+    clip shorter than a window is padded. A model without one (which renders ears by itself) is run by the inference
+    engine on half of the mix, which is what a flat file would play in each ear.
 
     Where the protocol asks for faults of the authors' scripts, a network is run by `released_loop` instead; a model
     that is no network has no such faults, and is run as ever.
@@ -79,8 +80,9 @@ def predict_ears(
             Window(start / rate, padded[start : start + window], _of_window(frames, start / rate, spec))
             for start in some
         ]
-        for start, ears in zip(some, session.process(windows), strict=True):
-            parts.append(joined.add(ears.float().cpu(), start))
+        processed = session.process(windows)
+        for start, ears, sure in zip(some, processed, confidences(session, len(some)), strict=True):
+            parts.append(joined.add(ears.float().cpu(), start, sure))
     ears = torch.cat([*parts, joined.finish()], dim=-1)[:, : heard.shape[-1]]
     if rate == sample_rate_hz:
         return ears

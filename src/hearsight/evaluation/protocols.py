@@ -132,6 +132,18 @@ PROTOCOLS: tuple[Protocol, ...] = (
         script_faults=("inverse-510", "heads-as-ears"),
     ),
     Protocol(
+        name="released-ccstereo",
+        summary="CCStereo: each signal divided by its own peak; window 0.63 s, hop 0.063 s, zero padding",
+        sample_rate_hz=16_000,
+        stft=PAPERS_STFT,
+        level="peak",
+        window_s=0.63,
+        hop_s=0.063,
+        published=("stft", "env", "mag_released", "difference_phase", "snr_db", "wav", "amplitude", "phase"),
+        note="the last window ends at the clip's end; the released script pads the clip with silence instead",
+        padding="zeros",
+    ),
+    Protocol(
         name="plain",
         summary="levels kept as they are: a prediction that is too loud or too soft is told so",
         sample_rate_hz=16_000,
@@ -146,24 +158,24 @@ PROTOCOLS: tuple[Protocol, ...] = (
 DEFAULT_PROTOCOL = "released-pseudobinaural"
 
 
-def protocol(name: str, padding: str = "reflect", faults: Sequence[str] = ()) -> Protocol:
+def protocol(name: str, padding: str | None = None, faults: Sequence[str] = ()) -> Protocol:
     """The protocol called `name`, with options.
 
     Args:
-        padding: "reflect", as the papers' scripts when they were written, or "zeros", as they do with librosa 0.9 or
-            later.
+        padding: None for the protocol's own; "reflect", as the four papers' scripts when they were written, or "zeros",
+            as they do with librosa 0.9 or later.
         faults: of the authors' scripts, to be reproduced; see `FAULTS`.
 
     Raises:
         DataError: there is no such protocol or padding, or its scripts do not have such a fault; the message lists
             those there are.
     """
-    if padding not in PADDINGS:
+    if padding is not None and padding not in PADDINGS:
         raise DataError(f"unknown padding {padding!r}; known: {', '.join(PADDINGS)}")
     for known in PROTOCOLS:
         if known.name == name:
             if wrong := [fault for fault in faults if fault not in known.script_faults]:
                 there = ", ".join(known.script_faults) or "none"
                 raise DataError(f"{name} has no fault {wrong[0]!r}; the faults of its scripts: {there}")
-            return dataclasses.replace(known, padding=cast(Padding, padding), faults=tuple(faults))
+            return dataclasses.replace(known, padding=cast(Padding, padding or known.padding), faults=tuple(faults))
     raise DataError(f"unknown protocol {name!r}; known: {', '.join(known.name for known in PROTOCOLS)}")

@@ -10,7 +10,6 @@ from torch import Tensor
 from hearsight.errors import ModelError
 from hearsight.inference import NeuralModel
 from hearsight.models.interface import StereoNetwork, StereoResult
-from hearsight.nn.imagenet import normalize_picture
 from hearsight.signal import STFT, OverlapAdd, left_right, rms, window_starts
 from hearsight.vision.frames import Frame
 
@@ -66,8 +65,9 @@ def released_loop(
 
 
 def _predicted(network: StereoNetwork, mono: Tensor, frame: Frame | None, model: NeuralModel) -> StereoResult:
-    picture = torch.zeros(3, *network.frame_size) if frame is None else normalize_picture(frame.rgb)
-    return network(network.stft.forward(mono[None].to(model.device)), picture[None].to(model.device))
+    heard = network.stft.forward(mono[None].to(model.device))
+    seen = heard.real.new_zeros(1, 3, *network.frame_size) if frame is None else model.normalized([frame])
+    return network(heard, seen)
 
 
 def _heads(result: StereoResult) -> Complex[Tensor, "2 frequency time"] | None:

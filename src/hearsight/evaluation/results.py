@@ -85,7 +85,7 @@ def write_results(
         {
             "name": benchmark.name,
             "protocol": benchmark.protocol,
-            "padding": benchmark.padding,
+            "padding": benchmark.rule.padding,
             "faults": benchmark.faults,
             "reference": _reference(benchmark),
             "datasets": {table.title: table_json(table) for table in tables},

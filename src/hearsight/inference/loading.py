@@ -1,6 +1,8 @@
 """`hearsight.load`: a model by its name, its folder or its Hub id."""
 
+import inspect
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,33 +23,35 @@ Sound = Float[Tensor, "samples"] | Float[np.ndarray, "samples"]
 Frames = UInt8[Tensor, "time height width 3"] | UInt8[np.ndarray, "time height width 3"]
 
 
-def load(name: str | os.PathLike[str], device: str = "cpu") -> "Model":
+def load(name: str | os.PathLike[str], device: str = "cpu", **options: Any) -> "Model":
     """A binaural model, ready for `binauralize` and callable: `ears = model(mono, frames, sample_rate=..., ...)`.
 
     Args:
         name: a name from `hearsight models` that is ready, a folder of a saved network, or "owner/name" on the Hugging
             Face Hub. A folder called like a model is reached as "./name".
         device: for a network: "cpu", "cuda", "mps".
+        options: for a network: how it is run, arguments of `inference.NeuralModel` (`crops="sliding"`,
+            `overlap="confidence"`, `hop_s`, `precision`, `batch`).
 
     Raises:
-        ModelError: unknown, without weights, not binaural, or damaged; or the model does not compute on the device. The
-            message says what to do.
+        ModelError: an option that is unknown, or given for a model that is no network; unknown, without weights, not
+            binaural, or damaged; or the model does not compute on the device. The message says what to do.
         DependencyError: the Hub could not be reached or does not have it.
     """
     text = current_name(os.fspath(name))
     known = next((entry for entry in CARDS if entry.name == text), None)
     if known is not None:
-        return _named(known, device)
+        return _named(known, device, options)
     if not Path(text).exists() and not _like_a_path(text):
         names = ", ".join(entry.name for entry in CARDS if entry.kind == "binaural")
         raise ModelError(f"unknown model {text!r}; known: {names}; or name a folder or a Hugging Face Hub id")
     network = load_network(text)
     if isinstance(network, StereoNetwork):
-        return Model(NeuralModel(network, device))
+        return _neural(network, device, options)
     of_network = card(network.system)
     if of_network.network is None:
         raise ModelError(f"{text}: holds {network.system!r}, which separates sounds and gives no ears")
-    return _on_cpu(of_network.load_class()(network), device)
+    return _on_cpu(of_network.load_class()(network), device, options)
 
 
 class Model:
@@ -131,7 +135,7 @@ def _pictures(frames: Any, frame_rate_hz: float, spec: WindowSpec, duration_s: f
     return pictures
 
 
-def _named(entry: Card, device: str) -> Model:
+def _named(entry: Card, device: str, options: Mapping[str, Any]) -> Model:
     if entry.kind != "binaural":
         raise ModelError(f"{entry.name} separates sounds and gives no ears; name a binaural model")
     cls = entry.load_class()
@@ -141,10 +145,20 @@ def _named(entry: Card, device: str) -> Model:
             f"{entry.name} has no weights here: train it (hearsight train), import the authors' (hearsight "
             "import-weights), or name the folder or Hugging Face Hub id of a trained one"
         )
-    return Model(NeuralModel(cls(), device)) if is_network else _on_cpu(cls(), device)
+    return _neural(cls(), device, options) if is_network else _on_cpu(cls(), device, options)
 
 
-def _on_cpu(model: BinauralModel, device: str) -> Model:
+def _neural(network: StereoNetwork, device: str, options: Mapping[str, Any]) -> Model:
+    known = [name for name in inspect.signature(NeuralModel).parameters if name not in ("network", "device")]
+    unknown = [name for name in options if name not in known]
+    if unknown:
+        raise ModelError(f"unknown option {unknown[0]!r} of a network; known: {', '.join(known)}")
+    return Model(NeuralModel(network, device, **options))
+
+
+def _on_cpu(model: BinauralModel, device: str, options: Mapping[str, Any]) -> Model:
+    if options:
+        raise ModelError(f"{model.name} takes no option {next(iter(options))!r}; options are for networks")
     if device != "cpu":
         raise ModelError(f"{model.name} computes on the CPU, not on {device!r}; a device is for networks, leave it out")
     return Model(model)

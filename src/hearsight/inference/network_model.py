@@ -7,10 +7,11 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Complex, Float, UInt8
 from torch import Tensor
 from torch.nn import functional as F
 
+from hearsight.datasets.augmentation import sliding_crop, with_margin
 from hearsight.errors import ModelError
 from hearsight.inference.acceleration import Observed, accelerated, fuse_activations, observed
 from hearsight.models.interface import ClipInfo, StereoNetwork, Window, WindowSpec
@@ -24,6 +25,8 @@ FRAME_RATE_HZ = 10.0  # of the papers
 LOOP_HOP_S = 0.05  # 2.5D Visual Sound, section 4.2
 
 Precision = Literal["auto", "float32", "bfloat16"]
+Crops = Literal["whole", "sliding"]
+Overlap = Literal["equal", "confidence"]
 Encoded = Tensor | tuple[Tensor, ...]
 
 _TOLERANCE_DB = 0.1
@@ -53,6 +56,12 @@ class NeuralModel:
         batch: windows computed at once; None for 32, or the network's own `inference_batch` if it has one.
         precision: "auto", or "float32" or "bfloat16" whatever the result.
         name: what the model is called in reports; None for the network's system.
+        crops: "whole", each picture stretched to the network's size; "sliding", cropped at one of five places by its
+            number, so that overlapping windows average over crops (`datasets.augmentation.sliding_crop`); None for what
+            the network was made for.
+        overlap: "equal", every window counts alike where windows overlap; "confidence", by how well the two ears that
+            the network predicts add up to the mix (`confidence_of`). A network that predicts only their difference
+            gives ears that always add up: its windows count alike, and a note says so.
 
     Raises:
         ModelError: `hop_s` is not within (0, window], `batch` not positive, or the device is not there.
@@ -67,6 +76,8 @@ class NeuralModel:
         batch: int | None = None,
         precision: Precision = "auto",
         name: str | None = None,
+        crops: Crops | None = None,
+        overlap: Overlap = "equal",
     ) -> None:
         window_s = network.segment_samples / network.sample_rate_hz
         hop_s = LOOP_HOP_S if hop_s is None else hop_s
@@ -82,7 +93,13 @@ class NeuralModel:
             self.network = network.eval().to(self.device)
         except (RuntimeError, AssertionError) as error:
             raise ModelError(f"device {device!s} cannot be used: {str(error).splitlines()[0]}") from error
+        if crops not in ("whole", "sliding", None):
+            raise ModelError(f"unknown crops {crops!r}; known: whole, sliding")
+        if overlap not in ("equal", "confidence"):
+            raise ModelError(f"unknown overlap {overlap!r}; known: equal, confidence")
+        self.overlap = overlap
         self.precision = precision
+        self.crops: Crops = crops or _own_crops(network)
         self.name = name or network.system
         self.spec = WindowSpec(
             sample_rate_hz=network.sample_rate_hz,
@@ -90,7 +107,7 @@ class NeuralModel:
             hop_s=hop_s,
             frames="centre" if network.needs_frames else "none",
             frame_rate_hz=FRAME_RATE_HZ,
-            frame_size=network.frame_size if network.needs_frames else None,
+            frame_size=_picture_size(network, self.crops) if network.needs_frames else None,
             batch=batch,
         )
         self._fast: _Runner | None = None
@@ -143,8 +160,19 @@ class NeuralModel:
                 for start in some
             ]
             ears = session.process(windows)
-            finished += [joined.add(window, start) for window, start in zip(ears, some, strict=True)]
+            sure = session.confidences()
+            finished += [joined.add(window, start, c) for window, start, c in zip(ears, some, sure, strict=True)]
         return torch.cat([*finished, joined.finish()], dim=-1)[:, :samples]
+
+    def normalized(self, frames: Sequence[Frame], dtype: torch.dtype = torch.float32) -> Float[Tensor, "n 3 h w"]:
+        """Frames as the network takes them: of its size, cropped as `crops` says, ImageNet-normalised, channels-last,
+        on the device."""
+        return _normalized(frames, self.network, self.device, self.crops, dtype)
+
+    def remark(self, sentence: str) -> None:
+        """Add a note on how the network is run, once."""
+        if sentence not in self.remarks:
+            self.remarks.append(sentence)
 
     def _pictures(self, frames: Any, frame_rate_hz: float) -> list[Frame]:
         if not self.network.needs_frames:
@@ -227,6 +255,7 @@ class NeuralSession:
     def __init__(self, model: NeuralModel) -> None:
         self._model = model
         self._encoded: OrderedDict[int, Encoded] = OrderedDict()
+        self._confidences: list[float] = []
 
     def process(self, windows: list[Window]) -> Float[Tensor, "windows 2 samples"]:
         """Both ears of each window.
@@ -243,11 +272,21 @@ class NeuralSession:
             )
         pictures = [self._picture(window) for window in windows]
         with torch.no_grad():
-            runner = self._model._runner(mono[int(rms(mono).argmax())], _normalized(pictures[:1], network, device)[0])
+            runner = self._model._runner(mono[int(rms(mono).argmax())], self._model.normalized(pictures[:1])[0])
             self._encode(runner, pictures)
             visual = _gather([self._encoded[frame.number] for frame in pictures])
-            difference = runner.difference(mono, visual)
+            difference, confidence = runner.predict(mono, visual)
+            self._confidences = [1.0] * len(windows)
+            if self._model.overlap == "confidence":
+                if confidence is None:
+                    self._model.remark("this network predicts only the difference of the ears; windows count alike")
+                else:
+                    self._confidences = confidence.tolist()
             return left_right(mono, difference).cpu().clone()
+
+    def confidences(self) -> list[float]:
+        """How much each of the latest windows counts where windows overlap (`overlap`)."""
+        return self._confidences
 
     def sources(self) -> list[Source]:
         """Empty: these networks do not tell where a source is."""
@@ -273,7 +312,7 @@ class NeuralSession:
         for first in range(0, len(new), _FRAMES_AT_ONCE):
             some = new[first : first + _FRAMES_AT_ONCE]
             model = self._model
-            encoded = runner.encode(_normalized(some, model.network, model.device, runner.picture_dtype))
+            encoded = runner.encode(model.normalized(some, runner.picture_dtype))
             for i, frame in enumerate(some):
                 part = tuple(t[i].clone() for t in encoded) if isinstance(encoded, tuple) else encoded[i].clone()
                 self._encoded[frame.number] = part
@@ -304,12 +343,20 @@ class _Runner:
 
     def difference(self, mono: Tensor, visual: Encoded) -> Tensor:
         """The difference of the ears, at the level of `mono`. `[windows, samples]`"""
+        return self.predict(mono, visual)[0]
+
+    def predict(self, mono: Tensor, visual: Encoded) -> tuple[Tensor, Tensor | None]:
+        """The same, and the confidence of each window, if the network predicts both ears. `[windows]`"""
         stft = self.network.stft
         with torch.no_grad():
             gain = self.network.level_gain(mono)
             with self._cast(mono.device):
-                predicted = self.network.predict(stft.forward(mono * gain[:, None]), visual).difference
-            return stft.inverse(predicted.to(torch.complex64), mono.shape[-1]) / gain[:, None]
+                heard = stft.forward(mono * gain[:, None])
+                result = self.network.predict(heard, visual)
+            difference = stft.inverse(result.difference.to(torch.complex64), mono.shape[-1]) / gain[:, None]
+            ears = [result.extras.get(side) for side in ("left", "right")]
+            confidence = None if ears[0] is None or ears[1] is None else confidence_of(heard, ears[0], ears[1])
+            return difference, confidence
 
     def ears(self, mono: Tensor, frames: Tensor) -> Tensor:
         """Both ears of windows with a frame each. `[windows, 2, samples]`"""
@@ -327,8 +374,9 @@ def published_loop(
 ) -> Float[Tensor, "2 samples"]:
     """Both ears as the published code computes them: the reference of `NeuralModel`, for tests and benchmarks.
 
-    One window at a time, each with its picture encoded anew, in float32; windows that overlap are averaged with equal
-    weights (2.5D Visual Sound, section 4.2). The level is set by the mono alone, as in PseudoBinaural.
+    One window at a time, each with its picture encoded anew (cropped as the network wants), in float32; windows that
+    overlap are averaged with equal weights (2.5D Visual Sound, section 4.2). The level is set by the mono alone, as in
+    PseudoBinaural.
 
     Args:
         network: in evaluation mode.
@@ -342,11 +390,29 @@ def published_loop(
     finished = []
     for start in window_starts(mono.shape[0], length, round(hop_s * rate)):
         window = mono[None, start : start + length]
-        frame = Frame(0.0, 0, frame_at((start + length / 2) / rate))
-        visual = runner.encode(_normalized([frame], network, mono.device).contiguous())
+        centre_s = (start + length / 2) / rate
+        frame = Frame(centre_s, round(centre_s * FRAME_RATE_HZ), frame_at(centre_s))
+        visual = runner.encode(_normalized([frame], network, mono.device, _own_crops(network)).contiguous())
         ears = left_right(window, runner.difference(window, visual))[0]
         finished.append(joined.add(ears.clone(), start))
     return torch.cat([*finished, joined.finish()], dim=-1)
+
+
+def confidence_of(
+    mix: Complex[Tensor, "windows frequency time"],
+    left: Complex[Tensor, "windows frequency time"],
+    right: Complex[Tensor, "windows frequency time"],
+) -> Float[Tensor, "windows"]:
+    """How much to trust two ears that a network predicts apart, by how well they add up to the mix: 1 / (0.01 + r).
+
+    r is the energy of left + right - mix over that of the mix, both over a whole window. If what is missing there is as
+    large as the error of the ears, this is the weighting by inverse variance, and 0.01 keeps a window that adds up by
+    chance from counting more than a hundredfold. Silence has r = 0. Hearsight's own; no paper has it.
+    """
+    missing = (left + right - mix).abs().square().sum((-2, -1))
+    whole = mix.abs().square().sum((-2, -1))
+    ratio = torch.where(whole > 0, missing / whole, 0.0)
+    return 1 / (0.01 + torch.nan_to_num(ratio, nan=1e4).clamp_max(1e4))
 
 
 def level_error_db(ears: Float[Tensor, "*batch 2 samples"], reference: Float[Tensor, "*batch 2 samples"]) -> float:
@@ -363,11 +429,30 @@ def level_error_db(ears: Float[Tensor, "*batch 2 samples"], reference: Float[Ten
     return float(20 * torch.log10(1 + ratio).max())
 
 
+def _own_crops(network: StereoNetwork) -> Crops:
+    return "sliding" if network.sliding_crops else "whole"
+
+
+def _picture_size(network: StereoNetwork, crops: Crops) -> tuple[int, int]:
+    """(height, width) to which pictures are stretched, before they are cropped if they are."""
+    return with_margin(network.frame_size) if crops == "sliding" else network.frame_size
+
+
 def _normalized(
-    frames: Sequence[Frame], network: StereoNetwork, device: torch.device, dtype: torch.dtype = torch.float32
+    frames: Sequence[Frame],
+    network: StereoNetwork,
+    device: torch.device,
+    crops: Crops,
+    dtype: torch.dtype = torch.float32,
 ) -> Float[Tensor, "n 3 h w"]:
     """Frames as the network takes them: of its size, ImageNet-normalised, channels-last."""
-    pixels = [normalized_pixels(_stretched(frame.rgb, network.frame_size), dtype) for frame in frames]
+    pictures = [_stretched(frame.rgb, _picture_size(network, crops)) for frame in frames]
+    if crops == "sliding":
+        pictures = [
+            np.ascontiguousarray(sliding_crop(picture, frame.number, network.frame_size))
+            for picture, frame in zip(pictures, frames, strict=True)
+        ]
+    pixels = [normalized_pixels(picture, dtype) for picture in pictures]
     return torch.stack(pixels).permute(0, 3, 1, 2).to(device)
 
 

@@ -11,7 +11,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 from torch.nn import functional as F
 
-from hearsight.models.interface import BinauralSession, SeeingSession, Window, WindowSpec
+from hearsight.models.interface import BinauralSession, ConfidentSession, SeeingSession, Window, WindowSpec
 from hearsight.signal import OverlapAdd
 from hearsight.vision.frames import Frame, SmallFrame
 
@@ -62,6 +62,8 @@ def walk(
     before the window that is the first to hold it comes, and its windows hold none: no frame is kept. A thread of its
     own shows it the frames of the next windows while it processes some.
 
+    What a `ConfidentSession` is more sure of counts more there.
+
     What a session gives back that is not finite is replaced by the mono sound in both ears, half in each.
 
     Args:
@@ -90,11 +92,11 @@ def walk(
         processed = _shown_and_processed(batches(), session, _Shown(pictures, session, spec), spec, sample_rate_hz)
     else:
         processed = _processed(batches(), session, _Pictures(pictures, spec), spec, sample_rate_hz)
-    for start, given, ears in processed:
+    for start, given, ears, confidence in processed:
         if not bool(torch.isfinite(ears).all()):
             replaced += 1
             ears = (given / 2).expand(2, -1)
-        yield joined.add(ears.float().cpu(), start)
+        yield joined.add(ears.float().cpu(), start, confidence)
     rest = joined.finish()
     yield rest[:, : rest.shape[-1] - padding]
     if replaced and notes is not None:
@@ -104,7 +106,13 @@ def walk(
 
 
 _Batches = Iterator[list[tuple[int, Tensor]]]  # (first sample, `[window]`) of windows that are processed together
-_Ears = Iterator[tuple[int, Tensor, Tensor]]  # (first sample, `[window]`, `[2, window]`) of each window
+# (first sample, `[window]`, `[2, window]`, confidence) of each window
+_Ears = Iterator[tuple[int, Tensor, Tensor, float]]
+
+
+def confidences(session: BinauralSession, count: int) -> list[float]:
+    """How much each of the `count` windows that a session has just processed counts where windows overlap."""
+    return session.confidences() if isinstance(session, ConfidentSession) else [1.0] * count
 
 
 def _processed(
@@ -115,8 +123,9 @@ def _processed(
         for start, samples in batch:
             start_s = start / sample_rate_hz
             windows.append(Window(start_s, samples, pictures.of(start_s, spec.window_s)))
-        for (start, samples), ears in zip(batch, session.process(windows), strict=True):
-            yield start, samples, ears
+        processed = session.process(windows)
+        for (start, samples), ears, sure in zip(batch, processed, confidences(session, len(batch)), strict=True):
+            yield start, samples, ears, sure
 
 
 def _shown_and_processed(
@@ -127,8 +136,9 @@ def _shown_and_processed(
         return session.seen(windows)
 
     def process(batch: list[tuple[int, Tensor]], windows: list[Window], seen: Future[Any]) -> _Ears:
-        for (start, samples), ears in zip(batch, session.process(windows, seen.result()), strict=True):
-            yield start, samples, ears
+        processed = session.process(windows, seen.result())
+        for (start, samples), ears, sure in zip(batch, processed, confidences(session, len(batch)), strict=True):
+            yield start, samples, ears, sure
 
     with ThreadPoolExecutor(1, "seeing") as thread:
         latest: tuple[list[tuple[int, Tensor]], list[Window], Future[Any]] | None = None

@@ -23,12 +23,14 @@ from hearsight.metrics.binaural import (
 )
 from hearsight.metrics.interaural import interaural_cues, interaural_errors
 from hearsight.metrics.lateral import DirectionLookup, lateral_angle_error
+from hearsight.metrics.phase import amplitude_distance, phase_distance
 from hearsight.metrics.separation import SeparationRatios, separation_ratios
 from hearsight.metrics.spatial import spatial_error_energies
 from hearsight.metrics.spectral import multi_resolution_stft_distance
 
 if TYPE_CHECKING:
     from hearsight.metrics.aggregate import (
+        AmplitudeDistance,
         BinauralDistances,
         ClipMean,
         DifferencePhaseDistance,
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
         InterauralErrors,
         MagnitudeDistance,
         MultiResolutionSTFTDistance,
+        PhaseDistance,
         SignalToNoiseRatio,
         SpatialErrorEnergies,
         STFTDistance,
@@ -44,6 +47,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "PAPERS_STFT",
+    "AmplitudeDistance",
     "BinauralDistances",
     "ClipMean",
     "DifferencePhaseDistance",
@@ -53,11 +57,13 @@ __all__ = [
     "MagnitudeDistance",
     "MultiResolutionSTFTDistance",
     "Padding",
+    "PhaseDistance",
     "STFTDistance",
     "SeparationRatios",
     "SignalToNoiseRatio",
     "SpatialErrorEnergies",
     "WaveformDistance",
+    "amplitude_distance",
     "binaural_distances",
     "difference_phase_distance",
     "envelope_distance",
@@ -69,6 +75,7 @@ __all__ = [
     "magnitude_distance_released",
     "multi_resolution_stft_distance",
     "peak_normalize",
+    "phase_distance",
     "separation_ratios",
     "snr_db",
     "spatial_error_energies",

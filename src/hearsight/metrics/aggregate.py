@@ -9,6 +9,7 @@ from torch import Tensor
 
 from hearsight.metrics import binaural
 from hearsight.metrics.interaural import interaural_errors
+from hearsight.metrics.phase import amplitude_distance, phase_distance
 from hearsight.metrics.spatial import spatial_error_energies
 from hearsight.metrics.spectral import multi_resolution_stft_distance
 
@@ -109,6 +110,20 @@ class WaveformDistance(ClipMean):
 
     def __init__(self) -> None:
         super().__init__(binaural.waveform_distance)
+
+
+class AmplitudeDistance(ClipMean):
+    """Mean of `metrics.amplitude_distance`."""
+
+    def __init__(self) -> None:
+        super().__init__(amplitude_distance)
+
+
+class PhaseDistance(ClipMean):
+    """Mean of `metrics.phase_distance`."""
+
+    def __init__(self) -> None:
+        super().__init__(phase_distance)
 
 
 class MultiResolutionSTFTDistance(ClipMean):

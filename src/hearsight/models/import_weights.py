@@ -1,8 +1,9 @@
 """The authors' released checkpoints as networks of ours.
 
 The published code saves one file per part: the visual network, the audio network (with the 1 x 1 convolution that
-reduces the visual map) and, from Sep-Stereo on, the fusion network. A file's tensors tell which part it is, so files
-may come in any order. Nothing in a file is executed (`torch.load(..., weights_only=True)`).
+reduces the visual map) and, from Sep-Stereo on, the fusion network; CCStereo's saves one file in all. A file's tensors
+tell which part it is, so files may come in any order. Nothing in a file is executed (`torch.load(...,
+weights_only=True)`).
 """
 
 import pickle
@@ -44,7 +45,8 @@ def import_weights(system: str, files: Sequence[str | Path]) -> Imported:
     Sep-Stereo with one fusion file uses it for stereo and separation, as the released code does; a second fusion file
     is the separation's own. All of Sep-Stereo's systems get the released rearrangement. An audio network of
     PseudoBinaural without any entry of a norm has instance norms, as its released scripts train it. Levels are those
-    that the weights were trained at: both ears together (`level: ears`), of PseudoBinaural the mix.
+    that the weights were trained at: both ears together (`level: ears`), of PseudoBinaural the mix;
+    CCStereo's test scales by the mix, though its training scales by both ears, and so does the network here.
 
     Args:
         system: one of `IMPORTABLE`.
@@ -64,7 +66,7 @@ def import_weights(system: str, files: Sequence[str | Path]) -> Imported:
                 f"{part.file}: holds {_ARTICLED[part.kind]}, which belongs to {_owners(part.kind)}; "
                 f"{system} is made of {wanted.described()}"
             )
-    by_role = {role: [part for part in parts if _ROLES[part.kind] == role] for role in ("visual", "audio", "fusion")}
+    by_role = {role: [part for part in parts if _ROLES[part.kind] == role] for role in sorted(set(_ROLES.values()))}
     for role, (fewest, most) in wanted.counts.items():
         found = by_role[role]
         if len(found) < fewest:
@@ -87,13 +89,21 @@ class _Wanted:
         return ", ".join(_ARTICLED[kind] for kind in self.kinds)
 
 
-_ROLES = {"plain": "visual", "dilated": "visual", "audio": "audio", "apnet": "fusion", "associative-conv": "fusion"}
+_ROLES = {
+    "plain": "visual",
+    "dilated": "visual",
+    "audio": "audio",
+    "apnet": "fusion",
+    "associative-conv": "fusion",
+    "ccstereo": "whole",
+}
 _ARTICLED = {
     "plain": "a plain visual network (feature_extraction.*)",
     "dilated": "a dilated visual network (features.*)",
     "audio": "an audio network (audionet_*)",
     "apnet": "an APNet (fusion1.* to fusion4.*)",
     "associative-conv": "an Associative-Conv (fusion.*)",
+    "ccstereo": "a whole CCStereo (net_visual.*, net_audio.*)",
 }
 _THREE = {"visual": (1, 1), "audio": (1, 1), "fusion": (1, 1)}
 _TWO = {"visual": (1, 1), "audio": (1, 1)}
@@ -106,6 +116,7 @@ IMPORTABLE: Mapping[str, _Wanted] = {
     "sep-stereo": _Wanted(("dilated", "audio", "apnet", "associative-conv"), {**_TWO, "fusion": (1, 2)}),
     "unet-out": _Wanted(("dilated", "audio", "apnet", "associative-conv"), {**_TWO, "fusion": (1, 2)}),
     "pseudobinaural": _Wanted(("plain", "dilated", "audio", "apnet", "associative-conv"), {**_TWO, "fusion": (0, 1)}),
+    "ccstereo": _Wanted(("ccstereo",), {"whole": (1, 1)}),
 }
 
 
@@ -130,6 +141,7 @@ def _read_part(file: Path) -> _Part:
         "audio": lambda name: name.startswith("audionet_"),
         "apnet": lambda name: re.match(r"fusion\d\.", name) is not None,
         "associative-conv": lambda name: name.startswith("fusion."),
+        "ccstereo": lambda name: name.startswith(("net_visual.", "net_audio.")),
     }
     kinds = [kind for kind, mark in marks.items() if any(map(mark, tensors))]
     if len(kinds) != 1:
@@ -163,6 +175,8 @@ def _read_tensors(file: Path) -> dict[str, Tensor]:
 
 def _make(system: str, by_role: Mapping[str, list[_Part]]) -> StereoNetwork:
     """A network of the sizes that the tensors show."""
+    if by_role["whole"]:
+        return _make_ccstereo(by_role["whole"][0])
     visual, audio, fusions = by_role["visual"][0], by_role["audio"][0], by_role["fusion"]
     settings: dict[str, Any] = {
         "segment": {"level": "mix" if system == "pseudobinaural" else "ears"},
@@ -188,6 +202,18 @@ def _make(system: str, by_role: Mapping[str, list[_Part]]) -> StereoNetwork:
     network = card(system).load_class()(**settings)
     assert isinstance(network, StereoNetwork)
     return network
+
+
+def _make_ccstereo(part: _Part) -> StereoNetwork:
+    from hearsight.models.ccstereo import CCStereo
+
+    backbone = _CCSTEREO_BACKBONE
+    return CCStereo(
+        channels=_sizes(part, "net_audio.audionet_convlayer{}.0.weight", range(1, 20)),
+        visual_widths=_sizes(part, backbone + ".{}.0.conv1.weight", range(4, 8)),
+        visual_depths=[len(_sizes(part, f"{backbone}.{stage}.{{}}.conv1.weight", range(100))) for stage in range(4, 8)],
+        pyramid_channels=_sizes(part, "net_visual.segment.aspp.map_convs.{}.weight", range(1))[0],
+    )
 
 
 def _sizes(part: _Part, name: str, numbers: Iterable[int]) -> list[int]:
@@ -232,6 +258,8 @@ def _is_unused(part: _Part, name: str) -> bool:
     """Whether the authors' own forward pass never reads a tensor of this name."""
     if _ROLES[part.kind] == "visual":
         return name.startswith("fc.")
+    if part.kind == "ccstereo":
+        return re.search(r"segment\.reduce\.|upnorm\.(attn_layer|flow_conv)\.", name) is not None
     return "channel_mapping_conv_b." in name
 
 
@@ -240,6 +268,10 @@ def _correspondences(
 ) -> Iterator[tuple[_Part, list[tuple[str, str]]]]:
     """Per part, the authors' name and ours of every tensor that it must hold."""
     ours = list(network.state_dict())
+    for part in by_role["whole"]:
+        yield part, [(_ccstereo_name(name), name) for name in ours]
+    if by_role["whole"]:
+        return
     visual, audio = by_role["visual"][0], by_role["audio"][0]
     yield visual, [(_visual_name(name, _prefix(visual)), name) for name in ours if name.startswith("visual.")]
     last = sum(bool(re.match(r"unet\.up\.\d+\.0\.weight", name)) for name in ours) + 1
@@ -276,3 +308,48 @@ def _fusion_name(ours: str) -> str:
     ours = re.sub(r"^upsamplings\.(\d+)\.", lambda found: f"fusion_upconv{int(found[1]) + 1}.", ours)
     ours = re.sub(r"^association\.", "fusion.", ours).replace("transfer.0.", "channel_mapping_conv_w.")
     return re.sub(r"^(left|right)\.", r"lastconv_\1.0.", ours)
+
+
+_CCSTEREO_BACKBONE = "net_visual.backbone.feature_extraction"
+_CCSTEREO = (
+    (r"^visual\.atrous\.", "net_visual.segment.aspp.map_convs."),
+    (r"^visual\.atrous_norm\.", "net_visual.segment.aspp.map_bn."),
+    (r"^visual\.atrous_reduce\.", "net_visual.segment.aspp.red_conv."),
+    (r"^visual\.pooled\.", "net_visual.segment.aspp.global_pooling_conv."),
+    (r"^visual\.pooled_norm\.", "net_visual.segment.aspp.global_pooling_bn."),
+    (r"^visual\.pooled_reduce\.", "net_visual.segment.aspp.pool_red_conv."),
+    (r"^visual\.norm\.", "net_visual.segment.aspp.red_bn."),
+    (r"^project\.", "net_audio.conv1x1_rgb."),
+    (r"^fusion\.audio_positions$", "net_audio.aud_pos_embed.weight"),
+    (r"^fusion\.visual_positions$", "net_audio.img_pos_embed.weight"),
+    (r"^fusion\.cross\.", "net_audio.transformer_cross_attention_layers.0.multihead_attn."),
+    (r"^fusion\.cross_norm\.", "net_audio.transformer_cross_attention_layers.0.norm."),
+    (r"^fusion\.among\.", "net_audio.transformer_self_attention_layers.0.self_attn."),
+    (r"^fusion\.among_norm\.", "net_audio.transformer_self_attention_layers.0.norm."),
+    (r"^fusion\.feed\.0\.", "net_audio.transformer_ffn_layers.0.linear1."),
+    (r"^fusion\.feed\.2\.", "net_audio.transformer_ffn_layers.0.linear2."),
+    (r"^fusion\.feed_norm\.", "net_audio.transformer_ffn_layers.0.norm."),
+    (r"^up_first\.", "net_audio.audionet_upconvlayer1.upconv."),
+    (r"^denormalization\.audio_positions$", "net_audio.audionet_upconvlayer1.upnorm.pos_embed_a"),
+    (r"^denormalization\.visual_positions$", "net_audio.audionet_upconvlayer1.upnorm.pos_embed_v"),
+    (r"^denormalization\.norm\.", "net_audio.audionet_upconvlayer1.upnorm.param_free_norm."),
+    (r"^denormalization\.reduce\.", "net_audio.audionet_upconvlayer1.upnorm.visual_conv."),
+    (r"^denormalization\.shared\.", "net_audio.audionet_upconvlayer1.upnorm.mlp_shared.0."),
+    (r"^denormalization\.scale\.", "net_audio.audionet_upconvlayer1.upnorm.mlp_gamma."),
+    (r"^denormalization\.shift\.", "net_audio.audionet_upconvlayer1.upnorm.mlp_beta."),
+    (r"^head\.", "net_audio.audionet_upconvlayer5.upconv."),
+)
+
+
+def _ccstereo_name(ours: str) -> str:
+    if ours.startswith("visual.backbone."):
+        return _visual_name(ours.replace("visual.backbone.", "visual."), _CCSTEREO_BACKBONE)
+    ours = re.sub(r"^down\.(\d+)\.", lambda found: f"net_audio.audionet_convlayer{int(found[1]) + 1}.", ours)
+    ours = re.sub(
+        r"^up\.(\d+)\.([01])\.",
+        lambda found: f"net_audio.audionet_upconvlayer{int(found[1]) + 2}.{('upconv', 'upnorm')[int(found[2])]}.",
+        ours,
+    )
+    for pattern, theirs in _CCSTEREO:
+        ours = re.sub(pattern, theirs, ours)
+    return ours

@@ -112,6 +112,15 @@ class BinauralSession(Protocol):
 
 
 @runtime_checkable
+class ConfidentSession(BinauralSession, Protocol):
+    """A session that says how much each of its windows should count where windows overlap."""
+
+    def confidences(self) -> list[float]:
+        """Of the windows of the latest `process`, in their order; positive."""
+        ...
+
+
+@runtime_checkable
 class SeeingSession(BinauralSession, Protocol):
     """A session that looks at frames as they are read, so that nobody has to keep them.
 
@@ -240,11 +249,13 @@ class AudioVisualNetwork(SavedNetwork, ABC):
         level: rule by which segments are scaled before it hears them (`signal.level_gain`).
         needs_frames: false for a baseline that only hears; it takes frames all the same and ignores them.
         default_segment: that it is made for where its constructor is given none, or a mapping that names some of it.
+        needs_previous_frames: whether training items must also hold the picture before each.
         small_sizes: arguments of its constructor that make it small, beside those of its segment.
     """
 
     needs_frames: ClassVar[bool] = True
     default_segment: ClassVar[SegmentFormat] = SegmentFormat()
+    needs_previous_frames: ClassVar[bool] = False
     small_sizes: ClassVar[Mapping[str, Any]] = {}
     level: LevelRule
     stft: STFT
@@ -334,7 +345,8 @@ class StereoResult:
     """What a stereo network predicts for a batch of segments.
 
     Attributes:
-        difference: predicted spectrogram of l - r, highest bin zero. `[batch, frequency, time]`
+        difference: predicted spectrogram of l - r; the highest bin is zero unless the network `predicts_highest_bin`.
+            `[batch, frequency, time]`
         extras: further predictions of the system (named tensors: APNet's left and right, Beyond-Mono's magnitude and
             phase, attention maps ...); each system's docstring lists its own with shapes.
     """
@@ -344,7 +356,15 @@ class StereoResult:
 
 
 class StereoNetwork(AudioVisualNetwork):
-    """A network that predicts the difference of the ears from the spectrogram of the mix and a frame."""
+    """A network that predicts the difference of the ears from the spectrogram of the mix and a frame.
+
+    Attributes:
+        predicts_highest_bin: false for a U-Net that takes 257 rows and gives 256.
+        sliding_crops: whether frames are cropped at one of five places, by their number, when a clip is computed.
+    """
+
+    predicts_highest_bin: ClassVar[bool] = False
+    sliding_crops: ClassVar[bool] = False
 
     @abstractmethod
     def encode_frames(self, frames: Float[Tensor, "batch 3 height width"]) -> Tensor | tuple[Tensor, ...]:

@@ -150,6 +150,13 @@ CARDS: tuple[Card, ...] = (
         "Picture and depth transformers, cross-modal attention at every decoder stage, three decoders.",
     ),
     Card(
+        "ccstereo",
+        "hearsight.models.ccstereo:CCStereo",
+        "binaural",
+        "Chen et al., CCStereo, ACM MM 2025",
+        "Attention in the bottleneck, a decoder de-normalised by the picture, a contrast between neighbouring frames.",
+    ),
+    Card(
         "mix-and-separate",
         "hearsight.models.mix_and_separate:MixAndSeparate",
         "separation",

@@ -165,6 +165,8 @@ class SchedulePart:
         decay, decay_every: the rates are multiplied by `decay` every `decay_every` epochs.
         warm_up: in so many first steps the rates rise, and over the run they fall along half a cosine to almost
             nothing, instead of by `decay`; None: by `decay`.
+        fall: the rates fall to zero over the run as (1 - step / steps) to this power (CCStereo: 0.9), instead of by
+            `decay`; None: by `decay`.
         average: what is validated and kept is an exponential moving average of the weights, which holds this part of
             itself in each step (0.995); None: the weights as they are.
         gradient_clip: largest norm of the gradient; None: as it is.
@@ -184,6 +186,7 @@ class SchedulePart:
     decay: float = 0.94
     decay_every: int = 10
     warm_up: int | None = None
+    fall: float | None = None
     average: float | None = None
     gradient_clip: float | None = None
     task_weights: dict[str, float] = field(default_factory=dict)

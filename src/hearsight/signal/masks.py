@@ -24,7 +24,7 @@ def apply_mask(
     if rows > spectrogram.shape[-2] or mask.shape[-1] != spectrogram.shape[-1]:
         raise ValueError(f"a mask {tuple(mask.shape)} does not fit a spectrogram {tuple(spectrogram.shape)}")
     missing = spectrogram.shape[-2] - rows
-    product = mask * spectrogram[..., :rows, :]
+    product = mask * (spectrogram[..., :rows, :] if missing else spectrogram)
     return zeros_above(product, missing)
 
 

@@ -42,15 +42,23 @@ class OverlapAdd:
         self._weights = torch.zeros(0)
         self._start = 0  # of the first sample not yet handed out
 
-    def add(self, window: Float[Tensor, "channels window"], start: int) -> Float[Tensor, "channels finished"]:
-        """Add the window that begins at sample `start`; returns the samples before `start`, now finished."""
+    def add(
+        self, window: Float[Tensor, "channels window"], start: int, confidence: float = 1.0
+    ) -> Float[Tensor, "channels finished"]:
+        """Add the window that begins at sample `start`; returns the samples before `start`, now finished.
+
+        Args:
+            confidence: how much this window counts beside others that overlap it; positive.
+        """
+        if not confidence > 0:
+            raise ValueError(f"a window's confidence must be positive, got {confidence}")
         finished = self._take(start)
         end = window.shape[-1] + start - self._start
         grow = end - self._weights.shape[-1]
         if grow > 0:
             self._sum = torch.nn.functional.pad(self._sum, (0, grow))
             self._weights = torch.nn.functional.pad(self._weights, (0, grow))
-        weight = self._weight[: window.shape[-1]]
+        weight = confidence * self._weight[: window.shape[-1]]
         self._sum[:, start - self._start : end] += window * weight
         self._weights[start - self._start : end] += weight
         return finished

@@ -1,6 +1,7 @@
 """The short-time Fourier transform that all four papers share."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from jaxtyping import Complex, Float
@@ -18,15 +19,20 @@ class STFT:
         n_fft: FFT length in samples.
         window_samples: length of the Hann window in samples, at most `n_fft`, padded to it with zeros on both sides.
         hop_samples: distance of two columns in samples.
+        padding: what stands before the first sample and after the last: "reflect" (the signal mirrored, as in the four
+            papers' released code: librosa's former default) or "zeros" (CCStereo: librosa's present default).
     """
 
     n_fft: int = 512
     window_samples: int = 400
     hop_samples: int = 160
+    padding: Literal["reflect", "zeros"] = "reflect"
 
     def __post_init__(self) -> None:
         if not 0 < self.hop_samples <= self.window_samples <= self.n_fft:
             raise ValueError(f"need 0 < hop <= window <= n_fft, got {self}")
+        if self.padding not in ("reflect", "zeros"):
+            raise ValueError(f"padding is 'reflect' or 'zeros', got {self.padding!r}")
 
     @property
     def bins(self) -> int:
@@ -38,7 +44,7 @@ class STFT:
         return samples // self.hop_samples + 1
 
     def forward(self, waveform: Float[Tensor, "*batch samples"]) -> Complex[Tensor, "*batch frequency time"]:
-        """Spectrogram of a waveform; edges are reflected, as in the released code (librosa's former default)."""
+        """Spectrogram of a waveform, padded at both ends by half an FFT length."""
         batch = waveform.shape[:-1]
         spectrogram = torch.stft(
             waveform.reshape(-1, waveform.shape[-1]),
@@ -47,7 +53,7 @@ class STFT:
             self.window_samples,
             self._window(waveform),
             center=True,
-            pad_mode="reflect",
+            pad_mode="reflect" if self.padding == "reflect" else "constant",
             return_complex=True,
         )
         return spectrogram.reshape(*batch, *spectrogram.shape[-2:])

@@ -77,6 +77,7 @@ class TrainingData(lightning.LightningDataModule):
             self.recipe.seed,
             segments_per_clip,
             self.recipe.data.with_depth,
+            self.network.needs_previous_frames,
         )
 
     def _mixtures(self, clips: Sequence[PreparedClip], training: bool) -> SoloMixtures:
@@ -175,7 +176,7 @@ def mirrored(item: Item) -> Item:
     """A scene seen and heard in a mirror: left and right exchanged in the picture, the depth map and the ears."""
     flipped = {
         name: value.flip(-1)
-        for name in ("frames", "depth", "stem_frames")
+        for name in ("frames", "previous_frames", "depth", "stem_frames")
         if (value := getattr(item, name)) is not None
     }
     exchanged = {name: value.flip(-2) for name in ("ears", "stem_ears") if (value := getattr(item, name)) is not None}

@@ -8,6 +8,7 @@ import torch
 from lightning.pytorch.callbacks import WeightAveraging
 from torch import Tensor
 
+from hearsight.errors import DataError
 from hearsight.recipes.recipe import SchedulePart
 
 LEAST_RATE = 0.008  # that a cosine ends at, relative to the highest
@@ -16,7 +17,17 @@ LEAST_RATE = 0.008  # that a cosine ends at, relative to the highest
 def learning_rates(
     optimizer: torch.optim.Optimizer, schedule: SchedulePart, module: lightning.LightningModule
 ) -> dict[str, Any]:
-    """What `configure_optimizers` returns for a schedule: by `decay` every `decay_every` epochs, or by `warm_up`."""
+    """What `configure_optimizers` returns for a schedule: by `decay` every `decay_every` epochs, `warm_up` or `fall`.
+
+    Raises:
+        DataError: both of the latter.
+    """
+    if schedule.fall is not None:
+        power, total = schedule.fall, int(module.trainer.estimated_stepping_batches)
+        if schedule.warm_up is not None:
+            raise DataError("schedule: warm_up and fall say two things of the rates; leave one out (null)")
+        falling = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: max(0.0, 1 - step / total) ** power)
+        return {"scheduler": falling, "interval": "step"}
     if schedule.warm_up is None:
         decay = torch.optim.lr_scheduler.StepLR(optimizer, schedule.decay_every, schedule.decay)
         return {"scheduler": decay, "interval": "epoch"}

@@ -221,8 +221,12 @@ def test_numpy_in_numpy_out_and_wrong_requests_are_refused(kemar):
     assert ears.shape == (2, 500)
     with pytest.raises(ValueError, match="known: direct"):
         spatialize(sources, 0.0, 0.0, kemar, 16_000, rendering="quadraphonic")  # type: ignore[arg-type]
+
+
+@pytest.mark.wrong_shapes
+def test_a_sound_without_an_axis_of_sources_is_refused(kemar):
     with pytest.raises(ValueError, match="sources, samples"):
-        spatialize(sources[0], 0.0, 0.0, kemar, 16_000)
+        spatialize(noise(500), 0.0, 0.0, kemar, 16_000)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

@@ -302,6 +302,7 @@ def test_what_is_no_sofa_file_is_one_clear_line(tmp_path):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.wrong_shapes
 def test_a_wrong_rate_or_shape_is_refused(kemar):
     with pytest.raises(ValueError):
         kemar.at_rate(0)

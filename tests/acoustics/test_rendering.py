@@ -219,6 +219,7 @@ def test_numpy_in_numpy_out(head16):
     assert isinstance(MovingRenderer(head16).process(mono, 0.1), np.ndarray)
 
 
+@pytest.mark.wrong_shapes
 def test_shapes_that_do_not_fit_are_refused(head16):
     with pytest.raises(ValueError):
         render(torch.zeros(100), torch.zeros(2, 5), torch.zeros(2, 5), head16)

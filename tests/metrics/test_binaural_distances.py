@@ -186,6 +186,7 @@ def test_a_batch_equals_a_loop(batch, samples, seed):
         torch.testing.assert_close(together[name], alone, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.wrong_shapes
 @pytest.mark.parametrize(
     ("prediction", "reference"), [((2, 10), (2, 11)), ((1, 10), (1, 10)), ((2, 0), (2, 0)), ((10,), (10,))]
 )

@@ -81,6 +81,7 @@ def test_a_batch_equals_a_loop():
             assert float(together[name][index]) == pytest.approx(float(value), rel=1e-4)
 
 
+@pytest.mark.wrong_shapes
 def test_shapes_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match="differ"):
         interaural_errors(torch.zeros(2, 10), torch.zeros(2, 11), 16_000)

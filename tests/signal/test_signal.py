@@ -58,8 +58,12 @@ def test_mask_is_bounded_and_leaves_the_highest_bin_empty():
     assert product.shape == spectrogram.shape
     assert (product[:, 256] == 0).all()
     torch.testing.assert_close(product[:, :256], mask * spectrogram[:, :256])
+
+
+@pytest.mark.wrong_shapes
+def test_a_mask_of_other_columns_is_refused():
     with pytest.raises(ValueError, match="does not fit"):
-        signal.apply_mask(mask[..., :10], spectrogram)
+        signal.apply_mask(noise(2, 256, 10), noise(2, 257, 64))
 
 
 def test_ideal_mask_turns_the_mixture_into_the_target_and_survives_silence():

@@ -9,7 +9,7 @@ LONGEST_FFT = 1 << 17
 
 
 def convolve(
-    signal: Float[Tensor, "*batch samples"], response: Float[Tensor, "*batch taps"]
+    signal: Float[Tensor, "*#batch samples"], response: Float[Tensor, "*#batch taps"]
 ) -> Float[Tensor, "*batch full"]:
     """Full convolution over the last axis, `samples + taps - 1` long; leading axes broadcast.
 

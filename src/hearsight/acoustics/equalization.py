@@ -14,7 +14,7 @@ CROSSOVER_HZ = (120.0, 300.0)  # wholly extended below, wholly measured above
 
 def diffuse_field_equalizer(
     responses: Float[Tensor, "direction 2 taps"], areas: Float[Tensor, "direction"], sample_rate_hz: float
-) -> Float[Tensor, "taps"]:
+) -> Float[Tensor, "filter_taps"]:
     """Minimum-phase filter that makes the power average over the sphere flat.
 
     The average is that of both ears together (so level differences between the ears stay), weighted by the area that

@@ -68,8 +68,8 @@ class AttentiveDecoder(nn.Module):
 
     def forward(
         self,
-        encoded: Sequence[Float[Tensor, "batch channels f t"]],
-        visual: Sequence[Float[Tensor, "batch channels positions"]],
+        encoded: Sequence[Float[Tensor, "batch _channels _f _t"]],
+        visual: Sequence[Float[Tensor, "batch _channels _positions"]],
     ) -> Attended:
         """Logits and attention maps.
 

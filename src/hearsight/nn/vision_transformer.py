@@ -88,7 +88,9 @@ class VisionTransformer(nn.Module):
             self.requires_grad_(False)
             self.train(False)
 
-    def forward(self, frames: Float[Tensor, "batch 3 height width"]) -> tuple[Float[Tensor, "batch channels h w"], ...]:
+    def forward(
+        self, frames: Float[Tensor, "batch 3 height width"]
+    ) -> tuple[Float[Tensor, "batch _channels _h _w"], ...]:
         """The taken layers' maps of ImageNet-normalised frames."""
         height, width = self.map_size(frames.shape[-2:])
         tokens = self.embeddings(frames * self._scale + self._shift)

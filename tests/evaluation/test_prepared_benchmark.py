@@ -1,19 +1,14 @@
 """Benchmarks on clips prepared for training, and of a recipe's own model."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 import soundfile
-import torch
-import yaml
 
 from hearsight.datasets.prepared import PreparedSettings, write_index, write_prepared_clip
 from hearsight.errors import DataError
-from hearsight.evaluation import parse_benchmark, read_benchmark
+from hearsight.evaluation import parse_benchmark
 from hearsight.evaluation.runner import run_benchmark
 from hearsight.media import read_frames
-from hearsight.models.mono2binaural import Mono2Binaural
 
 
 @pytest.fixture(scope="module")
@@ -66,23 +61,29 @@ def test_lists_with_or_without_suffix_are_read_and_mono_clips_named(prepared, sy
         run_benchmark(benchmark(prepared, systems_module, tmp_path, "split3"))
 
 
-def test_a_recipe_is_benchmarked_with_the_model_it_gave(prepared, tmp_path, monkeypatch):
-    recipe = {
-        "model": {"system": "mono2binaural", "size": "small"},
-        "data": {"stereo": {"folder": str(prepared), "split": "splits/split2"}},
-        "reproduces": {"paper": "P", "table": "1", "row": "Ours", "dataset": "Bars", "published": {"stft": 0.5}},
+def test_clips_that_are_not_prepared_are_named(prepared, systems_module, tmp_path):
+    (prepared / "splits" / "split4").mkdir(exist_ok=True)
+    (prepared / "splits" / "split4" / "test.txt").write_text("000001\n000008\n000009\n")
+    with pytest.raises(DataError, match="2 of 3 clips are not prepared: 000008, 000009"):
+        run_benchmark(benchmark(prepared, systems_module, tmp_path, "split4"))
+
+
+def test_clips_in_folders_are_measured(dataset, systems_module, tmp_path):
+    """Names with slashes, as those of MUSIC-Stereo, and one that differs from another in nothing but a slash."""
+    settings, entries = PreparedSettings(frame_size=(64, 128)), []
+    for name, number in (("cello/duet/a", 1), ("cello-duet/a", 2)):
+        sound, _ = soundfile.read(dataset / "binaural_audios" / f"{number:06d}.wav", dtype="int16")
+        pictures = [frame.rgb for frame in read_frames(dataset / "videos" / f"{number:06d}.mp4", 10.0, (64, 128))]
+        entries.append(write_prepared_clip(tmp_path / "set", name, np.ascontiguousarray(sound.T), pictures, settings))
+    write_index(tmp_path / "set", "bars", settings, entries)
+    content = {
+        "datasets": [{"name": "Bars", "folder": str(tmp_path / "set")}],
+        "systems": [{"name": "Mono-Mono", "model": "mono-mono"}],
+        "workers": 1,
+        "out": str(tmp_path / "out"),
     }
-    (tmp_path / "bars").mkdir()
-    (tmp_path / "bars" / "mine.yaml").write_text(yaml.safe_dump(recipe))
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(DataError, match="train the recipe first"):
-        read_benchmark("bars/mine.yaml")
-    torch.manual_seed(0)
-    (tmp_path / "runs" / "bars" / "mine").mkdir(parents=True)
-    Mono2Binaural.small().save_pretrained(tmp_path / "runs" / "bars" / "mine" / "model")
-    what = read_benchmark("bars/mine.yaml")
-    assert [part.name for part in what.systems] == ["Mono-Mono", "Ours, mirrored pictures", "Ours"]
-    assert what.systems[2].published_values == {"stft": 0.5}
-    assert what.out == str(tmp_path / "runs" / "bars" / "mine" / "benchmark")
-    rows = run_benchmark(dataclasses.replace(what, workers=1)).rows
-    assert {row["system"] for row in rows} == {"Mono-Mono", "Ours, mirrored pictures", "Ours"}
+    results = run_benchmark(parse_benchmark(content))
+    assert not results.problems
+    values = {row["clip"]: row["stft"] for row in results.rows}
+    assert set(values) == {"cello/duet/a", "cello-duet/a"} and len(set(values.values())) == 2
+    assert len({job.store for job in results.jobs}) == 2

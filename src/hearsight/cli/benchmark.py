@@ -10,49 +10,86 @@ from hearsight.cli.errors import Quiet, one_line_errors, progress_bar
 
 @one_line_errors
 def benchmark(
-    file: Annotated[
-        Path,
+    what: Annotated[
+        list[str],
         typer.Argument(
-            help="A YAML file that names datasets and systems, or a training recipe.", metavar="RECIPE|FILE"
+            help="Folders of training runs, or one recipe that was trained, or a YAML file that names datasets and "
+            "systems.",
+            metavar="RUN...|RECIPE[:ROW]|FILE",
+            show_default=False,
         ),
     ],
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Folder of the results; the file's, unless told.")
+        Path | None, typer.Option("--out", "-o", help="Folder of the results; the file's or the run's, unless told.")
     ] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda (all there are), cuda:1, mps.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; one per core or GPU unless told.")] = None,
     partial: Annotated[
         bool, typer.Option("--partial", help="Leave out, for all systems, the clips that cannot be done, and say so.")
     ] = False,
+    serves_as: Annotated[
+        list[str] | None,
+        typer.Option("--as", help="Also measure the runs' networks as this system: unet-out, flipped-visual, ..."),
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
     """Run systems on datasets by a published protocol and write tables and a report.
 
-    A training recipe is benchmarked on its own test clips, with the model that `hearsight train` put into runs/, beside
-    Mono-Mono and itself with mirrored pictures. Any other comparison is written down in a file of its own
-    (docs/how-to/benchmark.md explains every key). The results are
-    per_clip.csv, per_clip.json, results.json, tables.md, tables.tex and report.html. A run that was interrupted goes on
-    where it was.
+    Runs are measured by their paper's protocol on the test clips of the split that they were trained with, beside
+    Mono-Mono and themselves with mirrored pictures; separation networks beside the mix itself. Several runs of one row
+    that differ in the split give the mean over the splits; a recipe stands for all of its runs. A clip that a model was
+    trained or validated on is refused. Any other comparison is written down in a file of its own
+    (docs/how-to/benchmark.md explains every key).
 
-    Example: hearsight benchmark concerts.yaml --out results
+    The results are per_clip.csv, per_clip.json, results.json, tables.md, tables.tex, report.html and the predicted ears
+    (predictions/). A run that was interrupted goes on where it was.
+
+    Example: hearsight benchmark runs/2.5d-visual-sound/table-1/fair-play/mono2binaural/split1
     """
     import dataclasses
 
-    from hearsight.evaluation import benchmark_and_report, read_benchmark
+    from hearsight.errors import DataError
+    from hearsight.evaluation import benchmark_and_report, benchmark_of_runs, is_run, read_benchmark, runs_of_recipe
 
-    what = read_benchmark(file)
-    what = dataclasses.replace(
-        what,
-        out=what.out if out is None else str(out.resolve()),
-        device=device or what.device,
-        workers=workers or what.workers,
+    runs = [folder for folder in what if is_run(folder)]
+    roles = serves_as or []
+    if len(what) > 1 and len(runs) < len(what):
+        other = next(text for text in what if text not in runs)
+        raise DataError(f"{other}: is not the folder of a training run; several can be named only of these")
+    if runs:
+        chosen = benchmark_of_runs(runs, roles)
+    elif Path(what[0]).is_dir():
+        raise DataError(f"{what[0]}: is not the folder of a training run (no recipe.yaml in it)")
+    elif _is_benchmark(what[0]):
+        if roles:
+            raise DataError("--as is for runs; in a file, write model: NAME@FOLDER")
+        chosen = read_benchmark(what[0])
+    else:
+        chosen = benchmark_of_runs(runs_of_recipe(what[0]), roles)
+    chosen = dataclasses.replace(
+        chosen,
+        out=chosen.out if out is None else str(out.resolve()),
+        device=device or chosen.device,
+        workers=workers or chosen.workers,
     )
     with progress_bar("comparing", "clips", quiet) as progress:
-        results = benchmark_and_report(what, partial, progress)
+        results = benchmark_and_report(chosen, partial, progress)
     if not quiet:
         print(results.files["tables.md"].read_text(encoding="utf-8"))
         print(f"report: {results.files['report.html']}")
     if results.problems:
-        from hearsight.errors import DataError
-
         raise DataError(f"{len(results.problems)} left out: {'; '.join(results.problems[:3])}")
+
+
+def _is_benchmark(text: str) -> bool:
+    """Whether this is a benchmark file, and not a recipe."""
+    import yaml
+
+    path = Path(text)
+    if not path.is_file():
+        return path.suffix in (".yaml", ".yml")
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return True  # its reader says what is wrong
+    return not (isinstance(content, dict) and {"model", "base", "rows"} & content.keys())

@@ -19,7 +19,7 @@ names of what is being evaluated.
 
 import dataclasses
 import os
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,9 +27,16 @@ from typing import Any
 import yaml
 
 from hearsight.errors import DataError
-from hearsight.evaluation.protocols import DEFAULT_PROTOCOL, Protocol, protocol
+from hearsight.evaluation.protocols import (
+    DEFAULT_PROTOCOL,
+    DEFAULT_SEPARATION,
+    Protocol,
+    protocol,
+    separation_protocol,
+)
+from hearsight.evaluation.published import published_table
 from hearsight.models.registry import CARDS
-from hearsight.recipes import read_recipe, run_folder
+from hearsight.models.saving import role_and_source
 from hearsight.schema import typed
 
 DEFAULT_COLUMNS: tuple[str, ...] = ("stft", "env", "mag_released", "difference_phase", "snr_db", "lateral_deg")
@@ -60,11 +67,13 @@ class DatasetPart:
 
 @dataclass(frozen=True)
 class SystemPart:
-    """One system. Exactly one of `model`, `python` and `predictions` says what it is.
+    """One system. Exactly one of `model`, `models`, `python` and `predictions` says what it is.
 
     Attributes:
         name: in tables.
-        model: a name of `hearsight models`, a folder, or a Hub id.
+        model: a name of `hearsight models`, a folder, or a Hub id; "NAME@FOLDER" is a folder whose network serves as
+            another system ("unet-out@runs/sep-stereo/model").
+        models: a model for each split, by the split's name, in place of `model`.
         python: "module:function" that returns a `BinauralModel`, for systems that are not part of hearsight.
         predictions: a folder of predicted ears, one sound file per clip, for systems run elsewhere.
         options: arguments of the model's loading or of the function.
@@ -79,6 +88,7 @@ class SystemPart:
 
     name: str
     model: str | None = None
+    models: dict[str, Any] = field(default_factory=dict)
     python: str | None = None
     predictions: str | None = None
     options: dict[str, Any] = field(default_factory=dict)
@@ -97,20 +107,28 @@ class SeparationPart:
 
     Attributes:
         name: in the report.
-        folder: a dataset in FAIR-Play's layout that holds the solo clips.
-        clips: the solo clips; all pairs of them are mixed (ten give the 45 of 2.5D Visual Sound).
-        systems: separation networks: `name`, `model` and optionally `published` and `ears`.
+        folder: a dataset in FAIR-Play's layout, or prepared, that holds the solo clips.
+        systems: separation networks.
+        clips: the solo clips; empty for those of `split` and `part`, or all where there is no split.
+        split, splits_folder, part, limit: as for a dataset.
+        protocol: how they are mixed and separated (`evaluation.protocols.SEPARATION_PROTOCOLS`).
         published: key of the published values.
-        offset_s, duration_s: the part of each clip that is mixed.
+        offset_s: where in each clip the mixed part begins; None: the part is in the middle.
+        duration_s: of a mixture; None for the protocol's.
     """
 
     name: str
     folder: str
-    clips: list[str]
     systems: list["SeparationSystemPart"]
+    clips: list[str] = field(default_factory=list)
+    split: str | None = None
+    splits_folder: str = "splits"
+    part: str = "test"
+    limit: int | None = None
+    protocol: str = DEFAULT_SEPARATION
     published: str | None = None
-    offset_s: float = 0.0
-    duration_s: float = 5.0
+    offset_s: float | None = None
+    duration_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -118,15 +136,18 @@ class SeparationSystemPart:
     """A separation network and what it hears.
 
     Attributes:
-        name, model, published: as for a system.
-        ears: "mono" (the mono mix), "mono-mono" (the mix twice), "true" (both recorded ears), or the name of one of the
-            benchmark's systems, whose predicted ears are heard (2.5D Visual Sound, table 2).
+        name, model, published, published_values: as for a system; the model "mix" is the mix itself in place of each
+            source, the baseline that every system must beat.
+        ears: "mono" (the mono mix), "mono-mono" (the mix twice), "true" (both recorded ears), "own" (predicted by the
+            network that mix-and-separate was trained with), or the name of one of the benchmark's systems, whose
+            predicted ears are heard (2.5D Visual Sound, table 2). None: what the network was trained with.
     """
 
     name: str
     model: str
-    ears: str = "mono"
+    ears: str | None = None
     published: str | None = None
+    published_values: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -146,6 +167,7 @@ class Benchmark:
         report_clips: how many clips of each dataset are to be heard in the report.
         bootstrap: resamplings of the clips for the significance.
         seed: of these.
+        remarks: sentences that stand over the tables.
         out: folder of the results.
         device: "cpu", "cuda" (all there are), "cuda:1", "mps".
         workers: processes; None for one per core, or one per GPU.
@@ -165,6 +187,7 @@ class Benchmark:
     report_clips: int = 4
     bootstrap: int = 10_000
     seed: int = 0
+    remarks: list[str] = field(default_factory=list)
     out: str = "benchmark"
     device: str = "cpu"
     workers: int | None = None
@@ -205,21 +228,19 @@ METRICS = {
 
 
 def read_benchmark(path: str | os.PathLike[str]) -> Benchmark:
-    """The benchmark in a YAML file, its folders made absolute; of a training recipe, what `benchmark_of_recipe` makes.
+    """The benchmark in a YAML file, its folders made absolute.
 
     Raises:
         DataError: the file is missing or not YAML, or a key is unknown, missing, of the wrong type or contradicts
             another one; the message names the place.
     """
     path = Path(path)
-    if not path.is_file():
-        return benchmark_of_recipe(path)
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: is not YAML ({' '.join(str(error).split())[:200]})") from error
-    if isinstance(content, Mapping) and ({"model", "base", "rows"} & content.keys()):
-        return benchmark_of_recipe(path)
     try:
         benchmark = parse_benchmark(content)
     except DataError as error:
@@ -238,54 +259,6 @@ def parse_benchmark(content: Any) -> Benchmark:
     return benchmark
 
 
-def benchmark_of_recipe(path: str | Path, run: str | os.PathLike[str] | None = None) -> Benchmark:
-    """A benchmark of the model that a training recipe gave, beside Mono-Mono and itself with mirrored pictures.
-
-    It is measured on the test part of the recipe's own split; its published values are those that the recipe says it
-    reproduces. The results are written into the run's folder.
-
-    Args:
-        path: the recipe, as `hearsight train` takes it.
-        run: the folder of the training run; None for where `hearsight train` puts it.
-
-    Raises:
-        DataError: the recipe is not one, names no clips with two ears or no split, or the run holds no model.
-    """
-    recipe = read_recipe(path)
-    clips = recipe.data.stereo
-    if clips is None or clips.folder is None or clips.split is None:
-        raise DataError(
-            f"{path}: names no prepared clips with two ears and a split (data.stereo), so nothing to test on"
-        )
-    folder = Path(run) if run is not None else run_folder(path, recipe)
-    model = folder / "model"
-    if not model.is_dir():
-        raise DataError(
-            f"{model}: is not there; train the recipe first, or write a benchmark file that names the model"
-        )
-    told = recipe.reproduces
-    row = told.row if told is not None else Path(path).stem
-    split = Path(clips.split)
-    return Benchmark(
-        name=str(folder),
-        datasets=[
-            DatasetPart(
-                name=told.dataset if told is not None else Path(clips.folder).name,
-                folder=str(Path(clips.folder).resolve()),
-                splits=[split.name],
-                splits_folder=str(split.parent),
-            )
-        ],
-        systems=[
-            SystemPart("Mono-Mono", model="mono-mono"),
-            SystemPart(f"{row}, mirrored pictures", model=str(model.resolve()), flipped=True),
-            SystemPart(row, model=str(model.resolve()), published_values=dict(told.published) if told else {}),
-        ],
-        compare=[[row, "Mono-Mono"]],
-        out=str((folder / "benchmark").resolve()),
-    )
-
-
 def _check(benchmark: Benchmark) -> None:
     if bool(benchmark.datasets) != bool(benchmark.systems) or not (benchmark.datasets or benchmark.separation):
         raise DataError("datasets and systems must each name at least one")
@@ -297,8 +270,11 @@ def _check(benchmark: Benchmark) -> None:
             if names.count(name) > 1:
                 raise DataError(f"{what}: two are called {name!r}")
     for index, system in enumerate(benchmark.systems):
-        if sum(value is not None for value in (system.model, system.python, system.predictions)) != 1:
-            raise DataError(f"systems[{index}] ({system.name}): give exactly one of model, python and predictions")
+        given = (system.model, system.models or None, system.python, system.predictions)
+        if sum(value is not None for value in given) != 1:
+            raise DataError(
+                f"systems[{index}] ({system.name}): give exactly one of model, models, python and predictions"
+            )
         if (system.family is None) != (system.data_share is None):
             raise DataError(f"systems[{index}] ({system.name}): family and data_share belong together")
         if system.trained_on is not None and system.trained_on not in [part.name for part in benchmark.datasets]:
@@ -311,6 +287,7 @@ def _check(benchmark: Benchmark) -> None:
         if system.predictions is not None and (system.flipped or system.true_positions or system.options):
             raise DataError(f"systems[{index}] ({system.name}): predictions are files; nothing can be set")
     _ = benchmark.rule  # refuses what is unknown
+    _check_published(benchmark)
     for metric in [*benchmark.metrics, benchmark.ranked_by]:
         if metric not in METRICS:
             raise DataError(f"metrics: unknown {metric!r}; known: {', '.join(METRICS)}")
@@ -322,14 +299,31 @@ def _check(benchmark: Benchmark) -> None:
         if name not in known_systems:
             raise DataError(f"{name!r} is none of the systems: {', '.join(known_systems)}")
     for part in benchmark.separation:
-        if len(set(part.clips)) < 2 or len(set(part.clips)) < len(part.clips):
+        separation_protocol(part.protocol)
+        if part.clips and (len(set(part.clips)) < 2 or len(set(part.clips)) < len(part.clips)):
             raise DataError(f"separation ({part.name}): clips must name at least two clips, each once")
         for separator in part.systems:
-            if separator.ears not in ("mono", "mono-mono", "true", *known_systems):
+            if separator.ears not in (None, "mono", "mono-mono", "true", "own", *known_systems):
                 raise DataError(
-                    f"separation ({part.name}, {separator.name}): ears must be mono, mono-mono, true or the name of a "
-                    f"system, not {separator.ears!r}"
+                    f"separation ({part.name}, {separator.name}): ears must be mono, mono-mono, true, own or the name "
+                    f"of a system, not {separator.ears!r}"
                 )
+
+
+def _check_published(benchmark: Benchmark) -> None:
+    """Every name of a published row is one of a table that is shown."""
+    tables = {part.published for part in benchmark.datasets if part.published is not None}
+    _check_rows("systems", benchmark.systems, tables)
+    for part in benchmark.separation:
+        _check_rows(f"separation ({part.name})", part.systems, {part.published} if part.published else set())
+
+
+def _check_rows(where: str, systems: Sequence[SystemPart | SeparationSystemPart], tables: set[str]) -> None:
+    rows = dict.fromkeys(row for table in sorted(tables) for row in published_table(table)[1])
+    for system in systems:
+        if system.published is not None and system.published not in rows:
+            known = f"known: {', '.join(rows)}" if tables else "no dataset here names a published table"
+            raise DataError(f"{where}: {system.name}: no published row {system.published!r}; {known}")
 
 
 def _with_absolute_folders(benchmark: Benchmark, base: Path) -> Benchmark:
@@ -340,8 +334,10 @@ def _with_absolute_folders(benchmark: Benchmark, base: Path) -> Benchmark:
         """A folder beside the file, if there is one (before the names are filled in, its fixed part)."""
         if name is None:
             return None
-        fixed = name.split("{")[0].rstrip("/") if "{" in name else name
-        return absolute(name) if fixed and (base / fixed).is_dir() else name
+        role, source = role_and_source(name)
+        fixed = source.split("{")[0].rstrip("/") if "{" in source else source
+        here = absolute(source) if fixed and (base / fixed).is_dir() else source
+        return here if role is None else f"{role}@{here}"
 
     return dataclasses.replace(
         benchmark,
@@ -351,6 +347,7 @@ def _with_absolute_folders(benchmark: Benchmark, base: Path) -> Benchmark:
             dataclasses.replace(
                 part,
                 model=model(part.model),
+                models={split: model(str(source)) for split, source in part.models.items()},
                 predictions=None if part.predictions is None else absolute(part.predictions),
             )
             for part in benchmark.systems

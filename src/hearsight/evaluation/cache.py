@@ -9,6 +9,7 @@ from typing import Any
 from hearsight.evaluation.benchmark_file import Benchmark
 from hearsight.files import write_json
 from hearsight.models.registry import find_card
+from hearsight.models.saving import role_and_source
 
 
 def cache_folder(benchmark: Benchmark) -> Path:
@@ -45,7 +46,7 @@ def files_of_model(source: str | None) -> list[Path]:
     What other names mean changes with the code only, which is not watched.
     """
     known = find_card(source) if source is not None else None
-    folder = known.weights_folder if known is not None else Path(source) if source else None
+    folder = known.weights_folder if known is not None else Path(role_and_source(source)[1]) if source else None
     if folder is None or not folder.is_dir():
         return []
     return sorted(path for path in folder.rglob("*") if path.is_file())
@@ -54,6 +55,11 @@ def files_of_model(source: str | None) -> list[Path]:
 def file_name(name: str) -> str:
     """A name that a file can have on any system."""
     return "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in name.lower()).strip(".-") or "x"
+
+
+def clip_path(name: str) -> Path:
+    """A path below a folder for a clip's name, which may have slashes."""
+    return Path(*(file_name(part) for part in name.split("/")))
 
 
 def _state(path: Path) -> list[Any]:

@@ -1,7 +1,9 @@
 """A benchmark's clips, from a dataset in FAIR-Play's layout or from clips prepared for training."""
 
-from collections.abc import Iterator
+import dataclasses
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import cv2
@@ -10,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from hearsight.datasets.fair_play import fair_play_clips, fair_play_splits
-from hearsight.datasets.prepared import INDEX_FILE, PreparedClip, PreparedSet
+from hearsight.datasets.prepared import CLIPS_FOLDER, INDEX_FILE, PreparedClip, PreparedSet
 from hearsight.datasets.splits import read_names
 from hearsight.errors import DataError
 from hearsight.evaluation.benchmark_file import DatasetPart
@@ -33,6 +35,8 @@ class BenchmarkClip:
         name: of the clip.
         sound, picture: a sound file and a video, or twice the file of a prepared clip.
         scene: a file with the true positions, which may be missing.
+        recording: that it was cut from; its name where nothing says.
+        label: what sounds in it: of a prepared clip, or the folder that its name begins with; "" where nothing says.
     """
 
     split: str
@@ -40,20 +44,27 @@ class BenchmarkClip:
     sound: Path
     picture: Path
     scene: Path
+    recording: str = ""
+    label: str = ""
 
 
-def clips_of(part: DatasetPart) -> list[BenchmarkClip]:
+def clips_of(part: DatasetPart, channels: int | None = 2, no_split: bool = False) -> list[BenchmarkClip]:
     """The clips of a dataset that a benchmark asks for, split by split.
+
+    Args:
+        channels: that prepared clips must have; None for any number.
+        no_split: all clips, although there are splits.
 
     Raises:
         DataError: the folder is neither in FAIR-Play's layout nor prepared, a split is missing or names what is not
             there, or prepared clips have no two ears.
     """
     splits: list[str | None] = list(part.splits or fair_play_splits(part.folder, part.splits_folder)) or [None]
+    splits = [None] if no_split else splits
     found = []
     for split in splits:
         prepared = (Path(part.folder) / INDEX_FILE).is_file()
-        clips = _prepared(part, split) if prepared else _fair_play(part, split)
+        clips = _prepared(part, split, channels) if prepared else _fair_play(part, split)
         found += clips[: part.limit]
     return found
 
@@ -64,11 +75,22 @@ def truth_of(sound: Path, rule: Protocol) -> Float[Tensor, "2 samples"]:
     Raises:
         MediaError, DataError: the file cannot be read or has no two ears.
     """
+    ears, rate = sound_of(sound)
+    if len(ears) != 2:
+        raise DataError(f"{sound}: has {len(ears)} channel(s); two ears are needed")
+    return resample(ears, rate, rule.sample_rate_hz)
+
+
+def sound_of(sound: Path) -> tuple[Float[Tensor, "channels samples"], int]:
+    """The sound of a clip with all its channels, and its rate in hertz.
+
+    Raises:
+        MediaError, DataError: the file cannot be read.
+    """
     if sound.suffix == PREPARED_SUFFIX:
         clip = _clip(sound)
-        return resample(clip.sound(), clip.settings.sample_rate_hz, rule.sample_rate_hz)
-    ears, rate = read_ears(sound)
-    return resample(ears, rate, rule.sample_rate_hz)
+        return clip.sound(), clip.settings.sample_rate_hz
+    return read_ears(sound)
 
 
 def pictures_of(picture: Path, spec: WindowSpec, flipped: bool = False) -> Iterator[Frame]:
@@ -105,13 +127,15 @@ def clip_info(sample_rate_hz: int, duration_s: float, picture: Path | None) -> C
 def _fair_play(part: DatasetPart, split: str | None) -> list[BenchmarkClip]:
     root = Path(part.folder)
     return [
-        BenchmarkClip(split or "", clip.name, clip.sound, clip.picture, root / "scenes" / f"{clip.name}.json")
+        BenchmarkClip(
+            split or "", clip.name, clip.sound, clip.picture, root / "scenes" / f"{clip.name}.json", clip.name
+        )
         for clip in fair_play_clips(root, split, part.part, part.splits_folder)
         if clip.picture is not None
     ]
 
 
-def _prepared(part: DatasetPart, split: str | None) -> list[BenchmarkClip]:
+def _prepared(part: DatasetPart, split: str | None, channels: int | None) -> list[BenchmarkClip]:
     clips = PreparedSet(part.folder)
     names = [entry.name for entry in clips.entries]
     if split is not None:
@@ -122,20 +146,58 @@ def _prepared(part: DatasetPart, split: str | None) -> list[BenchmarkClip]:
             raise DataError(f"{part.folder}: {split} names no clip for {part.part}")
     missing = [name for name in names if name not in clips]
     if missing:
-        raise DataError(
-            f"{part.folder}: {len(missing)} of {len(names)} clips are not prepared: {', '.join(missing[:5])}"
-        )
-    mono = [name for name in names if clips[name].entry.channels != 2]
-    if mono:
-        raise DataError(f"{part.folder}: {len(mono)} of {len(names)} clips have no two ears: {', '.join(mono[:5])}")
+        raise DataError(f"{part.folder}: {_some(missing, len(names))} not prepared: {_first(missing)}")
+    if channels is not None and (other := [name for name in names if clips[name].entry.channels != channels]):
+        raise DataError(f"{part.folder}: {len(other)} of {len(names)} clips have no two ears: {_first(other)}")
     nowhere = Path(part.folder) / "scenes"
     return [
-        BenchmarkClip(split or "", name, clips[name].file, clips[name].file, nowhere / f"{name}.json") for name in names
+        BenchmarkClip(
+            split or "",
+            name,
+            clips[name].file,
+            clips[name].file,
+            nowhere / f"{name}.json",
+            clips[name].entry.source,
+            clips[name].entry.label or name.rpartition("/")[0],
+        )
+        for name in names
     ]
 
 
+def clips_called(part: DatasetPart, names: Sequence[str]) -> list[BenchmarkClip]:
+    """The clips of these names, whatever splits say.
+
+    Raises:
+        DataError: the folder is neither in FAIR-Play's layout nor prepared, or a clip is not there.
+    """
+    everything = dataclasses.replace(part, splits=None, limit=None)
+    found = {clip.name: clip for clip in clips_of(everything, channels=None, no_split=True)}
+    if missing := [name for name in names if name not in found]:
+        raise DataError(f"{part.folder}: {_some(missing, len(names))} not there: {_first(missing)}")
+    return [found[name] for name in names]
+
+
+@lru_cache(maxsize=4)
+def _prepared_set(folder: Path, state: tuple[int, int]) -> PreparedSet:
+    return PreparedSet(folder)
+
+
 def _clip(file: Path) -> PreparedClip:
-    return PreparedSet(file.parent.parent)[file.stem]
+    """The prepared clip in a file; names may have slashes, so that the set's folder is some levels above."""
+    for folder in file.parents:
+        if (index := folder / INDEX_FILE).is_file():
+            state = index.stat()
+            name = file.relative_to(folder / CLIPS_FOLDER).with_suffix("").as_posix()
+            return _prepared_set(folder, (state.st_size, state.st_mtime_ns))[name]
+    raise DataError(f"{file}: is in no prepared set; {INDEX_FILE} is missing")
+
+
+def _some(names: Sequence[str], total: int) -> str:
+    return f"{len(names)} of {total} clips {'is' if len(names) == 1 else 'are'}"
+
+
+def _first(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (" ..." if len(names) > 5 else "")
 
 
 def _prepared_pictures(clip: PreparedClip, spec: WindowSpec) -> Iterator[Frame]:

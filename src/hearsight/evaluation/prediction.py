@@ -67,9 +67,10 @@ def predict_ears(
     heard = resample(mono_mix, sample_rate_hz, rate)
     window, hop = round(spec.window_s * rate), max(1, round(protocol.hop_s * rate))
     padded = torch.nn.functional.pad(heard, (0, max(0, window - heard.shape[-1])))
-    if protocol.faults and isinstance(model, NeuralModel):
+    network = getattr(model, "model", model)  # `load` wraps it
+    if protocol.faults and isinstance(network, NeuralModel):
         true = None if truth is None else resample(truth, sample_rate_hz, rate)
-        ears = released_loop(model, padded, frames, hop, protocol.faults, true)[:, : heard.shape[-1]]
+        ears = released_loop(network, padded, frames, hop, protocol.faults, true)[:, : heard.shape[-1]]
         return resample(ears, rate, sample_rate_hz)[:, : mono_mix.shape[-1]]
     starts = window_starts(padded.shape[-1], window, hop)
     joined = OverlapAdd(torch.ones(window))

@@ -158,6 +158,57 @@ PROTOCOLS: tuple[Protocol, ...] = (
 DEFAULT_PROTOCOL = "released-pseudobinaural"
 
 
+@dataclass(frozen=True)
+class SeparationProtocol:
+    """One way of mixing solo clips, separating the mixtures, and measuring what comes out by BSS Eval 3.
+
+    Attributes:
+        name: what users type.
+        summary: one line.
+        pairs: "all" pairs of the clips, or "random": each clip with one other, of another recording and, where the
+            clips are in folders by instrument, of another instrument.
+        duration_s: of a mixture; None for as long as the shorter of the two clips lasts.
+        equal_levels: each source is scaled to one root mean square before it is mixed.
+        hop_s: windows have the length that a network is made for, and this distance; each is shown the frame of each
+            clip that is nearest to its middle.
+    """
+
+    name: str
+    summary: str
+    pairs: Literal["all", "random"]
+    duration_s: float | None
+    equal_levels: bool
+    hop_s: float = 0.1
+
+
+SEPARATION_PROTOCOLS: tuple[SeparationProtocol, ...] = (
+    SeparationProtocol(
+        "separation-2.5d", "2.5D Visual Sound, section 4.5: all pairs of the solo clips, whole", "all", None, False
+    ),
+    SeparationProtocol(
+        "separation-sep-stereo",
+        "Sep-Stereo: each solo clip with another, 6 s, equally loud; scaled once, not by the truth of each window",
+        "random",
+        6.0,
+        True,
+    ),
+)
+DEFAULT_SEPARATION = "separation-2.5d"
+
+
+def separation_protocol(name: str) -> SeparationProtocol:
+    """The separation protocol called `name`.
+
+    Raises:
+        DataError: there is none; the message lists those there are.
+    """
+    for known in SEPARATION_PROTOCOLS:
+        if known.name == name:
+            return known
+    names = ", ".join(known.name for known in SEPARATION_PROTOCOLS)
+    raise DataError(f"unknown separation protocol {name!r}; known: {names}")
+
+
 def protocol(name: str, padding: str | None = None, faults: Sequence[str] = ()) -> Protocol:
     """The protocol called `name`, with options.
 

@@ -27,6 +27,16 @@ def published_table(key: str) -> tuple[str, Table]:
 
 
 @functools.cache
+def misprints(key: str) -> dict[str, str]:
+    """Rows of a table in which a printed value is wrong, and what is known of it."""
+    return {
+        row.key: row.note
+        for row in packaged_rows()
+        if row.dataset is not None and row.dataset.published == key and "misprint" in row.note
+    }
+
+
+@functools.cache
 def _tables() -> dict[str, tuple[str, Table]]:
     places: dict[str, dict[str, None]] = {}
     values: dict[str, Table] = {}

@@ -87,6 +87,7 @@ def write_results(
             "protocol": benchmark.protocol,
             "padding": benchmark.rule.padding,
             "faults": benchmark.faults,
+            "remarks": benchmark.remarks,
             "reference": _reference(benchmark),
             "datasets": {table.title: table_json(table) for table in tables},
             "rankings": [_ranking_json(benchmark, ranking) for ranking in rankings],
@@ -140,7 +141,7 @@ def _ranking_json(benchmark: Benchmark, ranking: Ranking) -> dict[str, Any]:
 def _markdown(
     benchmark: Benchmark, results: Results, rankings: list[Ranking], separation: Sequence[SeparationTable]
 ) -> str:
-    parts = [f"# {benchmark.name}\n"]
+    parts = [f"# {benchmark.name}\n", *(f"{remark}\n" for remark in benchmark.remarks)]
     parts += [markdown(result_table(benchmark, results.rows, part.name)) for part in benchmark.datasets]
     for title, grid in cross_dataset_tables(benchmark, results.rows):
         parts.append(f"### Across datasets: {title}\n\n{markdown_grid(grid)}\n")

@@ -15,9 +15,10 @@ import torch
 from torch import Tensor
 
 from hearsight.errors import DataError, HearsightError, ModelError
-from hearsight.evaluation.benchmark_file import Benchmark, SystemPart
+from hearsight.evaluation.benchmark_file import Benchmark, DatasetPart, SystemPart
 from hearsight.evaluation.cache import (
     cache_folder,
+    clip_path,
     file_name,
     files_of_model,
     fingerprint,
@@ -25,10 +26,11 @@ from hearsight.evaluation.cache import (
     kept_values,
 )
 from hearsight.evaluation.clips import BenchmarkClip, clips_of, truth_of
-from hearsight.evaluation.comparison import SOUND_SUFFIXES, VIDEO_SUFFIXES, read_ears
+from hearsight.evaluation.comparison import AUTHORS_FILES, BINAURAL, SOUND_SUFFIXES, VIDEO_SUFFIXES, read_ears
 from hearsight.evaluation.measures import VERSION, ClipMeasures, known_directions
 from hearsight.evaluation.prediction import model_input, predict_ears
 from hearsight.evaluation.protocols import Protocol
+from hearsight.evaluation.trained import check_unseen
 from hearsight.inference import load
 from hearsight.media import write_wav
 from hearsight.models.interface import BinauralModel
@@ -65,7 +67,12 @@ class Job:
     @property
     def ears_path(self) -> Path:
         """The predicted ears, at the protocol's rate."""
-        return self.store.with_suffix(".wav")
+        return self.store.with_name(f"{self.store.name}.wav")
+
+    @property
+    def values_path(self) -> Path:
+        """The measured values."""
+        return self.store.with_name(f"{self.store.name}.json")
 
 
 @dataclass(frozen=True)
@@ -128,19 +135,26 @@ def plan(benchmark: Benchmark) -> list[Job]:
     """All jobs of a benchmark, systems one after the other.
 
     Raises:
-        DataError: a dataset is missing or its lists do not fit.
+        DataError: a dataset is missing, its lists do not fit, or a model was trained on a clip.
     """
     jobs = []
     clips = {part.name: clips_of(part) for part in benchmark.datasets}
     for system in benchmark.systems:
         for dataset in benchmark.datasets:
+            _check_unseen(system, dataset, clips[dataset.name])
             for clip in clips[dataset.name]:
                 part = _filled_in(system, dataset.name, clip.split)
                 key = hashlib.sha256(json.dumps(dataclasses.asdict(part), sort_keys=True).encode()).hexdigest()[:10]
                 folder = cache_folder(benchmark) / f"{file_name(system.name)}-{key}"
-                store = folder / file_name(dataset.name) / file_name(clip.name)
+                store = folder / file_name(dataset.name) / clip_path(clip.name)
                 jobs.append(Job(dataset.name, system.name, clip, part, store))
     return jobs
+
+
+def _check_unseen(system: SystemPart, dataset: DatasetPart, clips: list[BenchmarkClip]) -> None:
+    for split in dict.fromkeys(clip.split for clip in clips):
+        model = _filled_in(system, dataset.name, split).model
+        check_unseen(system.name, model, [clip for clip in clips if clip.split == split], dataset.folder)
 
 
 def load_system(part: SystemPart, device: str, scene: Path | None = None) -> BinauralModel:
@@ -185,6 +199,10 @@ def _filled_in(part: SystemPart, dataset: str, split: str) -> SystemPart:
     def fill(text: str | None) -> str | None:
         return None if text is None else text.replace("{dataset}", dataset).replace("{split}", split)
 
+    if part.models:
+        if split not in part.models:
+            raise DataError(f"{part.name}: models names none for {split or 'clips without a split'}")
+        part = dataclasses.replace(part, model=str(part.models[split]), models={})
     return dataclasses.replace(part, model=fill(part.model), predictions=fill(part.predictions))
 
 
@@ -252,7 +270,9 @@ def _given_ears(job: Job, samples: int, rule: Protocol) -> Tensor:
 def _given_files(job: Job) -> list[Path]:
     if job.part.predictions is None:
         return []
-    paths = [Path(job.part.predictions) / f"{job.clip.name}{suffix}" for suffix in SOUND_SUFFIXES + VIDEO_SUFFIXES]
+    place = Path(job.part.predictions) / job.clip.name
+    names = (place, place.with_name(f"{place.name}{BINAURAL}"), place / AUTHORS_FILES["prediction"])
+    paths = [name.with_name(f"{name.name}{end}") for name in names for end in SOUND_SUFFIXES + VIDEO_SUFFIXES]
     return [path for path in paths if path.is_file()]
 
 
@@ -260,11 +280,11 @@ def _store(job: Job, ears: Tensor, values: dict[str, float], rule: Protocol) -> 
     job.store.parent.mkdir(parents=True, exist_ok=True)
     write_wav(job.ears_path, ears.numpy(), rule.sample_rate_hz)
     # Last: a clip with values is complete.
-    keep_values(job.store.with_suffix(".json"), job.fingerprint(rule), values)
+    keep_values(job.values_path, job.fingerprint(rule), values)
 
 
 def _stored(job: Job, rule: Protocol) -> dict[str, float] | None:
-    return kept_values(job.store.with_suffix(".json"), job.fingerprint(rule)) if job.ears_path.is_file() else None
+    return kept_values(job.values_path, job.fingerprint(rule)) if job.ears_path.is_file() else None
 
 
 def _chunks(jobs: list[Job], workers: int) -> Iterator[list[Job]]:

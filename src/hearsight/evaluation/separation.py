@@ -1,38 +1,51 @@
-"""Tables of separation: every pair of solo clips mixed, separated by the picture of each, and measured."""
+"""Tables of separation: solo clips mixed by a published protocol, separated by the picture of each, and measured."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from itertools import combinations
-from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from hearsight.errors import DataError, HearsightError, ModelError
-from hearsight.evaluation.benchmark_file import Benchmark, SeparationPart, SeparationSystemPart, SystemPart
+from hearsight.evaluation.benchmark_file import (
+    Benchmark,
+    DatasetPart,
+    SeparationPart,
+    SeparationSystemPart,
+    SystemPart,
+)
 from hearsight.evaluation.cache import cache_folder, file_name, files_of_model, fingerprint, keep_values, kept_values
-from hearsight.evaluation.clips import pictures_of
-from hearsight.evaluation.comparison import read_ears
+from hearsight.evaluation.clips import BenchmarkClip, clips_called, clips_of, pictures_of, sound_of
 from hearsight.evaluation.measures import VERSION
 from hearsight.evaluation.prediction import model_input, predict_ears
+from hearsight.evaluation.protocols import SeparationProtocol, separation_protocol
 from hearsight.evaluation.published import published_table
 from hearsight.evaluation.runner import load_system
 from hearsight.evaluation.statistics import Row, summary
+from hearsight.evaluation.trained import check_unseen
+from hearsight.inference import NeuralModel
 from hearsight.metrics import separation_ratios
 from hearsight.models.interface import Separator, WindowSpec
 from hearsight.models.saving import load_network
 from hearsight.nn.imagenet import normalize_picture
 from hearsight.progress import Progress, no_progress
-from hearsight.signal import resample
+from hearsight.signal import OverlapAdd, normalize_rms, resample, window_starts
 
 MEASURES = ("sdr", "sir", "sar")
+MIX = "mix"
+PAIR_SEED = 1234  # of the released scripts
+_WINDOWS_AT_ONCE = 8
+_CLIPS_IN_MEMORY = 12
 
 
 @dataclass(frozen=True)
 class SeparationTable:
-    """SDR, SIR and SAR of separation systems over the mixtures of all pairs of clips.
+    """SDR, SIR and SAR of separation systems over mixtures of two clips.
 
     Attributes:
         title, note: over and under it.
@@ -50,155 +63,329 @@ class SeparationTable:
 def separation_table(part: SeparationPart, benchmark: Benchmark, progress: Progress = no_progress) -> SeparationTable:
     """Run the separation systems of one part of a benchmark (2.5D Visual Sound, table 2; Sep-Stereo, table 2).
 
-    Each clip's part of `duration_s` from `offset_s` is mixed with every other clip's. What a system hears is a sum of
-    the two: of their mono sounds, these twice, both true ears, or the ears that a binaural system predicts for each
-    clip alone (2.5D Visual Sound, section 4.5). The sources that the estimates are measured against are the clips' mono
-    sounds whatever was heard; two-channel estimates are added up. BSS Eval without a search for the best
+    What a system hears is a sum of two clips: of their mono sounds, these twice, both true ears, or the ears that a
+    binaural system predicts for each clip alone (2.5D Visual Sound, section 4.5). A network is run by windows of the
+    length that it is made for, with the protocol's hop, and in each window it is shown the frame of each clip nearest
+    to the window's middle; what overlaps is averaged. The sources that the estimates are measured against are the
+    clips' mono sounds whatever was heard; two-channel estimates are added up. BSS Eval without a search for the best
     order: each estimate belongs to its picture. The ratios of each mixture are kept under `out`, like those of clips.
 
     Raises:
-        DataError, MediaError: a clip is missing, unreadable or too short.
+        DataError, MediaError: a clip is missing, unreadable, too short, or was trained on.
         ModelError: a model cannot be loaded or does not separate.
     """
-    clips = [_Solo(part, name) for name in part.clips]
-    pairs = list(combinations(clips, 2))
+    rule = separation_protocol(part.protocol)
+    clips = _clips(part)
+    for system in part.systems:
+        check_unseen(system.name, system.model, clips, part.folder)
+    pairs = _pairs(clips, rule)
+    solos = _Solos(part, rule)
     rows: list[Row] = []
     for number, system in enumerate(part.systems):
-        work = _SystemWork(part, system, benchmark)
+        work = _SystemWork(part, system, benchmark, rule)
         for done, (a, b) in enumerate(pairs):
             progress(number * len(pairs) + done, len(pairs) * len(part.systems))
-            rows.append({"system": system.name, "split": "", "clip": f"{a.name} + {b.name}"} | work.values(a, b))
+            values = work.values(solos.of(a), solos.of(b))
+            rows.append({"system": system.name, "split": "", "clip": f"{a.name} + {b.name}"} | values)
     undefined = {row["clip"] for row in rows if "sdr" not in row}
     kept = [row for row in rows if row["clip"] not in undefined]
-    source, published = published_table(part.published) if part.published else ("", {})
-    grid = [["System", "Hears", *(text for measure in MEASURES for text in (f"{measure.upper()} (dB) ↑", "published"))]]
-    if not published:
-        grid = [["System", "Hears", *(f"{measure.upper()} (dB) ↑" for measure in MEASURES)]]
-    for system in part.systems:
-        line = [system.name, system.ears]
-        for measure in MEASURES:
-            value = summary([row for row in kept if row["system"] == system.name], measure)
-            line.append("–" if value is None else f"{value.mean:.2f} ± {value.standard_error:.2f}")
-            if published:
-                line.append(f"{published.get(system.published or '', {}).get(measure, '–')}")
-        grid.append(line)
     note = f"Mean ± standard error over {len(pairs) - len(undefined)} mixtures of two of {len(clips)} clips"
     note += f"; {len(undefined)} left out, because a source or an estimate is silent" if undefined else ""
+    source, grid = _grid(part, kept)
     note += f". Published values: {source}." if source else "."
-    return SeparationTable(part.name, rows, grid, note)
+    return SeparationTable(part.name, rows, grid, f"{note} Protocol: {rule.name}.")
+
+
+def _grid(part: SeparationPart, rows: Sequence[Row]) -> tuple[str, list[list[str]]]:
+    """Where the published values are from, and the table."""
+    source, table = published_table(part.published) if part.published else ("", {})
+    published = {s.name: table.get(s.published or "", {}) | s.published_values for s in part.systems}
+    beside = ["published"] if any(published.values()) else []
+    header = ["System", "Hears", *(text for name in MEASURES for text in (f"{name.upper()} (dB) ↑", *beside))]
+    grid = [header]
+    for system in part.systems:
+        line = [system.name, "the mix" if system.model == MIX else system.ears or "as trained"]
+        for measure in MEASURES:
+            value = summary([row for row in rows if row["system"] == system.name], measure)
+            line.append("–" if value is None else f"{value.mean:.2f} ± {value.standard_error:.2f}")
+            if beside:
+                line.append(f"{published[system.name].get(measure, '–')}")
+        grid.append(line)
+    return source, grid
+
+
+def _clips(part: SeparationPart) -> list[BenchmarkClip]:
+    splits = None if part.split is None else [part.split]
+    dataset = DatasetPart(part.name, part.folder, splits, part.splits_folder, part.part, part.limit)
+    if part.clips:
+        return clips_called(dataset, part.clips)
+    clips = clips_of(dataset, channels=None, no_split=part.split is None)
+    if len(clips) < 2:
+        raise DataError(f"separation ({part.name}): {part.folder} gives {len(clips)} clips; two are needed for a mix")
+    return clips
+
+
+def _pairs(clips: Sequence[BenchmarkClip], rule: SeparationProtocol) -> list[tuple[BenchmarkClip, BenchmarkClip]]:
+    """The pairs that are mixed; never two pieces of one recording."""
+    if rule.pairs == "all":
+        pairs = [(a, b) for a, b in combinations(clips, 2) if a.recording != b.recording]
+    else:
+        generator = np.random.default_rng(PAIR_SEED)
+        pairs = []
+        for clip in clips:
+            others = [
+                other
+                for other in clips
+                if other.recording != clip.recording and (not clip.label or other.label != clip.label)
+            ]
+            if others:
+                pairs.append((clip, others[int(generator.integers(len(others)))]))
+    if not pairs:
+        raise DataError("separation: no two of the clips can be mixed; they are of one recording or one instrument")
+    return pairs
 
 
 class _Solo:
-    """One solo clip: its ears and its picture, read once."""
+    """One solo clip: its sound, and the pictures of it that were asked for last."""
 
-    def __init__(self, part: SeparationPart, name: str) -> None:
-        self.name = name
-        folder = Path(part.folder)
-        self.sound, self.picture = folder / "binaural_audios" / f"{name}.wav", folder / "videos" / f"{name}.mp4"
-        for path in (self.sound, self.picture):
-            if not path.is_file():
-                raise DataError(f"{path}: no such file; separation ({part.name}) needs it")
-        ears, rate = read_ears(self.sound)
-        start, length = round(part.offset_s * rate), round(part.duration_s * rate)
-        if ears.shape[-1] < start + length:
-            raise DataError(f"{self.sound}: ends before {part.offset_s + part.duration_s:g} s; shorten duration_s")
-        self.whole, self.rate, self.start_s, self.duration_s = ears, rate, part.offset_s, part.duration_s
+    def __init__(self, clip: BenchmarkClip) -> None:
+        self.name, self.sound, self.picture = clip.name, clip.sound, clip.picture
+        self.whole, self.rate = sound_of(clip.sound)
 
-    def cut(self, ears: Tensor, rate: int) -> Float[Tensor, "2 samples"]:
+    @property
+    def lasts_s(self) -> float:
+        return self.whole.shape[-1] / self.rate
+
+    def cut(self, ears: Tensor, rate: int, start_s: float, duration_s: float) -> Float[Tensor, "channels samples"]:
         """The part that is mixed, of the ears or of something predicted for all of them."""
-        start = round(self.start_s * rate)
-        return ears[..., start : start + round(self.duration_s * rate)]
+        start = round(start_s * rate)
+        return ears[..., start : start + round(duration_s * rate)]
 
-    def frame(self, size: tuple[int, int]) -> Float[Tensor, "3 height width"]:
-        """The picture in the middle of the part, as networks take it."""
-        middle_s = self.start_s + self.duration_s / 2
-        spec = WindowSpec(None, 1.0, 1.0, frame_rate_hz=10.0, frame_size=size)
-        frame = min(pictures_of(self.picture, spec), key=lambda frame: abs(frame.time_s - middle_s))
-        return normalize_picture(frame.rgb)
+    def frames(self, size: tuple[int, int], times_s: Sequence[float]) -> Float[Tensor, "times 3 height width"]:
+        """The pictures nearest to these times, as networks take them."""
+        if self._pictures is None or self._pictures[0] != size:
+            spec = WindowSpec(None, 1.0, 1.0, frame_rate_hz=10.0, frame_size=size)
+            self._pictures = size, list(pictures_of(self.picture, spec))
+        frames = self._pictures[1]
+        nearest = [min(frames, key=lambda frame: abs(frame.time_s - time_s)) for time_s in times_s]
+        return torch.stack([normalize_picture(frame.rgb) for frame in nearest])
+
+    _pictures: tuple[tuple[int, int], list[Any]] | None = None
+
+
+class _Solos:
+    """The clips of a part; the last ones stay in memory."""
+
+    def __init__(self, part: SeparationPart, rule: SeparationProtocol) -> None:
+        self._part, self._rule = part, rule
+        self._read: dict[str, _Solo] = {}
+
+    def of(self, clip: BenchmarkClip) -> _Solo:
+        if clip.name not in self._read:
+            while len(self._read) >= _CLIPS_IN_MEMORY:
+                self._read.pop(next(iter(self._read)))
+            self._read[clip.name] = _Solo(clip)
+        return self._read[clip.name]
+
+
+@dataclass(frozen=True)
+class _Mixture:
+    """Two clips, and the parts of them that are mixed."""
+
+    a: _Solo
+    b: _Solo
+    start_s: tuple[float, float]
+    duration_s: float
+    equal_levels: bool
+
+    @property
+    def name(self) -> str:
+        return f"{self.a.name} + {self.b.name}"
+
+    def parts(self, sounds: Sequence[Tensor], rate: int) -> list[Tensor]:
+        """The mixed part of each clip, of its own sound or of ears predicted for it. `[channels, samples]` each"""
+        cut = [
+            solo.cut(sound, rate, start, self.duration_s)
+            for solo, sound, start in zip((self.a, self.b), sounds, self.start_s, strict=True)
+        ]
+        shortest = min(part.shape[-1] for part in cut)  # rounding: one sample at most
+        cut = [part[..., :shortest] for part in cut]
+        if not self.equal_levels:
+            return cut
+        gains = [normalize_rms(part)[1] for part in self.sources(rate, shortest)]
+        return [part * gain for part, gain in zip(cut, gains, strict=True)]
+
+    def sources(self, rate: int, samples: int) -> Float[Tensor, "2 samples"]:
+        """The mono sounds of both, levels as recorded."""
+        return torch.stack(
+            [
+                model_sum(solo.cut(resample(solo.whole, solo.rate, rate), rate, start, self.duration_s))[:samples]
+                for solo, start in zip((self.a, self.b), self.start_s, strict=True)
+            ]
+        )
+
+
+def model_sum(channels: Float[Tensor, "channels samples"]) -> Float[Tensor, "samples"]:
+    """The mono sound of a clip: its only channel, or the mix of its ears."""
+    return channels[0] if len(channels) == 1 else model_input(channels)
+
+
+def _mixture(part: SeparationPart, rule: SeparationProtocol, a: _Solo, b: _Solo) -> _Mixture:
+    wanted = part.duration_s if part.duration_s is not None else rule.duration_s
+    duration_s = min(a.lasts_s, b.lasts_s) - (part.offset_s or 0.0) if wanted is None else wanted
+    starts = []
+    for solo in (a, b):
+        start = part.offset_s if part.offset_s is not None else (solo.lasts_s - duration_s) / 2
+        if start < -1e-6 or solo.lasts_s < start + duration_s - 1e-6 or duration_s <= 0:
+            raise DataError(
+                f"{solo.sound}: lasts {solo.lasts_s:g} s and ends before {(part.offset_s or 0) + duration_s:g} s; "
+                "shorten duration_s"
+            )
+        starts.append(max(0.0, start))
+    return _Mixture(a, b, (starts[0], starts[1]), duration_s, rule.equal_levels)
 
 
 class _SystemWork:
     """The values of one system; its networks are loaded only if something is to be computed."""
 
-    def __init__(self, part: SeparationPart, system: SeparationSystemPart, benchmark: Benchmark) -> None:
-        self._system, self._benchmark = system, benchmark
-        self._loaded: tuple[Separator, _Ears] | None = None
+    def __init__(
+        self, part: SeparationPart, system: SeparationSystemPart, benchmark: Benchmark, rule: SeparationProtocol
+    ) -> None:
+        self._part, self._system, self._benchmark, self._rule = part, system, benchmark, rule
         ears = _ears_part(system, benchmark)
-        self._said = [VERSION, asdict(benchmark.rule), system.model, system.ears, ears and asdict(ears)]
+        self._said = [VERSION, asdict(benchmark.rule), asdict(rule), system.model, system.ears, ears and asdict(ears)]
         self._said += [part.offset_s, part.duration_s]
         self._models = files_of_model(system.model) + files_of_model(ears.model if ears else None)
         self._folder = cache_folder(benchmark) / "separation" / file_name(part.name) / file_name(system.name)
 
+    @cached_property
+    def _loaded(self) -> tuple[Separator | None, "_Ears | None"]:
+        if self._system.model == MIX:
+            return None, None
+        separator = _separator(self._system, self._benchmark.device)
+        return separator, _Ears(self._system, separator, self._benchmark)
+
     def values(self, a: _Solo, b: _Solo) -> dict[str, float]:
         """Kept from an earlier run, or measured and kept; none if a source or an estimate is silent."""
         depends_on = fingerprint(self._said, [a.sound, a.picture, b.sound, b.picture, *self._models])
-        path = self._folder / f"{file_name(a.name)}+{file_name(b.name)}.json"
+        path = self._folder / f"{_key(a.name)}+{_key(b.name)}.json"
         values = kept_values(path, depends_on)
         if values is None:
-            device = self._benchmark.device
-            if self._loaded is None:
-                separator = _separator(self._system, device)
-                self._loaded = separator, _Ears(self._system, separator, self._benchmark)
-            values = _measured(*self._loaded, a, b, device)
+            mixture = _mixture(self._part, self._rule, a, b)
+            values = _measured(*self._loaded, mixture, self._rule.hop_s, self._benchmark.device)
             keep_values(path, depends_on, values)
         return values
 
 
+def _key(name: str) -> str:
+    """A clip's name as part of a file's; a slash is never taken for another letter."""
+    return "_-".join(file_name(part) for part in name.split("/"))
+
+
 def _ears_part(system: SeparationSystemPart, benchmark: Benchmark) -> SystemPart | None:
     """The system whose predicted ears are heard, where that is what is heard."""
-    if system.ears in ("mono", "mono-mono", "true"):
+    if system.ears in (None, "mono", "mono-mono", "true", "own"):
         return None
     return next(part for part in benchmark.systems if part.name == system.ears)
+
+
+_HEARD = {"mono": "mono", "mono-twice": "mono-mono", "predicted": "own", "true": "true"}
 
 
 class _Ears:
     """What one system hears of each clip, at its rate; predictions are made once per clip."""
 
     def __init__(self, system: SeparationSystemPart, separator: Separator, benchmark: Benchmark) -> None:
-        self._kind, self._rate = system.ears, separator.sample_rate_hz
+        self._kind = system.ears or _HEARD[getattr(separator, "hears", "mono")]
+        self._rate = separator.sample_rate_hz
         self._rule = benchmark.rule
-        self._model = None
+        self._model: Any = None
+        self._flipped = False
         self._predicted: dict[str, Tensor] = {}
-        if (part := _ears_part(system, benchmark)) is not None:
-            self._part = part
-            if self._part.predictions is not None or self._part.true_positions:
+        if self._kind == "own":
+            inner = getattr(separator, "binauralizer", None)
+            if inner is None:
+                raise ModelError(
+                    f"{system.name}: {system.model} was not trained with ears predicted by another network"
+                )
+            self._model = NeuralModel(inner, benchmark.device)
+        elif (part := _ears_part(system, benchmark)) is not None:
+            if part.predictions is not None or part.true_positions:
                 raise DataError(f"separation: {self._kind} gives no ears for clips outside its dataset")
-            self._model = load_system(self._part, benchmark.device)
+            self._model, self._flipped = load_system(part, benchmark.device), part.flipped
 
-    def of(self, clip: _Solo) -> Float[Tensor, "*channels samples"]:
-        """One channel, or two."""
-        ears = clip.cut(resample(clip.whole, clip.rate, self._rate), self._rate)
+    def of(self, clip: _Solo) -> Float[Tensor, "channels samples"]:
+        """The whole clip, with one channel, or two."""
+        sound = resample(clip.whole, clip.rate, self._rate)
         if self._kind == "true":
-            return ears
-        mono = model_input(ears)
+            if len(sound) != 2:
+                raise DataError(f"{clip.sound}: has one channel, and ears are to be heard")
+            return sound
+        mono = model_sum(sound)
         if self._kind == "mono":
-            return mono
+            return mono[None]
         if self._kind == "mono-mono":
             return torch.stack([mono / 2, mono / 2])
         if clip.name not in self._predicted:
-            assert self._model is not None
-            whole = resample(clip.whole, clip.rate, self._rule.sample_rate_hz)
-            predicted = predict_ears(
-                self._model, model_input(whole), self._rule.sample_rate_hz, clip.picture, self._rule, self._part.flipped
-            )
-            self._predicted[clip.name] = resample(predicted, self._rule.sample_rate_hz, self._rate)
-        return clip.cut(self._predicted[clip.name], self._rate)
+            rate = self._rule.sample_rate_hz
+            whole = resample(clip.whole, clip.rate, rate)
+            truth = whole if len(whole) == 2 else None
+            mixed = model_sum(whole)
+            predicted = predict_ears(self._model, mixed, rate, clip.picture, self._rule, self._flipped, truth)
+            self._predicted = {clip.name: resample(predicted, rate, self._rate)}
+        return self._predicted[clip.name]
 
 
-def _measured(separator: Separator, heard: _Ears, a: _Solo, b: _Solo, device: str) -> dict[str, float]:
-    mixed = heard.of(a) + heard.of(b)
-    frames = torch.stack([clip.frame(separator.frame_size) for clip in (a, b)]).unsqueeze(0)
-    try:
-        stems = separator.separate(mixed.unsqueeze(0).to(device), frames.to(device))[0].cpu()
-    except HearsightError as error:
-        raise ModelError(f"separation of {a.name} and {b.name}: {error}") from error
-    estimates = stems if stems.dim() == 2 else stems.sum(1)
-    rate = separator.sample_rate_hz
-    references = torch.stack([model_input(clip.cut(resample(clip.whole, clip.rate, rate), rate)) for clip in (a, b)])
-    ratios = separation_ratios(estimates, references)
+def _measured(
+    separator: Separator | None, heard: _Ears | None, mixture: _Mixture, hop_s: float, device: str
+) -> dict[str, float]:
+    rate = 16_000 if separator is None else separator.sample_rate_hz
+    own = [model_sum(resample(solo.whole, solo.rate, rate))[None] for solo in (mixture.a, mixture.b)]
+    references = torch.cat(mixture.parts(own, rate))
+    if separator is None or heard is None:
+        estimates = references.sum(0).expand(2, -1) / 2
+    else:
+        a, b = mixture.parts([heard.of(solo) for solo in (mixture.a, mixture.b)], rate)
+        stems = _in_windows(separator, (a + b)[..., : references.shape[-1]], mixture, hop_s, device)
+        estimates = stems.sum(1)
+    ratios = separation_ratios(estimates, references[..., : estimates.shape[-1]])
     if not bool(ratios.defined.all()):
         return {}
     return {"sdr": float(ratios.sdr.mean()), "sir": float(ratios.sir.mean()), "sar": float(ratios.sar.mean())}
+
+
+def _in_windows(
+    separator: Separator, mixed: Float[Tensor, "channels samples"], mixture: _Mixture, hop_s: float, device: str
+) -> Float[Tensor, "2 channels samples"]:
+    """Stems of a mixture by windows, each with the frames of its own time."""
+    rate, samples = separator.sample_rate_hz, mixed.shape[-1]
+    length = getattr(separator, "segment_samples", samples)
+    padded = torch.nn.functional.pad(mixed, (0, max(0, length - samples)))
+    padded = padded[0] if len(padded) == 1 else padded
+    starts = window_starts(padded.shape[-1], length, max(1, round(hop_s * rate)))
+    joined: OverlapAdd | None = None
+    parts = []
+    for first in range(0, len(starts), _WINDOWS_AT_ONCE):
+        some = starts[first : first + _WINDOWS_AT_ONCE]
+        windows = torch.stack([padded[..., start : start + length] for start in some])
+        frames = torch.stack(
+            [
+                solo.frames(separator.frame_size, [begin + (start + length / 2) / rate for start in some])
+                for solo, begin in zip((mixture.a, mixture.b), mixture.start_s, strict=True)
+            ],
+            dim=1,
+        )
+        try:
+            stems = separator.separate(windows.to(device), frames.to(device)).cpu()
+        except HearsightError as error:
+            raise ModelError(f"separation of {mixture.name}: {error}") from error
+        shape = stems.shape[1:-1]
+        flat = stems.flatten(1, -2)
+        joined = joined or OverlapAdd(torch.ones(length), channels=flat.shape[1])
+        parts += [joined.add(one, start) for one, start in zip(flat, some, strict=True)]
+    assert joined is not None  # there is one window at least
+    whole = torch.cat([*parts, joined.finish()], dim=-1)[:, :samples]
+    return whole.reshape(*shape, -1) if len(shape) == 2 else whole.unsqueeze(1)
 
 
 def _separator(system: SeparationSystemPart, device: str) -> Separator:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from hearsight.evaluation.benchmark_file import METRICS, Benchmark
-from hearsight.evaluation.published import published_table
+from hearsight.evaluation.published import misprints, published_table
 from hearsight.evaluation.statistics import PairedTest, Row, Summary, paired_bootstrap, per_clip, summary
 
 SIGNIFICANT = 0.05
@@ -92,6 +92,9 @@ def result_table(benchmark: Benchmark, rows: Sequence[Row], dataset: str) -> Res
     note += f". * differs from {reference} (paired bootstrap over clips, p < {SIGNIFICANT})."
     note += " † trained on another dataset." if tags else ""
     note += f" Published values: {source}." if source else ""
+    shown = {system.published for system in benchmark.systems}
+    wrong = misprints(part.published) if part.published else {}
+    note += "".join(f" {row}: {text}." for row, text in wrong.items() if row in shown)
     note += f" Protocol: {benchmark.rule.label}."
     return ResultTable(dataset, list(benchmark.metrics), cells, note, tags)
 

@@ -136,6 +136,13 @@ CARDS: tuple[Card, ...] = (
         "APNet that learns stereo and separation together, or stereo from separation alone.",
     ),
     Card(
+        "sep-stereo-unsupervised",
+        "hearsight.models.sep_stereo:UnsupervisedSepStereo",
+        "binaural",
+        "Zhou et al., Sep-Stereo, ECCV 2020, supplement, section 1.1",
+        "Stereo by the separation pyramid of Sep-Stereo, which learns from solo clips alone.",
+    ),
+    Card(
         "pseudobinaural",
         "hearsight.models.pseudobinaural:PseudoBinaural",
         "binaural",

@@ -29,19 +29,29 @@ def load_network(folder_or_hub_id: str | Path, revision: str | None = None) -> "
     """The network saved in a folder or under a Hub id, of the class that its configuration names, in evaluation mode.
 
     Args:
-        folder_or_hub_id: a folder written by `save_pretrained`, or "owner/name" on the Hugging Face Hub.
+        folder_or_hub_id: a folder written by `save_pretrained`, or "owner/name" on the Hugging Face Hub. "NAME@FOLDER"
+            takes the tensors into another system that reads them: `unet-out@runs/sep-stereo/model`.
         revision: branch, tag or commit on the Hub.
 
     Raises:
-        ModelError: no such folder, or its files are missing, malformed, of an unknown system or do not fit together.
+        ModelError: no such folder, the named system does not read it, or its files are missing, malformed, of an
+            unknown system or do not fit together.
         DependencyError: the Hub could not be reached or does not have it.
     """
-    folder = _local_folder(folder_or_hub_id, revision)
+    role, source = role_and_source(folder_or_hub_id)
+    folder = _local_folder(source, revision)
     config = _read_config(folder)
-    cls = card(config["system"]).load_network_class()
+    cls = card(role or config["system"]).load_network_class()
     if not (isinstance(cls, type) and issubclass(cls, SavedNetwork)):
         raise ModelError(f"{folder}: {config['system']!r} is not a network that is loaded from a folder")
-    return cls._from_folder(folder, config)
+    return cls.from_pretrained(folder) if role is not None else cls._from_folder(folder, config)
+
+
+def role_and_source(model: str | Path) -> tuple[str | None, str]:
+    """What "NAME@FOLDER" says: a system that takes the tensors of another, and where these are; no name without "@"."""
+    text = str(model)
+    role, at, source = text.partition("@")
+    return (role, source) if at and not Path(text).exists() and "/" not in role else (None, text)
 
 
 class SavedNetwork(nn.Module):

@@ -190,3 +190,18 @@ class UNetOut(SepStereo):
         **settings: Any,
     ) -> None:
         super().__init__(segment, output="backbone", **settings)
+
+
+class UnsupervisedSepStereo(SepStereo):
+    """Sep-Stereo that predicts stereo with its separation pyramid (supplement, section 1.1); takes its weights."""
+
+    system: ClassVar[str] = "sep-stereo-unsupervised"
+    reads: ClassVar[tuple[str, ...]] = ("sep-stereo",)
+
+    def __init__(
+        self,
+        segment: SegmentFormat | Mapping[str, Any] | None = None,
+        output: Literal["heads", "backbone", "unsupervised"] = "unsupervised",
+        **settings: Any,
+    ) -> None:
+        super().__init__(segment, output="unsupervised", **settings)

@@ -1,5 +1,6 @@
 """Recipes of the papers' tables and of one's own: what is trained on what, how long, and what was published."""
 
+from hearsight.recipes.published import differences_from_row, row_of
 from hearsight.recipes.recipe import (
     Recipe,
     override_pairs,
@@ -13,11 +14,13 @@ from hearsight.recipes.tables import Row, packaged_rows, stages
 __all__ = [
     "Recipe",
     "Row",
+    "differences_from_row",
     "override_pairs",
     "packaged_rows",
     "profile_file",
     "read_recipe",
     "recipe_as_mapping",
+    "row_of",
     "run_folder",
     "stages",
 ]

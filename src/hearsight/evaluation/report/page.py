@@ -48,6 +48,7 @@ def html_report(
         lines = "".join(f"<li>{escape(line)}</li>" for line in results.problems)
         problems = f'<section id="problems"><h2>Left out</h2><ul>{lines}</ul></section>'
     rule = benchmark.rule
+    remarks = "".join(f"<p>{escape(remark)}</p>" for remark in benchmark.remarks)
     sections = [part for part in (problems, *parts) if part]
     links = "".join(
         f'<a href="#{name}">{title}</a>'
@@ -61,7 +62,7 @@ def html_report(
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(benchmark.name)}</title>'
         f'<meta name="viewport" content="width=device-width,initial-scale=1"><style>{STYLE}</style></head><body>'
         f"<header><h1>{escape(benchmark.name)}</h1><p>Protocol {escape(rule.label)}: {escape(rule.summary)}; "
-        f"{escape(rule.note)}. hearsight {version('hearsight')}</p></header><nav>{links}</nav>"
+        f"{escape(rule.note)}. hearsight {version('hearsight')}</p>{remarks}</header><nav>{links}</nav>"
         f"<main>{''.join(sections)}</main><script>{SCRIPT}</script></body></html>\n"
     )
 

@@ -78,4 +78,4 @@ def test_wrong_files_are_one_line(folder, tmp_path):
 
 def test_help_carries_an_example():
     result = run("--help")
-    assert result.exit_code == 0 and "hearsight benchmark concerts.yaml" in " ".join(result.stdout.split())
+    assert result.exit_code == 0 and "hearsight benchmark runs/" in " ".join(result.stdout.split())

@@ -41,7 +41,10 @@ def test_a_file_is_read_with_folders_relative_to_it(tmp_path):
         (changed(datasets=[{"name": "A", "folder": 3}]), r"datasets\[0\].folder: must be text, not 3"),
         (changed(datasets=[{"name": "A", "folder": "a", "limit": 1.5}]), r"limit: must be a whole number, not 1.5"),
         (changed(datasets=[GOOD["datasets"][0]] * 2), "datasets: two are called 'A'"),
-        (changed(systems=[{"name": "X"}]), r"systems\[0\] \(X\): give exactly one of model, python and predictions"),
+        (
+            changed(systems=[{"name": "X"}]),
+            r"systems\[0\] \(X\): give exactly one of model, models, python and predictions",
+        ),
         (changed(systems=[{"name": "X", "model": "a", "flipped": "yes"}]), "flipped: must be true or false"),
         (changed(systems=[{"name": "X", "model": "a", "trained_on": "C"}]), "trained_on 'C' is no dataset here"),
         (changed(systems=[{"name": "X", "model": "a", "data_share": 0.5}]), "family and data_share belong together"),
@@ -51,7 +54,37 @@ def test_a_file_is_read_with_folders_relative_to_it(tmp_path):
             r"systems\[0\] \(X\): true_positions can only be told to the models sounding-objects and positions",
         ),
         (changed(systems=[{"name": "X", "python": "a:b", "true_positions": True}]), "only be told to the models"),
-        (changed(protocol="2.5d"), "protocol: '2.5d'; known: released-2.5d"),
+        (changed(protocol="2.5d"), "unknown protocol '2.5d'; known: released-2.5d"),
+        (changed(protocol="plain", faults=["inverse-510"]), "plain has no fault 'inverse-510'"),
+        (changed(padding="none"), "unknown padding 'none'; known: reflect, zeros"),
+        (
+            changed(systems=[{"name": "X", "model": "a", "published": "apnet"}]),
+            "no dataset here names a published table",
+        ),
+        (
+            changed(
+                datasets=[{"name": "A", "folder": "a", "published": "fair-play/ten-splits"}],
+                systems=[{"name": "X", "model": "a", "published": "mono-to-binaural"}],
+            ),
+            "no published row 'mono-to-binaural'; known: mono-mono",
+        ),
+        (
+            changed(datasets=[{"name": "A", "folder": "a", "published": "fair-play"}]),
+            "no published table 'fair-play'; known: fair-play/",
+        ),
+        (
+            {
+                "separation": [
+                    {
+                        "name": "S",
+                        "folder": "a",
+                        "published": "separation/sep-stereo",
+                        "systems": [{"name": "X", "model": "mix", "published": "pixelplayer"}],
+                    }
+                ]
+            },
+            r"separation \(S\): X: no published row 'pixelplayer'; known: .*pixel-player",
+        ),
         (changed(metrics=["stft", "psnr"]), "metrics: unknown 'psnr'; known: stft"),
         (changed(reference="Theirs"), "'Theirs' is none of the systems: Mono-Mono, Ours"),
         (changed(compare=[["Ours"]]), "compare: each entry is a pair"),

@@ -184,7 +184,7 @@ def test_what_cannot_be_loaded_is_one_clear_error(dataset, systems_module, tmp_p
     ]:
         with pytest.raises(ModelError, match=message):
             run_benchmark(benchmark(dataset, systems_module, tmp_path / "out", systems=[system]))
-    nowhere = [{"name": "N", "folder": str(tmp_path / "nowhere")}]
+    nowhere = [{"name": "N", "folder": str(tmp_path / "nowhere"), "published": "fair-play/five-splits"}]
     with pytest.raises(DataError, match="not in FAIR-Play's layout"):
         run_benchmark(benchmark(dataset, systems_module, tmp_path / "out", datasets=nowhere))
 
@@ -242,7 +242,7 @@ def test_low_data_curves_are_sorted_by_the_share():
 def _counting(asked, stop_after=None):
     from hearsight.evaluation.prediction import predict_ears
 
-    def counted(model, mono, rate, picture, rule, flipped=False):
+    def counted(model, mono, rate, picture, rule, flipped=False, truth=None):
         if stop_after is not None and len(asked) == stop_after:
             raise KeyboardInterrupt
         asked.append(Path(picture))

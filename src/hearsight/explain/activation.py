@@ -6,28 +6,26 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from hearsight.models.interface import StereoNetwork
+from hearsight.models.interface import AudioVisualNetwork
 
 
 @torch.no_grad()
 def activation_map(
-    network: StereoNetwork,
+    network: AudioVisualNetwork,
     frames: Float[Tensor, "batch 3 height width"],
     encoded: Tensor | tuple[Tensor, ...] | None = None,
 ) -> Float[Tensor, "batch height width"] | None:
-    """Mean of the visual feature map over its channels, from 0 to 1 in each picture, stretched to the picture's size.
+    """Mean of a network's `feature_map` over its channels, from 0 to 1 in each picture, stretched to its size.
 
-    PseudoBinaural, appendix C. Of several feature maps (picture and depth) the first is taken. A map that is the same
-    everywhere is 0. None for a network that does not make a feature map of the frames.
+    PseudoBinaural, appendix C. A map that is the same everywhere is 0. None for a network that makes no map of frames.
 
     Args:
         encoded: what the network made of the frames, if that is known.
     """
-    encoded = network.encode_frames(frames) if encoded is None else encoded
-    maps = [one for one in (encoded if isinstance(encoded, tuple) else (encoded,)) if one.ndim == 4]
-    if not maps or maps[0].numel() == 0:
+    features = network.feature_map(frames, encoded)
+    if features is None:
         return None
-    mean = maps[0].float().mean(1)
+    mean = features.float().mean(1)
     low, high = mean.amin((1, 2), keepdim=True), mean.amax((1, 2), keepdim=True)
     scaled = (mean - low) / (high - low).clamp_min(1e-12)
     size = (int(frames.shape[-2]), int(frames.shape[-1]))

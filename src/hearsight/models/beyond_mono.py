@@ -168,6 +168,18 @@ class BeyondMono(StereoNetwork):
             return frames.new_zeros(frames.shape[0], 0, self.visual_channels, 0)
         return torch.stack(features, dim=1)
 
+    def feature_map(self, frames: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch channels h w"] | None:
+        """Features f_I of the picture, or f_D where the network estimates depth from the frames and sees nothing else.
+        `[batch, 512, 14, 28]` in the paper's size. None if it reads no frames."""
+        for name in self.modalities:
+            if name == "depth" and self.depth_input == "map":
+                continue
+            projections = self.project[name]
+            assert isinstance(projections, nn.ModuleList)
+            maps = [project(m) for project, m in zip(projections, self.visual[name](frames), strict=True)]
+            return torch.cat(maps, dim=1)
+        return None
+
     def predict(
         self,
         mix: Complex[Tensor, "batch frequency time"],

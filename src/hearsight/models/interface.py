@@ -326,6 +326,11 @@ class AudioVisualNetwork(SavedNetwork, ABC):
     def loss_terms(self, item: Item) -> dict[str, Tensor]:
         """Named, weighted loss terms of a batch of segments, from its waveforms and frames."""
 
+    def feature_map(self, frames: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch channels h w"] | None:
+        """What the visual network makes of ImageNet-normalised frames, place by place as in the picture; None for a
+        network that has no such map. What is drawn of it is in `explain.activation`."""
+        return None
+
     def parameter_groups(self, learning_rate: float, visual_learning_rate: float) -> list[Mapping[str, Any]]:
         """Parameters for the optimiser: the visual backbone learns slower than the rest (2.5D Visual Sound, section 4).
 
@@ -388,6 +393,12 @@ class StereoNetwork(AudioVisualNetwork):
     @abstractmethod
     def losses(self, result: StereoResult, item: Item) -> dict[str, Tensor]:
         """Named, weighted loss terms of a batch; their sum is what is minimised."""
+
+    def feature_map(self, frames: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch channels h w"] | None:
+        """As `AudioVisualNetwork.feature_map`: the encoded frames, or the first of several, where it is a map."""
+        encoded = self.encode_frames(frames)
+        maps = [one for one in (encoded if isinstance(encoded, tuple) else (encoded,)) if one.ndim == 4]
+        return maps[0] if maps and maps[0].numel() else None
 
     def loss_terms(self, item: Item) -> dict[str, Tensor]:
         """Named, weighted loss terms of a batch of segments: spectrograms, prediction and `losses` in one call."""

@@ -115,6 +115,10 @@ class PixelPlayer(SeparationNetwork):
         heard = torch.stack([mix], dim=1)  # not unsqueeze, which ONNX does not know of complex numbers
         return SeparationResult(self._masks(logits, mix) * heard, extras)
 
+    def feature_map(self, frames: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch channels h w"]:
+        """Weight of each component at each place of the frames, before the maximum over places."""
+        return torch.sigmoid(self._features(frames))
+
     def components_of(
         self, mix: Complex[Tensor, "batch frequency time"]
     ) -> Float[Tensor, "batch components rows time"]:

@@ -104,7 +104,9 @@ class FlippedVisual(Mono2Binaural):
         """Feature map of the frames, mirrored left to right unless the network is being trained."""
         return super().encode_frames(frames if self.training else frames.flip(-1))
 
-    def feature_map(self, frames: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch channels h w"]:
+    def feature_map(
+        self, frames: Float[Tensor, "batch 3 height width"], encoded: Tensor | tuple[Tensor, ...] | None = None
+    ) -> Float[Tensor, "batch channels h w"]:
         """Feature map of the frames, laid over the picture as it is: what it sees mirrored is mirrored back."""
-        encoded = self.encode_frames(frames)
+        encoded = encoded if isinstance(encoded, Tensor) else self.encode_frames(frames)
         return encoded if self.training else encoded.flip(-1)

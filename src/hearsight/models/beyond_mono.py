@@ -168,9 +168,13 @@ class BeyondMono(StereoNetwork):
             return frames.new_zeros(frames.shape[0], 0, self.visual_channels, 0)
         return torch.stack(features, dim=1)
 
-    def feature_map(self, frames: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch channels h w"] | None:
+    def feature_map(
+        self, frames: Float[Tensor, "batch 3 height width"], encoded: Tensor | tuple[Tensor, ...] | None = None
+    ) -> Float[Tensor, "batch channels h w"] | None:
         """Features f_I of the picture, or f_D where the network estimates depth from the frames and sees nothing else.
         `[batch, 512, 14, 28]` in the paper's size. None if it reads no frames."""
+        if isinstance(encoded, Tensor) and self.modalities:
+            return encoded[:, 0].unflatten(-1, self.places)
         for name in self.modalities:
             if name == "depth" and self.depth_input == "map":
                 continue

@@ -326,9 +326,15 @@ class AudioVisualNetwork(SavedNetwork, ABC):
     def loss_terms(self, item: Item) -> dict[str, Tensor]:
         """Named, weighted loss terms of a batch of segments, from its waveforms and frames."""
 
-    def feature_map(self, frames: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch channels h w"] | None:
+    def feature_map(
+        self, frames: Float[Tensor, "batch 3 height width"], encoded: Tensor | tuple[Tensor, ...] | None = None
+    ) -> Float[Tensor, "batch channels h w"] | None:
         """What the visual network makes of ImageNet-normalised frames, place by place as in the picture; None for a
-        network that has no such map. What is drawn of it is in `explain.activation`."""
+        network that has no such map. `explain.activation` draws its mean.
+
+        Args:
+            encoded: what `encode_frames` made of the frames, if that is known.
+        """
         return None
 
     def parameter_groups(self, learning_rate: float, visual_learning_rate: float) -> list[Mapping[str, Any]]:
@@ -394,9 +400,11 @@ class StereoNetwork(AudioVisualNetwork):
     def losses(self, result: StereoResult, item: Item) -> dict[str, Tensor]:
         """Named, weighted loss terms of a batch; their sum is what is minimised."""
 
-    def feature_map(self, frames: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch channels h w"] | None:
+    def feature_map(
+        self, frames: Float[Tensor, "batch 3 height width"], encoded: Tensor | tuple[Tensor, ...] | None = None
+    ) -> Float[Tensor, "batch channels h w"] | None:
         """As `AudioVisualNetwork.feature_map`: the encoded frames, or the first of several, where it is a map."""
-        encoded = self.encode_frames(frames)
+        encoded = self.encode_frames(frames) if encoded is None else encoded
         maps = [one for one in (encoded if isinstance(encoded, tuple) else (encoded,)) if one.ndim == 4]
         return maps[0] if maps and maps[0].numel() else None
 

@@ -102,7 +102,9 @@ class MixAndSeparate(GuidedUNet, SeparationNetwork):
         stems = F.pad(masks, (0, 0, 0, missing)) * torch.stack([heard], dim=1)
         return SeparationResult(stems.squeeze(2) if mix.ndim == 3 else stems, {"masks": masks})
 
-    def feature_map(self, frames: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch channels h w"]:
+    def feature_map(
+        self, frames: Float[Tensor, "batch 3 height width"], encoded: Tensor | tuple[Tensor, ...] | None = None
+    ) -> Float[Tensor, "batch channels h w"]:
         """Feature map of the frames; 512 x 7 x 14 in the paper's size."""
         return self.visual(frames)
 

@@ -115,7 +115,9 @@ class PixelPlayer(SeparationNetwork):
         heard = torch.stack([mix], dim=1)  # not unsqueeze, which ONNX does not know of complex numbers
         return SeparationResult(self._masks(logits, mix) * heard, extras)
 
-    def feature_map(self, frames: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch channels h w"]:
+    def feature_map(
+        self, frames: Float[Tensor, "batch 3 height width"], encoded: Tensor | tuple[Tensor, ...] | None = None
+    ) -> Float[Tensor, "batch channels h w"]:
         """Weight of each component at each place of the frames, before the maximum over places."""
         return torch.sigmoid(self._features(frames))
 

@@ -1,5 +1,8 @@
 """Training items: what is heard agrees with what is seen, and a number always gives the same item."""
 
+import copy
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -94,12 +97,36 @@ def test_mixtures_are_the_sum_of_different_solos(clips):
     torch.testing.assert_close(batch.stem_ears.sum(2), batch.stems, atol=1e-6, rtol=0)
     assert batch.stem_frames.shape == (6, 3, 3, 42, 84)
     assert all(len(set(name.split("+"))) == 3 for name in batch.name)
-    labelled = SoloMixtures(clips, **SIZES, labels=["cello", "cello", "cello", "harp", "harp", "harp"])
-    for number in range(20):
-        first, second = (int(name[1:]) // 3 for name in labelled[number].name.split("+"))
-        assert first != second
-    with pytest.raises(DataError, match="2 kinds of solo clips cannot make mixtures of 3"):
-        SoloMixtures(clips, **SIZES, sources=3, labels=["a", "a", "a", "b", "b", "b"])
+
+
+@given(st.integers(0, 1_000), st.integers(2, 3), st.booleans())
+def test_two_pieces_of_one_recording_are_never_mixed(clips, number, sources, training):
+    name = SoloMixtures(clips, **SIZES, sources=sources, training=training, seed=number)[number].name
+    assert len({int(one[1:]) // 2 for one in name.split("+")}) == sources  # two clips are of one take
+
+
+def labelled(clips, labels):
+    made = []
+    for clip, label in zip(clips, labels, strict=True):
+        made.append(copy.copy(clip))
+        made[-1].entry = dataclasses.replace(clip.entry, label=label)
+    return made
+
+
+@given(st.integers(0, 1_000))
+def test_classes_differ_where_that_is_asked_for(clips, number):
+    solos = labelled(clips, ["cello", "cello", "cello", "cello", "harp", "harp"])
+    name = SoloMixtures(solos, **SIZES, different_classes=True)[number].name
+    assert len({int(one[1:]) // 4 for one in name.split("+")}) == 2
+
+
+def test_too_few_recordings_or_classes_are_refused(clips):
+    with pytest.raises(DataError, match="solo clips of 1 recordings cannot make mixtures of 2"):
+        SoloMixtures(clips[:2], **SIZES)
+    with pytest.raises(DataError, match="solo clips of 2 classes cannot make mixtures of 3"):
+        SoloMixtures(labelled(clips, "aabbbb"), **SIZES, sources=3, different_classes=True)
+    with pytest.raises(DataError, match="6 of 6 solo clips have no class: c0, c1, c2, c3, c4 and 1 more"):
+        SoloMixtures(clips, **SIZES, different_classes=True)
 
 
 def test_blending_follows_its_ratio(clips):

@@ -148,7 +148,7 @@ def _write_sets(folder: Path, sets: dict[str, dict[str, Split]], report: Prepare
     for set_name, splits in sets.items():
         for split, lists in splits.items():
             where = f"{set_name}/{split}"
-            inside, unmatched = _of_entries(PartFinder(lists, where), entries)
+            inside, unmatched = PartFinder(lists, where).sort((entry.name, entry.recording) for entry in entries)
             left_out = PartFinder({"train": sorted(known)}, where)
             missing |= {name: where for name in unmatched if left_out.find(name) is None}
             if "val" not in lists:
@@ -158,18 +158,6 @@ def _write_sets(folder: Path, sets: dict[str, dict[str, Split]], report: Prepare
     if not sets and len(set(recordings.values())) >= len(SPLIT_PARTS):
         write_split(folder / OWN_SET / "split1", split_by_name(recordings, seed))
     return [LeftOut(name, f"listed in {where}, but it is not in the dataset") for name, where in missing.items()]
-
-
-def _of_entries(finder: PartFinder, entries: Sequence[PreparedEntry]) -> tuple[Split, list[str]]:
-    """A split by the names of prepared clips, and the listed names that none of them has."""
-    inside: Split = {part: [] for part in SPLIT_PARTS}
-    hit: set[str] = set()
-    for entry in entries:
-        found = finder.find(entry.name, entry.recording)
-        if found is not None:
-            inside[found[0]].append(entry.name)
-            hit |= set(found[1])
-    return inside, [name for names in finder.split.values() for name in names if name not in hit]
 
 
 def _with_validation(split: Split, entries: Sequence[PreparedEntry], seed: int) -> Split:

@@ -14,6 +14,7 @@ from torch.utils.data import Dataset
 from hearsight.datasets.augmentation import augmented_frame
 from hearsight.datasets.item import Item
 from hearsight.datasets.prepared import PreparedClip
+from hearsight.datasets.splits import named
 from hearsight.errors import DataError
 from hearsight.signal import mix, normalize_rms, rms
 
@@ -94,19 +95,20 @@ class StereoSegments(Dataset[Item]):
 class SoloMixtures(Dataset[Item]):
     """Mixtures of solo clips with a picture of each: Mix-and-Separate (2.5D Visual Sound, section 5; Sep-Stereo, 3.3).
 
-    Each source is a random segment of another clip, mixed to mono, brought to one level and scaled at random. Clips
-    with two ears give those too (`stem_ears`), if all clips have them.
+    Each source is a random segment of a clip of another recording, mixed to mono, brought to one level and scaled at
+    random. Clips with two ears give those too (`stem_ears`), if all clips have them.
 
     Args:
         clips: with one visible source each; two channels are mixed.
         samples, frame_size, training, seed: as for `StereoSegments`.
         sources: how many are mixed.
         gain_range: of the random amplitude of each source (Sep-Stereo, section 4.1: 0.5 to 1.5).
-        labels: kind of the source of each clip; the sources of one mixture are of different kinds. None: each clip is
-            a kind of its own.
+        different_classes: the sources of one mixture are of different classes too (`PreparedEntry.label`: two cellos
+            cannot be told apart by what is seen). Neither the papers nor their code asks for it.
 
     Raises:
-        DataError: fewer clips (or kinds) than sources, or a clip that is too short or without a picture.
+        DataError: fewer recordings (or classes) than sources, or a clip that is too short, without a picture, or
+            without a label where classes differ.
     """
 
     def __init__(
@@ -118,14 +120,23 @@ class SoloMixtures(Dataset[Item]):
         seed: int = 0,
         sources: int = 2,
         gain_range: tuple[float, float] = (0.5, 1.5),
-        labels: Sequence[str] | None = None,
+        different_classes: bool = False,
     ) -> None:
         _check(clips, samples, channels=None, with_depth=False)
-        self.labels = list(labels) if labels is not None else [clip.entry.name for clip in clips]
-        if len(self.labels) != len(clips):
-            raise DataError(f"{len(self.labels)} labels for {len(clips)} clips")
-        if len(set(self.labels)) < sources:
-            raise DataError(f"{len(set(self.labels))} kinds of solo clips cannot make mixtures of {sources}")
+        unlabelled = [clip.entry.name for clip in clips if clip.entry.label is None] if different_classes else []
+        if unlabelled:
+            raise DataError(
+                f"{len(unlabelled)} of {len(clips)} solo clips have no class: {named(unlabelled)}; mix without "
+                "different_classes, or prepare them from folders by instrument"
+            )
+        recordings = [clip.entry.source for clip in clips]
+        groups = {"recordings": recordings, "classes": [clip.entry.label for clip in clips]}
+        for what, group in groups.items() if different_classes else [("recordings", recordings)]:
+            if len(set(group)) < sources:
+                raise DataError(f"solo clips of {len(set(group))} {what} cannot make mixtures of {sources}")
+        self._recordings = np.unique(recordings, return_inverse=True)[1]
+        self._classes = np.unique([clip.entry.label or "" for clip in clips], return_inverse=True)[1]
+        self.different_classes = different_classes
         self.clips, self.samples, self.frame_size = list(clips), samples, frame_size
         self.training, self.seed, self.sources, self.gain_range = training, seed, sources, gain_range
         self._binaural = all(clip.entry.channels == 2 for clip in clips)
@@ -142,8 +153,12 @@ class SoloMixtures(Dataset[Item]):
         order = _generator(self.seed, epoch).permutation(len(self)) if self.training else np.arange(len(self))
         chosen = [int(order[place])]
         while len(chosen) < self.sources:
-            used = {self.labels[index] for index in chosen}
-            chosen.append(int(generator.choice([i for i, label in enumerate(self.labels) if label not in used])))
+            free = ~np.isin(self._recordings, self._recordings[chosen])
+            if self.different_classes:
+                free &= ~np.isin(self._classes, self._classes[chosen])
+            if not free.any():  # recordings with several classes
+                raise DataError(f"no solo clip is left to mix with {named(self.clips[i].entry.name for i in chosen)}")
+            chosen.append(int(generator.choice(np.flatnonzero(free))))
         sounds, frames, names = [], [], []
         for index in chosen:
             clip = self.clips[index]

@@ -116,6 +116,21 @@ class PartFinder:
                 return parts.pop(), listed
         return None
 
+    def sort(self, clips: Iterable[tuple[str, str | None]]) -> tuple[Split, list[str]]:
+        """Clips (name and recording) by their part, those that no list names in none; and listed names without clip.
+
+        Raises:
+            DataError: as `find`.
+        """
+        inside: Split = {part: [] for part in SPLIT_PARTS}
+        hit: set[str] = set()
+        for name, recording in clips:
+            found = self.find(name, recording)
+            if found is not None:
+                inside[found[0]].append(name)
+                hit |= set(found[1])
+        return inside, [name for names in self.split.values() for name in names if name not in hit]
+
 
 def _spellings(name: str, recording: str | None) -> list[str]:
     keys = [name, PurePosixPath(name).name]

@@ -286,7 +286,8 @@ def test_too_few_clips_are_told_with_what_to_do(clips):
         ({"field_of_view": 4.0}, "reaches behind the listener.*surround-8"),
         ({"duration_s": 0.0}, "give more than 0"),
         ({"resize": (1.0, 0.8)}, "resize"),
-        ({"augment": True, "view": (300, 448)}, "larger than the canvas"),
+        ({"canvas": (8, 480)}, "canvas .* and view .*: give"),
+        ({"patch_scale": "tiny"}, "unknown patch_scale 'tiny'; known: level, natural"),
     ],
 )
 def test_settings_that_cannot_be_are_told(settings, message):

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from hearsight.acoustics.arrays import numpy_friendly
 
-ElevationLaw = Literal["cylinder", "proportional"]
+ElevationLaw = Literal["cylinder", "proportional", "equirectangular"]
 
 DEFAULT_FIELD_OF_VIEW = 2 * math.pi / 3  # 120 degrees: PseudoBinaural, section 3.2
 
@@ -49,14 +49,13 @@ def picture_to_direction(
         x, y: positions, 0 to 1 (values outside are extrapolated: a source may leave the picture).
         field_of_view: horizontal angle of the whole picture in radians; the paper's is 2 pi / 3.
         elevation_law: `cylinder`, the paper's text: arctan(h), h falling in proportion to y from +pi/3 at the top edge
-            to -pi/3 at the bottom; `proportional`, the released code: elevation in proportion to y, within pi/4.
+            to -pi/3 at the bottom; `proportional`, the released code: elevation in proportion to y, within pi/4;
+            `equirectangular`, of 360-degree pictures: in proportion to y, within pi/2.
     """
     azimuth = (0.5 - x) * field_of_view
     if elevation_law == "cylinder":
         return azimuth, torch.atan((0.5 - y) * (2 * math.pi / 3))
-    if elevation_law == "proportional":
-        return azimuth, (0.5 - y) * (math.pi / 2)
-    raise ValueError(f"unknown elevation law {elevation_law!r}; known: cylinder, proportional")
+    return azimuth, (0.5 - y) * _height_of(elevation_law)
 
 
 @numpy_friendly
@@ -70,6 +69,12 @@ def direction_to_picture(
     x = 0.5 - azimuth / field_of_view
     if elevation_law == "cylinder":
         return x, 0.5 - torch.tan(elevation) / (2 * math.pi / 3)
-    if elevation_law == "proportional":
-        return x, 0.5 - elevation / (math.pi / 2)
-    raise ValueError(f"unknown elevation law {elevation_law!r}; known: cylinder, proportional")
+    return x, 0.5 - elevation / _height_of(elevation_law)
+
+
+def _height_of(elevation_law: ElevationLaw) -> float:
+    """The angle from the lower to the upper edge where elevation is in proportion to y."""
+    heights = {"proportional": math.pi / 2, "equirectangular": math.pi}
+    if elevation_law not in heights:
+        raise ValueError(f"unknown elevation law {elevation_law!r}; known: cylinder, {', '.join(heights)}")
+    return heights[elevation_law]

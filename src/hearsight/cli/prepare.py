@@ -32,6 +32,12 @@ def prepare(
         float | None,
         typer.Option("--clip-seconds", help="Cut recordings into such clips. Default: as published.", min=0.1),
     ] = None,
+    keep: Annotated[
+        Literal["all", "binaural", "mono"] | None,
+        typer.Option(
+            help="Which recordings, by their sound. Default: all, binaural of MUSIC-Stereo.", show_default=False
+        ),
+    ] = None,
     rate: Annotated[int, typer.Option("--rate", help="Sample rate in hertz.", min=8000)] = 16_000,
     fps: Annotated[float, typer.Option("--fps", help="Pictures per second.", min=0.1)] = 10.0,
     view: Annotated[
@@ -76,6 +82,7 @@ def prepare(
             seed,
             progress,
             hrtf,
+            keep,
         )
     if quiet:
         return

@@ -10,7 +10,7 @@ from hearsight.datasets.fair_play import fair_play_clips, fair_play_splits
 from hearsight.datasets.left_out import LeftOut
 from hearsight.datasets.lists import OWN_SET, Lists, read_lists
 from hearsight.datasets.music import music_clips
-from hearsight.datasets.prepare import Cutting, PrepareReport, View, prepare
+from hearsight.datasets.prepare import Cutting, Keep, PrepareReport, View, prepare
 from hearsight.datasets.prepared import PreparedEntry, PreparedSet, PreparedSettings
 from hearsight.datasets.simulated import simulated_clips
 from hearsight.datasets.splits import (
@@ -102,6 +102,7 @@ def prepare_dataset(
     seed: int | None = None,
     progress: Progress = no_progress,
     hrtf: str | os.PathLike[str] | None = None,
+    keep: Keep | None = None,
 ) -> PrepareReport:
     """List a dataset, prepare its clips (`datasets.prepare`), and write its splits beside them.
 
@@ -113,8 +114,8 @@ def prepare_dataset(
 
     Raises:
         DataError, HearsightError: as `list_dataset` and `prepare`; the folder is within the source; an option says
-            nothing of this dataset (`view`, `ambisonic_format` or `hrtf` without 360-degree clips, `seed` where the
-            split is published).
+            nothing of this dataset (`view`, `ambisonic_format` or `hrtf` without 360-degree clips, `keep` where all
+            clips are of one sort, `seed` where the split is published).
     """
     read = read_lists(lists)
     listing = list_dataset(name, root, read, ambisonic_format or "ambix")
@@ -133,6 +134,10 @@ def prepare_dataset(
     if seed is not None and sets and not drawn:
         raise DataError(f"the splits of {name} are published, so that nothing is drawn; leave out --seed")
     cutting = replace(listing.cutting, view=view or "full", hrtf=None if hrtf is None else Path(hrtf))
+    if keep is not None:
+        if keep != "all" and not any(clip.kind == "any" for clip in listing.clips):
+            raise DataError(f"all clips of {name} are of one sort, so that --keep says nothing; leave it out")
+        cutting = replace(cutting, keep=keep)
     if clip_seconds is not None:
         cutting = replace(cutting, seconds=clip_seconds)
     report = prepare(listing.clips, folder, name, settings, cutting, workers, progress)

@@ -31,6 +31,7 @@ from hearsight.media import probe
 from hearsight.progress import Progress, no_progress
 from hearsight.workers import done_by_workers
 
+Keep = Literal["all", "binaural", "mono"]
 _LARGEST_OFFSET_S = 0.5
 _MADE_WITH = "made_with.json"
 
@@ -51,7 +52,7 @@ class Cutting:
     seconds: float | None = None
     shortest_s: float = 0.63
     view: View = "full"
-    keep: Literal["all", "binaural", "mono"] = "all"
+    keep: Keep = "all"
     hrtf: Path | None = None
 
 

@@ -1,5 +1,6 @@
 """The clips of a prepared set for training, validation and testing."""
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -41,7 +42,7 @@ def sorted_names(
     known = list(clips)
     if split is None:
         return split_by_name({name: recording or name for name, recording in known})
-    where = folder / split
+    where = Path(os.path.normpath(folder / split))  # `..` is beside the folder as it is named, also if it is a link
     split_lists = read_split(where)
     inside, missing = PartFinder(split_lists, str(where)).sort(known)
     if subset and not any(inside.values()):

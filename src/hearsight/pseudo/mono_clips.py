@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hearsight.datasets.video_folder import VIDEO_SUFFIXES, video_files
+from hearsight.datasets.video_folder import VIDEO_SUFFIXES, recording_of, video_files
 from hearsight.errors import DataError
 
 
@@ -21,6 +21,7 @@ class MonoClip:
         picture: a video, or a folder of pictures taken 10 times a second (in the order of their names).
         sound: a video or sound file; all its channels are mixed to mono.
         label: what the source is (`cello`); chooses among boxes with labels and is what a detector is asked for.
+        recording: what it was cut from, where the list gives it: two clips of one recording are never in one pair.
         box: of the source, in fractions of the picture (x0, y0, x1, y1), where the list gives it.
     """
 
@@ -29,6 +30,7 @@ class MonoClip:
     sound: Path
     label: str | None = None
     box: tuple[float, float, float, float] | None = None
+    recording: str | None = None
 
 
 def read_clip_list(path: str | os.PathLike[str]) -> list[MonoClip]:
@@ -37,8 +39,8 @@ def read_clip_list(path: str | os.PathLike[str]) -> list[MonoClip]:
     - A folder: all videos in it and below it, by name.
     - Text: one video per line; or `SOUND,PICTURES` with a folder of pictures (the published lists of FAIR-Play's mono
       sources are such). Empty lines and lines that start with `#` are skipped.
-    - CSV with a header: the column `clip` (a video) or the columns `sound` and `picture`; optional `name`, `label` and
-      `x0,y0,x1,y1` (fractions of the picture).
+    - CSV with a header: the column `clip` (a video) or the columns `sound` and `picture`; optional `name`, `label`,
+      `recording` and `x0,y0,x1,y1` (fractions of the picture).
     - JSON: a list of paths, or of objects with the same keys and `box` [x0, y0, x1, y1].
 
     Files are not opened here: what cannot be read is found, named and left out by `prepare_mono_clips`.
@@ -48,7 +50,7 @@ def read_clip_list(path: str | os.PathLike[str]) -> list[MonoClip]:
     """
     path = Path(path)
     if path.is_dir():
-        clips = [MonoClip(str(video.relative_to(path)), video, video) for video in video_files(path)]
+        clips = [_of_folder(path, video) for video in video_files(path)]
         if not clips:
             raise DataError(f"{path}: no videos in this folder ({', '.join(sorted(VIDEO_SUFFIXES))})")
         return clips
@@ -76,6 +78,11 @@ def read_clip_list(path: str | os.PathLike[str]) -> list[MonoClip]:
             raise DataError(f"{path}: names {clip.name} twice; name each clip once")
         seen.add(clip.name)
     return clips
+
+
+def _of_folder(folder: Path, video: Path) -> MonoClip:
+    name = video.relative_to(folder)
+    return MonoClip(name.as_posix(), video, video, recording=recording_of(name.with_suffix("").as_posix()))
 
 
 _Entry = tuple[str, dict[str, Any]]  # where it stands, what it says
@@ -140,7 +147,7 @@ def _clip(path: Path, place: str, entry: dict[str, Any]) -> MonoClip:
         if not (0 <= x0 < x1 <= 1 and 0 <= y0 < y1 <= 1):
             raise DataError(f"{place}: box {box} must be x0 < x1, y0 < y1 in fractions of the picture, 0 to 1")
         box = (x0, y0, x1, y1)
-    label = entry.get("label")
+    label, recording = entry.get("label"), entry.get("recording")
     folder = path.parent
     return MonoClip(
         name=str(entry.get("name", entry.get("clip", sound))),
@@ -148,4 +155,5 @@ def _clip(path: Path, place: str, entry: dict[str, Any]) -> MonoClip:
         sound=folder / sound,
         label=None if label in (None, "") else str(label),
         box=box,
+        recording=None if recording in (None, "") else str(recording),
     )

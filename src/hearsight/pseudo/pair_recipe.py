@@ -19,6 +19,7 @@ from hearsight.acoustics import (
     Rendering,
     picture_to_direction,
 )
+from hearsight.datasets.augmentation import KEPT
 from hearsight.datasets.decoding import SILENCE_RMS
 from hearsight.errors import DataError
 from hearsight.pseudo.boxes import Box
@@ -28,6 +29,7 @@ from hearsight.pseudo.prepared_mono_clips import PreparedMonoClips
 PairKind = Literal["binaural", "separation"]
 Blending = Literal["auto", "paste", "poisson"]
 LevelLaw = Literal["tied", "equal"]
+PatchScale = Literal["level", "natural"]
 
 LEVEL_RMS = 0.1  # of each segment, and of the mix in the end
 SMALLEST_PATCH = 8  # pixels; less is nothing to see
@@ -43,7 +45,8 @@ class PairSettings:
         duration_s: of the sound.
         mixing: probabilities of 1, 2, 3, ... sources (section 4.3, table 3); `separation` always has two.
         field_of_view: horizontal angle of the whole picture in radians (table 4 compares pi/3 to pi).
-        elevation_law: `cylinder`, the paper's, or `proportional`, the released code's (`picture_to_direction`).
+        elevation_law: `cylinder`, the paper's, `proportional`, the released code's, or `equirectangular`, of 360-degree
+            pictures (`picture_to_direction`).
         rendering: `virtual-speakers`: first-order ambisonics through eight virtual speakers with HRIRs, the paper's;
             `direct`: HRIRs alone; `ambisonic`: W + Y and W - Y.
         speakers, decoding: of the virtual speakers (`hearsight.acoustics.spatialize`); the released code's are
@@ -51,13 +54,16 @@ class PairSettings:
         blending: `poisson`, `paste`, or `auto`: Poisson blending on photographs, plain on black (where there is nothing
             to blend with).
         resize: range of the random factor of a patch's size.
+        patch_scale: `level`: a patch is scaled by the gain of its sound as well, the paper's; `natural`: it is as large
+            on the canvas as in its own picture, as in the released scripts.
         level: `tied`: the random resize scales the sound, too, since size and amplitude both go with 1 / distance;
             `equal`: all sources equally loud, as in the released code.
         canvas: (height, width) in pixels on which patches are laid; the paper's shape is 1 : 2.
         view: (height, width) in pixels that a network gets.
-        augment: take a random part of the canvas of the view's size and change brightness and colour by 0.7 to 1.3
+        augment: take a random part of the canvas, 14/15 of each axis, and change brightness and colour by 0.7 to 1.3
             (2.5D Visual Sound, section 5), instead of scaling the whole canvas. The directions stay those of the whole
             canvas.
+        exchange_red_blue: in what a network gets, as the released scripts do to pseudo frames and not to recorded ones.
     """
 
     kind: PairKind = "binaural"
@@ -70,10 +76,12 @@ class PairSettings:
     decoding: Decoding = "pseudo-inverse"
     blending: Blending = "auto"
     resize: tuple[float, float] = (0.8, 1.0)
+    patch_scale: PatchScale = "level"
     level: LevelLaw = "tied"
     canvas: tuple[int, int] = (240, 480)
     view: tuple[int, int] = (224, 448)
     augment: bool = False
+    exchange_red_blue: bool = False
 
     def __post_init__(self) -> None:
         for name, known in (
@@ -84,6 +92,7 @@ class PairSettings:
             ("decoding", Decoding),
             ("blending", Blending),
             ("level", LevelLaw),
+            ("patch_scale", PatchScale),
         ):
             names = known if isinstance(known, tuple) else get_args(known)
             if getattr(self, name) not in names:
@@ -105,8 +114,8 @@ class PairSettings:
             )
         if not 0 < self.resize[0] <= self.resize[1]:
             raise DataError(f"resize {self.resize}: give the smallest and the largest factor, above 0")
-        if self.augment and (self.view[0] > self.canvas[0] or self.view[1] > self.canvas[1]):
-            raise DataError(f"view {self.view} is larger than the canvas {self.canvas}; no part of it can be taken")
+        if min(self.canvas) < 2 * SMALLEST_PATCH or min(self.view) < 1:
+            raise DataError(f"canvas {self.canvas} and view {self.view}: give (height, width) in pixels")
 
     @property
     def most_sources(self) -> int:
@@ -231,20 +240,24 @@ def draw_recipe(
 ) -> PairRecipe:
     """Draw all choices of pair `index`; the same arguments give the same recipe.
 
-    - Sources are distinct clips, drawn evenly from `among`; their segments, evenly from those that are audible.
-    - A patch is scaled by the gain that normalises its sound, then by the random factor. Scale 1 is a source picture as
-      high as the canvas. Patches are at most as high as the canvas, and as wide as its half (released code), or its
-      K-th part for more sources, so that K follows the mixing ratio whatever the clips.
+    - Sources are clips of distinct recordings, drawn evenly from `among`; their segments, evenly from those that are
+      audible.
+    - A patch is scaled by the gain that normalises its sound (or not: `patch_scale`), then by the random factor. Scale
+      1 is a source picture as high as the canvas. Patches are at most as high as the canvas, and as wide as its half
+      (released code), or its K-th part for more sources, so that K follows the mixing ratio whatever the clips.
     - Positions are uniform over all those at which patches do not overlap horizontally.
 
     Args:
-        among: numbers of clips that have an audible segment of the duration; at least `settings.most_sources`.
+        among: numbers of clips that have an audible segment of the duration, of at least `settings.most_sources`
+            recordings.
         hrirs: name of the measured ears, for the record.
     """
     random = np.random.default_rng([seed, index])
     samples = round(settings.duration_s * clips.sample_rate_hz)
     count = 2 if settings.kind == "separation" else 1 + int(random.choice(len(settings.mixing), p=settings.mixing))
     chosen = [among[int(one)] for one in random.choice(len(among), size=count, replace=False)]
+    if len({clips.clips[number].source for number in chosen}) < count:
+        chosen = _of_distinct_recordings(clips, chosen[:1], among, count, random)
     sketches = [_sketch(clips, settings, number, samples, count, random) for number in chosen]
     sources = _placed(sketches, settings, random)
     return PairRecipe(
@@ -259,6 +272,17 @@ def draw_recipe(
         background=_draw_background(backgrounds, random),
         view=_draw_view(settings, random) if settings.augment else None,
     )
+
+
+def _of_distinct_recordings(
+    clips: PreparedMonoClips, chosen: list[int], among: Sequence[int], count: int, random: np.random.Generator
+) -> list[int]:
+    """`chosen` and further clips, each drawn evenly from those of recordings that are not among the chosen."""
+    while len(chosen) < count:
+        taken = {clips.clips[number].source for number in chosen}
+        free = [number for number in among if clips.clips[number].source not in taken]
+        chosen = [*chosen, free[int(random.integers(len(free)))]]
+    return chosen
 
 
 @dataclass(frozen=True)
@@ -294,7 +318,8 @@ def _sketch(
     height, width = settings.canvas
     natural_height = (box.y1 - box.y0) * height
     natural_width = natural_height * patch_width / patch_height
-    scale = min(gain, height / natural_height, width / max(count, 2) / natural_width) * resize
+    wanted = gain if settings.patch_scale == "level" else 1.0
+    scale = min(wanted, height / natural_height, width / max(count, 2) / natural_width) * resize
     size = (
         min(max(int(natural_height * scale), SMALLEST_PATCH), height),
         min(max(int(natural_width * scale), SMALLEST_PATCH), width // max(count, 2)),
@@ -352,7 +377,8 @@ def _draw_background(backgrounds: Backgrounds | None, random: np.random.Generato
 
 
 def _draw_view(settings: PairSettings, random: np.random.Generator) -> ViewRecipe:
-    (height, width), (view_height, view_width) = settings.canvas, settings.view
+    height, width = settings.canvas
+    view_height, view_width = round(height * KEPT), round(width * KEPT)
     left, top = int(random.integers(width - view_width + 1)), int(random.integers(height - view_height + 1))
     brightness, colour = (float(value) for value in random.uniform(0.7, 1.3, size=2))
     return ViewRecipe(Rectangle(left, top, view_width, view_height), brightness, colour)

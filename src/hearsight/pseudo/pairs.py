@@ -91,8 +91,12 @@ class PseudoPairs(Dataset[Item]):
             for number in (range(len(clips)) if among is None else among)
             if len(clips.audible_starts(number, samples))
         ]
-        if len(self.among) < self.settings.most_sources:
+        recordings = len({clips.clips[number].source for number in self.among})
+        if recordings < self.settings.most_sources:
             have = f"{len(self.among)} clip{'' if len(self.among) == 1 else 's'}"
+            have += (
+                f" of {recordings} recording{'' if recordings == 1 else 's'}" if recordings < len(self.among) else ""
+            )
             raise DataError(
                 f"{have} with {self.settings.duration_s:g} s of sound, but a pair can have "
                 f"{self.settings.most_sources} sources; add clips, or mix fewer (mixing 0.5,0.5 mixes two at most)"
@@ -226,8 +230,8 @@ class PseudoPairs(Dataset[Item]):
         else:
             place = view.place
             part = picture[place.top : place.top + place.height, place.left : place.left + place.width]
-            pixels = jittered(part, view.brightness, view.colour)
-        return normalize_picture(pixels)
+            pixels = jittered(resized(part, self.settings.view), view.brightness, view.colour)
+        return normalize_picture(np.ascontiguousarray(pixels[..., ::-1]) if self.settings.exchange_red_blue else pixels)
 
 
 def _normalized(parts: Float[Tensor, "parts samples"]) -> Float[Tensor, "parts samples"]:

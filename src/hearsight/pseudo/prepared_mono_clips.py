@@ -45,7 +45,7 @@ _JPEG_QUALITY = 92
 
 @dataclass(frozen=True)
 class MonoEntry:
-    """What the index tells of one clip.
+    """What the index says of one clip.
 
     Attributes:
         name, label: as in the list.
@@ -54,6 +54,7 @@ class MonoEntry:
         part: the part of the picture that is kept, in fractions (x0, y0, x1, y1): what all its boxes cover.
         part_size: (height, width) of that part as it is kept, in pixels.
         boxes: of its source, in fractions of the whole picture.
+        recording: what it was cut from, where known.
     """
 
     name: str
@@ -63,6 +64,12 @@ class MonoEntry:
     part: tuple[float, float, float, float]
     part_size: tuple[int, int]
     boxes: tuple[Box, ...]
+    recording: str | None = None
+
+    @property
+    def source(self) -> str:
+        """The recording, or the clip itself where no recording is known."""
+        return self.recording or self.name
 
 
 def prepare_mono_clips(
@@ -131,7 +138,16 @@ def prepare_mono_clips(
                     del ends[count:]
                     left_out.append(LeftOut.because(clip.name, error, clip.sound, clip.picture))
                     continue
-                entry = MonoEntry(clip.name, clip.label, len(samples), len(ends) - count, part, part_size, tuple(found))
+                entry = MonoEntry(
+                    clip.name,
+                    clip.label,
+                    len(samples),
+                    len(ends) - count,
+                    part,
+                    part_size,
+                    tuple(found),
+                    clip.recording,
+                )
                 digest.update(json.dumps(asdict(entry)).encode() + samples.tobytes())
                 sound_file.write(samples.tobytes())
                 energies.append(energy)
@@ -352,7 +368,7 @@ def _made_of(
     key = boxes if boxes is None or isinstance(boxes, str) else boxes.key  # type: ignore[union-attr]
     digest = hashlib.sha256(repr((_FORMAT, sample_rate_hz, frame_height, shortest_s, key)).encode())
     for clip in clips:
-        digest.update(repr((clip.name, clip.label, clip.box)).encode())
+        digest.update(repr((clip.name, clip.label, clip.box, clip.recording)).encode())
         for path in (clip.sound, clip.picture):
             files = sorted(path.iterdir()) if path.is_dir() else [path]
             for file in files:

@@ -54,16 +54,18 @@ class ClipsPart:
 
     Attributes:
         folder: written by `hearsight prepare`.
-        split: a folder of lists (`train.txt`, `val.txt`, `test.txt`), relative to `folder` or absolute; None: a tenth
-            of the recordings, chosen by the seed, is for validation.
+        split: a folder of lists (`train.txt`, `val.txt`, `test.txt`), relative to `folder` or absolute; None: 80, 10
+            and 10 % of the recordings, by their names.
         fraction: part of the training clips that is used (low-data curves).
         segments_per_clip: training items per clip and epoch.
+        different_classes: of solo clips, those of one mixture are of different classes (`PreparedEntry.label`).
     """
 
     folder: str | None = None
     split: str | None = None
     fraction: float = 1.0
     segments_per_clip: int = 1
+    different_classes: bool = False
 
 
 @dataclass(frozen=True)
@@ -72,10 +74,11 @@ class PseudoPart:
 
     Attributes:
         folder: of clips prepared for pseudo pairs.
-        split: as for `ClipsPart`, relative to `folder`: its training clips make the training pairs. None: all clips do,
-            but for a tenth that is for validation.
+        split: as for `ClipsPart`: its training clips make the training pairs. Clips for testing, or that it does not
+            list, are not used.
         settings: further arguments of `pseudo.PairSettings`.
         backgrounds: a folder of photographs on which the sources are laid; None for black.
+        hrtf: a SOFA file with the head that the pairs are heard with; None for KEMAR.
         pairs_per_epoch: None: as many as there are clips.
         separation: also make the two-edge separation pairs of section 3.3.
         augment_ratio: with stereo clips too, the part of the stereo items that are pseudo pairs.
@@ -85,6 +88,7 @@ class PseudoPart:
     split: str | None = None
     settings: dict[str, Any] = field(default_factory=dict)
     backgrounds: str | None = None
+    hrtf: str | None = None
     pairs_per_epoch: int | None = None
     separation: bool = False
     augment_ratio: float = 0.5

@@ -12,7 +12,8 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from hearsight.datasets import Item, collate
 from hearsight.datasets.prepared import PreparedClip, PreparedSet
 from hearsight.datasets.segments import Blend, SoloMixtures, StereoSegments, fraction_of
-from hearsight.datasets.splits import read_names, split_by_recording
+from hearsight.datasets.selection import split_clips
+from hearsight.datasets.splits import named
 from hearsight.errors import DataError
 from hearsight.models.interface import AudioVisualNetwork
 from hearsight.recipes.recipe import ClipsPart, Recipe
@@ -25,6 +26,11 @@ Batch = dict[str, Item]
 class TrainingData(lightning.LightningDataModule):
     """The loaders of a recipe, for a network of given sizes.
 
+    Attributes:
+        summary: how many clips of each part there are.
+        clips: of each part ("stereo", "solo", "pseudo"): its `folder` and `dataset`, and the names of the clips that
+            are trained ("train") and validated ("val") on.
+
     Raises:
         DataError: a folder, a split or a clip is missing or unfit, or an epoch is shorter than a batch.
     """
@@ -33,18 +39,21 @@ class TrainingData(lightning.LightningDataModule):
         super().__init__()
         self.recipe, self.network = recipe, network
         self.summary: dict[str, int] = {}
+        self.clips: dict[str, dict[str, Any]] = {}
         training: dict[str, Dataset[Item]] = {}
         validation: dict[str, Dataset[Item]] = {}
         data = recipe.data
         if data.stereo is not None:
-            train, held_out = _split(data.stereo, recipe.seed, channels=2)
+            train, held_out = _split(data.stereo, channels=2)
             train = fraction_of(train, data.stereo.fraction, recipe.seed)
+            self.clips["stereo"] = _record(data.stereo, train, held_out)
             self.summary |= {"stereo clips": len(train), "stereo clips held out": len(held_out)}
             training["stereo"] = self._stereo(train, True, data.stereo.segments_per_clip)
             validation["stereo"] = self._stereo(held_out, False, 4)
         if data.solo is not None:
-            train, held_out = _split(data.solo, recipe.seed, channels=None)
+            train, held_out = _split(data.solo, channels=None)
             train = fraction_of(train, data.solo.fraction, recipe.seed)
+            self.clips["solo"] = _record(data.solo, train, held_out)
             self.summary |= {"solo clips": len(train), "solo clips held out": len(held_out)}
             training["separation"] = self._mixtures(train, True)
             validation["separation"] = self._mixtures(held_out, False)
@@ -82,7 +91,16 @@ class TrainingData(lightning.LightningDataModule):
 
     def _mixtures(self, clips: Sequence[PreparedClip], training: bool) -> SoloMixtures:
         check_fit(self.network, clips, "solo")
-        return SoloMixtures(clips, self.network.segment_samples, self.network.frame_size, training, self.recipe.seed)
+        solo = self.recipe.data.solo
+        assert solo is not None
+        return SoloMixtures(
+            clips,
+            self.network.segment_samples,
+            self.network.frame_size,
+            training,
+            self.recipe.seed,
+            different_classes=solo.different_classes,
+        )
 
     def _add_pseudo_pairs(self, training: dict[str, Dataset[Item]], validation: dict[str, Dataset[Item]]) -> None:
         from hearsight.training.pseudo import pseudo_items
@@ -90,7 +108,10 @@ class TrainingData(lightning.LightningDataModule):
         part = self.recipe.data.pseudo
         assert part is not None
         pairs = pseudo_items(part, self.network, self.recipe.seed)
-        self.summary["clips for pseudo pairs"] = pairs.clips
+        self.summary["clips for pseudo pairs"] = len(pairs.clips)
+        self.clips["pseudo"] = {
+            "folder": part.folder, "dataset": "mono clips", "train": pairs.clips, "val": pairs.clips_held_out
+        }  # fmt: skip
         if "stereo" in training:  # augmentation of real recordings: validation stays real
             training["stereo"] = Blend(training["stereo"], pairs.stereo, part.augment_ratio, self.recipe.seed)
         else:
@@ -216,30 +237,32 @@ def collate_tasks(items: list[Batch]) -> Batch:
     return {task: collate([item[task] for item in items]) for task in items[0]}
 
 
-def _kind(clip: PreparedClip) -> str:
-    """What the source of a solo clip is: its folder by instrument (`cello/ID_000`), or else its recording."""
-    label, slash, _ = clip.entry.name.partition("/")
-    return label if slash else clip.entry.recording or clip.entry.name
+def _record(part: ClipsPart, train: Sequence[PreparedClip], held_out: Sequence[PreparedClip]) -> dict[str, Any]:
+    assert part.folder is not None
+    return {
+        "folder": str(Path(part.folder).resolve()),
+        "dataset": PreparedSet(part.folder).dataset,
+        "train": [clip.entry.name for clip in train],
+        "val": [clip.entry.name for clip in held_out],
+    }
 
 
-def _split(part: ClipsPart, seed: int, channels: int | None) -> tuple[list[PreparedClip], list[PreparedClip]]:
-    """Clips for training and for validation."""
+def _split(part: ClipsPart, channels: int | None) -> tuple[list[PreparedClip], list[PreparedClip]]:
+    """Clips for training and for validation.
+
+    Raises:
+        DataError: as `split_clips`; a part has no clip, or not the channels that it needs.
+    """
     if part.folder is None:
         raise DataError("data: the key 'folder' is missing; name a folder written by `hearsight prepare`")
-    prepared = PreparedSet(part.folder)
-    clips = [clip for clip in prepared if channels is None or clip.entry.channels == channels]
-    if part.split is None:
-        parts = split_by_recording({clip.entry.name: clip.entry.recording or clip.entry.name for clip in clips}, seed)
-        inside = {name: half for half, names in parts.items() for name in names}
-        return (
-            [clip for clip in clips if inside[clip.entry.name] != "val"],
-            [clip for clip in clips if inside[clip.entry.name] == "val"],
-        )
-    by_name = {clip.entry.name: clip for clip in clips}
-    folder = Path(part.folder) / part.split
-    chosen = [
-        [by_name[name] for name in read_names(folder / f"{half}.txt") if name in by_name] for half in ("train", "val")
-    ]
-    if not chosen[0] or not chosen[1]:
-        raise DataError(f"{folder}: names no training or no validation clip that is in {part.folder}")
-    return chosen[0], chosen[1]
+    parts = split_clips(PreparedSet(part.folder), part.split)
+    for half in ("train", "val"):
+        if not parts[half]:
+            raise DataError(f"{part.split or part.folder}: has no clip for {half} in {part.folder}")
+        unfit = [one.entry.name for one in parts[half] if channels is not None and one.entry.channels != channels]
+        if unfit:
+            raise DataError(
+                f"{part.folder}: {len(unfit)} of {len(parts[half])} clips for {half} are mono: {named(unfit)}; take "
+                "them off the list, or prepare with --keep binaural"
+            )
+    return parts["train"], parts["val"]

@@ -38,6 +38,7 @@ class MixtureData(lightning.LightningDataModule):
         if min(part.pairs_per_epoch // recipe.schedule.batch_size, part.validation_pairs) < 1:
             raise DataError("data: mixtures: fewer pairs than a batch; raise pairs_per_epoch and validation_pairs")
         self.recipe = recipe
+        self.clips: dict[str, dict[str, Any]] = {}  # none is of a prepared set
         self.training_items = _pairs(part, "train", part.settings, recipe.seed, part.pairs_per_epoch)
         self.validation_items = _pairs(
             part, "validation", part.validation_settings, VALIDATION_SEED, part.validation_pairs

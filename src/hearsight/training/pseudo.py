@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from torch.utils.data import Dataset
 
+from hearsight.acoustics import load_hrirs
 from hearsight.datasets import Item
-from hearsight.datasets.splits import read_names
+from hearsight.datasets.selection import sorted_names
 from hearsight.errors import DataError
 from hearsight.models.interface import AudioVisualNetwork
 from hearsight.pseudo.composing import Backgrounds
@@ -21,12 +21,13 @@ from hearsight.recipes.recipe import PseudoPart
 
 @dataclass(frozen=True)
 class PseudoItems:
-    """Endless items by number: binaural pairs for training and validation, and separation pairs; and how many clips."""
+    """Endless items by number: binaural pairs for training and validation, and separation pairs; and of which clips."""
 
     stereo: Dataset[Item]
     stereo_held_out: Dataset[Item]
     separation: Dataset[Item]
-    clips: int
+    clips: list[str]
+    clips_held_out: list[str]
 
 
 def pseudo_items(part: PseudoPart, network: AudioVisualNetwork, seed: int) -> PseudoItems:
@@ -44,41 +45,39 @@ def pseudo_items(part: PseudoPart, network: AudioVisualNetwork, seed: int) -> Ps
         )
     height, width = network.frame_size
     settings = replace(
-        _settings(part.settings),
+        # A canvas of the papers' 240 x 480 for pictures of 224 x 448, unless the settings name one.
+        _settings({"canvas": [round(height * 15 / 14), round(width * 15 / 14)], **part.settings}),
         duration_s=network.segment_samples / network.sample_rate_hz,
-        canvas=(round(height * 15 / 14), round(width * 15 / 14)),  # the papers' 240 x 480 for 224 x 448
         view=(height, width),
     )
+    hrirs = load_hrirs(part.hrtf).at_rate(clips.sample_rate_hz)
     training, held_out = _divided(clips, part, seed, settings.most_sources)
     pairs = part.pairs_per_epoch or len(training)
     photographs = None if part.backgrounds is None else Backgrounds(part.backgrounds)
     plain = replace(settings, augment=False)
     jittered = replace(settings, augment=True)
     return PseudoItems(
-        _Endless(PseudoPairs(clips, jittered, seed, pairs, photographs, among=training)),
-        _Fixed(PseudoPairs(clips, plain, seed + 1, max(1, pairs // 10), photographs, among=held_out)),
+        _Endless(PseudoPairs(clips, jittered, seed, pairs, photographs, hrirs, training)),
+        _Fixed(PseudoPairs(clips, plain, seed + 1, max(1, pairs // 10), photographs, hrirs, held_out)),
         _Endless(
-            PseudoPairs(clips, replace(jittered, kind="separation"), seed + 2, pairs, photographs, among=training)
+            PseudoPairs(clips, replace(jittered, kind="separation"), seed + 2, pairs, photographs, hrirs, training)
         ),
-        len(training),
+        [clips.clips[number].name for number in training],
+        [clips.clips[number].name for number in held_out],
     )
 
 
 def _divided(clips: PreparedMonoClips, part: PseudoPart, seed: int, fewest: int) -> tuple[list[int], list[int]]:
-    """Numbers of the clips for training and for validation. Without a split, or if its validation part holds too few
-    clips for a pair, a tenth of the training clips is set aside."""
-    numbers = list(range(len(clips)))
-    held_out: list[int] = []
-    if part.split is not None:
-        assert part.folder is not None
-        lists = Path(part.folder) / part.split
-        train, val = (set(read_names(lists / f"{half}.txt")) for half in ("train", "val"))
-        numbers = [number for number, clip in enumerate(clips.clips) if clip.name in train]
-        held_out = [number for number, clip in enumerate(clips.clips) if clip.name in val]
-        if not numbers:
-            raise DataError(f"{lists}: names no training clip that is in {part.folder}")
-    order = [numbers[int(number)] for number in np.random.default_rng(seed).permutation(len(numbers))]
-    if len(held_out) >= fewest:
+    """Numbers of the clips for training and for validation; those that are for testing, or that no list of the split
+    names, are in neither. If the split has too few clips for a pair in validation, a tenth of its training clips is
+    set aside instead."""
+    names = [(clip.name, clip.recording) for clip in clips.clips]
+    parts = sorted_names(names, part.split, clips.folder, subset=True)
+    train, held_out = ([clips.number_of(name) for name in parts[half]] for half in ("train", "val"))
+    if not train:
+        raise DataError(f"{part.split}: lists no clip of {part.folder} for training")
+    order = [train[int(number)] for number in np.random.default_rng(seed).permutation(len(train))]
+    if len({clips.clips[number].source for number in held_out}) >= fewest:
         return order, held_out
     aside = max(fewest, len(order) // 10)
     return order[aside:], order[:aside]
@@ -101,7 +100,7 @@ class _Fixed(_Endless):
 
 
 def _settings(values: Mapping[str, Any]) -> PairSettings:
-    known = {entry.name for entry in fields(PairSettings)} - {"kind", "duration_s", "canvas", "view", "augment"}
+    known = {entry.name for entry in fields(PairSettings)} - {"kind", "duration_s", "view", "augment"}
     unknown = [name for name in values if name not in known]
     if unknown:
         raise DataError(f"data: pseudo: unknown setting {unknown[0]!r}; known: {', '.join(sorted(known))}")

@@ -253,6 +253,7 @@ def _finish(
         "best_epoch": int(checkpoint["epoch"]) + 1,
         "best_validation_loss": float(best.best_model_score) if best.best_model_score is not None else None,
         "data": {"folders": _folders(recipe), **data.summary},
+        "clips": data.clips,
         "last_metrics": metrics,
         "recipe": recipe_as_mapping(recipe),
     }

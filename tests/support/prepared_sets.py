@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from hearsight.datasets.prepared import PreparedSet, PreparedSettings, write_index, write_prepared_clip
+from hearsight.datasets.splits import write_split
 
 SETTINGS = PreparedSettings(sample_rate_hz=16_000, frame_rate_hz=10.0, frame_size=(48, 96))
 
@@ -12,7 +13,10 @@ SETTINGS = PreparedSettings(sample_rate_hz=16_000, frame_rate_hz=10.0, frame_siz
 def panned_set(
     folder: Path, clips: int = 6, seconds: float = 1.0, channels: int = 2, depth: bool = False
 ) -> PreparedSet:
-    """Clips `c0`, `c1`, ... two of each recording; the disc's side and the louder ear agree."""
+    """Clips `c0`, `c1`, ... two of each recording; the disc's side and the louder ear agree.
+
+    The split `halves` trains on the first half of them and validates on the other.
+    """
     entries = []
     for number in range(clips):
         generator = np.random.default_rng(number)
@@ -32,4 +36,7 @@ def panned_set(
             write_prepared_clip(folder, f"c{number}", sound, pictures, SETTINGS, maps, recording=f"take{number // 2}")
         )
     write_index(folder, "panned", SETTINGS, entries)
+    half = (clips + 2) // 4 * 2  # of whole recordings
+    names = [entry.name for entry in entries]
+    write_split(folder / "halves", {"train": names[:half], "val": names[half:]})
     return PreparedSet(folder)

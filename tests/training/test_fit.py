@@ -21,7 +21,7 @@ NETWORKS = [
 
 def data_of(system: str, folder, **segment) -> TrainingData:
     separates = system in ("mix-and-separate", "pixel-player")
-    part = ClipsPart(folder=str(folder))
+    part = ClipsPart(folder=str(folder), split="halves")
     recipe = Recipe(
         ModelPart(system, "small", {"segment": segment}),
         DataPart(solo=part) if separates else DataPart(stereo=part),

@@ -53,7 +53,10 @@ def test_a_run_leaves_a_model_a_log_and_a_card(tmp_path, prepared):
     model = train(recipe, tmp_path / "run", accelerator="cpu", progress=lambda done, total: told.append((done, total)))
     assert told == [(1, 3), (2, 3), (3, 3)]
     log = json.loads((tmp_path / "run" / "log.json").read_text())
-    assert log["system"] == "mono2binaural" and log["data"]["stereo clips"] == 6
+    assert log["system"] == "mono2binaural" and log["data"]["stereo clips"] == 4
+    clips = log["clips"]["stereo"]  # of four takes one is for validation, and one for testing
+    assert clips["dataset"] == "panned" and (len(clips["train"]), len(clips["val"])) == (4, 2)
+    assert not set(clips["train"]) & set(clips["val"])
     assert {"val/loss", "val/stft", "val/env", "val/stft_of_mono_mono"} <= set(log["last_metrics"])
     assert "mono2binaural" in (model / "README.md").read_text()
     assert read_recipe(tmp_path / "run" / "recipe.yaml") == recipe

@@ -52,7 +52,7 @@ def folders(reference, data):
     for part, folder in names.items():
         if getattr(recipe.data, part) is not None:
             chosen[f"data.{part}.folder"] = str(data / folder)
-            chosen[f"data.{part}.split"] = "null"
+            chosen[f"data.{part}.split"] = "null" if part == "pseudo" else "halves"
             if part == "pseudo":
                 chosen["data.pseudo.pairs_per_epoch"] = "8"
             else:

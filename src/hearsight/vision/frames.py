@@ -32,3 +32,16 @@ def small_size(size: tuple[int, int], area: int) -> tuple[int, int]:
     scale = min(1.0, (area / (size[0] * size[1])) ** 0.5)
     height, width = (max(_LEAST_SMALL_SIDE, round(side * scale)) for side in size)
     return height, width
+
+
+def lighter_on_the_right(rgb: UInt8[np.ndarray, "height width 3"]) -> bool | None:
+    """Whether the right half is lighter than the left, in whole numbers, so that a mirrored picture says the opposite;
+    None for a picture that is its own mirror image."""
+    columns = rgb.sum((0, 2), dtype=np.int64)
+    half = len(columns) // 2
+    left, right = int(columns[:half].sum()), int(columns[len(columns) - half :].sum())
+    if left != right:
+        return right > left
+    difference = (rgb.astype(np.int16) - rgb[:, ::-1]).ravel()
+    first = int(np.argmax(difference != 0))
+    return None if difference[first] == 0 else bool(difference[first] < 0)

@@ -9,7 +9,7 @@ from jaxtyping import Float, UInt8
 
 from hearsight.nn.efficientnet_lite import STRIDE, EfficientNetLite0
 from hearsight.vision.appearance import IMAGENET_INDICES
-from hearsight.vision.frames import Frame
+from hearsight.vision.frames import Frame, lighter_on_the_right
 from hearsight.vision.place_classifier import PlaceClassifier
 
 FRAME_AREA = 448 * 800
@@ -112,7 +112,7 @@ class InstrumentDetector:
 
     def _see(self, rgb: UInt8[np.ndarray, "height width 3"]) -> EvidenceMap:
         if self._begins_mirrored is None:
-            self._begins_mirrored = _lighter_on_the_right(rgb)
+            self._begins_mirrored = lighter_on_the_right(rgb)
         mirrored = self._begins_mirrored
         if mirrored is None:  # a picture that is its own mirror image, such as black
             seen = self.see(rgb)
@@ -154,16 +154,3 @@ def _places(count: int) -> Float[np.ndarray, "count"]:
 def _small(rgb: UInt8[np.ndarray, "height width 3"]) -> UInt8[np.ndarray, "rows columns"]:
     grey = cv2.cvtColor(np.ascontiguousarray(rgb), cv2.COLOR_RGB2GRAY)
     return np.asarray(cv2.resize(grey, _SMALL, interpolation=cv2.INTER_AREA), np.uint8)
-
-
-def _lighter_on_the_right(rgb: UInt8[np.ndarray, "height width 3"]) -> bool | None:
-    """Whether the right half is lighter than the left, in whole numbers, so that a mirrored picture says the opposite;
-    None for a picture that is its own mirror image."""
-    columns = rgb.sum((0, 2), dtype=np.int64)
-    half = len(columns) // 2
-    left, right = int(columns[:half].sum()), int(columns[len(columns) - half :].sum())
-    if left != right:
-        return right > left
-    difference = (rgb.astype(np.int16) - rgb[:, ::-1]).ravel()
-    first = int(np.argmax(difference != 0))
-    return None if difference[first] == 0 else bool(difference[first] < 0)

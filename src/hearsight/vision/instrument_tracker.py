@@ -4,8 +4,8 @@ import numpy as np
 from jaxtyping import Float
 
 from hearsight.vision.frames import Frame
-from hearsight.vision.instrument_detector import InstrumentDetector
-from hearsight.vision.motion_energy import MotionEnergyMeter, largest_shift, no_motion_energy
+from hearsight.vision.instrument_detector import EvidenceMap, InstrumentDetector
+from hearsight.vision.motion_energy import MotionEnergy, MotionEnergyMeter, largest_shift, no_motion_energy
 from hearsight.vision.object_tracks import ObjectTrack, ObjectTracks
 
 FRAME_RATE_HZ = 4.0  # of the frames that the watcher needs
@@ -27,6 +27,9 @@ class InstrumentTracker:
         eye: sees instruments; None for the published weights.
         longest_look_s: seconds between looks at the most; 0.5 to look always as often.
 
+    Attributes:
+        latest: what was seen by the latest look.
+
     Raises:
         DependencyError: the package with the published weights is missing.
     """
@@ -41,6 +44,7 @@ class InstrumentTracker:
         self._things = ObjectTracks()
         self._meter = MotionEnergyMeter()
         self._frame: Frame | None = None
+        self.latest: EvidenceMap | None = None
         self._measured: Frame
         self._looked_s = self._begun_s = -np.inf
 
@@ -58,6 +62,9 @@ class InstrumentTracker:
         if before is None:
             self._meter.measure(frame.rgb, 1.0)
             self._measured, self._begun_s = frame, frame.time_s
+            self._look(frame)
+            self._moved(frame, no_motion_energy())
+            return
         elif frame.time_s - self._measured.time_s >= _STIR_S - _EARLY_S:
             if frame.number == self._measured.number:
                 stir = no_motion_energy()
@@ -67,17 +74,24 @@ class InstrumentTracker:
             is_cut = stir.is_cut
             self._turned = stir.camera @ self._turned
             self._things.move(frame.time_s, stir)
-        wait_s = self._look_s if largest_shift(self._turned) <= _TURN else DETECTION_INTERVAL_S
-        due = frame.time_s - self._looked_s >= wait_s - _EARLY_S
-        if is_cut or (due and frame is self._measured):
-            self._looked_s, self._turned = frame.time_s, np.eye(3)
             if is_cut:
                 self._begun_s = frame.time_s
-            is_news = self._things.update(frame.time_s, self._eye.look(frame))
-            is_settled = frame.time_s - self._begun_s >= _SETTLED_S - _EARLY_S
-            self._look_s = (
-                min(2 * self._look_s, self._longest_look_s) if is_settled and not is_news else DETECTION_INTERVAL_S
-            )
+            wait_s = self._look_s if largest_shift(self._turned) <= _TURN else DETECTION_INTERVAL_S
+            if is_cut or frame.time_s - self._looked_s >= wait_s - _EARLY_S:
+                self._look(frame)
+            self._moved(frame, stir)
+
+    def _look(self, frame: Frame) -> None:
+        self._looked_s, self._turned = frame.time_s, np.eye(3)
+        self.latest = self._eye.look(frame)
+        is_news = self._things.update(frame.time_s, self.latest)
+        is_settled = frame.time_s - self._begun_s >= _SETTLED_S - _EARLY_S
+        self._look_s = (
+            min(2 * self._look_s, self._longest_look_s) if is_settled and not is_news else DETECTION_INTERVAL_S
+        )
+
+    def _moved(self, frame: Frame, energy: MotionEnergy) -> None:
+        """Called four times a second, after the instruments were followed."""
 
     def at(self, times_s: Float[np.ndarray, "times"]) -> list[ObjectTrack]:
         """The things that are there at any of these times; see `ObjectTracks.at`."""

@@ -48,6 +48,7 @@ class ObjectTrack:
         motion: 0 to 1, how much stirs at it and around it beside the camera: 0.5 is as much as on average in the whole
             picture over the last 10 s, 0.9 nine times as much. While the picture is frozen it stays what it was.
             `[times]`
+        is_person: whether it is a person, with what is seen at the hands as evidence.
     """
 
     number: int
@@ -58,6 +59,7 @@ class ObjectTrack:
     evidence: Float[np.ndarray, "times seen"]
     strength: Float[np.ndarray, "times"]
     motion: Float[np.ndarray, "times"]
+    is_person: bool = False
 
 
 class ObjectTracks:

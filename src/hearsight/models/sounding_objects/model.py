@@ -15,10 +15,11 @@ from hearsight.errors import ModelError
 from hearsight.models.interface import BinauralModel, ClipInfo, Window, WindowSpec
 from hearsight.models.positions import Positions
 from hearsight.models.positions.model import TICK_RATE_HZ
-from hearsight.models.sounding_objects.attribution import REST_WEIGHT, Attributor, ClassifiedWindow
+from hearsight.models.sounding_objects.attribution import Attributor, ClassifiedWindow
 from hearsight.models.sounding_objects.classifier import SoundClassifier
 from hearsight.models.sounding_objects.decorrelation import leaning, widening
 from hearsight.models.sounding_objects.given_positions import GivenPositions
+from hearsight.models.sounding_objects.kernels import presence, source_kernels
 from hearsight.models.sounding_objects.motion_fallback import GreyFrameBuffer, MotionSearch
 from hearsight.models.sounding_objects.source_summary import SourceSummary, summarised_sources
 from hearsight.models.sounding_objects.true_objects import TrueObjects
@@ -28,20 +29,21 @@ from hearsight.signal.mel_bands import BANDS, COLUMNS, HOP_SAMPLES, SAMPLE_RATE_
 from hearsight.simulation.scene_file import scene_options
 from hearsight.vision.frames import Frame, SmallFrame
 from hearsight.vision.instrument_detector import FRAME_AREA, InstrumentDetector
-from hearsight.vision.instrument_tracker import FRAME_RATE_HZ, InstrumentTracker
+from hearsight.vision.instrument_tracker import FRAME_RATE_HZ
 from hearsight.vision.motion_energy import SMALL_AREA
 from hearsight.vision.object_tracks import ObjectTrack
+from hearsight.vision.people_detector import PeopleDetector
+from hearsight.vision.player_tracker import PlayerTracker
 from hearsight.vision.tracks import Source, Track, TrackPoint
 
 _WINDOW_S = COLUMNS * HOP_SAMPLES / SAMPLE_RATE_HZ
 _BATCH = 4
-_STILL = 0.1  # what a thing that does not stir counts for beside one that does
 _POINT_S = 0.5
 _VISIBLE = 0.12  # strength of a thing from which on it is listened for
 
 
 class SourceTracker(Protocol):
-    """What follows the visible instruments of a clip; `InstrumentTracker` is one."""
+    """What follows the visible instruments of a clip; `PlayerTracker` is one."""
 
     def watch(self, frame: Frame) -> None:
         """The clip's next frame, or one that was seen already."""
@@ -55,7 +57,7 @@ class SourceTracker(Protocol):
 class SoundingObjects:
     """The model `sounding-objects`.
 
-    `InstrumentTracker` finds visible instruments and follows them; `SoundClassifier` tells which kind of instrument
+    `PlayerTracker` finds people and instruments and follows them; `SoundClassifier` tells which kind of instrument
     sounds in each bin of the spectrogram and, by associative convolution with each thing's evidence, which part of the
     bin is whose. What goes with nothing visible stays in the middle. Beside the ear's own window of 4 s, what was heard
     over the last 12 s counts (what plays changes slowly), and things that stir count more than things that stand still.
@@ -70,8 +72,7 @@ class SoundingObjects:
         detector: of instruments; None for the published ImageNet weights.
         hrirs: the head; None for KEMAR.
         field_of_view: horizontal angle of the picture in radians.
-        tracker: makes what follows the objects of a clip instead of `InstrumentTracker` (the truth of a simulated clip,
-            say).
+        tracker: makes what follows the objects of a clip (the truth of a simulated one, say); None for `PlayerTracker`.
 
     Raises:
         DependencyError: the package with the ImageNet weights is missing.
@@ -92,7 +93,8 @@ class SoundingObjects:
         self._needs_picture = tracker is None
         if tracker is None:
             detector = detector if detector is not None else InstrumentDetector()
-            self.tracker: Callable[[], SourceTracker] = lambda: InstrumentTracker(detector)
+            people = PeopleDetector()
+            self.tracker: Callable[[], SourceTracker] = lambda: PlayerTracker(detector, people)
         else:
             self.tracker = tracker
         self.hrirs = hrirs if hrirs is not None else load_hrirs()
@@ -231,7 +233,8 @@ class SoundingObjectsSession:
         by_motion = sum(search.energy for search in self._searches) / self._total_energy
         if by_motion > 0:
             part = "the clip" if by_motion > 0.999 else f"{100 * by_motion:.0f} % of the sound"
-            notes.append(f"no instrument is seen during {part}: what moves in step with the sound was searched for")
+            nobody = f"nobody and no instrument is seen during {part}"
+            notes.append(f"{nobody}: what moves in step with the sound was searched for")
             notes += self._searches[-1].notes()
         rest = self._rest_energy / self._total_energy
         if rest > 0.25:
@@ -267,15 +270,9 @@ class SoundingObjectsSession:
         """Each thing's part of each bin, and the rest's."""
         if not things:
             return torch.ones(1, *heard.power.shape)
-        stir = np.array([float(thing.motion.mean()) for thing in things]) + _STILL
-        weights = np.array([*stir / stir.max(), REST_WEIGHT])
         places = np.array([float(thing.x.mean()) for thing in things])
-        return self._listener.parts(heard, self._kernels(things), _numbers(things), weights, places)
-
-    def _kernels(self, things: list[ObjectTrack]) -> Float[Tensor, "parts classes"]:
-        """Of each thing's evidence, and of the rest."""
-        evidence = np.stack([(thing.evidence * _presence(thing)[:, None]).mean(0) for thing in things])
-        return self._model.classifier.association(torch.from_numpy(evidence.astype(np.float32))[None])[0]
+        kernels, weights = source_kernels(self._model.classifier.association, things)
+        return self._listener.parts(heard, kernels, _numbers(things), weights, places)
 
     def _ears(
         self, window: Window, parts: Tensor, sight: Sight, direct: Tensor | None = None
@@ -313,14 +310,17 @@ class SoundingObjectsSession:
         self._rest_energy += by_part[-1]
         self._total_energy += sum(by_part)
         times = window.start_s + np.arange(parts.shape[-1]) * step_s
-        kernels = self._kernels(things) if things else torch.zeros(0)
+        kernels = source_kernels(self._model.classifier.association, things).classes if things else torch.zeros(0)
         for index, thing in enumerate(things):
-            told = self._told.setdefault(thing.number, SourceSummary(thing.label))
+            told = self._told.setdefault(thing.number, SourceSummary(thing.label, is_person=thing.is_person))
             told.energy += by_part[index]
+            told.evidence += (thing.evidence * presence(thing)[:, None]).mean(0)
+            told.windows += 1
             made_by = classes[..., first:].exp() * kernels[index][:, None, None]
             energies = (new[index] * made_by / made_by.sum(0).clamp_min(1e-20)).sum((-2, -1))
             told.classes += by_part[index] * (energies / energies.sum().clamp_min(1e-20)).numpy()
             azimuth, elevation = self._directions(thing)
+            there = presence(thing)
             for column in range(first, parts.shape[-1]):
                 point = round(times[column] / _POINT_S)
                 if abs(times[column] - point * _POINT_S) > step_s / 2 + 1e-6 or thing.strength[column] <= 0:
@@ -336,7 +336,7 @@ class SoundingObjectsSession:
                         float(np.clip(thing.y[column], 0, 1)),
                         float(np.degrees(azimuth[column])),
                         float(np.degrees(elevation[column])),
-                        sure * min(1.0, float(thing.strength[column] / max(1e-6, thing.evidence[column].sum()))),
+                        sure * min(1.0, float(there[column])),
                     )
                 )
 
@@ -347,11 +347,6 @@ class SoundingObjectsSession:
 
 def _numbers(things: list[ObjectTrack]) -> list[int]:
     return [thing.number for thing in things]
-
-
-def _presence(thing: ObjectTrack) -> Float[np.ndarray, "times"]:
-    """How far the thing has appeared, 0 to 1."""
-    return np.asarray(thing.strength / np.maximum(thing.evidence.sum(-1), 1e-6))
 
 
 def _decisiveness(part: Tensor, power: Tensor) -> float:

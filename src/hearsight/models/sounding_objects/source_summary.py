@@ -13,10 +13,13 @@ LEAST_SHARE = 0.02  # of the clip's energy; sources with less are not told
 
 _PLACE = 0.05  # of the picture's width, within which two objects are one
 _NEAR = 0.1  # within which they are if they are called the same
-_GAP_S = 3.0  # between the end of a object and the beginning of one that may be the same again
-_MINOR = 0.25  # of the energy of a object, below which another at its place is taken for a doubt of the eye
-_CLEAR = 0.3  # of what was heard at a object, that must be of one class
+_GAP_S = 3.0  # between the end of a object_track and the beginning of one that may be the same again
+_MINOR = 0.25  # of the energy of a object_track, below which another at its place is taken for a doubt of the detector
+_CLEAR = 0.3  # of what was heard at a object_track, that must be of one class
 _LIKELY = 0.1  # of the likeliest class's chance to look like this, that another class must have
+_HELD = 0.15  # evidence from which on a person plays what is seen
+_MOSTLY = 0.5  # of what was heard at a person, that must be voice
+_VOICE = SOUND_CLASSES.index("voice")
 _FAMILIES = ("free reed", "reeds", "low brass", "mallets")  # classes that are no instruments' names
 
 
@@ -29,25 +32,40 @@ class SourceSummary:
         energy: of its part of the sound.
         classes: the same, by the class that made it, given look and sound. `[classes]`
         points: where it was.
+        is_person: whether it is a person, who may hold something.
+        evidence: of instruments at a person's hands, summed over windows. `[22]`
+        windows: in which it was there.
     """
 
     look: str
     energy: float = 0.0
     classes: Float[np.ndarray, "classes"] = field(default_factory=lambda: np.zeros(len(SOUND_CLASSES)))
     points: list[TrackPoint] = field(default_factory=list)
+    is_person: bool = False
+    evidence: Float[np.ndarray, "seen"] = field(default_factory=lambda: np.zeros(len(IMAGENET_INSTRUMENTS)))
+    windows: int = 0
 
     def name(self) -> str:
-        """Of the classes that may look like this (`APPEARANCE`) the one that is heard there, if it is clear.
+        """What a person would call it: "cello", "person playing cello", "speaker", "person"."""
+        if not self.is_person:
+            return _named(self.look, self.classes)
+        if self.evidence.sum() >= _HELD * self.windows:
+            return f"person playing {_named(IMAGENET_INSTRUMENTS[int(np.argmax(self.evidence))], self.classes)}"
+        return "speaker" if self.classes[_VOICE] > _MOSTLY * self.classes.sum() else "person"
 
-        So a double bass that looks like a cello is told as a bass. Else, and of classes that are families (reeds, low
-        brass), the look itself is told.
-        """
-        if self.look not in IMAGENET_INSTRUMENTS:
-            return self.look
-        looks_so = APPEARANCE[:, IMAGENET_INSTRUMENTS.index(self.look)]
-        heard = self.classes[: len(APPEARANCE_CLASSES)] * (looks_so >= _LIKELY * looks_so.max())
-        sound_class = APPEARANCE_CLASSES[int(np.argmax(heard))]
-        return sound_class if heard.max() > _CLEAR * self.classes.sum() and sound_class not in _FAMILIES else self.look
+
+def _named(look: str, classes: Float[np.ndarray, "classes"]) -> str:
+    """Of the classes that may look like this (`APPEARANCE`) the one that is heard there, if it is clear.
+
+    So a double bass that looks like a cello is told as a bass. Else, and of classes that are families (reeds, low
+    brass), the look itself is told.
+    """
+    if look not in IMAGENET_INSTRUMENTS:
+        return look
+    looks_so = APPEARANCE[:, IMAGENET_INSTRUMENTS.index(look)]
+    heard = classes[: len(APPEARANCE_CLASSES)] * (looks_so >= _LIKELY * looks_so.max())
+    sound_class = APPEARANCE_CLASSES[int(np.argmax(heard))]
+    return sound_class if heard.max() > _CLEAR * classes.sum() and sound_class not in _FAMILIES else look
 
 
 def summarised_sources(objects: list[SourceSummary], total_energy: float) -> list[Source]:
@@ -63,7 +81,14 @@ def summarised_sources(objects: list[SourceSummary], total_energy: float) -> lis
             continue
         same = next((source for source in sources if _is_one(source, object_track)), None)
         if same is None:
-            sources.append(replace(object_track, classes=object_track.classes.copy(), points=list(object_track.points)))
+            sources.append(
+                replace(
+                    object_track,
+                    classes=object_track.classes.copy(),
+                    evidence=object_track.evidence.copy(),
+                    points=list(object_track.points),
+                )
+            )
         else:
             _join(same, object_track)
     told = [
@@ -75,9 +100,13 @@ def summarised_sources(objects: list[SourceSummary], total_energy: float) -> lis
 
 
 def _is_one(source: SourceSummary, object_track: SourceSummary) -> bool:
-    near = object_track.energy < _MINOR * source.energy or source.name() == object_track.name()
+    if source.is_person != object_track.is_person:
+        return False
+    near = source.is_person or object_track.energy < _MINOR * source.energy or source.name() == object_track.name()
     here = {point.time_s: point.x for point in source.points}
     apart = [abs(point.x - here[point.time_s]) for point in object_track.points if point.time_s in here]
+    if apart and source.is_person:
+        return False
     if not apart:
         earlier, later = sorted((source.points, object_track.points), key=lambda points: points[0].time_s)
         before = max((point for point in earlier if point.time_s < later[0].time_s), key=lambda point: point.time_s)
@@ -91,6 +120,8 @@ def _join(source: SourceSummary, object_track: SourceSummary) -> None:
     """Energies add up, and so do confidences where both are; look and places are the louder one's."""
     source.energy += object_track.energy
     source.classes += object_track.classes
+    source.evidence += object_track.evidence
+    source.windows += object_track.windows
     own = {point.time_s: point for point in source.points}
     for point in object_track.points:
         known = own.get(point.time_s)

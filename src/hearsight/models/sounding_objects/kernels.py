@@ -1,0 +1,67 @@
+"""What each visible source may sound like, and how much it counts beside the others."""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from hearsight.mixtures.sound_classes import SOUND_CLASSES
+from hearsight.models.sounding_objects.attribution import REST_WEIGHT
+from hearsight.models.sounding_objects.classifier import Association
+from hearsight.vision.object_tracks import ObjectTrack
+
+_STILL = 0.1  # what counts for beside what moves most, if it does not move
+_STILL_PERSON = 0.3  # of a person: hands on a keyboard move little
+_CLEAR = 0.3  # evidence at a person's hands from which on it is sure what is held
+_SURE = 0.85  # part of a person's kernel that is what is held, then; the rest is any sound at all
+_IDLE, _IDLE_MOTION = 0.05, 0.6  # weight of an instrument that nobody is near, and motion from which on it counts more
+_REST_BESIDE_ONE, _REST_BESIDE_PEOPLE = 0.05, 0.15  # weight of what nothing seen explains
+_OTHER = len(SOUND_CLASSES) - 1
+
+
+class Kernels(NamedTuple):
+    """Of the sources, and last of the rest.
+
+    Attributes:
+        classes: how likely each class of sound is to come from each. `[parts, classes]`
+        weights: what each counts for. `[parts]`
+    """
+
+    classes: Float[Tensor, "parts classes"]
+    weights: Float[np.ndarray, "parts"]
+
+
+def source_kernels(association: Association, tracks: list[ObjectTrack]) -> Kernels:
+    """Kernels of visible sources.
+
+    A person may sound like what is seen at the hands (by `association`), as far as that is clear, and else like
+    anything. An instrument that nobody is near counts for little while people are there, unless it moves. Where no
+    person is, instruments count by how much moves at them.
+    """
+    evidence = np.stack([(track.evidence * presence(track)[:, None]).mean(0) for track in tracks])
+    classes = association(torch.from_numpy(evidence.astype(np.float32))[None])[0]
+    motion = np.array([float(track.motion.mean()) for track in tracks])
+    is_person = np.array([track.is_person for track in tracks])
+    if not is_person.any():
+        weights = motion + _STILL
+        return Kernels(classes, np.array([*weights / weights.max(), REST_WEIGHT]))
+    classes = classes / classes.sum(-1, keepdim=True).clamp_min(1e-9)
+    any_sound = torch.full((len(SOUND_CLASSES),), 1 / _OTHER)
+    any_sound[_OTHER] = 0.0
+    clear = np.where(is_person, _SURE * np.minimum(evidence.sum(-1) / _CLEAR, 1.0), 1.0)
+    known = torch.from_numpy(clear.astype(np.float32))[:, None]
+    classes = torch.cat([known * classes[:-1] + (1 - known) * any_sound, classes[-1:]])
+    there = np.array([float(presence(track).mean()) for track in tracks])
+    of_people = (motion + _STILL_PERSON) / (motion[is_person].max() + _STILL_PERSON)
+    of_idle = _IDLE + np.maximum(motion - _IDLE_MOTION, 0)
+    rest = _REST_BESIDE_ONE if is_person.sum() == 1 else _REST_BESIDE_PEOPLE
+    return Kernels(classes, np.array([*np.where(is_person, of_people, of_idle) * there, rest]))
+
+
+def presence(track: ObjectTrack) -> Float[np.ndarray, "times"]:
+    """How far a track has appeared, 0 to 1."""
+    if track.is_person:
+        return track.strength
+    return np.asarray(track.strength / np.maximum(track.evidence.sum(-1), 1e-6))

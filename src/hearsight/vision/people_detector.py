@@ -1,0 +1,103 @@
+"""People in the pictures of a clip, whatever the pictures' shape, small ones too."""
+
+import cv2
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from hearsight.vision.frames import Frame, lighter_on_the_right
+from hearsight.vision.pose import STRIDE, People, PoseNetwork
+
+LEAST_SCORE = 0.2  # of what is taken for a person
+_AREA = 256 * 512  # pixels that the network is given
+_TILE = 0.6  # of the picture's longer side; two of them overlap by a fifth of it
+_SMALL = 0.3  # of the picture's height: where people are below it, others may be too small to be found
+_OVERLAP = 0.4  # intersection over union, from which on two are one person
+
+
+class PeopleDetector:
+    """`PoseNetwork` on pictures of any shape, scaled to about 512 x 256 pixels in all.
+
+    Where the people found are small, or none is found, two overlapping tiles are searched too, at 1.7 times the scale.
+
+    A mirrored clip gives exactly the mirrored people, though the network itself does not: a clip whose first picture
+    has its lighter half on the right is shown to it mirrored.
+
+    Args:
+        network: None for the published one.
+    """
+
+    def __init__(self, network: PoseNetwork | None = None) -> None:
+        self._network = network if network is not None else PoseNetwork()
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin another clip."""
+        self._is_mirrored: bool | None = None
+
+    def detect(self, frame: Frame, in_tiles: bool = False) -> People:
+        """People in a frame of a clip with a score above 0.2, the surest first.
+
+        Args:
+            frame: of the clip.
+            in_tiles: also search in tiles, if the people found are small or none is.
+        """
+        if self._is_mirrored is None:
+            self._is_mirrored = lighter_on_the_right(frame.rgb)
+        rgb = np.ascontiguousarray(frame.rgb[:, ::-1] if self._is_mirrored else frame.rgb)
+        people = self._seen(rgb)
+        if in_tiles and (len(people) == 0 or float(_heights(people).max()) < _SMALL):
+            people = _distinct([people, *self._of_tiles(rgb)])
+        return people.mirrored() if self._is_mirrored else people
+
+    def _seen(self, rgb: UInt8[np.ndarray, "height width 3"]) -> People:
+        height, width = _network_size(rgb.shape[:2])
+        shrinks = height * width < rgb.shape[0] * rgb.shape[1]
+        method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+        people = self._network(np.asarray(cv2.resize(rgb, (width, height), interpolation=method), np.uint8))
+        return _distinct([people.chosen(people.score > LEAST_SCORE)])
+
+    def _of_tiles(self, rgb: UInt8[np.ndarray, "height width 3"]) -> list[People]:
+        height, width = rgb.shape[:2]
+        is_wide = width >= height
+        rows, columns = (height, round(_TILE * width)) if is_wide else (round(_TILE * height), width)
+        found = []
+        for top, left in ((0, 0), (height - rows, width - columns)):
+            people = self._seen(np.ascontiguousarray(rgb[top : top + rows, left : left + columns]))
+            scale = np.array([columns / width, rows / height])
+            shift = np.array([left / width, top / height])
+            cut = (people.box[:, 0] < 0.01) & (left > 0) | (people.box[:, 2] > 0.99) & (left + columns < width)
+            box = people.box * np.tile(scale, 2) + np.tile(shift, 2)
+            moved = People(people.score, box, people.keypoints * scale + shift, people.keypoint_score)
+            found.append(moved.chosen(~cut))
+        return found
+
+
+def _network_size(size: tuple[int, int]) -> tuple[int, int]:
+    """(height, width) of about 131,072 pixels in the shape of `size`, with sides that are multiples of 32."""
+    scale = (_AREA / (size[0] * size[1])) ** 0.5
+    height, width = (max(3, round(side * scale / STRIDE)) * STRIDE for side in size)
+    return height, width
+
+
+def _heights(people: People) -> Float[np.ndarray, "people"]:
+    return np.asarray(people.box[:, 3] - people.box[:, 1])
+
+
+def _distinct(found: list[People]) -> People:
+    """All that were found, the surest of those that overlap."""
+    everyone = People(
+        *(np.concatenate([getattr(people, name) for people in found]) for name in People.__dataclass_fields__)
+    )
+    kept: list[int] = []
+    for index in np.argsort(-everyone.score, kind="stable"):
+        if all(_overlap(everyone.box[index], everyone.box[other]) < _OVERLAP for other in kept):
+            kept.append(int(index))
+    return everyone.chosen(kept)
+
+
+def _overlap(one: Float[np.ndarray, "4"], other: Float[np.ndarray, "4"]) -> float:
+    """Intersection over union."""
+    sides = np.minimum(one[2:], other[2:]) - np.maximum(one[:2], other[:2])
+    common = float(np.prod(np.maximum(sides, 0)))
+    areas = [float(np.prod(np.maximum(box[2:] - box[:2], 0))) for box in (one, other)]
+    return common / max(sum(areas) - common, 1e-9)

@@ -1,0 +1,325 @@
+"""People tracked through a clip: where each is, what is seen at the hands, how much moves there."""
+
+from collections import deque
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from jaxtyping import Float
+from scipy.optimize import linear_sum_assignment
+
+from hearsight.vision.appearance import IMAGENET_INSTRUMENTS
+from hearsight.vision.instrument_detector import EvidenceMap
+from hearsight.vision.motion_energy import MotionEnergy, largest_shift
+from hearsight.vision.pose import KEYPOINTS, People
+
+MOST_PEOPLE = 12  # that are followed at once
+_REACH = 0.05  # parts of the picture's width that a person may seem to jump, beside half the box
+_PLACE_S = 0.5  # over which places are averaged
+_EVIDENCE_S = 4.0  # over which what is seen at the hands is averaged
+_RISES_S, _FADES_S = 0.5, 1.5  # of presence, from nothing to all and back
+_HIDDEN_S = 2.0  # for which a person that is no longer found is waited for
+_MOVING_S, _USUAL_S = 0.5, 10.0  # over which motion, and the whole picture's, is averaged
+_STILL_GREY_LEVELS = 0.02
+_MOST_SHIFT = 0.5  # of the picture, by which a camera could have moved from one picture to the next
+_TOLD_S = 120.0  # for how long tracks are kept
+_WIDE, _TALL = 0.7, 0.4  # of the box: standard deviation of where evidence around the hands counts
+_LEAST_WIDE, _LEAST_TALL = 0.03, 0.1  # of the picture
+_SEEN_KEYPOINT = 0.2  # score
+_FARTHEST = 0.1  # weight below which evidence does not count
+_NEWS = 0.04  # of the picture's width, by which a person moves if that is news
+_HEAD = [KEYPOINTS.index(name) for name in ("nose", "left eye", "right eye", "left ear", "right ear")]
+_WRISTS = [KEYPOINTS.index(name) for name in ("left wrist", "right wrist")]
+
+
+@dataclass(frozen=True)
+class PersonTrack:
+    """A person at given times; positions are parts of the picture's width and height.
+
+    Attributes:
+        number: counts people from 1; stays the person's own.
+        box: left, top, right, bottom. `[times, 4]`
+        head: x and y. `[times, 2]`
+        hands: x and y of the middle between the wrists. `[times, 2]`
+        evidence: for each of `IMAGENET_INSTRUMENTS`, around the hands, smoothed. `[times, 22]`
+        strength: score, made to rise and fall smoothly where the person appears and goes. `[times]`
+        presence: the same from 0 to 1. `[times]`
+        motion: as of an `ObjectTrack`, within the box. `[times]`
+    """
+
+    number: int
+    box: Float[np.ndarray, "times 4"]
+    head: Float[np.ndarray, "times 2"]
+    hands: Float[np.ndarray, "times 2"]
+    evidence: Float[np.ndarray, "times seen"]
+    strength: Float[np.ndarray, "times"]
+    presence: Float[np.ndarray, "times"]
+    motion: Float[np.ndarray, "times"]
+
+    @property
+    def x(self) -> Float[np.ndarray, "times"]:
+        """Of the box's middle."""
+        return np.asarray((self.box[:, 0] + self.box[:, 2]) / 2)
+
+    @property
+    def y(self) -> Float[np.ndarray, "times"]:
+        """Of the box's middle."""
+        return np.asarray((self.box[:, 1] + self.box[:, 3]) / 2)
+
+    @property
+    def width(self) -> Float[np.ndarray, "times"]:
+        """Of the box."""
+        return np.asarray(self.box[:, 2] - self.box[:, 0])
+
+
+class PeopleTracks:
+    """Follows people from detection to detection.
+
+    Boxes are moved along with the camera and joined to what is found by place, all at once (the assignment of least
+    distance). A person appears within half a second (at once in a scene's first picture), is waited for during 2 s
+    where hidden, and fades within 1.5 s.
+    """
+
+    def __init__(self) -> None:
+        self._known: list[_Known] = []
+        self._gone: list[_Known] = []
+        self._begun = 0
+        self._now_s = 0.0
+        self._detected_s: float | None = None
+        self._usual = self._watched_s = 0.0
+
+    def move(self, time_s: float, energy: MotionEnergy) -> None:
+        """Follow the motion that was measured since the last call; to be called before `update`."""
+        if energy.is_cut:
+            for known in self._known:
+                known.end(time_s)
+            self._gone += self._known
+            self._known, self._detected_s, self._now_s = [], None, time_s
+            return
+        elapsed = max(0.0, time_s - self._now_s)
+        self._now_s = time_s
+        camera = energy.camera if largest_shift(energy.camera) < _MOST_SHIFT else np.eye(3)
+        if not energy.is_frozen:
+            self._watched_s += elapsed
+            self._usual += (float(energy.level.mean()) - self._usual) * _step(elapsed, min(_USUAL_S, self._watched_s))
+        for known in self._known:
+            known.carry(camera)
+            if not energy.is_frozen:
+                known.moves(_mean_within(energy.level, known.places[0], known.places[1]), elapsed, self._usual)
+            known.record(time_s)
+
+    def update(self, time_s: float, people: People, seen: EvidenceMap | None = None) -> bool:
+        """What is found at this time; the times rise from call to call.
+
+        Args:
+            time_s: of the picture.
+            people: in it.
+            seen: evidence of instruments in it, if it was looked for.
+
+        Returns:
+            whether another detection is worth while soon: somebody comes, goes, is hidden or moves.
+        """
+        is_first = self._detected_s is None
+        elapsed = 0.0 if self._detected_s is None else time_s - self._detected_s
+        self._now_s = self._detected_s = time_s
+        found = [_places(people, index) for index in range(len(people))]
+        pairs = _assigned(self._known, found)
+        is_news = False
+        for known, index in pairs:
+            is_news |= known.see(found[index], float(people.score[index]), elapsed)
+        matched = {index for _, index in pairs}
+        for known in self._known:
+            if not any(known is other for other, _ in pairs):
+                known.miss(elapsed)
+                is_news = True
+        for index, place in enumerate(found):
+            if index not in matched and len(self._known) < MOST_PEOPLE:
+                self._begun += 1
+                self._known.append(_Known(self._begun, place, float(people.score[index]), time_s))
+                is_news = True
+        for known in self._known:
+            known.appear(elapsed, is_first)
+        if seen is not None:
+            self._look(seen, elapsed)
+        for known in self._known:
+            is_news |= 0 < known.presence < 1
+            known.record(time_s)
+        self._forget(time_s)
+        return is_news
+
+    def at(self, times_s: Float[np.ndarray, "times"]) -> list[PersonTrack]:
+        """The people who are there at any of these times, up to the latest update; after it they stand as they are."""
+        tracks = [known.at(np.asarray(times_s, np.float64)) for known in [*self._gone, *self._known]]
+        return sorted((track for track in tracks if track.presence.max(initial=0) > 0), key=lambda track: track.number)
+
+    def _look(self, seen: EvidenceMap, elapsed: float) -> None:
+        if not self._known:
+            return
+        at = np.array([known.places[3] for known in self._known])
+        size = np.array([known.places[1] - known.places[0] for known in self._known])
+        reach = np.maximum(size * (_WIDE, _TALL), (_LEAST_WIDE, _LEAST_TALL))
+        for known, evidence in zip(self._known, evidence_around(seen, at, reach), strict=True):
+            known.holds(evidence, elapsed)
+
+    def _forget(self, time_s: float) -> None:
+        self._gone += [known for known in self._known if known.is_over]
+        self._known = [known for known in self._known if not known.is_over]
+        for known in [*self._gone, *self._known]:
+            while len(known.points) > 1 and known.points[1].time_s <= time_s - _TOLD_S:
+                known.points.popleft()
+        self._gone = [known for known in self._gone if known.points[-1].time_s > time_s - _TOLD_S]
+
+
+def evidence_around(
+    seen: EvidenceMap, at: Float[np.ndarray, "places 2"], reach: Float[np.ndarray, "places 2"]
+) -> Float[np.ndarray, "places seen"]:
+    """Evidence around places, weighted with itself: of what is seen there, not of the wall beside it.
+
+    Args:
+        seen: evidence of a picture.
+        at: x and y of the places.
+        reach: standard deviations of the bells around them; evidence counts for the place that is nearest to it by
+            them.
+    """
+    across = (seen.x[None, None] - at[:, :1, None]) / reach[:, :1, None]
+    down = (seen.y[None, :, None] - at[:, 1:, None]) / reach[:, 1:, None]
+    weight = np.exp(-0.5 * (across**2 + down**2))
+    weight[weight < _FARTHEST] = 0
+    nearest = np.abs(across) <= np.abs(across).min(0, keepdims=True) + 1e-9
+    score = weight * nearest * seen.evidence.sum(-1)[None]
+    total = score.sum((1, 2))
+    mean = np.einsum("trc,rck->tk", score, seen.evidence)
+    return np.asarray(mean / np.maximum(total, 1e-9)[:, None])
+
+
+@dataclass(frozen=True)
+class _Point:
+    time_s: float
+    places: Float[np.ndarray, "4 2"]
+    score: float
+    presence: float
+    motion: float
+    evidence: Float[np.ndarray, "seen"]
+
+
+@dataclass
+class _Known:
+    """A person as now, and before. `places`: upper left and lower right of the box, head, hands."""
+
+    number: int
+    places: Float[np.ndarray, "4 2"]
+    score: float
+    first_s: float
+    points: deque[_Point] = field(default_factory=deque)
+    presence: float = 0.0
+    motion: float = 0.0
+    hidden_s: float = 0.0
+    energy: float | None = None
+    evidence: Float[np.ndarray, "seen"] = field(default_factory=lambda: np.zeros(len(IMAGENET_INSTRUMENTS)))
+    looked_s: float = 0.0
+
+    @property
+    def is_over(self) -> bool:
+        return self.hidden_s > 0 and self.presence <= 0
+
+    @property
+    def middle(self) -> Float[np.ndarray, "2"]:
+        return np.asarray((self.places[0] + self.places[1]) / 2)
+
+    def carry(self, camera: Float[np.ndarray, "3 3"]) -> None:
+        moved = np.concatenate([self.places, np.ones((4, 1))], 1) @ camera.T
+        self.places = moved[:, :2] / moved[:, 2:]
+
+    def moves(self, level: float, elapsed: float, usual: float) -> None:
+        is_first = self.energy is None
+        self.energy = level if self.energy is None else self.energy + (level - self.energy) * _step(elapsed, _MOVING_S)
+        self.motion = self.energy / (self.energy + usual + _STILL_GREY_LEVELS)
+        if is_first:  # what could not be known before
+            self.points = deque(replace(point, motion=self.motion) for point in self.points)
+
+    def see(self, places: Float[np.ndarray, "4 2"], score: float, elapsed: float) -> bool:
+        before = self.middle
+        self.places = self.places + (places - self.places) * _step(elapsed, _PLACE_S)
+        self.score += (score - self.score) * _step(elapsed, _PLACE_S)
+        is_back = self.hidden_s > 0
+        self.hidden_s = 0.0
+        return is_back or abs(float((places[0, 0] + places[1, 0]) / 2 - before[0])) > _NEWS
+
+    def miss(self, elapsed: float) -> None:
+        self.hidden_s += elapsed
+
+    def appear(self, elapsed: float, at_once: bool) -> None:
+        if at_once:
+            self.presence = 1.0
+        elif self.hidden_s == 0:
+            self.presence = min(1.0, self.presence + elapsed / _RISES_S)
+        elif self.hidden_s > _HIDDEN_S:
+            self.presence = max(0.0, self.presence - elapsed / _FADES_S)
+
+    def holds(self, evidence: Float[np.ndarray, "seen"], elapsed: float) -> None:
+        if self.hidden_s > 0:
+            return
+        self.looked_s += elapsed
+        step = _step(elapsed, min(_EVIDENCE_S, self.looked_s)) if self.looked_s > 0 else 1.0
+        self.evidence = self.evidence + (evidence - self.evidence) * step
+
+    def record(self, time_s: float) -> None:
+        if self.points and self.points[-1].time_s == time_s:
+            self.points.pop()
+        self.points.append(_Point(time_s, self.places, self.score, self.presence, self.motion, self.evidence))
+
+    def end(self, time_s: float) -> None:
+        """Be there up to this time, and not from it on."""
+        self.record(time_s)
+        self.presence, self.hidden_s = 0.0, _HIDDEN_S
+        self.points.append(_Point(time_s, self.places, self.score, 0.0, self.motion, self.evidence))
+
+    def at(self, times_s: Float[np.ndarray, "times"]) -> PersonTrack:
+        points = list(self.points)
+        own = np.array([point.time_s for point in points])
+        values = np.array([(*p.places.ravel(), p.score, p.presence, p.motion, *p.evidence) for p in points])
+        told = np.stack([np.interp(times_s, own, column) for column in values.T], -1)
+        presence = np.where(times_s < self.points[0].time_s - 1e-6, 0.0, told[:, 9])
+        return PersonTrack(
+            self.number, told[:, :4], told[:, 4:6], told[:, 6:8], told[:, 11:], told[:, 8] * presence, presence,
+            told[:, 10],
+        )  # fmt: skip
+
+
+def _places(people: People, index: int) -> Float[np.ndarray, "4 2"]:
+    """Corners of the box, head and hands of a person; the head is the box's upper end where no face is seen, and the
+    hands are the box's middle where no wrist is."""
+    box, points, scores = people.box[index], people.keypoints[index], people.keypoint_score[index]
+    middle, head = (box[:2] + box[2:]) / 2, np.array([(box[0] + box[2]) / 2, 0.85 * box[1] + 0.15 * box[3]])
+    faces = [number for number in _HEAD if scores[number] > _SEEN_KEYPOINT]
+    wrists = [number for number in _WRISTS if scores[number] > _SEEN_KEYPOINT]
+    return np.stack(
+        [box[:2], box[2:], points[faces].mean(0) if faces else head, points[wrists].mean(0) if wrists else middle]
+    ).astype(np.float64)
+
+
+def _assigned(known: "list[_Known]", found: list[Float[np.ndarray, "4 2"]]) -> "list[tuple[_Known, int]]":
+    """Who is which of those found: pairs within reach, of the least distance in all."""
+    if not known or not found:
+        return []
+    distance = np.empty((len(known), len(found)))
+    for row, one in enumerate(known):
+        for column, places in enumerate(found):
+            width = max(float((places[1] - places[0])[0]), float((one.places[1] - one.places[0])[0]))
+            height = max(float((places[1] - places[0])[1]), float((one.places[1] - one.places[0])[1]))
+            apart = (places[0] + places[1]) / 2 - one.middle
+            distance[row, column] = np.hypot(apart[0] / (_REACH + width / 2), apart[1] / (_REACH + height / 2))
+    rows, columns = linear_sum_assignment(np.minimum(distance, 1e3))
+    return [(known[row], int(column)) for row, column in zip(rows, columns, strict=True) if distance[row, column] < 1]
+
+
+def _mean_within(level: Float[np.ndarray, "rows columns"], upper: np.ndarray, lower: np.ndarray) -> float:
+    rows, columns = level.shape
+    left, right = (int(np.clip(round(float(x) * columns), 0, columns)) for x in (upper[0], lower[0]))
+    top, bottom = (int(np.clip(round(float(y) * rows), 0, rows)) for y in (upper[1], lower[1]))
+    around = level[top : max(bottom, top + 1), left : max(right, left + 1)]
+    return float(around.mean()) if around.size else 0.0
+
+
+def _step(elapsed: float, over_s: float) -> float:
+    """How far an average moves to a new value after `elapsed` seconds."""
+    return float(1 - np.exp(-elapsed / over_s)) if over_s > 0 else 1.0

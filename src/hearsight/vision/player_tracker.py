@@ -1,0 +1,93 @@
+"""Who and what may sound in a picture: people with what they hold, and instruments that nobody is near."""
+
+import numpy as np
+from jaxtyping import Float
+
+from hearsight.vision.frames import Frame
+from hearsight.vision.instrument_detector import InstrumentDetector
+from hearsight.vision.instrument_tracker import DETECTION_INTERVAL_S, InstrumentTracker
+from hearsight.vision.motion_energy import MotionEnergy
+from hearsight.vision.object_tracks import ObjectTrack
+from hearsight.vision.people_detector import PeopleDetector
+from hearsight.vision.people_tracks import PeopleTracks, PersonTrack
+
+FIRST_PERSON = 1_000  # number of the first person, beyond those of instruments
+_SETTLED_INTERVAL_S = 1.0
+_TILES_EVERY_S = 4.0
+_NEAR = 0.03  # of the picture's width, between a person and what that person may hold
+_EARLY_S = 0.01
+
+
+class PlayerTracker(InstrumentTracker):
+    """`InstrumentTracker` with people: `at` gives people, and the instruments that none of them is near.
+
+    People are looked for twice a second while somebody comes, goes, is hidden or moves, else once; where they are
+    small, every 4 s in tiles too. An instrument within reach of a person is that person's and lends its place, a third.
+
+    Args:
+        instruments: sees instruments; None for the published weights.
+        people: sees people; None for the published weights.
+    """
+
+    def __init__(self, instruments: InstrumentDetector | None = None, people: PeopleDetector | None = None) -> None:
+        super().__init__(instruments)
+        self._detector = people if people is not None else PeopleDetector()
+        self._detector.forget()
+        self._people = PeopleTracks()
+        self._people_s = self._tiles_s = -np.inf
+        self._people_interval_s = DETECTION_INTERVAL_S
+
+    def at(self, times_s: Float[np.ndarray, "times"]) -> list[ObjectTrack]:
+        """People and idle instruments that are there at any of these times; see `ObjectTracks.at`."""
+        instruments = super().at(times_s)
+        people = self._people.at(times_s)
+        held: dict[int, list[ObjectTrack]] = {}
+        idle = []
+        for instrument in instruments:
+            holder = _holder(instrument, people)
+            if holder is None:
+                idle.append(instrument)
+            else:
+                held.setdefault(holder.number, []).append(instrument)
+        return idle + [_player(person, held.get(person.number, [])) for person in people]
+
+    def _moved(self, frame: Frame, energy: MotionEnergy) -> None:
+        super()._moved(frame, energy)
+        self._people.move(frame.time_s, energy)
+        if energy.is_cut:
+            self._people_s = self._tiles_s = -np.inf
+        if frame.time_s - self._people_s >= self._people_interval_s - _EARLY_S:
+            in_tiles = frame.time_s - self._tiles_s >= _TILES_EVERY_S - _EARLY_S
+            self._people_s = frame.time_s
+            self._tiles_s = frame.time_s if in_tiles else self._tiles_s
+            is_news = self._people.update(frame.time_s, self._detector.detect(frame, in_tiles), self.latest)
+            self._people_interval_s = DETECTION_INTERVAL_S if is_news else _SETTLED_INTERVAL_S
+
+
+def _holder(instrument: ObjectTrack, people: list[PersonTrack]) -> PersonTrack | None:
+    """Who an instrument belongs to: the nearest person within reach, while both are there."""
+    best, found = 1.0, None
+    for person in people:
+        common = instrument.strength * person.presence
+        if common.sum() <= 0:
+            continue
+        reach = (person.width + instrument.width) / 2 + _NEAR
+        distance = float((np.abs(instrument.x - person.x) / reach * common).sum() / common.sum())
+        if distance < best:
+            best, found = distance, person
+    return found
+
+
+def _player(person: PersonTrack, held: list[ObjectTrack]) -> ObjectTrack:
+    """A person as a track, a third of the way to the strongest instrument held."""
+    x, motion = person.x, person.motion
+    label = "person"
+    if held:
+        strongest = max(held, key=lambda instrument: float(instrument.strength.mean()))
+        share = np.minimum(strongest.strength / np.maximum(strongest.strength.max(), 1e-6), 1.0) / 3
+        x = x + (strongest.x - x) * share
+        label = strongest.label
+    return ObjectTrack(
+        FIRST_PERSON + person.number, label, x, person.y, person.width, person.evidence, person.presence, motion,
+        is_person=True,
+    )  # fmt: skip

@@ -1,0 +1,65 @@
+"""People and instruments together, seen by stand-ins for the networks."""
+
+import numpy as np
+from test_people_tracks import evidence, people
+
+from hearsight.vision.frames import Frame
+from hearsight.vision.instrument_detector import EvidenceMap, InstrumentDetector
+from hearsight.vision.object_tracks import ObjectTrack
+from hearsight.vision.people_detector import PeopleDetector
+from hearsight.vision.player_tracker import PlayerTracker
+from hearsight.vision.pose import People
+
+
+class SeenInstruments(InstrumentDetector):
+    def __init__(self, seen: EvidenceMap) -> None:
+        self._seen_always = seen
+
+    def forget(self) -> None:
+        pass
+
+    def look(self, frame: Frame) -> EvidenceMap:
+        return self._seen_always
+
+
+class SeenPeople(PeopleDetector):
+    def __init__(self, seen: People) -> None:
+        self._seen_always, self.detected_s = seen, list[float]()
+
+    def forget(self) -> None:
+        pass
+
+    def detect(self, frame: Frame, in_tiles: bool = False) -> People:
+        self.detected_s.append(frame.time_s)
+        return self._seen_always
+
+
+def tracked(instruments: EvidenceMap, detector: SeenPeople, seconds: float = 6.0) -> list[ObjectTrack]:
+    picture = np.random.default_rng(0).integers(90, 110, (72, 128, 3)).astype(np.uint8)
+    tracker = PlayerTracker(SeenInstruments(instruments), detector)
+    for step in range(round(4 * seconds)):
+        tracker.watch(Frame(step / 4, step, picture))
+    return tracker.at(np.arange(0, seconds, 0.5))
+
+
+def test_a_held_instrument_is_the_persons_and_an_idle_one_stands_for_itself():
+    tracks = tracked(evidence(cello=0.32, harp=0.8), SeenPeople(people(0.3)))
+    idle, player = tracks
+    assert (idle.label, idle.is_person) == ("harp", False)
+    assert player.is_person and player.label == "cello"
+    assert 0.3 < player.x.mean() < 0.32
+    assert player.strength.min() == 1
+
+
+def test_a_person_without_an_instrument_stands_at_the_person():
+    (player,) = tracked(evidence(), SeenPeople(people(0.7)))
+    assert player.is_person and player.label == "person"
+    np.testing.assert_allclose(player.x, 0.7, atol=1e-6)
+    assert player.evidence.sum() == 0
+
+
+def test_people_who_stand_still_are_looked_for_once_a_second():
+    detector = SeenPeople(people(0.4))
+    tracked(evidence(), detector, 6.0)
+    assert np.diff(detector.detected_s)[2:].min() >= 1.0
+    assert detector.detected_s[0] == 0

@@ -34,7 +34,7 @@ def test_a_mirrored_clip_shows_exactly_the_mirrored_people(network):
 
 
 def test_small_people_are_found_in_tiles(network):
-    picture = on_canvas((480, 960), [(0.75, 0.6, 0.085, True)])
+    picture = on_canvas((480, 960), [(0.75, 0.6, 0.08, False)])
     detector = PeopleDetector(network)
     assert len(detector.detect(frame(picture))) == 0
     (box,) = detector.detect(frame(picture), in_tiles=True).box

@@ -1,5 +1,7 @@
 """People in the pictures of a clip, whatever the pictures' shape, small ones too."""
 
+import itertools
+
 import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -9,7 +11,7 @@ from hearsight.vision.pose import STRIDE, People, PoseNetwork
 
 LEAST_SCORE = 0.2  # of what is taken for a person
 _AREA = 256 * 512  # pixels that the network is given
-_TILE = 0.6  # of the picture's longer side; two of them overlap by a fifth of it
+_TILE = 0.6  # of the picture's sides; neighbours overlap by a fifth
 _SMALL = 0.3  # of the picture's height: where people are below it, others may be too small to be found
 _OVERLAP = 0.4  # intersection over union, from which on two are one person
 
@@ -17,7 +19,7 @@ _OVERLAP = 0.4  # intersection over union, from which on two are one person
 class PeopleDetector:
     """`PoseNetwork` on pictures of any shape, scaled to about 512 x 256 pixels in all.
 
-    Where the people found are small, or none is found, two overlapping tiles are searched too, at 1.7 times the scale.
+    Where the people found are small, or none is found, four overlapping tiles are searched too, at 1.7 times the scale.
 
     A mirrored clip gives exactly the mirrored people, though the network itself does not: a clip whose first picture
     has its lighter half on the right is shown to it mirrored.
@@ -58,14 +60,14 @@ class PeopleDetector:
 
     def _of_tiles(self, rgb: UInt8[np.ndarray, "height width 3"]) -> list[People]:
         height, width = rgb.shape[:2]
-        is_wide = width >= height
-        rows, columns = (height, round(_TILE * width)) if is_wide else (round(_TILE * height), width)
+        rows, columns = round(_TILE * height), round(_TILE * width)
         found = []
-        for top, left in ((0, 0), (height - rows, width - columns)):
+        for top, left in itertools.product((0, height - rows), (0, width - columns)):
             people = self._seen(np.ascontiguousarray(rgb[top : top + rows, left : left + columns]))
             scale = np.array([columns / width, rows / height])
             shift = np.array([left / width, top / height])
-            cut = (people.box[:, 0] < 0.01) & (left > 0) | (people.box[:, 2] > 0.99) & (left + columns < width)
+            cut = (people.box[:, 0] < 0.01) & (left > 0) | (people.box[:, 2] > 0.99) & (left == 0)
+            cut |= (people.box[:, 1] < 0.01) & (top > 0) | (people.box[:, 3] > 0.99) & (top == 0)
             box = people.box * np.tile(scale, 2) + np.tile(shift, 2)
             moved = People(people.score, box, people.keypoints * scale + shift, people.keypoint_score)
             found.append(moved.chosen(~cut))

@@ -83,7 +83,7 @@ def test_a_set_that_went_to_another_process_gives_the_same_pairs(banks: Path) ->
 
 
 def test_what_is_seen_has_its_own_part_and_the_rest_is_noise(banks: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two tones of far pitches: a object's part is that of its class, wherever objects stand."""
+    """Two tones of far pitches: an object's part is that of its class, wherever objects stand."""
     only(monkeypatch, "free reed", "low brass")
     seen_both = 0
     for pair in all_of(some(banks, idle=False, flaws=False)):

@@ -233,7 +233,7 @@ def test_a_bad_folder_is_refused_in_one_line(tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(DataError, match="is a file"):
         simulate(tmp_path / "file", 1, TINY)
-    with pytest.raises(DataError, match="holds other things"):
+    with pytest.raises(DataError, match="holds other objects"):
         simulate(tmp_path, 1, TINY)
     with pytest.raises(HearsightError, match="file stands in the way"):
         simulate(tmp_path / "file" / "below", 1, TINY)

@@ -17,19 +17,19 @@ TONICS |= {"B flat": 10, "B": 11}
 SCALES = {"major": "024579e", "minor": "023578t", "dorian": "023579t", "mixolydian": "024579t"}
 
 
-def composed(seed, kinds, rests=None, seconds=10.0):
-    return compose(np.random.default_rng(seed), kinds, rests or [()] * len(kinds), seconds)
+def composed(seed, instruments, rests=None, seconds=10.0):
+    return compose(np.random.default_rng(seed), instruments, rests or [()] * len(instruments), seconds)
 
 
-@pytest.mark.parametrize("kind", SIMULATED_INSTRUMENTS)
-def test_every_instrument_plays_in_its_range_within_the_clip(kind):
+@pytest.mark.parametrize("instrument", SIMULATED_INSTRUMENTS)
+def test_every_instrument_plays_in_its_range_within_the_clip(instrument):
     for seed in range(12):
-        music = composed(seed, [kind])
+        music = composed(seed, [instrument])
         notes = music.parts[0]
         assert len(notes) >= 5
         assert all(0 <= note.onset_s < 10 and note.duration_s > 0 and 1 <= note.velocity <= 127 for note in notes)
-        if kind in RANGES:
-            assert all(RANGES[kind][0] <= note.pitch <= RANGES[kind][1] for note in notes)
+        if instrument in RANGES:
+            assert all(RANGES[instrument][0] <= note.pitch <= RANGES[instrument][1] for note in notes)
 
 
 def test_an_ensemble_is_in_one_key_and_in_step():
@@ -63,11 +63,11 @@ def test_music_differs_between_seeds_and_is_the_same_for_one():
 
 
 @pytest.mark.parametrize(
-    "kind", ["cello", "trumpet", "acoustic guitar", "piano", "harp", "upright bass", "banjo", "ukulele"]
+    "instrument", ["cello", "trumpet", "acoustic guitar", "piano", "harp", "upright bass", "banjo", "ukulele"]
 )
-def test_notes_sound_at_their_pitch_and_time(kind):
-    pitch = sum(RANGES[kind]) // 2
-    sound = Synthesizer().play(kind, [Note(0.5, 0.9, pitch, 100)], 2.0, 16_000)
+def test_notes_sound_at_their_pitch_and_time(instrument):
+    pitch = sum(RANGES[instrument]) // 2
+    sound = Synthesizer().play(instrument, [Note(0.5, 0.9, pitch, 100)], 2.0, 16_000)
     assert sound.shape == (32_000,) and sound.dtype == np.float32
     assert np.abs(sound[: int(0.5 * 16_000) - 64]).max() < 1e-3 * np.abs(sound).max()
     middle = sound[int(0.65 * 16_000) : int(1.25 * 16_000)]
@@ -91,12 +91,12 @@ def test_the_same_notes_give_the_same_sound_and_no_notes_give_silence():
 
 def test_bodies_move_with_notes_and_louder_notes_move_more():
     times = np.arange(0, 4, 0.02)
-    for kind in SIMULATED_INSTRUMENTS:
-        pitch = 38 if kind == "drums" else sum(RANGES[kind]) // 2
+    for instrument in SIMULATED_INSTRUMENTS:
+        pitch = 38 if instrument == "drums" else sum(RANGES[instrument]) // 2
 
-        def moved(velocity, kind=kind, pitch=pitch):
+        def moved(velocity, instrument=instrument, pitch=pitch):
             notes = [Note(0.5 + 0.5 * k, 0.4, pitch, velocity) for k in range(4)] if velocity else []
-            poses = gestures(kind, notes, times, 0.5, 1)
+            poses = gestures(instrument, notes, times, 0.5, 1)
             fields = np.array([[p.stroke, *p.lift, p.nod * 20] for p in poses])
             return np.abs(np.diff(fields, axis=0)).sum()
 

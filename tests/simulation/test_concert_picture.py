@@ -16,7 +16,7 @@ from hearsight.simulation.drawing.players import Gesture
 from hearsight.simulation.drawing.solids import Limb, Solid, Surface
 from hearsight.simulation.gestures import gestures
 from hearsight.simulation.music import compose
-from hearsight.simulation.picture import BODY, INSTRUMENT, THING, views
+from hearsight.simulation.picture import BODY, INSTRUMENT, OBJECT, views
 from hearsight.simulation.scene import random_scene
 from hearsight.simulation.truth import truth_of, visible_boxes
 
@@ -162,8 +162,8 @@ def test_truth_positions_agree_with_the_mapping_in_every_frame():
     choice = Settings(seed=12, seconds=3.0, width=64, height=32)
     for scene in scenes_where(lambda scene: scene.listener.motion != "still", choice, 3):
         count = len(scene.performers)
-        kinds = [p.instrument for p in scene.performers]
-        music = compose(np.random.default_rng(0), kinds, [p.rests for p in scene.performers], 3.0)
+        instruments = [p.instrument for p in scene.performers]
+        music = compose(np.random.default_rng(0), instruments, [p.rests for p in scene.performers], 3.0)
         nothing = np.zeros((2, 1), np.int16)
         sound = Sound(music, nothing, (1.0,) * count, nothing, nothing, nothing, 1.0, -60.0)
         truth = truth_of(scene, choice, sound, [[(None, None)] * choice.frames] * count)
@@ -205,12 +205,12 @@ def test_a_turned_view_of_the_panorama_is_what_drawing_anew_gives():
 
 def moved_with(scene, choice, seed):
     """Per performer: how much the picture changes where the performer is, and how strong onsets are, between frames."""
-    kinds = [p.instrument for p in scene.performers]
-    music = compose(np.random.default_rng(seed), kinds, [p.rests for p in scene.performers], choice.seconds)
+    instruments = [p.instrument for p in scene.performers]
+    music = compose(np.random.default_rng(seed), instruments, [p.rests for p in scene.performers], choice.seconds)
     times = np.arange(choice.frames) / choice.frame_rate_hz
     poses = [
-        gestures(kind, notes, times, 60 / music.tempo_bpm, index)
-        for index, (kind, notes) in enumerate(zip(kinds, music.parts, strict=True))
+        gestures(instrument, notes, times, 60 / music.tempo_bpm, index)
+        for index, (instrument, notes) in enumerate(zip(instruments, music.parts, strict=True))
     ]
     colours, owners = [], []
     for view in views(scene, choice, poses):
@@ -234,15 +234,17 @@ def moved_with(scene, choice, seed):
 def test_those_who_play_move_with_their_onsets():
     choice = Settings(seed=21, seconds=5.0, performers=(1, 1), width=120, height=60)
     found = {}
-    for kind in SIMULATED_INSTRUMENTS:
+    for instrument in SIMULATED_INSTRUMENTS:
 
-        def wanted(scene, kind=kind):
+        def wanted(scene, instrument=instrument):
             performer = scene.performers[0]
             near = math.dist(performer.source, scene.listener.position) < 4
-            return performer.instrument == kind and scene.listener.motion == "still" and not performer.rests and near
+            return (
+                performer.instrument == instrument and scene.listener.motion == "still" and not performer.rests and near
+            )
 
         scene = scenes_where(wanted, choice, 1)[0]
-        found[kind] = float(np.corrcoef(*moved_with(scene, choice, 1)[0])[0, 1])
+        found[instrument] = float(np.corrcoef(*moved_with(scene, choice, 1)[0])[0, 1])
     assert min(found.values()) > 0.15, found
     assert np.mean(list(found.values())) > 0.4, found
 
@@ -271,7 +273,7 @@ def test_those_who_rest_do_not_move_with_the_onsets_of_others():
 
 def test_boxes_hold_what_is_seen():
     owner = np.zeros((20, 40), np.uint8)
-    owner[5:10, 8:12], owner[9:12, 10:20], owner[0, 0] = BODY, INSTRUMENT, THING
+    owner[5:10, 8:12], owner[9:12, 10:20], owner[0, 0] = BODY, INSTRUMENT, OBJECT
     (whole, instrument), (none, nothing) = visible_boxes(owner, 2)
     assert whole == [0.2, 0.25, 0.5, 0.6] and instrument == [0.25, 0.45, 0.5, 0.6]
     assert none is None and nothing is None
@@ -281,17 +283,17 @@ def test_every_instrument_is_seen_large_enough_and_differs_from_the_others():
     """At 2.5 m each instrument covers a part of the picture, and no two silhouettes are alike."""
     choice = Settings(seed=31, seconds=1.0, performers=(1, 1), width=160, height=80, frame_rate_hz=1)
     shapes = {}
-    for kind in SIMULATED_INSTRUMENTS:
+    for instrument in SIMULATED_INSTRUMENTS:
 
-        def wanted(scene, kind=kind):
+        def wanted(scene, instrument=instrument):
             performer = scene.performers[0]
-            return performer.instrument == kind and math.dist(performer.source, scene.listener.position) < 3.2
+            return performer.instrument == instrument and math.dist(performer.source, scene.listener.position) < 3.2
 
         scene = scenes_where(wanted, choice, 1)[0]
         view = next(views(scene, choice, resting(scene, 1)))
         mask = view.owner == INSTRUMENT
-        assert mask.mean() > (0.0008 if kind in ("trumpet", "ukulele") else 0.004), kind
-        shapes[kind] = mask
+        assert mask.mean() > (0.0008 if instrument in ("trumpet", "ukulele") else 0.004), instrument
+        shapes[instrument] = mask
     assert len({mask.tobytes() for mask in shapes.values()}) == len(SIMULATED_INSTRUMENTS)
 
 

@@ -184,7 +184,7 @@ def test_in_the_open_air_nothing_is_heard_after_the_direct_sound(hrirs):
 class _Clicks:
     """Instead of a synthesizer: one click at the beginning, however the notes are."""
 
-    def play(self, kind, notes, seconds, sample_rate_hz):
+    def play(self, instrument, notes, seconds, sample_rate_hz):
         click = np.zeros(round(seconds * sample_rate_hz), np.float32)
         click[0] = 0.5
         return click

@@ -86,7 +86,7 @@ class Mixtures(Dataset[Mixture]):
     """Pairs drawn by chance: pair `i` depends on the banks, the settings, the seed and `i` only.
 
     One to four sources of the sound bank play in one room of the room bank, now and then with speech or noise beside
-    them. Most of them are seen, each as a object with evidence drawn as it was measured on pictures (`draw_evidence`);
+    them. Most of them are seen, each as an object with evidence drawn as it was measured on pictures (`draw_evidence`);
     instruments that do not play and false alarms are seen beside them.
 
     Args:

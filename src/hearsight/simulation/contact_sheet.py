@@ -25,7 +25,7 @@ def contact_sheet(
     """Write a JPEG or PNG of the first clips of a set: boxes, names, directions and distances on one frame each.
 
     The frame is the one at which most of the performers play. Frames of the cylinder are shown one and a half times
-    as tall as they are, nearer to how things look.
+    as tall as they are, nearer to their shape.
 
     Raises:
         DataError: the folder is not a set of simulated concerts or is not complete.

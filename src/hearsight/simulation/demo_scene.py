@@ -121,7 +121,7 @@ def write_sample_scene(scene: SampleScene, path: str | os.PathLike[str]) -> None
 
 
 def _background() -> UInt8[np.ndarray, "height width 3"]:
-    """A wall, a floor and some boards: something for the eye to measure motion against."""
+    """A wall, a floor and some boards: something for optical flow to measure motion against."""
     height, width = SIZE
     wall = np.linspace(210, 150, height)[:, None, None] * np.array([0.92, 0.96, 1.0])
     picture = np.repeat(wall, width, axis=1).astype(np.uint8)

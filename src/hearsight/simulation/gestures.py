@@ -19,7 +19,7 @@ _STRUCK = {
 }  # fmt: skip
 
 
-def gestures(kind: str, notes: Sequence[Note], times: Curve, beat_s: float, looks: int) -> list[Gesture]:
+def gestures(instrument: str, notes: Sequence[Note], times: Curve, beat_s: float, drawing_seed: int) -> list[Gesture]:
     """What a player's body does at each of `times` (seconds).
 
     Movement is largest around the onset of a note and grows with its velocity; without notes there is breathing only.
@@ -28,7 +28,7 @@ def gestures(kind: str, notes: Sequence[Note], times: Curve, beat_s: float, look
         beat_s: length of a beat, in whose time the trunk sways.
         looks: seed of what differs between players.
     """
-    phase = np.random.default_rng(looks).uniform(0, 2 * np.pi, 2)
+    phase = np.random.default_rng(drawing_seed).uniform(0, 2 * np.pi, 2)
     hits = _chords_of(notes)
     breath = 0.12 * np.sin(2 * np.pi * 0.27 * times + phase[0])
     sway = breath + _presence(times, notes) * np.sin(np.pi * times / beat_s + phase[1]) * 0.9
@@ -40,16 +40,16 @@ def gestures(kind: str, notes: Sequence[Note], times: Curve, beat_s: float, look
     places = [np.full(len(times), -0.25), np.full(len(times), 0.25)]
     swings = [np.zeros(len(times)) for _ in range(3)]
     neck = np.full(len(times), 0.25)
-    if kind == "cello":
+    if instrument == "cello":
         stroke = _bowing(times, hits)
-    elif kind in ("acoustic guitar", "ukulele", "banjo", "upright bass"):
+    elif instrument in ("acoustic guitar", "ukulele", "banjo", "upright bass"):
         stroke = _strumming(times, hits)
         lifts[0] = _presence(times, notes) * 0.5
-    elif kind == "trumpet":
+    elif instrument == "trumpet":
         presence = _presence(times, notes)
         lifts[0] = 0.30 * presence + 6.0 * nod
         stroke = _strumming(times, hits)
-    elif kind == "drums":
+    elif instrument == "drums":
         hands = _drum_hands(notes)
         places = [_travel(times, [(n.onset_s, float(_DRUMS.index(_STRUCK[n.pitch]))) for n in hand], rest)
                   for hand, rest in zip(hands, (1.0, 2.0), strict=True)]  # fmt: skip
@@ -61,17 +61,17 @@ def gestures(kind: str, notes: Sequence[Note], times: Curve, beat_s: float, look
                     ringing = (times >= note.onset_s) * np.exp(-since / 0.25) * np.cos(14 * since)
                     swings[index] += 0.14 * (note.velocity / 100) * ringing
     else:  # piano, harp
-        low, high = RANGES[kind]
+        low, high = RANGES[instrument]
         split = float(np.median([n.pitch for n in notes])) if notes else 60.0
         right, left = [n for n in notes if n.pitch >= split], [n for n in notes if n.pitch < split]
-        if kind == "piano":  # treble is at the player's right (-y)
+        if instrument == "piano":  # treble is at the player's right (-y)
             goals = [[(o, 0.95 - 1.9 * (p - 21) / 88) for o, _, p in _chords_of(hand)] for hand in (right, left)]
         else:
             goals = [[(o, 2 * (high - p) / (high - low) - 1) for o, _, p in _chords_of(hand)] for hand in (right, left)]
         places = [_travel(times, goal, rest) for goal, rest in zip(goals, (-0.2, 0.2), strict=True)]
         lifts = [_striking(times, _chords_of(hand), 0.10) for hand in (right, left)]
-    if kind in RANGES:
-        low, high = RANGES[kind]
+    if instrument in RANGES:
+        low, high = RANGES[instrument]
         neck = _travel(times, [(o, 0.1 + 0.8 * (p - low) / (high - low)) for o, _, p in hits], 0.25)
     return [
         Gesture(

@@ -91,9 +91,9 @@ class _Time:
 
 
 def compose(
-    rng: np.random.Generator, kinds: list[str], rests: list[tuple[tuple[float, float], ...]], seconds: float
+    rng: np.random.Generator, instruments: list[str], rests: list[tuple[tuple[float, float], ...]], seconds: float
 ) -> Music:
-    """Music for the players of `kinds` for a clip of some seconds.
+    """Music for the players of `instruments` for a clip of some seconds.
 
     All share key, tempo, bars and chords, so that they are in step. Each player's notes that would begin in one of the
     player's `rests` are left out, and notes that ring into one are cut short at its beginning.
@@ -107,31 +107,33 @@ def compose(
     bars = int(np.ceil(seconds / (beats * beat_s))) + 1
     progression = _PROGRESSIONS[rng.integers(len(_PROGRESSIONS))]
     clock = _Time(tonic if tonic < 7 else tonic - 12, _SCALES[mode], progression, beat_s, beats, first, bars)
-    roles = _roles(rng, kinds)
+    roles = _roles(rng, instruments)
     parts = []
-    for kind, role, silent in zip(kinds, roles, rests, strict=True):
-        notes = _PLAY[role](np.random.default_rng(rng.integers(2**63)), clock, kind)
+    for instrument, role, silent in zip(instruments, roles, rests, strict=True):
+        notes = _PLAY[role](np.random.default_rng(rng.integers(2**63)), clock, instrument)
         parts.append(_rested(notes, silent, seconds))
     return Music(f"{_TONICS[tonic]} {mode}", tempo, beats, tuple(roles), tuple(parts))
 
 
-def _roles(rng: np.random.Generator, kinds: list[str]) -> list[str]:
+def _roles(rng: np.random.Generator, instruments: list[str]) -> list[str]:
     roles: dict[str, str] = {}
-    if "drums" in kinds:
+    if "drums" in instruments:
         roles["drums"] = "drums"
-    if "upright bass" in kinds and len(kinds) > 1:
+    if "upright bass" in instruments and len(instruments) > 1:
         roles["upright bass"] = "bass"
-    rest = [kind for kind in kinds if kind not in roles]
-    leaders = [kind for kind in ("trumpet", "cello") if kind in rest] or rest
-    if len(kinds) == 1 and rest:
+    rest = [instrument for instrument in instruments if instrument not in roles]
+    leaders = [instrument for instrument in ("trumpet", "cello") if instrument in rest] or rest
+    if len(instruments) == 1 and rest:
         roles[rest[0]] = "melody" if rest[0] in ("trumpet", "cello", "upright bass") else "solo"
     elif rest:
         leader = leaders[rng.integers(len(leaders))]
         roles[leader] = "melody"
-        for kind in rest:
-            if kind != leader:
-                roles[kind] = {"cello": "bass", "trumpet": "melody", "upright bass": "bass"}.get(kind, "chords")
-    return [roles[kind] for kind in kinds]
+        for instrument in rest:
+            if instrument != leader:
+                roles[instrument] = {"cello": "bass", "trumpet": "melody", "upright bass": "bass"}.get(
+                    instrument, "chords"
+                )
+    return [roles[instrument] for instrument in instruments]
 
 
 def _rested(notes: list[Note], rests: tuple[tuple[float, float], ...], seconds: float) -> tuple[Note, ...]:
@@ -160,10 +162,10 @@ def _within(pitch: int, low: int, high: int) -> int:
     return max(pitch, low)
 
 
-def _melody(rng: np.random.Generator, clock: _Time, kind: str) -> list[Note]:
+def _melody(rng: np.random.Generator, clock: _Time, instrument: str) -> list[Note]:
     """A line of steps and small leaps towards chord notes on strong beats, in phrases that end in a rest."""
-    low, high = RANGES[kind]
-    if kind in ("piano", "harp"):
+    low, high = RANGES[instrument]
+    if instrument in ("piano", "harp"):
         low = 60
     middle = (low + high) // 2 + 2
     cells = ([1, 1], [0.5, 0.5, 1], [1.5, 0.5], [2], [0.5, 0.5, 0.5, 0.5], [1, 0.5, 0.5])
@@ -190,15 +192,15 @@ def _melody(rng: np.random.Generator, clock: _Time, kind: str) -> list[Note]:
                     degree -= 3 * int(np.sign(degree))
                 pitch = _within(clock.pitch(degree) + octave, low, high)
                 velocity = 68 + 26 * arch + (10 if beat == 0 else 0)
-                legato = 0.94 if kind in ("cello", "trumpet") else 1.1
+                legato = 0.94 if instrument in ("cello", "trumpet") else 1.1
                 notes.append(_note(rng, clock.at(bar, beat), length * clock.beat_s * legato, pitch, velocity))
                 beat += length
     return notes
 
 
-def _bass(rng: np.random.Generator, clock: _Time, kind: str) -> list[Note]:
+def _bass(rng: np.random.Generator, clock: _Time, instrument: str) -> list[Note]:
     """Roots, fifths and walking steps."""
-    low, high = RANGES[kind]
+    low, high = RANGES[instrument]
     walking = rng.random() < 0.5
     notes: list[Note] = []
     for bar in range(clock.bars):
@@ -221,11 +223,11 @@ def _bass(rng: np.random.Generator, clock: _Time, kind: str) -> list[Note]:
     return notes
 
 
-def _chords(rng: np.random.Generator, clock: _Time, kind: str) -> list[Note]:
+def _chords(rng: np.random.Generator, clock: _Time, instrument: str) -> list[Note]:
     """Strums on what is strummed, rolls on the banjo, arpeggios on the harp, broken or held chords on the piano."""
-    if kind in ("harp", "banjo") or (kind == "acoustic guitar" and rng.random() < 0.5):
-        return _arpeggio(rng, clock, kind)
-    low, high = RANGES[kind]
+    if instrument in ("harp", "banjo") or (instrument == "acoustic guitar" and rng.random() < 0.5):
+        return _arpeggio(rng, clock, instrument)
+    low, high = RANGES[instrument]
     patterns: dict[int, tuple[list[float], ...]] = {
         4: ([0, 1, 1.5, 2.5, 3, 3.5], [0, 1, 2, 3], [0, 1.5, 2, 3.5], [0.5, 1.5, 2.5, 3.5], [0, 0.5, 1, 2, 2.5, 3]),
         3: ([0, 1, 2], [0, 1, 1.5, 2, 2.5], [0, 1.5, 2]),
@@ -237,50 +239,50 @@ def _chords(rng: np.random.Generator, clock: _Time, kind: str) -> list[Note]:
             strokes = pattern[: len(pattern) // 2]
         else:
             strokes = pattern
-        pitches = _voicing(clock, bar, kind, low, high)
+        pitches = _voicing(clock, bar, instrument, low, high)
         for index, beat in enumerate(strokes):
             up = beat % 1 != 0
             order = pitches[::-1] if up else pitches
             gap = (strokes[index + 1] if index + 1 < len(strokes) else clock.beats) - beat
             velocity = (92 if beat == 0 else 74) - (12 if up else 0)
-            for string, pitch in enumerate(order if kind == "piano" or not up else order[:4]):
-                delay = 0.0 if kind == "piano" else 0.014 * string
+            for string, pitch in enumerate(order if instrument == "piano" or not up else order[:4]):
+                delay = 0.0 if instrument == "piano" else 0.014 * string
                 notes.append(
                     _note(rng, clock.at(bar, beat) + delay, 0.95 * gap * clock.beat_s, pitch, velocity - 2 * string)
                 )
-        if kind == "piano":
+        if instrument == "piano":
             root = _within(clock.pitch(clock.chord(bar)[0]) - 24, 36, 55)
             notes.append(_note(rng, clock.at(bar, 0), 0.9 * clock.beats * clock.beat_s, root, 84))
     return notes
 
 
-def _arpeggio(rng: np.random.Generator, clock: _Time, kind: str) -> list[Note]:
-    low, high = RANGES[kind]
+def _arpeggio(rng: np.random.Generator, clock: _Time, instrument: str) -> list[Note]:
+    low, high = RANGES[instrument]
     order = [(0, 1, 2, 3, 2, 1), (0, 2, 1, 3, 2, 1, 3, 2), (3, 2, 1, 0, 1, 2), (0, 2, 3, 1)][rng.integers(4)]
-    step = 0.25 if kind == "banjo" and clock.beat_s > 0.55 else 0.5
+    step = 0.25 if instrument == "banjo" and clock.beat_s > 0.55 else 0.5
     notes: list[Note] = []
     for bar in range(clock.bars):
-        pitches = _voicing(clock, bar, kind, low, high)
+        pitches = _voicing(clock, bar, instrument, low, high)
         stop = clock.beats - (1.0 if bar % 4 == 3 else 0.0)
         for index in range(int(stop / step)):
             pitch = pitches[order[index % len(order)] % len(pitches)]
-            if kind == "harp" and index % 8 >= 4:
+            if instrument == "harp" and index % 8 >= 4:
                 pitch = _within(pitch + 12, low, high)
             velocity = 86 if index * step % clock.beats == 0 else 66
-            ring = 3.0 if kind == "harp" else 1.6
+            ring = 3.0 if instrument == "harp" else 1.6
             notes.append(_note(rng, clock.at(bar, index * step), ring * step * clock.beat_s, pitch, velocity))
     return notes
 
 
-def _solo(rng: np.random.Generator, clock: _Time, kind: str) -> list[Note]:
+def _solo(rng: np.random.Generator, clock: _Time, instrument: str) -> list[Note]:
     """One player alone on an instrument of many voices: a melody over sparse chords."""
-    if kind in ("banjo",) or (kind in ("ukulele", "acoustic guitar") and rng.random() < 0.5):
-        return _chords(rng, clock, kind)
-    low, high = RANGES[kind]
-    notes = _melody(rng, clock, kind)
+    if instrument in ("banjo",) or (instrument in ("ukulele", "acoustic guitar") and rng.random() < 0.5):
+        return _chords(rng, clock, instrument)
+    low, high = RANGES[instrument]
+    notes = _melody(rng, clock, instrument)
     for bar in range(clock.bars):
-        voices = _voicing(clock, bar, kind, low, high)
-        if kind in ("piano", "harp"):
+        voices = _voicing(clock, bar, instrument, low, high)
+        if instrument in ("piano", "harp"):
             root = _within(clock.pitch(clock.chord(bar)[0]) - 24, low, low + 17)
             voices = [root, root + 7]
         for beat in (0.0, 2.0) if clock.beats == 4 else (0.0,):
@@ -289,21 +291,21 @@ def _solo(rng: np.random.Generator, clock: _Time, kind: str) -> list[Note]:
     return notes
 
 
-def _voicing(clock: _Time, bar: int, kind: str, low: int, high: int) -> list[int]:
+def _voicing(clock: _Time, bar: int, instrument: str, low: int, high: int) -> list[int]:
     """Pitches of the bar's chord from the instrument's comfortable bottom up: four of them, five on a guitar."""
-    if kind == "piano":
+    if instrument == "piano":
         low = 55
-    elif kind == "harp":
+    elif instrument == "harp":
         low = 45
     wanted = {(clock.pitch(degree)) % 12 for degree in clock.chord(bar)}
-    count = 5 if kind == "acoustic guitar" else 4
+    count = 5 if instrument == "acoustic guitar" else 4
     pitches = [pitch for pitch in range(low, high + 1) if pitch % 12 in wanted]
     return pitches[:count]
 
 
-def _drums(rng: np.random.Generator, clock: _Time, kind: str) -> list[Note]:
+def _drums(rng: np.random.Generator, clock: _Time, instrument: str) -> list[Note]:
     """A groove of kick, snare and hi-hat or ride, with a fill and a crash every few bars."""
-    del kind
+    del instrument
     metal = RIDE if rng.random() < 0.35 else CLOSED_HAT
     step = 0.5 if clock.beat_s < 0.75 else 0.25
     grooves: list[list[float]] = [[0, 2], [0, 1.5, 2], [0, 2.5], [0, 0.5, 2, 2.5]]

@@ -17,8 +17,8 @@ from hearsight.simulation.walls import Walls
 
 Parts = list[Solid | Limb]
 OVERSAMPLING = 2
-BODY, INSTRUMENT, THING = 1, 2, 100
-"""Owners: performer p's body is 2 p + BODY, the instrument 2 p + INSTRUMENT; thing i is THING + i; the room 0."""
+BODY, INSTRUMENT, OBJECT = 1, 2, 100
+"""Owners: performer p's body is 2 p + BODY, the instrument 2 p + INSTRUMENT; object i is THING + i; the room 0."""
 
 
 @dataclass(frozen=True)
@@ -122,16 +122,16 @@ class _Stage:
                 ahead = {"piano": 1.3 if performer.dress.grand else 0.75, "drums": 0.65}.get(performer.instrument, 0.45)
                 spot = np.array(performer.position) + ahead * self.places[index][0][:2, 0]
                 shadows.append((*spot, {"piano": 0.7, "drums": 0.6}.get(performer.instrument, 0.25)))
-        for index, thing in enumerate(scene.things):
+        for index, item in enumerate(scene.objects):
             whole = (
-                idle_parts(thing.kind, thing.dress)
-                if thing.kind in SIMULATED_INSTRUMENTS
-                else furniture(thing.kind, thing.looks)
+                idle_parts(item.name, item.dress)
+                if item.name in SIMULATED_INSTRUMENTS
+                else furniture(item.name, item.drawing_seed)
             )
             self.still.append(
-                (THING + index, _moved(whole, rotation_about_z(thing.yaw), np.array([*thing.position, 0])))
+                (OBJECT + index, _moved(whole, rotation_about_z(item.yaw), np.array([*item.position, 0])))
             )
-            shadows.append((*thing.position, 0.28))
+            shadows.append((*item.position, 0.28))
         self.walls = Walls(scene.room, shadows)
         self.lamps = np.array(scene.room.lamps)
 
@@ -145,10 +145,10 @@ class _Stage:
     def draw_moving(self, canvas: Canvas, to_head: NDArray[np.float64], moving: list[tuple[Parts, Parts]]) -> None:
         """Draw the performers and the instruments in their hands."""
         shift, light = self._seen(to_head)
-        for index, (person, things) in enumerate(moving):
+        for index, (person, objects) in enumerate(moving):
             rotation, place = self.places[index]
             turned, at = to_head @ rotation, to_head @ place + shift
-            for owner, parts in ((2 * index + BODY, person), (2 * index + INSTRUMENT, things)):
+            for owner, parts in ((2 * index + BODY, person), (2 * index + INSTRUMENT, objects)):
                 canvas.draw((part.moved(turned, at) for part in parts), light, owner)
 
     def _seen(self, to_head: NDArray[np.float64]) -> tuple[NDArray[np.float64], Light]:

@@ -40,7 +40,7 @@ class Room:
     size: tuple[float, ...]
     materials: tuple[str, ...]
     reverberation_s: tuple[float, ...]
-    looks: int
+    drawing_seed: int
     lamps: tuple[tuple[float, float, float], ...]
 
     @property
@@ -55,7 +55,7 @@ class Attributor:
 
     Attributes:
         position: of the head's middle.
-        yaw: where the head looks, on average.
+        yaw: where the head is turned, on average.
         motion: `still`, `sway` (hand-held) or `pan`.
         waves: of a sway: (axis, amplitude in radians, frequency in hertz, phase); axis 0 is yaw, 1 pitch, 2 roll.
         pan: of a pan: yaw from the first value to the second, relative to `yaw`.
@@ -105,14 +105,14 @@ class Performer:
 
 
 @dataclass(frozen=True)
-class ObjectTrack:
+class SceneObject:
     """A distractor: an instrument that nobody plays, or one of OBJECTS."""
 
-    kind: str
+    name: str
     position: tuple[float, float]
     yaw: float
     dress: Dress
-    looks: int
+    drawing_seed: int
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ class Scene:
     room: Room
     listener: Attributor
     performers: tuple[Performer, ...]
-    things: tuple[ObjectTrack, ...] = field(default=())
+    objects: tuple[SceneObject, ...] = field(default=())
 
 
 def random_scene(settings: Settings, number: int) -> Scene:
@@ -150,7 +150,7 @@ def random_scene(settings: Settings, number: int) -> Scene:
 def random_room(seed: int, number: int, reverberation_s: tuple[float, float] = (0.2, 0.8)) -> Room:
     """Room of a set: 4 to 12 by 4 to 10 by 2.5 to 4 m, reverberation time within a range and even over the octaves.
 
-    With the range (0, 0) the room is one of 0.2 to 0.8 s by its looks, and its reverberation times are zeros.
+    With the range (0, 0) the room is one of 0.2 to 0.8 s by its materials, and its reverberation times are zeros.
 
     Raises:
         DataError: no room of these sizes and materials was found within the range.
@@ -237,11 +237,11 @@ _TURNED = {"harp": 1.05, "trumpet": 0.75, "piano": -1.45, "drums": 0.2, "cello":
 """How far a performer turns from facing the listener, so that the instrument is seen from its telling side."""
 
 
-def _footprint(kind: str, dress: Dress) -> tuple[float, float]:
+def _footprint(instrument: str, dress: Dress) -> tuple[float, float]:
     """Middle (ahead of the performer) and radius of the floor that one needs, in metres."""
-    if kind == "piano":
+    if instrument == "piano":
         return (1.15, 1.25) if dress.grand else (0.5, 0.85)
-    return _FOOTPRINTS.get(kind, (0.15, 0.50))
+    return _FOOTPRINTS.get(instrument, (0.15, 0.50))
 
 
 def _random_performers(
@@ -249,25 +249,25 @@ def _random_performers(
 ) -> tuple[Performer, ...] | None:
     """Performers ahead of the listener, apart from each other in angle and on the floor; None if they do not fit."""
     count = int(rng.integers(settings.performers[0], settings.performers[1] + 1))
-    kinds = [str(kind) for kind in rng.permutation(SIMULATED_INSTRUMENTS)[:count]]
+    instruments = [str(instrument) for instrument in rng.permutation(SIMULATED_INSTRUMENTS)[:count]]
     edge = math.radians(min(46.0, 0.39 * settings.field_of_view_deg))
     head = np.array(listener.position)
     performers: list[Performer] = []
     taken = [(head[:2], 0.4)]
     azimuths: list[float] = []
-    for kind in kinds:
-        dress = _random_dress(rng, kind)
+    for instrument in instruments:
+        dress = _random_dress(rng, instrument)
         for _ in range(40):
             azimuth = float(rng.uniform(-edge, edge))
-            distance = _random_distance(rng, kind, settings.distance_m)
-            turn = _TURNED.get(kind, 0.0)
-            turn = (turn if kind == "piano" else turn * rng.choice([-1, 1])) + rng.normal(0, 0.15)
+            distance = _random_distance(rng, instrument, settings.distance_m)
+            turn = _TURNED.get(instrument, 0.0)
+            turn = (turn if instrument == "piano" else turn * rng.choice([-1, 1])) + rng.normal(0, 0.15)
             yaw = listener.yaw + azimuth + math.pi + turn
             rotation = rotation_about_z(yaw)
-            point = source_point(kind, dress)
+            point = source_point(instrument, dress)
             flat = head[:2] + distance * np.array([math.cos(listener.yaw + azimuth), math.sin(listener.yaw + azimuth)])
             foot = flat - (rotation @ point)[:2]
-            ahead, radius = _footprint(kind, dress)
+            ahead, radius = _footprint(instrument, dress)
             middle = foot + ahead * rotation[:2, 0]
             inside = ((middle > radius) & (middle < np.array(room.size[:2]) - radius)).all()
             apart = all(np.linalg.norm(middle - other) > radius + reach for other, reach in taken)
@@ -276,7 +276,7 @@ def _random_performers(
             if inside and apart and seen and all(abs(azimuth - other) > math.radians(20) for other in azimuths):
                 source = (float(flat[0]), float(flat[1]), float(point[2]))
                 rests = _random_rests(rng, settings, count)
-                performers.append(Performer(kind, (float(foot[0]), float(foot[1])), yaw, source, dress, rests))
+                performers.append(Performer(instrument, (float(foot[0]), float(foot[1])), yaw, source, dress, rests))
                 taken.append((middle, radius))
                 azimuths.append(azimuth)
                 break
@@ -287,10 +287,10 @@ def _random_performers(
     return tuple(performers)
 
 
-def _random_distance(rng: np.random.Generator, kind: str, wanted: tuple[float, float] | None) -> float:
+def _random_distance(rng: np.random.Generator, instrument: str, wanted: tuple[float, float] | None) -> float:
     if wanted is not None:
         return float(rng.uniform(*wanted))
-    return float(rng.triangular(*((2.3, 2.6, 5.5) if kind in ("piano", "drums") else (1.5, 2.0, 5.0))))
+    return float(rng.triangular(*((2.3, 2.6, 5.5) if instrument in ("piano", "drums") else (1.5, 2.0, 5.0))))
 
 
 def _wrapped(angle: float) -> float:
@@ -309,7 +309,7 @@ def _random_rests(rng: np.random.Generator, settings: Settings, count: int) -> t
 
 def _random_things(
     rng: np.random.Generator, room: Room, listener: Attributor, performers: tuple[Performer, ...]
-) -> tuple[ObjectTrack, ...]:
+) -> tuple[SceneObject, ...]:
     """Idle instruments and objects where there is floor left and where they hide no performer."""
     head = np.array(listener.position[:2])
     taken = [(head, 0.9)]
@@ -319,38 +319,38 @@ def _random_things(
         middle = np.array(performer.position) + ahead * rotation_about_z(performer.yaw)[:2, 0]
         taken.append((middle, radius))
         lines.append(middle - head)
-    kinds = [str(k) for k in rng.choice(SIMULATED_INSTRUMENTS, rng.integers(0, 3))]
-    kinds += [str(k) for k in rng.choice(OBJECTS, rng.integers(2, 6))]
-    things = []
-    for kind in kinds:
-        dress = _random_dress(rng, kind)
-        ahead, radius = _footprint(kind, dress) if kind in SIMULATED_INSTRUMENTS else (0.0, 0.42)
-        looks = int(rng.integers(2**31))
+    names = [str(k) for k in rng.choice(SIMULATED_INSTRUMENTS, rng.integers(0, 3))]
+    names += [str(k) for k in rng.choice(OBJECTS, rng.integers(2, 6))]
+    objects = []
+    for name in names:
+        dress = _random_dress(rng, name)
+        ahead, radius = _footprint(name, dress) if name in SIMULATED_INSTRUMENTS else (0.0, 0.42)
+        drawing_seed = int(rng.integers(2**31))
         for _ in range(30):
             place = rng.uniform([radius, radius], np.array(room.size[:2]) - radius)
-            if kind == "bookshelf":
+            if name == "bookshelf":
                 axis, far = rng.integers(2), rng.integers(2)
                 place[axis] = room.size[axis] - 0.2 if far else 0.2
                 yaw = math.pi * far + math.pi / 2 * axis if axis == 0 else (-math.pi / 2 if far else math.pi / 2)
             else:
                 towards = head - place
                 yaw = math.atan2(towards[1], towards[0]) + rng.normal(0, 0.5)
-                yaw += _TURNED.get(kind, 0.0) if kind in SIMULATED_INSTRUMENTS else 0.0
+                yaw += _TURNED.get(name, 0.0) if name in SIMULATED_INSTRUMENTS else 0.0
             middle = place + ahead * rotation_about_z(yaw)[:2, 0]
-            inside = ((middle > radius) & (middle < np.array(room.size[:2]) - radius)).all() or kind == "bookshelf"
+            inside = ((middle > radius) & (middle < np.array(room.size[:2]) - radius)).all() or name == "bookshelf"
             apart = all(np.linalg.norm(middle - other) > radius + reach for other, reach in taken)
             if inside and apart and not any(_hides(middle - head, radius, line) for line in lines):
-                things.append(ObjectTrack(kind, (float(place[0]), float(place[1])), float(yaw), dress, looks))
+                objects.append(SceneObject(name, (float(place[0]), float(place[1])), float(yaw), dress, drawing_seed))
                 taken.append((middle, radius))
                 break
-    return tuple(things)
+    return tuple(objects)
 
 
-def _hides(thing: NDArray[np.float64], radius: float, performer: NDArray[np.float64]) -> bool:
-    """Whether a thing stands before a performer's middle (it may cover the performer's edge)."""
+def _hides(item: NDArray[np.float64], radius: float, performer: NDArray[np.float64]) -> bool:
+    """Whether an object stands before a performer's middle (it may cover the performer's edge)."""
     distance = np.linalg.norm(performer)
-    along = thing @ performer / distance
-    across = abs(thing[0] * performer[1] - thing[1] * performer[0]) / distance
+    along = item @ performer / distance
+    across = abs(item[0] * performer[1] - item[1] * performer[0]) / distance
     return bool(0 < along < distance and across < 0.5 * radius + 0.25)
 
 
@@ -359,7 +359,7 @@ _HAIRS = ((0.09, 0.07, 0.06), (0.25, 0.15, 0.09), (0.45, 0.28, 0.15), (0.76, 0.6
 _WOODS = ((0.72, 0.36, 0.14), (0.55, 0.24, 0.10), (0.80, 0.52, 0.24), (0.62, 0.42, 0.22), (0.45, 0.18, 0.10))
 
 
-def _random_dress(rng: np.random.Generator, kind: str) -> Dress:
+def _random_dress(rng: np.random.Generator, instrument: str) -> Dress:
     """A person's build and clothes and an instrument's colours."""
 
     def pick(colours: Any, spread: float = 0.04) -> tuple[float, ...]:
@@ -386,12 +386,12 @@ def _random_dress(rng: np.random.Generator, kind: str) -> Dress:
         hat=cloth(0.15, 0.7) if rng.random() < 0.15 else None,
     )
     woods: Any = _WOODS
-    if kind == "trumpet":
+    if instrument == "trumpet":
         woods = ((0.86, 0.66, 0.26), (0.80, 0.80, 0.83))
-    elif kind == "drums":
+    elif instrument == "drums":
         woods = ((0.62, 0.08, 0.10), (0.10, 0.16, 0.45), (0.08, 0.08, 0.09), (0.85, 0.84, 0.80), (0.08, 0.35, 0.25))
-    elif kind == "piano":
+    elif instrument == "piano":
         woods = ((0.05, 0.05, 0.06), (0.05, 0.05, 0.06), (0.42, 0.22, 0.12), (0.88, 0.87, 0.84))
-    elif kind == "ukulele":
+    elif instrument == "ukulele":
         woods = (*_WOODS, (0.15, 0.55, 0.60), (0.80, 0.20, 0.25))
     return Dress(body, pick(woods, 0.02), cloth(0.3, 0.9), bool(rng.random() < 0.6), bool(rng.random() < 0.4))

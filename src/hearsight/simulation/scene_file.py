@@ -12,7 +12,7 @@ from hearsight.vision.tracks import Track
 
 
 def scene_tracks(scene: Path) -> list[Track]:
-    """The sounding sources of a scene file as tracks in the picture, for a model that is told where they are.
+    """The sounding sources of a scene file as tracks in the picture, for a model that is given where they are.
 
     Raises:
         DataError: the file is missing or is not a scene, or none of its sources sounds.
@@ -27,7 +27,7 @@ def scene_tracks(scene: Path) -> list[Track]:
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(f"{scene}: a source needs a label and a track of time_s, x and y") from error
     if not tracks:
-        raise DataError(f"{scene}: no source of it sounds, so there is no position to tell")
+        raise DataError(f"{scene}: no source of it sounds, so there is no position to give")
     return tracks
 
 

@@ -64,14 +64,14 @@ def make_sound(scene: Scene, settings: Settings, synthesizer: Synthesizer, hrirs
         hrirs: at any rate; it is resampled.
     """
     rng = np.random.default_rng([settings.seed, 3, scene.number])
-    kinds = [performer.instrument for performer in scene.performers]
-    music = compose(rng, kinds, [performer.rests for performer in scene.performers], settings.seconds)
+    instruments = [performer.instrument for performer in scene.performers]
+    music = compose(rng, instruments, [performer.rests for performer in scene.performers], settings.seconds)
     hrirs = hrirs.at_rate(settings.sample_rate_hz)
     response = room_response(scene, hrirs)
     times = key_times(scene, settings)
     to_head = scene.listener.to_head(times)
-    dry = np.zeros((len(kinds), settings.samples))
-    ears = np.zeros((len(kinds), 2, settings.samples))
+    dry = np.zeros((len(instruments), settings.samples))
+    ears = np.zeros((len(instruments), 2, settings.samples))
     for index, (performer, notes) in enumerate(zip(scene.performers, music.parts, strict=True)):
         tail_rng = np.random.default_rng([settings.seed, 4, scene.number, index])
         if not notes:

@@ -69,7 +69,7 @@ class Synthesizer:
             raise DataError(f"{path}: is not a sound font; name an .sf2 or .sf3 file")
         self.sound_font = path
 
-    def play(self, kind: str, notes: Sequence[Note], seconds: float, sample_rate_hz: int) -> NDArray[np.float32]:
+    def play(self, instrument: str, notes: Sequence[Note], seconds: float, sample_rate_hz: int) -> NDArray[np.float32]:
         """The sound of an instrument alone, without room, both of the font's channels added. `[samples]`
 
         Rendered at 48 kHz and resampled, since FluidSynth lets high partials alias at low rates. FluidSynth starts
@@ -83,21 +83,21 @@ class Synthesizer:
             return np.zeros(round(seconds * sample_rate_hz), np.float32)
         synth = self._fluidsynth.Synth(gain=0.5, samplerate=float(RENDER_RATE_HZ), **DRY)
         try:
-            return self._render(synth, kind, notes, count, round(seconds * sample_rate_hz), sample_rate_hz)
+            return self._render(synth, instrument, notes, count, round(seconds * sample_rate_hz), sample_rate_hz)
         finally:
             synth.delete()
 
     def _render(
-        self, synth: Any, kind: str, notes: Sequence[Note], count: int, samples: int, rate: int
+        self, synth: Any, instrument: str, notes: Sequence[Note], count: int, samples: int, rate: int
     ) -> NDArray[np.float32]:
         font = synth.sfload(str(self.sound_font))
         if font < 0:
             raise DataError(f"{self.sound_font}: FluidSynth cannot read this sound font; name another")
-        channel = 9 if kind == "drums" else 0
-        bank = _DRUM_BANK if kind == "drums" else 0
-        if synth.program_select(channel, font, bank, PROGRAMS[kind]) != 0:
+        channel = 9 if instrument == "drums" else 0
+        bank = _DRUM_BANK if instrument == "drums" else 0
+        if synth.program_select(channel, font, bank, PROGRAMS[instrument]) != 0:
             raise DataError(
-                f"{self.sound_font}: has no {kind} (General MIDI bank {bank}, program {PROGRAMS[kind]}); "
+                f"{self.sound_font}: has no {instrument} (General MIDI bank {bank}, program {PROGRAMS[instrument]}); "
                 "name a General MIDI sound font"
             )
         events = []

@@ -41,7 +41,7 @@ def truth_of(
                 "seated": performer.seated,
                 "rests_s": [list(rest) for rest in performer.rests],
                 "silent": not notes,
-                "look": asdict(performer.dress),
+                "appearance": asdict(performer.dress),
                 "stem_dry": f"stems/{scene.number:06d}/{name}.dry.wav",
                 "stem_ears": f"stems/{scene.number:06d}/{name}.ears.wav",
                 "dry_scale": sound.dry_scale[index],
@@ -79,8 +79,8 @@ def truth_of(
         "noise_db": sound.noise_db,
         "stem_noise": f"stems/{scene.number:06d}/noise.wav",
         "performers": performers,
-        "things": [
-            {"label": t.kind, "position_m": [*t.position, 0.0], "facing_deg": _degrees(t.yaw)} for t in scene.things
+        "objects": [
+            {"label": t.name, "position_m": [*t.position, 0.0], "facing_deg": _degrees(t.yaw)} for t in scene.objects
         ],
     }  # fmt: skip
 

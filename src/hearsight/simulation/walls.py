@@ -18,11 +18,11 @@ class Walls:
     """The painted faces of a room in one sheet, in the order x=0, x=max, y=0, y=max, floor, ceiling.
 
     Args:
-        shadows: (x, y, radius) of things on the floor that darken it around them.
+        shadows: (x, y, radius) of objects on the floor that darken it around them.
     """
 
     def __init__(self, room: Room, shadows: list[tuple[float, float, float]]) -> None:
-        rng = np.random.default_rng(room.looks)
+        rng = np.random.default_rng(room.drawing_seed)
         self.size = np.array(room.size)
         x, y, z = room.size
         faces = []
@@ -31,8 +31,8 @@ class Walls:
         for index, (across, down) in enumerate([(y, z), (y, z), (x, z), (x, z), (x, y), (x, y)]):
             shape = (round(down * TEXELS_PER_METRE), round(across * TEXELS_PER_METRE))
             name = room.materials[index]
-            # faces of one material share one pattern, so that a room looks like one room
-            style = np.random.default_rng([room.looks, sum(map(ord, name))])
+            # faces of one material share one pattern, so that a room is of one style
+            style = np.random.default_rng([room.drawing_seed, sum(map(ord, name))])
             paint = _paint(name, shape, style, tint)
             if index < 4 and not ("curtain" in name or "panel" in name or "rockwool" in name):
                 paint = _hang(paint, rng)
@@ -170,10 +170,10 @@ def _hang(paint: Texture, rng: np.random.Generator) -> Texture:
     metre = TEXELS_PER_METRE
     taken: list[tuple[int, int]] = []
     for _ in range(rng.integers(1, 5)):
-        kind = str(rng.choice(["window", "door", "picture", "picture", "board"]))
+        item = str(rng.choice(["window", "door", "picture", "picture", "board"]))
         wide, tall, low = {
             "window": (1.3, 1.2, 1.0), "door": (0.95, 2.05, 0.0), "board": (1.9, 1.1, 1.0), "picture": (0.7, 0.55, 1.4),
-        }[kind]  # fmt: skip
+        }[item]  # fmt: skip
         wide *= rng.uniform(0.8, 1.3)
         w, h = int(wide * metre), int(tall * metre)
         bottom = height - int(low * metre)
@@ -185,25 +185,25 @@ def _hang(paint: Texture, rng: np.random.Generator) -> Texture:
         taken.append((left, left + w))
         box = paint[bottom - h : bottom, left : left + w]
         frame = _colour([(0.93, 0.92, 0.90), (0.32, 0.20, 0.12), (0.10, 0.10, 0.11)][rng.integers(3)])
-        if kind == "window":
+        if item == "window":
             sky = np.linspace(0, 1, h, dtype=np.float32)[:, None, None]
             box[:] = (1 - sky) * _colour([0.60, 0.76, 0.94]) + sky * _colour([0.90, 0.93, 0.94])
             box[int(0.7 * h) :] = _colour([0.35, 0.48, 0.28])
             box[h // 2 - 3 : h // 2 + 3] = frame
             box[:, w // 2 - 3 : w // 2 + 3] = frame
-        elif kind == "door":
+        elif item == "door":
             box[:] = _colour([(0.45, 0.28, 0.17), (0.80, 0.79, 0.76), (0.25, 0.33, 0.40)][rng.integers(3)])
             for y1, y2 in ((0.08, 0.45), (0.55, 0.93)):
                 cv2.rectangle(
                     box, (int(0.18 * w), int(y1 * h)), (int(0.82 * w), int(y2 * h)), (box[0, 0] * 0.7).tolist(), 3
                 )
             cv2.circle(box, (int(0.9 * w), int(0.52 * h)), 4, (0.85, 0.75, 0.4), -1)
-        elif kind == "board":
+        elif item == "board":
             box[:] = _colour([(0.12, 0.25, 0.20), (0.94, 0.94, 0.95)][rng.integers(2)])
         else:
             small = rng.uniform(0.1, 0.9, (rng.integers(2, 5), rng.integers(2, 5), 3)).astype(np.float32)
             box[:] = cv2.resize(small, (w, h), interpolation=cv2.INTER_CUBIC)
-        edge = 5 if kind != "door" else 7
+        edge = 5 if item != "door" else 7
         cv2.rectangle(box, (0, 0), (w - 1, h - 1), frame.tolist(), edge)
     return np.clip(paint, 0, 1)
 

@@ -68,7 +68,7 @@ def simulate(
         clips: how many there are to be in all.
         workers: processes. With more than one, a script that calls this needs the `if __name__ == "__main__"` guard.
         sound_font: a General MIDI sound font; None is the one in pretty_midi's wheel.
-        progress: told the number of clips done.
+        progress: given the number of clips done.
 
     Raises:
         DataError: the folder holds something else, a set of other settings, or more clips; the sound font is unfit.
@@ -159,7 +159,7 @@ def _claim(folder: Path, clips: int, settings: Settings, font: Path) -> None:
     if folder.is_dir() and any(not entry.name.startswith(".") for entry in folder.iterdir()):
         found = read_simulation(folder) if (folder / SIMULATION).is_file() else None
         if found is None:
-            raise DataError(f"{folder}: holds other things; name an empty or a new folder")
+            raise DataError(f"{folder}: holds other objects; name an empty or a new folder")
         for key in ("format", "clips_per_room", "sound_font"):
             if found.get(key) != wanted[key]:
                 raise DataError(f"{folder}: holds a set with another {key.replace('_', ' ')}; name another folder")

@@ -16,7 +16,7 @@ from hearsight.models.sounding_objects import SoundClassifier, SoundingObjects
 from hearsight.models.sounding_objects.classifier import WEIGHTS
 from hearsight.models.sounding_objects.true_objects import SIMULATED_AS_SOUND_CLASS, TrueObjects
 from hearsight.simulation import SIMULATED_INSTRUMENTS, Settings, simulate
-from hearsight.simulation.picture import THING, views
+from hearsight.simulation.picture import OBJECT, views
 from hearsight.simulation.scene import Scene, random_scene
 from hearsight.vision.appearance import APPEARANCE, APPEARANCE_CLASSES
 
@@ -40,7 +40,7 @@ def scene_content(**changes):
         "frame_rate_hz": 2,
         "listener": {"position_m": [1.0, 2.0, 1.5], "to_head": [ahead] * 4},
         "performers": [performer("piano", (0.2, 0.4)), performer("cello", (0.7, 0.7), silent=True)],
-        "things": [
+        "objects": [
             {"label": "harp", "position_m": [4.0, 2.0, 0.0], "facing_deg": 180.0},
             {"label": "plant", "position_m": [3.0, 2.0, 0.0], "facing_deg": 0.0},
         ],
@@ -99,7 +99,7 @@ def test_idle_instruments_are_where_they_are_drawn(tmp_path):
     compared = []
     for number in range(1, 60):
         scene = random_scene(settings, number)
-        seen = [index for index, thing in enumerate(scene.things) if thing.kind in SIMULATED_INSTRUMENTS]
+        seen = [index for index, thing in enumerate(scene.objects) if thing.name in SIMULATED_INSTRUMENTS]
         if not seen:
             continue
         owner = drawn(scene, settings)
@@ -110,25 +110,25 @@ def test_idle_instruments_are_where_they_are_drawn(tmp_path):
             },
             frame_rate_hz=1,
             performers=[],
-            things=[
-                {"label": t.kind, "position_m": [*t.position, 0.0], "facing_deg": math.degrees(t.yaw)}
-                for t in scene.things
+            objects=[
+                {"label": t.name, "position_m": [*t.position, 0.0], "facing_deg": math.degrees(t.yaw)}
+                for t in scene.objects
             ],
         )
         things = TrueObjects(write(tmp_path / "scene.json", content)).at(np.zeros(1))
-        whole = [index for index in seen if whole_in_picture(owner == THING + index)]
+        whole = [index for index in seen if whole_in_picture(owner == OBJECT + index)]
         for index in whole:
-            rows, columns = np.nonzero(owner == THING + index)
+            rows, columns = np.nonzero(owner == OBJECT + index)
             left, right = columns.min() / owner.shape[1], (columns.max() + 1) / owner.shape[1]
             top, bottom = rows.min() / owner.shape[0], (rows.max() + 1) / owner.shape[0]
             found = [
                 thing
                 for thing in things
-                if thing.label == scene.things[index].kind
+                if thing.label == scene.objects[index].kind
                 and left - 0.01 < thing.x[0] < right + 0.01
                 and top - 0.01 < thing.y[0] < bottom + 0.01
             ]
-            compared.append((number, scene.things[index].kind, len(found)))
+            compared.append((number, scene.objects[index].kind, len(found)))
         if len(compared) >= 12:
             break
     assert len(compared) >= 12 and len({kind for _, kind, _ in compared}) >= 5

@@ -52,7 +52,7 @@ class Attributor:
         ear: hears.
         sample_rate_hz: of the sound.
         step_s: between windows.
-        share_memory: power of a object's share of the last seconds that its part is multiplied with; positive where who
+        share_memory: power of an object's share of the last seconds that its part is multiplied with; positive where who
             was heard is who plays, negative where all are known to play.
     """
 
@@ -86,7 +86,7 @@ class Attributor:
         kernels: Float[Tensor, "parts classes"],
         numbers: Sequence[int],
         weights: Float[np.ndarray, "parts"],
-        x: Float[np.ndarray, "things"] | None = None,
+        x: Float[np.ndarray, "objects"] | None = None,
     ) -> Float[Tensor, "parts bands columns"]:
         """Each object's part of each bin, and the rest's.
 

@@ -13,9 +13,9 @@ LEAST_SHARE = 0.02  # of the clip's energy; sources with less are not told
 
 _PLACE = 0.05  # of the picture's width, within which two objects are one
 _NEAR = 0.1  # within which they are if they are called the same
-_GAP_S = 3.0  # between the end of a object_track and the beginning of one that may be the same again
-_MINOR = 0.25  # of the energy of a object_track, below which another at its place is taken for a doubt of the detector
-_CLEAR = 0.3  # of what was heard at a object_track, that must be of one class
+_GAP_S = 3.0  # between the end of an object and the beginning of one that may be the same again
+_MINOR = 0.25  # of the energy of an object, below which another at its place is taken for a doubt of the detector
+_CLEAR = 0.3  # of what was heard at an object, that must be of one class
 _LIKELY = 0.1  # of the likeliest class's chance to look like this, that another class must have
 _HELD = 0.15  # evidence from which on a person plays what is seen
 _MOSTLY = 0.5  # of what was heard at a person, that must be voice
@@ -25,7 +25,7 @@ _FAMILIES = ("free reed", "reeds", "low brass", "mallets")  # classes that are n
 
 @dataclass
 class SourceSummary:
-    """A object while the clip is walked through.
+    """An object while the clip is walked through.
 
     Attributes:
         look: the class that it looks like most.
@@ -76,7 +76,7 @@ def summarised_sources(objects: list[SourceSummary], total_energy: float) -> lis
     of the other's sound.
     """
     sources: list[SourceSummary] = []
-    for object_track in sorted(objects, key=lambda object_track: -object_track.energy):
+    for object_track in sorted(objects, key=lambdan object: -object_track.energy):
         if not object_track.points or object_track.energy <= 0:
             continue
         same = next((source for source in sources if _is_one(source, object_track)), None)

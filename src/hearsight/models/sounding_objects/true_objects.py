@@ -68,7 +68,7 @@ class TrueObjects:
         content = json.loads(scene.read_text(encoding="utf-8"))
         try:
             performers = [_performer(performer) for performer in content["performers"]]
-            standing = [thing for thing in content["things"] if thing["label"] in SIMULATED_AS_SOUND_CLASS]
+            standing = [thing for thing in content["objects"] if thing["label"] in SIMULATED_AS_SOUND_CLASS]
             idle = [_idle(thing, content, field_of_view) for thing in standing]
         except _NotPlayedError as error:
             raise DataError(f"{scene}: {error.args[0]!r} is no instrument of a simulated concert") from error

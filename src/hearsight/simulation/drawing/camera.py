@@ -1,4 +1,4 @@
-"""The camera on the listener's head: which direction each pixel looks in, and where a point of the room is drawn."""
+"""The camera on the listener's head: which direction each pixel shows, and where a point of the room is drawn."""
 
 import math
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class Camera:
     `cylinder` is the papers' mapping (PseudoBinaural, section 3.2; `hearsight.acoustics.picture_to_direction` with the
     elevation law `cylinder`): azimuth in proportion to x, the tangent of the elevation in proportion to y, from
     +pi/3 at the top to -pi/3 at the bottom. Its pixels are square only in a square picture; in a picture of twice its
-    height things look half as tall. `pinhole` is a plain perspective with square pixels.
+    height objects appear half as tall. `pinhole` is a plain perspective with square pixels.
 
     Axes of the head: +x ahead, +y left, +z up.
 
@@ -77,7 +77,7 @@ class Camera:
         if self.projection == "pinhole" and points[:, 0].max() <= 0.02:
             return None
         x, y = self.project(points)
-        if self.projection == "cylinder":  # keep a thing that straddles the seam behind the head in one piece
+        if self.projection == "cylinder":  # keep an object that straddles the seam behind the head in one piece
             middle, _ = self.project(centre)
             turn = 2 * math.pi / self.field_of_view
             x = middle + (x - middle + turn / 2) % turn - turn / 2

@@ -37,7 +37,7 @@ class Light:
 class Canvas:
     """Colour, depth (metres along the ray) and owner of each sub-pixel, with `oversampling`^2 of them per pixel.
 
-    Owners are small numbers that the caller gives to things; 0 is the room.
+    Owners are small numbers that the caller gives to objects; 0 is the room.
     """
 
     def __init__(self, camera: Camera, oversampling: int) -> None:

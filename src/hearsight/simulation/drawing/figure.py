@@ -18,7 +18,7 @@ SEAT_HEIGHT = 0.47
 
 @dataclass(frozen=True)
 class Body:
-    """What a person looks like.
+    """The appearance of a person.
 
     Attributes:
         height: standing, in metres.
@@ -67,7 +67,7 @@ class Pose:
     knees_apart: float = 0.3
     elbows: float = 0.4
     feet: tuple[Vector, Vector] | None = field(default=None)
-    look: tuple[float, float] = (0.0, 0.0)
+    gaze: tuple[float, float] = (0.0, 0.0)
 
 
 def mouth(body: Body, pose_lean: tuple[float, float], seated: bool) -> Vector:
@@ -153,7 +153,7 @@ def _arm(
 def _head(body: Body, neck: Vector, pose: Pose, skin: Surface) -> list[Solid | Limb]:
     s = body.scale
     centre = neck + np.array([0.03 * s + 0.6 * pose.nod, 0.0, 0.165 * s - 0.5 * pose.nod])
-    turn, tilt = pose.look[0], pose.look[1] - 3.0 * pose.nod
+    turn, tilt = pose.gaze[0], pose.gaze[1] - 3.0 * pose.nod
     facing = _turned(turn, tilt)
 
     def at(x: float, y: float, z: float) -> Vector:

@@ -65,13 +65,13 @@ _GUITAR = [
 
 
 @functools.lru_cache(maxsize=16)
-def necked(kind: str, wood: Colour) -> tuple[Solid | Limb, ...]:
+def necked(instrument: str, wood: Colour) -> tuple[Solid | Limb, ...]:
     """A cello, upright bass, acoustic guitar, ukulele or banjo in its own axes (painted once, then kept)."""
-    p = NECKED[kind]
-    bowed = kind in ("cello", "upright bass")
+    p = NECKED[instrument]
+    bowed = instrument in ("cello", "upright bass")
     ebony = Surface((0.10, 0.08, 0.08), 0.3)
     handle = Surface(tuple(0.8 * c for c in wood), 0.3) if bowed else Surface((0.36, 0.22, 0.13), 0.2)
-    side = Surface(tuple(0.62 * c for c in wood), 0.35, _front(kind, p, wood))
+    side = Surface(tuple(0.62 * c for c in wood), 0.35, _front(instrument, p, wood))
     body = Solid("slab", np.zeros(3), np.diag([p.width / 2, p.length / 2, p.depth / 2]), side)
     top = p.length / 2 + p.neck
     rise = p.depth / 2 + (0.045 if bowed else 0.012)
@@ -96,9 +96,11 @@ def necked(kind: str, wood: Colour) -> tuple[Solid | Limb, ...]:
         pin = np.array([0, -p.length / 2, 0.0])
         parts += [bridge, Limb(scroll - [0.02, 0, 0], scroll + [0.02, 0, 0], 0.03, 0.03, handle)]
         parts.append(
-            Limb(pin, pin - [0, 0.30 if kind == "cello" else 0.16, 0], 0.011, 0.006, Surface((0.6, 0.6, 0.62), 0.6))
+            Limb(
+                pin, pin - [0, 0.30 if instrument == "cello" else 0.16, 0], 0.011, 0.006, Surface((0.6, 0.6, 0.62), 0.6)
+            )
         )
-    if kind == "banjo":
+    if instrument == "banjo":
         rim = Surface((0.78, 0.78, 0.80), 0.9)
         parts.append(Solid("can", np.array([0, 0, -0.015]), np.diag([0.168, 0.168, 0.030]), rim))
     return tuple(parts)
@@ -297,15 +299,17 @@ def _canvas(height: int, width: int, colour: Colour) -> NDArray[np.uint8]:
     return np.dstack([image, np.full((height, width), 255, np.uint8)])
 
 
-def _front(kind: str, p: Necked, wood: Colour) -> NDArray[np.uint8]:
+def _front(instrument: str, p: Necked, wood: Colour) -> NDArray[np.uint8]:
     """The painted front of a necked instrument's body, its outline in alpha."""
     height, width = 256, int(256 * p.width / p.length)
-    image = _canvas(height, width, (0.95, 0.93, 0.88) if kind == "banjo" else wood)
+    image = _canvas(height, width, (0.95, 0.93, 0.88) if instrument == "banjo" else wood)
     rows = np.linspace(0, 1, 200)
-    if kind == "banjo":
+    if instrument == "banjo":
         half = np.sqrt(np.maximum(0.25 - (rows - 0.5) ** 2, 0))
     else:
-        half = PchipInterpolator(*zip(*(_FIDDLE if kind in ("cello", "upright bass") else _GUITAR), strict=True))(rows)
+        half = PchipInterpolator(*zip(*(_FIDDLE if instrument in ("cello", "upright bass") else _GUITAR), strict=True))(
+            rows
+        )
     right = np.stack([width * (0.5 + half), height * (1 - rows)], axis=1)
     left = np.stack([width * (0.5 - half), height * (1 - rows)], axis=1)[::-1]
     outline = np.round(np.concatenate([right, left])).astype(np.int32)
@@ -321,7 +325,7 @@ def _front(kind: str, p: Necked, wood: Colour) -> NDArray[np.uint8]:
     dark: Colour = (0.08, 0.05, 0.04)
     edge: Colour = tuple(0.45 * c for c in wood)
     cv2.polylines(image, [outline], True, (*(int(255 * c) for c in edge), 255), 9, cv2.LINE_AA)
-    if kind in ("cello", "upright bass"):
+    if instrument in ("cello", "upright bass"):
         for side in (-1, 1):  # f-holes
             for (x1, y1), (x2, y2) in (
                 ((0.17, 0.10), (0.20, 0.03)),
@@ -331,12 +335,12 @@ def _front(kind: str, p: Necked, wood: Colour) -> NDArray[np.uint8]:
                 rule(side * x1 * p.width, y1 * p.length, side * x2 * p.width, y2 * p.length, dark, 5)
         rule(0, -0.20 * p.length, 0, -0.46 * p.length, dark, 18)  # tailpiece
     else:
-        if kind != "banjo":
+        if instrument != "banjo":
             hole = spot(0, 0.10 * p.length)
             radius = int(0.13 * width)
             cv2.circle(image, hole, radius + 7, (*(int(255 * c) for c in edge), 255), 4, cv2.LINE_AA)
             cv2.circle(image, hole, radius, (18, 12, 10, 255), -1, cv2.LINE_AA)
-            if kind == "acoustic guitar":
+            if instrument == "acoustic guitar":
                 guard = [
                     spot(-0.05, -0.01),
                     spot(-0.10, -0.03),
@@ -345,11 +349,11 @@ def _front(kind: str, p: Necked, wood: Colour) -> NDArray[np.uint8]:
                     spot(-0.03, -0.04),
                 ]
                 cv2.fillPoly(image, [np.array(guard)], (70, 30, 22, 255), cv2.LINE_AA)
-        wide = 0.22 if kind != "banjo" else 0.12
-        rule(-wide * p.width, p.bridge, wide * p.width, p.bridge, dark, 10 if kind != "banjo" else 6)
+        wide = 0.22 if instrument != "banjo" else 0.12
+        rule(-wide * p.width, p.bridge, wide * p.width, p.bridge, dark, 10 if instrument != "banjo" else 6)
     for index in range(p.strings):
         x = (index / (p.strings - 1) - 0.5) * 0.75 * p.neck_width
-        start = -0.3 * p.length if kind in ("cello", "upright bass", "banjo") else p.bridge
+        start = -0.3 * p.length if instrument in ("cello", "upright bass", "banjo") else p.bridge
         rule(x, start, x, p.length / 2, (0.9, 0.88, 0.8), 1)
     image[..., 3] = alpha
     return image

@@ -40,7 +40,7 @@ class Gesture:
 
 @dataclass(frozen=True)
 class Dress:
-    """What a performer and the instrument look like.
+    """The appearance of a performer and the instrument.
 
     Attributes:
         wood: of the instrument (its brass or shell, where it has no wood).
@@ -56,39 +56,39 @@ class Dress:
     stand: bool = False
 
 
-def is_seated(kind: str, dress: Dress) -> bool:
+def is_seated(instrument: str, dress: Dress) -> bool:
     """Whether the player of this instrument sits."""
-    if kind in ("acoustic guitar", "ukulele", "banjo"):
+    if instrument in ("acoustic guitar", "ukulele", "banjo"):
         return not dress.stand
-    return kind not in ("trumpet", "upright bass")
+    return instrument not in ("trumpet", "upright bass")
 
 
-def source_point(kind: str, dress: Dress) -> Vector:
+def source_point(instrument: str, dress: Dress) -> Vector:
     """Where the instrument's sound comes from, in the player's axes (metres): a point on the drawn instrument."""
-    if kind == "piano":
+    if instrument == "piano":
         return np.array([1.15, 0.0, 0.98]) if dress.grand else np.array([0.72, 0.0, 0.95])
-    if kind == "drums":
+    if instrument == "drums":
         return np.array([0.68, 0.0, 0.72])
-    if kind == "harp":
+    if instrument == "harp":
         return np.array([0.46, 0.0, 0.92])
-    if kind == "trumpet":
+    if instrument == "trumpet":
         lips = mouth(dress.body, (0.02, 0.0), False)
         return lips + 0.6 * _TRUMPET_AIM
-    centre, axes = _hold(kind, dress)
-    return centre + axes[:, 2] * NECKED[kind].depth / 2
+    centre, axes = _hold(instrument, dress)
+    return centre + axes[:, 2] * NECKED[instrument].depth / 2
 
 
-def still_parts(kind: str, dress: Dress) -> Parts:
+def still_parts(instrument: str, dress: Dress) -> Parts:
     """What of the instrument and the seat never moves."""
     parts: Parts = []
-    if kind == "drums":
+    if instrument == "drums":
         parts += instruments.drum_kit(dress.wood, dress.trim)
-    elif kind == "piano":
+    elif instrument == "piano":
         parts += instruments.piano(dress.wood, dress.grand)
-    elif kind == "harp":
+    elif instrument == "harp":
         parts += instruments.harp(dress.wood)[0]
-    if is_seated(kind, dress):
-        parts += seat(dress.trim, back=kind in ("acoustic guitar", "ukulele", "banjo", "cello"))
+    if is_seated(instrument, dress):
+        parts += seat(dress.trim, back=instrument in ("acoustic guitar", "ukulele", "banjo", "cello"))
     return parts
 
 
@@ -107,27 +107,27 @@ def seat(colour: Colour, back: bool) -> Parts:
     return parts
 
 
-def moving_parts(kind: str, dress: Dress, gesture: Gesture) -> tuple[Parts, Parts]:
+def moving_parts(instrument: str, dress: Dress, gesture: Gesture) -> tuple[Parts, Parts]:
     """Solids of the person, and of what of the instrument moves, in the player's axes."""
-    if kind in ("cello", "upright bass"):
-        return _upright(kind, dress, gesture)
-    if kind in NECKED:
-        return _across_the_lap(kind, dress, gesture)
-    if kind == "trumpet":
+    if instrument in ("cello", "upright bass"):
+        return _upright(instrument, dress, gesture)
+    if instrument in NECKED:
+        return _across_the_lap(instrument, dress, gesture)
+    if instrument == "trumpet":
         return _trumpet(dress, gesture)
-    if kind == "drums":
+    if instrument == "drums":
         return _drums(dress, gesture)
-    if kind == "harp":
+    if instrument == "harp":
         return _harp(dress, gesture)
     return _piano(dress, gesture)
 
 
-def idle_parts(kind: str, dress: Dress) -> Parts:
+def idle_parts(instrument: str, dress: Dress) -> Parts:
     """The instrument alone: on a stand, or on the floor where it stands by itself."""
-    if kind in ("drums", "piano", "harp"):
-        return still_parts(kind, dress)
+    if instrument in ("drums", "piano", "harp"):
+        return still_parts(instrument, dress)
     black = Surface((0.07, 0.07, 0.08), 0.2)
-    if kind == "trumpet":
+    if instrument == "trumpet":
         parts, _ = instruments.trumpet(np.array([0.0, 0.0, 0.32]), np.array([0.05, 0.0, 1.0]), dress.wood)
         table: Parts = [Limb(np.array([0.0, 0.0, 0.02]), np.array([0.0, 0.0, 0.5]), 0.015, 0.012, black)]
         for angle in (0.0, 2.1, 4.2):
@@ -141,13 +141,13 @@ def idle_parts(kind: str, dress: Dress) -> Parts:
                 )
             )
         return parts + table
-    p = NECKED[kind]
-    tall = kind in ("cello", "upright bass")
-    low = 0.30 if kind == "cello" else 0.18 if tall else 0.16
+    p = NECKED[instrument]
+    tall = instrument in ("cello", "upright bass")
+    low = 0.30 if instrument == "cello" else 0.18 if tall else 0.16
     axes = frame_along((1.0, 0.0, 0.22))
     axes = np.stack([np.cross(axes[:, 1], axes[:, 2]), axes[:, 1], axes[:, 2]], axis=1)
     centre = np.array([0.05, 0.0, low + p.length / 2])
-    parts = [part.moved(axes, centre) for part in instruments.necked(kind, dress.wood)]
+    parts = [part.moved(axes, centre) for part in instruments.necked(instrument, dress.wood)]
     for y in (-0.16, 0.16):
         parts.append(Limb(np.array([0.22, y, 0.02]), np.array([0.10, 0.4 * y, low]), 0.014, 0.012, black))
     parts.append(Limb(np.array([-0.35, 0, 0.02]), np.array([-0.06, 0, low + 0.75 * p.length]), 0.014, 0.012, black))
@@ -157,17 +157,17 @@ def idle_parts(kind: str, dress: Dress) -> Parts:
 _TRUMPET_AIM = np.array([0.985, 0.0, -0.10]) / np.linalg.norm([0.985, 0.0, -0.10])
 
 
-def _hold(kind: str, dress: Dress) -> tuple[Vector, NDArray[np.float64]]:
+def _hold(instrument: str, dress: Dress) -> tuple[Vector, NDArray[np.float64]]:
     """Middle of a necked instrument's body and its axes, in the player's axes."""
-    if kind == "cello":
+    if instrument == "cello":
         along, front, centre = (-0.52, 0.12, 1.30), (1.0, -0.10, 0.40), (0.35, 0.03, 0.66)
-    elif kind == "upright bass":
+    elif instrument == "upright bass":
         along, front, centre = (-0.20, 0.04, 1.75), (1.0, -0.25, 0.10), (0.34, 0.20, 0.75)
     else:
         along, front = (-0.04, 0.95, 0.32), (0.98, 0.0, 0.20)
         bulge = 0.03 * (dress.body.girth - 1)
         chest = 1.06 * dress.body.scale if dress.stand else SEAT_HEIGHT + 0.28
-        small = kind == "ukulele"
+        small = instrument == "ukulele"
         centre = (0.24 + bulge if not small else 0.23, -0.09 if not small else -0.05, chest + (0.10 if small else 0.0))
     y = np.array(along) / np.linalg.norm(along)
     z = np.array(front) - y * (np.array(front) @ y)
@@ -175,39 +175,39 @@ def _hold(kind: str, dress: Dress) -> tuple[Vector, NDArray[np.float64]]:
     return np.array(centre), np.stack([np.cross(y, z), y, z], axis=1)
 
 
-def _upright(kind: str, dress: Dress, g: Gesture) -> tuple[Parts, Parts]:
-    centre, axes = _hold(kind, dress)
-    p = NECKED[kind]
+def _upright(instrument: str, dress: Dress, g: Gesture) -> tuple[Parts, Parts]:
+    centre, axes = _hold(instrument, dress)
+    p = NECKED[instrument]
     roll = 0.02 * g.sway
     axes = axes @ np.array([[np.cos(roll), -np.sin(roll), 0], [np.sin(roll), np.cos(roll), 0], [0, 0, 1]])
 
     def on(x: float, y: float, z: float) -> Vector:
         return centre + axes @ np.array([x, y, z + p.depth / 2])
 
-    things = [part.moved(axes, centre) for part in instruments.necked(kind, dress.wood)]
+    objects = [part.moved(axes, centre) for part in instruments.necked(instrument, dress.wood)]
     left = on(0.02, p.length / 2 + p.neck * (0.95 - 0.85 * g.neck), 0.02)
-    if kind == "cello":
+    if instrument == "cello":
         # the bow's hand draws back as it goes out, as far as an arm reaches
         away = np.array([-0.42, -0.90, -0.06])
         bow, right = instruments.bow(on(0.0, 0.0, 0.065), away, 0.30 + 0.24 * g.stroke)
-        things += bow
+        objects += bow
         right = right + np.array([0.0, -0.02, 0.01])
     else:
         right = on(-0.05 + 0.11 * g.stroke, 0.30, 0.08 + 0.07 * g.lift[0])
-    lean = (0.05 + 0.03 * g.sway, 0.05 * g.sway) if kind == "cello" else (0.04, 0.05 * g.sway)
+    lean = (0.05 + 0.03 * g.sway, 0.05 * g.sway) if instrument == "cello" else (0.04, 0.05 * g.sway)
     pose = Pose(
-        seated=kind == "cello", right_hand=right, left_hand=left, lean=lean, nod=g.nod,
-        knees_apart=0.52, elbows=0.55, look=(-0.25, -0.15),
-        feet=None if kind == "cello" else (np.array([-0.05, -0.16, 0.05]), np.array([-0.02, 0.20, 0.05])),
+        seated=instrument == "cello", right_hand=right, left_hand=left, lean=lean, nod=g.nod,
+        knees_apart=0.52, elbows=0.55, gaze=(-0.25, -0.15),
+        feet=None if instrument == "cello" else (np.array([-0.05, -0.16, 0.05]), np.array([-0.02, 0.20, 0.05])),
     )  # fmt: skip
-    return figure(dress.body, pose), things
+    return figure(dress.body, pose), objects
 
 
-def _across_the_lap(kind: str, dress: Dress, g: Gesture) -> tuple[Parts, Parts]:
-    centre, axes = _hold(kind, dress)
-    p = NECKED[kind]
+def _across_the_lap(instrument: str, dress: Dress, g: Gesture) -> tuple[Parts, Parts]:
+    centre, axes = _hold(instrument, dress)
+    p = NECKED[instrument]
     lift = np.array([0.0, 0.012 * g.sway, 0.008 * g.sway])
-    things = [part.moved(axes, centre + lift) for part in instruments.necked(kind, dress.wood)]
+    objects = [part.moved(axes, centre + lift) for part in instruments.necked(instrument, dress.wood)]
 
     def on(x: float, y: float, z: float) -> Vector:
         return centre + lift + axes @ np.array([x, y, z + p.depth / 2])
@@ -217,25 +217,25 @@ def _across_the_lap(kind: str, dress: Dress, g: Gesture) -> tuple[Parts, Parts]:
     left = on(0.0, p.length / 2 + p.neck * (0.92 - 0.75 * g.neck), 0.012)
     pose = Pose(
         seated=not dress.stand, right_hand=right, left_hand=left, lean=(0.02, 0.04 * g.sway), nod=g.nod,
-        knees_apart=0.28, elbows=0.6, look=(0.3, -0.12),
+        knees_apart=0.28, elbows=0.6, gaze=(0.3, -0.12),
     )  # fmt: skip
-    return figure(dress.body, pose), things
+    return figure(dress.body, pose), objects
 
 
 def _trumpet(dress: Dress, g: Gesture) -> tuple[Parts, Parts]:
     lean = (0.02 + 0.04 * g.sway, 0.0)
     aim = _TRUMPET_AIM + np.array([0.0, 0.04 * g.sway, 0.55 * g.lift[0]])
     lips = mouth(dress.body, lean, False)
-    things, hand = instruments.trumpet(lips, aim, dress.wood)
+    objects, hand = instruments.trumpet(lips, aim, dress.wood)
     right = hand + np.array([0.0, -0.035, -0.01 + 0.03 * g.stroke])
     left = hand + np.array([-0.04, 0.045, -0.06])
     pose = Pose(seated=False, right_hand=right, left_hand=left, lean=lean, nod=0.0, elbows=0.75)
-    return figure(dress.body, pose), things
+    return figure(dress.body, pose), objects
 
 
 def _drums(dress: Dress, g: Gesture) -> tuple[Parts, Parts]:
     names = list(DRUM_HEADS)
-    things: Parts = []
+    objects: Parts = []
     hands = []
     for side, place, lift in ((-1, g.place[0], g.lift[0]), (1, g.place[1], g.lift[1])):
         # between two drums the hand is on its way from one to the other
@@ -246,16 +246,16 @@ def _drums(dress: Dress, g: Gesture) -> tuple[Parts, Parts]:
         towards /= np.linalg.norm(towards)
         tip = struck + np.array([-0.04, 0.0, 0.02 + 0.30 * lift])
         hand = struck + 0.36 * towards + np.array([0.0, 0.0, 0.03 + 0.14 * lift])
-        things += instruments.stick(hand, tip)
+        objects += instruments.stick(hand, tip)
         hands.append(hand)
     for name, swing in zip(("hi-hat", "crash", "ride"), g.swing, strict=True):
         if abs(swing) > 0.01:
-            things += instruments.cymbal(name, swing)
+            objects += instruments.cymbal(name, swing)
     pose = Pose(
         seated=True, right_hand=hands[0], left_hand=hands[1], lean=(0.03, 0.05 * g.sway), nod=g.nod,
         knees_apart=0.5, elbows=0.6,
     )  # fmt: skip
-    return figure(dress.body, pose), things
+    return figure(dress.body, pose), objects
 
 
 def _harp(dress: Dress, g: Gesture) -> tuple[Parts, Parts]:
@@ -264,7 +264,7 @@ def _harp(dress: Dress, g: Gesture) -> tuple[Parts, Parts]:
         hands.append(np.array([0.44 + 0.12 * place - 0.14 * lift, side * (0.05 + 0.10 * lift), 0.98 - 0.10 * place]))
     pose = Pose(
         seated=True, right_hand=hands[0], left_hand=hands[1], lean=(0.06, 0.04 * g.sway), nod=g.nod,
-        knees_apart=0.55, elbows=0.7, look=(0.0, -0.1),
+        knees_apart=0.55, elbows=0.7, gaze=(0.0, -0.1),
     )  # fmt: skip
     return figure(dress.body, pose), []
 
@@ -276,6 +276,6 @@ def _piano(dress: Dress, g: Gesture) -> tuple[Parts, Parts]:
         hands.append(np.array([instruments.KEYBOARD_X - 0.06, y, instruments.KEYBOARD_HEIGHT + 0.05 + 0.16 * lift]))
     pose = Pose(
         seated=True, right_hand=hands[0], left_hand=hands[1], lean=(0.08, 0.05 * g.sway), nod=g.nod,
-        knees_apart=0.25, elbows=0.35, look=(0.0, -0.2),
+        knees_apart=0.25, elbows=0.35, gaze=(0.0, -0.2),
     )  # fmt: skip
     return figure(dress.body, pose), []

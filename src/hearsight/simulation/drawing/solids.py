@@ -1,8 +1,8 @@
-"""Solids that rays meet: where a ray from the eye first touches each, and which way the surface faces there.
+"""Solids that rays meet: where a ray from the camera first touches each, and which way the surface faces there.
 
-The eye is the origin. Rays are unit vectors, so the parameter `t` of a hit is its distance from the eye in metres.
-Every solid but the limb is a unit shape under an affine map (`centre`, and `axes` whose columns are the images of the
-unit vectors), so that one ray transform serves all of them.
+The camera is the origin. Rays are unit vectors, so the parameter `t` of a hit is its distance from the camera in
+metres. Every solid but the limb is a unit shape under an affine map (`centre`, and `axes` whose columns are the images
+of the unit vectors), so that one ray transform serves all of them.
 """
 
 from dataclasses import dataclass, replace
@@ -21,7 +21,7 @@ Shape = Literal["ball", "block", "can", "slab", "board"]
 
 @dataclass(frozen=True)
 class Surface:
-    """What a solid looks like.
+    """The appearance of a solid.
 
     Attributes:
         colour: red, green and blue, 0 to 1, in full light.

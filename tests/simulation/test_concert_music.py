@@ -105,7 +105,8 @@ def test_bodies_move_with_notes_and_louder_notes_move_more():
 
 
 def test_a_missing_library_says_what_to_install(monkeypatch):
-    monkeypatch.setitem(sys.modules, "fluidsynth", None)
+    monkeypatch.delitem(sys.modules, "fluidsynth", raising=False)
+    monkeypatch.setattr("ctypes.util.find_library", lambda name: None)
     with pytest.raises(DependencyError, match="apt-get install libfluidsynth3"):
         Synthesizer()
 

@@ -52,8 +52,8 @@ class Attributor:
         ear: hears.
         sample_rate_hz: of the sound.
         step_s: between windows.
-        share_memory: power of an object's share of the last seconds that its part is multiplied with; positive where who
-            was heard is who plays, negative where all are known to play.
+        share_memory: power of an object's share of the last seconds that its part is multiplied with; positive where
+            who was heard is who plays, negative where all are known to play.
     """
 
     def __init__(self, ear: SoundClassifier, sample_rate_hz: int, step_s: float, share_memory: float = 0.25) -> None:

@@ -76,7 +76,7 @@ def summarised_sources(objects: list[SourceSummary], total_energy: float) -> lis
     of the other's sound.
     """
     sources: list[SourceSummary] = []
-    for object_track in sorted(objects, key=lambdan object: -object_track.energy):
+    for object_track in sorted(objects, key=lambda object_track: -object_track.energy):
         if not object_track.points or object_track.energy <= 0:
             continue
         same = next((source for source in sources if _is_one(source, object_track)), None)

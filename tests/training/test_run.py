@@ -140,7 +140,6 @@ def test_two_processes_of_one_command_end_with_one_model(tmp_path, prepared):
     ("system", "settings"),
     [
         ("sep-stereo", {}),  # without solo clips its separation pyramid has no gradient
-        ("pseudobinaural", {}),
         ("apnet", {"output": "backbone", "heads_weight": 0.0}),
     ],
 )

@@ -12,8 +12,8 @@ from prepared_sets import panned_set
 
 from hearsight.datasets import collate
 from hearsight.datasets.augmentation import augmented_frame
-from hearsight.datasets.prepared import PreparedSet, PreparedSettings, write_index, write_prepared_clip
-from hearsight.datasets.segments import Blend, SoloMixtures, StereoSegments, fraction_of
+from hearsight.datasets.prepared import PreparedClip, PreparedSet, PreparedSettings, write_index, write_prepared_clip
+from hearsight.datasets.segments import Blend, SoloMixtures, StereoSegments, fraction_of, half_of
 from hearsight.errors import DataError
 from hearsight.nn.imagenet import to_pixels
 
@@ -127,6 +127,44 @@ def test_too_few_recordings_or_classes_are_refused(clips):
         SoloMixtures(labelled(clips, "aabbbb"), **SIZES, sources=3, different_classes=True)
     with pytest.raises(DataError, match="6 of 6 solo clips have no class: c0, c1, c2, c3, c4 and 1 more"):
         SoloMixtures(clips, **SIZES, different_classes=True)
+
+
+@pytest.mark.parametrize(("random_frame", "training"), [(True, True), (False, True), (True, False)])
+def test_the_picture_of_a_source_is_a_random_one_of_its_segment_where_that_is_asked_for(
+    clips, monkeypatch, random_frame, training
+):
+    """A clip of one segment's length: the centre is at half of it, a random frame anywhere in it."""
+    seen = []
+    picture_at = PreparedClip.picture_at
+    monkeypatch.setattr(
+        PreparedClip, "picture_at", lambda clip, time_s: seen.append(time_s) or picture_at(clip, time_s)
+    )
+    items = SoloMixtures(clips, 16_000, (42, 84), training, random_frame=random_frame)
+    for number in range(40):
+        items[number]
+    if random_frame and training:
+        assert min(seen) < 0.1 and max(seen) > 0.9 and 0.4 < np.mean(seen) < 0.6
+        assert items[3].stem_frames.equal(items[3].stem_frames)  # still the same item for the same number
+    else:
+        assert set(seen) == {0.5}
+
+
+@given(st.sets(st.text(min_size=1, max_size=4), min_size=1, max_size=8), st.integers(0, 5))
+def test_the_two_halves_share_no_recording_and_leave_none_out(clips, recordings, seed):
+    taken = []
+    for number, recording in enumerate(sorted(recordings)):
+        for piece in range(2):
+            clip = copy.copy(clips[0])
+            clip.entry = dataclasses.replace(clip.entry, name=f"{number}/{piece}", recording=recording)
+            taken.append(clip)
+    halves = [
+        half_of(np.random.default_rng(seed).permutation(np.array(taken, object)), half) for half in ("first", "second")
+    ]
+    names = [{clip.entry.recording for clip in half} for half in halves]
+    assert not names[0] & names[1] and names[0] | names[1] == recordings
+    assert sum(map(len, halves)) == len(taken)
+    # A part of the clips alone falls into the same halves: parts of a recipe may see different ones.
+    assert {clip.entry.name for clip in half_of(taken[::2], "first")} <= {clip.entry.name for clip in halves[0]}
 
 
 def test_blending_follows_its_ratio(clips):

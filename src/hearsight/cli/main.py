@@ -19,6 +19,7 @@ from hearsight.cli.pseudo import pseudo
 from hearsight.cli.recipes import recipes
 from hearsight.cli.resplit import resplit
 from hearsight.cli.simulate import simulate
+from hearsight.cli.solos import solos
 from hearsight.cli.train import train
 
 app = typer.Typer(
@@ -57,6 +58,7 @@ app.command("benchmark")(benchmark)
 app.command("import-weights")(import_weights)
 app.command("prepare")(prepare)
 app.command("resplit")(resplit)
+app.command("solos")(solos)
 app.command("recipes")(recipes)
 app.command("train", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(train)
 app.command("pseudo")(pseudo)

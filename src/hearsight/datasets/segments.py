@@ -4,8 +4,10 @@ Every random choice of an item follows from the seed and the item's number alone
 number gives the same item in any worker, on any machine, in a run that was killed and resumed.
 """
 
+import hashlib
 import math
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 import torch
@@ -103,6 +105,8 @@ class SoloMixtures(Dataset[Item]):
         samples, frame_size, training, seed: as for `StereoSegments`.
         sources: how many are mixed.
         gain_range: of the random amplitude of each source (Sep-Stereo, section 4.1: 0.5 to 1.5).
+        random_frame: in training the picture of each source is a random one of its segment (2.5D Visual Sound, appendix
+            C), not the one at its centre (Sep-Stereo).
         different_classes: the sources of one mixture are of different classes too (`PreparedEntry.label`: two cellos
             cannot be told apart by what is seen). Neither the papers nor their code asks for it.
 
@@ -121,6 +125,7 @@ class SoloMixtures(Dataset[Item]):
         sources: int = 2,
         gain_range: tuple[float, float] = (0.5, 1.5),
         different_classes: bool = False,
+        random_frame: bool = False,
     ) -> None:
         _check(clips, samples, channels=None, with_depth=False)
         unlabelled = [clip.entry.name for clip in clips if clip.entry.label is None] if different_classes else []
@@ -136,7 +141,7 @@ class SoloMixtures(Dataset[Item]):
                 raise DataError(f"solo clips of {len(set(group))} {what} cannot make mixtures of {sources}")
         self._recordings = np.unique(recordings, return_inverse=True)[1]
         self._classes = np.unique([clip.entry.label or "" for clip in clips], return_inverse=True)[1]
-        self.different_classes = different_classes
+        self.different_classes, self.random_frame = different_classes, random_frame
         self.clips, self.samples, self.frame_size = list(clips), samples, frame_size
         self.training, self.seed, self.sources, self.gain_range = training, seed, sources, gain_range
         self._binaural = all(clip.entry.channels == 2 for clip in clips)
@@ -163,7 +168,8 @@ class SoloMixtures(Dataset[Item]):
         for index in chosen:
             clip = self.clips[index]
             start = int(generator.integers(clip.entry.samples - self.samples + 1))
-            time_s = (start + self.samples / 2) / clip.settings.sample_rate_hz
+            within = generator.random() if self.random_frame and self.training else 0.5
+            time_s = (start + within * self.samples) / clip.settings.sample_rate_hz
             sound = clip.sound(start, start + self.samples)
             sound = sound if self._binaural else sound.sum(0, keepdim=True)
             sounds.append(sound / rms(sound.sum(0)).clamp_min(1e-4) * generator.uniform(*self.gain_range))
@@ -225,6 +231,17 @@ def _check(clips: Sequence[PreparedClip], samples: int, channels: int | None, wi
     rates = {clip.settings.sample_rate_hz for clip in clips}
     if len(rates) > 1:
         raise DataError(f"clips of different sample rates: {', '.join(f'{rate} Hz' for rate in sorted(rates))}")
+
+
+def half_of(clips: Sequence[PreparedClip], half: Literal["first", "second"]) -> list[PreparedClip]:
+    """One of two halves that share no recording, whatever else is chosen and whatever the seed.
+
+    2.5D Visual Sound trains Mono2Binaural on half of FAIR-Play's training clips and separation on the other half
+    (section 4.1). Which recording is in which half follows from a hash of its name, so that the halves differ a little
+    in size.
+    """
+    wanted = {"first": 0, "second": 1}[half]
+    return [clip for clip in clips if hashlib.sha256(clip.entry.source.encode()).digest()[0] % 2 == wanted]
 
 
 def fraction_of(clips: Sequence[PreparedClip], fraction: float, seed: int = 0) -> list[PreparedClip]:

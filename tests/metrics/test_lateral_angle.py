@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hearsight.acoustics import load_hrirs, render
-from hearsight.metrics import DirectionLookup, lateral_angle_error
+from hearsight.metrics import DirectionLookup
 
 RATE = 16_000
 
@@ -79,9 +79,9 @@ def test_silence_and_one_silent_ear_are_defined(lookup):
     assert float(angles.min()) > math.radians(40)
 
 
-def test_a_batch_equals_a_loop(hrirs):
+def test_a_batch_equals_a_loop(hrirs, lookup):
     ears = torch.stack([rendered(hrirs, azimuth) for azimuth in (-20, 35)])
     azimuth = torch.tensor([10.0, 35.0]).deg2rad()
-    together = lateral_angle_error(ears, azimuth, torch.zeros(2), RATE, hrirs)
-    alone = [lateral_angle_error(ears[i], azimuth[i], torch.zeros(()), RATE, hrirs) for i in (0, 1)]
+    together = lookup.error(ears, azimuth[:, None], torch.zeros(2, 1))
+    alone = [lookup.error(ears[i], azimuth[i : i + 1], torch.zeros(1)) for i in (0, 1)]
     torch.testing.assert_close(together, torch.stack(alone))

@@ -22,7 +22,7 @@ from hearsight.metrics.binaural import (
     waveform_distance,
 )
 from hearsight.metrics.interaural import interaural_cues, interaural_errors
-from hearsight.metrics.lateral import DirectionLookup, lateral_angle_error
+from hearsight.metrics.lateral import DirectionLookup
 from hearsight.metrics.phase import amplitude_distance, phase_distance
 from hearsight.metrics.separation import SeparationRatios, separation_ratios
 from hearsight.metrics.spatial import spatial_error_energies
@@ -70,7 +70,6 @@ __all__ = [
     "hilbert_envelope",
     "interaural_cues",
     "interaural_errors",
-    "lateral_angle_error",
     "magnitude_distance",
     "magnitude_distance_released",
     "multi_resolution_stft_distance",

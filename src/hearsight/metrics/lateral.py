@@ -109,20 +109,6 @@ class DirectionLookup:
         return sums[..., :-1] + sums[..., 1:]
 
 
-def lateral_angle_error(
-    ears: Ears,
-    azimuth: Float[Tensor, "*batch"],
-    elevation: Float[Tensor, "*batch"],
-    sample_rate_hz: int,
-    hrirs: HRIRSet,
-) -> Float[Tensor, "*batch"]:
-    """`DirectionLookup.error` of one source per signal that stands still at known angles; all in radians.
-
-    0 for a rendering by `hrirs` at the true direction; |lateral angle of the source| for mono; 0 for silence.
-    """
-    return DirectionLookup(hrirs, sample_rate_hz).error(ears, azimuth.unsqueeze(-1), elevation.unsqueeze(-1))
-
-
 def _lateral(azimuth: Tensor, elevation: Tensor) -> Tensor:
     """Angle from the median plane, positive to the left."""
     return torch.asin(to_cartesian(azimuth, elevation)[..., 1].clamp(-1, 1))

@@ -1,7 +1,7 @@
 """Flaws of recordings on batches of mono sound: microphones, automatic gain, noise floors, codecs' bands, clipping.
 
-Flaws are drawn once per clip (`draw_flaws`); `record` gives the flawed mixture, and `Recorded.to_stems` puts the same
-filter and the same gain curve on each stem, so that the stems still add up to the mixture before noise and clipping.
+Flaws are drawn once per clip (`draw_flaws`); `record` gives the flawed mixture with the filter, the gain curve and the
+noise that it came from, so that stems can be put through the same.
 """
 
 import math
@@ -140,19 +140,6 @@ class Recorded:
     noise: Tensor
     response: Tensor
     gain: Tensor
-
-    def to_stems(self, stems: Tensor) -> Tensor:
-        """The same filter and gain on stems (or on ears, or any other sound of the same clips).
-
-        Together with `gain * noise` they add up to the recording before clipping.
-
-        Args:
-            stems: `[batch, ..., samples]`.
-        """
-        extra = (1,) * (stems.ndim - 2)
-        batch, samples = stems.shape[0], stems.shape[-1]
-        filtered = _filtered(stems, self.response.reshape(batch, *extra, -1))
-        return filtered * self.gain.reshape(batch, *extra, samples)
 
 
 def record(sound: Tensor, flaws: Flaws, generator: torch.Generator | None = None) -> Recorded:

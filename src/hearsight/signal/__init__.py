@@ -4,7 +4,7 @@ STFT, complex masks, the mix and the difference, levels, resampling, overlap-add
 """
 
 from hearsight.signal.levels import TARGET_RMS, LevelRule, amplitude_to_db, level_gain, normalize_rms, rms
-from hearsight.signal.masks import apply_mask, bounded_mask, ideal_complex_mask, zeros_above
+from hearsight.signal.masks import apply_mask, bounded_mask, zeros_above
 from hearsight.signal.overlap_add import OverlapAdd, window_starts
 from hearsight.signal.resample import StreamResampler, resample
 from hearsight.signal.stereo import difference, left_right, mix
@@ -20,7 +20,6 @@ __all__ = [
     "apply_mask",
     "bounded_mask",
     "difference",
-    "ideal_complex_mask",
     "left_right",
     "level_gain",
     "mix",

@@ -37,13 +37,3 @@ def zeros_above(
     above = (0, 0, 0, rows)  # part by part, because ONNX pads real numbers only
     pad = torch.nn.functional.pad
     return torch.complex(pad(spectrogram.real, above), pad(spectrogram.imag, above))
-
-
-def ideal_complex_mask(
-    target: Complex[Tensor, "*batch frequency time"],
-    mixture: Complex[Tensor, "*batch frequency time"],
-    floor: float = 1e-8,
-) -> Complex[Tensor, "*batch frequency time"]:
-    """The unbounded mask that turns `mixture` into `target`; zero where |mixture| is below `floor`."""
-    audible = mixture.abs() >= floor
-    return torch.where(audible, target / torch.where(audible, mixture, 1.0), 0.0)

@@ -44,10 +44,14 @@ def test_the_edges_of_the_picture_are_the_papers_angles():
     top = math.atan(math.pi / 3)  # arctan(h), h from pi/3 to -pi/3
     assert elevation.tolist() == pytest.approx([0, 0, 0, top, -top], abs=1e-6)
     _, released = picture_to_direction(x, y, elevation_law="proportional")
+    _, panorama = picture_to_direction(
+        torch.tensor([0.5, 0.5]), torch.tensor([0.0, 1.0]), elevation_law="equirectangular"
+    )
+    torch.testing.assert_close(panorama, torch.tensor([math.pi / 2, -math.pi / 2]))
     assert released.tolist() == pytest.approx([0, 0, 0, math.pi / 4, -math.pi / 4], abs=1e-6)
 
 
-@pytest.mark.parametrize("law", ["cylinder", "proportional"])
+@pytest.mark.parametrize("law", ["cylinder", "proportional", "equirectangular"])
 @pytest.mark.parametrize("field_of_view", [DEFAULT_FIELD_OF_VIEW, math.pi / 6, 2 * math.pi])
 def test_positions_come_back_from_directions(law, field_of_view):
     x, y = torch.rand(2, 50, dtype=torch.float64)

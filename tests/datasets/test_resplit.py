@@ -82,8 +82,8 @@ def test_the_command_reads_videos_and_writes_lists(cut, tmp_path):
     result = CliRunner().invoke(app, command)
     assert result.exit_code == 0, result.output
     assert "14 clips, 7 recordings, 5 scenes" in result.output
-    assert (tmp_path / "splits" / "scene_split2" / "test.txt").read_text()
-    content = json.loads((tmp_path / "splits" / "scenes.json").read_text())
+    assert (tmp_path / "scene_splits" / "split2" / "test.txt").read_text()
+    content = json.loads((tmp_path / "scene_splits" / "scenes.json").read_text())
     firsts = sorted(take[:2] for takes in truth.values() for take in takes)
     assert sorted(content["recordings"]) == firsts
 

@@ -1,6 +1,7 @@
 """`hearsight pseudo`: pseudo visual-stereo pairs from mono clips."""
 
 import math
+import re
 import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -21,6 +22,18 @@ def _numbers(text: str) -> str:
 
 def _parsed(text: str) -> tuple[float, ...]:
     return tuple(float(part) for part in text.split(","))
+
+
+def _range(text: str) -> str:
+    if len(_numbers(text).split(",")) != 2:
+        raise typer.BadParameter(f"{text!r}: give the smallest and the largest factor, such as 0.8,1")
+    return text
+
+
+def _size(text: str) -> str:
+    if not re.fullmatch(r"\d*[02468]x\d*[02468]", text):
+        raise typer.BadParameter(f"{text!r}: give WIDTHxHEIGHT in pixels, both even, such as 640x360")
+    return text
 
 
 @one_line_errors
@@ -59,8 +72,26 @@ def pseudo(
     ] = "0.4,0.5,0.1",
     fov: Annotated[float, typer.Option(metavar="DEGREES", help="Horizontal field of view of the picture.")] = 120.0,
     elevation: Annotated[
-        Literal["cylinder", "proportional"], typer.Option(help="The paper's law, or the released code's.")
+        Literal["cylinder", "proportional", "equirectangular"],
+        typer.Option(help="The paper's law, the released code's, or that of 360-degree pictures (90 degrees up)."),
     ] = "cylinder",
+    canvas: Annotated[
+        str,
+        typer.Option(
+            metavar="WxH", callback=_size, help="Of the pictures in pixels; the released code composes on 640x360."
+        ),
+    ] = "480x240",
+    resize: Annotated[
+        str, typer.Option(metavar="MIN,MAX", callback=_range, help="Of the random factor of a patch's size.")
+    ] = "0.8,1",
+    patches: Annotated[
+        Literal["level", "natural"],
+        typer.Option(help="Scaled by the level of their sound (the paper), or as in their own picture (released)."),
+    ] = "level",
+    level: Annotated[
+        Literal["tied", "equal"],
+        typer.Option(help="The random factor scales the sound too, or all sources are equally loud (released)."),
+    ] = "tied",
     background: Annotated[str, typer.Option(metavar="black|FOLDER", help="Or a folder of photographs.")] = "black",
     blending: Annotated[
         Literal["auto", "poisson", "paste"], typer.Option(help="Auto: Poisson on photographs.")
@@ -72,6 +103,10 @@ def pseudo(
     speakers: Annotated[
         str, typer.Option(help="Layout of the virtual speakers; surround-8 for more than 180 degrees.")
     ] = "frontal-8",
+    decoding: Annotated[
+        Literal["pseudo-inverse", "projection"],
+        typer.Option(help="To the virtual speakers: equation 7, or the released code's."),
+    ] = "pseudo-inverse",
     hrtf: Annotated[Path | None, typer.Option(metavar="FILE.sofa", help="Measured ears; KEMAR if not given.")] = None,
     equalize: Annotated[
         bool, typer.Option("--equalize", help="Diffuse-field equalise the ears: less colour, same directions.")
@@ -81,6 +116,14 @@ def pseudo(
     shares: Annotated[
         str, typer.Option(callback=_numbers, help="Of training, validation and test; no clip is in two.")
     ] = "0.8,0.1,0.1",
+    split: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Lists (train.txt, val.txt, test.txt) that say for which part a clip is used; clips that they do not "
+            "name are left out. Clips are dealt out at random if not given.",
+        ),
+    ] = None,
     prepared: Annotated[
         Path | None,
         typer.Option(metavar="FOLDER", help="Where decoded clips are kept; FOLDER/prepared if not given."),
@@ -108,7 +151,12 @@ def pseudo(
         elevation_law=elevation,
         rendering=rendering,
         speakers=speakers,
+        decoding=decoding,
         blending=blending,
+        resize=_parsed(resize),
+        patch_scale=patches,
+        level=level,
+        canvas=(int(canvas.partition("x")[2]), int(canvas.partition("x")[0])),
     )
     hrirs = load_hrirs(hrtf, diffuse_field_equalized=equalize)
     backgrounds = None if background == "black" else Backgrounds(background)
@@ -133,6 +181,7 @@ def pseudo(
             _parsed(shares),
             workers,
             progress,
+            split,
         )
     if not quiet:
         print(

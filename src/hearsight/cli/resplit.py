@@ -15,7 +15,7 @@ def resplit(
     ],
     out: Annotated[
         Path | None,
-        typer.Option("-o", "--out", help="Folder of the lists. Default: FOLDER/splits.", show_default=False),
+        typer.Option("-o", "--out", help="Folder of the lists. Default: FOLDER/scene_splits.", show_default=False),
     ] = None,
     splits: Annotated[int, typer.Option(help="How many splits.", min=1)] = 5,
     test: Annotated[float, typer.Option(help="Share of the clips for testing.", min=0.01, max=0.5)] = 0.1,
@@ -31,7 +31,9 @@ def resplit(
 ) -> None:
     """Cluster clips by scene, rebuild the recordings they were cut from, and write scene-disjoint splits.
 
-    Writes `scene_split1/{train,val,test}.txt` and so on, and `scenes.json` with the scenes and recordings found.
+    Writes `split1/{train,val,test}.txt` and so on, and `scenes.json` with the scenes and recordings found: a set of its
+    own beside `splits`, for `--data.stereo.split scene_splits/split1`. The five published ones of PseudoBinaural come by
+    `hearsight prepare fair-play --list five_splits`.
 
     Example: `hearsight resplit prepared/fair-play`
     """
@@ -43,10 +45,10 @@ def resplit(
         looks = fingerprint_clips(folder, progress)
     found = find_scenes(looks, scene_distance, link_distance)
     lists = scene_splits(found, splits, test, validation, seed)
-    target = out or folder / "splits"
+    target = out or folder / "scene_splits"
     target.mkdir(parents=True, exist_ok=True)
     for number, split in enumerate(lists, start=1):
-        write_split(target / f"scene_split{number}", split)
+        write_split(target / f"split{number}", split)
     write_json(target / "scenes.json", {"scenes": found.scenes, "recordings": found.recordings})
     if not quiet:
         sizes = ", ".join("/".join(str(len(split[part])) for part in ("train", "val", "test")) for split in lists)

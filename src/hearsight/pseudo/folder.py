@@ -20,6 +20,7 @@ import numpy as np
 
 from hearsight.acoustics import HRIRSet
 from hearsight.datasets.fair_play_layout import clip_name, is_complete, write_clip, write_splits
+from hearsight.datasets.selection import sorted_names
 from hearsight.datasets.splits import SPLIT_PARTS
 from hearsight.errors import DataError
 from hearsight.files import make_folder, remove_leftovers, write_json
@@ -57,6 +58,7 @@ def write_pairs(
     shares: Sequence[float] = (0.8, 0.1, 0.1),
     workers: int = 1,
     progress: Progress = no_progress,
+    split: str | os.PathLike[str] | None = None,
 ) -> WrittenPairs:
     """Write a data set of pairs; pairs that are there already stay, so that an interrupted or longer run completes it.
 
@@ -77,9 +79,12 @@ def write_pairs(
         workers: processes; the bytes do not depend on it. With more than one, a script that calls this needs the
             `if __name__ == "__main__"` guard.
         progress: told in pairs.
+        split: a folder of lists that say for which part a clip is used (`datasets.selection.sorted_names`); clips that
+            they do not name are left out. None: clips are dealt out at random, in the shares.
 
     Raises:
-        DataError: too few clips, or the folder holds pairs that were made otherwise.
+        DataError: too few clips, lists that name none of them or too few for a part that has a share, or the folder
+            holds pairs that were made otherwise.
         HearsightError: the folder cannot be written, or a worker was killed.
     """
     settings = settings or PairSettings(duration_s=10.0)
@@ -87,7 +92,10 @@ def write_pairs(
         raise DataError(f"shares {tuple(shares)}: give those of training, validation and test; they sum to 1")
     folder = Path(folder)
     everyone = PseudoPairs(clips, settings, seed, pairs, backgrounds, hrirs)
-    parts = _divided(everyone.among, settings.most_sources, shares, seed)
+    if split is None:
+        parts = _divided(everyone.among, settings.most_sources, shares, seed)
+    else:
+        parts = _listed(clips, everyone.among, shares, Path(split))
     makers = {
         part: PseudoPairs(clips, settings, seed, pairs, backgrounds, everyone.hrirs, numbers)
         for part, numbers in parts.items()
@@ -97,6 +105,7 @@ def write_pairs(
         "seed": seed,
         "frame_rate_hz": frame_rate_hz,
         "shares": list(shares),
+        "split": None if split is None else str(split),
         "hrirs": everyone.hrirs.name,
         "backgrounds": None if backgrounds is None else backgrounds.names,
         "clips_digest": clips.digest,
@@ -147,6 +156,14 @@ def _divided(numbers: list[int], most: int, shares: Sequence[float], seed: int) 
         if share > 0 and count >= most and len(order) - count >= most:
             parts[part], order = sorted(order[:count]), order[count:]
     return {SPLIT_PARTS[0]: sorted(order), **parts}
+
+
+def _listed(clips: PreparedMonoClips, numbers: list[int], shares: Sequence[float], split: Path) -> dict[str, list[int]]:
+    """Clips of each part that has a share, as lists say; parts that they leave empty have no pairs."""
+    names = [(clips.clips[number].name, clips.clips[number].recording) for number in numbers]
+    lists = sorted_names(names, str(split.absolute()), clips.folder, subset=True)
+    with_share = [part for part, share in zip(SPLIT_PARTS, shares, strict=True) if share > 0 and lists[part]]
+    return {part: [clips.number_of(name) for name in lists[part]] for part in with_share}
 
 
 def _assigned(pairs: int, shares: dict[str, float]) -> list[str]:

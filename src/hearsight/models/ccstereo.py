@@ -40,7 +40,7 @@ from hearsight.datasets.item import Item
 from hearsight.errors import DataError
 from hearsight.models.interface import SegmentFormat, StereoNetwork, StereoResult
 from hearsight.models.losses import true_difference
-from hearsight.nn import VisualResNet, cosine_attention, downsample, upsample
+from hearsight.nn import PublishedBackbone, VisualResNet, cosine_attention, downsample, upsample, visual_backbone
 from hearsight.signal import STFT, apply_mask, bounded_mask, left_right
 
 LOSS_WEIGHTS: Mapping[str, float] = {"difference": 1.0, "amplitude": 0.005, "phase": 1.0, "contrastive": 0.1}
@@ -68,6 +68,7 @@ class CCStereo(StereoNetwork):
         amplitude: "released", the norm over time that the released code computes; "magnitude", that of each bin
             (equation 7).
         visual_weights: published weights of the ResNet, by Hub name or folder; None for random ones.
+        visual: instead of the ResNet any vision network of transformers, as for `models.guided.GuidedUNet`.
 
     Raises:
         ValueError: sizes that cannot be halved as often as the network halves them, or unknown loss settings.
@@ -93,6 +94,7 @@ class CCStereo(StereoNetwork):
         loss_weights: Mapping[str, float] | None = None,
         amplitude: Literal["released", "magnitude"] = "released",
         visual_weights: str | None = None,
+        visual: str | Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(segment)
         self.stft = replace(self.stft, padding="zeros")
@@ -107,7 +109,10 @@ class CCStereo(StereoNetwork):
         if columns % 2**stages or rows % 2**stages != 1:
             raise ValueError(f"{stages} stages need k x {2**stages} + 1 rows and k x {2**stages} columns")
         audio_map = (rows // 2**stages, columns // 2**stages)
-        self.visual = VisualStream(visual_widths, visual_depths, pyramid_channels, width, visual_weights)
+        backbone = visual_backbone(visual, visual_widths, visual_depths, weights=visual_weights)
+        if isinstance(backbone, PublishedBackbone):
+            self.settings["visual"] = backbone.architecture
+        self.visual = VisualStream(backbone, pyramid_channels, width)
         visual_map = self.visual.backbone.map_size(self.frame_size)
         self.project = nn.Sequential(nn.Conv2d(width, width, 1), nn.BatchNorm2d(width), nn.ReLU())
         self.down = nn.ModuleList(downsample(a, b) for a, b in pairwise([2, *channels]))
@@ -218,12 +223,10 @@ class VisualStream(nn.Module):
     18 meets data only in its centre.
     """
 
-    def __init__(
-        self, widths: Sequence[int], depths: Sequence[int], channels: int, width: int, weights: str | None
-    ) -> None:
+    def __init__(self, backbone: VisualResNet | PublishedBackbone, channels: int, width: int) -> None:
         super().__init__()
-        self.backbone = VisualResNet(widths, depths, weights=weights)
-        incoming = widths[-1]
+        self.backbone = backbone
+        incoming = backbone.out_channels
         self.atrous = nn.ModuleList(
             [
                 nn.Conv2d(incoming, channels, kernel_size=1, bias=False),

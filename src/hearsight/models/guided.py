@@ -7,11 +7,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from hearsight.models.interface import AudioVisualNetwork, SegmentFormat
-from hearsight.nn import ConditionalUNet, Norm, VisualCondition, VisualResNet
+from hearsight.nn import ConditionalUNet, Conditioning, Norm, PublishedBackbone, VisualCondition, visual_backbone
 
 
 class GuidedUNet(AudioVisualNetwork):
-    """A ResNet's feature map of the frame, reduced and tiled over the bottleneck of an audio U-Net.
+    """A visual backbone's feature map of the frame, reduced and told to the bottleneck of an audio U-Net.
 
     The first base of a system, before `StereoNetwork` or `SeparationNetwork`.
 
@@ -25,7 +25,11 @@ class GuidedUNet(AudioVisualNetwork):
             map keep their batch norms.
         dilated: whether the ResNet's last stage is dilated (see `nn.VisualResNet`).
         visual_weights: published weights of the ResNet, by Hub name or folder; None for random ones.
-        freeze_visual: do not train the ResNet.
+        freeze_visual: do not train the visual backbone.
+        visual: instead of the ResNet any vision network of transformers, by Hub name or folder
+            ("facebook/dinov2-small") with its weights (`nn.PublishedBackbone`); a saved network has its description
+            here instead.
+        conditioning: how the U-Net is told of the frame, "tile" (the papers) or "film" (`nn.ConditionalUNet`).
 
     Raises:
         ValueError: sizes that cannot be halved as often as the networks halve them, or an unknown norm.
@@ -46,14 +50,18 @@ class GuidedUNet(AudioVisualNetwork):
         dilated: bool = False,
         visual_weights: str | None = None,
         freeze_visual: bool = False,
+        visual: str | Mapping[str, Any] | None = None,
+        conditioning: Conditioning = "tile",
     ) -> None:
         super().__init__(segment)
-        self.visual = VisualResNet(visual_widths, visual_depths, dilated, weights=visual_weights, frozen=freeze_visual)
+        self.visual = visual_backbone(visual, visual_widths, visual_depths, dilated, visual_weights, freeze_visual)
+        if isinstance(self.visual, PublishedBackbone):
+            self.settings["visual"] = self.visual.architecture
         self.map_size = self.visual.map_size(self.frame_size)
         self.channels, self.norm = tuple(channels), norm
         self.condition = VisualCondition(self.visual.out_channels, condition_channels)
         positions = self.map_size[0] * self.map_size[1]
-        self.unet = ConditionalUNet(inputs, outputs, channels, condition_channels * positions, norm)
+        self.unet = ConditionalUNet(inputs, outputs, channels, condition_channels * positions, norm, conditioning)
         self.unet.check_size(*self.spectrogram_size)
 
     def encode_frames(self, frames: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch channels h w"]:

@@ -5,9 +5,19 @@ from hearsight.nn.cross_modal_attention import Attended, AttentiveDecoder, cosin
 from hearsight.nn.depth import DepthEstimator, depth_as_picture
 from hearsight.nn.efficientnet_lite import EfficientNetLite0, lite_picture
 from hearsight.nn.fusion import VisualCondition
+from hearsight.nn.published_backbone import PublishedBackbone, visual_backbone
 from hearsight.nn.pyramid import Associated, AssociativePyramid, OutermostAssociation
 from hearsight.nn.rearrange import Extremes, Rearrangement, rearrange, split_sides
-from hearsight.nn.unet import ConditionalUNet, Decoded, Norm, downsample, draw_weights, normalization, upsample
+from hearsight.nn.unet import (
+    ConditionalUNet,
+    Conditioning,
+    Decoded,
+    Norm,
+    downsample,
+    draw_weights,
+    normalization,
+    upsample,
+)
 from hearsight.nn.vision_transformer import VisionTransformer
 from hearsight.nn.visual import VisualResNet
 
@@ -18,12 +28,14 @@ __all__ = [
     "Attended",
     "AttentiveDecoder",
     "ConditionalUNet",
+    "Conditioning",
     "Decoded",
     "DepthEstimator",
     "EfficientNetLite0",
     "Extremes",
     "Norm",
     "OutermostAssociation",
+    "PublishedBackbone",
     "Rearrangement",
     "VisionTransformer",
     "VisualCondition",
@@ -37,4 +49,5 @@ __all__ = [
     "rearrange",
     "split_sides",
     "upsample",
+    "visual_backbone",
 ]

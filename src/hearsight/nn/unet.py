@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 Norm = Literal["batch", "instance"]
+Conditioning = Literal["tile", "film"]
 
 
 class Decoded(NamedTuple):
@@ -25,7 +26,11 @@ class Decoded(NamedTuple):
 
 
 class ConditionalUNet(nn.Module):
-    """U-Net on a spectrogram, with a vector of other knowledge tiled over its bottleneck.
+    """U-Net on a spectrogram that is told a vector of other knowledge at its bottleneck.
+
+    Conditioning "tile" repeats the vector over the bottleneck and concatenates it, as the papers do. "film" scales and
+    shifts each channel of the bottleneck by what one linear layer makes of the vector, x (1 + gamma) + beta (Perez et
+    al., FiLM, AAAI 2018, equation 2, with gamma counted from 1): the first decoder stage then has far fewer weights.
 
     Each stage down is a 4 x 4 convolution of stride 2, a norm and a leaky ReLU of slope 0.2; each stage up a 4 x 4
     transposed convolution of stride 2, a norm and ReLU; encoder stage i is concatenated to decoder stage n - i. The
@@ -39,6 +44,7 @@ class ConditionalUNet(nn.Module):
         channels: of the encoder's stages.
         condition_channels: length of the conditioning vector; 0 for a U-Net that hears only.
         norm: see `normalization`.
+        conditioning: "tile" or "film".
     """
 
     def __init__(
@@ -48,12 +54,16 @@ class ConditionalUNet(nn.Module):
         channels: Sequence[int] = (64, 128, 256, 512, 512),
         condition_channels: int = 784,
         norm: Norm = "batch",
+        conditioning: Conditioning = "tile",
     ) -> None:
         super().__init__()
+        if conditioning not in ("tile", "film"):
+            raise ValueError(f"conditioning must be tile or film, got {conditioning!r}")
         widths = [in_channels, *channels]
         self.down = nn.ModuleList(downsample(a, b, norm) for a, b in pairwise(widths))
         ups = []
-        incoming = channels[-1] + condition_channels
+        modulates = conditioning == "film" and condition_channels > 0
+        incoming = channels[-1] + (0 if modulates else condition_channels)
         for outgoing in reversed(channels[:-1]):
             ups.append(upsample(incoming, outgoing, norm))
             incoming = 2 * outgoing  # the skip connection has as many channels
@@ -61,6 +71,10 @@ class ConditionalUNet(nn.Module):
         self.head = nn.ConvTranspose2d(incoming, out_channels, kernel_size=4, stride=2, padding=1)
         self.condition_channels = condition_channels
         draw_weights(self)
+        self.film = nn.Linear(condition_channels, 2 * channels[-1]) if modulates else None
+        if self.film is not None:
+            nn.init.normal_(self.film.weight, 0.0, 0.02)
+            nn.init.zeros_(self.film.bias)
 
     def forward(
         self,
@@ -81,7 +95,10 @@ class ConditionalUNet(nn.Module):
         for stage in self.down:
             x = stage(x)
             encoded.append(x)
-        if condition is not None:
+        if condition is not None and self.film is not None:
+            gamma, beta = self.film(condition)[:, :, None, None].chunk(2, dim=1)
+            x = x * (1 + gamma) + beta
+        elif condition is not None:
             tiled = condition[:, :, None, None].expand(-1, -1, x.shape[-2], x.shape[-1])
             x = torch.cat([tiled, x], dim=1)
         stages = []

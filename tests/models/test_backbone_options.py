@@ -1,0 +1,97 @@
+"""FiLM in place of tiling, and any visual backbone, in every system that shares the guided U-Net."""
+
+import json
+from itertools import product
+from typing import Any
+
+import pytest
+import torch
+from synthetic_scenes import batch
+from torch import Tensor
+
+from hearsight.models.interface import SeparationNetwork, StereoNetwork
+from hearsight.models.registry import card
+from hearsight.models.saving import load_network
+from hearsight.nn import ConditionalUNet, PublishedBackbone
+
+GUIDED = ["mono2binaural", "apnet", "associative-conv", "sep-stereo", "unet-out", "pseudobinaural", "mix-and-separate"]
+DINO: dict[str, Any] = {
+    "config": {
+        "model_type": "dinov2",
+        "hidden_size": 32,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "mlp_ratio": 2,
+        "image_size": 56,
+        "patch_size": 14,
+    },
+    "mean": [0.485, 0.456, 0.406],
+    "deviation": [0.229, 0.224, 0.225],
+}
+
+
+def small(name: str, **settings: Any) -> Any:
+    torch.manual_seed(0)
+    return card(name).load_class().small(**settings)
+
+
+def predicted(network: Any, frames: Tensor | None = None) -> Tensor:
+    item = batch(network, scenes=2)
+    with torch.no_grad():
+        if isinstance(network, SeparationNetwork):
+            assert item.stem_frames is not None
+            seen = item.stem_frames if frames is None else frames
+            return network(network.stft.forward(network.mixture(item)), seen).stems
+        return network(network.stft.forward(item.mono), item.frames if frames is None else frames).difference
+
+
+def lively(network: Any) -> Any:
+    """In evaluation mode with parameters far from their first values, so that what is seen matters."""
+    for parameter in network.parameters():
+        parameter.data += 0.05 * torch.randn_like(parameter)
+    return network.eval()
+
+
+@pytest.mark.parametrize(("name", "option"), [*product(GUIDED, ("film", "visual")), ("ccstereo", "visual")])
+def test_each_system_sees_learns_and_is_saved_with_the_option(tmp_path, name: str, option: str) -> None:
+    network = small(name, **({"conditioning": "film"} if option == "film" else {"visual": DINO}))
+    item = batch(network, scenes=2)
+    torch.stack(list(network.loss_terms(item).values())).sum().backward()
+    parts = network.unet.film if option == "film" else network.visual
+    assert all(p.grad is not None and p.grad.any() for p in parts.parameters() if p.requires_grad and p.ndim > 1)
+    seen = item.stem_frames if isinstance(network, SeparationNetwork) else item.frames
+    assert seen is not None
+    lively(network)
+    assert not torch.allclose(predicted(network), predicted(network, torch.randn_like(seen)), rtol=1e-3, atol=1e-5)
+    network.save_pretrained(tmp_path / "saved")
+    again = load_network(tmp_path / "saved")
+    assert isinstance(again, StereoNetwork | SeparationNetwork)
+    assert torch.equal(predicted(again), predicted(network))
+    settings = json.loads((tmp_path / "saved" / "config.json").read_text())["settings"]
+    if option == "visual":
+        assert settings["visual"]["config"]["hidden_size"] == 32 and isinstance(again.visual, torch.nn.Module)
+        assert any(isinstance(part, PublishedBackbone) for part in again.visual.modules())
+    else:
+        assert settings["conditioning"] == "film"
+
+
+def test_film_scales_and_shifts_the_bottleneck() -> None:
+    """With its layer at zero the U-Net is the one that only hears; else each channel is x (1 + gamma) + beta."""
+    torch.manual_seed(0)
+    film = ConditionalUNet(2, 2, (8, 16, 16), condition_channels=5, conditioning="film").eval()
+    deaf = ConditionalUNet(2, 2, (8, 16, 16), condition_channels=0).eval()
+    assert film.film is not None
+    deaf.load_state_dict({n: t for n, t in film.state_dict().items() if not n.startswith("film.")})
+    sound, told = torch.randn(2, 2, 17, 16), torch.randn(2, 5)
+    entering: list[Tensor] = []
+    film.up[0].register_forward_pre_hook(lambda _, given: entering.append(given[0]))
+    deaf.up[0].register_forward_pre_hook(lambda _, given: entering.append(given[0]))
+    with torch.no_grad():
+        film.film.weight.zero_()
+        assert torch.equal(film(sound, told).logits, deaf(sound).logits)
+        film.film.weight.normal_()
+        film(sound, told)
+        gamma, beta = film.film(told).chunk(2, dim=1)
+    torch.testing.assert_close(entering[2], entering[1] * (1 + gamma[..., None, None]) + beta[..., None, None])
+    with pytest.raises(ValueError, match="tile or film"):
+        ConditionalUNet(conditioning="add")  # type: ignore[arg-type]

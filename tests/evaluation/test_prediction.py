@@ -7,7 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hearsight.evaluation import model_input, predict_ears, protocol
-from hearsight.inference import load
+from hearsight.evaluation.released_loop import released_loop
+from hearsight.inference import NeuralModel, load
+from hearsight.models.baselines import AudioOnly
 from hearsight.models.interface import WindowSpec
 
 
@@ -107,3 +109,19 @@ def test_mono_mono_gives_half_of_the_mix_to_each_ear():
     mono = noise(16_000)
     ears = predict_ears(load("mono-mono"), mono, 16_000, None, protocol("released-2.5d"))
     torch.testing.assert_close(ears, torch.stack([mono / 2, mono / 2]), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("rule", ["mix", "ears"])
+def test_the_released_loop_without_faults_is_that_of_the_model_at_its_own_level(rule):
+    torch.manual_seed(0)
+    network = AudioOnly.small(segment={"level": rule})
+    for norm in network.modules():  # a bias after the norm makes the mask depend on the level
+        if isinstance(norm, torch.nn.BatchNorm2d):
+            torch.nn.init.normal_(norm.bias)
+    model = NeuralModel(network, precision="float32", hop_s=0.1)
+    mono = noise(16_000)
+    ears = released_loop(model, mono, [], 1_600, faults=())
+    torch.testing.assert_close(ears, model(mono), rtol=1e-3, atol=1e-5)
+    told = released_loop(model, mono, [], 1_600, ("level-of-both-ears",), torch.stack([mono, mono]) / 2)
+    heard_alike = torch.allclose(told, ears, rtol=1e-3, atol=1e-5)
+    assert heard_alike == (rule == "ears")  # equal ears are what that rule supposes

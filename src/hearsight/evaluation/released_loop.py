@@ -10,10 +10,8 @@ from torch import Tensor
 from hearsight.errors import ModelError
 from hearsight.inference import NeuralModel
 from hearsight.models.interface import StereoNetwork, StereoResult
-from hearsight.signal import STFT, OverlapAdd, left_right, rms, window_starts
+from hearsight.signal import STFT, OverlapAdd, left_right, level_gain, window_starts
 from hearsight.vision.frames import Frame
-
-LEVEL, FLOOR = 0.1, 1e-4
 
 
 @torch.no_grad()
@@ -49,8 +47,10 @@ def released_loop(
     starts = window_starts(mono.shape[-1], length, hop_samples)
     for start in starts:
         window = mono[start : start + length]
-        heard = window if "level-of-both-ears" not in faults else _padded(truth, mono.shape[-1])[:, start:][:, :length]
-        gain = LEVEL / float(rms(heard.reshape(-1)).clamp_min(FLOOR))
+        if "level-of-both-ears" in faults:
+            gain = float(level_gain(window, "ears", _padded(truth, mono.shape[-1])[:, start : start + length]))
+        else:
+            gain = float(network.level_gain(window))
         scaled = window * gain
         result = _predicted(network, scaled, _nearest(frames, (start + length / 2) / network.sample_rate_hz), model)
         pair = _heads(result) if "heads-as-ears" in faults else None

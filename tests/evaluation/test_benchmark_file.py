@@ -43,7 +43,7 @@ def test_a_file_is_read_with_folders_relative_to_it(tmp_path):
         (changed(datasets=[GOOD["datasets"][0]] * 2), "datasets: two are called 'A'"),
         (
             changed(systems=[{"name": "X"}]),
-            r"systems\[0\] \(X\): give exactly one of model, models, python and predictions",
+            r"systems\[0\] \(X\): give exactly one of model, models, python, predictions and oracle",
         ),
         (changed(systems=[{"name": "X", "model": "a", "flipped": "yes"}]), "flipped: must be true or false"),
         (changed(systems=[{"name": "X", "model": "a", "trained_on": "C"}]), "trained_on 'C' is no dataset here"),

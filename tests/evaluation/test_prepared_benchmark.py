@@ -64,8 +64,13 @@ def test_lists_with_or_without_suffix_are_read_and_mono_clips_named(prepared, sy
 def test_clips_that_are_not_prepared_are_named(prepared, systems_module, tmp_path):
     (prepared / "splits" / "split4").mkdir(exist_ok=True)
     (prepared / "splits" / "split4" / "test.txt").write_text("000001\n000008\n000009\n")
-    with pytest.raises(DataError, match="2 of 3 clips are not prepared: 000008, 000009"):
+    with pytest.raises(DataError, match="2 of 3 clips are not prepared: 000008, 000009; prepare them, or leave"):
         run_benchmark(benchmark(prepared, systems_module, tmp_path, "split4"))
+    results = run_benchmark(benchmark(prepared, systems_module, tmp_path, "split4"), partial=True)
+    assert {row["clip"] for row in results.rows} == {"000001"}
+    assert [line.partition(" and not")[0] for line in results.problems] == [
+        "Bars/000008: is listed in split4", "Bars/000009: is listed in split4"
+    ]  # fmt: skip
 
 
 def test_clips_in_folders_are_measured(dataset, systems_module, tmp_path):

@@ -27,6 +27,7 @@ from typing import Any
 import yaml
 
 from hearsight.errors import DataError
+from hearsight.evaluation.columns import column
 from hearsight.evaluation.protocols import (
     DEFAULT_PROTOCOL,
     DEFAULT_SEPARATION,
@@ -67,7 +68,7 @@ class DatasetPart:
 
 @dataclass(frozen=True)
 class SystemPart:
-    """One system. Exactly one of `model`, `models`, `python` and `predictions` says what it is.
+    """One system. Exactly one of `model`, `models`, `python`, `predictions` and `oracle` says what it is.
 
     Attributes:
         name: in tables.
@@ -76,6 +77,8 @@ class SystemPart:
         models: a model for each split, by the split's name, in place of `model`.
         python: "module:function" that returns a `BinauralModel`, for systems that are not part of hearsight.
         predictions: a folder of predicted ears, one sound file per clip, for systems run elsewhere.
+        oracle: the upper bound on simulated concerts: true parts in true directions, whose ears add up to the mix
+            (`evaluation.upper_bound`). What `true_positions` gives is none.
         options: arguments of the model's loading or of the function.
         flipped: mirror the pictures (the Flipped-Visual baseline of 2.5D Visual Sound).
         true_positions: tell the model where the sources really are (`scenes/NAME.json`): `positions`, which of them
@@ -91,6 +94,7 @@ class SystemPart:
     models: dict[str, Any] = field(default_factory=dict)
     python: str | None = None
     predictions: str | None = None
+    oracle: bool = False
     options: dict[str, Any] = field(default_factory=dict)
     flipped: bool = False
     true_positions: bool = False
@@ -161,7 +165,7 @@ class Benchmark:
         padding: "reflect" or "zeros", of the protocol's transform; None for the protocol's own.
         faults: of the authors' scripts that are reproduced in running networks (`evaluation.protocols`).
         reference: the system that the others are tested against; None for the first.
-        metrics: columns of the tables.
+        metrics: columns of the tables; "module:function" is one of your own (`evaluation.columns`).
         compare: pairs of systems whose gain ranks the clips; None for the last system over the reference.
         ranked_by: the metric of that gain.
         report_clips: how many clips of each dataset are to be heard in the report.
@@ -203,28 +207,6 @@ class Benchmark:
 
 
 _NEVER_TOLD = {card.name for card in CARDS if not card.places_sources}
-
-METRICS = {
-    # name: (title, whether higher is better, what one unit is)
-    "stft": ("STFT", False, ""),
-    "env": ("ENV", False, ""),
-    "mag": ("Mag", False, ""),
-    "mag_released": ("Mag (released)", False, ""),
-    "difference_phase": ("D phase", False, "rad"),
-    "snr_db": ("SNR", True, "dB"),
-    "wav": ("WAV", False, ""),
-    "amplitude": ("Amplitude", False, ""),
-    "phase": ("Phase", False, "rad"),
-    "multi_resolution_stft": ("MR-STFT", False, ""),
-    "ild_db": ("ILD error", False, "dB"),
-    "ipd_rad": ("IPD error", False, "rad"),
-    "itd_us": ("ITD error", False, "µs"),
-    "coherence": ("Coherence error", False, ""),
-    "lateral_deg": ("Lateral error", False, "°"),
-    "spatial_db": ("Spatial SER", True, "dB"),
-    "residual_db": ("Residual SER", True, "dB"),
-    "direction_deg": ("Direction error", False, "°"),
-}
 
 
 def read_benchmark(path: str | os.PathLike[str]) -> Benchmark:
@@ -272,10 +254,10 @@ def _check(benchmark: Benchmark) -> None:
             if names.count(name) > 1:
                 raise DataError(f"{what}: two are called {name!r}")
     for index, system in enumerate(benchmark.systems):
-        given = (system.model, system.models or None, system.python, system.predictions)
+        given = (system.model, system.models or None, system.python, system.predictions, system.oracle or None)
         if sum(value is not None for value in given) != 1:
             raise DataError(
-                f"systems[{index}] ({system.name}): give exactly one of model, models, python and predictions"
+                f"systems[{index}] ({system.name}): give exactly one of model, models, python, predictions and oracle"
             )
         if (system.family is None) != (system.data_share is None):
             raise DataError(f"systems[{index}] ({system.name}): family and data_share belong together")
@@ -291,8 +273,7 @@ def _check(benchmark: Benchmark) -> None:
     _ = benchmark.rule  # refuses what is unknown
     _check_published(benchmark)
     for metric in [*benchmark.metrics, benchmark.ranked_by]:
-        if metric not in METRICS:
-            raise DataError(f"metrics: unknown {metric!r}; known: {', '.join(METRICS)}")
+        column(metric)  # refuses what is unknown
     known_systems = [part.name for part in benchmark.systems]
     pairs = benchmark.compare or []
     if any(len(pair) != 2 for pair in pairs):

@@ -16,7 +16,7 @@ from hearsight.datasets.prepared import CLIPS_FOLDER, INDEX_FILE, PreparedClip, 
 from hearsight.datasets.splits import read_names
 from hearsight.errors import DataError
 from hearsight.evaluation.benchmark_file import DatasetPart
-from hearsight.evaluation.comparison import read_ears
+from hearsight.evaluation.comparison import name_of_listed, read_ears
 from hearsight.evaluation.protocols import Protocol
 from hearsight.media import probe, read_frames
 from hearsight.models.interface import ClipInfo, WindowSpec
@@ -48,25 +48,58 @@ class BenchmarkClip:
     label: str = ""
 
 
-def clips_of(part: DatasetPart, channels: int | None = 2, no_split: bool = False) -> list[BenchmarkClip]:
+def clips_of(
+    part: DatasetPart, channels: int | None = 2, no_split: bool = False, partial: bool = False
+) -> list[BenchmarkClip]:
     """The clips of a dataset that a benchmark asks for, split by split.
 
     Args:
         channels: that prepared clips must have; None for any number.
         no_split: all clips, although there are splits.
+        partial: without the listed clips that are not prepared, which `unprepared_clips` names.
 
     Raises:
         DataError: the folder is neither in FAIR-Play's layout nor prepared, a split is missing or names what is not
             there, or prepared clips have no two ears.
     """
-    splits: list[str | None] = list(part.splits or fair_play_splits(part.folder, part.splits_folder)) or [None]
-    splits = [None] if no_split else splits
     found = []
-    for split in splits:
-        prepared = (Path(part.folder) / INDEX_FILE).is_file()
-        clips = _prepared(part, split, channels) if prepared else _fair_play(part, split)
+    for split in [None] if no_split else _splits(part):
+        clips = _prepared(part, split, channels, partial) if _is_prepared(part) else _fair_play(part, split)
         found += clips[: part.limit]
     return found
+
+
+def unprepared_clips(part: DatasetPart) -> list[str]:
+    """The clips that the lists of a prepared dataset name and that are not prepared, a line for each."""
+    if not _is_prepared(part):
+        return []
+    prepared = PreparedSet(part.folder)
+    lines = [
+        f"{part.name}/{name}: is listed in {split or 'all'} and not prepared in {part.folder}"
+        for split in _splits(part)
+        for name in _listed(part, split, prepared)
+        if name not in prepared
+    ]
+    return list(dict.fromkeys(lines))
+
+
+def _is_prepared(part: DatasetPart) -> bool:
+    return (Path(part.folder) / INDEX_FILE).is_file()
+
+
+def _splits(part: DatasetPart) -> list[str | None]:
+    return list(part.splits or fair_play_splits(part.folder, part.splits_folder)) or [None]
+
+
+def _listed(part: DatasetPart, split: str | None, prepared: PreparedSet) -> list[str]:
+    """The names of the clips of a split, or of all clips."""
+    if split is None:
+        return [entry.name for entry in prepared.entries]
+    listed = read_names(Path(part.folder) / part.splits_folder / split / f"{part.part}.txt")
+    if not listed:
+        raise DataError(f"{part.folder}: {split} names no clip for {part.part}")
+    # FAIR-Play's own lists, put beside prepared clips, name sound files.
+    return [name if name in prepared else name_of_listed(name) for name in listed]
 
 
 def truth_of(sound: Path, rule: Protocol) -> Float[Tensor, "2 samples"]:
@@ -135,18 +168,16 @@ def _fair_play(part: DatasetPart, split: str | None) -> list[BenchmarkClip]:
     ]
 
 
-def _prepared(part: DatasetPart, split: str | None, channels: int | None) -> list[BenchmarkClip]:
+def _prepared(part: DatasetPart, split: str | None, channels: int | None, partial: bool) -> list[BenchmarkClip]:
     clips = PreparedSet(part.folder)
-    names = [entry.name for entry in clips.entries]
-    if split is not None:
-        listed = read_names(Path(part.folder) / part.splits_folder / split / f"{part.part}.txt")
-        # FAIR-Play's own lists, put beside prepared clips, name sound files.
-        names = [name if name in clips else Path(name).stem for name in listed]
-        if not names:
-            raise DataError(f"{part.folder}: {split} names no clip for {part.part}")
+    names = _listed(part, split, clips)
     missing = [name for name in names if name not in clips]
-    if missing:
-        raise DataError(f"{part.folder}: {_some(missing, len(names))} not prepared: {_first(missing)}")
+    if missing and not partial:
+        raise DataError(
+            f"{part.folder}: {_some(missing, len(names))} not prepared: {_first(missing)}; prepare them, or leave them "
+            "out with --partial"
+        )
+    names = [name for name in names if name in clips]
     if channels is not None and (other := [name for name in names if clips[name].entry.channels != channels]):
         raise DataError(f"{part.folder}: {len(other)} of {len(names)} clips have no two ears: {_first(other)}")
     nowhere = Path(part.folder) / "scenes"

@@ -1,14 +1,18 @@
 """Everything that a benchmark writes."""
 
+import os
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hearsight.errors import DataError
-from hearsight.evaluation.benchmark_file import METRICS, Benchmark
+from hearsight.evaluation.benchmark_file import Benchmark
+from hearsight.evaluation.cache import file_name
+from hearsight.evaluation.columns import column
 from hearsight.evaluation.report import html_report
-from hearsight.evaluation.runner import Results, run_benchmark
+from hearsight.evaluation.runner import Job, Results, run_benchmark
 from hearsight.evaluation.separation import SeparationTable, separation_tables
 from hearsight.evaluation.statistics import Ranking, ranked_gains
 from hearsight.evaluation.tables import (
@@ -38,8 +42,9 @@ class Written:
 def benchmark_and_report(benchmark: Benchmark, partial: bool = False, progress: Progress = no_progress) -> Written:
     """Run a benchmark and write its results into `benchmark.out`.
 
-    `per_clip.csv`, `per_clip.json`, `results.json` (means, tests, rankings, curves), `tables.md`, `tables.tex` and
-    `report.html`. An interrupted run goes on where it was: what is in `cache` is not done again.
+    `per_clip.csv`, `per_clip.json`, `results.json` (means, tests, rankings, curves), `tables.md`, `tables.tex`,
+    `report.html`, and `predictions/SYSTEM/DATASET[/SPLIT]/CLIP.wav`, which `hearsight evaluate` takes. An interrupted
+    run goes on where it was: what is in `cache` is not done again.
 
     Args:
         partial: write results over the clips that could be done although some could not.
@@ -54,7 +59,7 @@ def benchmark_and_report(benchmark: Benchmark, partial: bool = False, progress: 
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DataError(f"{out}: cannot be made ({error.strerror})") from error
-    results = run_benchmark(benchmark, progress)
+    results = run_benchmark(benchmark, progress, partial)
     if results.problems and not (partial and results.rows):
         named = "; ".join(results.problems[:3]) + (" ..." if len(results.problems) > 3 else "")
         raise DataError(f"{len(results.problems)} could not be done (--partial leaves them out): {named}")
@@ -79,6 +84,7 @@ def write_results(
     for name, text in texts.items():
         with written_whole(out / name) as temporary:
             temporary.write_text(text, encoding="utf-8")
+    _write_predictions(out / "predictions", results.jobs)
     write_json(out / "per_clip.json", {"clips": results.rows, "problems": results.problems})
     write_json(
         out / "results.json",
@@ -105,6 +111,29 @@ def write_results(
     return {name: out / name for name in (*texts, "per_clip.json", "results.json")}
 
 
+def _write_predictions(folder: Path, jobs: Sequence[Job]) -> None:
+    """The predicted ears by the names of their clips, as `hearsight evaluate` pairs them; links to those in the cache
+    where the file system has links."""
+    splits: dict[str, set[str]] = {}
+    for job in jobs:
+        splits.setdefault(job.dataset, set()).add(job.clip.split)
+    for job in jobs:
+        place = folder / file_name(job.system) / file_name(job.dataset)
+        place = place / job.clip.split if len(splits[job.dataset]) > 1 else place
+        with written_whole(_with_folder(place / f"{job.clip.name}.wav")) as temporary:
+            temporary.unlink()
+            try:
+                os.link(job.ears_path, temporary)
+            except OSError:
+                shutil.copyfile(job.ears_path, temporary)
+
+
+def _with_folder(path: Path) -> Path:
+    """The path, with the folder that it is in."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
 def rank(benchmark: Benchmark, results: Results) -> list[Ranking]:
     """Per dataset and compared pair, the clips by gain (Sep-Stereo, supplement, section 2)."""
     reference = _reference(benchmark)
@@ -119,7 +148,9 @@ def rank(benchmark: Benchmark, results: Results) -> list[Ranking]:
                 for name in (better, worse)
             )
             if all(metric in row for row in (*first, *second)):
-                rankings.append((part.name, better, worse, ranked_gains(first, second, metric, METRICS[metric][1])))
+                rankings.append(
+                    (part.name, better, worse, ranked_gains(first, second, metric, column(metric).higher_is_better))
+                )
     return rankings
 
 

@@ -25,12 +25,14 @@ from hearsight.evaluation.cache import (
     keep_values,
     kept_values,
 )
-from hearsight.evaluation.clips import BenchmarkClip, clips_of, truth_of
+from hearsight.evaluation.clips import BenchmarkClip, clips_of, truth_of, unprepared_clips
+from hearsight.evaluation.columns import own_metrics, own_values
 from hearsight.evaluation.comparison import AUTHORS_FILES, BINAURAL, SOUND_SUFFIXES, VIDEO_SUFFIXES, read_ears
 from hearsight.evaluation.measures import VERSION, ClipMeasures, known_directions
 from hearsight.evaluation.prediction import model_input, predict_ears
 from hearsight.evaluation.protocols import Protocol
 from hearsight.evaluation.trained import check_unseen
+from hearsight.evaluation.upper_bound import oracle_ears
 from hearsight.inference import load
 from hearsight.media import write_wav
 from hearsight.models.interface import BinauralModel
@@ -49,6 +51,7 @@ class Job:
         dataset, system: their names.
         clip: the clip.
         part: the system with `{dataset}` and `{split}` filled in.
+        own: metrics of one's own ("module:function").
         store: where the predicted ears (.wav) and the values (.json) are kept, without suffix.
     """
 
@@ -57,10 +60,11 @@ class Job:
     clip: BenchmarkClip
     part: SystemPart
     store: Path
+    own: tuple[str, ...] = ()
 
     def fingerprint(self, protocol: Protocol) -> str:
         """Changes when anything changes that the values depend on."""
-        said = [VERSION, dataclasses.asdict(protocol), dataclasses.asdict(self.part)]
+        said = [VERSION, dataclasses.asdict(protocol), dataclasses.asdict(self.part), *self.own]
         clip = [self.clip.sound, self.clip.picture, self.clip.scene]
         return fingerprint(said, [*clip, *files_of_model(self.part.model), *_given_files(self)])
 
@@ -90,18 +94,18 @@ class Results:
     problems: list[str]
 
 
-def run_benchmark(benchmark: Benchmark, progress: Progress = no_progress) -> Results:
+def run_benchmark(benchmark: Benchmark, progress: Progress = no_progress, partial: bool = False) -> Results:
     """Predict and measure every clip for every system; clips done before are taken from the cache under `out`.
 
     A clip that fails for one system is left out for all, so that every system is averaged over the same clips; it is
-    named in `problems`.
+    named in `problems`; with `partial`, so are listed clips that are not prepared.
 
     Raises:
         DataError: a dataset is missing or its lists do not fit.
         ModelError: a model cannot be loaded.
         HearsightError: a worker was killed.
     """
-    jobs = plan(benchmark)
+    jobs = plan(benchmark, partial)
     rule = benchmark.rule
     # A clip that is in several splits is one piece of work, unless the split has a model of its own.
     open_jobs = list({job.store: job for job in jobs if _stored(job, rule) is None}.values())
@@ -109,6 +113,7 @@ def run_benchmark(benchmark: Benchmark, progress: Progress = no_progress) -> Res
     total = len({job.store for job in jobs})
     done = total - len(open_jobs)
     progress(done, total)
+    missing = [line for part in benchmark.datasets for line in unprepared_clips(part)] if partial else []
     problems: dict[tuple[str, str], list[str]] = {}
     for finished, failures in _worked(open_jobs, rule, benchmark.device, workers):
         done += finished
@@ -128,17 +133,18 @@ def run_benchmark(benchmark: Benchmark, progress: Progress = no_progress) -> Res
             {"dataset": job.dataset, "split": job.clip.split, "system": job.system, "clip": job.clip.name} | values
         )
         kept.append(job)
-    return Results(rows, kept, [line for lines in problems.values() for line in dict.fromkeys(lines)])
+    return Results(rows, kept, missing + [line for lines in problems.values() for line in dict.fromkeys(lines)])
 
 
-def plan(benchmark: Benchmark) -> list[Job]:
+def plan(benchmark: Benchmark, partial: bool = False) -> list[Job]:
     """All jobs of a benchmark, systems one after the other.
 
     Raises:
         DataError: a dataset is missing, its lists do not fit, or a model was trained on a clip.
     """
     jobs = []
-    clips = {part.name: clips_of(part) for part in benchmark.datasets}
+    own = own_metrics([*benchmark.metrics, benchmark.ranked_by])
+    clips = {part.name: clips_of(part, partial=partial) for part in benchmark.datasets}
     for system in benchmark.systems:
         for dataset in benchmark.datasets:
             _check_unseen(system, dataset, clips[dataset.name])
@@ -147,7 +153,7 @@ def plan(benchmark: Benchmark) -> list[Job]:
                 key = hashlib.sha256(json.dumps(dataclasses.asdict(part), sort_keys=True).encode()).hexdigest()[:10]
                 folder = cache_folder(benchmark) / f"{file_name(system.name)}-{key}"
                 store = folder / file_name(dataset.name) / clip_path(clip.name)
-                jobs.append(Job(dataset.name, system.name, clip, part, store))
+                jobs.append(Job(dataset.name, system.name, clip, part, store, own))
     return jobs
 
 
@@ -239,6 +245,8 @@ def _work_on(
             truth = truth_of(job.clip.sound, rule)
             if job.part.predictions is not None:
                 ears = _given_ears(job, truth.shape[-1], rule)
+            elif job.part.oracle:
+                ears = oracle_ears(job.clip.scene, model_input(truth), rule.sample_rate_hz)
             else:
                 if model is None or job.part.true_positions:
                     model = load_system(job.part, device, job.clip.scene)
@@ -248,6 +256,9 @@ def _work_on(
             if ears.shape != truth.shape:
                 raise DataError(f"{ears.shape[-1]} samples were predicted of {truth.shape[-1]}")
             values = measures.measure(ears, truth, known_directions(job.clip.scene))
+            if job.own:
+                prepared = (rule.prepare(signal, rule.sample_rate_hz) for signal in (ears, truth))
+                values |= own_values(job.own, *prepared, rule.sample_rate_hz)
             _store(job, ears, values, rule)
             yield 1, []
         except ModelError:

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from hearsight.evaluation.benchmark_file import METRICS, Benchmark
+from hearsight.evaluation.benchmark_file import Benchmark
+from hearsight.evaluation.columns import column
 from hearsight.evaluation.published import misprints, published_table
 from hearsight.evaluation.statistics import PairedTest, Row, Summary, paired_bootstrap, per_clip, summary
 
@@ -24,17 +25,21 @@ class Cell:
         published: the paper's value; None where there is none.
         best: no other system of the table is better, as printed.
         test: against the reference system; None for the reference itself.
+        higher_is_better: which way the metric is better.
     """
 
     summary: Summary | None
     published: float | None = None
     best: bool = False
     test: PairedTest | None = None
+    higher_is_better: bool = False
 
     @property
-    def significant(self) -> bool:
-        """Whether it differs from the reference at p < 0.05."""
-        return self.test is not None and self.test.p < SIGNIFICANT
+    def mark(self) -> str:
+        """ "+" for better and "−" for worse than the reference at p < 0.05; "" if it does not differ."""
+        if self.test is None or self.test.p >= SIGNIFICANT:
+            return ""
+        return "+" if (self.test.difference > 0) == self.higher_is_better else "−"
 
 
 @dataclass(frozen=True)
@@ -78,6 +83,7 @@ def result_table(benchmark: Benchmark, rows: Sequence[Row], dataset: str) -> Res
                 system.published_values.get(metric, published.get(system.published or "", {}).get(metric)),
                 best is not None and value is not None and printed(value.mean, metric) == printed(best, metric),
                 test,
+                column(metric).higher_is_better,
             )
     tags = {
         system.name: "†"
@@ -89,7 +95,7 @@ def result_table(benchmark: Benchmark, rows: Sequence[Row], dataset: str) -> Res
     counted = f"{clips} clips" + (f" in {splits} splits" if splits > 1 else "")
     note = f"Mean ± standard error over {counted}"
     note += "; in brackets the standard deviation of the splits' means" if splits > 1 else ""
-    note += f". * differs from {reference} (paired bootstrap over clips, p < {SIGNIFICANT})."
+    note += f". + better, − worse than {reference} (paired bootstrap over clips, p < {SIGNIFICANT})."
     note += " † trained on another dataset." if tags else ""
     note += f" Published values: {source}." if source else ""
     shown = {system.published for system in benchmark.systems}
@@ -111,7 +117,7 @@ def cross_dataset_tables(benchmark: Benchmark, rows: Sequence[Row]) -> list[tupl
         return []
     tables = []
     for metric in benchmark.metrics:
-        higher = METRICS[metric][1]
+        higher = column(metric).higher_is_better
         grid = [["System", "Trained on", *names]]
         values = {
             (system.name, name): summary(
@@ -133,7 +139,7 @@ def cross_dataset_tables(benchmark: Benchmark, rows: Sequence[Row]) -> list[tupl
                     if other.trained_on == name and (found := values[other.name, name]) is not None
                 ]
                 text = printed(value.mean, metric)
-                if home and system.trained_on not in (None, name) and METRICS[metric][2] != "dB":
+                if home and system.trained_on not in (None, name) and column(metric).unit != "dB":
                     at_home = max(home) if higher else min(home)
                     text += f" ({100 * (value.mean / at_home - 1):+.0f} %)" if at_home else ""
                 line.append(text)
@@ -221,6 +227,7 @@ def table_json(table: ResultTable) -> dict[str, Any]:
                 "best": cell.best,
                 "published": cell.published,
                 "against_reference": None if cell.test is None else vars(cell.test),
+                "mark": cell.mark,
             }
             for metric, cell in cells.items()
             if cell.summary is not None
@@ -231,13 +238,13 @@ def table_json(table: ResultTable) -> dict[str, Any]:
 
 def title_of(metric: str) -> str:
     """Column title: name, unit, and which way is better."""
-    name, higher, unit = METRICS[metric]
-    return f"{name}{f' ({unit})' if unit else ''} {'↑' if higher else '↓'}"
+    shown = column(metric)
+    return f"{shown.title}{f' ({shown.unit})' if shown.unit else ''} {'↑' if shown.higher_is_better else '↓'}"
 
 
 def printed(value: float, metric: str) -> str:
     """As many digits as papers print."""
-    digits = 5 if metric == "wav" else {"dB": 2, "°": 2, "µs": 0}.get(METRICS[metric][2], 3)
+    digits = 5 if metric == "wav" else {"dB": 2, "°": 2, "µs": 0}.get(column(metric).unit, 3)
     return f"{value:.{digits}f}"
 
 
@@ -276,13 +283,13 @@ def _cell(cell: Cell, metric: str, bold: Callable[[str], str], plus_minus: str) 
     text += f" {plus_minus} {printed(cell.summary.standard_error, metric)}"
     if cell.summary.spread is not None:
         text += f" [{printed(cell.summary.spread, metric)}]"
-    return text + (" *" if cell.significant else "")
+    return f"{text} {cell.mark}" if cell.mark else text
 
 
 def _best(means: list[float], metric: str) -> float | None:
     if len(means) < 2:
         return None
-    return max(means) if METRICS[metric][1] else min(means)
+    return max(means) if column(metric).higher_is_better else min(means)
 
 
 def _test(own: Sequence[Row], reference: Sequence[Row], metric: str, benchmark: Benchmark) -> PairedTest | None:
@@ -301,7 +308,7 @@ def _test(own: Sequence[Row], reference: Sequence[Row], metric: str, benchmark: 
 _LATEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$", "↑": r"$\uparrow$", "↓": r"$\downarrow$",
-    "†": r"$\dagger$", "°": r"$^\circ$", "µ": r"$\mu$", "–": "--", "<": "$<$",
+    "†": r"$\dagger$", "°": r"$^\circ$", "µ": r"$\mu$", "–": "--", "<": "$<$", "−": "$-$",
 }  # fmt: skip
 
 

@@ -11,14 +11,22 @@ nav { position:sticky; top:0; z-index:5; background:var(--paper); border-bottom:
   padding:8px 32px; }
 nav a { margin-right:18px; color:var(--accent); text-decoration:none; }
 section, article { scroll-margin-top:52px; }
-main { max-width:1360px; margin:0 auto; padding:20px 32px 60px; }
+main { max-width:1800px; margin:0 auto; padding:20px 32px 60px; }
 section, article.clip { background:var(--paper); border:1px solid var(--line); border-radius:8px; padding:16px 20px;
   margin:16px 0; }
 h2 { margin:4px 0 12px; font-size:20px; } h3 { margin:4px 0 10px; font-size:16px; }
 .note { color:var(--soft); font-size:13px; max-width:80em; }
-.scroll { overflow-x:auto; }
+/* What does not fit is reached by scrolling; a shadow at an edge says that there is more beyond it. */
+.scroll { overflow-x:auto; background:
+  linear-gradient(to right,var(--paper) 30%,transparent) left/40px 100% no-repeat local,
+  linear-gradient(to left,var(--paper) 30%,transparent) right/40px 100% no-repeat local,
+  linear-gradient(to right,rgba(20,30,50,.28),transparent) left/14px 100% no-repeat scroll,
+  linear-gradient(to left,rgba(20,30,50,.28),transparent) right/14px 100% no-repeat scroll; }
+.scroll td:first-child, .scroll th:first-child { position:sticky; left:0; background:var(--paper); }
+td .better { color:#00724f; font-weight:700; } td .worse { color:#b03020; font-weight:700; }
 table { border-collapse:collapse; font-variant-numeric:tabular-nums; font-size:14px; }
 th, td { padding:5px 12px; border-bottom:1px solid var(--line); text-align:right; white-space:nowrap; }
+th { white-space:normal; vertical-align:bottom; }
 th:first-child, td:first-child { text-align:left; }
 table.sortable th { cursor:pointer; user-select:none; } table.sortable th:hover { color:var(--accent); }
 th[aria-sort=ascending]::after { content:" \\25B4"; } th[aria-sort=descending]::after { content:" \\25BE"; }

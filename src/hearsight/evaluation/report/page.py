@@ -5,8 +5,9 @@ from html import escape
 from importlib.metadata import version
 
 from hearsight.acoustics import load_hrirs
-from hearsight.evaluation.benchmark_file import METRICS, Benchmark
+from hearsight.evaluation.benchmark_file import Benchmark
 from hearsight.evaluation.clips import truth_of
+from hearsight.evaluation.columns import METRICS, column
 from hearsight.evaluation.comparison import read_ears
 from hearsight.evaluation.report.assets import SCRIPT, STYLE
 from hearsight.evaluation.report.clip import TRUTH, Track, clip_section
@@ -95,7 +96,8 @@ def _table(table: ResultTable) -> str:
             if cell.summary.spread is not None:
                 text += f" <small>[{printed(cell.summary.spread, metric)}]</small>"
             if cell.test is not None:
-                text += f'<span title="p = {cell.test.p:.3g}">{"*" if cell.significant else ""}</span>'
+                says = {"+": "better", "−": "worse"}.get(cell.mark, "no difference")
+                text += f'<span class="{says}" title="{says}, p = {cell.test.p:.3g}">{cell.mark}</span>'
             if cell.published is not None:
                 text += f'<br><small class="published">published {cell.published:g}</small>'
             best = ' class="best"' if cell.best else ""
@@ -162,7 +164,7 @@ def _rankings(benchmark: Benchmark, rankings: Sequence[Ranking]) -> str:
         if not gains:
             continue
         metric = benchmark.ranked_by
-        title = f"{dataset}: gain in {METRICS[metric][0]} of {better} over {worse}"
+        title = f"{dataset}: gain in {column(metric).title} of {better} over {worse}"
         header = ["", "Clip", "Gain", better, worse]
 
         def lines(entries: Sequence[Gain], metric: str = metric) -> Grid:
@@ -229,6 +231,7 @@ def _all_clips(rows: Sequence[Row]) -> str:
     if not shown:
         return ""
     names = [name for name in METRICS if any(name in row for row in shown)]
+    names += [name for name in dict.fromkeys(key for row in shown for key in row) if ":" in name]
     head = "".join(f"<th>{escape(title)}</th>" for title in ("Clip", "Split", "System", *map(title_of, names)))
     body = "".join(
         f"<tr><td>{escape(row['dataset'])}/{escape(row['clip'])}</td><td>{escape(row['split'])}</td>"

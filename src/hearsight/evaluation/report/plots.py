@@ -2,16 +2,23 @@
 
 import math
 from collections.abc import Sequence
+from colorsys import hls_to_rgb
 from html import escape
 
 # Okabe and Ito's colours, told apart by everyone; black is for the truth.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f6a00", "#5b3a8c")
 TRUTH = "#111111"
+_GOLDEN_TURN = 0.381966  # neighbours on the colour circle lie far apart, however many there are
 
 
 def colour(index: int) -> str:
-    """The colour of the system at this place of the benchmark."""
-    return COLOURS[index % len(COLOURS)]
+    """The colour of the system at this place of the benchmark; no two places have the same."""
+    if index < len(COLOURS):
+        return COLOURS[index]
+    more = index - len(COLOURS)
+    lightness = (0.35, 0.55, 0.45)[more % 3]
+    red, green, blue = (round(255 * part) for part in hls_to_rgb(more * _GOLDEN_TURN % 1, lightness, 0.75))
+    return f"#{red:02x}{green:02x}{blue:02x}"
 
 
 def strip_plot(title: str, systems: Sequence[tuple[str, Sequence[tuple[str, float]], float]]) -> str:

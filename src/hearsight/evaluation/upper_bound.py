@@ -1,0 +1,82 @@
+"""The oracle of simulated concerts: what a system could reach that knows every part of the mix and its direction."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Complex, Float
+from torch import Tensor
+
+from hearsight.acoustics import load_hrirs
+from hearsight.errors import DataError
+from hearsight.evaluation.comparison import read_ears
+from hearsight.signal import left_right, mix, resample
+from hearsight.simulation.scene_file import sounding_sources
+
+_WINDOW_S, _HOPS = 0.064, 4
+_FLOOR = 0.02  # of the power of l + r over its mean: where a direction all but cancels it
+
+
+def oracle_ears(scene: Path, mono_mix: Float[Tensor, "samples"], sample_rate_hz: int) -> Float[Tensor, "2 samples"]:
+    """Ears of a simulated concert from its true parts and true directions; they add up to the mix.
+
+    Each performer's part of the mix (l + r of what the ears heard of it alone, room included) is given the difference
+    that the KEMAR set has in the performer's direction, D = (H_l - H_r) / (H_l + H_r) times the part, in windows of
+    64 ms; noise stays in the middle. Without reverberation and with the head of the simulation this is the truth, up to
+    where H_l + H_r all but cancels, which is regularised. In a room it is the best that placing each part in one
+    direction gives, not the truth: reflections come from elsewhere.
+
+    Args:
+        scene: `scenes/NAME.json`, beside `stems/`.
+        mono_mix: l + r of the recording.
+        sample_rate_hz: of the mix.
+
+    Raises:
+        DataError, MediaError: the scene or a stem is missing or is not one.
+    """
+    if not scene.is_file():
+        raise DataError(f"{scene}: is missing, so the true parts are not known")
+    samples = mono_mix.shape[-1]
+    difference = torch.zeros(samples)
+    for source in sounding_sources(scene):
+        try:
+            stem = scene.parent.parent / str(source["stem_ears"])
+            track = [
+                [float(point[key]) for point in source["track"]] for key in ("time_s", "azimuth_deg", "elevation_deg")
+            ]
+        except (KeyError, TypeError, ValueError) as error:
+            raise DataError(
+                f"{scene}: tells no stem and directions of a performer; the oracle is of simulated concerts"
+            ) from error
+        ears, rate = read_ears(stem)
+        part = mix(resample(ears, rate, sample_rate_hz))
+        part = torch.nn.functional.pad(part, (0, max(0, samples - part.shape[-1])))[:samples]
+        difference += _placed(part, np.array(track), sample_rate_hz)
+    return left_right(mono_mix, difference)
+
+
+def _placed(
+    part: Float[Tensor, "samples"], track: Float[np.ndarray, "3 points"], sample_rate_hz: int
+) -> Float[Tensor, "samples"]:
+    """l - r of a part of the mix whose direction moves along a track (seconds, degrees)."""
+    size = 2 ** round(np.log2(_WINDOW_S * sample_rate_hz))
+    hop = size // _HOPS
+    window = torch.hann_window(size).sqrt()
+    options: dict[str, Any] = {"n_fft": size, "hop_length": hop, "window": window}
+    bins = torch.stft(part, **options, center=True, pad_mode="constant", return_complex=True)
+    times = np.arange(bins.shape[-1]) * hop / sample_rate_hz
+    azimuth, elevation = (torch.from_numpy(np.radians(np.interp(times, track[0], row))).float() for row in track[1:])
+    ratio = _difference_over_sum(azimuth, elevation, sample_rate_hz, size)
+    return torch.istft(bins * ratio.transpose(0, 1), **options, center=True, length=part.shape[-1])
+
+
+def _difference_over_sum(
+    azimuth: Float[Tensor, "times"], elevation: Float[Tensor, "times"], sample_rate_hz: int, size: int
+) -> Complex[Tensor, "times frequency"]:
+    """(H_l - H_r) / (H_l + H_r) of each direction, regularised as a Wiener filter is."""
+    hrirs = load_hrirs().at_rate(sample_rate_hz)
+    left, right = torch.fft.rfft(hrirs.interpolated(azimuth, elevation), n=size).unbind(-2)
+    both = left + right
+    power = both.abs().square()
+    return (left - right) * both.conj() / (power + _FLOOR * power.mean(-1, keepdim=True))

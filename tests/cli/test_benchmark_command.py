@@ -79,3 +79,77 @@ def test_wrong_files_are_one_line(folder, tmp_path):
 def test_help_carries_an_example():
     result = run("--help")
     assert result.exit_code == 0 and "hearsight benchmark runs/" in " ".join(result.stdout.split())
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """FAIR-Play in small, prepared, and a network trained on it for an epoch, all by command."""
+    root = tmp_path_factory.mktemp("path")
+    generator = np.random.default_rng(0)
+    names = [f"{number:06d}" for number in range(1, 7)]
+    for number, name in enumerate(names):
+        noise = 0.1 * generator.standard_normal(16_000)
+        frames = [np.full((64, 128, 3), 30 * number, np.uint8)] * 10
+        write_clip(root / "FAIR-Play", name, frames, 10, np.stack([noise, noise * (number + 1) / 8]), 16_000)
+    write_splits(root / "FAIR-Play", {"train": names[:2], "val": names[2:4], "test": names[4:]}, 1)
+    write_splits(root / "FAIR-Play", {"train": names[4:], "val": names[2:4], "test": names[:2]}, 2)
+    recipe = {
+        "model": {"system": "mono2binaural", "size": "small"},
+        "data": {
+            "stereo": {"folder": str(root / "prepared"), "split": "splits/split1"},
+            "test": {"folder": str(root / "prepared"), "split": "splits/split1", "protocol": "released-2.5d"},
+        },
+        "schedule": {"epochs": 1, "batch_size": 2},
+        "workers": 0,
+    }
+    (root / "recipe.yaml").write_text(yaml.safe_dump(recipe))
+    for arguments in (
+        ("prepare", "fair-play", root / "FAIR-Play", "-o", root / "prepared"),
+        ("train", root / "recipe.yaml", "--out", root / "run", "--device", "cpu",
+         "--data.stereo.split", "splits/split2", "--data.test.split", "splits/split2"),
+    ):  # fmt: skip
+        result = CliRunner().invoke(app, [str(argument) for argument in (*arguments, "--quiet")])
+        assert result.exit_code == 0, result.stderr
+    return root
+
+
+def test_the_path_from_training_to_a_row_works_as_documented(trained):
+    result = run(trained / "run", "--workers", 1)
+    assert result.exit_code == 0, result.stderr
+    assert "| mono2binaural |" in result.stdout and "| mono2binaural, mirrored pictures |" in result.stdout
+    assert "Protocol: released-2.5d" in result.stdout
+    out = trained / "run" / "benchmark"
+    rows = json.loads((out / "per_clip.json").read_text())["clips"]
+    assert {row["clip"] for row in rows} == {"000001", "000002"}  # of the split that was trained, not the recipe's
+    ours = [row["stft"] for row in rows if row["system"] == "mono2binaural"]
+    (predictions,) = (out / "predictions" / "mono2binaural").iterdir()
+    arguments = [
+        trained / "FAIR-Play/binaural_audios", predictions, "--list", trained / "FAIR-Play/splits/split2/test.txt",
+        "--protocol", "released-2.5d", "--json",
+    ]  # fmt: skip
+    evaluated = CliRunner().invoke(app, ["evaluate", *map(str, arguments)])
+    assert evaluated.exit_code == 0, evaluated.stderr
+    # The prepared sound has 16 bits.
+    assert json.loads(evaluated.stdout)["metrics"]["stft"] == pytest.approx(np.mean(ours), rel=0.01)
+
+
+def test_a_benchmark_file_cannot_name_clips_that_were_trained_on(trained):
+    content = {
+        "datasets": [{"name": "FAIR-Play", "folder": "FAIR-Play", "splits": ["split1"]}],
+        "systems": [{"name": "Ours", "model": "run/model"}],
+    }
+    (trained / "wrong.yaml").write_text(yaml.safe_dump(content))
+    result = run(trained / "wrong.yaml")
+    assert result.exit_code == 1 and len(result.stderr.splitlines()) == 1
+    assert "Ours was trained or validated on 2 of the clips to be measured: 000005, 000006" in result.stderr
+
+
+def test_wrong_names_of_runs_are_one_line(trained, folder):
+    for arguments, line in [
+        ((trained / "FAIR-Play",), "is not the folder of a training run (no recipe.yaml in it)"),
+        ((trained / "run", folder / "tones.yaml"), "several can be named only of these"),
+        ((folder / "tones.yaml", "--as", "unet-out"), "--as is for runs"),
+        (("sep-stereo/table-1:nothing",), "no row 'nothing'"),
+    ]:
+        result = run(*arguments)
+        assert result.exit_code == 1 and line in result.stderr and len(result.stderr.splitlines()) == 1

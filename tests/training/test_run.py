@@ -18,7 +18,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from hearsight.datasets.segments import StereoSegments
 from hearsight.errors import DataError, HearsightError, ModelError
 from hearsight.models.saving import load_network
-from hearsight.recipes.recipe import read_recipe
+from hearsight.recipes.recipe import read_recipe, recipe_as_mapping
 from hearsight.training.data import EpochNumbers, TaskItems
 from hearsight.training.run import WholeCheckpoints, build_network, train
 
@@ -76,7 +76,7 @@ def test_a_run_leaves_a_model_a_log_and_a_card(tmp_path, prepared):
 RUN = """
 import sys, torch
 torch.set_num_threads(1)
-from hearsight.recipes.recipe import read_recipe
+from hearsight.recipes.recipe import read_recipe, recipe_as_mapping
 from hearsight.training.run import train
 train(read_recipe(sys.argv[1]), sys.argv[2], resume=True, accelerator="cpu")
 """
@@ -282,3 +282,19 @@ def test_what_cannot_be_trained_is_said_in_one_line(tmp_path, prepared):
     (tmp_path / "bad.ckpt").write_bytes(b"not a checkpoint")
     with pytest.raises(HearsightError, match="not a whole checkpoint"):
         WholeCheckpoints().load_checkpoint(tmp_path / "bad.ckpt")
+
+
+def test_the_card_of_a_model_names_its_row_and_carries_no_published_number():
+    from hearsight.training.run import _card_text
+
+    row = "2.5d-visual-sound/table-1:fair-play/mono2binaural"
+    for overrides, profile, said in [
+        ({}, None, "Trained as 2.5D Visual Sound, table 1, Mono2Binaural on FAIR-Play."),
+        ({}, "small", "Not comparable with the published values of 2.5D Visual Sound, table 1, Mono2Binaural"),
+        ({"schedule.epochs": "2"}, None, "these settings differ: schedule.epochs."),
+    ]:
+        recipe = read_recipe(row, overrides, profile)
+        log = dict.fromkeys(("hearsight", "commit", "seed", "epochs", "best_epoch"), 1)
+        log |= {"system": "mono2binaural", "data": {}, "last_metrics": {}, "recipe": recipe_as_mapping(recipe)}
+        text = _card_text(log, recipe)
+        assert said in text and "0.836" not in text

@@ -244,6 +244,11 @@ class PreparedClip:
         return {**self.__dict__, "_tensors": None}
 
 
+def dataset_in(folder: str | os.PathLike[str]) -> str | None:
+    """What the prepared set in a folder says that it is; None if there is none."""
+    return PreparedSet(folder).dataset if (Path(folder) / INDEX_FILE).is_file() else None
+
+
 def clip_file(folder: str | os.PathLike[str], name: str) -> Path:
     """Where the clip called `name` is kept."""
     return Path(folder) / CLIPS_FOLDER / f"{name}.safetensors"

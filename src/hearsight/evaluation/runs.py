@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from hearsight.datasets.prepared import dataset_in
 from hearsight.errors import DataError
 from hearsight.evaluation.benchmark_file import (
     Benchmark,
@@ -40,6 +41,11 @@ class TrainedRun:
     def model(self) -> str:
         """The folder of the trained network."""
         return str((self.folder / MODEL_FOLDER).resolve())
+
+    @property
+    def differences(self) -> list[str]:
+        """What was done otherwise than in the row that the recipe reproduces."""
+        return differences_from_row(self.recipe, dataset_in(self.test.folder))
 
     @property
     def row(self) -> str:
@@ -237,7 +243,7 @@ def _published(runs: Sequence[TrainedRun]) -> tuple[dict[str, float], list[str]]
         return {}, []
     values = ", ".join(f"{metric} {value:g}" for metric, value in told.published.items())
     source = f"{told.row}: published {values} ({told.paper}, table {told.table}"
-    differs = list(dict.fromkeys(key for run in runs for key in differences_from_row(run.recipe)))
+    differs = list(dict.fromkeys(key for run in runs for key in run.differences))
     if differs:
         return {}, [f"{source}) is for other settings; here these differ: {', '.join(differs)}."]
     if len(told.splits) > 1 and {run.split for run in runs} != set(told.splits):
@@ -255,6 +261,6 @@ def _of_other(run: TrainedRun, system: str, splits: Sequence[str]) -> dict[str, 
         return {}
     if len(told.splits) > 1 and set(splits) != set(told.splits):
         return {}
-    if any(key.startswith("data.test") for key in differences_from_row(run.recipe)):
+    if any(key.startswith("data.test") for key in run.differences):
         return {}
     return dict(published_table(row.dataset.published)[1].get(system, {}))

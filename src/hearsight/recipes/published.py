@@ -2,11 +2,8 @@
 
 import functools
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
-from hearsight.datasets.prepared import INDEX_FILE, PreparedSet
-from hearsight.errors import DataError
 from hearsight.recipes.recipe import Recipe, read_recipe, recipe_as_mapping
 from hearsight.recipes.tables import Row, packaged_rows
 
@@ -35,11 +32,14 @@ def _content_of(reference: str) -> dict[str, Any]:
     return dict(_flat(recipe_as_mapping(read_recipe(reference))))
 
 
-def differences_from_row(recipe: Recipe) -> list[str]:
+def differences_from_row(recipe: Recipe, dataset: str | None = None) -> list[str]:
     """What a recipe does otherwise than the row that it reproduces: keys, and another dataset; empty if nothing.
 
     Folders, splits, seeds, the first weights, the precision and the number of workers may differ: they say where the
     data are and which of several runs it is.
+
+    Args:
+        dataset: what the prepared set in `data.test.folder` says that it is; None if that is not known.
     """
     row = row_of(recipe)
     if row is None:
@@ -47,14 +47,8 @@ def differences_from_row(recipe: Recipe) -> list[str]:
     ours = dict(_flat(recipe_as_mapping(recipe)))
     theirs = _content_of(row.reference)
     found = [key for key in [*theirs, *(key for key in ours if key not in theirs)] if ours.get(key) != theirs.get(key)]
-    test = recipe.data.test
-    if test is not None and row.dataset is not None and (Path(test.folder) / INDEX_FILE).is_file():
-        try:
-            dataset = PreparedSet(test.folder).dataset
-        except DataError:
-            dataset = ""
-        if dataset and dataset.lower() != row.dataset.label.lower():
-            found.append(f"data.test.folder holds {dataset}")
+    if dataset and row.dataset is not None and dataset.lower() != row.dataset.label.lower():
+        found.append(f"data.test.folder holds {dataset}")
     return found
 
 

@@ -19,11 +19,13 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from lightning.pytorch.utilities import rank_zero_only
 
+from hearsight.datasets.prepared import dataset_in
 from hearsight.errors import DataError, HearsightError, ModelError
 from hearsight.files import write_json, written_whole
 from hearsight.models.registry import card
 from hearsight.models.saving import SavedNetwork, load_network
 from hearsight.progress import Progress, no_progress
+from hearsight.recipes import differences_from_row
 from hearsight.recipes.recipe import SOURCES, Recipe, recipe_as_mapping
 from hearsight.training.data import EpochNumbers, TrainingData
 from hearsight.training.example_images import ShowExamples
@@ -260,7 +262,7 @@ def _finish(
     write_json(folder / LOG_FILE, log)
     module.network.cpu().eval().save_pretrained(folder / MODEL_FOLDER)
     with written_whole(folder / MODEL_FOLDER / "README.md") as temporary:
-        temporary.write_text(_card_text(log), encoding="utf-8")
+        temporary.write_text(_card_text(log, recipe), encoding="utf-8")
 
 
 def _folders(recipe: Recipe) -> dict[str, str]:
@@ -277,12 +279,27 @@ def _commit() -> str | None:
     return answer.stdout.strip() or None if answer.returncode == 0 else None
 
 
-def _card_text(log: dict[str, Any]) -> str:
+def _card_text(log: dict[str, Any], recipe: Recipe) -> str:
     lines: list[str] = ["---", "library_name: hearsight", "tags:", f"- {log['system']}", "- spatial-audio", "---", ""]
     lines += [f"# {log['system']}", "", card(log["system"]).summary, ""]
     tell: Callable[[str, Any], str] = lambda name, value: f"- {name}: {value}"  # noqa: E731
     lines += [tell(name, log[name]) for name in ("hearsight", "commit", "seed", "epochs", "best_epoch")]
-    lines += ["", "Data:", "", *(tell(name, value) for name, value in log["data"].items())]
+    lines += ["", *_row_text(recipe), "Data:", "", *(tell(name, value) for name, value in log["data"].items())]
     lines += ["", "Metrics of the last validation:", "", *(tell(n, f"{v:.5g}") for n, v in log["last_metrics"].items())]
-    lines += ["", "Recipe:", "", "```json", json.dumps(log["recipe"], indent=2), "```", ""]
+    shown = {name: value for name, value in log["recipe"].items() if name != "reproduces"}
+    lines += ["", "Recipe:", "", "```json", json.dumps(shown, indent=2), "```", ""]
     return "\n".join(lines)
+
+
+def _row_text(recipe: Recipe) -> list[str]:
+    """Which row of a table the model stands for. Its published values are the paper's, not the model's: they are for
+    `hearsight benchmark`, beside what it measures, and not for a card."""
+    told = recipe.reproduces
+    if told is None:
+        return []
+    test = recipe.data.test
+    differs = differences_from_row(recipe, None if test is None else dataset_in(test.folder))
+    row = f"{told.paper}, table {told.table}, {told.row} on {told.dataset}"
+    if not differs:
+        return [f"Trained as {row}.", ""]
+    return [f"Not comparable with the published values of {row}; these settings differ: {', '.join(differs)}.", ""]

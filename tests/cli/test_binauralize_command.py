@@ -77,12 +77,21 @@ def test_without_an_output_name_it_goes_beside_the_input(sounds: list[Path]) -> 
         (["--source", "1.5,0.5"], 2, "from 0"),
         (["--source", "a,b"], 2, "X,Y"),
         (["--no-such-option"], 2, "no-such-option"),
-        (["--model", "nonsense"], 1, "known: sounding-objects, positions"),
+        (["--model", "nonsense"], 2, "sounding-objects"),
+        (["--device", "gpu"], 2, "cuda"),
+        (["--audio-codec", "vorbis"], 2, "wavpack"),
+        (["--fov", "0", "--source", "0.5,0.5"], 2, "360"),
+        (["--strength", "1.5"], 2, "strength"),
+        (["--stereo", "wide"], 2, "keep"),
+        (["--duration", "0"], 2, "duration"),
+        (["--name", "{name}{suffix}"], 2, "name"),
+        (["--name", "{nme}.x"], 1, "{number}"),
+        (["--audio-track", "2", "--model", "mono-mono"], 1, "it has track 1"),
+        (["--start", "100", "--model", "mono-mono"], 1, "the sound ends before"),
         (["--model", "sep-stereo"], 1, "no weights"),
         (["--tracks", "nothing.json"], 1, "nothing.json"),
         (["--hrtf", "nothing.sofa"], 1, "nothing.sofa"),
-        (["--fov", "0", "--source", "0.5,0.5"], 1, "field of view"),
-        (["--device", "cuda"], 1, "computes on the CPU"),
+        (["--device", "mps"], 1, "has no such device"),
         ([], 1, "has no picture"),
     ],
 )
@@ -91,7 +100,7 @@ def test_wrong_use_exits_with_2_and_failure_with_1_and_says_what_to_do(
 ) -> None:
     before = sorted(tmp_path.iterdir())
     done = _run("binauralize", sounds[0], "-o", tmp_path / "out.wav", *arguments)
-    assert done.exit_code == code and words in done.stderr
+    assert done.exit_code == code and words in done.stderr, done.output
     if code == 1:
         assert len(done.stderr.strip().splitlines()) == 1 and done.stderr.startswith("hearsight: ")
     assert sorted(tmp_path.iterdir()) == before
@@ -100,7 +109,9 @@ def test_wrong_use_exits_with_2_and_failure_with_1_and_says_what_to_do(
 def test_several_inputs_need_a_folder_and_different_names(tmp_path: Path, sounds: list[Path]) -> None:
     (tmp_path / "file").write_text("")
     done = _run("binauralize", *sounds, "-o", tmp_path / "file", "--source", "0.5,0.5")
-    assert done.exit_code == 1 and "need a folder" in done.stderr
+    assert done.exit_code == 2 and "need a folder" in done.stderr
+    done = _run("binauralize", *sounds, "-o", tmp_path / "one.wav", "--source", "0.5,0.5")
+    assert done.exit_code == 2 and "need a folder" in done.stderr and not (tmp_path / "one.wav").exists()
     (tmp_path / "other").mkdir()
     twin = tmp_path / "other" / sounds[0].name
     twin.write_bytes(sounds[0].read_bytes())
@@ -157,7 +168,7 @@ def test_an_output_without_a_suffix_is_a_folder_for_one_input_as_for_several(
 ) -> None:
     for number in (1, 2):
         out = tmp_path / f"binaural{number}"
-        wrong = _run("binauralize", *sounds[:number], "-o", out, "--model", "nonsense")
+        wrong = _run("binauralize", *sounds[:number], "-o", out, "--model", "./nonsense")
         assert wrong.exit_code == 1 and not out.exists()
         done = _run(
             "binauralize", *sounds[:number], "-o", out, "--model", "mono-mono", "--report", out / "r.json", "-q"

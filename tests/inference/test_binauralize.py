@@ -289,7 +289,7 @@ def test_the_report_has_the_documented_keys(tmp_path: Path, clip: Path) -> None:
     report = json.loads((tmp_path / "report.json").read_text())
     assert set(report) == {
         "input", "output", "duration_s", "sample_rate_hz", "model", "realtime_factor", "peak_memory_mib", "sources",
-        "notes",
+        "notes", "start_s", "loudness_lufs", "true_peak_db", "sound_tracks", "settings",
     }  # fmt: skip
     (source,) = report["sources"]
     assert set(source) == {"label", "energy_share", "track"}
@@ -385,12 +385,12 @@ def test_wrong_requests_are_one_clear_line(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_missing_inputs_and_outputs_without_a_suffix_are_refused(tmp_path: Path, clip: Path) -> None:
+def test_missing_inputs_are_refused_and_those_without_a_suffix_get_one(tmp_path: Path, clip: Path) -> None:
     with pytest.raises(MediaError, match="no such file"):
         hearsight.binauralize(tmp_path / "nothing.mp4")
     (tmp_path / "bare").write_bytes(clip.read_bytes())
-    with pytest.raises(HearsightError, match="suffix"):
-        hearsight.binauralize(tmp_path / "bare", model="mono-mono")
+    report = hearsight.binauralize(tmp_path / "bare", model="mono-mono")
+    assert report.output == str(tmp_path / "bare.binaural.mkv") and "no suffix" in report.notes[0]
     with pytest.raises(HearsightError, match="does not exist"):
         hearsight.binauralize(clip, tmp_path / "nowhere" / "out.mkv", sources=[(0.5, 0.5)])
 

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hearsight.inference.band_extension import FullBand
-from hearsight.inference.loudness import CEILING, LevelKeeper, loudness_weights
+from hearsight.inference.loudness import TRUE_PEAK_DB, LevelKeeper, loudness_weights
 from hearsight.signal.loudness import integrated_loudness
 
+CEILING = 10 ** (TRUE_PEAK_DB / 20)
 RATE = 16_000
 
 

@@ -1,16 +1,28 @@
 """`hearsight binauralize`: videos in, the same videos with two ears out."""
 
 import os
+import re
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hearsight.cli.errors import Quiet, one_line_errors, progress_bar
+from hearsight.cli.errors import Quiet, one_line_errors
 
 if TYPE_CHECKING:
     from hearsight.inference import Report
+
+# What `media.SOUND_CODECS` and the registry hold, in words that need no PyTorch; a test compares them.
+AUDIO_CODECS = ("aac", "opus", "flac", "mp3", "ac3", "alac", "mp2", "wma", "wavpack", "pcm16", "pcm24")
+
+
+class Stereo(StrEnum):
+    """What becomes of the image of a stereo input."""
+
+    mix = "mix"
+    keep = "keep"
 
 
 def _positions(texts: list[str] | None) -> list[str] | None:
@@ -30,21 +42,77 @@ def _position(text: str) -> tuple[float, float]:
     return x, y
 
 
+def _field_of_view(degrees: float) -> float:
+    if not 0 < degrees <= 360:
+        raise typer.BadParameter(f"{degrees:g}: must be above 0 and at most 360 degrees")
+    return degrees
+
+
+def _device(name: str) -> str:
+    if not re.fullmatch(r"cpu|mps|cuda(:\d+)?", name):
+        raise typer.BadParameter(f"{name!r}: use cpu, cuda, cuda:N or mps")
+    return name
+
+
+def _codec(name: str | None) -> str | None:
+    if name is not None and name not in AUDIO_CODECS:
+        raise typer.BadParameter(f"{name!r}: use one of {', '.join(AUDIO_CODECS)}")
+    return name
+
+
+def _model(name: str | None) -> str | None:
+    """Refuses a name that is neither a model's, nor a path, nor a Hub id."""
+    if name is None or os.path.exists(name) or re.fullmatch(r"[\w.-]+/[\w.-]+", name) or os.sep in name:
+        return name
+    from hearsight.models.registry import find_card
+
+    if name.startswith(".") or find_card(name) is not None:
+        return name
+    raise typer.BadParameter(f"{name!r}: unknown; known: {', '.join(_model_names())}; or a folder or a Hub id")
+
+
+def _model_names() -> list[str]:
+    from hearsight.models.registry import CARDS
+
+    return [card.name for card in CARDS if card.kind == "binaural"]
+
+
+def _complete_model(incomplete: str) -> list[str]:
+    return [name for name in _model_names() if name.startswith(incomplete)]
+
+
+def _complete_codec(incomplete: str) -> list[str]:
+    return [name for name in AUDIO_CODECS if name.startswith(incomplete)]
+
+
+def _template(template: str) -> str:
+    if "{" not in template or "/" in template or template in ("{name}", "{name}{suffix}"):
+        raise typer.BadParameter(f"{template!r}: needs {{name}} or {{number}} and something more, and no folder (-o)")
+    return template
+
+
 @one_line_errors
 def binauralize(
-    videos: Annotated[list[Path], typer.Argument(metavar="VIDEO...", help="Videos or sounds, any that FFmpeg reads.")],
+    videos: Annotated[
+        list[str],
+        typer.Argument(metavar="VIDEO...", help="Videos, sounds, any that FFmpeg reads; or folders that hold some."),
+    ],
     output: Annotated[
         Path | None,
         typer.Option(
             "-o",
             "--output",
             help="The output, or a folder (a name without suffix); NAME.binaural.EXT beside each input if left "
-            "out. .wav and .flac hold the sound alone. What is there is replaced, except an input.",
+            "out. Suffixes of sounds (.wav, ...) hold the sound alone. What is there is replaced, except inputs.",
         ),
     ] = None,
     model: Annotated[
         str | None,
-        typer.Option(help="A name (see `hearsight models`), a folder or a Hub id; sounding-objects if left out."),
+        typer.Option(
+            callback=_model,
+            autocompletion=_complete_model,
+            help="A name (see `hearsight models`), a folder or a Hub id; sounding-objects if left out.",
+        ),
     ] = None,
     source: Annotated[
         list[str] | None,
@@ -55,15 +123,76 @@ def binauralize(
         ),
     ] = None,
     tracks: Annotated[
-        Path | None, typer.Option(metavar="FILE.json", help="Moving sources, in the format of --report.")
+        Path | None,
+        typer.Option(
+            metavar="FILE.json",
+            help='Moving sources, in the format of --report; its list "untouched" of [from, to] in seconds keeps '
+            "the input's own sound there.",
+        ),
     ] = None,
     hrtf: Annotated[Path | None, typer.Option(metavar="FILE.sofa", help="Another head than KEMAR's.")] = None,
-    fov: Annotated[float, typer.Option(metavar="DEGREES", help="Horizontal angle that the picture covers.")] = 120.0,
-    device: Annotated[str, typer.Option(help="For networks: cpu, cuda, mps; the default model uses the CPU.")] = "cpu",
+    fov: Annotated[
+        float,
+        typer.Option(metavar="DEGREES", callback=_field_of_view, help="Horizontal angle that the picture covers."),
+    ] = 120.0,
+    strength: Annotated[
+        float, typer.Option(min=0, max=1, help="0: the input's own sound, 1: the model's; between: nearer the middle.")
+    ] = 1.0,
+    stereo: Annotated[
+        Stereo,
+        typer.Option(help="Of a stereo input, mix both channels, or keep what differs beside the ears."),
+    ] = Stereo.mix,
+    start: Annotated[
+        float, typer.Option(min=0, metavar="S", help="Begin at this second, at the key frame before it.")
+    ] = 0.0,
+    duration: Annotated[
+        float | None, typer.Option(min=0.001, metavar="S", help="Do so many seconds: a preview.")
+    ] = None,
+    loudness: Annotated[
+        float | None, typer.Option(min=-69, max=0, metavar="LUFS", help="Integrated loudness; the input's if left out.")
+    ] = None,
+    true_peak: Annotated[
+        float, typer.Option(min=-20, max=0, metavar="DBTP", help="Highest true peak after encoding.")
+    ] = -1.0,
+    audio_track: Annotated[
+        str | None, typer.Option(metavar="N|LANGUAGE", help="The sound track; chosen by what is in them if left out.")
+    ] = None,
+    video_track: Annotated[int | None, typer.Option(min=1, metavar="N", help="The picture track.")] = None,
+    keep_original: Annotated[
+        bool, typer.Option("--keep-original", help="Keep the input's own sound as a further track.")
+    ] = False,
+    salvage: Annotated[bool, typer.Option("--salvage", help="Do what is there of a file that is cut off.")] = False,
+    device: Annotated[
+        str,
+        typer.Option(callback=_device, help="For networks: cpu, cuda, mps; models that place sources use the CPU."),
+    ] = "cpu",
     audio_codec: Annotated[
         str | None,
-        typer.Option(help="aac, opus, flac, mp3, ac3, alac, pcm16 or pcm24; the container's usual if left out."),
+        typer.Option(
+            callback=_codec,
+            autocompletion=_complete_codec,
+            help=f"{', '.join(AUDIO_CODECS[:-1])} or {AUDIO_CODECS[-1]}; the container's usual if left out.",
+        ),
     ] = None,
+    name: Annotated[
+        str,
+        typer.Option(
+            metavar="TEMPLATE",
+            callback=_template,
+            help="Names of outputs, with the fields {name}, {suffix}, {model} and {number}.",
+        ),
+    ] = "{name}.binaural{suffix}",
+    no_overwrite: Annotated[
+        bool, typer.Option("--no-overwrite", help="Leave outputs alone that are there already.")
+    ] = False,
+    update: Annotated[
+        bool,
+        typer.Option(
+            "--update",
+            help="Do only what is missing, older than its input, or (by an earlier --report) asked for differently.",
+        ),
+    ] = False,
+    jobs: Annotated[int, typer.Option(min=1, metavar="N", help="Do so many inputs at a time.")] = 1,
     report: Annotated[
         Path | None,
         typer.Option(metavar="FILE.json", help="Where to write what was done; a list of reports for several inputs."),
@@ -75,14 +204,30 @@ def binauralize(
     Several videos: one that fails is named and the others are still done; the command then exits with 1.
 
     Example: hearsight binauralize concert.mp4 --source 0.2,0.5 --source 0.8,0.5
+
+    Example: hearsight binauralize concert.mp4 --start 60 --duration 10 -o preview.mp4
     """
     positions = [_position(text) for text in source or []]
     # Before torch is loaded: its threads would wait by spinning, on cores on which the decoder and the encoder work.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    from hearsight.errors import HearsightError
-    from hearsight.files import write_json
-    from hearsight.inference import plan, run
+    from hearsight.cli.batch import Batch, Existing
+    from hearsight.inference import Options, plan
 
+    if output is not None and len(videos) > 1:
+        _refuse_file_for_several(output)
+    options = Options(
+        audio_codec=audio_codec,
+        start_s=start,
+        duration_s=duration,
+        strength=strength,
+        stereo=stereo.value,
+        loudness_lufs=loudness,
+        true_peak_db=true_peak,
+        audio_track=audio_track,
+        video_track=video_track,
+        keep_original=keep_original,
+        salvage=salvage,
+    )
     requests = plan(
         videos,
         output,
@@ -92,32 +237,23 @@ def binauralize(
         hrtf=hrtf,
         fov_degrees=fov,
         device=device,
-        audio_codec=audio_codec,
+        options=options,
         report=report,
+        name=name,
     )
-    reports: list[dict[str, object]] = []
-    failed = 0
-    for request in requests:
-        try:
-            with progress_bar(request.input.name, "s", quiet) as progress:
-                done = run(request, progress)
-        except HearsightError as error:
-            if len(requests) == 1:
-                raise
-            failed += 1
-            reports.append({"input": str(request.input), "error": str(error)})
-            print("hearsight: " + " ".join(str(error).split()), file=sys.stderr)
-            continue
-        reports.append(done.as_json())
-        if not quiet:
-            _tell(done)
-    if report is not None:
-        write_json(report, reports[0] if len(videos) == 1 else reports)
-    if failed:
-        raise HearsightError(f"{failed} of {len(videos)} inputs failed (named above); the others are done")
+    existing: Existing = "skip" if no_overwrite else "update" if update else "replace"
+    Batch(requests, report, existing, quiet).run(jobs, _print_report)
 
 
-def _tell(done: "Report") -> None:
+def _refuse_file_for_several(output: Path) -> None:
+    if not output.is_dir() and (output.suffix or output.exists()):
+        raise typer.BadParameter(
+            f"{output}: several inputs need a folder (a name without a suffix, or one that is there)",
+            param_hint="'-o' / '--output'",
+        )
+
+
+def _print_report(done: "Report") -> None:
     print(f"{done.output}  ({done.duration_s:.1f} s, {done.realtime_factor:.1f} times real time)")
     for source in done.sources:
         azimuths = [point.azimuth_deg for point in source.track] or [0.0]
@@ -128,6 +264,7 @@ def _tell(done: "Report") -> None:
         )
     for note in done.notes:
         print(f"  note: {note}")
+    sys.stdout.flush()
 
 
 def _side(azimuth_deg: float) -> str:

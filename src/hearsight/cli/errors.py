@@ -3,8 +3,11 @@
 import errno
 import functools
 import inspect
+import io
 import re
+import signal
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -33,9 +36,13 @@ def one_line_errors(function: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(function)
     def guarded(*args: Any, debug: bool = False, **kwargs: Any) -> None:
+        _print_whatever_names()
         try:
-            function(*args, **kwargs)
-        except (typer.Exit, typer.Abort):
+            with _ended_by_signals():
+                function(*args, **kwargs)
+        except _Ended as error:
+            _fail(f"ended by {error.signal.name}", debug, code=128 + error.signal)
+        except (typer.Exit, typer.Abort, typer.BadParameter):
             raise
         except KeyboardInterrupt:
             _fail("interrupted", debug, code=130)
@@ -65,6 +72,43 @@ def one_line_errors(function: Callable[..., None]) -> Callable[..., None]:
     )
     guarded.__annotations__ = {**function.__annotations__, "debug": Debug}
     return guarded
+
+
+class _Ended(BaseException):
+    """A signal asked the process to end: what it has half written is removed on the way out."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.signal = signal.Signals(number)
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """Context in which SIGTERM and SIGHUP raise an exception, so that outputs are cleaned up as on any failure."""
+
+    def end(number: int, _: Any) -> None:
+        raise _Ended(number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {name: signal.getsignal(getattr(signal, name)) for name in names}
+    for name in names:
+        if before[name] is not signal.SIG_IGN:  # nohup
+            signal.signal(getattr(signal, name), end)
+    try:
+        yield
+    finally:
+        for name in names:
+            signal.signal(getattr(signal, name), before[name])
+
+
+def _print_whatever_names() -> None:
+    """See that a name that the terminal's encoding lacks is printed with escapes, instead of ending the command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def extra_of(module: str) -> str | None:

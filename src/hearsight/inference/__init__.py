@@ -4,9 +4,7 @@ from hearsight.inference.binauralizing import (
     DEFAULT_MODEL,
     Request,
     binauralize,
-    check_outputs,
     choose_model,
-    default_output,
     plan,
     run,
 )
@@ -15,6 +13,8 @@ from hearsight.inference.listing import list_models
 from hearsight.inference.loading import Model, load
 from hearsight.inference.loudness import loudness_weights
 from hearsight.inference.network_model import NeuralModel
+from hearsight.inference.options import Options
+from hearsight.inference.output_names import check_outputs, default_output
 from hearsight.inference.report import Report
 from hearsight.inference.windowing import walk
 
@@ -22,6 +22,7 @@ __all__ = [
     "DEFAULT_MODEL",
     "Model",
     "NeuralModel",
+    "Options",
     "Report",
     "Request",
     "binauralize",

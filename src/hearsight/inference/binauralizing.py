@@ -3,21 +3,27 @@
 import math
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
-from hearsight.errors import HearsightError, ModelError
-from hearsight.files import make_folder, same_path, write_json
+from hearsight.errors import MediaError, ModelError
+from hearsight.files import make_folder, write_json
 from hearsight.inference.engine import run_on_file
 from hearsight.inference.loading import load
 from hearsight.inference.network_model import NeuralModel
+from hearsight.inference.options import Options, Treatment
+from hearsight.inference.output_names import DEFAULT_NAME, check_outputs, name_outputs, path_key
+from hearsight.inference.preparation import PreparedInput, prepare
 from hearsight.inference.report import Report
+from hearsight.media import fitting_output
 from hearsight.models.interface import BinauralModel, StereoNetwork
 from hearsight.models.registry import CARDS, find_card
 from hearsight.progress import Progress, no_progress
-from hearsight.vision.tracks import Track, read_tracks
+from hearsight.vision.tracks import Track, read_tracks, read_untouched
 
 DEFAULT_MODEL = "sounding-objects"
+_INPUT_S_MODEL = "mono-mono"  # gives the input's own sound
 
 
 def binauralize(
@@ -30,7 +36,7 @@ def binauralize(
     hrtf: str | os.PathLike[str] | None = None,
     fov_degrees: float = 120.0,
     device: str = "cpu",
-    audio_codec: str | None = None,
+    options: Options = Options(),  # noqa: B008 (frozen)
     report: str | os.PathLike[str] | None = None,
     progress: Progress = no_progress,
 ) -> Report:
@@ -41,17 +47,19 @@ def binauralize(
 
     Args:
         input: a video (or sound) that FFmpeg reads.
-        output: where to; None is `NAME.binaural.EXT` beside the input. `.wav` and `.flac` hold the sound alone.
+        output: where to; None is `NAME.binaural.EXT` beside the input, with another suffix where that container cannot
+            be written or cannot hold the picture. Suffixes of sound files hold the sound alone.
         model: a name (`hearsight models` lists them), a folder, a Hugging Face Hub id, a loaded model, or a network;
             None is `sounding-objects`.
         sources: for `sounding-objects` and `positions`: positions (x, y) in the picture, 0 to 1 from the left and from
             the top. All sound comes from a single one. Among several, `sounding-objects` splits the sound by what is
             seen at each and what is heard, `positions` by motion.
-        tracks: instead of `sources`: a JSON file of moving sources, in the report's own format.
+        tracks: instead of `sources`: a JSON file of moving sources, in the report's own format; stretches under
+            "untouched" (a list of [from, to] in seconds) keep the input's own sound.
         hrtf: for `sounding-objects` and `positions`: a SOFA file; None is KEMAR.
         fov_degrees: for `sounding-objects` and `positions`: the horizontal angle that the picture covers.
         device: for a network: "cpu", "cuda", "mps".
-        audio_codec: None for the container's usual.
+        options: codec, part, strength, level, tracks of the file: see `Options`.
         report: where to write the report as JSON.
         progress: told seconds of the clip.
 
@@ -70,7 +78,7 @@ def binauralize(
         hrtf=hrtf,
         fov_degrees=fov_degrees,
         device=device,
-        audio_codec=audio_codec,
+        options=options,
         report=report,
     )
     done = run(request, progress)
@@ -80,21 +88,112 @@ def binauralize(
 
 
 @dataclass(frozen=True)
+class Asked:
+    """What was asked for of every input of a job; the arguments of `binauralize`."""
+
+    model: Any = None
+    sources: tuple[tuple[float, float], ...] | None = None
+    tracks: Path | None = None
+    hrtf: Path | None = None
+    fov_degrees: float = 120.0
+    device: str = "cpu"
+    options: Options = field(default_factory=Options)
+
+    def make_model(self, input: Path | None = None, start_s: float = 0.0) -> BinauralModel:
+        """The model, its given sources on the clock of a part that begins at `start_s` of an input.
+
+        Raises:
+            ModelError, DataError: it cannot be made of these arguments.
+        """
+        strength = self.options.strength
+        if strength == 0:
+            return load(_INPUT_S_MODEL)
+        # Sources are drawn together by a narrower picture; what a network makes is treated in the engine.
+        fov_degrees = self.fov_degrees * (strength if self.places_sources else 1)
+        given = None
+        if self.tracks is not None:
+            given = [track.later(-start_s) for track in read_tracks(self.tracks, input)]
+        return choose_model(self.model, self.sources, None, self.hrtf, fov_degrees, self.device, given=given)
+
+    @property
+    def places_sources(self) -> bool:
+        """Whether the model is one that places sources."""
+        return _places_sources(DEFAULT_MODEL if self.model is None else self.model)
+
+    def as_settings(self) -> dict[str, Any]:
+        """All of it in words and numbers, for the report."""
+        values = asdict(replace(self, model=None))
+        values["model"] = str(getattr(self.model, "name", self.model or DEFAULT_MODEL))
+        return {key: str(value) if isinstance(value, Path) else value for key, value in values.items()}
+
+
+@dataclass(frozen=True)
 class Request:
-    """One file to be given two ears, as `plan` found it to be possible; nothing of it is checked again."""
+    """One file to be given two ears, as `plan` found it to be possible; nothing of it is checked again.
+
+    Attributes:
+        input, output: files.
+        asked: what was asked for.
+        model: None: it is made when the request is run.
+        is_named: whether the output was named as a file, so that its suffix is not to be changed.
+        makes_folder: whether the output's folder is made if it is missing.
+        reserved: keys (`output_names.path_key`) of files that the output must not become by another suffix.
+    """
 
     input: Path
     output: Path
-    model: BinauralModel
-    audio_codec: str | None = None
-    makes_folder: bool = False  # whether the output's folder is made if it is missing
+    asked: Asked
+    model: BinauralModel | None = None
+    is_named: bool = False
+    makes_folder: bool = False
+    reserved: frozenset[Any] = field(default=frozenset(), repr=False)
+
+    def final_output(self, prepared: PreparedInput | None = None) -> tuple[Path, str | None]:
+        """The output's path and, if its suffix is not the input's, a sentence that says why.
+
+        Raises:
+            MediaError: the input cannot be read, or there is no place for its picture.
+        """
+        if self.is_named:
+            return self.output, None
+        options = self.asked.options
+        selection = (prepared or prepare(self.input, options)).selection
+        output, note = fitting_output(self.input, self.output, selection, options.audio_codec)
+        if output != self.output and path_key(output) in self.reserved:
+            raise MediaError(f"{self.input}: would become {output}, which is another file of this job; use -o FILE")
+        return output, note
 
 
 def run(request: Request, progress: Progress = no_progress) -> Report:
     """Give one file two ears; see `binauralize`."""
+    asked, options = request.asked, request.asked.options
+    prepared = prepare(request.input, options)
+    output, note = request.final_output(prepared)
     if request.makes_folder:
-        make_folder(request.output.parent)
-    return run_on_file(request.model, request.input, request.output, request.audio_codec, progress)
+        make_folder(output.parent)
+    start_s = prepared.selection.start_s
+    untouched = read_untouched(asked.tracks, request.input) if asked.tracks is not None else []
+    treatment = Treatment(
+        strength=1.0 if asked.places_sources or options.strength == 0 else options.strength,
+        untouched_s=[(begin - start_s, end - start_s) for begin, end in untouched],
+        keeps_sides=options.stereo == "keep" or options.strength == 0,
+        true_peak_db=options.true_peak_db,
+        gain_db=prepared.gain_db,
+    )
+    report = run_on_file(
+        request.model or asked.make_model(request.input, start_s),
+        request.input,
+        output,
+        options,
+        progress,
+        prepared=prepared,
+        treatment=treatment,
+        decodes_ambisonics=asked.model is None and not asked.sources and asked.tracks is None and options.strength > 0,
+        hrtf=None if asked.hrtf is None else str(asked.hrtf),
+    )
+    if note is not None:
+        report.notes.insert(0, note)
+    return replace(report, settings=asked.as_settings())
 
 
 def plan(
@@ -107,87 +206,41 @@ def plan(
     hrtf: str | os.PathLike[str] | None = None,
     fov_degrees: float = 120.0,
     device: str = "cpu",
-    audio_codec: str | None = None,
+    options: Options = Options(),  # noqa: B008 (frozen)
     report: str | os.PathLike[str] | None = None,
+    name: str = DEFAULT_NAME,
 ) -> list[Request]:
     """What `binauralize` was asked for, checked once before any work: a request for each input, with one model.
 
     Args:
-        inputs: files; each goes to a file of its own.
+        inputs: files, and folders, which stand for the videos and sounds in them; each goes to a file of its own.
         output: a file for a single input, or a folder (a name without suffix); None is beside each input.
+        name: of outputs that are not named (`output_names.name_outputs`).
         others: as of `binauralize`.
 
     Raises:
         ModelError, DataError: the model cannot be made of these arguments.
         HearsightError: an output or the report would replace an input or another output, or has no place to go.
     """
-    paths = [Path(input) for input in inputs]
-    outputs = _outputs(paths, None if output is None else Path(output))
-    for input, target in zip(paths, outputs, strict=True):
-        if target.suffix == "":
-            raise HearsightError(f"{target}: has no suffix that tells the container; name it like {input.name}")
-    check_outputs(paths, outputs, report, [other for other in (tracks, hrtf) if other is not None])
-    chosen = choose_model(model, sources, tracks, hrtf, fov_degrees, device)
-    in_folder = output is not None and outputs[0] != Path(output)
-    return [Request(*each, chosen, audio_codec, in_folder) for each in zip(paths, outputs, strict=True)]
-
-
-def default_output(input: str | os.PathLike[str]) -> Path:
-    """`NAME.binaural.EXT` beside the input."""
-    input = Path(input)
-    return input.with_name(f"{input.stem}.binaural{input.suffix}")
-
-
-def _outputs(inputs: list[Path], output: Path | None) -> list[Path]:
-    """Where each input goes. A name without a suffix is a folder, so that `*.mp4` may also match a single video."""
-    if output is None:
-        return [default_output(input) for input in inputs]
-    if len(inputs) == 1 and not output.is_dir() and (output.suffix or output.exists()):
-        return [output]
-    names = [default_output(input).name for input in inputs]
-    double = next((name for index, name in enumerate(names) if name in names[:index]), None)
-    if double is not None:
-        raise HearsightError(f"two inputs would both become {output / double}; run them one by one with -o FILE")
-    if output.exists() and not output.is_dir():
-        raise HearsightError(f"{output}: is a file; several inputs need a folder")
-    return [output / name for name in names]
-
-
-def check_outputs(
-    inputs: Sequence[str | os.PathLike[str]],
-    outputs: Sequence[str | os.PathLike[str]],
-    report: str | os.PathLike[str] | None = None,
-    other_inputs: Sequence[str | os.PathLike[str]] = (),
-) -> None:
-    """Find out before any work whether a file to be written would replace one that is read, or another output.
-
-    Args:
-        inputs: the videos.
-        outputs: of each input.
-        report: of all of them.
-        other_inputs: what else is read: tracks, HRTF.
-
-    Raises:
-        HearsightError: it would; or the report has no folder to go to.
-    """
-    for input, output in zip(inputs, outputs, strict=True):
-        if same_path(input, output):
-            raise HearsightError(f"{output}: is the input itself; name another output")
-        if any(same_path(other, output) for other in (*inputs, *other_inputs)):
-            raise HearsightError(
-                f"{output}: is an input, and would be replaced by the output of {input}; leave one out"
-            )
-    if report is None:
-        return
-    if any(same_path(other, report) for other in (*inputs, *other_inputs)):
-        raise HearsightError(f"{report}: is an input; name another file for the report")
-    if any(same_path(output, report) for output in outputs):
-        raise HearsightError(f"{report}: is the output; name another file for the report")
-    if Path(report).is_dir():
-        raise HearsightError(f"{report}: is a folder; name a file for the report")
-    folder = Path(report).parent
-    if not folder.is_dir() and not any(same_path(folder, Path(output).parent) for output in outputs):
-        raise HearsightError(f"{report}: the folder {folder} does not exist")
+    asked = Asked(
+        model,
+        tuple(sources) if sources else None,
+        None if tracks is None else Path(tracks),
+        None if hrtf is None else Path(hrtf),
+        fov_degrees,
+        device,
+        options,
+    )
+    if sources and tracks is not None:
+        raise ModelError("positions and tracks exclude each other; give one of them")
+    named = name_outputs(inputs, None if output is None else Path(output), name, asked.as_settings()["model"])
+    check_outputs(named.inputs, named.outputs, report, [other for other in (tracks, hrtf) if other is not None])
+    made = asked.make_model(named.inputs[0]) if tracks is None or len(named.inputs) == 1 else None
+    reserved = frozenset(path_key(path) for path in (*named.inputs, *named.outputs))
+    return [
+        Request(*each, asked, None if tracks is not None else made, named.is_file, named.in_folder, reserved)
+        for each in zip(named.inputs, named.outputs, strict=True)
+    ]
 
 
 def choose_model(
@@ -197,16 +250,22 @@ def choose_model(
     hrtf: str | os.PathLike[str] | None = None,
     fov_degrees: float = 120.0,
     device: str = "cpu",
+    *,
+    given: Sequence[Track] | None = None,
 ) -> BinauralModel:
     """The model that `binauralize` would use for these arguments (see there), to use it for several clips.
+
+    Args:
+        given: tracks that were read already.
 
     Raises:
         ModelError, DataError: as `binauralize`.
     """
+    check_device(device)
     model = DEFAULT_MODEL if model is None else model
     known = find_card(model) if isinstance(model, str) else None
     if known is None or not known.places_sources:
-        if sources or tracks is not None or hrtf is not None or fov_degrees != 120.0:
+        if sources or given or tracks is not None or hrtf is not None or fov_degrees != 120.0:
             placing = " and ".join(entry.name for entry in CARDS if entry.places_sources)
             name = getattr(model, "name", model)
             raise ModelError(
@@ -221,10 +280,31 @@ def choose_model(
         raise ModelError(f"the field of view must be above 0 and at most 360 degrees, got {fov_degrees:g}")
     if sources and tracks is not None:
         raise ModelError("positions and tracks exclude each other; give one of them")
-    given: list[Track] | None = None
     if sources:
         given = [Track.at(f"source {index}", x, y) for index, (x, y) in enumerate(sources, 1)]
     elif tracks is not None:
         given = read_tracks(tracks)
     placed: BinauralModel = known.load_class().with_sources(given, hrtf, math.radians(fov_degrees))
     return placed
+
+
+def check_device(device: str) -> None:
+    """Find out whether a device can be computed on.
+
+    Raises:
+        ModelError: no such device here.
+    """
+    import torch
+
+    try:
+        kind = torch.device(device).type
+    except RuntimeError as error:
+        raise ModelError(f"{device!r}: is no device; use cpu, cuda or mps") from error
+    is_there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not is_there.get(kind, False):
+        raise ModelError(f"{device}: this machine, or this build of PyTorch, has no such device; leave --device out")
+
+
+def _places_sources(model: Any) -> bool:
+    known = find_card(model) if isinstance(model, str) else None
+    return known is not None and known.places_sources

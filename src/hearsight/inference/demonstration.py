@@ -9,7 +9,8 @@ from jaxtyping import Float
 
 from hearsight.acoustics import DEFAULT_FIELD_OF_VIEW
 from hearsight.errors import HearsightError
-from hearsight.inference.binauralizing import binauralize, default_output
+from hearsight.inference.binauralizing import binauralize
+from hearsight.inference.output_names import default_output
 from hearsight.inference.report import Report
 from hearsight.media import read_sound
 from hearsight.progress import Progress, no_progress

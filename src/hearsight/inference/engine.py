@@ -3,8 +3,9 @@
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
 
 import cv2
 import torch
@@ -13,16 +14,18 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from hearsight.errors import MediaError
+from hearsight.inference.ambisonic_sound import AmbisonicDecoder, ambisonic_order
 from hearsight.inference.band_extension import FullBand
 from hearsight.inference.loudness import LARGEST_GAIN_DB, LevelKeeper, loudness_weights
+from hearsight.inference.options import Options, Treatment
+from hearsight.inference.preparation import PreparedInput, prepare
 from hearsight.inference.report import Report
 from hearsight.inference.threads import read_ahead, write_behind
 from hearsight.inference.windowing import Picture, walk
 from hearsight.media import (
     BinauralWriter,
-    MediaInfo,
+    Selection,
     mix_to_mono,
-    probe,
     read_audio,
     read_frames,
     read_small_frames,
@@ -30,9 +33,13 @@ from hearsight.media import (
 from hearsight.models.interface import BinauralModel, BinauralSession, ClipInfo, SeeingSession, WindowSpec
 from hearsight.progress import Progress, no_progress
 from hearsight.signal import StreamResampler, difference
+from hearsight.signal.loudness import LoudnessMeter
+from hearsight.vision.tracks import Source
 
 _BLOCK_SAMPLES = 1 << 15
 _TOLD_LOSS_DB = 1.0
+_SILENT_DB = -80.0
+_FADE_S = 0.05  # into and out of a stretch that is left untouched
 _MOST_AHEAD, _BYTES_AHEAD = 64, 48 << 20  # pictures that are decoded before they are needed
 _MOST_BEHIND = 8  # blocks of ears that wait to be encoded
 
@@ -41,8 +48,13 @@ def run_on_file(
     model: BinauralModel,
     source: str | os.PathLike[str],
     target: str | os.PathLike[str],
-    audio_codec: str | None = None,
+    options: Options = Options(),  # noqa: B008 (frozen)
     progress: Progress = no_progress,
+    *,
+    prepared: PreparedInput | None = None,
+    treatment: Treatment | None = None,
+    decodes_ambisonics: bool = False,
+    hrtf: str | None = None,
 ) -> Report:
     """A file through a model: one walk, in memory that does not depend on its length.
 
@@ -50,49 +62,87 @@ def run_on_file(
     the file are copied by `media.BinauralWriter`. An existing target is replaced once the new one is whole.
 
     Args:
+        options: what was asked for. Its strength is for the treatment.
         progress: told seconds of the clip.
+        prepared: what `prepare` found of the source with these options; None: it is asked.
+        treatment: how the ears are mixed with the input; None: as the options say.
+        decodes_ambisonics: whether ambisonics in the source are decoded to ears, with the HRTF, instead of being taken
+            for the mono sound of their channel W.
 
     Raises:
         MediaError: the input cannot be read, has no sound, or has no picture and the model looks at it.
         HearsightError: the target cannot be written.
     """
     begun = time.monotonic()
-    clip, layout = _clip(probe(source))
-    if (
-        model.spec.frames != "none"
-        and clip.frame_rate_hz is None
-        and not getattr(model, "works_without_picture", False)
-    ):
-        raise MediaError(
-            f"{source}: has no picture, and the model {model.name} looks at it; say where the sources are (--source "
-            "X,Y or --tracks), or name a model that only hears (--model audio-only)"
-        )
+    prepared = prepared or prepare(source, options)
+    clip, layout = prepared.clip, prepared.audio.layout
+    treatment = treatment or Treatment(
+        options.strength,
+        keeps_sides=options.stereo == "keep",
+        true_peak_db=options.true_peak_db,
+        gain_db=prepared.gain_db,
+    )
     notes: list[str] = []
     picture_notes: list[str] = []
-    session = model.session(clip)
-    sound = _told(read_audio(source, _BLOCK_SAMPLES, notes), clip, progress)
-    written = 0
+    sound = read_audio(source, _BLOCK_SAMPLES, notes, prepared.selection)
+    session: BinauralSession | None = None
+    if decodes_ambisonics and ambisonic_order(layout) is not None:
+        decoder = AmbisonicDecoder(clip.sample_rate_hz, layout, prepared.audio.channels, hrtf)
+        notes.append(f"the sound is ambisonics ({layout}): it was decoded to ears, the picture was not looked at")
+        name = "ambisonics"
+    else:
+        if ambisonic_order(layout) is not None:
+            notes.append(f"the sound is ambisonics ({layout}): the model was given its channel W alone")
+        if model.spec.frames != "none" and clip.frame_size is None and not works_without_picture(model):
+            raise MediaError(
+                f"{source}: has no picture, and the model {model.name} looks at it; say where the sources are "
+                "(--source X,Y or --tracks), or name a model that only hears (--model audio-only)"
+            )
+        session, name = model.session(clip), model.name
+    samples = 0
+    meter = LoudnessMeter(clip.sample_rate_hz, [1.0, 1.0])
     with (
-        BinauralWriter(source, target, clip.sample_rate_hz, audio_codec) as writer,
+        BinauralWriter(
+            source,
+            target,
+            clip.sample_rate_hz,
+            options.audio_codec,
+            selection=prepared.selection,
+            keep_original=options.keep_original,
+            true_peak_db=treatment.true_peak_db,
+        ) as writer,
         write_behind(writer.write, _MOST_BEHIND) as write,
-        _pictures(source, model.spec, session, clip, picture_notes) as pictures,
+        _pictures(source, model.spec, session, clip, picture_notes, prepared.selection) as pictures,
         _a_core_left(isinstance(session, SeeingSession)),
     ):
-        for ears in ears_of(session, model.spec, clip.sample_rate_hz, sound, layout, pictures, notes):
+        if session is None:
+            blocks = field_ears(decoder, sound, layout, clip.sample_rate_hz, treatment, notes)
+        else:
+            blocks = ears_of(session, model.spec, clip.sample_rate_hz, sound, layout, pictures, notes, treatment)
+        for ears in blocks:
+            progress(samples / clip.sample_rate_hz, clip.duration_s)
             write(ears)
-            written += ears.shape[-1]
+            meter.process(ears)
+            samples += ears.shape[-1]
     notes += picture_notes
-    duration_s = written / clip.sample_rate_hz
+    if writer.true_peak_db < _SILENT_DB:
+        notes.append("the output is silent, as the input's sound is")
+    duration_s = samples / clip.sample_rate_hz
+    progress(duration_s, duration_s)
     return Report(
         input=os.fspath(source),
         output=os.fspath(target),
         duration_s=duration_s,
         sample_rate_hz=clip.sample_rate_hz,
-        model=model.name,
+        model=name,
         realtime_factor=duration_s / max(1e-9, time.monotonic() - begun),
         peak_memory_mib=_peak_memory_mib(),
-        sources=session.sources(),
-        notes=list(dict.fromkeys([*session.notes(), *writer.notes, *notes])),
+        sources=_on_the_files_clock(session, prepared.selection.start_s),
+        notes=list(dict.fromkeys([*prepared.notes, *(session.notes() if session else []), *writer.notes, *notes])),
+        start_s=prepared.selection.start_s,
+        loudness_lufs=meter.lufs,
+        true_peak_db=writer.true_peak_db,
+        sound_tracks=list(prepared.tracks),
     )
 
 
@@ -104,6 +154,7 @@ def ears_of(
     layout: str,
     pictures: Iterable[Picture] = (),
     notes: list[str] | None = None,
+    treatment: Treatment = Treatment(),  # noqa: B008 (frozen)
 ) -> Iterator[Float[Tensor, "2 samples"]]:
     """Both ears of a sound of any number of channels, at its own rate, as they are finished; as long as the sound.
 
@@ -116,13 +167,34 @@ def ears_of(
     Args:
         layout: FFmpeg's name of the channels.
         notes: filled with plain sentences about what had to be changed.
+        treatment: how the ears are mixed with the input, and how loud they become.
     """
     notes = notes if notes is not None else []
-    held = _Input(sound, layout, sample_rate_hz)
-    nothing = torch.zeros(2, 0)
+    held = _Input(sound, layout, sample_rate_hz, treatment)
     for ears, mono in _unlevelled(session, spec, sample_rate_hz, held, pictures, notes):
-        yield held.level.process(ears, mono)
-    yield held.level.process(nothing, nothing[0], last=True)
+        yield held.levelled(ears, mono)
+    yield held.levelled(torch.zeros(2, 0), torch.zeros(0), last=True)
+    notes += held.notes()
+
+
+def field_ears(
+    decoder: AmbisonicDecoder,
+    sound: Iterable[Float[Tensor, "channels samples"]],
+    layout: str,
+    sample_rate_hz: int,
+    treatment: Treatment,
+    notes: list[str],
+) -> Iterator[Float[Tensor, "2 samples"]]:
+    """Both ears of an ambisonic sound, as loud as its channel W is in both ears; else as `ears_of`."""
+    held = _Input(sound, layout, sample_rate_hz, treatment)
+    channels = 1
+    for block in held.blocks():
+        channels = block.shape[0]
+        ears = decoder.process(block)
+        yield held.levelled(ears, held.take(ears.shape[-1]))
+    ears = decoder.process(torch.zeros(channels, 0), last=True)
+    yield held.levelled(ears, held.take(ears.shape[-1]))
+    yield held.levelled(torch.zeros(2, 0), torch.zeros(0), last=True)
     notes += held.notes()
 
 
@@ -134,7 +206,7 @@ def unlevelled_ears(
     pictures: Iterable[Picture] = (),
 ) -> Float[Tensor, "2 samples"]:
     """Both ears of a mono sound as the model gives them: `ears_of` without `LevelKeeper`."""
-    held = _Input([mono[None]], "mono", sample_rate_hz)
+    held = _Input([mono[None]], "mono", sample_rate_hz, Treatment())
     blocks = [ears for ears, _ in _unlevelled(session, spec, sample_rate_hz, held, pictures, [])]
     return torch.cat(blocks, dim=-1)
 
@@ -212,34 +284,68 @@ class _Queue:
 
 
 class _Input(_Queue):
-    """The input's sound, mixed to mono, and held until the ears that are made of it are finished."""
+    """The input's sound, mixed to mono, and held until the ears that are made of it are finished and levelled."""
 
-    def __init__(self, sound: Iterable[Tensor], layout: str, sample_rate_hz: int) -> None:
+    def __init__(self, sound: Iterable[Tensor], layout: str, sample_rate_hz: int, treatment: Treatment) -> None:
         super().__init__()
-        self._sound, self._layout, self._rate = sound, layout, sample_rate_hz
+        self._sound, self._layout, self._rate, self._treatment = sound, layout, sample_rate_hz, treatment
         self._not_finite = False
+        self._sides = _Queue()
+        self._done = 0  # samples of ears that were levelled
         self._level: LevelKeeper | None = None
 
     @property
     def level(self) -> LevelKeeper:
         if self._level is None:  # no sound came at all
-            self._level = LevelKeeper(self._rate, [2.0])
+            self._level = self._new_level([2.0])
         return self._level
 
-    def mono(self) -> Iterator[Tensor]:
+    def _new_level(self, weights: Sequence[float]) -> LevelKeeper:
+        return LevelKeeper(self._rate, weights, self._treatment.true_peak_db, 10 ** (self._treatment.gain_db / 20))
+
+    def blocks(self) -> Iterator[Tensor]:
+        """The channels; what was given out is held as mono."""
         channels = 1
         for block in self._sound:
             if self._level is None:
                 channels = block.shape[0]
-                self._level = LevelKeeper(self._rate, loudness_weights(self._layout, channels))
+                self._level = self._new_level(loudness_weights(self._layout, channels))
             if not bool(torch.isfinite(block).all()):
                 self._not_finite = True
                 block = torch.nan_to_num(block, 0.0, 0.0, 0.0)
             self.level.hear(block)
-            mono = mix_to_mono(block, self._layout)
-            self.push(mono)
-            yield mono
+            self.push(mix_to_mono(block, self._layout))
+            if self._treatment.keeps_sides and channels == 2:
+                self._sides.push((block[0] - block[1]) / 2)
+            yield block
         self.level.hear(torch.zeros(channels, 0), last=True)
+
+    def mono(self) -> Iterator[Tensor]:
+        """The mono mix of each block."""
+        for block in self.blocks():
+            yield mix_to_mono(block, self._layout)
+
+    def levelled(self, ears: Tensor, mono: Tensor, last: bool = False) -> Tensor:
+        """The ears that are finished, given the model's next ones and the mono sound they were made of."""
+        samples = ears.shape[-1]
+        strength = self._strength(samples)
+        if strength is not None:
+            ears = mono + strength * (ears - mono)
+        if self._sides.samples:
+            side = self._sides.take(samples)
+            ears = ears + torch.stack([side, -side])
+            mono = torch.where(side.abs() > mono.abs(), side, mono)  # both count for what is silent
+        self._done += samples
+        return self.level.process(ears, mono, last)
+
+    def _strength(self, samples: int) -> Tensor | float | None:
+        """The strength at each of the next samples; None where it is 1 throughout."""
+        untouched = self._treatment.untouched_s
+        if not untouched:
+            return None if self._treatment.strength == 1 else self._treatment.strength
+        time_s = (self._done + torch.arange(samples)) / self._rate
+        away_s = torch.stack([torch.maximum(begin - time_s, time_s - end) for begin, end in untouched]).amin(0)
+        return self._treatment.strength * (away_s / _FADE_S).clamp(0, 1)
 
     def notes(self) -> list[str]:
         found = []
@@ -258,36 +364,25 @@ class _Input(_Queue):
         return found
 
 
-def _clip(media: MediaInfo) -> tuple[ClipInfo, str]:
-    """What a model is told, and the layout of the channels."""
-    if media.audio is None:
-        raise MediaError(f"{media.path}: has no sound, so there is nothing to give two ears")
-    video = media.video
-    return (
-        ClipInfo(
-            sample_rate_hz=media.audio.sample_rate_hz,
-            duration_s=media.audio.duration_s or media.duration_s,
-            frame_rate_hz=video.frame_rate_hz if video else None,
-            frame_size=(video.height, video.width) if video else None,
-        ),
-        media.audio.layout,
-    )
-
-
 def _pictures(
-    source: str | os.PathLike[str], spec: WindowSpec, session: BinauralSession, clip: ClipInfo, notes: list[str]
+    source: str | os.PathLike[str],
+    spec: WindowSpec,
+    session: BinauralSession | None,
+    clip: ClipInfo,
+    notes: list[str],
+    selection: Selection,
 ) -> AbstractContextManager[Iterable[Picture]]:
     """Context that gives the pictures that the model asks for, decoded ahead by a thread while others are looked at."""
-    if spec.frames == "none" or clip.frame_size is None:
+    if session is None or spec.frames == "none" or clip.frame_size is None:
         return nullcontext(())
     size, small = spec.frame_size_of(clip.frame_size), spec.small_size_of(clip.frame_size)
     height, width = size if size is not None else clip.frame_size
     pictures: Iterator[Picture]
     if small is not None and isinstance(session, SeeingSession):
-        pictures = read_small_frames(source, spec.frame_rate_hz, small, size, spec.colours_every, notes)
+        pictures = read_small_frames(source, spec.frame_rate_hz, small, size, spec.colours_every, notes, selection)
         frame_bytes = small[0] * small[1] + 3 * height * width // spec.colours_every
     else:
-        pictures = read_frames(source, spec.frame_rate_hz, size, notes=notes)
+        pictures = read_frames(source, spec.frame_rate_hz, size, notes=notes, selection=selection)
         frame_bytes = 3 * height * width
     return read_ahead(pictures, max(1, min(_MOST_AHEAD, _BYTES_AHEAD // frame_bytes)))
 
@@ -309,14 +404,20 @@ def _a_core_left(is_needed: bool) -> Iterator[None]:
         cv2.setNumThreads(cv2_threads)
 
 
-def _told(sound: Iterable[Tensor], clip: ClipInfo, progress: Progress) -> Iterator[Tensor]:
-    """The same blocks; tells the seconds that have been asked for."""
-    samples = 0
-    for block in sound:
-        progress(samples / clip.sample_rate_hz, clip.duration_s)
-        samples += block.shape[-1]
-        yield block
-    progress(samples / clip.sample_rate_hz, samples / clip.sample_rate_hz)
+def works_without_picture(model: BinauralModel) -> bool:
+    """Whether a model that looks at pictures can do without one."""
+    return bool(getattr(model, "works_without_picture", False))
+
+
+def _on_the_files_clock(session: BinauralSession | None, start_s: float) -> list[Source]:
+    """A session's sources, their times counted from the beginning of the file, not of the part."""
+    sources = session.sources() if session is not None else []
+    if not start_s:
+        return sources
+    return [
+        replace(source, track=[replace(point, time_s=point.time_s + start_s) for point in source.track])
+        for source in sources
+    ]
 
 
 def _peak_memory_mib() -> float:

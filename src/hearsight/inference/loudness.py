@@ -12,8 +12,9 @@ from torch import Tensor
 
 from hearsight.signal.context import ContextStream
 from hearsight.signal.loudness import KWeightedPower
+from hearsight.signal.true_peak import true_peaks
 
-CEILING = 10 ** (-0.5 / 20)  # -0.5 dB of full scale
+TRUE_PEAK_DB = -1.0  # of full scale, where nothing else is asked for
 SILENCE = 1e-5  # -100 dB of full scale
 LOOK_AHEAD_S = 2.0
 MEMORY_S = 10.0
@@ -36,19 +37,24 @@ class LevelKeeper:
     2. Silence. Where the mono mix of the input stays below -100 dB of full scale, both ears fade to exact zeros within
        50 ms of the last and of the next audible sample (echoes and window edges live there).
     3. Peaks. A limiter that looks 25 ms ahead turns both ears down together (so their difference in level stays) just
-       enough that no sample exceeds -0.5 dB of full scale. Where the input leaves no room for the louder ear, this
-       costs loudness; `lost_db` tells how much over the whole clip.
+       enough that the true peak (between samples, too) stays below a ceiling. Where the input leaves no room for the
+       louder ear, this costs loudness; `lost_db` tells how much over the whole clip.
 
     Args:
         sample_rate_hz: of ears and input.
         weights: loudness weight of each input channel (`loudness_weights`).
+        true_peak_db: the ceiling in decibels of full scale.
+        gain: over the input's loudness, as a factor.
     """
 
-    def __init__(self, sample_rate_hz: int, weights: Sequence[float]) -> None:
+    def __init__(
+        self, sample_rate_hz: int, weights: Sequence[float], true_peak_db: float = TRUE_PEAK_DB, gain: float = 1.0
+    ) -> None:
+        self._ceiling = 10 ** (true_peak_db / 20)
         self._input = KWeightedPower(sample_rate_hz, weights, _BLOCK_S)
         self._ears = KWeightedPower(sample_rate_hz, [1.0, 1.0], _BLOCK_S)
         self._mono = KWeightedPower(sample_rate_hz, [2.0], _BLOCK_S)
-        self._powers = _Gains()
+        self._powers = _Gains(gain)
         self._waiting = torch.zeros(3, 0)
         self._gain: float | None = None
         fade = max(1, round(_FADE_S * sample_rate_hz))
@@ -113,12 +119,11 @@ class LevelKeeper:
             ears = stream[:2] * torch.from_numpy(gate)
         else:
             ears = stream[:2]
-        peak = ears.abs().amax(0)
         self._before_limiter += float(ears[:, inner].double().square().sum())
-        if float(peak.max()) > CEILING:
-            needed = (CEILING / peak.clamp_min(CEILING)).numpy()
+        if float(ears.abs().max()) > 0.5 * self._ceiling and (peaks := true_peaks(ears)).max() > self._ceiling:
+            needed = self._ceiling / np.maximum(peaks, self._ceiling)
             gain = torch.from_numpy(self._smoothed(minimum_filter1d(needed, 2 * fade + 1, mode="nearest")))
-            ears = (ears * gain).clamp(-CEILING, CEILING)  # the clamp is for rounding alone
+            ears = (ears * gain).clamp(-self._ceiling, self._ceiling)  # the clamp is for rounding alone
         out = ears[:, inner].clone()
         self._after_limiter += float(out.double().square().sum())
         return out
@@ -131,7 +136,8 @@ class LevelKeeper:
 class _Gains:
     """One gain per block from the powers of the input, of its mono mix and of the ears."""
 
-    def __init__(self) -> None:
+    def __init__(self, gain: float) -> None:
+        self._asked = gain
         self.reference: list[float] = []
         self.mono: list[float] = []
         self.ears: list[float] = []
@@ -139,7 +145,7 @@ class _Gains:
         self._sums: np.ndarray | None = None  # of reference, mono and ears, the past fading
         self._ahead = round(LOOK_AHEAD_S / _BLOCK_S)
         self._forget = math.exp(-_BLOCK_S / MEMORY_S)
-        self._gain = 1.0
+        self._gain = gain
 
     def ready(self, last: bool) -> list[float]:
         """Gains of the blocks for which enough is known; with `last`, of all."""
@@ -161,7 +167,7 @@ class _Gains:
             return  # silence asks for no other gain
         short_db = 10 * math.log10(reference / mono) - LARGEST_GAIN_DB
         self.short_db = max(self.short_db, short_db)
-        self._gain = math.sqrt(reference / ears) * 10 ** (-max(0.0, short_db) / 20)
+        self._gain = self._asked * math.sqrt(reference / ears) * 10 ** (-max(0.0, short_db) / 20)
 
 
 def loudness_weights(layout: str, channels: int) -> list[float]:

@@ -4,6 +4,7 @@ import math
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from hearsight.media import SoundTrack
 from hearsight.vision.tracks import Source
 
 
@@ -19,6 +20,11 @@ class Report:
         peak_memory_mib: highest resident memory of the process since it began.
         sources: located sources; empty for a model that does not locate any.
         notes: plain sentences about what was weak, assumed or could not be kept.
+        start_s: where the part that was done begins in the file; times of sources count from the file's beginning.
+        loudness_lufs: integrated loudness of the output (ITU-R BS.1770-4).
+        true_peak_db: highest true peak of the output, after encoding, in decibels of full scale.
+        sound_tracks: all sound tracks of the input, and which of them were taken.
+        settings: what was asked for.
     """
 
     input: str
@@ -30,6 +36,11 @@ class Report:
     peak_memory_mib: float
     sources: list[Source] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    start_s: float = 0.0
+    loudness_lufs: float = -math.inf
+    true_peak_db: float = -math.inf
+    sound_tracks: list[SoundTrack] = field(default_factory=list)
+    settings: dict[str, Any] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """The object that `--report` writes; times to the millisecond, the rest to four digits."""
@@ -39,7 +50,7 @@ class Report:
 def _rounded(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _rounded(part) for key, part in value.items()}
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return [_rounded(part) for part in value]
     if isinstance(value, float):
         return round(value, 4) if math.isfinite(value) else None

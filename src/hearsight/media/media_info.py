@@ -17,6 +17,7 @@ from av.video.reformatter import Interpolation, VideoReformatter
 from av.video.stream import VideoStream
 
 from hearsight.errors import MediaError
+from hearsight.media.boxes import ambisonic_orders
 from hearsight.media.opening import decoded, open_source, packets, picture_stream, sound_streams, time_of
 from hearsight.media.selection import WHOLE, Selection
 
@@ -99,7 +100,8 @@ def probe(path: str | os.PathLike[str], selection: Selection = WHOLE) -> MediaIn
             audio = AudioInfo(
                 sample_rate_hz=frame.sample_rate,
                 channels=sum(frame.layout.nb_channels for _, frame in sounds),
-                layout=joined_layout([layout_name(frame) for _, frame in sounds]),
+                layout=_ambisonic_layout(path, container, sound, frame)
+                or joined_layout([layout_name(frame) for _, frame in sounds]),
                 codec=sound.codec_context.codec.canonical_name,
                 start_s=float(min(frame_time(frame) for _, frame in sounds)),
                 duration_s=max((_seconds(stream) or 0.0 for stream, _ in sounds), default=0.0) or None,
@@ -166,6 +168,19 @@ def frame_time(frame: AudioFrame | VideoFrame) -> Fraction:
 def layout_name(frame: AudioFrame) -> str:
     """FFmpeg's name of a frame's channels; one or two channels without a stated layout are mono or stereo."""
     return {"1 channels": "mono", "2 channels": "stereo"}.get(frame.layout.name, frame.layout.name)
+
+
+def _ambisonic_layout(
+    path: str | os.PathLike[str], container: InputContainer, sound: Stream, frame: AudioFrame
+) -> str | None:
+    """FFmpeg's name for the channels of a track that an SA3D box says to be ambisonics, which decoders hide."""
+    if not container.format.name.startswith("mov") or frame.layout.nb_channels < 4:
+        return None
+    order = ambisonic_orders(path).get(sound.id)
+    if order is None:
+        return None
+    beside = frame.layout.nb_channels - (order + 1) ** 2
+    return {0: f"ambisonic {order}", 2: f"ambisonic {order}+stereo"}.get(beside)
 
 
 def joined_layout(layouts: Sequence[str]) -> str:

@@ -1,5 +1,7 @@
 """Any channels to one: the rule by which hearsight mixes to mono."""
 
+import re
+
 import av
 import torch
 from jaxtyping import Float
@@ -49,9 +51,17 @@ def mix_to_mono(block: Float[Tensor, "channels samples"], layout: str) -> Float[
 def mono_weights(layout: str) -> list[float]:
     """Weight of each channel in the mono mix; the weights sum to 1."""
     if layout.startswith("ambisonic"):
-        return [1.0] + [0.0] * (av.AudioLayout(layout).nb_channels - 1)
+        return [1.0] + [0.0] * (layout_channels(layout) - 1)
     channels = av.AudioLayout(layout).channels
     weights = [_BS775.get(channel.name, 0.0) for channel in channels]
     if not all(channel.name in _BS775 for channel in channels) or not sum(weights):
         weights = [1.0] * len(channels)
     return [weight / sum(weights) for weight in weights]
+
+
+def layout_channels(layout: str) -> int:
+    """How many channels a layout of FFmpeg's has, "ambisonic 1+stereo" among them."""
+    found = re.match(r"ambisonic (\d+)(?:\+(.+))?", layout)
+    if found is None:
+        return av.AudioLayout(layout).nb_channels
+    return (int(found[1]) + 1) ** 2 + (av.AudioLayout(found[2]).nb_channels if found[2] else 0)

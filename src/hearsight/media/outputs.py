@@ -67,14 +67,15 @@ def fitting_output(
         MediaError: the source cannot be read, or no container can hold its picture.
     """
     suffixes = suffixes_that_hold(source, selection, audio_codec)
-    suffix = wanted.suffix.lower()
+    is_suffix = wanted.suffix.lower() in CONTAINERS or wanted.suffix == Path(source).suffix
+    suffix = wanted.suffix.lower() if is_suffix else ""
     if suffix in suffixes:
         return wanted, None
     if not suffixes:
         with open_source(source, selection.salvage) as container:
             tag = next((_tag(stream) for stream in container.streams if is_picture(stream)), "")
         raise MediaError(f"{source}: its picture is of an unknown codec{tag}, which cannot be copied; convert it first")
-    other = wanted.with_name(wanted.name.removesuffix(wanted.suffix) + suffixes[0])
+    other = wanted.with_name((wanted.stem if suffix else wanted.name) + suffixes[0])
     if not suffix:
         return other, f"the output is called {suffixes[0]}, as the input has no suffix that tells its container"
     reason = "cannot be written" if suffix not in CONTAINERS else "cannot hold this picture with the new sound"

@@ -73,6 +73,7 @@ class SoundTrack:
         role: "commentary", "audio description", ...; None for the main sound.
         is_default: whether it is marked as the one to play.
         peak_db: highest sample in decibels of full scale, as far as was listened; None if it was not listened to.
+        is_taken: whether it was chosen.
     """
 
     number: int
@@ -86,6 +87,7 @@ class SoundTrack:
     role: str | None
     is_default: bool
     peak_db: float | None = None
+    is_taken: bool = False
 
     @property
     def is_decodable(self) -> bool:
@@ -135,7 +137,8 @@ def choose_streams(
     """
     with open_source(path, selection.salvage) as container:
         tracks = list_tracks(container)
-        preferred = sound_stream(container)
+        stream = sound_stream(container)
+        preferred = None if stream is None else stream.index
         if video_track is not None:
             selection = replace(selection, picture=_picture(container, path, video_track))
         elif (picture := picture_stream(container)) is not None:
@@ -149,7 +152,7 @@ def choose_streams(
     if audio_track is not None:
         taken = _asked_for(path, tracks, audio_track)
         return Choice(replace(selection, sound=(taken.index,)), tuple(tracks), ())
-    taken_together, notes = _best(tracks, preferred.index)
+    taken_together, notes = _best(tracks, preferred)
     return Choice(replace(selection, sound=tuple(track.index for track in taken_together)), tuple(tracks), tuple(notes))
 
 
@@ -234,7 +237,7 @@ def _best(tracks: Sequence[SoundTrack], preferred: int) -> tuple[list[SoundTrack
         notes.append(f"{', '.join(map(str, passed))} {what} passed over; {', '.join(map(str, taken))} was taken")
     elif len(taken) > 1:
         notes.append(
-            f"tracks {', '.join(str(track.number) for track in taken)} of one channel each were taken together"
+            f"sound tracks {', '.join(str(track.number) for track in taken)} of one channel each were taken together"
         )
     elif best.index != preferred:
         notes.append(f"{best} was taken; --audio-track chooses another")

@@ -23,6 +23,7 @@ from torch import Tensor
 
 from hearsight.errors import HearsightError, MediaError
 from hearsight.files import written_whole
+from hearsight.media.boxes import has_two_views
 from hearsight.media.containers import MATROSKA, MOV_FAMILY, codec_for, container_for
 from hearsight.media.copying import (
     CopiedPackets,
@@ -50,6 +51,7 @@ from hearsight.media.opening import (
     time_of,
 )
 from hearsight.media.outputs import suffixes_that_hold
+from hearsight.media.peak_guard import EncodedPeak, PeakGuard, frames_of
 from hearsight.media.selection import WHOLE, Selection
 from hearsight.media.subtitles import SubtitleConverter, subtitle_codec
 from hearsight.media.transport_stream import TransportStream, read_tables
@@ -57,7 +59,7 @@ from hearsight.signal import StreamResampler
 
 # 1 / 90000 s: edit lists are written in this unit, and the default of 1 ms would move the sound by half of it.
 _MOVIE_TIMESCALE = 90_000
-_ENCODE_SAMPLES = 4096
+_HEARD_OVERSHOOT_DB = 0.05
 _OGG_FAMILY = {"ogg", "oga", "ogv", "opus"}
 _WITH_CHAPTERS = MOV_FAMILY | MATROSKA | _OGG_FAMILY | {"asf", "mp3", "nut"}
 _WITHOUT_TIMES = {"avi", "dv"}  # their sound begins at 0
@@ -85,6 +87,7 @@ class BinauralWriter:
         selection: which sound the ears replace, and which part of the source is copied. A part begins at the time that
             `part_start` gives.
         keep_original: copy the sound that the ears replace, too, behind them.
+        true_peak_db: ceiling in decibels of full scale for the true peak after encoding; None: none.
 
     Attributes:
         notes: plain sentences about what could not be kept.
@@ -103,11 +106,12 @@ class BinauralWriter:
         *,
         selection: Selection = WHOLE,
         keep_original: bool = False,
+        true_peak_db: float | None = None,
     ) -> None:
         self.notes: list[str] = []
         self._source, self._target = Path(source), Path(target)
         self._rate = sample_rate_hz
-        self._selection, self._keep_original = selection, keep_original
+        self._selection, self._keep_original, self._ceiling_db = selection, keep_original, true_peak_db
         self._kind = container_for(target)
         self._container = self._kind.muxer
         self._codec = codec_for(target, audio_codec)
@@ -138,10 +142,16 @@ class BinauralWriter:
             self._moved = self._damaged = 0
             self._converters: dict[int, SubtitleConverter] = {}
             copies = self._lay_out(source, tables)
+            if self._container in MOV_FAMILY and "mov" in source.format.name and has_two_views(self._source):
+                self.notes.append("the picture holds a second view (MV-HEVC), which players will not find: it is flat")
             self._copied = self._copied_packets(source, copies, start_s)
             self._resampler = StreamResampler(self._rate, self._encoder.sample_rate, channels=2)
             with self._write_errors():
                 self._output.start_encoding()
+            self._peaks = EncodedPeak(self._encoder)
+            self._guard = None
+            if self._ceiling_db is not None:
+                self._guard = PeakGuard(self._codec, self._encoder.sample_rate, self._ceiling_db)
             self._begin(start_s - self._shift_s)
             self._stack = stack.pop_all()
         return self
@@ -158,7 +168,15 @@ class BinauralWriter:
         ears = ears.detach().cpu().to(torch.float32)
         if not np.isfinite(ears.numpy()).all():
             raise ValueError("ears must be finite")
-        self._encode(self._resampler.process(ears))
+        self._encode(self._guarded(self._resampler.process(ears)))
+
+    @property
+    def true_peak_db(self) -> float:
+        """The highest true peak so far of what was encoded, decoded again, in decibels of full scale."""
+        return self._peaks.peak_db
+
+    def _guarded(self, ears: Tensor, last: bool = False) -> Tensor:
+        return ears if self._guard is None else self._guard.process(ears, last)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -166,12 +184,18 @@ class BinauralWriter:
         if kind is not None:
             return self._stack.__exit__(kind, error, trace)
         with self._stack:
-            self._encode(self._resampler.process(torch.zeros(2, 0), last=True))
+            self._encode(self._guarded(self._resampler.process(torch.zeros(2, 0), last=True), last=True))
             self._mux(self._encoder.encode(None))
+            self._peaks.process(None)
             self._mux_copied(None)
             with self._write_errors():
                 self._output.close()
             self._note_what_was_mended()
+            if self._ceiling_db is not None and self.true_peak_db > self._ceiling_db + _HEARD_OVERSHOOT_DB:
+                self.notes.append(
+                    f"the encoder's true peak is {self.true_peak_db:.1f} dB of full scale, above the "
+                    f"{self._ceiling_db:.1f} dB that were asked for"
+                )
         return None
 
     def _note_what_was_mended(self) -> None:
@@ -293,7 +317,9 @@ class BinauralWriter:
         sounds = [stream for stream in source.streams.audio if stream.index in copies]
         others = [copies[stream.index] for stream in sounds]
         is_first = all(self._sound.index < copy.index for copy in others)
-        if not replaced or (is_first and not any(copy.disposition & Disposition.default for copy in others)):
+        if not replaced or (
+            is_first and not self._keep_original and not any(copy.disposition & Disposition.default for copy in others)
+        ):
             return
         self._sound.disposition = replaced[0].disposition | Disposition.default
         for stream in sounds:
@@ -337,19 +363,14 @@ class BinauralWriter:
             self._encode(torch.zeros(2, round(start_s * rate)))
 
     def _encode(self, ears: Float[Tensor, "2 samples"]) -> None:
-        samples = ears.numpy()
-        for begin in range(0, samples.shape[1], _ENCODE_SAMPLES):
-            part = np.ascontiguousarray(samples[:, begin : begin + _ENCODE_SAMPLES])
-            frame = av.AudioFrame.from_ndarray(part, format="fltp", layout="stereo")
-            frame.sample_rate = self._encoder.sample_rate
-            frame.time_base = Fraction(1, self._encoder.sample_rate)
-            frame.pts = self._position
-            self._position += part.shape[1]
+        for frame in frames_of(ears.numpy(), self._encoder.sample_rate, self._position):
+            self._position += frame.samples
             self._mux(self._encoder.encode(frame))
 
     def _mux(self, encoded: list[Packet]) -> None:
         """Hand encoded sound to the muxer, after the copied packets that come before it."""
         for packet in encoded:
+            self._peaks.process(packet)
             packet.stream = self._sound
             assert packet.dts is not None and packet.pts is not None
             if self._correction is None:

@@ -45,20 +45,39 @@ class KWeightedPower:
         return powers
 
 
-def integrated_loudness(samples: Float[Tensor, "channels samples"], sample_rate_hz: float) -> float:
-    """Gated loudness of a whole signal in LUFS (ITU-R BS.1770-4): 400 ms blocks, 75 % overlap, both gates.
+class LoudnessMeter:
+    """Gated loudness of a sound that comes in blocks (ITU-R BS.1770-4): 400 ms blocks, 75 % overlap, both gates.
 
-    Every channel has weight 1 (mono, stereo). -inf for silence and for less than 400 ms.
+    Args:
+        sample_rate_hz, weights: as of `KWeightedPower`.
     """
-    powers = np.asarray(KWeightedPower(sample_rate_hz, [1.0] * samples.shape[0]).process(samples))
-    if len(powers) < 4:
-        return -math.inf
-    blocks = np.convolve(powers, np.full(4, 0.25), mode="valid")
-    blocks = blocks[blocks > 10 ** ((-70 + 0.691) / 10)]  # absolute gate at -70 LUFS
-    if not len(blocks):
-        return -math.inf
-    blocks = blocks[blocks > 0.1 * blocks.mean()]  # relative gate, 10 LU below what is left
-    return -0.691 + 10 * math.log10(blocks.mean())
+
+    def __init__(self, sample_rate_hz: float, weights: Sequence[float]) -> None:
+        self._power = KWeightedPower(sample_rate_hz, weights)
+        self._powers: list[float] = []
+
+    def process(self, block: Float[Tensor, "channels samples"]) -> None:
+        """Take the next block into account."""
+        self._powers += self._power.process(block)
+
+    @property
+    def lufs(self) -> float:
+        """The loudness so far in LUFS; -inf for silence and for less than 400 ms."""
+        if len(self._powers) < 4:
+            return -math.inf
+        blocks = np.convolve(self._powers, np.full(4, 0.25), mode="valid")
+        blocks = blocks[blocks > 10 ** ((-70 + 0.691) / 10)]  # absolute gate at -70 LUFS
+        if not len(blocks):
+            return -math.inf
+        blocks = blocks[blocks > 0.1 * blocks.mean()]  # relative gate, 10 LU below what is left
+        return -0.691 + 10 * math.log10(blocks.mean())
+
+
+def integrated_loudness(samples: Float[Tensor, "channels samples"], sample_rate_hz: float) -> float:
+    """Gated loudness of a whole signal in LUFS (`LoudnessMeter`); every channel has weight 1 (mono, stereo)."""
+    meter = LoudnessMeter(sample_rate_hz, [1.0] * samples.shape[0])
+    meter.process(samples)
+    return meter.lufs
 
 
 def k_weighting(sample_rate_hz: float) -> np.ndarray:

@@ -3,7 +3,7 @@
 import json
 import math
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +67,10 @@ class Track:
             )
         return cls(label, np.zeros(1), np.array([x]), np.array([y]), np.ones(1))
 
+    def later(self, by_s: float) -> "Track":
+        """The same positions, later by so many seconds (earlier, negative)."""
+        return replace(self, times_s=self.times_s + by_s)
+
     def positions(self, times_s: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """(x, y, confidence) at any times."""
         return (
@@ -92,27 +96,69 @@ class Track:
         ]
 
 
-def read_tracks(file: str | os.PathLike[str]) -> list[Track]:
+def read_tracks(file: str | os.PathLike[str], input: str | os.PathLike[str] | None = None) -> list[Track]:
     """Tracks from a report of `binauralize`, or any JSON with its `sources`.
 
     Of each source `label` and `track` are read, of each point `time_s`, `x` and `y`: who gives tracks says where the
     sources are, so a report's directions and its confidence, by which a search draws them to the middle, do not count.
     A bare list of sources will do.
 
+    Args:
+        file: the JSON.
+        input: in a list of reports, which it is that counts; a single report counts for any input.
+
     Raises:
-        DataError: the file is missing or is no such JSON; the message names the source and the point.
+        DataError: the file is missing or is no such JSON, or has no report for the input; the message names the source
+            and the point.
     """
     file = Path(file)
-    try:
-        value = json.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise DataError(f"{file}: cannot be read ({error.strerror or error})") from error
-    except ValueError as error:
-        raise DataError(f"{file}: is not JSON ({error})") from error
+    value = _report_in(file, input)
     sources = value.get("sources") if isinstance(value, dict) else value
     if not isinstance(sources, list) or not sources:
         raise DataError(f'{file}: holds no tracks; it must have "sources", a list as in the report of binauralize')
     return [_track(source, index, file) for index, source in enumerate(sources, 1)]
+
+
+def read_untouched(
+    file: str | os.PathLike[str], input: str | os.PathLike[str] | None = None
+) -> list[tuple[float, float]]:
+    """The stretches, (from, to) in seconds, that a file of tracks wants left as they are: its list "untouched".
+
+    Raises:
+        DataError: as `read_tracks`, or a stretch that is none.
+    """
+    value = _report_in(Path(file), input)
+    stretches = value.get("untouched", []) if isinstance(value, dict) else []
+    try:
+        found = [(float(begin), float(end)) for begin, end in stretches]
+    except (TypeError, ValueError):
+        raise DataError(f'{file}: "untouched" must be a list of [from, to] in seconds') from None
+    if not all(math.isfinite(begin) and math.isfinite(end) and begin < end for begin, end in found):
+        raise DataError(f'{file}: each stretch in "untouched" must begin before it ends')
+    return found
+
+
+def _report_in(file: Path, input: str | os.PathLike[str] | None) -> Any:
+    """The JSON in a file; of a list of reports the input's."""
+    try:
+        value = json.loads(file.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise DataError(f"{file}: cannot be read ({error.strerror or error})") from error
+    except ValueError as error:
+        raise DataError(f"{file}: is not JSON ({error})") from error
+    if (
+        not isinstance(value, list)
+        or not all(isinstance(each, dict) and "input" in each for each in value)
+        or not value
+    ):
+        return value
+    names = [str(each["input"]) for each in value]
+    wanted = None if input is None else os.fspath(input)
+    for same in (os.path.abspath, os.path.basename):
+        for name, each in zip(names, value, strict=True):
+            if wanted is not None and same(name) == same(wanted):
+                return each
+    raise DataError(f"{file}: has no report of {wanted}; it has {', '.join(names[:5])}")
 
 
 def _track(source: Any, index: int, file: Path) -> Track:

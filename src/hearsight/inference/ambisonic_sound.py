@@ -1,0 +1,57 @@
+"""Recorded ambisonics (360-degree video) to two ears, block by block, without any model."""
+
+import re
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from hearsight.acoustics import binaural_decoder, load_hrirs
+from hearsight.signal.context import ContextStream
+
+_ORDER = re.compile(r"ambisonic (\d+)")
+
+
+def ambisonic_order(layout: str) -> int | None:
+    """The order of a layout like "ambisonic 1" or "ambisonic 1+stereo" (FFmpeg's names); None for other layouts."""
+    found = _ORDER.match(layout)
+    return None if found is None else int(found[1])
+
+
+class AmbisonicDecoder:
+    """Decodes a sound field (ACN, SN3D, as the container's SA3D box or layout says) that looks ahead with the picture.
+
+    Virtual loudspeakers and HRIRs (KEMAR, diffuse-field equalised). Channels beyond the field are sound that does not
+    belong to it: head-locked stereo is added to the ears as it is, anything else to both.
+
+    Args:
+        sample_rate_hz: of the sound.
+        layout: FFmpeg's name.
+        channels: of the sound.
+        hrtf: a SOFA file; None for KEMAR.
+    """
+
+    def __init__(self, sample_rate_hz: int, layout: str, channels: int, hrtf: str | None = None) -> None:
+        order = ambisonic_order(layout)
+        if order is None:
+            raise ValueError(f"{layout!r} is no ambisonic layout")
+        self._field = (order + 1) ** 2
+        hrirs = load_hrirs(hrtf, diffuse_field_equalized=True).at_rate(sample_rate_hz)
+        self._filters = binaural_decoder(hrirs, order).float()
+        self._stream = ContextStream(self._decoded, self._filters.shape[-1], channels, 2)
+
+    def process(self, block: Float[Tensor, "channels samples"], last: bool = False) -> Float[Tensor, "2 ready"]:
+        """The ears that are ready; with `last`, all that are left."""
+        return self._stream.process(block, last)
+
+    def _decoded(self, block: Tensor) -> Tensor:
+        taps = self._filters.shape[-1]
+        samples = block.shape[-1] - 2 * taps
+        field = block[: self._field]
+        length = 1 << (field.shape[-1] + taps - 1).bit_length()
+        spectrum = torch.einsum("cf,ecf->ef", torch.fft.rfft(field, length), torch.fft.rfft(self._filters, length))
+        ears = torch.fft.irfft(spectrum, length)[:, taps : taps + samples]
+        beside = block[self._field :, taps : taps + samples]
+        if beside.shape[0] == 2:
+            return ears + beside
+        return ears + beside.sum(0)

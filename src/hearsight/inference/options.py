@@ -1,0 +1,82 @@
+"""What can be asked for of one file, whatever the model."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from hearsight.errors import HearsightError
+from hearsight.inference.loudness import TRUE_PEAK_DB
+
+Stereo = Literal["mix", "keep"]
+
+
+@dataclass(frozen=True)
+class Options:
+    """Options of `binauralize` that have to do with the file and the sound's level.
+
+    Attributes:
+        audio_codec: of the output (`media.SOUND_CODECS`); None for the container's usual.
+        start_s, duration_s: the part to be done, in seconds from the first sample; it begins at the key frame of the
+            picture at or before `start_s`. None: to the end.
+        strength: from 0 (the input's own sound) to 1 (the model's). Between them, a model that places sources draws
+            them together in this proportion; of any other, the difference of the ears is multiplied.
+        stereo: what becomes of the image of a stereo input. "mix": the ears are made of the mix of both channels.
+            "keep": what is common to both channels goes through the model, and what differs is left where it is.
+        loudness_lufs: integrated loudness of the output (ITU-R BS.1770-4); None for the input's.
+        true_peak_db: highest true peak of the output, after encoding, in decibels of full scale.
+        audio_track: number (from 1) or language of the sound track; None to choose by what is in them.
+        video_track: number (from 1) of the picture track.
+        keep_original: keep the input's own sound as a further track.
+        salvage: do what is there of a file that is cut off.
+
+    Raises:
+        HearsightError: a value that is out of range.
+    """
+
+    audio_codec: str | None = None
+    start_s: float = 0.0
+    duration_s: float | None = None
+    strength: float = 1.0
+    stereo: Stereo = "mix"
+    loudness_lufs: float | None = None
+    true_peak_db: float = TRUE_PEAK_DB
+    audio_track: str | None = None
+    video_track: int | None = None
+    keep_original: bool = False
+    salvage: bool = False
+
+    def __post_init__(self) -> None:
+        checks = [
+            (0 <= self.start_s < math.inf, "the start must be 0 s or later"),
+            (self.duration_s is None or 0 < self.duration_s < math.inf, "the duration must be longer than 0 s"),
+            (0 <= self.strength <= 1, "the strength goes from 0 to 1"),
+            (self.stereo in get_args(Stereo), "stereo is mix or keep"),
+            (-20 <= self.true_peak_db <= 0, "the true peak must be from -20 to 0 dB of full scale"),
+            (
+                self.loudness_lufs is None or -70 < self.loudness_lufs <= 0,
+                "the loudness must be above -70 and at most 0 LUFS",
+            ),
+        ]
+        for holds, words in checks:
+            if not holds:
+                raise HearsightError(words)
+
+
+@dataclass(frozen=True)
+class Treatment:
+    """How the ears of a model are mixed with the input, and how loud they become.
+
+    Attributes:
+        strength: by which the ears' difference from the mono mix is multiplied.
+        untouched_s: stretches of the clip, (from, to) in seconds, in which the strength is 0.
+        keeps_sides: whether the difference of two channels is added to the ears.
+        true_peak_db: as of `Options`.
+        gain_db: over the input's loudness.
+    """
+
+    strength: float = 1.0
+    untouched_s: Sequence[tuple[float, float]] = ()
+    keeps_sides: bool = False
+    true_peak_db: float = TRUE_PEAK_DB
+    gain_db: float = 0.0

@@ -1,0 +1,215 @@
+"""Which files a job reads and writes: folders as inputs, names of outputs, and none that replaces another."""
+
+import os
+import string
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hearsight.errors import HearsightError, MediaError
+from hearsight.files import same_path
+from hearsight.media import CONTAINERS
+
+DEFAULT_NAME = "{name}.binaural{suffix}"
+_FIELDS = ("name", "suffix", "model", "number")
+_LONGEST_NAME = 255  # bytes
+# Suffixes of what cameras and recorders write, beside those that can be written.
+_READ_SUFFIXES = set(CONTAINERS) | {".insv", ".lrv", ".mod", ".tod", ".amv", ".rm", ".rmvb", ".swf", ".wtv", ".gxf"}
+
+
+@dataclass(frozen=True)
+class NamedOutputs:
+    """Files and where each goes.
+
+    Attributes:
+        inputs, outputs: as many of both.
+        is_file: whether the single output was named as a file.
+        in_folder: whether the outputs go to a folder that was named.
+    """
+
+    inputs: list[Path]
+    outputs: list[Path]
+    is_file: bool = False
+    in_folder: bool = False
+
+
+def name_outputs(
+    inputs: Sequence[str | os.PathLike[str]], output: Path | None, template: str, model: str
+) -> NamedOutputs:
+    """The files of a job.
+
+    Args:
+        inputs: files and folders. A folder stands for the videos and sounds directly in it (by their suffixes), without
+            hidden files and those that the template could have made of others.
+        output: a file for a single file, or a folder; a name without a suffix is a folder, so that `*.mp4` may also
+            match a single video.
+        template: of the outputs' names, with the fields {name}, {suffix}, {model} and {number} (of the input in the
+            job); without {suffix} the input's is added.
+        model: its name.
+
+    Raises:
+        HearsightError: a template that cannot be used; a folder without videos; two inputs for one output; several
+            inputs for one file.
+    """
+    check_template(template)
+    for input in inputs:
+        _refuse_what_is_no_name(os.fspath(input))
+    ours = _recognizer(template)
+    files = [path for input in inputs for path in _files(Path(input), ours)]
+    holds_folder = any(Path(input).is_dir() for input in inputs)
+    outputs = [default_output(file, template, model, number) for number, file in enumerate(files, 1)]
+    if output is None:
+        _refuse_doubles(outputs)
+        return NamedOutputs(files, outputs)
+    is_folder = output.is_dir()
+    if len(files) == 1 and not holds_folder and not is_folder and (output.suffix or output.exists()):
+        return NamedOutputs(files, [output], is_file=True)
+    if not is_folder and os.path.lexists(output):
+        raise HearsightError(f"{output}: is a file; several inputs need a folder")
+    if not is_folder and output.suffix.lower() in CONTAINERS:
+        raise HearsightError(f"{output}: is the name of a file; several inputs need a folder (a name without a suffix)")
+    outputs = [output / path.name for path in outputs]
+    _refuse_doubles(outputs)
+    return NamedOutputs(files, outputs, in_folder=True)
+
+
+def default_output(
+    input: str | os.PathLike[str], template: str = DEFAULT_NAME, model: str = "", number: int = 1
+) -> Path:
+    """Where an input goes whose output is not named: beside it, `NAME.binaural.EXT`.
+
+    A name that would be too long for file systems is shortened.
+    """
+    input = Path(input)
+    if "{suffix}" not in template:
+        template += "{suffix}"
+    stem = input.stem
+    while True:
+        name = template.format(name=stem, suffix=input.suffix, model=model.replace(os.sep, "-"), number=number)
+        if len(os.fsencode(name)) <= _LONGEST_NAME or not stem:
+            return input.with_name(name)
+        stem = stem[:-1]
+
+
+def check_template(template: str) -> None:
+    """Find out whether names can be made of a template.
+
+    Raises:
+        HearsightError: unknown fields, a path, or a name that would be the input's own.
+    """
+    fields = ", ".join(f"{{{field}}}" for field in _FIELDS)
+    try:
+        named = [field for _, field, _, _ in string.Formatter().parse(template) if field is not None]
+        made = template.format(**dict.fromkeys(_FIELDS, "x"))
+    except (ValueError, KeyError, IndexError, AttributeError) as error:
+        raise HearsightError(f"{template!r}: cannot be filled in; use {fields}") from error
+    if not named or any(field not in _FIELDS for field in named):
+        raise HearsightError(f"{template!r}: has no field, or an unknown one; use {fields}")
+    if "/" in made or os.sep in made or made.startswith("."):
+        raise HearsightError(f"{template!r}: is a file name, not a path, and not hidden; name the folder by -o")
+    if template in ("{name}", "{name}{suffix}"):
+        raise HearsightError(f"{template!r}: is the input's own name; add something to it")
+
+
+def check_outputs(
+    inputs: Sequence[str | os.PathLike[str]],
+    outputs: Sequence[str | os.PathLike[str]],
+    report: str | os.PathLike[str] | None = None,
+    other_inputs: Sequence[str | os.PathLike[str]] = (),
+) -> None:
+    """Find out before any work whether a file to be written would replace one that is read, or another output.
+
+    Args:
+        inputs: the videos.
+        outputs: of each input.
+        report: of all of them.
+        other_inputs: what else is read: tracks, HRTF.
+
+    Raises:
+        HearsightError: it would; or the report has no folder to go to.
+    """
+    read = {path_key(path) for path in (*inputs, *other_inputs)}
+    for input, output in zip(inputs, outputs, strict=True):
+        if same_path(input, output):
+            raise HearsightError(f"{output}: is the input itself; name another output")
+        if path_key(output) in read:
+            raise HearsightError(
+                f"{output}: is an input, and would be replaced by the output of {input}; leave one out"
+            )
+    if report is None:
+        return
+    if path_key(report) in read:
+        raise HearsightError(f"{report}: is an input; name another file for the report")
+    if path_key(report) in {path_key(output) for output in outputs}:
+        raise HearsightError(f"{report}: is the output; name another file for the report")
+    if Path(report).is_dir():
+        raise HearsightError(f"{report}: is a folder; name a file for the report")
+    folder = Path(report).parent
+    if not folder.is_dir() and not any(same_path(folder, Path(output).parent) for output in outputs):
+        raise HearsightError(f"{report}: the folder {folder} does not exist")
+
+
+def path_key(path: str | os.PathLike[str]) -> Any:
+    """What is the same for two paths that lead to one file, also through links, also to one still to be written.
+
+    Devices and FIFOs are not files that could be replaced; each is only itself.
+    """
+    try:
+        status = os.stat(path)
+        return status.st_dev, status.st_ino
+    except (OSError, ValueError):
+        return os.path.realpath(path)
+
+
+def _files(input: Path, ours: Any) -> list[Path]:
+    """The file itself, or the media files in a folder, by name."""
+    if not input.is_dir():
+        return [input]
+    try:
+        entries = sorted(input.iterdir())
+    except OSError as error:
+        raise HearsightError(f"{input}: cannot be read ({error.strerror})") from error
+    found = [
+        path
+        for path in entries
+        if path.suffix.lower() in _READ_SUFFIXES and not path.name.startswith(".") and path.is_file()
+    ]
+    names = {path.stem for path in found}
+    found = [path for path in found if not ours(path, names)]
+    if not found:
+        raise HearsightError(f"{input}: this folder holds no videos or sounds; name files, or a folder that has some")
+    return found
+
+
+def _recognizer(template: str) -> Any:
+    """Tells whether a file is an output for another one in the same folder, by its name alone."""
+    before, found, after = template.partition("{name}")
+    ending = after.partition("{")[0]
+
+    def is_ours(path: Path, stems: set[str]) -> bool:
+        if not found or "{" in before or not (before or ending):
+            return False
+        stem = path.stem
+        if not (stem.startswith(before) and stem.endswith(ending)):
+            return False
+        return stem[len(before) : len(stem) - len(ending)] in stems or ending == ".binaural"
+
+    return is_ours
+
+
+def _refuse_what_is_no_name(text: str) -> None:
+    if text in ("", "-") or "://" in text:
+        if not text:
+            raise HearsightError("an empty name; name a video, a sound or a folder")
+        if text == "-":
+            raise MediaError("-: standard input cannot be read, since a file is read more than once; save it first")
+        raise MediaError(f"{text}: is an address; download it first and name the file")
+
+
+def _refuse_doubles(outputs: Sequence[Path]) -> None:
+    seen: set[Path] = set()
+    for path in outputs:
+        if path in seen:
+            raise HearsightError(f"two inputs would both become {path}; run them one by one with -o FILE")
+        seen.add(path)

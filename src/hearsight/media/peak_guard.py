@@ -1,0 +1,172 @@
+"""True peaks after encoding: lossy codecs overshoot, so what they make of the sound is looked at before and after."""
+
+from fractions import Fraction
+
+import av
+import numpy as np
+import torch
+from av.audio.codeccontext import AudioCodecContext
+from av.audio.frame import AudioFrame
+from av.packet import Packet
+from jaxtyping import Float
+from scipy.ndimage import minimum_filter1d
+from torch import Tensor
+
+from hearsight.media.codecs import SoundCodec
+from hearsight.media.samples import SampleReader
+from hearsight.signal.true_peak import TruePeakMeter, true_peaks
+
+_CONTEXT_S = 0.25
+_OVERSHOOT_DB = 4.0  # no encoder was seen to overshoot by more; what is lower is passed on as it is
+_MARGIN_DB = 0.6  # the encoder proper has another past than the one on trial
+_REACH_S = 0.03  # a peak is turned down from so much before it to so much after
+_MOST_ROUNDS = 6
+_FRAME_SAMPLES = 4096
+
+
+class PeakGuard:
+    """Turns down, for some milliseconds each, what would exceed the ceiling once it was encoded and decoded.
+
+    Each second of the sound, with a quarter of a second before and after it, goes through an encoder and a decoder of
+    its own; where the true peak comes out too high the sound is turned down smoothly, and the trial is repeated. It
+    comes as late as the context is long, as many samples as went in. Sound that is far below the ceiling is not tried.
+
+    Args:
+        codec: of the output.
+        sample_rate_hz: of what it is fed.
+        ceiling_db: highest true peak in decibels of full scale.
+    """
+
+    def __init__(self, codec: SoundCodec, sample_rate_hz: int, ceiling_db: float) -> None:
+        self._codec, self._rate = codec, sample_rate_hz
+        self._limit = 10 ** ((ceiling_db - (_MARGIN_DB if codec.bit_rate else 0.0)) / 20)
+        self._tried_from = 10 ** ((ceiling_db - _OVERSHOOT_DB) / 20)
+        self._context = round(_CONTEXT_S * sample_rate_hz)
+        self._before = torch.zeros(2, 0)  # what was passed on last, as it was
+        self._waiting = torch.zeros(2, 0)
+        self._gain = np.ones(0)  # of the first of what waits: decided when it was the context of what came before
+        self._gain_before = np.ones(0)
+        reach = round(_REACH_S * sample_rate_hz)
+        self._reach = reach
+        self._kernel = np.hanning(2 * reach + 3)[1:-1] / np.hanning(2 * reach + 3)[1:-1].sum()
+
+    def process(self, ears: Float[Tensor, "2 samples"], last: bool = False) -> Float[Tensor, "2 ready"]:
+        """The ears that are ready, given the next ones; with `last`, all that are left."""
+        self._waiting = torch.cat([self._waiting, ears], dim=-1)
+        samples = self._waiting.shape[-1] if last else self._waiting.shape[-1] - self._context
+        if samples <= 0 or (not last and samples < 4 * self._context):
+            return torch.zeros(2, 0)
+        whole = torch.cat([self._before, self._waiting], dim=-1)
+        gain = np.ones(whole.shape[-1])
+        begin = self._before.shape[-1]
+        gain[:begin] = self._gain_before
+        gain[begin : begin + len(self._gain)] = self._gain
+        if len(self._gain):  # from what was decided back to 1
+            rest = gain[begin + len(self._gain) :][: self._reach]
+            rest[:] = self._gain[-1] + (1 - self._gain[-1]) * np.linspace(0, 1, len(rest))
+        if float(whole.abs().max()) > self._tried_from:
+            self._turn_down(whole.numpy(), gain, begin)
+        ready = self._waiting[:, :samples] * torch.from_numpy(gain[begin : begin + samples]).float()
+        first = max(0, begin + samples - self._context)
+        self._before, self._gain_before = whole[:, first : begin + samples].clone(), gain[first : begin + samples]
+        self._gain = gain[begin + samples :][: self._context // 2]  # beyond, the trial's end is near
+        self._waiting = self._waiting[:, samples:].clone()
+        return ready
+
+    def _turn_down(self, whole: np.ndarray, gain: np.ndarray, fixed: int) -> None:
+        """Lower the gain until nothing comes out too high; its first samples were passed on already and stay."""
+        rising = np.clip((np.arange(len(gain)) - fixed) / max(1, self._reach // 8), 0, 1)
+        for _ in range(_MOST_ROUNDS):
+            peaks = true_peaks(_round_trip(self._codec, self._rate, (whole * gain).astype(np.float32)))
+            peaks[:fixed] = 0
+            if not peaks.size or peaks.max() <= self._limit:
+                return
+            needed = self._limit / np.maximum(peaks, self._limit)
+            lowest = minimum_filter1d(needed, 2 * self._reach + 1, mode="nearest")
+            smooth = np.convolve(np.pad(lowest, self._reach, mode="edge"), self._kernel, mode="valid")
+            gain *= 1 - (1 - smooth) * rising
+
+
+class EncodedPeak:
+    """The true peak of what an encoder made, decoded packet by packet.
+
+    Args:
+        encoder: whose packets come; must be open.
+    """
+
+    def __init__(self, encoder: AudioCodecContext) -> None:
+        self._decoder = _decoder(encoder)
+        self._reader = SampleReader()
+        self._meter = TruePeakMeter()
+
+    def process(self, packet: Packet | None) -> None:
+        """Take a packet into account; None at the end."""
+        again = None
+        if packet is not None:
+            again = av.Packet(bytes(packet))
+            again.pts, again.time_base = packet.pts, packet.time_base
+        for frame in _decoded(self._decoder, again):
+            self._meter.process(self._reader.read(frame))
+
+    @property
+    def peak_db(self) -> float:
+        """In decibels of full scale; -inf for silence."""
+        return self._meter.peak_db
+
+
+def frames_of(ears: np.ndarray, sample_rate_hz: int, first: int = 0) -> list[AudioFrame]:
+    """Planar frames of both ears, with their times from sample `first` on."""
+    frames = []
+    for begin in range(0, ears.shape[1], _FRAME_SAMPLES):
+        part = np.ascontiguousarray(ears[:, begin : begin + _FRAME_SAMPLES])
+        frame = av.AudioFrame.from_ndarray(part, format="fltp", layout="stereo")
+        frame.sample_rate = sample_rate_hz
+        frame.time_base = Fraction(1, sample_rate_hz)
+        frame.pts = first + begin
+        frames.append(frame)
+    return frames
+
+
+def _round_trip(codec: SoundCodec, sample_rate_hz: int, ears: np.ndarray) -> np.ndarray:
+    """What comes out of an encoder and a decoder, as long as what went in and in the same place."""
+    if not codec.bit_rate:
+        return ears
+    encoder = av.CodecContext.create(codec.encoder, "w")
+    assert isinstance(encoder, AudioCodecContext)
+    encoder.sample_rate, encoder.layout, encoder.bit_rate = sample_rate_hz, "stereo", codec.bit_rate
+    encoder.time_base = Fraction(1, sample_rate_hz)
+    if codec.sample_format:
+        encoder.format = codec.sample_format
+    encoder.open()
+    packets = [packet for frame in frames_of(ears, sample_rate_hz) for packet in encoder.encode(frame)]
+    packets += encoder.encode(None)
+    decoder, reader = _decoder(encoder), SampleReader()
+    out = np.zeros_like(ears)
+    position = None
+    for packet in [*packets, None]:
+        for frame in _decoded(decoder, packet):
+            sound = reader.read(frame)
+            if frame.pts is not None:
+                position = frame.pts
+            position = position or 0
+            begin, end = max(0, position), min(ears.shape[1], position + sound.shape[1])
+            if end > begin:
+                out[:, begin:end] = sound[:, begin - position : end - position]
+            position += sound.shape[1]
+    return out
+
+
+def _decoder(encoder: AudioCodecContext) -> AudioCodecContext:
+    decoder = av.CodecContext.create(encoder.codec.canonical_name, "r")
+    assert isinstance(decoder, AudioCodecContext)
+    if encoder.extradata:
+        decoder.extradata = encoder.extradata
+    decoder.sample_rate, decoder.layout = encoder.sample_rate, encoder.layout.name
+    return decoder
+
+
+def _decoded(decoder: AudioCodecContext, packet: Packet | None) -> list[AudioFrame]:
+    try:
+        return list(decoder.decode(packet))
+    except av.error.EOFError:
+        return []

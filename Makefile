@@ -6,6 +6,8 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 # Python compiles what is imported when it is imported first; to compile all that is installed takes two minutes.
 INSTALL := $(PIP) install --no-compile -c constraints.txt
 WORKERS ?= 2
+# Check the shapes in annotations at every call.
+SHAPES := --jaxtyping-packages=hearsight,shape_checks.checked
 
 .PHONY: demo test test-core test-heavy lint docs system-libraries browser benchmark clean
 
@@ -13,11 +15,12 @@ demo: $(VENV)/.installed
 	$(BIN)/hearsight demo demo
 
 test: $(VENV)/.installed-dev system-libraries lint
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+	$(BIN)/python -m pytest -m core $(SHAPES) -n $(WORKERS) --dist loadgroup
+	$(BIN)/python -m pytest -m "not core and not heavy" -n $(WORKERS) --dist loadgroup
 
 # The two minutes to run at every change.
 test-core: $(VENV)/.installed-dev system-libraries
-	$(BIN)/python -m pytest -m core
+	$(BIN)/python -m pytest -m core $(SHAPES)
 
 test-heavy: $(VENV)/.installed-dev system-libraries browser
 	$(BIN)/python -m pytest -m heavy

@@ -1,6 +1,7 @@
 """Shared by all tests: one thread per worker, so that two workers do not fight over two cores.
 
-Shapes are checked at every call (`--jaxtyping-packages` in `pyproject.toml`, `support/shape_checks.py`).
+`make test-core` and `make test` check shapes at every call of the core tier (`--jaxtyping-packages`,
+`support/shape_checks.py`).
 """
 
 from collections.abc import Iterator

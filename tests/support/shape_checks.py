@@ -1,4 +1,7 @@
-"""The check of shapes that jaxtyping puts around every function of hearsight while tests run (see `pyproject.toml`)."""
+"""The check of shapes that jaxtyping puts around every function of hearsight while tests run.
+
+`pytest --jaxtyping-packages=hearsight,shape_checks.checked`, as `make test` does for the core tier.
+"""
 
 import inspect
 from collections.abc import Callable

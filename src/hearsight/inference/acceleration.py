@@ -221,7 +221,7 @@ class TransposedConvolutionAsProduct(nn.Module):
             and module.weight.device.type == "cpu"
         )
 
-    def forward(self, x: Float[Tensor, "batch in h w"]) -> Float[Tensor, "batch out 2h 2w"]:
+    def forward(self, x: Float[Tensor, "batch in h w"]) -> Float[Tensor, "batch out 2*h 2*w"]:
         batch, channels, height, width = x.shape
         patches = F.linear(x.permute(0, 2, 3, 1).reshape(-1, channels), self.weight)
         patches = patches.view(batch, height, width, 4, 4, self.outputs)

@@ -241,7 +241,7 @@ class VisualStream(nn.Module):
         self.pooled_reduce = nn.Conv2d(channels, width, kernel_size=1, bias=False)
         self.norm = nn.BatchNorm2d(width)
 
-    def forward(self, frames: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch width h w"]:
+    def forward(self, frames: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch channels h w"]:
         """V of ImageNet-normalised frames. In training a batch of one is refused by the norm of the mean."""
         x = self.backbone(frames)
         near = torch.cat([convolution(x) for convolution in self.atrous], dim=1)

@@ -13,7 +13,7 @@ from jaxtyping import UInt8
 from hearsight.datasets.pictures import read_picture
 from hearsight.errors import DataError
 
-Picture = UInt8[np.ndarray, "height width 3"]
+Picture = UInt8[np.ndarray, "_height _width 3"]
 
 
 @dataclass(frozen=True)

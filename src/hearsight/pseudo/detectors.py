@@ -104,7 +104,7 @@ class SourceDetector:
         return boxes
 
     @torch.inference_mode()
-    def detect(self, pictures: Sequence[UInt8[np.ndarray, "height width 3"]], text: str) -> list[list[Box]]:
+    def detect(self, pictures: Sequence[UInt8[np.ndarray, "_height _width 3"]], text: str) -> list[list[Box]]:
         """The boxes in each picture of one batch, best first.
 
         Args:

@@ -47,7 +47,7 @@ class PseudoPair:
     ears: Float[Tensor, "2 samples"] | None
     stems: Float[Tensor, "sources samples"] | None
     picture: UInt8[np.ndarray, "height width 3"]
-    stem_pictures: list[UInt8[np.ndarray, "height width 3"]]
+    stem_pictures: list[UInt8[np.ndarray, "_height _width 3"]]
 
 
 class PseudoPairs(Dataset[Item]):
@@ -216,7 +216,7 @@ class PseudoPairs(Dataset[Item]):
 
     def _alone(
         self, recipe: PairRecipe, background: np.ndarray, patches: list[np.ndarray]
-    ) -> list[UInt8[np.ndarray, "height width 3"]]:
+    ) -> list[UInt8[np.ndarray, "_height _width 3"]]:
         if recipe.settings.kind != "separation":
             return []
         return [

@@ -10,11 +10,14 @@ _LEAST_SMALL_SIDE = 48  # pixels
 
 @dataclass(frozen=True)
 class Frame:
-    """A picture of the clip. `number` counts distinct pictures: two frames with one number have equal pixels."""
+    """A picture of the clip, in colours, or with one channel where a grey one does.
+
+    `number` counts distinct pictures: two frames with one number have equal pixels.
+    """
 
     time_s: float
     number: int
-    rgb: UInt8[np.ndarray, "height width 3"]
+    rgb: UInt8[np.ndarray, "height width channels"]
 
 
 @dataclass(frozen=True)

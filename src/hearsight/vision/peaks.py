@@ -26,6 +26,12 @@ _SAME_CELLS = 1.6  # peaks of different groups no further apart are one thing
 _DOUBTFUL = 0.35  # and further apart, where outlines touch and one is this weak, by itself or beside the other
 
 
+def likeliest_class(evidence: Float[np.ndarray, "seen"]) -> str:
+    """What evidence speaks for most: the strongest class of the group of confusable classes that has most of it."""
+    group = max(_GROUPS, key=lambda group: float(evidence[group].sum()))
+    return IMAGENET_INSTRUMENTS[int(group[np.argmax(evidence[group])])]
+
+
 @dataclass(frozen=True)
 class Peak:
     """A thing that is seen at a moment.

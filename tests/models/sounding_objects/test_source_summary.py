@@ -1,10 +1,13 @@
 """What the report makes of objects: names by what is heard, one source for what the eye took for two."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from hearsight.mixtures.sound_classes import SOUND_CLASSES
 from hearsight.models.sounding_objects.source_summary import SourceSummary, summarised_sources
+from hearsight.vision.appearance import IMAGENET_INSTRUMENTS
 from hearsight.vision.tracks import TrackPoint
 
 
@@ -61,3 +64,33 @@ def test_a_player_who_is_found_again_soon_and_near_is_the_same(x: float, begin: 
 
 def test_things_with_hardly_any_sound_or_none_are_not_told() -> None:
     assert summarised_sources([told("harp", 0.01, "harp", 0.5), told("cello", 0.0, None, 0.1)], 1.0) == []
+
+
+def person(evidence: dict[str, float], sound_class: str, number: int = 4) -> SourceSummary:
+    """A person who stands at 0.4, at whose hands this was seen in each of some windows."""
+    summary = told("person", 1.0, sound_class, 0.4)
+    summary.is_person, summary.windows = True, number
+    for name, value in evidence.items():
+        summary.evidence[IMAGENET_INSTRUMENTS.index(name)] = value * number
+    return summary
+
+
+@pytest.mark.parametrize(
+    ("evidence", "heard", "name"),
+    [
+        ({"cello": 0.8}, "cello", "person playing cello"),
+        ({"cello": 0.8}, "bass", "person playing bass"),
+        ({"cello": 0.1, "drum": 0.08, "steel drum": 0.07}, "drums", "person playing drums"),
+        ({"cello": 0.05}, "voice", "speaker"),
+        ({}, "organ", "person"),
+    ],
+)
+def test_people_are_called_by_what_they_hold_or_do(evidence: dict[str, float], heard: str, name: str) -> None:
+    (source,) = summarised_sources([person(evidence, heard)], 1.0)
+    assert source.label == name
+
+
+def test_two_people_who_are_there_at_once_are_two_however_near() -> None:
+    one, other = person({"cello": 0.8}, "cello"), person({"cello": 0.8}, "cello")
+    other.points = [replace(point, x=0.42) for point in other.points]
+    assert len(summarised_sources([one, other], 2.0)) == 2

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from scipy.ndimage import median_filter
 from torch import Tensor
+from torch.nn import functional
 
 from hearsight.mixtures.sound_classes import SOUND_CLASSES
 from hearsight.models.interface import Window
@@ -27,6 +28,11 @@ _MEMORY_S = 12.0
 _CLASS_MEMORY, _CLASS_FLOOR = 0.5, 0.02
 _SHARE_FLOOR = 0.05
 _SHARPNESS = 2.0  # power of the parts: the classifier is less sure than it might be
+_DECISIVE_SHARPNESS = 5.0  # the same where it is to decide
+_SHARE_BALANCE = -0.3  # power of the share of the last seconds, then
+_NOISE_OF_DRUMS = 0.5  # of what sounds like no instrument, that may be drums: real ones are taken for noise in part
+_BANDS_SMOOTHED, _COLUMNS_SMOOTHED = 3, 9  # over which parts are averaged, then
+_OTHER = len(SOUND_CLASSES) - 1
 _PLACE = 0.1  # of the picture's width: objects nearer than this to one another gain and lose together
 _REST = 0  # the number of what is not seen; objects count from 1
 
@@ -87,6 +93,7 @@ class Attributor:
         numbers: Sequence[int],
         weights: Float[np.ndarray, "parts"],
         x: Float[np.ndarray, "objects"] | None = None,
+        decisive: bool = False,
     ) -> Float[Tensor, "parts bands columns"]:
         """Each object's part of each bin, and the rest's.
 
@@ -99,6 +106,8 @@ class Attributor:
             numbers: of the objects.
             weights: what each of them, and the rest, counts for.
             x: where the objects are across the picture, from 0 to 1; None if each has a place of its own.
+            decisive: give each bin to one part nearly whole, by what is heard around it too; who was heard less over
+                the last seconds counts more. For players who are known to be there, whatever they play.
         """
         near = np.eye(len(numbers) + 1)
         if x is not None:
@@ -107,14 +116,20 @@ class Attributor:
         expected = expected - expected.logsumexp(0, keepdim=True)
         share = np.array([self._shares.get(number, 0.0) for number in (*numbers, _REST)])
         share = near @ share + _SHARE_FLOOR
-        weight = (share / share.max()) ** self._share_memory * weights
+        weight = (share / share.max()) ** (_SHARE_BALANCE if decisive else self._share_memory) * weights
         kernels = kernels * torch.from_numpy(weight.astype(np.float32))[:, None]
-        mixed = torch.einsum("pk,kft->pft", kernels, expected.exp())
+        likely = expected.exp()
+        if decisive:
+            likely[_DRUMS] += _NOISE_OF_DRUMS * likely[_OTHER]
+        mixed = torch.einsum("pk,kft->pft", kernels, likely)
+        sharpness = _SHARPNESS
+        if decisive:
+            mixed, sharpness = _smoothed(mixed, heard.power), _DECISIVE_SHARPNESS
         neighbours = torch.from_numpy(near.astype(np.float32))
-        of_place = torch.einsum("pq,qft->pft", neighbours, mixed).pow(_SHARPNESS)
-        own = mixed.pow(_SHARPNESS)
-        mixed = of_place * own / torch.einsum("pq,qft->pft", neighbours, own).clamp_min(1e-20)
-        return mixed / mixed.sum(0).clamp_min(1e-20)
+        of_place = torch.einsum("pq,qft->pft", neighbours, mixed).pow(sharpness)
+        own = mixed.pow(sharpness)
+        mixed = of_place * own / torch.einsum("pq,qft->pft", neighbours, own).clamp_min(1e-30)
+        return mixed / mixed.sum(0).clamp_min(1e-30)
 
     def remember(self, heard: ClassifiedWindow, parts: Tensor, numbers: Sequence[int]) -> None:
         """Take a window into what was heard over the last seconds."""
@@ -136,6 +151,18 @@ class Attributor:
     def _power(self, mono: Float[Tensor, "samples"]) -> Float[Tensor, "bands columns"]:
         there = resample(mono, self._rate, SAMPLE_RATE_HZ) if self._rate != SAMPLE_RATE_HZ else mono
         return self._ear.bands.powers(self._stft.forward(there))[..., :COLUMNS]
+
+
+def _smoothed(
+    parts: Float[Tensor, "parts bands columns"], power: Float[Tensor, "bands columns"]
+) -> Float[Tensor, "parts bands columns"]:
+    """Geometric means over neighbouring bins, weighted with the roots of their powers, with the largest scaled to 1."""
+    edges = (_BANDS_SMOOTHED // 2, _COLUMNS_SMOOTHED // 2)
+    size = (_BANDS_SMOOTHED, _COLUMNS_SMOOTHED)
+    weight = power.sqrt() / power.max().sqrt().clamp_min(1e-12) + 1e-6
+    levels = (parts / parts.amax(0).clamp_min(1e-20) + 1e-6).log()
+    means = functional.avg_pool2d((levels * weight)[:, None], size, 1, edges)[:, 0]
+    return (means / functional.avg_pool2d(weight[None], size, 1, edges)).exp()
 
 
 def percussiveness(power: Float[Tensor, "*batch bands columns"]) -> Float[Tensor, "*batch bands columns"]:

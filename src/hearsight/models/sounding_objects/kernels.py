@@ -27,10 +27,12 @@ class Kernels(NamedTuple):
     Attributes:
         classes: how likely each class of sound is to come from each. `[parts, classes]`
         weights: what each counts for. `[parts]`
+        decisive: whether several people are there, among whom the sound is to be divided (`Attributor.parts`).
     """
 
     classes: Float[Tensor, "parts classes"]
     weights: Float[np.ndarray, "parts"]
+    decisive: bool = False
 
 
 def source_kernels(association: Association, tracks: list[ObjectTrack]) -> Kernels:
@@ -54,10 +56,11 @@ def source_kernels(association: Association, tracks: list[ObjectTrack]) -> Kerne
     known = torch.from_numpy(clear.astype(np.float32))[:, None]
     classes = torch.cat([known * classes[:-1] + (1 - known) * any_sound, classes[-1:]])
     there = np.array([float(presence(track).mean()) for track in tracks])
-    of_people = (motion + _STILL_PERSON) / (motion[is_person].max() + _STILL_PERSON)
+    of_people = np.sqrt((motion + _STILL_PERSON) / (motion[is_person].max() + _STILL_PERSON))
     of_idle = _IDLE + np.maximum(motion - _IDLE_MOTION, 0)
     rest = _REST_BESIDE_ONE if is_person.sum() == 1 else _REST_BESIDE_PEOPLE
-    return Kernels(classes, np.array([*np.where(is_person, of_people, of_idle) * there, rest]))
+    weights = np.array([*np.where(is_person, of_people, of_idle) * there, rest])
+    return Kernels(classes, weights, bool(is_person.sum() > 1))
 
 
 def presence(track: ObjectTrack) -> Float[np.ndarray, "times"]:

@@ -271,8 +271,8 @@ class SoundingObjectsSession:
         if not things:
             return torch.ones(1, *heard.power.shape)
         places = np.array([float(thing.x.mean()) for thing in things])
-        kernels, weights = source_kernels(self._model.classifier.association, things)
-        return self._listener.parts(heard, kernels, _numbers(things), weights, places)
+        kernels, weights, decisive = source_kernels(self._model.classifier.association, things)
+        return self._listener.parts(heard, kernels, _numbers(things), weights, places, decisive)
 
     def _ears(
         self, window: Window, parts: Tensor, sight: Sight, direct: Tensor | None = None

@@ -7,6 +7,7 @@ from jaxtyping import Float
 
 from hearsight.mixtures.sound_classes import SOUND_CLASSES
 from hearsight.vision.appearance import APPEARANCE, APPEARANCE_CLASSES, IMAGENET_INSTRUMENTS
+from hearsight.vision.peaks import likeliest_class
 from hearsight.vision.tracks import Source, TrackPoint
 
 LEAST_SHARE = 0.02  # of the clip's energy; sources with less are not told
@@ -50,7 +51,7 @@ class SourceSummary:
         if not self.is_person:
             return _named(self.look, self.classes)
         if self.evidence.sum() >= _HELD * self.windows:
-            return f"person playing {_named(IMAGENET_INSTRUMENTS[int(np.argmax(self.evidence))], self.classes)}"
+            return f"person playing {_named(likeliest_class(self.evidence), self.classes)}"
         return "speaker" if self.classes[_VOICE] > _MOSTLY * self.classes.sum() else "person"
 
 

@@ -3,7 +3,8 @@
 python scripts/interaural_table.py
 
 White noise from each azimuth (elevation 0) at 16 kHz through each rendering of PseudoBinaural with KEMAR's ears; ITD:
-the lag of the highest interaural cross-correlation below 3 kHz; ILD: the broadband level of the left over the right ear.
+the lag of the highest interaural cross-correlation below 3 kHz; ILD: the broadband level of the left over the right
+ear.
 """
 
 import math

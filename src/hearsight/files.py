@@ -28,7 +28,7 @@ _cleaned: set[Path] = set()
 def written_whole(target: str | os.PathLike[str]) -> Iterator[Path]:
     """Context that yields a temporary path beside `target` and renames it to `target` on success.
 
-    The temporary file keeps the target's suffix (so that a writer can tell the format) and stands in the target's
+    The temporary file keeps the target's suffix (so that a writer can see the format) and stands in the target's
     folder (so that the rename is atomic). On any exception it is removed and `target` is left as it was. A process
     that is killed leaves at most a hidden `.NAME.*` file, never a half-written target; the first output that a later
     process writes into the folder removes it.
@@ -199,7 +199,7 @@ def same_path(first: str | os.PathLike[str], second: str | os.PathLike[str]) -> 
 
 
 def _no_room(file: Path) -> bool:
-    """Whether the disk is full at `file`, which a library failed to write without telling why; spoils the file."""
+    """Whether the disk is full at `file`, which a library failed to write without saying why; spoils the file."""
     try:
         with open(file, "ab") as more:
             more.write(bytes(65_536))

@@ -1,4 +1,4 @@
-"""How long jobs tell what they have done, without knowing who listens."""
+"""How long jobs report what they have done, without knowing to whom."""
 
 from typing import Protocol
 

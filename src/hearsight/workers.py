@@ -1,4 +1,4 @@
-"""One job done to many things in processes side by side: what finishes first comes first, what fails stops all."""
+"""One job done to many items in processes side by side: what finishes first comes first, what fails stops all."""
 
 import multiprocessing
 import os
@@ -87,7 +87,7 @@ def _stop(pool: ProcessPoolExecutor, processes: set[BaseProcess]) -> None:
 
 
 def _cause(processes: set[BaseProcess]) -> str:
-    """Why the pool broke: how that worker ended that was not told to stop."""
+    """Why the pool broke: how that worker ended that was not asked to stop."""
     statuses = {one.exitcode for one in processes} - {None, 0, -signal.SIGTERM}
     status = next(iter(statuses - {-signal.SIGKILL}), None)
     again = "what is done is kept: run again with fewer workers"
@@ -116,7 +116,7 @@ def _end_with_parent() -> None:
 
 
 class _Stopped(BaseException):
-    """Raised where a worker is when it is told to stop, so that it cleans up on its way out."""
+    """Raised where a worker is when it is asked to stop, so that it cleans up on its way out."""
 
 
 def _do(path: Path, task: Any) -> Any:

@@ -36,7 +36,7 @@ def render(
             first at the first sample, the last at the last; between them the source moves on the great circle.
         hrirs: the head, at any sample rate; precision and device follow `mono`.
         sample_rate_hz: of `mono`; the HRIRs are resampled to it. None: they have that rate already.
-        block_samples: how often a moving source gets a new response, with a crossfade in between; 5 ms unless told.
+        block_samples: how often a moving source gets a new response, with a crossfade in between; 5 ms by default.
 
     Raises:
         ValueError: shapes that do not fit together.
@@ -73,7 +73,7 @@ class MovingRenderer:
     Args:
         hrirs: the head, at the sample rate of the sound.
         block_samples: the longest step of one crossfade; longer input is divided, the source moving evenly
-            on a great circle. 5 ms unless told.
+            on a great circle. 5 ms by default.
     """
 
     def __init__(self, hrirs: HRIRSet, block_samples: int | None = None) -> None:

@@ -20,10 +20,10 @@ def benchmark(
         ),
     ],
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Folder of the results; the file's or the run's, unless told.")
+        Path | None, typer.Option("--out", "-o", help="Folder of the results; the file's or the run's, by default.")
     ] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda (all there are), cuda:1, mps.")] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes; one per core or GPU unless told.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes; one per core or GPU by default.")] = None,
     partial: Annotated[
         bool, typer.Option("--partial", help="Leave out, for all systems, the clips that cannot be done, and say so.")
     ] = False,

@@ -18,9 +18,9 @@ def demo(
     ),
     quiet: Quiet = False,
 ) -> None:
-    """Make a short scene with a moving source, give it two ears, and tell what was measured and what to listen for.
+    """Make a short scene with a moving source, give it two ears, and show what was measured and what to listen for.
 
-    A ball bounces from the left to the right and back, each bounce a note. Where it is is not told to the model: it is
+    A ball bounces from the left to the right and back, each bounce a note. Where it is is not given to the model: it is
     found by its motion. Nothing is downloaded.
 
     Example: hearsight demo my-demo

@@ -13,7 +13,7 @@ def models(
     sizes: Annotated[bool, typer.Option(help="Build each network to count its parameters (takes seconds).")] = True,
     quiet: Quiet = False,
 ) -> None:
-    """List the models that can be named: kind, whether ready to use, size, source.
+    """List the models that can be named: type, whether ready to use, size, source.
 
     A model that is not ready needs trained weights: train it, import the authors', or name the folder or Hugging Face
     Hub id of a trained one.

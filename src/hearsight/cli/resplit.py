@@ -32,8 +32,8 @@ def resplit(
     """Cluster clips by scene, rebuild the recordings they were cut from, and write scene-disjoint splits.
 
     Writes `split1/{train,val,test}.txt` and so on, and `scenes.json` with the scenes and recordings found: a set of its
-    own beside `splits`, for `--data.stereo.split scene_splits/split1`. The five published ones of PseudoBinaural come by
-    `hearsight prepare fair-play --list five_splits`.
+    own beside `splits`, for `--data.stereo.split scene_splits/split1`. The five published ones of PseudoBinaural come
+    by `hearsight prepare fair-play --list five_splits`.
 
     Example: `hearsight resplit prepared/fair-play`
     """

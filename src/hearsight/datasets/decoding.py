@@ -34,7 +34,7 @@ def read_sound(clip: Clip, rate_hz: int, hrtf: Path | None = None) -> Int16[np.n
 
     Raises:
         MediaError: the file cannot be read.
-        DataError: it has no sound, not the channels that sound of this kind needs, or values that are not finite.
+        DataError: it has no sound, not the channels that sound of this type needs, or values that are not finite.
     """
     info = probe(clip.sound).audio
     if info is None:

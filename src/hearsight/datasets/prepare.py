@@ -76,7 +76,7 @@ def prepare(
 ) -> PrepareReport:
     """Decode clips into `folder` (`datasets.prepared` says how it looks).
 
-    Each clip is checked: sound and picture can be read; the sound is finite; the channels are what its kind needs, and
+    Each clip is checked: sound and picture can be read; the sound is finite; the channels are what its type needs, and
     differ where it says two ears; it is long enough, not silent, and sound and picture begin and (where they are two
     files) end within half a second of each other. What fails is left out and named with its reason; nothing else stops.
     A run that was interrupted goes on where it stood; a folder that was prepared otherwise is refused. The source is
@@ -89,7 +89,7 @@ def prepare(
         settings: rates and sizes.
         cutting: how recordings are cut.
         workers: processes; None for one per core.
-        progress: told in recordings.
+        progress: counts recordings.
 
     Raises:
         DataError: there are no clips, a name comes twice, none can be used, or the folder holds clips prepared

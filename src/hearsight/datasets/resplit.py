@@ -28,7 +28,7 @@ from hearsight.progress import Progress, no_progress
 THUMBNAIL = (24, 48)
 SCENE_DISTANCE = 14.0
 LINK_DISTANCE = 5.0
-_BETWEEN = 3  # pictures between the first and the last that tell the scene
+_BETWEEN = 3  # pictures between the first and the last that show the scene
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ def scene_splits(
     """
     if len(scenes.scenes) < 3:
         raise DataError(
-            f"only {len(scenes.scenes)} scenes were told apart; at least 3 are needed (lower --scene-distance?)"
+            f"only {len(scenes.scenes)} scenes were distinguished; at least 3 are needed (lower --scene-distance?)"
         )
     total = sum(map(len, scenes.scenes))
     generator = np.random.default_rng(seed)

@@ -54,7 +54,7 @@ class Observed:
 def observed(network: nn.Module) -> Iterator[Observed]:
     """Context in which every run of `network` is noted in what it yields.
 
-    Runs must not be in inference mode, where tensors do not tell whether they were changed in place.
+    Runs must not be in inference mode, where tensors do not show whether they were changed in place.
     """
     notes = Observed()
     last: tuple[str, Tensor, int] | None = None

@@ -32,13 +32,13 @@ class LevelKeeper:
        being heard as a player plays it: one channel in both ears, several with the standard's weights. The powers are
        compared over the past, with a time constant of 10 s, and the coming 2 s, so that the gain changes slowly (it
        follows the colour of the sound and the direction, a few decibels in seconds) and a loud passage is met with its
-       own gain. Of an input whose channels cancel in the mono mix no more than 12 dB are made up; `short_db` tells how
+       own gain. Of an input whose channels cancel in the mono mix no more than 12 dB are made up; `short_db` says how
        much is missing.
     2. Silence. Where the mono mix of the input stays below -100 dB of full scale, both ears fade to exact zeros within
        50 ms of the last and of the next audible sample (echoes and window edges live there).
     3. Peaks. A limiter that looks 25 ms ahead turns both ears down together (so their difference in level stays) just
        enough that the true peak (between samples, too) stays below a ceiling. Where the input leaves no room for the
-       louder ear, this costs loudness; `lost_db` tells how much over the whole clip.
+       louder ear, this costs loudness; `lost_db` says how much over the whole clip.
 
     Args:
         sample_rate_hz: of ears and input.

@@ -289,7 +289,7 @@ class NeuralSession:
         return self._confidences
 
     def sources(self) -> list[Source]:
-        """Empty: these networks do not tell where a source is."""
+        """Empty: these networks do not show where a source is."""
         return []
 
     def notes(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""Where the sound is heard from: the lateral angle that two ears tell, by comparison with an HRIR set."""
+"""Where the sound is heard from: the lateral angle of a pair of ears, by comparison with an HRIR set."""
 
 import math
 

@@ -162,7 +162,7 @@ class BinauralModel(Protocol):
 
 
 class PlacesSources(Protocol):
-    """What the class of a model offers that can be told where sources are (`registry.Card.places_sources`)."""
+    """What the class of a model offers that can be given the sources (`registry.Card.places_sources`)."""
 
     @classmethod
     def with_sources(
@@ -179,7 +179,7 @@ class PlacesSources(Protocol):
 
     @classmethod
     def for_scene(cls, scene: Path, network: SavedNetwork | None = None, **options: Any) -> BinauralModel:
-        """The model that is told what is true of a simulated clip, in place of what it would find in the picture.
+        """The model that is given what is true of a simulated clip, in place of what it would find in the picture.
 
         Args:
             scene: the clip's scene file, which gives the field of view too.

@@ -11,7 +11,7 @@ from hearsight.errors import ModelError
 
 @dataclass(frozen=True)
 class Card:
-    """What `hearsight models` tells of a model.
+    """What `hearsight models` lists of a model.
 
     Attributes:
         name: what users type.
@@ -185,7 +185,7 @@ FORMER_NAMES: dict[str, str] = {"concert": "sounding-objects", "located": "posit
 
 
 def current_name(name: str) -> str:
-    """The name that a model has now; a former name is told by a `FutureWarning`."""
+    """The name that a model has now; a former name causes a `FutureWarning`."""
     if name not in FORMER_NAMES:
         return name
     warnings.warn(f"{name} is called {FORMER_NAMES[name]} now", FutureWarning, stacklevel=3)

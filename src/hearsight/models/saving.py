@@ -63,7 +63,7 @@ class SavedNetwork(nn.Module):
     Attributes:
         system: its name in the registry.
         reads: other systems whose folders hold the same tensors (a baseline that uses another's trained weights).
-        not_saved: settings that tell where the first weights came from; saved as None, since the folder has its own.
+        not_saved: settings that say where the first weights came from; saved as None, since the folder has its own.
         learns_from: the training task that it takes part in: "segments" (of clips), or "mixtures".
         settings: the constructor's arguments.
     """

@@ -33,7 +33,7 @@ class Attended(NamedTuple):
 
 
 class AttentiveDecoder(nn.Module):
-    """Decoder of a U-Net that is told at every stage how alike each sound and each place of the picture are.
+    """Decoder of a U-Net that is given at every stage how alike each sound and each place of the picture are.
 
     At stage i the features of each modality, aligned to the audio's channels by one linear layer and GELU (at the first
     stage they are as wide already), are compared with the audio features that enter the stage; the resulting maps, one

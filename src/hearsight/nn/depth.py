@@ -28,7 +28,7 @@ class DepthEstimator:
         device: to compute on.
 
     Raises:
-        ModelError: the weights are of another kind of network.
+        ModelError: the weights are of another type of network.
         DependencyError: they cannot be had.
     """
 

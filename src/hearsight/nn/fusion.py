@@ -1,4 +1,4 @@
-"""How a feature map of the frame is told to the audio U-Net by concatenation (2.5D Visual Sound, section 3.3)."""
+"""How a feature map of the frame is given to the audio U-Net by concatenation (2.5D Visual Sound, section 3.3)."""
 
 from jaxtyping import Float
 from torch import Tensor, nn

@@ -26,7 +26,7 @@ class Decoded(NamedTuple):
 
 
 class ConditionalUNet(nn.Module):
-    """U-Net on a spectrogram that is told a vector of other knowledge at its bottleneck.
+    """U-Net on a spectrogram that is given a vector of other knowledge at its bottleneck.
 
     Conditioning "tile" repeats the vector over the bottleneck and concatenates it, as the papers do. "film" scales and
     shifts each channel of the bottleneck by what one linear layer makes of the vector, x (1 + gamma) + beta (Perez et

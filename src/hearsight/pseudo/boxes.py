@@ -113,7 +113,7 @@ class BoxFile:
 
     @property
     def key(self) -> str:
-        """Tells different contents apart."""
+        """Distinguishes different contents."""
         return hashlib.sha256(repr(sorted(self._records.items(), key=lambda item: item[0])).encode()).hexdigest()
 
     @property
@@ -150,7 +150,7 @@ class BoxFile:
 
 
 def read_boxes(path: str | os.PathLike[str]) -> BoxFile:
-    """Read boxes in one of these formats, told apart by what is in the file.
+    """Read boxes in one of these formats, distinguished by what is in the file.
 
     - COCO results (JSON): a list of `{"image_id" or "file_name", "bbox": [x, y, width, height], "score",
       "category" or "category_id"}`, in pixels; optional `"time_s"` or `"frame"`, and `"width"`, `"height"` of the

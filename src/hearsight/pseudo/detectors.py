@@ -31,8 +31,8 @@ DEFAULT_PROMPT = "a person playing a {label}"
 class SourceDetector:
     """A detector by Hub name or local folder, that finds the source of a clip. Calling it is a `BoxFinder`.
 
-    Two kinds, told apart by the model's configuration: open-vocabulary (OWL-ViT, OWLv2, Grounding DINO), which is asked
-    for a text, and closed-set (DETR, YOLOS and their like), of whose classes some are kept.
+    Two types, distinguished by the model's configuration: open-vocabulary (OWL-ViT, OWLv2, Grounding DINO), which is
+    asked for a text, and closed-set (DETR, YOLOS and their like), of whose classes some are kept.
 
     Args:
         name: a name on the Hugging Face Hub (downloaded when first used) or a folder.
@@ -80,7 +80,7 @@ class SourceDetector:
 
     @property
     def key(self) -> str:
-        """Tells detectors that are asked differently apart."""
+        """Distinguishes detectors that are asked differently."""
         return repr((self.name, self.prompt, self.classes, self.threshold, self.rate_hz))
 
     def __call__(self, clip: MonoClip) -> list[Box]:

@@ -78,7 +78,7 @@ def write_pairs(
         shares: of training, validation and test.
         workers: processes; the bytes do not depend on it. With more than one, a script that calls this needs the
             `if __name__ == "__main__"` guard.
-        progress: told in pairs.
+        progress: counts pairs.
         split: a folder of lists that say for which part a clip is used (`datasets.selection.sorted_names`); clips that
             they do not name are left out. None: clips are dealt out at random, in the shares.
 

@@ -89,13 +89,13 @@ def prepare_mono_clips(
         clips: from `read_clip_list`.
         folder: to write; what else is in it is replaced.
         boxes: where the sources are: a file of boxes, a function that finds them (a detector; `key` of it, if it has
-            one, tells whether it is still the same), or `whole-frame` for close-ups. A box in the list itself comes
+            one, says whether it is still the same), or `whole-frame` for close-ups. A box in the list itself comes
             first; None leaves clips without one out.
         sample_rate_hz: of the sound kept.
         frame_height: of the whole picture in pixels, before the part that the boxes cover is cut out; a smaller
             picture keeps its own height.
         shortest_s: clips that are shorter by more than 0.1 s are left out.
-        progress: told in clips.
+        progress: counts clips.
 
     Returns:
         the prepared clips; `left_out` of it names the clips that cannot be used, and why: unreadable, silent, without
@@ -182,7 +182,7 @@ class PreparedMonoClips:
         left_out: what could not be used.
         sample_rate_hz: of the sound.
         frame_height: in pixels, of a whole picture (`MonoEntry.part` of it is kept).
-        digest: tells different contents apart.
+        digest: distinguishes different contents.
 
     Raises:
         DataError: the folder is missing, incomplete, or of another version of hearsight.
@@ -362,7 +362,7 @@ def _boxes_of(clip: MonoClip, boxes: BoxSource, size: tuple[int, int], rate_hz: 
 def _made_of(
     clips: Sequence[MonoClip], boxes: BoxSource, sample_rate_hz: int, frame_height: int, shortest_s: float
 ) -> str | None:
-    """Tells one preparation from another; None if that cannot be told (a box finder without `key`)."""
+    """Distinguishes one preparation from another; None if that cannot be done (a box finder without `key`)."""
     if callable(boxes) and not hasattr(boxes, "key"):
         return None
     key = boxes if boxes is None or isinstance(boxes, str) else boxes.key  # type: ignore[union-attr]

@@ -21,7 +21,7 @@ class Motion:
     """What happened between a picture and the one before.
 
     Attributes:
-        speed: how fast things move by themselves, in picture widths per second, mean of each cell. `[rows, columns]`
+        speed: how fast what is seen moves by itself, in picture widths per second, mean of each cell. `[rows, columns]`
         velocity: the same as vectors (right, down); opposite motions within a cell cancel. `[rows, columns, 2]`
         camera: the camera's motion as the homography of positions (x, y in 0 to 1) in the picture before to this one.
             `[3, 3]`

@@ -1,4 +1,4 @@
-"""Where sources are over time: tracks that a user gives, and tracks that a report tells."""
+"""Where sources are over time: tracks that a user gives, and tracks of a report."""
 
 import json
 import math
@@ -30,7 +30,7 @@ class TrackPoint:
 
 @dataclass
 class Source:
-    """A located source, as the report tells it; `energy_share` is its part of the clip's energy, 0 to 1."""
+    """A located source, as in the report; `energy_share` is its part of the clip's energy, 0 to 1."""
 
     label: str
     energy_share: float
@@ -86,7 +86,7 @@ class Track:
         return azimuth * confidence, elevation * confidence
 
     def points(self, times_s: np.ndarray, field_of_view: float) -> list[TrackPoint]:
-        """The track at given times as the report tells it."""
+        """The track at given times as in the report."""
         azimuth, elevation = self.directions(times_s, field_of_view)
         return [
             TrackPoint(float(t), float(x), float(y), math.degrees(a), math.degrees(e), float(c))

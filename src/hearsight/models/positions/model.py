@@ -38,10 +38,10 @@ class Positions:
     """The model `positions`.
 
     With one given source all sound comes from it. With several, given or found, the sound is split by motion
-    (`MotionSplitter`); what belongs to none stays in the middle. If several are given and nothing in the picture tells
-    them apart, each gets an equal part of all. Without given sources they are searched for (`SourceFinder`) in the 24
-    seconds around; their directions are drawn to the middle as far as the search is unsure, so that with no evidence
-    the sound stays in the middle.
+    (`MotionSplitter`); what belongs to none stays in the middle. If several are given and nothing in the picture
+    distinguishes them, each gets an equal part of all. Without given sources they are searched for
+    (`SourceFinder`) in the 24 seconds around; their directions are drawn to the middle as far as the search is unsure,
+    so that with no evidence the sound stays in the middle.
 
     Args:
         sources: given sources, standing or moving; None to search.
@@ -116,7 +116,7 @@ class Splitter(Protocol):
     """What knows a way of its own to split a sound among the given sources."""
 
     def split(self, window: Window) -> Float[Tensor, "parts samples"] | None:
-        """The stem of each source and the rest, which add up to the sound; None where it cannot tell."""
+        """The stem of each source and the rest, which add up to the sound; None where it cannot."""
         ...
 
 
@@ -127,7 +127,7 @@ class PositionsSession:
         model: what it works for.
         sample_rate_hz: of the sound.
         renderer: of the directions that are found, instead of `SourceRenderer`.
-        motion_alone: whether a source is told that moves most, but not in step with the sound.
+        motion_alone: whether the source that moves most is reported, but not in step with the sound.
         splitter: splits the sound among several given sources where it can; `MotionSplitter` does elsewhere.
     """
 
@@ -193,7 +193,8 @@ class PositionsSession:
         if self._even_s > 0:
             part = "" if self._even_s == whole_s else f" during {self._even_s:.0f} s of {whole_s:.0f} s"
             notes.append(
-                f"no motion at the given positions tells the sources apart{part}: the sound is split evenly among them"
+                f"no motion at the given positions distinguishes the sources{part}: the sound is split evenly "
+                "among them"
             )
         if self._split_s > 0:
             part = "" if self._told_apart_s == 0 else f" during {self._split_s:.0f} s of {whole_s:.0f} s"

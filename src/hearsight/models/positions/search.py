@@ -52,19 +52,19 @@ class FoundPath:
 class SourceFinder:
     """Searches the last 24 seconds for paths, in bounded memory.
 
-    Things that sound tend to change their motion when they do: a stick rebounds, a bow turns, a hand arrives (Barzelay
+    Objects that sound tend to change their motion when they do: a stick rebounds, a bow turns, a hand arrives (Barzelay
     and Schechner, "Harmony in motion", CVPR 2007). The change of velocity in each cell of a grid and the onset strength
     of the sound are freed of slow changes; their product, summed over blocks of half a second, is high where motion
     changes when sounds begin. A path is the sequence of positions that
     collects most of it, moving with the camera and otherwise little (dynamic programming: "track before detect"). How
     much a path could collect by chance is measured by the same search with the onsets cut in pieces of about a second
     and shuffled, 40 times; the excess in standard deviations gives the confidence. Further paths keep their distance
-    from those before. If no path is better than chance, the one that collects most motion is told, with a confidence of
-    0.25 at most, and less the more the motion is spread over the picture.
+    from those before. If no path is better than chance, the one that collects most motion is reported, with a
+    confidence of 0.25 at most, and less the more the motion is spread over the picture.
 
     Args:
         tick_rate_hz: of what is added.
-        motion_alone: whether a path is told that is no better than chance.
+        motion_alone: whether a path that is no better than chance is reported.
     """
 
     def __init__(self, tick_rate_hz: float, motion_alone: bool = True) -> None:
@@ -91,7 +91,7 @@ class SourceFinder:
         return range(self._ticks - len(self._motions), self._ticks)
 
     def find(self, most: int = MOST_SOURCES) -> list[FoundPath]:
-        """The paths, best first; empty if nothing moves, or nothing in step and motion alone is not to be told."""
+        """The paths, best first; empty if nothing moves, or nothing in step and motion alone is not to be reported."""
         block = max(1, round(_BLOCK_S * self._rate))
         if len(self._motions) < 2 * block:
             return []
@@ -303,7 +303,7 @@ def _best_around(
 
 
 def _before(rows: np.ndarray, columns: np.ndarray, camera: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The cells in which things were before the camera moved."""
+    """The cells in which everything was before the camera moved."""
     centres = np.stack([(columns + 0.5) / GRID[1], (rows + 0.5) / GRID[0]], axis=-1)[None].astype(np.float32)
     try:
         x, y = cv2.perspectiveTransform(centres, np.linalg.inv(camera))[0].T

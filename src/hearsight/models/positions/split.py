@@ -18,7 +18,7 @@ MOST_COMPONENTS = 24
 _FFT_S = 0.043
 _SHUFFLES = 40
 _CHANCE, _HALF = 1.5, 2.0  # deviations that count for nothing; deviations above them at which half goes to the source
-USABLE = 3.0  # deviations of the best component from which on motion tells anything
+USABLE = 3.0  # deviations of the best component from which on motion distinguishes sources
 
 
 class MotionSplitter:

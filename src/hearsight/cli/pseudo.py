@@ -153,7 +153,7 @@ def pseudo(
         speakers=speakers,
         decoding=decoding,
         blending=blending,
-        resize=_parsed(resize),
+        resize=(_parsed(resize)[0], _parsed(resize)[1]),
         patch_scale=patches,
         level=level,
         canvas=(int(canvas.partition("x")[2]), int(canvas.partition("x")[0])),

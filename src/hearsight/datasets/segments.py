@@ -135,10 +135,12 @@ class SoloMixtures(Dataset[Item]):
                 "different_classes, or prepare them from folders by instrument"
             )
         recordings = [clip.entry.source for clip in clips]
-        groups = {"recordings": recordings, "classes": [clip.entry.label for clip in clips]}
-        for what, group in groups.items() if different_classes else [("recordings", recordings)]:
-            if len(set(group)) < sources:
-                raise DataError(f"solo clips of {len(set(group))} {what} cannot make mixtures of {sources}")
+        counts = {"recordings": len(set(recordings))}
+        if different_classes:
+            counts["classes"] = len({clip.entry.label for clip in clips})
+        for what, count in counts.items():
+            if count < sources:
+                raise DataError(f"solo clips of {count} {what} cannot make mixtures of {sources}")
         self._recordings = np.unique(recordings, return_inverse=True)[1]
         self._classes = np.unique([clip.entry.label or "" for clip in clips], return_inverse=True)[1]
         self.different_classes, self.random_frame = different_classes, random_frame

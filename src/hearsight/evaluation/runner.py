@@ -257,8 +257,8 @@ def _work_on(
                 raise DataError(f"{ears.shape[-1]} samples were predicted of {truth.shape[-1]}")
             values = measures.measure(ears, truth, known_directions(job.clip.scene))
             if job.own:
-                prepared = (rule.prepare(signal, rule.sample_rate_hz) for signal in (ears, truth))
-                values |= own_values(job.own, *prepared, rule.sample_rate_hz)
+                rate = rule.sample_rate_hz
+                values |= own_values(job.own, rule.prepare(ears, rate), rule.prepare(truth, rate), rate)
             _store(job, ears, values, rule)
             yield 1, []
         except ModelError:

@@ -175,6 +175,7 @@ class CCStereo(StereoNetwork):
                 "one; leave 'contrastive' out of loss_weights"
             )
         item = self.at_its_level(item)
+        assert item.previous_frames is not None
         mix = self.stft.forward(item.mono)
         visual = self.encode_frames(item.frames)
         previous = self.encode_frames(item.previous_frames)
@@ -184,7 +185,7 @@ class CCStereo(StereoNetwork):
         encoded = self._encoded(mix)
         anchor, positive, negative = (self._bottleneck(encoded[-1], seen) for seen in (visual, previous, shuffled))
         terms = self.losses(self._decoded(mix, encoded, anchor, visual), item)
-        contrast = contrastive_loss(*(_pooled(x) for x in (anchor, positive, negative)))
+        contrast = contrastive_loss(_pooled(anchor), _pooled(positive), _pooled(negative))
         return {**terms, "contrastive": self.loss_weights["contrastive"] * contrast}
 
     def _encoded(self, mix: Complex[Tensor, "batch frequency time"]) -> list[Tensor]:

@@ -92,6 +92,8 @@ def _channels_mended(
     if image.inverted:
         which = ", ".join(str(channel + 1) for channel in image.inverted)
         notes.append(f"channel {which} is inverted, a fault of a cable or microphone; it was turned back before mixing")
+    if image.silent_channels and audio.channels == 2:
+        notes.append(f"channel {image.silent_channels[0] + 1} is silent; all sound is that of the other one")
     if image.is_binaural:
         notes.append(
             "the input sounds binaural already: its channels differ in time and level as the ears of a head do"

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 
 _LARGEST_INDEX = 64 << 20  # bytes; the index of hours of video is smaller
+_ENCRYPTED = (b"encv", b"enca", b"drmi", b"drms")
 _CONTAINERS = (b"moov", b"trak", b"mdia", b"minf", b"stbl")
 
 
@@ -29,6 +30,11 @@ def ambisonic_orders(path: str | os.PathLike[str]) -> dict[int, int]:
 def has_two_views(path: str | os.PathLike[str]) -> bool:
     """Whether a picture has a second layer for the other eye (MV-HEVC, as spatial video of phones and headsets)."""
     return any(b"lhvC" in entry for _, entry in _sample_entries(path))
+
+
+def is_encrypted(path: str | os.PathLike[str]) -> bool:
+    """Whether a track is encrypted (ISO/IEC 23001-7 and Apple's older ways)."""
+    return any(entry[12:16] in _ENCRYPTED for _, entry in _sample_entries(path))
 
 
 def _sample_entries(path: str | os.PathLike[str]) -> Iterator[tuple[int, bytes]]:

@@ -22,6 +22,7 @@ class SoundCodec:
         bit_rate: bits per second; None for lossless codecs.
         sample_format: what it is fed, None for its own first choice.
         rates_hz: the rates it can encode; None for any.
+        is_tried: whether PyAV can decode its packets without a container.
     """
 
     encoder: str
@@ -29,6 +30,7 @@ class SoundCodec:
     sample_format: str | None = None
     rates_hz: tuple[int, ...] | None = None
     options: dict[str, str] = field(default_factory=dict)
+    is_tried: bool = True
 
     def rate_for(self, sample_rate_hz: int) -> int:
         """The rate itself if the codec takes it, else the next higher one that it takes, else its highest."""
@@ -45,7 +47,7 @@ SOUND_CODECS: dict[str, SoundCodec] = {
     "ac3": SoundCodec("ac3", 448_000, "fltp", _AC3_RATES),
     "alac": SoundCodec("alac", None, "s32p"),
     "mp2": SoundCodec("mp2", 384_000, "s16", _MP2_RATES),
-    "wma": SoundCodec("wmav2", 192_000, "fltp", _WMA_RATES),
+    "wma": SoundCodec("wmav2", 192_000, "fltp", _WMA_RATES, is_tried=False),
     "wavpack": SoundCodec("wavpack", None, "s32p"),
     "pcm16": SoundCodec("pcm_s16le", None, "s16"),
     "pcm24": SoundCodec("pcm_s24le", None, "s32"),

@@ -8,7 +8,7 @@ from pathlib import Path
 from hearsight.errors import MediaError
 from hearsight.media.codecs import SoundCodec, sound_codec
 
-MOV_FAMILY = {"mp4", "mov", "ipod", "3gp", "3g2", "f4v"}
+MOV_FAMILY = {"mp4", "mov", "3gp", "3g2", "f4v"}
 MATROSKA = {"matroska", "webm"}
 
 
@@ -24,6 +24,7 @@ class Container:
             picture; MPEG-TS has names for few codecs.
         rates_hz: the sample rates that it takes; None for those of the codec.
         is_sound_alone: files with this suffix hold sound and no picture.
+        brand: of a file of the MP4 family; empty for the muxer's own.
     """
 
     muxer: str
@@ -31,6 +32,7 @@ class Container:
     others: tuple[str, ...] | None = None
     rates_hz: tuple[int, ...] | None = None
     is_sound_alone: bool = False
+    brand: str = ""
 
 
 _MP4 = Container("mp4", "aac")
@@ -69,8 +71,9 @@ CONTAINERS: dict[str, Container] = {
     ".mxf": Container("mxf", "pcm24", ("pcm16",), (48000,)),
     ".dv": Container("dv", "pcm16", (), (48000,)),
     ".nut": Container("nut", "pcm24"),
-    ".m4a": Container("ipod", "aac", ("alac",), is_sound_alone=True),
-    ".m4b": Container("ipod", "aac", ("alac",), is_sound_alone=True),
+    # FFmpeg has a muxer for them, too, which PyAV gives no cover art.
+    ".m4a": Container("mp4", "aac", ("alac",), is_sound_alone=True, brand="M4A "),
+    ".m4b": Container("mp4", "aac", ("alac",), is_sound_alone=True, brand="M4B "),
     ".mka": dataclasses.replace(_MKV, is_sound_alone=True),
     ".ogg": dataclasses.replace(_OGG, is_sound_alone=True),
     ".oga": Container("oga", "opus", ("flac",), is_sound_alone=True),

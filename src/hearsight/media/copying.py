@@ -13,7 +13,7 @@ from av.packet import Packet
 from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
-from hearsight.media.codecs import SoundCodec
+from hearsight.media.codecs import SoundCodec, sound_codec
 from hearsight.media.containers import MATROSKA, MOV_FAMILY, Container
 from hearsight.media.opening import media_errors, packets
 from hearsight.media.reordering import PresentationOrder, lacks_presentation_times
@@ -197,6 +197,9 @@ def _is_taken(container: Container, same_kind: bool, stream: Stream) -> bool:
 def _opens(container: Container, stream: Stream, keep_tag: bool) -> bool:
     with _Trial(container) as trial:
         try:
+            if container.is_sound_alone:  # a cover alone is no file
+                codec = sound_codec(container.sound)
+                add_encoder(trial, codec, codec.rate_for(48_000))
             copy_of(stream, trial, keep_tag)
             trial.start_encoding()
         except (ValueError, av.error.FFmpegError):

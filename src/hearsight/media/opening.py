@@ -19,15 +19,16 @@ from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
 from hearsight.errors import MediaError
+from hearsight.media.boxes import is_encrypted
 from hearsight.media.completeness import missing_part
 from hearsight.media.selection import WHOLE, Selection
+from hearsight.media.transport_stream import read_tables
 
 # FFmpeg reads these too, but they are not media files: text shown as a terminal would, and lists that point to other
 # files or addresses (which a file from a stranger must not make us open).
 _TEXT = {"tty", "ffmetadata", "srt", "ass", "webvtt", "lrc", "microdvd", "subviewer", "subviewer1", "sami", "stl"}
 _LISTS = {"hls", "dash", "concat", "concatf", "sdp", "rtsp", "lavfi", "imf", "bluray"}
 _PICTURES = {"image2", "image2pipe", "ico", "jpegxl_anim"}
-_ENCRYPTED_TAGS = {"encv", "enca", "drmi", "drms", "p608"}
 # What counts as a break in a clock that may break, as in FFmpeg's own tools.
 _BREAK_AHEAD_S, _BREAK_BACK_S = 10, Fraction(1, 10)
 _NOT_THE_PICTURE = Disposition.attached_pic | Disposition.timed_thumbnails
@@ -220,16 +221,15 @@ def _refuse_what_is_no_media(path: Path, container: InputContainer) -> None:
         raise MediaError(f"{path}: is a still image; give a video with sound")
     if not container.streams.audio and not container.streams.video:
         raise MediaError(f"{path}: has neither sound nor picture")
-    if any(_codec_tag(stream) in _ENCRYPTED_TAGS for stream in container.streams):
+    if _is_encrypted(path, container):
         raise MediaError(f"{path}: is encrypted (copy-protected); hearsight cannot read it")
 
 
-def _codec_tag(stream: Stream) -> str:
-    """The four characters by which a container names a stream's codec; empty where there are none."""
-    try:
-        return stream.codec_context.codec_tag if stream.codec_context is not None else ""
-    except (UnicodeDecodeError, AttributeError):
-        return ""
+def _is_encrypted(path: Path, container: InputContainer) -> bool:
+    if container.format.name.startswith("mov"):
+        return is_encrypted(path)
+    tables = read_tables(path) if container.format.name == "mpegts" else None
+    return tables is not None and tables.is_scrambled
 
 
 def _picture_rank(stream: VideoStream) -> tuple[bool, int]:

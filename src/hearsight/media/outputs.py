@@ -9,7 +9,7 @@ from av.video.stream import VideoStream
 
 from hearsight.errors import MediaError
 from hearsight.media.containers import CONTAINERS, codec_for, suffix_of_format
-from hearsight.media.copying import first_packets, seek_before, takes_sound, why_no_picture
+from hearsight.media.copying import codec_name, first_packets, seek_before, takes_sound, why_no_picture
 from hearsight.media.media_info import clip_start
 from hearsight.media.opening import is_picture, open_source, packets, picture_stream, restarts_clock
 from hearsight.media.selection import WHOLE, Selection
@@ -73,8 +73,11 @@ def fitting_output(
         return wanted, None
     if not suffixes:
         with open_source(source, selection.salvage) as container:
+            picture = picture_stream(container, selection)
             tag = next((_tag(stream) for stream in container.streams if is_picture(stream)), "")
-        raise MediaError(f"{source}: its picture is of an unknown codec{tag}, which cannot be copied; convert it first")
+        if picture is None:
+            raise MediaError(f"{source}: its picture is of a codec unknown to this FFmpeg{tag}; convert it first")
+        raise MediaError(f"{source}: no container that can be written holds {codec_name(picture)}; convert it first")
     other = wanted.with_name((wanted.stem if suffix else wanted.name) + suffixes[0])
     if not suffix:
         return other, f"the output is called {suffixes[0]}, as the input has no suffix that tells its container"

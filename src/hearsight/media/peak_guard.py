@@ -22,6 +22,7 @@ _MARGIN_DB = 0.6  # the encoder proper has another past than the one on trial
 _REACH_S = 0.03  # a peak is turned down from so much before it to so much after
 _MOST_ROUNDS = 6
 _FRAME_SAMPLES = 4096
+_UNTRIED_DB = 2.0  # below the ceiling for a codec that cannot be tried
 
 
 class PeakGuard:
@@ -39,7 +40,8 @@ class PeakGuard:
 
     def __init__(self, codec: SoundCodec, sample_rate_hz: int, ceiling_db: float) -> None:
         self._codec, self._rate = codec, sample_rate_hz
-        self._limit = 10 ** ((ceiling_db - (_MARGIN_DB if codec.bit_rate else 0.0)) / 20)
+        margin_db = _MARGIN_DB if codec.is_tried else _UNTRIED_DB
+        self._limit = 10 ** ((ceiling_db - (margin_db if codec.bit_rate else 0.0)) / 20)
         self._tried_from = 10 ** ((ceiling_db - _OVERSHOOT_DB) / 20)
         self._context = round(_CONTEXT_S * sample_rate_hz)
         self._before = torch.zeros(2, 0)  # what was passed on last, as it was
@@ -90,17 +92,27 @@ class PeakGuard:
 class EncodedPeak:
     """The true peak of what an encoder made, decoded packet by packet.
 
+    Of a codec that cannot be decoded without a container, of what it was fed.
+
     Args:
+        codec: of the output.
         encoder: whose packets come; must be open.
     """
 
-    def __init__(self, encoder: AudioCodecContext) -> None:
-        self._decoder = _decoder(encoder)
+    def __init__(self, codec: SoundCodec, encoder: AudioCodecContext) -> None:
+        self._decoder = _decoder(encoder) if codec.is_tried else None
         self._reader = SampleReader()
         self._meter = TruePeakMeter()
 
+    def feed(self, ears: Float[Tensor, "2 samples"]) -> None:
+        """Take into account what the encoder is fed."""
+        if self._decoder is None:
+            self._meter.process(ears)
+
     def process(self, packet: Packet | None) -> None:
         """Take a packet into account; None at the end."""
+        if self._decoder is None:
+            return
         again = None
         if packet is not None:
             again = av.Packet(bytes(packet))
@@ -129,7 +141,7 @@ def frames_of(ears: np.ndarray, sample_rate_hz: int, first: int = 0) -> list[Aud
 
 def _round_trip(codec: SoundCodec, sample_rate_hz: int, ears: np.ndarray) -> np.ndarray:
     """What comes out of an encoder and a decoder, as long as what went in and in the same place."""
-    if not codec.bit_rate:
+    if not codec.bit_rate or not codec.is_tried:
         return ears
     encoder = av.CodecContext.create(codec.encoder, "w")
     assert isinstance(encoder, AudioCodecContext)

@@ -30,12 +30,14 @@ class StereoImage:
             inverted): 0 is mono in both, 0.5 two channels that have nothing in common. None for another number.
         is_binaural: whether two channels differ as the ears of a head do.
         is_silent: whether nothing audible was met (the other attributes then say nothing).
+        silent_channels: channels that are 60 dB or more below the loudest one.
     """
 
     inverted: tuple[int, ...]
     side_share: float | None
     is_binaural: bool
     is_silent: bool
+    silent_channels: tuple[int, ...] = ()
 
 
 def stereo_image(path: str | os.PathLike[str], selection: Selection, sample_rate_hz: int) -> StereoImage:
@@ -59,8 +61,10 @@ def stereo_image(path: str | os.PathLike[str], selection: Selection, sample_rate
     if products is None:
         return StereoImage((), None, False, True)
     inverted = _inverted(products)
-    if len(products) != 2:
-        return StereoImage(inverted, None, False, False)
+    powers = np.diag(products)
+    silent = tuple(int(channel) for channel in np.nonzero(powers < 1e-6 * powers.max())[0])
+    if len(products) != 2 or silent:
+        return StereoImage(inverted, None, False, False, silent)
     left_right = -products[0, 1] if inverted else products[0, 1]
     side_share = float(0.5 - left_right / (products[0, 0] + products[1, 1]))
     sound = np.concatenate(kept, axis=1)

@@ -148,7 +148,7 @@ class BinauralWriter:
             self._resampler = StreamResampler(self._rate, self._encoder.sample_rate, channels=2)
             with self._write_errors():
                 self._output.start_encoding()
-            self._peaks = EncodedPeak(self._encoder)
+            self._peaks = EncodedPeak(self._codec, self._encoder)
             self._guard = None
             if self._ceiling_db is not None:
                 self._guard = PeakGuard(self._codec, self._encoder.sample_rate, self._ceiling_db)
@@ -363,6 +363,7 @@ class BinauralWriter:
             self._encode(torch.zeros(2, round(start_s * rate)))
 
     def _encode(self, ears: Float[Tensor, "2 samples"]) -> None:
+        self._peaks.feed(ears)
         for frame in frames_of(ears.numpy(), self._encoder.sample_rate, self._position):
             self._position += frame.samples
             self._mux(self._encoder.encode(frame))
@@ -468,7 +469,8 @@ class BinauralWriter:
             # video are outside the standard of MP4 and MOV proper.
             own_keys = any("." in key for key in source.metadata)
             flags = "+faststart+use_metadata_tags" if own_keys else "+faststart"
-            return {"movflags": flags, "movie_timescale": str(_MOVIE_TIMESCALE), "strict": "unofficial"}
+            options = {"movflags": flags, "movie_timescale": str(_MOVIE_TIMESCALE), "strict": "unofficial"}
+            return options | ({"brand": self._kind.brand} if self._kind.brand else {})
         if self._container in ("mpegts", "vob"):
             return {"max_delay": "700000"} | (self._program_options(source, tables) if tables is not None else {})
         if self._container == "wav":

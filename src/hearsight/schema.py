@@ -3,27 +3,62 @@
 import dataclasses
 import types
 from collections.abc import Mapping
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from hearsight.errors import DataError
+
+
+@dataclass(frozen=True)
+class Range:
+    """The numbers that a value may have, in `Annotated[int, Range(1)]`; `above` and `below` are not among them."""
+
+    least: float | None = None
+    most: float | None = None
+    above: float | None = None
+    below: float | None = None
+
+    def __contains__(self, number: float) -> bool:
+        return (
+            (self.least is None or number >= self.least)
+            and (self.most is None or number <= self.most)
+            and (self.above is None or number > self.above)
+            and (self.below is None or number < self.below)
+        )
+
+    def __str__(self) -> str:
+        limits = (
+            ("at least", self.least),
+            ("more than", self.above),
+            ("at most", self.most),
+            ("less than", self.below),
+        )
+        return " and ".join(f"{word} {limit:g}" for word, limit in limits if limit is not None)
 
 
 def typed(kind: Any, value: Any, place: str = "") -> Any:
     """`value` as `kind`; values that a mapping leaves out are the dataclass's defaults.
 
     Args:
-        kind: a dataclass whose fields are plain types, `Any`, `Literal`, optional ones, lists, mappings of names, and
-            dataclasses again.
+        kind: a dataclass whose fields are plain types, `Any`, `Literal`, numbers in a `Range`, optional ones, lists,
+            mappings of names, and dataclasses again.
         value: as `yaml.safe_load` gives it; text that is a number, such as 1e-3, is taken for a float too.
         place: where it stands, such as `data.stereo` or `systems[0]`; empty for the file as a whole.
 
     Raises:
-        DataError: a key is unknown or missing, or a value is of another type; the message begins with its place.
+        DataError: a key is unknown or missing, or a value is of another type or out of its range; the message begins
+            with its place.
     """
     here = place or "the file"
     if dataclasses.is_dataclass(kind) and isinstance(kind, type):
         return _dataclass(kind, value, place)
     origin, arguments = get_origin(kind), get_args(kind)
+    if origin is Annotated:
+        number = typed(arguments[0], value, place)
+        for limits in arguments[1:]:
+            if isinstance(limits, Range) and number not in limits:
+                raise DataError(f"{here}: must be {limits}, not {_told(value)}")
+        return number
     if origin in (Union, types.UnionType):
         if value is None and type(None) in arguments:
             return None
@@ -40,7 +75,9 @@ def typed(kind: Any, value: Any, place: str = "") -> Any:
     if origin is dict:
         if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
             raise DataError(f"{here}: must be a mapping of names, not {_told(value)}")
-        return {key: typed(arguments[1], item, f"{place}.{key}") for key, item in value.items()}
+        return {
+            typed(arguments[0], key, place): typed(arguments[1], item, f"{place}.{key}") for key, item in value.items()
+        }
     if kind is Any:
         return value
     if kind is float and (number := _as_float(value)) is not None:
@@ -62,7 +99,7 @@ def _dataclass(kind: Any, value: Any, place: str) -> Any:
         required = part.default is dataclasses.MISSING and part.default_factory is dataclasses.MISSING
         if required and name not in value:
             raise DataError(f"{here}: the key {name!r} is missing")
-    hints = get_type_hints(kind)
+    hints = get_type_hints(kind, include_extras=True)
     return kind(**{key: typed(hints[key], item, f"{place}.{key}".lstrip(".")) for key, item in value.items()})
 
 

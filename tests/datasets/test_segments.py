@@ -8,7 +8,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from prepared_sets import panned_set
+from prepared_sets import SETTINGS, panned_set
 
 from hearsight.datasets import collate
 from hearsight.datasets.augmentation import augmented_frame
@@ -211,3 +211,25 @@ def test_unfit_clips_are_named(tmp_path):
         StereoSegments([], **SIZES)
     with pytest.raises(DataError, match="c0: has no depth"):
         StereoSegments(list(panned_set(tmp_path / "flat", clips=1)), **SIZES, with_depth=True)
+
+
+def quiet_start_set(folder):
+    """One clip: three quarters of a second of noise floor, then a quarter of sound."""
+    generator = np.random.default_rng(0)
+    sound = generator.standard_normal((2, 16_000))
+    sound[:, :12_000] *= 1e-5 / 0.3
+    entry = write_prepared_clip(
+        folder, "late", (sound * 0.3 * 8_000).astype(np.int16), [np.zeros((48, 96, 3), np.uint8)] * 10, SETTINGS
+    )
+    write_index(folder, "late", SETTINGS, [entry])
+    return list(PreparedSet(folder))
+
+
+def test_silent_segments_are_passed_over(tmp_path):
+    """Brought to level, the noise floor would be as loud as the music."""
+    (clip,) = quiet_start_set(tmp_path)
+    for training in (True, False):
+        items = StereoSegments([clip], 1_600, (42, 84), training, segments_per_clip=8)
+        for number in range(16):
+            item = items[number]
+            assert len(item.mono.unique()) > 100  # 16 bits of the noise floor hold a handful of values

@@ -47,7 +47,7 @@ def test_a_resolved_recipe_reads_back_the_same(write):
         (BASE.replace("epochs: 3", "epochs: true"), "must be a whole number, not True"),
         (BASE.replace("system: mono2binaural", "size: small"), "model: the key 'system' is missing"),
         (BASE.replace("mono2binaural", "mono2binaural, size: tiny"), "must be one of full, small, not 'tiny'"),
-        ("model: {system: x}\ndata: {}", "data names none of stereo, solo, pseudo and mixtures"),
+        ("model: {system: x}\ndata: {}", "data names none of stereo, solo, pseudo, mixtures and python"),
         ("model: [", "not readable as YAML"),
         ("hello", "a recipe is a mapping"),
         ("base: missing.yaml", r"missing\.yaml: no such file and no such recipe"),

@@ -13,6 +13,7 @@ from hearsight.errors import DataError
 from hearsight.evaluation.published import published_table
 from hearsight.models.registry import card
 from hearsight.recipes import packaged_rows, read_recipe, run_folder, stages
+from hearsight.recipes.keys import Key, recipe_keys
 from hearsight.recipes.tables import HOME, read_yaml
 from hearsight.training import build_network
 
@@ -53,6 +54,17 @@ def test_another_split_is_chosen_for_all_parts_at_once():
     assert data.pseudo.split == "../fair-play/five_splits/split3"
     assert run_folder(reference, recipe) == Path("runs/pseudobinaural/table-1/fair-play/augment-pseudobinaural/split3")
     assert recipe.reproduces.splits == [f"split{number}" for number in range(1, 6)]
+
+
+def test_every_key_is_listed_with_what_it_means():
+    keys = {key.name: key for key in recipe_keys()}
+    assert len(keys) > 50 and all(len(key.meaning) > 3 for key in keys.values())
+    assert keys["schedule.epochs"] == Key(
+        "schedule.epochs", "whole number, at least 1", "1000", "passes over the data."
+    )
+    assert keys["model.system"].default is None and "32-true" in keys["schedule.precision"].values
+    listed = CliRunner().invoke(app, ["recipes", "--keys"])
+    assert listed.exit_code == 0 and all(f"{name}  (" in listed.stdout for name in keys)
 
 
 def test_the_small_profile_makes_small_networks_on_its_own_folders():

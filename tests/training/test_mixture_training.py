@@ -19,6 +19,7 @@ from hearsight.models.saving import load_network
 from hearsight.models.sounding_objects.classifier import SoundClassifier
 from hearsight.training import build_network, read_recipe, train
 from hearsight.training.mixtures import MixtureData, part_errors
+from hearsight.training.reporting import Reporter
 
 RECIPE = "hearsight/sounding-objects:sounds"
 COLUMNS = 32  # a single column in the network's depth gives chance results in bfloat16 on some CPUs
@@ -122,12 +123,13 @@ def test_an_interrupted_run_ends_with_the_weights_of_an_undisturbed_one(tmp_path
     class StopError(Exception):
         pass
 
-    def stop(done, total):
-        if done == 2:
-            raise StopError
+    class Stop(Reporter):
+        def epoch(self, report):
+            if report.epoch == 2:
+                raise StopError
 
     with pytest.raises(StopError):
-        train(settings, tmp_path / "run", accelerator="cpu", progress=stop)
+        train(settings, tmp_path / "run", accelerator="cpu", reporter=Stop())
     assert (tmp_path / "run" / "checkpoints" / "last.ckpt").is_file()
     resumed = weights(train(settings, tmp_path / "run", resume=True, accelerator="cpu"))
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)

@@ -100,12 +100,13 @@ class Sizes:
     """What training data ask of a network; none is built here."""
 
     segment_samples, frame_size, sample_rate_hz = 10_080, (224, 448), 16_000
+    needs_previous_frames = False
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.reference)
 def test_what_a_row_is_measured_on_was_not_trained_on(everything, monkeypatch, row):
     monkeypatch.chdir(everything)
-    monkeypatch.setattr("hearsight.training.pseudo.PreparedMonoClips", mono_clips)
+    monkeypatch.setattr("hearsight.training.clips.PreparedMonoClips", mono_clips)
     monkeypatch.setattr("hearsight.training.pseudo.load_hrirs", lambda path: kemar())
     one = read_recipe(row.reference)
     splits = (one.reproduces.splits if one.reproduces is not None else []) or ["split1"]

@@ -1,5 +1,7 @@
 """A run trains, survives a kill, repeats exactly, and leaves a model that can be used."""
 
+import csv
+import dataclasses
 import json
 import os
 import random
@@ -16,10 +18,11 @@ from prepared_sets import panned_set
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from hearsight.datasets.segments import StereoSegments
-from hearsight.errors import DataError, HearsightError, ModelError
+from hearsight.errors import DataError, DependencyError, HearsightError, ModelError
 from hearsight.models.saving import load_network
 from hearsight.recipes.recipe import read_recipe, recipe_as_mapping
 from hearsight.training.data import EpochNumbers, TaskItems
+from hearsight.training.reporting import Reporter
 from hearsight.training.run import WholeCheckpoints, build_network, train
 
 
@@ -43,15 +46,31 @@ def prepared(tmp_path_factory):
     return folder
 
 
+class Told(Reporter):
+    """Keeps what it is told."""
+
+    def __init__(self):
+        self.notes, self.steps, self.epochs = [], [], []
+
+    def note(self, text):
+        self.notes.append(text)
+
+    def step(self, epochs_done, epochs, loss, learning_rate):
+        self.steps.append((epochs_done, epochs, loss, learning_rate))
+
+    def epoch(self, report):
+        self.epochs.append(report)
+
+
 def weights(folder):
     return load_network(folder).state_dict()
 
 
 def test_a_run_leaves_a_model_a_log_and_a_card(tmp_path, prepared):
     recipe = read_recipe(write_recipe(tmp_path, prepared))
-    told = []
-    model = train(recipe, tmp_path / "run", accelerator="cpu", progress=lambda done, total: told.append((done, total)))
-    assert told == [(1, 3), (2, 3), (3, 3)]
+    told = Told()
+    model = train(recipe, tmp_path / "run", accelerator="cpu", reporter=told)
+    assert [(report.epoch, report.epochs) for report in told.epochs] == [(1, 3), (2, 3), (3, 3)]
     log = json.loads((tmp_path / "run" / "log.json").read_text())
     assert log["system"] == "mono2binaural" and log["data"]["stereo clips"] == 4
     clips = log["clips"]["stereo"]  # of four takes one is for validation, and one for testing
@@ -59,7 +78,7 @@ def test_a_run_leaves_a_model_a_log_and_a_card(tmp_path, prepared):
     assert not set(clips["train"]) & set(clips["val"])
     assert {"val/loss", "val/stft", "val/env", "val/stft_of_mono_mono"} <= set(log["last_metrics"])
     assert "mono2binaural" in (model / "README.md").read_text()
-    assert read_recipe(tmp_path / "run" / "recipe.yaml") == recipe
+    assert read_recipe(tmp_path / "run" / "recipe.yaml") == dataclasses.replace(recipe, threads=torch.get_num_threads())
     board = EventAccumulator(str(tmp_path / "run" / "tensorboard"))
     board.Reload()
     assert {"train/loss", "val/loss", "val/stft"} <= set(board.Tags()["scalars"])
@@ -69,14 +88,153 @@ def test_a_run_leaves_a_model_a_log_and_a_card(tmp_path, prepared):
     with pytest.raises(DataError, match="add --resume"):
         train(recipe, tmp_path / "run", accelerator="cpu")
     other = read_recipe(tmp_path / "recipe.yaml", {"seed": "9"})
-    with pytest.raises(DataError, match=r"another recipe \(seed differ\)"):
+    with pytest.raises(DataError, match=r"another recipe: seed is 0 there, 9 here"):
         train(other, tmp_path / "run", resume=True, accelerator="cpu")
+
+
+def table(folder):
+    with open(folder / "epochs.csv", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_every_epoch_is_reported_with_its_losses(tmp_path, prepared):
+    told = Told()
+    train(read_recipe(write_recipe(tmp_path, prepared)), tmp_path / "run", accelerator="cpu", reporter=told)
+    rows = table(tmp_path / "run")
+    assert [int(row["epoch"]) for row in rows] == [1, 2, 3]
+    best = min(range(3), key=lambda epoch: float(rows[epoch]["val/loss"]))
+    for row, report in zip(rows, told.epochs, strict=True):
+        assert float(row["train/loss"]) == pytest.approx(report.metrics["train/loss"])
+        assert f"loss {report.metrics['train/loss']:.4g}, validation {report.metrics['val/loss']:.4g}" in report.line()
+        assert "rate 0.002" in report.line() and report.line().startswith(f"epoch {report.epoch} of 3")
+    assert [report.best for report in told.epochs][best] and not any(r.best for r in told.epochs[best + 1 :])
+    board = EventAccumulator(str(tmp_path / "run" / "tensorboard"))
+    board.Reload()
+    assert [event.value for event in board.Scalars("train/loss")] == pytest.approx(
+        [float(row["train/loss"]) for row in rows], rel=1e-4
+    )
+    done, epochs, loss, rate = told.steps[0]
+    assert 0 < done <= 3 and epochs == 3 and loss > 0 and rate == pytest.approx(2e-3)
+
+
+def test_the_last_epoch_is_validated_whatever_the_interval(tmp_path, prepared):
+    train(read_recipe(write_recipe(tmp_path, prepared, validate_every=2)), tmp_path / "run", accelerator="cpu")
+    assert [bool(row["val/loss"]) for row in table(tmp_path / "run")] == [False, True, True]
+    one = read_recipe(write_recipe(tmp_path, prepared, epochs=1, validate_every=2))
+    train(one, tmp_path / "one", accelerator="cpu")
+    log = json.loads((tmp_path / "one" / "log.json").read_text())
+    assert (log["epochs"], log["best_epoch"]) == (1, 1)
+
+
+def test_a_recipe_says_by_what_the_best_epoch_is_chosen(tmp_path, prepared):
+    recipe = read_recipe(write_recipe(tmp_path, prepared, best_by="env", learning_rate=0.02))
+    train(recipe, tmp_path / "run", accelerator="cpu")
+    log = json.loads((tmp_path / "run" / "log.json").read_text())
+    values = [float(row["val/env"]) for row in table(tmp_path / "run")]
+    assert log["best_epoch"] == 1 + values.index(min(values))
+    assert log["best_by"]["env"] == pytest.approx(min(values))
+    with pytest.raises(DataError, match="'snr' is not validated here; known: loss, stereo/loss, stft, env"):
+        train(read_recipe(tmp_path / "recipe.yaml", {"schedule.best_by": "snr"}), tmp_path / "b", accelerator="cpu")
+
+
+def test_an_early_stop_counts_epochs_and_every_epoch_is_kept(tmp_path, prepared):
+    """A rate at which nothing gets better after the first validations."""
+    recipe = read_recipe(
+        write_recipe(tmp_path, prepared, epochs=12, early_stop=2, validate_every=2, learning_rate=0.5, decay=1.0)
+    )
+    train(recipe, tmp_path / "run", accelerator="cpu")
+    log = json.loads((tmp_path / "run" / "log.json").read_text())
+    assert log["epochs"] == log["best_epoch"] + 2 < 12
+    last = torch.load(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=True)
+    assert last["epoch"] + 1 == log["epochs"]  # not the best one, as it was
+
+
+def test_a_run_can_be_made_longer(tmp_path, prepared):
+    path = write_recipe(tmp_path, prepared, epochs=3)
+    train(read_recipe(path), tmp_path / "whole", accelerator="cpu")
+    train(read_recipe(path, {"schedule.epochs": "2"}), tmp_path / "run", accelerator="cpu")
+    train(read_recipe(path), tmp_path / "run", resume=True, accelerator="cpu")
+    whole, longer = weights(tmp_path / "whole" / "model"), weights(tmp_path / "run" / "model")
+    assert all(torch.equal(whole[name], longer[name]) for name in whole)
+    assert [int(row["epoch"]) for row in table(tmp_path / "run")] == [1, 2, 3]
+    other = read_recipe(path, {"schedule.batch_size": "2", "model.settings": "{condition_channels: 4}"})
+    with pytest.raises(DataError) as raised:
+        train(other, tmp_path / "run", resume=True, accelerator="cpu")
+    assert "model.settings.condition_channels is None there, 4 here; schedule.batch_size is 4 there, 2 here" in str(
+        raised.value
+    )
+
+
+def test_fewer_clips_take_the_same_steps(tmp_path, prepared):
+    """An epoch of 16 items from one clip in eight, which alone would not fill a batch."""
+    for fraction in ("0.125", "1.0"):
+        keys = {"schedule.items_per_epoch": "16", "schedule.epochs": "1", "data.stereo.fraction": fraction}
+        recipe = read_recipe(write_recipe(tmp_path, prepared, batch_size=8), keys)
+        train(recipe, tmp_path / fraction, accelerator="cpu")
+        checkpoint = torch.load(tmp_path / fraction / "checkpoints" / "last.ckpt", weights_only=True)
+        assert checkpoint["global_step"] == 2
+
+
+def test_what_fails_before_its_first_epoch_leaves_nothing(tmp_path, prepared):
+    class Break(Reporter):
+        def step(self, epochs_done, epochs, loss, learning_rate):
+            raise OSError("out of memory")
+
+    recipe = read_recipe(write_recipe(tmp_path, prepared))
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").write_text("keep")
+    for folder in (tmp_path / "run", tmp_path / "mine"):
+        with pytest.raises(OSError, match="out of memory"):
+            train(recipe, folder, accelerator="cpu", reporter=Break())
+    assert not (tmp_path / "run").exists()
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["notes.txt"]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("schedule.epochs", "0", r"schedule\.epochs: must be at least 1, not 0"),
+        ("schedule.batch_size", "0", r"schedule\.batch_size: must be at least 1"),
+        ("schedule.validate_every", "0", r"schedule\.validate_every: must be at least 1"),
+        ("schedule.early_stop", "-1", r"schedule\.early_stop: must be at least 1"),
+        ("schedule.warm_up", "-5", r"schedule\.warm_up: must be at least 0"),
+        ("schedule.learning_rate", "-1e-3", r"schedule\.learning_rate: must be more than 0"),
+        ("schedule.learning_rate", ".nan", r"schedule\.learning_rate: must be more than 0"),
+        ("schedule.precision", "16bit", r"schedule\.precision: must be one of 32-true, 16-mixed"),
+        ("schedule.average", "1.0", r"schedule\.average: must be more than 0 and less than 1"),
+        ("schedule.task_weights", "{sterio: 1.0}", "no task 'sterio'; trained: stereo"),
+        ("schedule.task_weights", "{stereo: -1.0}", r"task_weights\.stereo: must be at least 0"),
+        ("data.stereo.fraction", "0", r"data\.stereo\.fraction: must be more than 0 and at most 1"),
+        ("data.stereo.segments_per_clip", "0", r"segments_per_clip: must be at least 1"),
+        ("workers", "-1", "workers: must be at least 0"),
+        ("seed", "-1", "seed: must be at least 0"),
+    ],
+)
+def test_bad_settings_are_one_line_and_claim_no_folder(tmp_path, prepared, key, value, message):
+    path = write_recipe(tmp_path, prepared)
+    with pytest.raises(DataError, match=message) as raised:
+        train(read_recipe(path, {key: value}), tmp_path / "run", accelerator="cpu")
+    assert "\n" not in str(raised.value) and not (tmp_path / "run").exists()
+
+
+def test_data_are_checked_before_weights_are_sought(tmp_path, prepared, monkeypatch):
+    monkeypatch.setattr("hearsight.training.run.build_network", lambda recipe: pytest.fail("sought"))
+    path = write_recipe(tmp_path, prepared)
+    with pytest.raises(DataError, match="holds no prepared"):
+        train(read_recipe(path, {"data.stereo.folder": str(tmp_path)}), tmp_path / "a", accelerator="cpu")
+
+
+def test_a_missing_logger_is_one_line(tmp_path, prepared, monkeypatch):
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    with pytest.raises(DependencyError, match="pip install wandb"):
+        train(read_recipe(write_recipe(tmp_path, prepared)), tmp_path / "run", accelerator="cpu", wandb="project")
+    assert not (tmp_path / "run").exists()
 
 
 RUN = """
 import sys, torch
 torch.set_num_threads(1)
-from hearsight.recipes.recipe import read_recipe, recipe_as_mapping
+from hearsight.recipes.recipe import read_recipe
 from hearsight.training.run import train
 train(read_recipe(sys.argv[1]), sys.argv[2], resume=True, accelerator="cpu")
 """
@@ -86,12 +244,13 @@ def test_an_interrupted_run_ends_with_the_weights_of_an_undisturbed_one(tmp_path
     recipe = read_recipe(write_recipe(tmp_path, prepared))
     train(recipe, tmp_path / "whole", accelerator="cpu")
 
-    def interrupt(done, total):
-        if done == 1:
-            raise OSError("the machine goes down")
+    class Interrupt(Reporter):
+        def epoch(self, report):
+            if report.epoch == 1:
+                raise OSError("the machine goes down")
 
     with pytest.raises(OSError, match="goes down"):
-        train(recipe, tmp_path / "interrupted", accelerator="cpu", progress=interrupt)
+        train(recipe, tmp_path / "interrupted", accelerator="cpu", reporter=Interrupt())
     assert not (tmp_path / "interrupted" / "model").exists()
     train(recipe, tmp_path / "interrupted", resume=True, accelerator="cpu")
     whole, interrupted = weights(tmp_path / "whole" / "model"), weights(tmp_path / "interrupted" / "model")
@@ -294,7 +453,7 @@ def test_the_card_of_a_model_names_its_row_and_carries_no_published_number():
         ({"schedule.epochs": "2"}, None, "these settings differ: schedule.epochs."),
     ]:
         recipe = read_recipe(row, overrides, profile)
-        log = dict.fromkeys(("hearsight", "commit", "seed", "epochs", "best_epoch"), 1)
+        log = dict.fromkeys(("hearsight", "commit", "seed", "epochs", "best_epoch", "best_by"), 1)
         log |= {"system": "mono2binaural", "data": {}, "last_metrics": {}, "recipe": recipe_as_mapping(recipe)}
         text = _card_text(log, recipe)
         assert said in text and "0.836" not in text

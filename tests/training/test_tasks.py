@@ -107,10 +107,27 @@ def test_the_command_trains_and_says_where_the_model_is(data, tmp_path):
     result = CliRunner().invoke(app, [*run, *keys])
     assert result.exit_code == 0, result.output
     assert str(tmp_path / "run" / "model") in result.output.replace("\n", "")
+    assert "hearsight binauralize VIDEO" in result.output and "epoch 1 of 1: loss" in result.stderr
     again = CliRunner().invoke(app, [*run, *keys])
     assert again.exit_code == 1 and "add --resume" in again.stderr
+    quiet = CliRunner().invoke(app, [*run[:-4], "--out", str(tmp_path / "quiet"), "--device", "cpu", *keys, "--quiet"])
+    assert quiet.exit_code == 0 and quiet.output == ""
+    for usage in (["--device", "gpu3"], ["--devices", "two"], ["--devices", "0"]):
+        assert CliRunner().invoke(app, ["train", str(tmp_path / "mine.yaml"), *usage]).exit_code == 2
     wrong = CliRunner().invoke(app, [*run, "--schedule.epoch", "1"])
     assert wrong.exit_code == 1 and "unknown key 'epoch'" in wrong.stderr
+
+
+def test_the_advice_at_the_end_is_right_for_separation(data, tmp_path):
+    reference = "2.5d-visual-sound/table-2:mono"
+    keys = [f"--{key}={value}" for key, value in {**overrides(data), **folders(reference, data)}.items()]
+    options = ["--profile", "small", "--out", str(tmp_path / "run"), "--device", "cpu", "--schedule.epochs=1"]
+    result = CliRunner().invoke(app, ["train", reference, *options, *keys])
+    assert result.exit_code == 0, result.output
+    card = (tmp_path / "run" / "model" / "README.md").read_text()
+    assert "2.57" not in card and "Not comparable" in card and "model.size" in card
+    assert f"hearsight benchmark {tmp_path / 'run'}" in result.output.replace("\n", "")
+    assert "binauralize" not in result.output
 
 
 def test_unknown_pseudo_settings_are_named(data):

@@ -12,6 +12,9 @@ def recipes(
     paper: Annotated[
         str | None, typer.Option(metavar="PAPER", help="Of one paper: the part of the names before the slash.")
     ] = None,
+    keys: Annotated[
+        bool, typer.Option("--keys", help="List the keys of a recipe instead, with their values and defaults.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
     quiet: Quiet = False,
 ) -> None:
@@ -23,6 +26,9 @@ def recipes(
     """
     from hearsight.recipes import packaged_rows
 
+    if keys:
+        _print_keys(as_json, quiet)
+        return
     rows = packaged_rows(paper)
     if as_json:
         import json
@@ -53,3 +59,19 @@ def recipes(
             values = ", ".join(f"{name} {value:g}" for name, value in row.published.items())
             print(f"  {row.reference if row.train else '(nothing to train)'}")
             print(f"      {dataset}{row.label}{f'; published {values}' if values else ''}")
+
+
+def _print_keys(as_json: bool, quiet: bool) -> None:
+    import dataclasses
+    import json
+    import textwrap
+
+    from hearsight.recipes.keys import recipe_keys
+
+    if as_json:
+        print(json.dumps([dataclasses.asdict(key) for key in recipe_keys()], indent=2))
+    elif not quiet:
+        for key in recipe_keys():
+            default = "must be given" if key.default is None else f"default {key.default}"
+            print(f"{key.name}  ({key.values}; {default})")
+            print(textwrap.indent(textwrap.fill(key.meaning, 110), "    "))

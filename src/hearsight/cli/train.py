@@ -1,11 +1,22 @@
 """`hearsight train`: a recipe to a model."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from hearsight.cli.errors import Quiet, one_line_errors, progress_bar
+from hearsight.cli.errors import Quiet, one_line_errors
+
+if TYPE_CHECKING:
+    from hearsight.training.reporting import Reporter
+
+
+def _number_or_auto(text: str) -> str:
+    if text != "auto" and not (text.isdigit() and int(text) > 0):
+        raise typer.BadParameter(f"{text!r}: give a number from 1 on, or auto")
+    return text
 
 
 @one_line_errors
@@ -30,24 +41,28 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the run in the folder, if there is one.")
     ] = False,
-    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")] = "auto",
-    devices: Annotated[str, typer.Option("--devices", help="How many of them; auto: all there are.")] = "auto",
+    device: Annotated[Literal["auto", "cpu", "cuda", "mps"], typer.Option("--device", help="What computes.")] = "auto",
+    devices: Annotated[
+        str, typer.Option("--devices", callback=_number_or_auto, help="How many of them; auto: all there are.")
+    ] = "auto",
     nodes: Annotated[int, typer.Option("--nodes", help="How many machines take part (DDP).", min=1)] = 1,
+    wandb: Annotated[
+        str | None, typer.Option(metavar="PROJECT", help="Log to Weights & Biases as well.", show_default=False)
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
     """Train a model as a recipe says.
 
     Any key of the recipe can be given as an option: `--schedule.epochs 20 --data.stereo.folder prepared/fair-play`,
-    `--split split3`.
+    `--split split3`, `--workers 4`, `--threads 2`. `hearsight recipes --keys` lists them.
 
-    The run's folder gets checkpoints, TensorBoard curves, a log, and at the end `model/`, which
-    `hearsight binauralize --model` takes. A run that was interrupted goes on with `--resume`. A table with stages
-    trains them one after the other, each from the model of the one before.
+    The run's folder gets checkpoints, the metrics of every epoch (epochs.csv, TensorBoard), a log, and at the end
+    `model/`. A run that was interrupted goes on with `--resume`; with more `--schedule.epochs` it is made longer. A
+    table with stages trains them one after the other, each from the model of the one before.
 
     Example: `hearsight train 2.5d-visual-sound/table-1:fair-play/mono2binaural`
     """
-    if devices != "auto" and not devices.isdigit():
-        raise typer.BadParameter("give a number or auto", param_hint="--devices")
+    from hearsight.models.registry import card
     from hearsight.recipes import override_pairs, read_recipe, run_folder, stages
     from hearsight.training import train
 
@@ -63,7 +78,39 @@ def train(
         model = folder / "model"
         if len(references) > 1 and resume and model.is_dir():
             continue  # an earlier stage that is done
-        with progress_bar(f"training {settings.model.system}", "epochs", quiet) as progress:
-            model = train(settings, folder, resume, device, devices, nodes, progress)
+        with _shown(f"training {settings.model.system}", quiet) as reporter:
+            model = train(settings, folder, resume, device, devices, nodes, reporter, wandb)
     if not quiet:
-        print(f"{model}: trained; listen with: hearsight binauralize VIDEO --model {model}")
+        assert model is not None
+        listens = card(settings.model.system).kind == "binaural"
+        advice = f"listen with: hearsight binauralize VIDEO --model {model}"
+        print(f"{model}: trained; {advice if listens else f'measure it with: hearsight benchmark {model.parent}'}")
+
+
+@contextmanager
+def _shown(label: str, quiet: bool) -> "Iterator[Reporter]":
+    """What a run reports, on standard error: a line after every epoch, and on a terminal a bar with the loss."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from hearsight.training.reporting import EpochReport, Reporter
+
+    console = Console(stderr=True, highlight=False, soft_wrap=True, quiet=quiet)
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[state]}"), TimeRemainingColumn())
+    bar = Progress(*columns, console=console, transient=True, disable=quiet or not console.is_terminal)
+    task = bar.add_task(label, total=None, state="")
+
+    class Shown(Reporter):
+        def note(self, text: str) -> None:
+            console.print(f"note: {text}", markup=False)
+
+        def step(self, epochs_done: float, epochs: int, loss: float, learning_rate: float) -> None:
+            state = f"epoch {min(int(epochs_done) + 1, epochs)} of {epochs}, loss {loss:.4g}, rate {learning_rate:.3g}"
+            bar.update(task, completed=epochs_done, total=epochs, state=state)
+
+        def epoch(self, report: EpochReport) -> None:
+            bar.update(task, completed=report.epoch, total=report.epochs)
+            console.print(report.line(), markup=False)
+
+    with bar:
+        yield Shown()

@@ -164,6 +164,7 @@ class PreparedSet:
             self.dataset: str = content["dataset"]
             self.settings = _settings(content["settings"])
             self.entries = [PreparedEntry(**entry) for entry in content["clips"]]
+            self.left_out = {entry["name"]: entry["why"] for entry in content.get("left_out", [])}
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DataError(f"{index}: not an index of prepared clips ({type(error).__name__}: {error})") from error
         self._by_name = {entry.name: entry for entry in self.entries}

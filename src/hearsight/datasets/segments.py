@@ -11,21 +11,25 @@ from typing import Literal
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch.utils.data import Dataset
 
 from hearsight.datasets.augmentation import augmented_frame
+from hearsight.datasets.decoding import SILENCE_RMS
 from hearsight.datasets.item import Item
 from hearsight.datasets.prepared import PreparedClip
 from hearsight.datasets.splits import named
 from hearsight.errors import DataError
 from hearsight.signal import mix, normalize_rms, rms
 
+_TRIES = 20  # of segments, to find one that is not silent
+
 
 class StereoSegments(Dataset[Item]):
     """Segments of binaural clips with the picture at their centre (2.5D Visual Sound, section 4).
 
     In training, item `number` is a random segment of a clip; an epoch visits every clip `segments_per_clip` times in a
-    new order. Otherwise the segments are the same every time, spread evenly over each clip.
+    new order. Otherwise the segments are the same every time, spread evenly over each clip. Silent ones are left out.
 
     Args:
         clips: with two channels, and longer than a segment.
@@ -74,8 +78,8 @@ class StereoSegments(Dataset[Item]):
             clip, part = self.clips[place % len(self.clips)], place // len(self.clips)
             generator = None
             start = int((part + 0.5) / self.segments_per_clip * (clip.entry.samples - self.samples))
+        start, ears = _audible(clip, start, self.samples, generator or _generator(self.seed, 0, place))
         time_s = (start + self.samples / 2) / clip.settings.sample_rate_hz
-        ears = clip.sound(start, start + self.samples)
         mono, gain = normalize_rms(mix(ears))
         depth = clip.depth_at(time_s) if self.with_depth else None
         frame, depth = augmented_frame(clip.picture_at(time_s), self.frame_size, generator, depth)
@@ -170,9 +174,9 @@ class SoloMixtures(Dataset[Item]):
         for index in chosen:
             clip = self.clips[index]
             start = int(generator.integers(clip.entry.samples - self.samples + 1))
+            start, sound = _audible(clip, start, self.samples, generator)
             within = generator.random() if self.random_frame and self.training else 0.5
             time_s = (start + within * self.samples) / clip.settings.sample_rate_hz
-            sound = clip.sound(start, start + self.samples)
             sound = sound if self._binaural else sound.sum(0, keepdim=True)
             sounds.append(sound / rms(sound.sum(0)).clamp_min(1e-4) * generator.uniform(*self.gain_range))
             jitter = generator if self.training else None
@@ -208,6 +212,23 @@ class Blend(Dataset[Item]):
     def __getitem__(self, number: int) -> Item:
         chosen = _generator(self.seed, number, 1).random() < self.ratio
         return self.added[number] if chosen else self.real[number]
+
+
+def _audible(
+    clip: PreparedClip, start: int, samples: int, generator: np.random.Generator
+) -> tuple[int, Float[torch.Tensor, "channels samples"]]:
+    """A segment and its start: the one asked for, or if it is silent (below `SILENCE_RMS`: bringing it to level would
+    make its noise loud) another one of the clip, drawn at random; after some tries, the loudest of them."""
+    tried: list[tuple[float, int, torch.Tensor]] = []
+    while len(tried) < _TRIES:
+        sound = clip.sound(start, start + samples)
+        level = float(sound.square().mean().sqrt())
+        if level >= SILENCE_RMS:
+            return start, sound
+        tried.append((level, start, sound))
+        start = int(generator.integers(clip.entry.samples - samples + 1))
+    _, start, sound = max(tried, key=lambda segment: segment[0])
+    return start, sound
 
 
 def _generator(*numbers: int) -> np.random.Generator:

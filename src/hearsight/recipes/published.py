@@ -7,7 +7,16 @@ from typing import Any
 from hearsight.recipes.recipe import Recipe, read_recipe, recipe_as_mapping
 from hearsight.recipes.tables import Row, packaged_rows
 
-_NOT_COMPARED = ("seed", "workers", "split", "reproduces", "data.test", "schedule.precision", "model.initialize")
+_NOT_COMPARED = (
+    "seed",
+    "workers",
+    "threads",
+    "split",
+    "reproduces",
+    "data.test",
+    "schedule.precision",
+    "model.initialize",
+)
 _PLACES = ("folder", "split", "backgrounds")
 
 

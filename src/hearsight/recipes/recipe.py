@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 
@@ -25,7 +25,11 @@ from hearsight.recipes.tables import (
     table_row,
     used_parts,
 )
-from hearsight.schema import typed
+from hearsight.schema import Range, typed
+
+Count = Annotated[int, Range(least=1)]
+NotNegative = Annotated[float, Range(least=0)]
+Positive = Annotated[float, Range(above=0)]
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,7 @@ class ModelPart:
     """What is trained.
 
     Attributes:
-        system: its name in the registry (`hearsight models`).
+        system: its name in the registry (`hearsight models`), or "package.module:Class" of a network of one's own.
         size: "full", as in the paper, or "small", for tests and laptops.
         settings: further arguments of its constructor.
         pretrained: those of them that name published weights (`visual_weights: microsoft/resnet-18`); apart, so that a
@@ -63,8 +67,8 @@ class ClipsPart:
 
     folder: str | None = None
     split: str | None = None
-    fraction: float = 1.0
-    segments_per_clip: int = 1
+    fraction: Annotated[float, Range(above=0, most=1)] = 1.0
+    segments_per_clip: Count = 1
     different_classes: bool = False
 
 
@@ -89,9 +93,9 @@ class PseudoPart:
     settings: dict[str, Any] = field(default_factory=dict)
     backgrounds: str | None = None
     hrtf: str | None = None
-    pairs_per_epoch: int | None = None
+    pairs_per_epoch: Count | None = None
     separation: bool = False
-    augment_ratio: float = 0.5
+    augment_ratio: Annotated[float, Range(least=0, most=1)] = 0.5
 
 
 @dataclass(frozen=True)
@@ -108,10 +112,25 @@ class MixturesPart:
 
     sounds: str | None = None
     rooms: str | None = None
-    pairs_per_epoch: int = 4000
-    validation_pairs: int = 128
+    pairs_per_epoch: Count = 4000
+    validation_pairs: Count = 128
     settings: dict[str, Any] = field(default_factory=dict)
     validation_settings: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class PythonPart:
+    """Items of one's own, from a function that hearsight does not know.
+
+    Attributes:
+        function: "package.module:function"; called with the network, the recipe's seed and the settings, it gives a
+            mapping of the task ("stereo", "separation") to two datasets of `datasets.Item`, for training and for
+            validation.
+        settings: its further arguments.
+    """
+
+    function: str
+    settings: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -124,6 +143,8 @@ class TestPart:
         task: "binaural" (two ears from mono) or "separation" (mixtures of these clips).
         protocol: how it is measured (`hearsight.evaluation.protocols`).
     """
+
+    __test__ = False  # pytest takes it for a test otherwise
 
     folder: str
     split: str | None = None
@@ -138,7 +159,7 @@ class DataPart:
     pairs alone.
 
     Attributes:
-        stereo, solo, pseudo, mixtures: see there.
+        stereo, solo, pseudo, mixtures, python: see there.
         test: what the trained model is measured on.
         with_depth: items carry depth maps.
         mirror: each training item with two ears is followed by its mirror image (picture flipped, ears exchanged); an
@@ -149,6 +170,7 @@ class DataPart:
     solo: ClipsPart | None = None
     pseudo: PseudoPart | None = None
     mixtures: MixturesPart | None = None
+    python: PythonPart | None = None
     test: TestPart | None = None
     with_depth: bool = False
     mirror: bool = False
@@ -160,6 +182,8 @@ class SchedulePart:
 
     Attributes:
         epochs: passes over the data.
+        items_per_epoch: how many items an epoch has, however many clips there are, so that runs on more and on less
+            data take the same number of steps; None: as many as the data give.
         separation_epochs: of these, the first ones train separation alone (Sep-Stereo, section 4.1).
         batch_size: items of one step on one device.
         accumulate: steps whose gradients are added before the weights move.
@@ -174,29 +198,33 @@ class SchedulePart:
         average: what is validated and kept is an exponential moving average of the weights, which holds this part of
             itself in each step (0.995); None: the weights as they are.
         gradient_clip: largest norm of the gradient; None: as it is.
-        task_weights: of the tasks' losses in their sum.
-        early_stop: end when the validation loss has not fallen for so many epochs; None: never.
-        validate_every: epochs between validations.
-        precision: Lightning's name ("32-true", "bf16-mixed", ...).
+        task_weights: of the tasks' losses in their sum ("stereo", "separation").
+        best_by: by which validation metric, the lower the better, the epoch is chosen whose weights are kept: "loss"
+            (the sum over all tasks), "stereo/loss" or "separation/loss" (one task's), "stft", "env".
+        early_stop: end when that metric has not fallen for so many epochs; None: never.
+        validate_every: epochs between validations; the last epoch is always validated.
+        precision: Lightning's name.
     """
 
-    epochs: int = 1000
-    separation_epochs: int = 0
-    batch_size: int = 256
-    accumulate: int = 1
-    learning_rate: float = 1e-3
-    visual_learning_rate: float = 1e-4
-    weight_decay: float = 5e-4
-    decay: float = 0.94
-    decay_every: int = 10
-    warm_up: int | None = None
-    fall: float | None = None
-    average: float | None = None
-    gradient_clip: float | None = None
-    task_weights: dict[str, float] = field(default_factory=dict)
-    early_stop: int | None = None
-    validate_every: int = 1
-    precision: str = "32-true"
+    epochs: Count = 1000
+    items_per_epoch: Count | None = None
+    separation_epochs: Annotated[int, Range(least=0)] = 0
+    batch_size: Count = 256
+    accumulate: Count = 1
+    learning_rate: Positive = 1e-3
+    visual_learning_rate: NotNegative = 1e-4
+    weight_decay: NotNegative = 5e-4
+    decay: Annotated[float, Range(above=0, most=1)] = 0.94
+    decay_every: Count = 10
+    warm_up: Annotated[int, Range(least=0)] | None = None
+    fall: Positive | None = None
+    average: Annotated[float, Range(above=0, below=1)] | None = None
+    gradient_clip: Positive | None = None
+    task_weights: dict[str, NotNegative] = field(default_factory=dict)
+    best_by: str = "loss"
+    early_stop: Count | None = None
+    validate_every: Count = 1
+    precision: Literal["32-true", "16-mixed", "bf16-mixed", "16-true", "bf16-true", "64-true"] = "32-true"
 
 
 @dataclass(frozen=True)
@@ -229,7 +257,8 @@ class Recipe:
         split: what `{split}` stands for in the folders and splits of all parts of the data.
         reproduces: what it stands for, if it is published.
         seed: of everything random.
-        workers: processes that make items; None: one per core but one.
+        workers: processes that make items; None: by the machine (`training.hardware.worker_count`).
+        threads: of PyTorch's operations on the CPU; None: as many as the machine has cores that idle at the start.
     """
 
     model: ModelPart
@@ -237,8 +266,9 @@ class Recipe:
     schedule: SchedulePart = field(default_factory=SchedulePart)
     split: str | None = None
     reproduces: Reproduces | None = None
-    seed: int = 0
-    workers: int | None = None
+    seed: Annotated[int, Range(least=0, below=2**32)] = 0
+    workers: Annotated[int, Range(least=0)] | None = None
+    threads: Count | None = None
 
 
 def read_recipe(
@@ -258,10 +288,11 @@ def read_recipe(
             wrong type.
     """
     content = recipe_content(reference)
+    row = _row(reference)
     if profile is not None:
         over = recipe_content(profile_file(profile))
         content = merged(content, {**over, "data": used_parts(over.get("data") or {}, content.get("data") or {})})
-    if "reproduces" not in content and (row := _row(reference)) is not None and row.dataset is not None:
+    if "reproduces" not in content and row is not None and row.dataset is not None:
         content["reproduces"] = {
             "paper": row.paper,
             "table": row.table,

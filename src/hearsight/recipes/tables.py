@@ -43,7 +43,7 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # reads the same, ten t
 HOME = Path(__file__).parent
 SHARED = ("base", "profiles")
 """Folders of `HOME` whose files are no recipes by themselves."""
-SOURCES = ("stereo", "solo", "pseudo", "mixtures")
+SOURCES = ("stereo", "solo", "pseudo", "mixtures", "python")
 """The keys of a recipe's data that name items to train on."""
 
 

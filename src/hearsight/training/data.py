@@ -3,21 +3,22 @@
 import dataclasses
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
-from pathlib import Path
 from typing import Any
 
 import lightning
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from hearsight.datasets import Item, collate
-from hearsight.datasets.prepared import PreparedClip, PreparedSet
-from hearsight.datasets.segments import Blend, SoloMixtures, StereoSegments, fraction_of
-from hearsight.datasets.selection import split_clips
-from hearsight.datasets.splits import named
+from hearsight.datasets.prepared import PreparedClip
+from hearsight.datasets.segments import Blend, SoloMixtures, StereoSegments
 from hearsight.errors import DataError
-from hearsight.models.interface import AudioVisualNetwork
-from hearsight.recipes.recipe import ClipsPart, Recipe
+from hearsight.models.interface import AudioVisualNetwork, StereoNetwork
+from hearsight.recipes.recipe import PythonPart, Recipe
+from hearsight.training.clips import ChosenClips, MonoClips, choose_clips
 from hearsight.training.fit import check_fit
+from hearsight.training.hardware import worker_count
+from hearsight.training.own import imported
+from hearsight.training.pseudo import pseudo_items
 
 Batch = dict[str, Item]
 """A batch of each task: "stereo" (items with ears) and "separation" (items with stems)."""
@@ -35,34 +36,41 @@ class TrainingData(lightning.LightningDataModule):
         DataError: a folder, a split or a clip is missing or unfit, or an epoch is shorter than a batch.
     """
 
-    def __init__(self, recipe: Recipe, network: AudioVisualNetwork) -> None:
+    def __init__(self, recipe: Recipe, network: AudioVisualNetwork, clips: ChosenClips | None = None) -> None:
         super().__init__()
         self.recipe, self.network = recipe, network
-        self.summary: dict[str, int] = {}
-        self.clips: dict[str, dict[str, Any]] = {}
+        chosen = choose_clips(recipe) if clips is None else clips
+        self.clips, self.notes = chosen.record, chosen.notes
         training: dict[str, Dataset[Item]] = {}
         validation: dict[str, Dataset[Item]] = {}
         data = recipe.data
-        if data.stereo is not None:
-            train, held_out = _split(data.stereo, channels=2)
-            train = fraction_of(train, data.stereo.fraction, recipe.seed)
-            self.clips["stereo"] = _record(data.stereo, train, held_out)
-            self.summary |= {"stereo clips": len(train), "stereo clips held out": len(held_out)}
-            training["stereo"] = self._stereo(train, True, data.stereo.segments_per_clip)
-            validation["stereo"] = self._stereo(held_out, False, 4)
-        if data.solo is not None:
-            train, held_out = _split(data.solo, channels=None)
-            train = fraction_of(train, data.solo.fraction, recipe.seed)
-            self.clips["solo"] = _record(data.solo, train, held_out)
-            self.summary |= {"solo clips": len(train), "solo clips held out": len(held_out)}
-            training["separation"] = self._mixtures(train, True)
-            validation["separation"] = self._mixtures(held_out, False)
-        if data.pseudo is not None:
-            self._add_pseudo_pairs(training, validation)
+        if (stereo := chosen.stereo) is not None:
+            assert data.stereo is not None
+            training["stereo"] = self._stereo(stereo.train, True, data.stereo.segments_per_clip)
+            validation["stereo"] = self._stereo(stereo.val, False, 4)
+        if (solo := chosen.solo) is not None:
+            training["separation"] = self._mixtures(solo.train, True)
+            validation["separation"] = self._mixtures(solo.val, False)
+        if chosen.pseudo is not None:
+            self._add_pseudo_pairs(training, validation, chosen.pseudo)
+        if data.python is not None:
+            for task, (items, held_out) in own_items(data.python, network, recipe.seed).items():
+                training[task], validation[task] = items, held_out
         if data.mirror and "stereo" in training:
             training["stereo"] = Mirrored(training["stereo"])
-        self.training_items = TaskItems(training, recipe.schedule.separation_epochs)
+        if unknown := set(recipe.schedule.task_weights) - set(training):
+            raise DataError(f"schedule.task_weights: no task {unknown.pop()!r}; trained: {', '.join(training)}")
+        separation_epochs = recipe.schedule.separation_epochs
+        self.training_items = TaskItems(training, separation_epochs, recipe.schedule.items_per_epoch)
         self.validation_items = TaskItems(validation, 0)
+        self.validation_metrics = ["loss", *(f"{task}/loss" for task in validation)]
+        if "stereo" in validation and isinstance(network, StereoNetwork):
+            self.validation_metrics += ["stft", "env"]
+        self.summary = {
+            f"{part} clips{'' if half == 'train' else ' held out'}": len(record[half])
+            for part, record in self.clips.items()
+            for half in ("train", "val")
+        }
 
     def train_dataloader(self) -> DataLoader[Batch]:
         schedule, trainer = self.recipe.schedule, self.trainer
@@ -102,16 +110,12 @@ class TrainingData(lightning.LightningDataModule):
             different_classes=solo.different_classes,
         )
 
-    def _add_pseudo_pairs(self, training: dict[str, Dataset[Item]], validation: dict[str, Dataset[Item]]) -> None:
-        from hearsight.training.pseudo import pseudo_items
-
+    def _add_pseudo_pairs(
+        self, training: dict[str, Dataset[Item]], validation: dict[str, Dataset[Item]], clips: MonoClips
+    ) -> None:
         part = self.recipe.data.pseudo
         assert part is not None
-        pairs = pseudo_items(part, self.network, self.recipe.seed)
-        self.summary["clips for pseudo pairs"] = len(pairs.clips)
-        self.clips["pseudo"] = {
-            "folder": part.folder, "dataset": "mono clips", "train": pairs.clips, "val": pairs.clips_held_out
-        }  # fmt: skip
+        pairs = pseudo_items(part, clips, self.network, self.recipe.seed)
         if "stereo" in training:  # augmentation of real recordings: validation stays real
             training["stereo"] = Blend(training["stereo"], pairs.stereo, part.augment_ratio, self.recipe.seed)
         else:
@@ -124,8 +128,7 @@ def loader(
     recipe: Recipe, items: Dataset[Any], numbers: "Sampler[int] | range", collate: Callable[[list[Any]], Any]
 ) -> DataLoader[Any]:
     """Batches of items, made by as many processes as the recipe says."""
-    workers = recipe.workers
-    workers = max(0, (os.cpu_count() or 1) - 1) if workers is None else workers
+    workers = worker_count(recipe)
     return DataLoader(
         items,
         batch_size=recipe.schedule.batch_size,
@@ -148,20 +151,21 @@ def _yield_to_training(worker: int) -> None:
 
 
 class TaskItems(Dataset[Batch]):
-    """Items of all tasks side by side; an epoch is as long as that of the first task.
+    """Items of all tasks side by side; an epoch is as long as that of the first task, or as is asked.
 
     Args:
         tasks: name to items. The others go round as often as they must.
         separation_epochs: first epochs in which only "separation" is given.
+        length: of an epoch; None: that of the first task.
     """
 
-    def __init__(self, tasks: Mapping[str, Dataset[Item]], separation_epochs: int) -> None:
+    def __init__(self, tasks: Mapping[str, Dataset[Item]], separation_epochs: int, length: int | None = None) -> None:
         if separation_epochs and "separation" not in tasks:
             raise DataError("schedule: separation_epochs needs solo clips (data: solo) to separate")
         self.tasks, self.separation_epochs = dict(tasks), separation_epochs
         first = next(iter(self.tasks.values()))
         assert isinstance(first, Sized)
-        self._length = len(first)
+        self._length = length or len(first)
 
     def __len__(self) -> int:
         return self._length
@@ -216,7 +220,7 @@ class EpochNumbers(Sampler[int]):
         if self._whole == 0:
             raise DataError(
                 f"an epoch of {length} items does not fill a batch of {batch_size * world_size}; "
-                "lower schedule.batch_size or raise segments_per_clip"
+                "lower schedule.batch_size or raise schedule.items_per_epoch"
             )
         self._length, self._rank, self._world_size, self._epoch = length, rank, world_size, 0
 
@@ -232,37 +236,23 @@ class EpochNumbers(Sampler[int]):
         return iter(range(first + self._rank, first + self._whole, self._world_size))
 
 
+def own_items(
+    part: PythonPart, network: AudioVisualNetwork, seed: int
+) -> Mapping[str, tuple[Dataset[Item], Dataset[Item]]]:
+    """What a function outside hearsight gives to train on: `recipes.recipe.PythonPart`.
+
+    Raises:
+        DataError: there is no such function, or it does not give what it should.
+    """
+    items = imported(part.function, "data.python.function")(network, seed, **part.settings)
+    fits = isinstance(items, Mapping) and items and set(items) <= {"stereo", "separation"}
+    if not fits or not all(isinstance(pair, tuple) and len(pair) == 2 for pair in items.values()):
+        raise DataError(
+            f"{part.function}: must give a mapping of stereo or separation to two datasets, for training and validation"
+        )
+    return items
+
+
 def collate_tasks(items: list[Batch]) -> Batch:
     """A batch of each task."""
     return {task: collate([item[task] for item in items]) for task in items[0]}
-
-
-def _record(part: ClipsPart, train: Sequence[PreparedClip], held_out: Sequence[PreparedClip]) -> dict[str, Any]:
-    assert part.folder is not None
-    return {
-        "folder": str(Path(part.folder).resolve()),
-        "dataset": PreparedSet(part.folder).dataset,
-        "train": [clip.entry.name for clip in train],
-        "val": [clip.entry.name for clip in held_out],
-    }
-
-
-def _split(part: ClipsPart, channels: int | None) -> tuple[list[PreparedClip], list[PreparedClip]]:
-    """Clips for training and for validation.
-
-    Raises:
-        DataError: as `split_clips`; a part has no clip, or not the channels that it needs.
-    """
-    if part.folder is None:
-        raise DataError("data: the key 'folder' is missing; name a folder written by `hearsight prepare`")
-    parts = split_clips(PreparedSet(part.folder), part.split)
-    for half in ("train", "val"):
-        if not parts[half]:
-            raise DataError(f"{part.split or part.folder}: has no clip for {half} in {part.folder}")
-        unfit = [one.entry.name for one in parts[half] if channels is not None and one.entry.channels != channels]
-        if unfit:
-            raise DataError(
-                f"{part.folder}: {len(unfit)} of {len(parts[half])} clips for {half} are mono: {named(unfit)}; take "
-                "them off the list, or prepare with --keep binaural"
-            )
-    return parts["train"], parts["val"]

@@ -16,6 +16,7 @@ from hearsight.models.saving import SavedNetwork
 from hearsight.models.sounding_objects.classifier import SoundClassifier
 from hearsight.recipes.recipe import MixturesPart, Recipe, SchedulePart
 from hearsight.signal.mel_bands import SAMPLE_RATE_HZ
+from hearsight.training.clips import ChosenClips
 from hearsight.training.data import EpochNumbers, loader
 from hearsight.training.schedule import learning_rates
 
@@ -29,16 +30,19 @@ class MixtureData(lightning.LightningDataModule):
         DataError: a bank is not named, missing or damaged, a setting is unknown, or an epoch is shorter than a batch.
     """
 
-    def __init__(self, recipe: Recipe, network: SavedNetwork | None = None) -> None:
+    validation_metrics = ("loss", "part_error")
+
+    def __init__(self, recipe: Recipe, network: SavedNetwork | None = None, clips: ChosenClips | None = None) -> None:
         super().__init__()
         part = recipe.data.mixtures
         assert part is not None
         if recipe.schedule.separation_epochs or recipe.data.mirror or recipe.data.with_depth:
             raise DataError("separation_epochs, mirror and with_depth say nothing of mixtures; leave them out")
+        if recipe.schedule.items_per_epoch is not None:
+            raise DataError("schedule.items_per_epoch says nothing of mixtures; give data.mixtures.pairs_per_epoch")
         if min(part.pairs_per_epoch // recipe.schedule.batch_size, part.validation_pairs) < 1:
             raise DataError("data: mixtures: fewer pairs than a batch; raise pairs_per_epoch and validation_pairs")
-        self.recipe = recipe
-        self.clips: dict[str, dict[str, Any]] = {}  # none is of a prepared set
+        self.recipe, self.clips, self.notes = recipe, {}, []  # none is of a prepared set
         self.training_items = _pairs(part, "train", part.settings, recipe.seed, part.pairs_per_epoch)
         self.validation_items = _pairs(
             part, "validation", part.validation_settings, VALIDATION_SEED, part.validation_pairs
@@ -111,15 +115,17 @@ class MixtureModule(lightning.LightningModule):
 
     def _loss(self, batch: Mixture, stage: str) -> Tensor:
         total = torch.zeros((), device=self.device)
-        for name, term in self.network.loss_terms(batch).items():
+        terms = self.network.loss_terms(batch)
+        if unknown := set(self.schedule.task_weights) - set(terms):
+            raise DataError(f"schedule.task_weights: no term {unknown.pop()!r}; known: {', '.join(terms)}")
+        for name, term in terms.items():
             self._log(f"{stage}/{name}", term, len(batch))
             total = total + self.schedule.task_weights.get(name, 1.0) * term
         self._log(f"{stage}/loss", total, len(batch))
         return total
 
     def _log(self, name: str, value: Tensor, size: int) -> None:
-        held_out = name.startswith("val/")
-        self.log(name, value, on_step=not held_out, on_epoch=held_out, batch_size=size, sync_dist=held_out)
+        self.log(name, value, on_step=False, on_epoch=True, batch_size=size, sync_dist=True)
 
 
 def part_errors(network: SoundClassifier, pairs: Mixture) -> dict[str, Float[Tensor, ""]]:

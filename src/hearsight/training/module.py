@@ -16,8 +16,9 @@ from hearsight.training.schedule import learning_rates
 class TrainingModule(lightning.LightningModule):
     """Minimises the weighted sum of the losses of all tasks; validates by the losses and by quick metrics.
 
-    Logged: `train/loss`, `train/TASK/TERM`, `val/loss`, `val/TASK/TERM`, and for stereo tasks `val/stft` and `val/env`
-    (levels kept, on segments at a root mean square of 0.1) with `val/stft_of_mono_mono`, what two equal ears score.
+    Logged, each as the mean over an epoch: `loss`, `TASK/loss` and its terms `TASK/TERM`, each as `train/` and
+    `val/`, and for stereo tasks `val/stft` and `val/env` (levels kept, on segments at a root mean square of 0.1) with
+    `val/stft_of_mono_mono`, what two equal ears score.
 
     Args:
         network: what is trained.
@@ -67,12 +68,14 @@ class TrainingModule(lightning.LightningModule):
         total = torch.zeros((), device=self.device)
         for task, item in batch.items():
             size = item.mono.shape[0]
+            of_task = torch.zeros((), device=self.device)
             for name, term in self.network.loss_terms(item).items():
                 self._log(f"{stage}/{task}/{name}", term, size)
-                total = total + self.schedule.task_weights.get(task, 1.0) * term
+                of_task = of_task + term
+            self._log(f"{stage}/{task}/loss", of_task, size)
+            total = total + self.schedule.task_weights.get(task, 1.0) * of_task
         self._log(f"{stage}/loss", total, next(iter(batch.values())).mono.shape[0])
         return total
 
     def _log(self, name: str, value: Tensor, size: int) -> None:
-        held_out = name.startswith("val/")
-        self.log(name, value, on_step=not held_out, on_epoch=held_out, batch_size=size, sync_dist=held_out)
+        self.log(name, value, on_step=False, on_epoch=True, batch_size=size, sync_dist=True)

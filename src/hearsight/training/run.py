@@ -1,12 +1,15 @@
 """A training run: from a recipe to a folder with a model in it, whatever interrupts it."""
 
+import dataclasses
 import importlib.metadata
 import json
 import logging
+import math
 import os
+import shutil
 import subprocess
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,22 +18,24 @@ import lightning
 import torch
 import yaml
 from lightning.pytorch.callbacks import Callback, EarlyStopping, LearningRateMonitor, ModelCheckpoint
-from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from lightning.pytorch.utilities import rank_zero_only
 
 from hearsight.datasets.prepared import dataset_in
-from hearsight.errors import DataError, HearsightError, ModelError
-from hearsight.files import write_json, written_whole
+from hearsight.errors import DataError, DependencyError, HearsightError, ModelError
+from hearsight.files import make_folder, write_json, written_whole
 from hearsight.models.registry import card
 from hearsight.models.saving import SavedNetwork, load_network
-from hearsight.progress import Progress, no_progress
 from hearsight.recipes import differences_from_row
-from hearsight.recipes.recipe import SOURCES, Recipe, recipe_as_mapping
+from hearsight.recipes.recipe import SOURCES, Recipe, read_recipe, recipe_as_mapping
+from hearsight.training.clips import ChosenClips, choose_clips
 from hearsight.training.data import EpochNumbers, TrainingData
 from hearsight.training.example_images import ShowExamples
+from hearsight.training.hardware import check_device, thread_count
 from hearsight.training.mixtures import MixtureData, MixtureModule
 from hearsight.training.module import TrainingModule
+from hearsight.training.reporting import Reporter, Reporting
 from hearsight.training.schedule import AverageWeights
 
 RECIPE_FILE = "recipe.yaml"
@@ -45,46 +50,69 @@ def train(
     accelerator: str = "auto",
     devices: str = "auto",
     nodes: int = 1,
-    progress: Progress = no_progress,
+    reporter: Reporter | None = None,
+    wandb: str | None = None,
 ) -> Path:
     """Train what a recipe says; returns the folder of the trained model.
 
     `folder` holds `recipe.yaml` (bases and overrides resolved), `checkpoints/` (`last.ckpt` after every epoch,
-    `best.ckpt` by validation loss), `tensorboard/`, `log.json` (what was trained on what, and the metrics), and at the
-    end `model/`, which `binauralize --model` takes: the weights of the best epoch. Checkpoints are written whole; a run
-    that was killed goes on from the last finished epoch and ends, on a CPU, with the weights of an undisturbed run.
+    `best.ckpt` by `schedule.best_by`), `epochs.csv` and `tensorboard/` (the metrics of every epoch), `log.json` (what
+    was trained on which clips, and the metrics), and at the end `model/`, which `binauralize --model` takes: the
+    weights of the best epoch. Checkpoints are written whole; a run that was killed goes on from the last finished
+    epoch and ends, on a CPU, with the weights of an undisturbed run. What fails before its first epoch is done leaves
+    no folder behind.
 
     Args:
         recipe: from `read_recipe`.
         folder: made if it is missing.
-        resume: go on with the run in `folder`, if there is one.
-        accelerator, devices, nodes: Lightning's ("auto" or a number of devices); several devices train with DDP and
-            synchronised batch norm.
-        progress: told epochs.
+        resume: go on with the run in `folder`, if there is one; `schedule.epochs`, `validate_every` and `early_stop`
+            may differ from it, so that a run can be extended (by a cosine, the rates go on along that of the longer
+            run).
+        accelerator: auto, cpu, cuda or mps.
+        devices, nodes: "auto" or a number of devices, and how many machines; several train with DDP and synchronised
+            batch norm.
+        reporter: is told steps and epochs.
+        wandb: project of Weights & Biases to log to as well.
 
     Raises:
         DataError: the data do not fit, or `folder` holds a run and `resume` is not set, or a run of another recipe.
         ModelError: the model cannot be made or initialised.
+        DependencyError: `wandb` is not installed.
+        HearsightError: the machine has no such device.
     """
-    folder = Path(folder)
+    folder, reporter = Path(folder), reporter or Reporter()
+    check_device(accelerator, devices)
+    recipe = _with_threads(recipe, folder, resume)
+    _network_class(recipe)
+    clips = choose_clips(recipe)  # before the network: published weights may be a long download
+    for note in clips.notes:
+        reporter.note(note)
     lightning.seed_everything(recipe.seed, workers=True, verbose=False)
     network = build_network(recipe)
-    data, module = _data_and_module(recipe, network)
-    EpochNumbers(len(data.training_items), recipe.schedule.batch_size)  # refuses an epoch that fills no batch
-    if getattr(rank_zero_only, "rank", 0) == 0:  # processes that the first one starts find its claim there
-        _claim(folder, recipe, resume)  # only now: what cannot be trained leaves nothing behind
+    data, module = _data_and_module(recipe, network, clips)
     schedule = recipe.schedule
+    EpochNumbers(len(data.training_items), schedule.batch_size)  # refuses an epoch that fills no batch
+    if schedule.best_by not in data.validation_metrics:
+        known = ", ".join(data.validation_metrics)
+        raise DataError(f"schedule.best_by: {schedule.best_by!r} is not validated here; known: {known}")
+    checkpoints, monitor = folder / "checkpoints", f"val/{schedule.best_by}"
     best = ModelCheckpoint(
-        folder / "checkpoints", filename="best", monitor="val/loss", save_last=True, enable_version_counter=False
+        checkpoints, filename="best", monitor=monitor, save_on_train_epoch_end=False, enable_version_counter=False
     )
-    callbacks: list[Callback] = [best, LearningRateMonitor("epoch"), _TellEpochs(progress)]
+    # Lightning's own `save_last` writes only where the best one is written too.
+    last = ModelCheckpoint(checkpoints, filename="last", save_on_train_epoch_end=True, enable_version_counter=False)
+    callbacks: list[Callback] = [LearningRateMonitor("epoch"), _ValidateLastEpoch(schedule.validate_every)]
     if isinstance(module, TrainingModule):
         callbacks.append(ShowExamples())
     if schedule.average is not None:
         callbacks.append(AverageWeights(schedule.average))
     if schedule.early_stop is not None:
-        callbacks.append(EarlyStopping("val/loss", patience=schedule.early_stop))
-    with _quiet_lightning():
+        patience = math.ceil(schedule.early_stop / schedule.validate_every)  # counted in validations
+        callbacks.append(EarlyStopping(monitor, patience=patience, check_on_train_epoch_end=False))
+    with _quiet_lightning(), _claimed(folder, recipe, resume):
+        loggers: list[Logger] = [TensorBoardLogger(folder, name="tensorboard", version="")]
+        if wandb is not None:
+            loggers.append(_wandb_logger(wandb, folder, recipe))
         trainer = lightning.Trainer(
             accelerator=accelerator,
             devices=devices,
@@ -96,20 +124,21 @@ def train(
             accumulate_grad_batches=schedule.accumulate,
             gradient_clip_val=schedule.gradient_clip,
             check_val_every_n_epoch=schedule.validate_every,
-            precision=schedule.precision,  # type: ignore[arg-type]
+            precision=schedule.precision,
             num_sanity_val_steps=0,
             deterministic="warn",
-            logger=TensorBoardLogger(folder, name="tensorboard", version=""),
+            logger=loggers,
             plugins=[WholeCheckpoints()],
-            callbacks=callbacks,
+            callbacks=[*callbacks, best, last, Reporting(reporter, folder, best)],
             enable_progress_bar=False,
             enable_model_summary=False,
-            log_every_n_steps=max(1, min(10, len(data.training_items) // schedule.batch_size)),
+            log_every_n_steps=1,
         )
-        last = folder / "checkpoints" / "last.ckpt"
-        trainer.fit(module, data, ckpt_path=str(last) if last.is_file() else None)
-    if trainer.interrupted:
-        raise KeyboardInterrupt
+        before = checkpoints / "last.ckpt"
+        with _torch_threads(recipe.threads or 1):
+            trainer.fit(module, data, ckpt_path=str(before) if before.is_file() else None)
+        if trainer.interrupted:
+            raise KeyboardInterrupt
     if trainer.is_global_zero:
         _finish(folder, recipe, module, data, best)
     return folder / MODEL_FOLDER
@@ -123,9 +152,7 @@ def build_network(recipe: Recipe) -> SavedNetwork:
             it is initialised from.
     """
     part = recipe.model
-    cls = card(part.system).load_network_class()
-    if not (isinstance(cls, type) and issubclass(cls, SavedNetwork)):
-        raise ModelError(f"{part.system} is not a network; there is nothing to train")
+    cls = _network_class(recipe)
     make: Any = getattr(cls, "small", None) if part.size == "small" else cls
     if make is None:
         raise ModelError(f"{part.system} comes in one size; leave out model.size and the profile that sets it")
@@ -140,16 +167,29 @@ def build_network(recipe: Recipe) -> SavedNetwork:
     return network
 
 
+def _network_class(recipe: Recipe) -> type[SavedNetwork]:
+    """The class of a recipe's network, which learns from the recipe's data.
+
+    Raises:
+        ModelError: the system is unknown or no network, or learns from other data.
+    """
+    system = recipe.model.system
+    cls = card(system).load_network_class()
+    if not (isinstance(cls, type) and issubclass(cls, SavedNetwork)):
+        raise ModelError(f"{system} is not a network; there is nothing to train")
+    if recipe.data.mixtures is not None and cls.learns_from != "mixtures":
+        raise ModelError(f"{system} does not learn from mixtures; give it stereo, solo or pseudo")
+    if recipe.data.mixtures is None and cls.learns_from == "mixtures":
+        raise ModelError(f"{system} learns from mixtures; name their banks in data.mixtures")
+    return cls
+
+
 def _data_and_module(
-    recipe: Recipe, network: SavedNetwork
+    recipe: Recipe, network: SavedNetwork, clips: ChosenClips
 ) -> tuple[TrainingData | MixtureData, TrainingModule | MixtureModule]:
     """The items that a recipe names, and how the network learns from them."""
-    if recipe.data.mixtures is not None and network.learns_from != "mixtures":
-        raise ModelError(f"{network.system} does not learn from mixtures; give it stereo, solo or pseudo")
-    if recipe.data.mixtures is None and network.learns_from == "mixtures":
-        raise ModelError(f"{network.system} learns from mixtures; name their banks in data.mixtures")
     make_data, module = _TASKS[network.learns_from]
-    return make_data(recipe, network), module(network, recipe.schedule, recipe.seed)
+    return make_data(recipe, network, clips), module(network, recipe.schedule, recipe.seed)
 
 
 # What a network's `learns_from` names: the items, and how it learns from them.
@@ -192,30 +232,85 @@ def _quiet_lightning() -> Iterator[None]:
                 logger.setLevel(level)
 
 
-class _TellEpochs(Callback):
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
+class _ValidateLastEpoch(Callback):
+    """Validates every so many epochs, and the last one."""
 
-    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        self._progress(trainer.current_epoch + 1, trainer.max_epochs)
+    def __init__(self, every: int) -> None:
+        self._every = every
+
+    def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        last = trainer.current_epoch + 1 == trainer.max_epochs
+        trainer.check_val_every_n_epoch = 1 if last else self._every
 
 
-def _claim(folder: Path, recipe: Recipe, resume: bool) -> None:
-    """Make sure that `folder` is this recipe's: new, or (to resume) holding the same one."""
-    file = folder / RECIPE_FILE
-    content = recipe_as_mapping(recipe)
-    if file.is_file():
+@contextmanager
+def _torch_threads(count: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _with_threads(recipe: Recipe, folder: Path, resume: bool) -> Recipe:
+    """The recipe with a number of threads. A resumed run keeps its own: sums in another order end in other digits."""
+    threads = recipe.threads
+    if threads is None and resume and (folder / RECIPE_FILE).is_file():
+        threads = read_recipe(folder / RECIPE_FILE).threads
+    return dataclasses.replace(recipe, threads=threads or thread_count(recipe))
+
+
+# How many processes and threads make the items and sums does not change what is trained; a run may be made longer.
+_FREE = {"workers", "threads", "reproduces", "data.test"}
+_FREE |= {"schedule.epochs", "schedule.validate_every", "schedule.early_stop"}
+
+
+@contextmanager
+def _claimed(folder: Path, recipe: Recipe, resume: bool) -> Iterator[None]:
+    """`folder` is this recipe's while it is trained: new, or (to resume) holding the same one. What fails before its
+    first checkpoint leaves the folder as it was."""
+    if getattr(rank_zero_only, "rank", 0) != 0:  # processes that the first one starts find its claim there
+        yield
+        return
+    file, there = folder / RECIPE_FILE, set(folder.iterdir()) if folder.is_dir() else None
+    resumed = file.is_file()
+    if resumed:
         if not resume:
             raise DataError(f"{folder}: holds a training run; add --resume to go on with it, or name another --out")
-        before = yaml.safe_load(file.read_text(encoding="utf-8"))
-        ignored = {"workers"}  # how many processes make the items does not change them
-        changed = [key for key in {*content, *before} - ignored if content.get(key) != before.get(key)]
-        if changed:
-            raise DataError(f"{folder}: holds a run of another recipe ({', '.join(sorted(changed))} differ)")
-        return
-    folder.mkdir(parents=True, exist_ok=True)
+        if changed := _differences(recipe_as_mapping(recipe), recipe_as_mapping(read_recipe(file))):
+            raise DataError(f"{folder}: holds a run of another recipe: {'; '.join(changed)}")
+    make_folder(folder)
     with written_whole(file) as temporary:
-        temporary.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+        temporary.write_text(yaml.safe_dump(recipe_as_mapping(recipe), sort_keys=False), encoding="utf-8")
+    try:
+        yield
+    except BaseException:
+        if not resumed and not (folder / "checkpoints" / "last.ckpt").is_file():
+            for path in set(folder.iterdir()) - (there or set()):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+            if there is None:
+                folder.rmdir()
+        raise
+
+
+def _differences(now: Any, before: Any, key: str = "") -> list[str]:
+    """Keys in which two recipes differ so that the one does not go on with the other."""
+    if key in _FREE or now == before:
+        return []
+    if isinstance(now, dict) and isinstance(before, dict):
+        places = {name: f"{key}.{name}".lstrip(".") for name in sorted({*now, *before})}
+        return [text for name in places for text in _differences(now.get(name), before.get(name), places[name])]
+    return [f"{key} is {before!r} there, {now!r} here"]
+
+
+def _wandb_logger(project: str, folder: Path, recipe: Recipe) -> Logger:
+    from lightning.pytorch.loggers import WandbLogger
+
+    try:
+        return WandbLogger(project=project, name=str(folder), save_dir=folder, config=recipe_as_mapping(recipe))
+    except ModuleNotFoundError as error:
+        raise DependencyError("--wandb needs the package wandb: pip install wandb") from error
 
 
 def _strategy(accelerator: str, devices: str, nodes: int) -> str:
@@ -243,7 +338,7 @@ def _finish(
     best: ModelCheckpoint,
 ) -> None:
     """Write the model of the best epoch, its card and the log."""
-    checkpoint = WholeCheckpoints().load_checkpoint(best.best_model_path or best.last_model_path, "cpu")
+    checkpoint = WholeCheckpoints().load_checkpoint(best.best_model_path, "cpu")
     module.load_state_dict(checkpoint["state_dict"])
     metrics = {name: float(value) for name, value in module.trainer.callback_metrics.items()}
     log = {
@@ -253,8 +348,9 @@ def _finish(
         "seed": recipe.seed,
         "epochs": module.trainer.current_epoch,
         "best_epoch": int(checkpoint["epoch"]) + 1,
-        "best_validation_loss": float(best.best_model_score) if best.best_model_score is not None else None,
+        "best_by": {recipe.schedule.best_by: None if best.best_model_score is None else float(best.best_model_score)},
         "data": {"folders": _folders(recipe), **data.summary},
+        "notes": data.notes,
         "clips": data.clips,
         "last_metrics": metrics,
         "recipe": recipe_as_mapping(recipe),
@@ -282,8 +378,11 @@ def _commit() -> str | None:
 def _card_text(log: dict[str, Any], recipe: Recipe) -> str:
     lines: list[str] = ["---", "library_name: hearsight", "tags:", f"- {log['system']}", "- spatial-audio", "---", ""]
     lines += [f"# {log['system']}", "", card(log["system"]).summary, ""]
-    tell: Callable[[str, Any], str] = lambda name, value: f"- {name}: {value}"  # noqa: E731
-    lines += [tell(name, log[name]) for name in ("hearsight", "commit", "seed", "epochs", "best_epoch")]
+
+    def tell(name: str, value: Any) -> str:
+        return f"- {name}: {value}"
+
+    lines += [tell(name, log[name]) for name in ("hearsight", "commit", "seed", "epochs", "best_epoch", "best_by")]
     lines += ["", *_row_text(recipe), "Data:", "", *(tell(name, value) for name, value in log["data"].items())]
     lines += ["", "Metrics of the last validation:", "", *(tell(n, f"{v:.5g}") for n, v in log["last_metrics"].items())]
     shown = {name: value for name, value in log["recipe"].items() if name != "reproduces"}

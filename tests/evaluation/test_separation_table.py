@@ -57,8 +57,9 @@ def benchmark(dataset, systems_module, tmp_path, systems, **changes):
 
 def mixture(what, *names):
     (part,) = what.separation
-    clips = {clip.name: clip for clip in module._clips(part)}
-    return module._mixture(part, separation_protocol(part.protocol), *(module._Solo(clips[name]) for name in names))
+    rule = separation_protocol(part.protocol)
+    clips = {clip.name: clip for clip in module._clips(part, rule)}
+    return module._mixture(part, rule, *(module._Solo(clips[name]) for name in names))
 
 
 def test_every_pair_is_mixed_and_measured_as_mir_eval_does(dataset, systems_module, separators, tmp_path):

@@ -77,12 +77,13 @@ class SystemPart:
         models: a model for each split, by the split's name, in place of `model`.
         python: "module:function" that returns a `BinauralModel`, for systems that are not part of hearsight.
         predictions: a folder of predicted ears, one sound file per clip, for systems run elsewhere.
-        oracle: the upper bound on simulated concerts: true parts in true directions, whose ears add up to the mix
-            (`evaluation.upper_bound`). What `true_positions` gives is none.
+        oracle: true parts in true directions, whose ears add up to the mix (`evaluation.upper_bound`): what a system
+            could reach on simulated concerts.
         options: arguments of the model's loading or of the function.
         flipped: mirror the pictures (the Flipped-Visual baseline of 2.5D Visual Sound).
         true_positions: tell the model where the sources really are (`scenes/NAME.json`): `positions`, which of them
-            sound too; `sounding-objects`, or a folder with a trained ear of it, only what stands where (`true_things`).
+            sound too; `sounding-objects`, or a folder with a classifier trained for it, only what stands where. No
+            upper bound: what is rendered does not add up to the mix; `oracle` does.
         trained_on: the dataset that it learned from, for cross-dataset tables.
         published: its row in the published tables.
         published_values: the paper's numbers themselves, by metric, where no table here has them.

@@ -168,6 +168,7 @@ class SeparationProtocol:
         pairs: "all" pairs of the clips, or "random": each clip with one other, of another recording and, where the
             clips are in folders by instrument, of another instrument.
         duration_s: of a mixture; None for as long as the shorter of the two clips lasts.
+        clips: that are paired, the first ones listed, where a benchmark does not say how many; None for all.
         equal_levels: each source is scaled to one root mean square before it is mixed.
         hop_s: windows have the length that a network is made for, and this distance; each is shown the frame of each
             clip that is nearest to its middle.
@@ -178,12 +179,13 @@ class SeparationProtocol:
     pairs: Literal["all", "random"]
     duration_s: float | None
     equal_levels: bool
+    clips: int | None = None
     hop_s: float = 0.1
 
 
 SEPARATION_PROTOCOLS: tuple[SeparationProtocol, ...] = (
     SeparationProtocol(
-        "separation-2.5d", "2.5D Visual Sound, section 4.5: all pairs of the solo clips, whole", "all", None, False
+        "separation-2.5d", "2.5D Visual Sound, section 4.5: all pairs of ten solo clips, whole", "all", None, False, 10
     ),
     SeparationProtocol(
         "separation-sep-stereo",

@@ -75,7 +75,7 @@ def separation_table(part: SeparationPart, benchmark: Benchmark, progress: Progr
         ModelError: a model cannot be loaded or does not separate.
     """
     rule = separation_protocol(part.protocol)
-    clips = _clips(part)
+    clips = _clips(part, rule)
     for system in part.systems:
         check_unseen(system.name, system.model, clips, part.folder)
     pairs = _pairs(clips, rule)
@@ -114,9 +114,9 @@ def _grid(part: SeparationPart, rows: Sequence[Row]) -> tuple[str, list[list[str
     return source, grid
 
 
-def _clips(part: SeparationPart) -> list[BenchmarkClip]:
+def _clips(part: SeparationPart, rule: SeparationProtocol) -> list[BenchmarkClip]:
     splits = None if part.split is None else [part.split]
-    dataset = DatasetPart(part.name, part.folder, splits, part.splits_folder, part.part, part.limit)
+    dataset = DatasetPart(part.name, part.folder, splits, part.splits_folder, part.part, part.limit or rule.clips)
     if part.clips:
         return clips_called(dataset, part.clips)
     clips = clips_of(dataset, channels=None, no_split=part.split is None)

@@ -15,7 +15,7 @@ from hearsight.models.baselines import FlippedVisual, MonoMono
 from hearsight.models.interface import SegmentFormat
 from hearsight.models.mono2binaural import Mono2Binaural
 from hearsight.models.saving import load_network
-from hearsight.models.sep_stereo import SepStereo, UNetOut
+from hearsight.models.sep_stereo import SepStereo, UNetOut, UnsupervisedSepStereo
 
 
 @pytest.fixture
@@ -97,6 +97,31 @@ def test_a_baseline_reads_the_folder_of_the_network_it_stands_beside(folder, tmp
     assert torch.equal(flipped.encode_frames(frames), plain.encode_frames(frames.flip(-1)))
     SepStereo.small().save_pretrained(tmp_path / "sep")
     assert UNetOut.from_pretrained(tmp_path / "sep").output == "backbone"
+
+
+def test_one_folder_serves_as_several_systems_by_name(tmp_path, monkeypatch) -> None:
+    import hearsight
+
+    torch.manual_seed(0)
+    sep_stereo = SepStereo.small()
+    sep_stereo.save_pretrained(tmp_path / "model")
+    monkeypatch.chdir(tmp_path)
+    unet = load_network("unet-out@model")
+    assert isinstance(unet, UNetOut) and not unet.training
+    unsupervised = load_network(f"sep-stereo-unsupervised@{tmp_path / 'model'}")
+    assert isinstance(unsupervised, UnsupervisedSepStereo) and unsupervised.unsupervised
+    for network in (unet, unsupervised):
+        assert all(torch.equal(a, b) for a, b in zip(network.state_dict().values(), sep_stereo.state_dict().values()))
+        network.save_pretrained(tmp_path / network.system)
+        assert type(load_network(tmp_path / network.system)) is type(network)
+    assert hearsight.load("unet-out@model").name == "unet-out"
+    with pytest.raises(ModelError, match="holds 'sep-stereo', not 'flipped-visual'"):
+        load_network("flipped-visual@model")
+    with pytest.raises(ModelError, match="unknown model 'no-such'"):
+        load_network("no-such@model")
+    # A folder may have such a name.
+    (tmp_path / "model").rename(tmp_path / "unet-out@mine")
+    assert isinstance(load_network("unet-out@mine"), SepStereo)
 
 
 @pytest.mark.parametrize("file", ["config.json", "model.safetensors"])

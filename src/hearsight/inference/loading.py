@@ -28,7 +28,8 @@ def load(name: str | os.PathLike[str], device: str = "cpu", **options: Any) -> "
 
     Args:
         name: a name from `hearsight models` that is ready, a folder of a saved network, or "owner/name" on the Hugging
-            Face Hub. A folder called like a model is reached as "./name".
+            Face Hub. A folder called like a model is reached as "./name". "NAME@FOLDER" takes the weights of a folder
+            into another system that reads them: "unet-out@runs/sep-stereo/model".
         device: for a network: "cpu", "cuda", "mps".
         options: for a network: how it is run, arguments of `inference.NeuralModel` (`crops="sliding"`,
             `overlap="confidence"`, `hop_s`, `precision`, `batch`).
@@ -165,4 +166,4 @@ def _on_cpu(model: BinauralModel, device: str, options: Mapping[str, Any]) -> Mo
 
 
 def _like_a_path(text: str) -> bool:
-    return "/" in text or os.sep in text or text.startswith(".")
+    return any(sign in text for sign in ("/", os.sep, "@")) or text.startswith(".")

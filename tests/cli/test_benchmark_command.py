@@ -133,6 +133,27 @@ def test_the_path_from_training_to_a_row_works_as_documented(trained):
     assert json.loads(evaluated.stdout)["metrics"]["stft"] == pytest.approx(np.mean(ours), rel=0.01)
 
 
+def test_padding_and_faults_of_the_released_scripts_are_options(trained, tmp_path):
+    values = {}
+    for name, options in {
+        "as it is": (), "zeros": ("--padding", "zeros"), "faults": ("--fault", "inverse-510"),
+    }.items():  # fmt: skip
+        result = run(trained / "run", "--workers", 1, "--out", tmp_path, *options)
+        assert result.exit_code == 0, result.stderr
+        rows = json.loads((tmp_path / "per_clip.json").read_text())["clips"]
+        values[name] = {(row["system"], row["clip"]): row["stft"] for row in rows}
+        assert ("zero padding" in result.stdout, "faults inverse-510" in result.stdout) == (
+            name == "zeros",
+            name == "faults",
+        )
+    ours, mono = [key for key in values["zeros"] if key[0] == "mono2binaural"], ("Mono-Mono", "000001")
+    assert values["zeros"][mono] < values["as it is"][mono]
+    assert values["faults"][mono] == values["as it is"][mono]  # there is no difference to be inverted
+    assert all(values["faults"][key] != values["as it is"][key] for key in ours)
+    result = run(trained / "run", "--fault", "heads-as-ears")
+    assert result.exit_code == 1 and "the faults of its scripts: inverse-510, level-of-both-ears" in result.stderr
+
+
 def test_a_benchmark_file_cannot_name_clips_that_were_trained_on(trained):
     content = {
         "datasets": [{"name": "FAIR-Play", "folder": "FAIR-Play", "splits": ["split1"]}],

@@ -111,7 +111,8 @@ def test_one_folder_serves_as_several_systems_by_name(tmp_path, monkeypatch) -> 
     unsupervised = load_network(f"sep-stereo-unsupervised@{tmp_path / 'model'}")
     assert isinstance(unsupervised, UnsupervisedSepStereo) and unsupervised.unsupervised
     for network in (unet, unsupervised):
-        assert all(torch.equal(a, b) for a, b in zip(network.state_dict().values(), sep_stereo.state_dict().values()))
+        same = zip(network.state_dict().values(), sep_stereo.state_dict().values(), strict=True)
+        assert all(torch.equal(a, b) for a, b in same)
         network.save_pretrained(tmp_path / network.system)
         assert type(load_network(tmp_path / network.system)) is type(network)
     assert hearsight.load("unet-out@model").name == "unet-out"

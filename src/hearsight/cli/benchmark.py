@@ -22,6 +22,17 @@ def benchmark(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Folder of the results; the file's or the run's, by default.")
     ] = None,
+    protocol: Annotated[
+        str | None, typer.Option(help="How it is measured; the paper's or the file's, unless told.", show_default=False)
+    ] = None,
+    padding: Annotated[
+        str | None,
+        typer.Option(help="Of the spectrograms: reflect, or zeros as the released scripts with librosa 0.9 on."),
+    ] = None,
+    faults: Annotated[
+        list[str] | None,
+        typer.Option("--fault", help="Of the authors' test scripts, to be reproduced: inverse-510, ... (repeatable)."),
+    ] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda (all there are), cuda:1, mps.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; one per core or GPU by default.")] = None,
     partial: Annotated[
@@ -71,7 +82,11 @@ def benchmark(
         out=chosen.out if out is None else str(out.resolve()),
         device=device or chosen.device,
         workers=workers or chosen.workers,
+        protocol=protocol or chosen.protocol,
+        padding=padding or chosen.padding,
+        faults=faults or chosen.faults,
     )
+    _ = chosen.rule  # refuses what does not fit before anything is computed
     with progress_bar("comparing", "clips", quiet) as progress:
         results = benchmark_and_report(chosen, partial, progress)
     if not quiet:

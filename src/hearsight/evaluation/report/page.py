@@ -77,7 +77,8 @@ def _tables(benchmark: Benchmark, results: Results) -> str:
         f'<p class="note">{escape(table.note)}</p>'
         for table in tables
     )
-    return f'<section id="results"><h2>Results</h2><p class="note">Click a column to sort by it.</p>{inner}</section>'
+    note = "Click a column to sort by it. A table that is wider than the window scrolls sideways."
+    return f'<section id="results"><h2>Results</h2><p class="note">{note}</p>{inner}</section>'
 
 
 def _table(table: ResultTable) -> str:

@@ -187,7 +187,7 @@ def test_noise_that_no_performer_makes_stays_in_the_middle(concert):
 def test_the_oracle_says_what_it_lacks(dataset, systems_module, concert, tmp_path):
     systems = [{"name": "Oracle", "oracle": True}]
     results = run_benchmark(benchmark(dataset, systems_module, tmp_path / "out", systems=systems))
-    assert not results.rows and "tells no stem and directions of a performer" in results.problems[0]
+    assert not results.rows and "names no stem and directions of a performer" in results.problems[0]
     scene, truth, rate = concert
     with pytest.raises(DataError, match=r"000002\.json: is missing, so the true parts are not known"):
         oracle_ears(scene.with_name("000002.json"), truth.sum(0), rate)

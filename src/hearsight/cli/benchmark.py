@@ -23,7 +23,8 @@ def benchmark(
         Path | None, typer.Option("--out", "-o", help="Folder of the results; the file's or the run's, by default.")
     ] = None,
     protocol: Annotated[
-        str | None, typer.Option(help="How it is measured; the paper's or the file's, unless told.", show_default=False)
+        str | None,
+        typer.Option(help="How it is measured; the paper's or the file's, unless given.", show_default=False),
     ] = None,
     padding: Annotated[
         str | None,

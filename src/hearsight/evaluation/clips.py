@@ -127,7 +127,7 @@ def sound_of(sound: Path) -> tuple[Float[Tensor, "channels samples"], int]:
 
 
 def pictures_of(picture: Path, spec: WindowSpec, flipped: bool = False) -> Iterator[Frame]:
-    """The pictures that a model asks for, mirrored if told.
+    """The pictures that a model asks for, mirrored if asked.
 
     Raises:
         MediaError, DataError: the file cannot be read.
@@ -143,7 +143,7 @@ def pictures_of(picture: Path, spec: WindowSpec, flipped: bool = False) -> Itera
 
 
 def clip_info(sample_rate_hz: int, duration_s: float, picture: Path | None) -> ClipInfo:
-    """What a model is told of a clip.
+    """What a model knows of a clip before it reads it.
 
     Raises:
         MediaError, DataError: the picture's file cannot be read.

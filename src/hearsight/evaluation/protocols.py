@@ -14,7 +14,7 @@ from hearsight.signal import STFT, resample
 
 FAULTS: dict[str, str] = {
     "inverse-510": "the 256 predicted rows are inverted as a transform of 510 points, which scales each frame in time",
-    "level-of-both-ears": "each window is scaled by the level of both true ears, which the mono does not tell",
+    "level-of-both-ears": "each window is scaled by the level of both true ears, which the mono does not show",
     "previous-mix": "the last window's ears are made with the mix of the window before it",
     "heads-as-ears": "two channels that a network predicts are the ears, whether or not they add up to the mix",
 }
@@ -145,7 +145,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
     ),
     Protocol(
         name="plain",
-        summary="levels kept as they are: a prediction that is too loud or too soft is told so",
+        summary="levels kept as they are: a prediction that is too loud or too soft is measured as such",
         sample_rate_hz=16_000,
         stft=PAPERS_STFT,
         level="kept",

@@ -50,14 +50,14 @@ class TrainedRun:
     @property
     def row(self) -> str:
         """What it is called in tables."""
-        told = self.recipe.reproduces
-        return told.row if told is not None else self.recipe.model.system
+        reproduced = self.recipe.reproduces
+        return reproduced.row if reproduced is not None else self.recipe.model.system
 
     @property
     def dataset(self) -> str:
         """What its data are called in tables."""
-        told = self.recipe.reproduces
-        return told.dataset if told is not None else Path(self.test.folder).name
+        reproduced = self.recipe.reproduces
+        return reproduced.dataset if reproduced is not None else Path(self.test.folder).name
 
     @property
     def split(self) -> str:
@@ -238,28 +238,28 @@ def _splits_folder(rows: dict[str, list[TrainedRun]]) -> str:
 
 def _published(runs: Sequence[TrainedRun]) -> tuple[dict[str, float], list[str]]:
     """The values that are printed for these runs, if they can be compared; and why not, if they cannot."""
-    told = runs[0].recipe.reproduces
-    if told is None or not told.published:
+    reproduced = runs[0].recipe.reproduces
+    if reproduced is None or not reproduced.published:
         return {}, []
-    values = ", ".join(f"{metric} {value:g}" for metric, value in told.published.items())
-    source = f"{told.row}: published {values} ({told.paper}, table {told.table}"
+    values = ", ".join(f"{metric} {value:g}" for metric, value in reproduced.published.items())
+    source = f"{reproduced.row}: published {values} ({reproduced.paper}, table {reproduced.table}"
     differs = list(dict.fromkeys(key for run in runs for key in run.differences))
     if differs:
         return {}, [f"{source}) is for other settings; here these differ: {', '.join(differs)}."]
-    if len(told.splits) > 1 and {run.split for run in runs} != set(told.splits):
+    if len(reproduced.splits) > 1 and {run.split for run in runs} != set(reproduced.splits):
         here = ", ".join(run.split for run in runs)
-        return {}, [f"{source}, mean over {', '.join(told.splits)}) is not comparable with {here} alone."]
-    notes = [f"{told.row}: {told.note}."] if "misprint" in told.note else []
-    return dict(told.published), notes
+        return {}, [f"{source}, mean over {', '.join(reproduced.splits)}) is not comparable with {here} alone."]
+    notes = [f"{reproduced.row}: {reproduced.note}."] if "misprint" in reproduced.note else []
+    return dict(reproduced.published), notes
 
 
 def _of_other(run: TrainedRun, system: str, splits: Sequence[str]) -> dict[str, float]:
     """The published values of another row of the same table and dataset, under the same conditions."""
     row = row_of(run.recipe)
-    told = run.recipe.reproduces
-    if row is None or told is None or row.dataset is None or row.dataset.published is None:
+    reproduced = run.recipe.reproduces
+    if row is None or reproduced is None or row.dataset is None or row.dataset.published is None:
         return {}
-    if len(told.splits) > 1 and set(splits) != set(told.splits):
+    if len(reproduced.splits) > 1 and set(splits) != set(reproduced.splits):
         return {}
     if any(key.startswith("data.test") for key in run.differences):
         return {}

@@ -1,4 +1,4 @@
-"""What a model was trained on, as its run tells; and the refusal to measure it there."""
+"""What a model was trained on, as the log of its run says; and the refusal to measure it there."""
 
 import json
 from collections.abc import Sequence

@@ -47,7 +47,7 @@ def oracle_ears(scene: Path, mono_mix: Float[Tensor, "samples"], sample_rate_hz:
             ]
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(
-                f"{scene}: tells no stem and directions of a performer; the oracle is of simulated concerts"
+                f"{scene}: names no stem and directions of a performer; the oracle is of simulated concerts"
             ) from error
         ears, rate = read_ears(stem)
         part = mix(resample(ears, rate, sample_rate_hz))

@@ -22,10 +22,10 @@ _PLACES = ("folder", "split", "backgrounds")
 
 def row_of(recipe: Recipe) -> Row | None:
     """The row that comes with hearsight and that a recipe reproduces; None for recipes of one's own."""
-    told = recipe.reproduces
-    if told is None:
+    reproduced = recipe.reproduces
+    if reproduced is None:
         return None
-    return _rows().get((told.paper, told.table, told.row, told.dataset))
+    return _rows().get((reproduced.paper, reproduced.table, reproduced.row, reproduced.dataset))
 
 
 @functools.cache

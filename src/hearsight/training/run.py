@@ -393,12 +393,12 @@ def _card_text(log: dict[str, Any], recipe: Recipe) -> str:
 def _row_text(recipe: Recipe) -> list[str]:
     """Which row of a table the model stands for. Its published values are the paper's, not the model's: they are for
     `hearsight benchmark`, beside what it measures, and not for a card."""
-    told = recipe.reproduces
-    if told is None:
+    reproduced = recipe.reproduces
+    if reproduced is None:
         return []
     test = recipe.data.test
     differs = differences_from_row(recipe, None if test is None else dataset_in(test.folder))
-    row = f"{told.paper}, table {told.table}, {told.row} on {told.dataset}"
+    row = f"{reproduced.paper}, table {reproduced.table}, {reproduced.row} on {reproduced.dataset}"
     if not differs:
         return [f"Trained as {row}.", ""]
     return [f"Not comparable with the published values of {row}; these settings differ: {', '.join(differs)}.", ""]

@@ -10,6 +10,7 @@ from hearsight.acoustics import (
     DEFAULT_FIELD_OF_VIEW,
     direction_to_picture,
     from_cartesian,
+    picture_field_of_view,
     picture_to_direction,
     to_cartesian,
 )
@@ -73,3 +74,10 @@ def test_numpy_in_numpy_out_and_unknown_laws_are_refused():
     for function in (picture_to_direction, direction_to_picture):
         with pytest.raises(ValueError, match="known: cylinder"):
             function(torch.zeros(1), torch.zeros(1), elevation_law="flat")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("size", "degrees"), [((1080, 1920), 120), ((240, 480), 120), ((1080, 1080), 67.5), ((1920, 1080), 38), (None, 120)]
+)
+def test_a_narrower_picture_covers_less(size: tuple[int, int] | None, degrees: float) -> None:
+    assert math.degrees(picture_field_of_view(size)) == pytest.approx(degrees, abs=0.1)

@@ -550,3 +550,15 @@ def test_a_full_disk_is_one_clear_line(tmp_path: Path, clip: Path) -> None:
         assert list(small.iterdir()) == []
     finally:
         subprocess.run(["umount", small], check=True)
+
+
+def test_a_picture_held_upright_covers_less_and_strength_narrows_it_too() -> None:
+    for model in (choose_model(sources=[(0.0, 0.5)]), choose_model("positions", sources=[(0.0, 0.5)])):
+        azimuths = []
+        for size in ((180, 320), (320, 180)):
+            session = model.session(ClipInfo(16_000, 1.0, 15.0, size))
+            azimuths.append(session.sources()[0].track[0].azimuth_deg)
+        assert azimuths == pytest.approx([60, 19], abs=0.1)
+    narrow = choose_model("positions", sources=[(0.0, 0.5)], fov_degrees=90.0, spread=0.5)
+    session = narrow.session(ClipInfo(16_000, 1.0, 15.0, (320, 180)))
+    assert session.sources()[0].track[0].azimuth_deg == pytest.approx(22.5)

@@ -13,9 +13,12 @@ from hearsight.acoustics.ambisonics import (
 from hearsight.acoustics.directions import (
     DEFAULT_FIELD_OF_VIEW,
     ElevationLaw,
+    FieldOfView,
     direction_to_picture,
     from_cartesian,
+    picture_field_of_view,
     picture_to_direction,
+    resolved_field_of_view,
     to_cartesian,
 )
 from hearsight.acoustics.harmonics import (
@@ -37,6 +40,7 @@ __all__ = [
     "Convention",
     "Decoding",
     "ElevationLaw",
+    "FieldOfView",
     "HRIRSet",
     "MovingRenderer",
     "Rendering",
@@ -51,8 +55,10 @@ __all__ = [
     "harmonic_rotation",
     "load_hrirs",
     "mid_side_ears",
+    "picture_field_of_view",
     "picture_to_direction",
     "render",
+    "resolved_field_of_view",
     "rotate_ambisonics",
     "rotation_matrix",
     "spatialize",

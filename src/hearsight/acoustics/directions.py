@@ -6,6 +6,7 @@ a picture: x from 0 (left edge) to 1 (right edge), y from 0 (top) to 1 (bottom).
 """
 
 import math
+from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -17,6 +18,10 @@ from hearsight.acoustics.arrays import numpy_friendly
 ElevationLaw = Literal["cylinder", "proportional", "equirectangular"]
 
 DEFAULT_FIELD_OF_VIEW = 2 * math.pi / 3  # 120 degrees: PseudoBinaural, section 3.2
+_WIDE = 16 / 9  # width over height from which on a picture covers that
+
+FieldOfView = float | Callable[[tuple[int, int] | None], float]
+"""Horizontal angle of a picture in radians, or what gives it for a picture's (height, width)."""
 
 
 @numpy_friendly
@@ -34,6 +39,25 @@ def from_cartesian(vector: Float[Tensor, "*batch 3"]) -> tuple[Float[Tensor, "*b
 
 
 @numpy_friendly
+def picture_field_of_view(size: tuple[int, int] | None) -> float:
+    """Horizontal angle that a picture is taken to cover, in radians, by its shape.
+
+    120 degrees from 16:9 on, as in the papers, and in proportion to width over height below: 38 degrees of a phone held
+    upright, 67.5 of a square.
+
+    Args:
+        size: (height, width); None where there is no picture.
+    """
+    if size is None:
+        return DEFAULT_FIELD_OF_VIEW
+    return DEFAULT_FIELD_OF_VIEW * min(1.0, size[1] / size[0] / _WIDE)
+
+
+def resolved_field_of_view(field_of_view: FieldOfView, size: tuple[int, int] | None) -> float:
+    """The angle for a picture of (height, width)."""
+    return field_of_view(size) if callable(field_of_view) else field_of_view
+
+
 def picture_to_direction(
     x: Float[Tensor, "*batch"],
     y: Float[Tensor, "*batch"],

@@ -42,8 +42,8 @@ def _position(text: str) -> tuple[float, float]:
     return x, y
 
 
-def _field_of_view(degrees: float) -> float:
-    if not 0 < degrees <= 360:
+def _field_of_view(degrees: float | None) -> float | None:
+    if degrees is not None and not 0 < degrees <= 360:
         raise typer.BadParameter(f"{degrees:g}: must be above 0 and at most 360 degrees")
     return degrees
 
@@ -132,9 +132,14 @@ def binauralize(
     ] = None,
     hrtf: Annotated[Path | None, typer.Option(metavar="FILE.sofa", help="Another head than KEMAR's.")] = None,
     fov: Annotated[
-        float,
-        typer.Option(metavar="DEGREES", callback=_field_of_view, help="Horizontal angle that the picture covers."),
-    ] = 120.0,
+        float | None,
+        typer.Option(
+            metavar="DEGREES",
+            callback=_field_of_view,
+            help="Horizontal angle that the picture covers; by its shape unless told: 120 from 16:9 on, 38 of a phone "
+            "held upright.",
+        ),
+    ] = None,
     strength: Annotated[
         float, typer.Option(min=0, max=1, help="0: the input's own sound, 1: the model's; between: nearer the middle.")
     ] = 1.0,

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from hearsight.acoustics import picture_field_of_view
 from hearsight.errors import MediaError, ModelError
 from hearsight.files import make_folder, write_json
 from hearsight.inference.engine import run_on_file
@@ -34,7 +35,7 @@ def binauralize(
     sources: Sequence[tuple[float, float]] | None = None,
     tracks: str | os.PathLike[str] | None = None,
     hrtf: str | os.PathLike[str] | None = None,
-    fov_degrees: float = 120.0,
+    fov_degrees: float | None = None,
     device: str = "cpu",
     options: Options = Options(),  # noqa: B008 (frozen)
     report: str | os.PathLike[str] | None = None,
@@ -57,7 +58,8 @@ def binauralize(
         tracks: instead of `sources`: a JSON file of moving sources, in the report's own format; stretches under
             "untouched" (a list of [from, to] in seconds) keep the input's own sound.
         hrtf: for `sounding-objects` and `positions`: a SOFA file; None is KEMAR.
-        fov_degrees: for `sounding-objects` and `positions`: the horizontal angle that the picture covers.
+        fov_degrees: for `sounding-objects` and `positions`: the horizontal angle that the picture covers; None: 120
+            from 16:9 on, less the narrower it is, 38 of a phone held upright.
         device: for a network: "cpu", "cuda", "mps".
         options: codec, part, strength, level, tracks of the file: see `Options`.
         report: where to write the report as JSON.
@@ -95,7 +97,7 @@ class Asked:
     sources: tuple[tuple[float, float], ...] | None = None
     tracks: Path | None = None
     hrtf: Path | None = None
-    fov_degrees: float = 120.0
+    fov_degrees: float | None = None
     device: str = "cpu"
     options: Options = field(default_factory=Options)
 
@@ -109,11 +111,13 @@ class Asked:
         if strength == 0:
             return load(_INPUT_S_MODEL)
         # Sources are drawn together by a narrower picture; what a network makes is treated in the engine.
-        fov_degrees = self.fov_degrees * (strength if self.places_sources else 1)
+        spread = strength if self.places_sources else 1.0
         given = None
         if self.tracks is not None:
             given = [track.later(-start_s) for track in read_tracks(self.tracks, input)]
-        return choose_model(self.model, self.sources, None, self.hrtf, fov_degrees, self.device, given=given)
+        return choose_model(
+            self.model, self.sources, None, self.hrtf, self.fov_degrees, self.device, given=given, spread=spread
+        )
 
     @property
     def places_sources(self) -> bool:
@@ -204,7 +208,7 @@ def plan(
     sources: Sequence[tuple[float, float]] | None = None,
     tracks: str | os.PathLike[str] | None = None,
     hrtf: str | os.PathLike[str] | None = None,
-    fov_degrees: float = 120.0,
+    fov_degrees: float | None = None,
     device: str = "cpu",
     options: Options = Options(),  # noqa: B008 (frozen)
     report: str | os.PathLike[str] | None = None,
@@ -248,15 +252,17 @@ def choose_model(
     sources: Sequence[tuple[float, float]] | None = None,
     tracks: str | os.PathLike[str] | None = None,
     hrtf: str | os.PathLike[str] | None = None,
-    fov_degrees: float = 120.0,
+    fov_degrees: float | None = None,
     device: str = "cpu",
     *,
     given: Sequence[Track] | None = None,
+    spread: float = 1.0,
 ) -> BinauralModel:
     """The model that `binauralize` would use for these arguments (see there), to use it for several clips.
 
     Args:
         given: tracks that were read already.
+        spread: what the field of view is multiplied by.
 
     Raises:
         ModelError, DataError: as `binauralize`.
@@ -265,7 +271,7 @@ def choose_model(
     model = DEFAULT_MODEL if model is None else model
     known = find_card(model) if isinstance(model, str) else None
     if known is None or not known.places_sources:
-        if sources or given or tracks is not None or hrtf is not None or fov_degrees != 120.0:
+        if sources or given or tracks is not None or hrtf is not None or fov_degrees is not None:
             placing = " and ".join(entry.name for entry in CARDS if entry.places_sources)
             name = getattr(model, "name", model)
             raise ModelError(
@@ -276,7 +282,7 @@ def choose_model(
         return load(model, device) if isinstance(model, str | os.PathLike) else model
     if device != "cpu":
         raise ModelError(f"{known.name} computes on the CPU, not on {device!r}; a device is for networks, leave it out")
-    if not 0 < fov_degrees <= 360:
+    if fov_degrees is not None and not 0 < fov_degrees <= 360:
         raise ModelError(f"the field of view must be above 0 and at most 360 degrees, got {fov_degrees:g}")
     if sources and tracks is not None:
         raise ModelError("positions and tracks exclude each other; give one of them")
@@ -284,7 +290,11 @@ def choose_model(
         given = [Track.at(f"source {index}", x, y) for index, (x, y) in enumerate(sources, 1)]
     elif tracks is not None:
         given = read_tracks(tracks)
-    placed: BinauralModel = known.load_class().with_sources(given, hrtf, math.radians(fov_degrees))
+
+    def field_of_view(size: tuple[int, int] | None) -> float:
+        return spread * (picture_field_of_view(size) if fov_degrees is None else math.radians(fov_degrees))
+
+    placed: BinauralModel = known.load_class().with_sources(given, hrtf, field_of_view)
     return placed
 
 

@@ -22,6 +22,7 @@ from hearsight.errors import MediaError
 from hearsight.media.media_info import Orientation, clip_start, displayed_size, frame_time
 from hearsight.media.opening import decoded, open_source, packets, require_picture, restarts_clock
 from hearsight.media.selection import WHOLE, Selection
+from hearsight.media.tone_mapping import tone_mapped
 
 # Matroska rounds timestamps to 1 ms; a frame that begins this little after a tick is shown at it.
 _ROUNDING_S = Fraction(1, 1000)
@@ -62,8 +63,8 @@ def read_frames(
     (variable frame rates and gaps hold the last frame; before the first frame, the first stands). Without a rate, every
     frame at its own time.
 
-    Colours follow the stream's matrix (BT.709 where an HD stream names none, else BT.601); high dynamic range is not
-    tone-mapped.
+    Colours follow the stream's matrix (BT.709 where an HD stream names none, else BT.601); high dynamic range (HLG,
+    PQ) is mapped to what a usual screen shows (`tone_mapping`).
 
     Args:
         path: a video file.
@@ -366,7 +367,7 @@ class _Display:
             src_colorspace=_matrix(frame),
             interpolation=Interpolation.AREA if shrinks else Interpolation.BICUBIC,
         )
-        rgb: np.ndarray = converted.to_ndarray()
+        rgb: np.ndarray = tone_mapped(converted.to_ndarray(), frame.color_trc)
         if is_mirrored:
             rgb = rgb[:, ::-1]
         rgb = np.ascontiguousarray(np.rot90(rgb, turns))

@@ -20,6 +20,7 @@ import torch
 from jaxtyping import Complex, Float
 from torch import Tensor, nn
 
+from hearsight.acoustics import FieldOfView
 from hearsight.datasets.item import Item
 from hearsight.errors import DataError
 from hearsight.models.saving import SavedNetwork
@@ -166,14 +167,14 @@ class PlacesSources(Protocol):
 
     @classmethod
     def with_sources(
-        cls, sources: Sequence[Track] | None, hrtf: str | os.PathLike[str] | None, field_of_view: float
+        cls, sources: Sequence[Track] | None, hrtf: str | os.PathLike[str] | None, field_of_view: FieldOfView
     ) -> BinauralModel:
         """The model for a clip whose sources are given, or (None) are to be found.
 
         Args:
             sources: standing or moving.
             hrtf: a SOFA file; None for KEMAR.
-            field_of_view: horizontal angle of the picture in radians.
+            field_of_view: horizontal angle of the picture in radians, or what gives it for the picture's size.
         """
         ...
 

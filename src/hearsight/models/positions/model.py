@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from hearsight.acoustics import DEFAULT_FIELD_OF_VIEW, HRIRSet, load_hrirs
+from hearsight.acoustics import FieldOfView, HRIRSet, load_hrirs, picture_field_of_view, resolved_field_of_view
 from hearsight.errors import ModelError
 from hearsight.models.interface import ClipInfo, Window, WindowSpec
 from hearsight.models.positions.following import Follower
@@ -46,7 +46,7 @@ class Positions:
     Args:
         sources: given sources, standing or moving; None to search.
         hrirs: the head; None for KEMAR, diffuse-field equalised.
-        field_of_view: horizontal angle of the picture in radians.
+        field_of_view: horizontal angle of the picture in radians, or what gives it for the picture's size.
 
     Attributes:
         works_without_picture: whether positions are given.
@@ -58,7 +58,7 @@ class Positions:
         self,
         sources: Sequence[Track] | None = None,
         hrirs: HRIRSet | None = None,
-        field_of_view: float = DEFAULT_FIELD_OF_VIEW,
+        field_of_view: FieldOfView = picture_field_of_view,
     ) -> None:
         if sources is not None and not sources:
             raise ModelError("no source is given; give at least one, or None to search")
@@ -78,7 +78,7 @@ class Positions:
 
     @classmethod
     def with_sources(
-        cls, sources: Sequence[Track] | None, hrtf: str | os.PathLike[str] | None, field_of_view: float
+        cls, sources: Sequence[Track] | None, hrtf: str | os.PathLike[str] | None, field_of_view: FieldOfView
     ) -> "Positions":
         """See `models.interface.PlacesSources`."""
         return cls(sources, load_hrirs(hrtf, diffuse_field_equalized=True), field_of_view)
@@ -96,7 +96,8 @@ class Positions:
         """
         if clip.frame_rate_hz is None and not self.works_without_picture:
             raise ModelError("without a picture there is nothing to search; give positions (--source X,Y or --tracks)")
-        return PositionsSession(self, clip.sample_rate_hz)
+        field_of_view = resolved_field_of_view(self.field_of_view, clip.frame_size)
+        return PositionsSession(self, clip.sample_rate_hz, field_of_view=field_of_view)
 
 
 class Renderer(Protocol):
@@ -129,6 +130,7 @@ class PositionsSession:
         renderer: of the directions that are found, instead of `SourceRenderer`.
         motion_alone: whether the source that moves most is reported, but not in step with the sound.
         splitter: splits the sound among several given sources where it can; `MotionSplitter` does elsewhere.
+        field_of_view: of this clip's picture in radians; None for the model's without a picture.
     """
 
     def __init__(
@@ -138,9 +140,13 @@ class PositionsSession:
         renderer: Renderer | None = None,
         motion_alone: bool = True,
         splitter: Splitter | None = None,
+        field_of_view: float | None = None,
     ) -> None:
         self._model = model
         self._rate = sample_rate_hz
+        self._field_of_view = (
+            field_of_view if field_of_view is not None else resolved_field_of_view(model.field_of_view, None)
+        )
         self._renderer: Renderer = renderer or SourceRenderer(model.hrirs, sample_rate_hz)
         self._finder = SourceFinder(TICK_RATE_HZ, motion_alone)
         self._ticker = _Ticker(sample_rate_hz, self._finder)
@@ -177,7 +183,7 @@ class PositionsSession:
             share = self._energy.get(track.label, 0.0) / self._total_energy if self._total_energy else 0.0
             if given is None and share == 0:
                 continue
-            points = track.points(np.asarray(at), self._model.field_of_view)
+            points = track.points(np.asarray(at), self._field_of_view)
             found.append(Source(track.label, share, points))
         return found
 
@@ -224,7 +230,7 @@ class PositionsSession:
             if not bool((stem != 0).any()):
                 continue
             if index < len(tracks):
-                azimuth, elevation = tracks[index].directions(times, self._model.field_of_view)
+                azimuth, elevation = tracks[index].directions(times, self._field_of_view)
             else:
                 azimuth, elevation = torch.zeros(1), torch.zeros(1)
             ears += self._renderer.render(stem, azimuth, elevation)

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from hearsight.acoustics import resolved_field_of_view
 from hearsight.errors import ModelError
 from hearsight.models.interface import BinauralSession, ClipInfo, Window, WindowSpec
 from hearsight.models.positions import Positions
@@ -88,15 +89,18 @@ class GivenPositions:
         """Begin a clip; without a picture the sound is split evenly."""
         if len(self.tracks) == 1:
             return self.positions.session(clip)
-        return GivenPositionsSession(self, clip.sample_rate_hz)
+        field_of_view = resolved_field_of_view(self.positions.field_of_view, clip.frame_size)
+        return GivenPositionsSession(self, clip.sample_rate_hz, field_of_view)
 
 
 class GivenPositionsSession:
     """`GivenPositions` at work on a clip."""
 
-    def __init__(self, model: GivenPositions, sample_rate_hz: int) -> None:
+    def __init__(self, model: GivenPositions, sample_rate_hz: int, field_of_view: float) -> None:
         self._splitter = ClassifierSplitter(model, sample_rate_hz)
-        self._session = PositionsSession(model.positions, sample_rate_hz, splitter=self._splitter)
+        self._session = PositionsSession(
+            model.positions, sample_rate_hz, splitter=self._splitter, field_of_view=field_of_view
+        )
 
     @torch.inference_mode()
     def process(self, windows: list[Window]) -> Float[Tensor, "windows 2 samples"]:

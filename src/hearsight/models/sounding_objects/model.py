@@ -10,7 +10,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from hearsight.acoustics import DEFAULT_FIELD_OF_VIEW, HRIRSet, load_hrirs, picture_to_direction
+from hearsight.acoustics import (
+    DEFAULT_FIELD_OF_VIEW,
+    FieldOfView,
+    HRIRSet,
+    load_hrirs,
+    picture_field_of_view,
+    picture_to_direction,
+    resolved_field_of_view,
+)
 from hearsight.errors import ModelError
 from hearsight.models.interface import BinauralModel, ClipInfo, Window, WindowSpec
 from hearsight.models.positions import Positions
@@ -71,7 +79,7 @@ class SoundingObjects:
         classifier: of the sound; None for the package's weights.
         detector: of instruments; None for the published ImageNet weights.
         hrirs: the head; None for KEMAR.
-        field_of_view: horizontal angle of the picture in radians.
+        field_of_view: horizontal angle of the picture in radians, or what gives it for the picture's size.
         tracker: makes what follows the objects of a clip (the truth of a simulated one, say); None for `PlayerTracker`.
 
     Raises:
@@ -85,7 +93,7 @@ class SoundingObjects:
         classifier: SoundClassifier | None = None,
         detector: InstrumentDetector | None = None,
         hrirs: HRIRSet | None = None,
-        field_of_view: float = DEFAULT_FIELD_OF_VIEW,
+        field_of_view: FieldOfView = picture_field_of_view,
         tracker: "Callable[[], SourceTracker] | None" = None,
     ) -> None:
         classifier = classifier if classifier is not None else SoundClassifier.shipped()
@@ -115,7 +123,7 @@ class SoundingObjects:
 
     @classmethod
     def with_sources(
-        cls, sources: Sequence[Track] | None, hrtf: str | os.PathLike[str] | None, field_of_view: float
+        cls, sources: Sequence[Track] | None, hrtf: str | os.PathLike[str] | None, field_of_view: FieldOfView
     ) -> BinauralModel:
         """See `models.interface.PlacesSources`; with sources it is `GivenPositions`."""
         if sources is None:
@@ -136,7 +144,8 @@ class SoundingObjects:
         """
         if clip.frame_rate_hz is None and self._needs_picture:
             raise ModelError("without a picture there is nothing to see; give positions to the model positions")
-        return SoundingObjectsSession(self, clip.sample_rate_hz)
+        field_of_view = resolved_field_of_view(self.field_of_view, clip.frame_size)
+        return SoundingObjectsSession(self, clip.sample_rate_hz, field_of_view)
 
 
 class Sight(NamedTuple):
@@ -156,9 +165,12 @@ class Sight(NamedTuple):
 class SoundingObjectsSession:
     """`SoundingObjects` at work on a clip."""
 
-    def __init__(self, model: SoundingObjects, sample_rate_hz: int) -> None:
+    def __init__(
+        self, model: SoundingObjects, sample_rate_hz: int, field_of_view: float = DEFAULT_FIELD_OF_VIEW
+    ) -> None:
         self._model = model
         self._rate = sample_rate_hz
+        self._field_of_view = field_of_view
         self._tracker = model.tracker()
         hop = max(1, round(HOP_SAMPLES / SAMPLE_RATE_HZ * sample_rate_hz))
         n_fft = 1 << (4 * hop - 1).bit_length()
@@ -245,7 +257,9 @@ class SoundingObjectsSession:
         """Ears of windows in which no instrument is seen."""
         if self._moving is None:
             renderer = DifferenceRenderer(self._filters, self._stft)
-            self._moving = MotionSearch(self._model.located, self._rate, windows[0].start_s, renderer)
+            self._moving = MotionSearch(
+                self._model.located, self._rate, windows[0].start_s, renderer, self._field_of_view
+            )
             self._searches.append(self._moving)
         for window in windows:
             energy = self._new_energy(window)
@@ -296,7 +310,7 @@ class SoundingObjectsSession:
     def _directions(self, thing: ObjectTrack) -> tuple[np.ndarray, np.ndarray]:
         """Azimuth and elevation in radians; what has left the picture is heard at its edge."""
         x, y = (torch.from_numpy(np.clip(values, 0, 1)) for values in (thing.x, thing.y))
-        azimuth, elevation = picture_to_direction(x, y, self._model.field_of_view)
+        azimuth, elevation = picture_to_direction(x, y, self._field_of_view)
         return azimuth.numpy(), elevation.numpy()
 
     def _tell(self, window: Window, heard: ClassifiedWindow, parts: Tensor, things: list[ObjectTrack]) -> None:

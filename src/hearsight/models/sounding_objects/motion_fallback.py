@@ -54,13 +54,23 @@ class MotionSearch:
         sample_rate_hz: of the sound.
         begins_s: where the stretch begins.
         renderer: gives what is found two ears.
+        field_of_view: of the clip's picture; see `PositionsSession`.
 
     Attributes:
         energy: of the sound that was rendered by it; counted by its owner.
     """
 
-    def __init__(self, located: Positions, sample_rate_hz: int, begins_s: float, renderer: DifferenceRenderer) -> None:
-        self._session: PositionsSession | None = PositionsSession(located, sample_rate_hz, renderer, motion_alone=False)
+    def __init__(
+        self,
+        located: Positions,
+        sample_rate_hz: int,
+        begins_s: float,
+        renderer: DifferenceRenderer,
+        field_of_view: float | None = None,
+    ) -> None:
+        self._session: PositionsSession | None = PositionsSession(
+            located, sample_rate_hz, renderer, motion_alone=False, field_of_view=field_of_view
+        )
         self._begins_s = begins_s
         self._found: list[Source] = []
         self._said: list[str] = []

@@ -62,14 +62,21 @@ class ClipsPart:
             and 10 % of the recordings, by their names.
         fraction: part of the training clips that is used (low-data curves).
         segments_per_clip: training items per clip and epoch.
+        half: only those of one of two halves that share no recording, whatever the seed (2.5D Visual Sound, section
+            4.1).
         different_classes: of solo clips, those of one mixture are of different classes (`PreparedEntry.label`).
+        random_frame: of solo clips, the picture is a random one of the segment in training, not the one at its centre.
+        amplitudes: of solo clips, range of the random amplitude that each source is scaled by.
     """
 
     folder: str | None = None
     split: str | None = None
     fraction: Annotated[float, Range(above=0, most=1)] = 1.0
     segments_per_clip: Count = 1
+    half: Literal["first", "second"] | None = None
     different_classes: bool = False
+    random_frame: bool = False
+    amplitudes: list[Positive] = field(default_factory=lambda: [0.5, 1.5])
 
 
 @dataclass(frozen=True)

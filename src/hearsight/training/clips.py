@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from hearsight.datasets.prepared import INDEX_FILE, PreparedClip, PreparedSet
-from hearsight.datasets.segments import fraction_of
+from hearsight.datasets.segments import fraction_of, half_of
 from hearsight.datasets.selection import sorted_names, split_clips
 from hearsight.datasets.splits import named
 from hearsight.errors import DataError
@@ -71,7 +71,10 @@ def choose_clips(recipe: Recipe) -> ChosenClips:
         if part is None:
             continue
         halves = _divided(name, part, channels, measured, notes)
-        chosen[name] = Clips(fraction_of(halves["train"], part.fraction, recipe.seed), halves["val"])
+        train = halves["train"] if part.half is None else half_of(halves["train"], part.half)
+        if not train:
+            raise DataError(f"data.{name}: the {part.half} half of the recordings in {part.folder} is empty")
+        chosen[name] = Clips(fraction_of(train, part.fraction, recipe.seed), halves["val"])
         prepared = PreparedSet(str(part.folder))
         record[name] = {
             "folder": str(prepared.folder.resolve()),

@@ -101,6 +101,9 @@ class TrainingData(lightning.LightningDataModule):
         check_fit(self.network, clips, "solo")
         solo = self.recipe.data.solo
         assert solo is not None
+        if len(solo.amplitudes) != 2 or solo.amplitudes[0] > solo.amplitudes[1]:
+            raise DataError(f"data.solo.amplitudes: give the least and the greatest, not {solo.amplitudes}")
+        least, greatest = solo.amplitudes
         return SoloMixtures(
             clips,
             self.network.segment_samples,
@@ -108,6 +111,8 @@ class TrainingData(lightning.LightningDataModule):
             training,
             self.recipe.seed,
             different_classes=solo.different_classes,
+            gain_range=(least, greatest),
+            random_frame=solo.random_frame,
         )
 
     def _add_pseudo_pairs(

@@ -24,7 +24,7 @@ def numpy_friendly(function: Callable[P, R]) -> Callable[P, R]:
         if not any(isinstance(value, np.ndarray) for value in (*args, *kwargs.values())):
             return function(*args, **kwargs)
         tensors = [_to_tensor(value) for value in args]
-        result: Any = function(*tensors, **{name: _to_tensor(value) for name, value in kwargs.items()})  # type: ignore[arg-type]
+        result: Any = function(*tensors, **{name: _to_tensor(value) for name, value in kwargs.items()})
         return tuple(map(_to_numpy, result)) if isinstance(result, tuple) else _to_numpy(result)  # type: ignore[return-value]
 
     return face

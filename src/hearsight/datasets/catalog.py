@@ -6,11 +6,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from hearsight.datasets.clip import AmbisonicFormat, Clip
+from hearsight.datasets.decoding import View
 from hearsight.datasets.fair_play import fair_play_clips, fair_play_splits
 from hearsight.datasets.left_out import LeftOut
 from hearsight.datasets.lists import OWN_SET, Lists, read_lists
 from hearsight.datasets.music import music_clips
-from hearsight.datasets.prepare import Cutting, Keep, PrepareReport, View, prepare
+from hearsight.datasets.prepare import Cutting, Keep, PrepareReport, prepare
 from hearsight.datasets.prepared import PreparedEntry, PreparedSet, PreparedSettings
 from hearsight.datasets.simulated import simulated_clips
 from hearsight.datasets.splits import (

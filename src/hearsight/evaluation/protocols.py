@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Literal
 
 from jaxtyping import Float
 from torch import Tensor
@@ -230,5 +230,5 @@ def protocol(name: str, padding: str | None = None, faults: Sequence[str] = ()) 
             if wrong := [fault for fault in faults if fault not in known.script_faults]:
                 there = ", ".join(known.script_faults) or "none"
                 raise DataError(f"{name} has no fault {wrong[0]!r}; the faults of its scripts: {there}")
-            return dataclasses.replace(known, padding=cast(Padding, padding or known.padding), faults=tuple(faults))
+            return dataclasses.replace(known, padding=padding or known.padding, faults=tuple(faults))
     raise DataError(f"unknown protocol {name!r}; known: {', '.join(known.name for known in PROTOCOLS)}")

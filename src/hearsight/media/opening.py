@@ -164,7 +164,7 @@ def packets(container: InputContainer, *streams: Stream) -> Iterator[Packet]:
 def decoded(packet: Packet) -> list[Frame] | None:
     """The frames that a packet completes; None if the packet is damaged (decoders give many errors for that)."""
     try:
-        return list(packet.decode())  # type: ignore[arg-type]
+        return list(packet.decode())
     except (av.error.MemoryError, av.error.ExitError):
         raise
     except av.error.FFmpegError:

@@ -99,7 +99,8 @@ def _bss_eval(reference: Tensor, estimate: Tensor, filter_samples: int) -> tuple
     arguments = {"filter_length": filter_samples, "compute_permutation": False, "clamp_db": LIMIT_DB}
     try:
         values = fast_bss_eval.bss_eval_sources(reference, estimate, **arguments)
-    except torch.linalg.LinAlgError:  # references that are filtered copies of each other; mir_eval takes least squares
+    except torch.linalg.LinAlgError:  # type: ignore[attr-defined]
+        # References that are filtered copies of each other; mir_eval takes least squares.
         values = fast_bss_eval.bss_eval_sources(reference, estimate, load_diag=1e-10, **arguments)
     sdr, sir, sar = values[:3]
     if sources == 1:  # nothing interferes

@@ -82,7 +82,7 @@ class EfficientNetLite0(nn.Module):
         network = cls()
         network.load_state_dict(_folded(weights, network.state_dict()))
         network.requires_grad_(False)
-        return network.eval().to(dtype=dtype, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+        return network.eval().to(dtype=dtype, memory_format=torch.channels_last)
 
     def features(self, picture: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch features rows columns"]:
         """What is seen around each 32nd pixel; `picture` as `lite_picture` normalises it."""
@@ -120,7 +120,7 @@ class _Bottleneck(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         wide = x if self.expand is None else self.activation(self.expand(x))
         narrow = self.project(self.activation(self.depthwise(wide)))
-        return narrow.add_(x) if self.adds else narrow  # type: ignore[no-any-return]
+        return narrow.add_(x) if self.adds else narrow
 
 
 def _convolution(channels: int, out: int, kernel: int, stride: int, groups: int = 1) -> nn.Conv2d:

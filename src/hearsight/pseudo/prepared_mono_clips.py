@@ -365,7 +365,7 @@ def _made_of(
     """Distinguishes one preparation from another; None if that cannot be done (a box finder without `key`)."""
     if callable(boxes) and not hasattr(boxes, "key"):
         return None
-    key = boxes if boxes is None or isinstance(boxes, str) else boxes.key  # type: ignore[union-attr]
+    key = boxes if boxes is None or isinstance(boxes, str) else boxes.key
     digest = hashlib.sha256(repr((_FORMAT, sample_rate_hz, frame_height, shortest_s, key)).encode())
     for clip in clips:
         digest.update(repr((clip.name, clip.label, clip.box, clip.recording)).encode())

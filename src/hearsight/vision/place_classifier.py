@@ -96,7 +96,7 @@ class _Fused:
         for block in self._blocks:
             x = block(x)
         logits = self._classifier(_averaged(self._head(x)))
-        return logits[0].permute(1, 2, 0).float().softmax(-1)  # type: ignore[no-any-return]
+        return logits[0].permute(1, 2, 0).float().softmax(-1)
 
 
 class _FusedBottleneck:

@@ -82,7 +82,7 @@ class EfficientNetLite0(nn.Module):
         network = cls()
         network.load_state_dict(_folded(weights, network.state_dict()))
         network.requires_grad_(False)
-        return network.eval().to(dtype=dtype, memory_format=torch.channels_last)
+        return network.eval().to(dtype=dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def features(self, picture: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch features rows columns"]:
         """What is seen around each 32nd pixel; `picture` as `lite_picture` normalises it."""

@@ -42,7 +42,9 @@ class MixtureData(lightning.LightningDataModule):
             raise DataError("schedule.items_per_epoch says nothing of mixtures; give data.mixtures.pairs_per_epoch")
         if min(part.pairs_per_epoch // recipe.schedule.batch_size, part.validation_pairs) < 1:
             raise DataError("data: mixtures: fewer pairs than a batch; raise pairs_per_epoch and validation_pairs")
-        self.recipe, self.clips, self.notes = recipe, {}, []  # none is of a prepared set
+        self.recipe = recipe
+        self.clips: dict[str, Any] = {}  # none is of a prepared set
+        self.notes: list[str] = []
         self.training_items = _pairs(part, "train", part.settings, recipe.seed, part.pairs_per_epoch)
         self.validation_items = _pairs(
             part, "validation", part.validation_settings, VALIDATION_SEED, part.validation_pairs

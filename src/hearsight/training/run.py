@@ -28,7 +28,8 @@ from hearsight.files import make_folder, write_json, written_whole
 from hearsight.models.registry import card
 from hearsight.models.saving import SavedNetwork, load_network
 from hearsight.recipes import differences_from_row
-from hearsight.recipes.recipe import SOURCES, Recipe, read_recipe, recipe_as_mapping
+from hearsight.recipes.recipe import Recipe, read_recipe, recipe_as_mapping
+from hearsight.recipes.tables import SOURCES
 from hearsight.training.clips import ChosenClips, choose_clips
 from hearsight.training.data import EpochNumbers, TrainingData
 from hearsight.training.example_images import ShowExamples

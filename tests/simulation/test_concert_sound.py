@@ -287,3 +287,43 @@ def test_direct_sound_is_the_hrir_at_its_direction_over_the_distance(hrirs):
         expected = fftconvolve(dry, hrir[ear])[: len(dry) - delay] / distance
         assert np.corrcoef(expected, ears[ear, delay:])[0, 1] > 0.999
         assert (ears[ear] ** 2).sum() == pytest.approx((expected**2).sum(), rel=0.03)
+
+
+def test_the_response_on_disk_is_that_of_the_only_player(solo_set):
+    """The dry sound through it is the sound at the ears, but for another draw of the diffuse tail; and it begins when
+    sound has come the distance."""
+    alike = []
+    for path in sorted((solo_set / "scenes").glob("*.json")):
+        truth = json.loads(path.read_text())
+        performer = truth["performers"][0]
+        response, rate = soundfile.read(solo_set / "stems" / truth["clip"] / "response.wav")
+        assert rate == RATE and response.shape[1] == 2
+        arrival = performer["track"][0]["distance_m"] / SPEED_OF_SOUND * RATE
+        loud = np.abs(response).max(1) > 0.1 * np.abs(response).max()
+        assert -40 < np.flatnonzero(loud)[0] - arrival < 80
+        if truth["listener"]["motion"] != "still":
+            continue
+        dry, _ = soundfile.read(solo_set / performer["stem_dry"])
+        ears, _ = soundfile.read(solo_set / performer["stem_ears"])
+        for ear in range(2):
+            heard = fftconvolve(dry, response[:, ear])[: len(dry)]
+            alike.append(np.corrcoef(heard, ears[:, ear])[0, 1])
+    assert len(alike) > 4 and np.median(alike) > 0.7
+
+
+def test_a_prepared_clip_carries_the_response_to_its_items(solo_set, tmp_path):
+    from hearsight.datasets.decoding import read_response
+    from hearsight.datasets.prepared import PreparedSet, PreparedSettings, write_index, write_prepared_clip
+    from hearsight.datasets.segments import StereoSegments
+    from hearsight.datasets.simulated import simulated_clips
+
+    clip = simulated_clips(solo_set)[0]
+    response = read_response(clip, 16_000)
+    assert response is not None and response.shape == (2, 8_000)
+    noise = np.random.default_rng(0).integers(-9_000, 9_000, (2, 16_000)).astype(np.int16)
+    settings = PreparedSettings(16_000, 10.0, (48, 96))
+    pictures = [np.zeros((48, 96, 3), np.uint8)] * 10
+    entry = write_prepared_clip(tmp_path, "c", noise, pictures, settings, response=response)
+    write_index(tmp_path, "one", settings, [entry])
+    item = StereoSegments(list(PreparedSet(tmp_path)), 5_040, (42, 84), with_response=True)[0]
+    assert item.response is not None and np.array_equal(item.response.numpy(), response.numpy())

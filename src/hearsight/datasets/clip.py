@@ -24,6 +24,7 @@ class Clip:
         picture_rate_hz: of a folder of pictures, which has no times of its own; None for a video.
         depth: a folder of 16-bit PNGs (`datasets.prepared` says how it is kept); None where there is none.
         depth_rate_hz: of those.
+        response: a sound file with the impulse response from one of its sources to both ears; None where unknown.
         ambisonic_format: order and normalisation of an ambisonic clip's channels.
         projection: of the picture; an equirectangular one is seen as a whole or as a normal view (`datasets.prepare`).
         start_s, duration_s: the part of the file that is the clip; None: to the end.
@@ -38,6 +39,7 @@ class Clip:
     picture_rate_hz: float | None = None
     depth: Path | None = None
     depth_rate_hz: float = 1.0
+    response: Path | None = None
     ambisonic_format: AmbisonicFormat = "ambix"
     projection: Projection = "flat"
     start_s: float = 0.0

@@ -8,7 +8,7 @@ from typing import Literal
 import cv2
 import numpy as np
 import torch
-from jaxtyping import Int16, UInt8, UInt16
+from jaxtyping import Float, Int16, UInt8, UInt16
 from torch import Tensor
 
 from hearsight.acoustics import HRIRSet, decode_binaural, load_hrirs
@@ -16,11 +16,12 @@ from hearsight.datasets.clip import Clip
 from hearsight.datasets.pictures import picture_files, read_picture
 from hearsight.errors import DataError
 from hearsight.media import mix_to_mono, probe, read_audio, read_frames
-from hearsight.signal import StreamResampler
+from hearsight.signal import StreamResampler, resample
 
 View = Literal["full", "normal"]
 
 SILENCE_RMS = 1e-3  # -60 dB of full scale: below it, sound is noise that no gain should lift
+RESPONSE_S = 0.5  # that is kept of an impulse response
 _NORMAL_VIEW = np.pi / 2  # horizontal angle of the normal view cut out of an equirectangular picture
 
 
@@ -101,6 +102,22 @@ def read_depth(clip: Clip) -> UInt16[np.ndarray, "maps height width"] | None:
             raise DataError(f"{file}: is not a 16-bit PNG")
         maps.append(one)
     return np.stack(maps)
+
+
+def read_response(clip: Clip, rate_hz: int) -> Float[Tensor, "2 taps"] | None:
+    """The clip's impulse response at a rate, the first half second, at its own level; None where there is none.
+
+    Raises:
+        MediaError: the file cannot be read.
+        DataError: it has not two channels.
+    """
+    if clip.response is None:
+        return None
+    info = probe(clip.response).audio
+    if info is None or info.channels != 2:
+        raise DataError(f"{clip.response}: is no impulse response of two ears")
+    whole = torch.cat(list(read_audio(clip.response)), dim=-1)
+    return resample(whole, info.sample_rate_hz, rate_hz)[:, : round(RESPONSE_S * rate_hz)]
 
 
 def _pictures_of_folder(clip: Clip, rate_hz: float) -> Iterator[np.ndarray]:

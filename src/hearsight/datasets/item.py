@@ -26,6 +26,7 @@ class Item:
         depth: depth of each pixel in metres, or relative inverse depth where a network estimated it (`depth_unit`),
             where known. `[1, height, width]`
         depth_unit: "metres" or "relative".
+        response: impulse response from one source of the scene to both ears, where known. `[2, taps]`
         stems: each source alone, mono, where known; they sum to `mono`. `[sources, samples]`
         stem_frames: the picture of each source. `[sources, 3, height, width]`
         stem_ears: both ears of each source alone, where known; they sum to `ears`. `[sources, 2, samples]`
@@ -39,6 +40,7 @@ class Item:
     ears: Float[Tensor, "*batch 2 samples"] | None = None
     depth: Float[Tensor, "*batch 1 height width"] | None = None
     depth_unit: str = "metres"
+    response: Float[Tensor, "*batch 2 taps"] | None = None
     stems: Float[Tensor, "*batch sources samples"] | None = None
     stem_frames: Float[Tensor, "*batch sources 3 height width"] | None = None
     stem_ears: Float[Tensor, "*batch sources 2 samples"] | None = None

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Int16, UInt8
 
 from hearsight.datasets.clip import Clip
-from hearsight.datasets.decoding import SILENCE_RMS, View, read_depth, read_pictures, read_sound
+from hearsight.datasets.decoding import SILENCE_RMS, View, read_depth, read_pictures, read_response, read_sound
 from hearsight.datasets.left_out import LeftOut, by_reason
 from hearsight.datasets.prepared import (
     INDEX_FILE,
@@ -185,8 +185,9 @@ def _write_part(
     if not pictures:
         raise DataError("no picture")
     depth, recording = read_depth(clip), clip.recording or clip.name
+    response = read_response(clip, settings.sample_rate_hz)
     return write_prepared_clip(
-        folder, name, sound, pictures, settings, depth, clip.depth_rate_hz, recording, clip.label
+        folder, name, sound, pictures, settings, depth, clip.depth_rate_hz, recording, clip.label, response
     )
 
 

@@ -41,6 +41,7 @@ class StereoSegments(Dataset[Item]):
         with_depth: items carry the depth map (metres) under the frame, cropped with it.
         with_previous: items carry the picture before the frame too, in training cropped and jittered on its own
             (CCStereo); the first picture of a clip comes before itself.
+        with_response: items carry the impulse response to both ears.
 
     Raises:
         DataError: no clips, or one that is mono, too short, without a picture, or without depth where it is wanted.
@@ -56,11 +57,12 @@ class StereoSegments(Dataset[Item]):
         segments_per_clip: int = 1,
         with_depth: bool = False,
         with_previous: bool = False,
+        with_response: bool = False,
     ) -> None:
         _check(clips, samples, channels=2, with_depth=with_depth)
         self.clips, self.samples, self.frame_size = list(clips), samples, frame_size
         self.training, self.seed, self.segments_per_clip = training, seed, segments_per_clip
-        self.with_depth, self.with_previous = with_depth, with_previous
+        self.with_depth, self.with_previous, self.with_response = with_depth, with_previous, with_response
 
     def __len__(self) -> int:
         """Items of one epoch."""
@@ -94,6 +96,7 @@ class StereoSegments(Dataset[Item]):
             ears=ears * gain,
             frames=frame,
             previous_frames=previous,
+            response=clip.response() if self.with_response else None,
             depth=None if depth is None else torch.from_numpy(depth)[None],
         )
 

@@ -43,6 +43,8 @@ class ModelPart:
         pretrained: those of them that name published weights (`visual_weights: microsoft/resnet-18`); apart, so that a
             profile can leave them out.
         initialize: a folder or Hub id of a trained model whose tensors are copied where name and shape agree.
+        auxiliary: weights of further tasks of the visual part, "response", "flip" and "consistency"
+            (`training.geometry`).
     """
 
     system: str
@@ -50,6 +52,7 @@ class ModelPart:
     settings: dict[str, Any] = field(default_factory=dict)
     pretrained: dict[str, Any] | None = None
     initialize: str | None = None
+    auxiliary: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

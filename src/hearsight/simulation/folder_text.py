@@ -46,6 +46,7 @@ pictures. Nothing was recorded or filmed, and nobody in the pictures exists.
 | `splits/split1/train.txt` ... | five splits into train, val and test that share no room ({CLIPS_PER_ROOM} clips per room) |
 | `stems/000001/1_cello.dry.wav` | each performer alone without room, on a scale of its own (`dry_scale` gives that at 1 m) |
 | `stems/000001/1_cello.ears.wav` | each performer as the two ears hear it |
+| `stems/000001/response.wav` | impulse response from the loudest player to both ears, the head as at the start; time 0 is the emission |
 | `stems/000001/noise.wav` | the noise floor. All ears stems and it add up to the mix exactly, as integers |
 | `depth/000001/0000.png` | at 0, 1, 2 ... s: 16 bits, millimetres **along the ray** through each pixel's centre (not z) |
 | `scenes/000001.json` | every truth: room, materials, reverberation, notes, positions over time, boxes |

@@ -103,6 +103,19 @@ def room_response(scene: Scene, hrirs: HRIRSet) -> RoomResponse:
     )  # fmt: skip
 
 
+def loudest_response(scene: Scene, settings: Settings, sound: Sound, hrirs: HRIRSet) -> NDArray[np.int16]:
+    """Impulse response from the loudest performer to both ears, the head as at the clip's start; its peak is PEAK.
+
+    Time 0 is the emission. The diffuse part is another draw of the same noise than that in the clip's sound.
+    """
+    loudest = int(np.square(sound.ears.astype(np.float64)).sum((1, 2)).argmax())
+    at_rate = hrirs.at_rate(settings.sample_rate_hz)
+    rng = np.random.default_rng([settings.seed, 5, scene.number])
+    place = np.array(scene.performers[loudest].source)
+    response = room_response(scene, at_rate).response(place, scene.listener.to_head(np.zeros(1))[0], rng)
+    return np.round(response * (PEAK / np.abs(response).max()) * FULL_SCALE).astype(np.int16)
+
+
 def key_times(scene: Scene, settings: Settings) -> NDArray[np.float64]:
     """The moments at which `RoomResponse.to_ears` wants the head's orientation."""
     if scene.listener.motion == "still":

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from hearsight.acoustics import HRIRSet, load_hrirs
 from hearsight.datasets.fair_play_layout import clip_name, write_clip, write_splits
+from hearsight.datasets.simulated import RESPONSE_FILE
 from hearsight.datasets.splits import split_by_recording
 from hearsight.errors import DataError, HearsightError
 from hearsight.files import folder_written_whole, make_folder, remove_leftovers, write_json, written_whole
@@ -29,7 +30,7 @@ from hearsight.simulation.gestures import gestures
 from hearsight.simulation.picture import views
 from hearsight.simulation.scene import random_scene
 from hearsight.simulation.settings import CLIPS_PER_ROOM, Settings
-from hearsight.simulation.sound import FULL_SCALE, Sound, make_sound
+from hearsight.simulation.sound import FULL_SCALE, Sound, loudest_response, make_sound
 from hearsight.simulation.synthesizer import Synthesizer
 from hearsight.simulation.truth import truth_of, visible_boxes
 from hearsight.workers import done_by_workers
@@ -122,11 +123,12 @@ def make_clip(folder: Path, number: int, settings: Settings, synthesizer: Synthe
                     depths.append(np.minimum(np.round(view.depth * MILLIMETRES), 65535).astype(np.uint16))
                 yield view.colour
 
+        response = None if settings.open_air else loudest_response(scene, settings, sound, hrirs)
         ears = sound.mix / FULL_SCALE
         write_clip(folder, name, frames(), settings.frame_rate_hz, ears, settings.sample_rate_hz)
     truth = truth_of(scene, settings, sound, boxes)
     _write_depth(folder / "depth" / name, depths)
-    _write_stems(folder / "stems" / name, sound, truth, settings.sample_rate_hz)
+    _write_stems(folder / "stems" / name, sound, truth, settings.sample_rate_hz, response)
     write_json(_truth_path(folder, number), truth)
 
 
@@ -231,9 +233,13 @@ def _write_depth(target: Path, maps: list[NDArray[np.uint16]]) -> None:
                 raise HearsightError(f"{target}: cannot be written; is the disk full?")
 
 
-def _write_stems(target: Path, sound: Sound, truth: dict[str, Any], rate: int) -> None:
+def _write_stems(
+    target: Path, sound: Sound, truth: dict[str, Any], rate: int, response: NDArray[np.int16] | None
+) -> None:
     with folder_written_whole(target) as temporary:
         write_wav(temporary / "noise.wav", sound.noise, rate)
+        if response is not None:
+            write_wav(temporary / RESPONSE_FILE, response, rate)
         for index, performer in enumerate(truth["performers"]):
             write_wav(temporary / Path(performer["stem_dry"]).name, sound.dry[index : index + 1], rate)
             write_wav(temporary / Path(performer["stem_ears"]).name, sound.ears[index], rate)

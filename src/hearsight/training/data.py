@@ -94,7 +94,8 @@ class TrainingData(lightning.LightningDataModule):
             self.recipe.seed,
             segments_per_clip,
             self.recipe.data.with_depth,
-            self.network.needs_previous_frames,
+            self.network.needs_previous_frames or "consistency" in self.recipe.model.auxiliary,
+            "response" in self.recipe.model.auxiliary,
         )
 
     def _mixtures(self, clips: Sequence[PreparedClip], training: bool) -> SoloMixtures:
@@ -209,7 +210,9 @@ def mirrored(item: Item) -> Item:
         for name in ("frames", "previous_frames", "depth", "stem_frames")
         if (value := getattr(item, name)) is not None
     }
-    exchanged = {name: value.flip(-2) for name in ("ears", "stem_ears") if (value := getattr(item, name)) is not None}
+    exchanged = {
+        name: value.flip(-2) for name in ("ears", "stem_ears", "response") if (value := getattr(item, name)) is not None
+    }
     return dataclasses.replace(item, **flipped, **exchanged)
 
 

@@ -1,15 +1,18 @@
 """The network, its losses and its schedule, as Lightning wants them."""
 
+from collections.abc import Mapping
+
 import lightning
 import torch
 from torch import Tensor
 
-from hearsight.errors import DataError
+from hearsight.errors import DataError, ModelError
 from hearsight.metrics import envelope_distance, stft_distance
 from hearsight.models.interface import AudioVisualNetwork, StereoNetwork
 from hearsight.recipes.recipe import SchedulePart
 from hearsight.signal import left_right
 from hearsight.training.data import Batch
+from hearsight.training.geometry import GeometryTasks
 from hearsight.training.schedule import learning_rates
 
 
@@ -24,11 +27,24 @@ class TrainingModule(lightning.LightningModule):
         network: what is trained.
         schedule: how.
         seed: PyTorch's generator is set from it and the epoch, so that a resumed run goes on as it would have.
+        auxiliary: weights of further tasks of a stereo network's visual part (`training.geometry`).
+
+    Raises:
+        ModelError: auxiliary tasks that the network cannot learn.
     """
 
-    def __init__(self, network: AudioVisualNetwork, schedule: SchedulePart, seed: int = 0) -> None:
+    def __init__(
+        self,
+        network: AudioVisualNetwork,
+        schedule: SchedulePart,
+        seed: int = 0,
+        auxiliary: Mapping[str, float] | None = None,
+    ) -> None:
         super().__init__()
         self.network, self.schedule, self.seed = network, schedule, seed
+        if auxiliary and not isinstance(network, StereoNetwork):
+            raise ModelError(f"model: auxiliary: for networks of two ears, not for {network.system}")
+        self.tasks = GeometryTasks(network, auxiliary) if auxiliary and isinstance(network, StereoNetwork) else None
 
     def on_train_epoch_start(self) -> None:
         torch.manual_seed(hash((self.seed, self.current_epoch)) % 2**63)
@@ -56,6 +72,8 @@ class TrainingModule(lightning.LightningModule):
             {"name": "visual" if id(group["params"][0]) in slow else "network", **group}
             for group in self.network.parameter_groups(schedule.learning_rate, schedule.visual_learning_rate)
         ]
+        if self.tasks is not None:
+            groups.append({"name": "auxiliary", "params": list(self.tasks.parameters()), "lr": schedule.learning_rate})
         if not groups:
             raise DataError("nothing to train: every parameter of this network is frozen, or it has none")
         optimizer = torch.optim.Adam(groups, betas=(0.9, 0.999), weight_decay=schedule.weight_decay)
@@ -69,7 +87,11 @@ class TrainingModule(lightning.LightningModule):
         for task, item in batch.items():
             size = item.mono.shape[0]
             of_task = torch.zeros((), device=self.device)
-            for name, term in self.network.loss_terms(item).items():
+            terms = self.network.loss_terms(item)
+            if self.tasks is not None and task == "stereo":
+                assert isinstance(self.network, StereoNetwork)
+                terms |= self.tasks.losses(self.network, item)
+            for name, term in terms.items():
                 self._log(f"{stage}/{task}/{name}", term, size)
                 of_task = of_task + term
             self._log(f"{stage}/{task}/loss", of_task, size)

@@ -190,7 +190,10 @@ def _data_and_module(
 ) -> tuple[TrainingData | MixtureData, TrainingModule | MixtureModule]:
     """The items that a recipe names, and how the network learns from them."""
     make_data, module = _TASKS[network.learns_from]
-    return make_data(recipe, network, clips), module(network, recipe.schedule, recipe.seed)
+    if recipe.model.auxiliary and module is not TrainingModule:
+        raise ModelError(f"model: auxiliary: {network.system} does not learn from segments with two ears")
+    further = {"auxiliary": recipe.model.auxiliary} if recipe.model.auxiliary else {}
+    return make_data(recipe, network, clips), module(network, recipe.schedule, recipe.seed, **further)
 
 
 # What a network's `learns_from` names: the items, and how it learns from them.

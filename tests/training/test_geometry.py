@@ -120,7 +120,7 @@ def test_the_losses_are_added_to_the_network_s_and_its_heads_learn() -> None:
     logged: dict[str, Tensor] = {}
     module.log = lambda name, value, **_: logged.__setitem__(name, value)  # type: ignore[method-assign]
     total = module.training_step({"stereo": item}, 0)
-    assert set(logged) == {"train/stereo/difference", "train/stereo/response", "train/loss"}
+    assert set(logged) == {"train/stereo/difference", "train/stereo/response", "train/stereo/loss", "train/loss"}
     assert float(total.detach()) == pytest.approx(
         float((logged["train/stereo/difference"] + logged["train/stereo/response"]).detach()), rel=1e-5
     )

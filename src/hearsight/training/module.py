@@ -72,10 +72,10 @@ class TrainingModule(lightning.LightningModule):
             {"name": "visual" if id(group["params"][0]) in slow else "network", **group}
             for group in self.network.parameter_groups(schedule.learning_rate, schedule.visual_learning_rate)
         ]
-        if self.tasks is not None:
-            groups.append({"name": "auxiliary", "params": list(self.tasks.parameters()), "lr": schedule.learning_rate})
         if not groups:
             raise DataError("nothing to train: every parameter of this network is frozen, or it has none")
+        if self.tasks is not None:
+            groups.append({"name": "auxiliary", "params": list(self.tasks.parameters()), "lr": schedule.learning_rate})
         optimizer = torch.optim.Adam(groups, betas=(0.9, 0.999), weight_decay=schedule.weight_decay)
         return {"optimizer": optimizer, "lr_scheduler": learning_rates(optimizer, schedule, self)}
 

@@ -6,6 +6,7 @@ from prepared_sets import panned_set
 from hearsight.datasets.splits import write_split
 from hearsight.errors import DataError
 from hearsight.models.apnet import APNet
+from hearsight.models.mono2binaural import Mono2Binaural
 from hearsight.recipes import read_recipe, stages
 from hearsight.training import build_network
 from hearsight.training.clips import choose_clips
@@ -15,6 +16,7 @@ from hearsight.training.data import TrainingData
 @pytest.mark.parametrize(
     ("reference", "batch", "epochs", "rate", "visual_rate", "decay", "every"),
     [  # as the options of the scripts say
+        ("2.5d-visual-sound/released:mono2binaural", 256, 1000, 1e-3, 1e-4, 0.94, 10),
         ("sep-stereo/released:backbone", 256, 1000, 1e-3, 1e-4, 0.94, 10),
         ("sep-stereo/released:apnet", 256, 1000, 1e-3, 1e-4, 0.94, 10),
         ("sep-stereo/released:separation", 256, 200, 1e-3, 1e-4, 0.94, 2),
@@ -38,6 +40,8 @@ def test_released_networks_have_the_settings_of_the_scripts():
         assert isinstance(built, APNet) and built.released_losses
         return built
 
+    first = build_network(read_recipe("2.5d-visual-sound/released", None, "small"))
+    assert isinstance(first, Mono2Binaural) and (first.level, first.loss) == ("ears", "squared")
     joint = network("sep-stereo/released:both")
     assert (joint.level, joint.loss, joint.norm, joint.separation_weight) == ("ears", "absolute", "batch", 0.4)
     assert joint.separation is None and joint.separation_backbone and joint.rearrangement == "released"

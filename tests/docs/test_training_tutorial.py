@@ -16,6 +16,7 @@ TINY = {
     "--size 240x120": "--size 64x32",
     "--profile small": "--profile small --device cpu --workers 0 --schedule.epochs 1 --schedule.validate_every 1 "
     "--schedule.batch_size 2 --schedule.warm_up 1",
+    "hearsight prepare": "hearsight prepare --workers 1",
     "hearsight benchmark": "hearsight benchmark --workers 1",
 }
 

@@ -28,6 +28,17 @@ def test_the_command_makes_checks_and_shows_a_set(tmp_path):
     assert again.exit_code == 0 and "2 of them there before" in again.output
 
 
+def test_a_set_too_small_to_be_split_is_prepared_all_the_same(tmp_path):
+    made = run(tmp_path / "set", "--clips", 4, "--performers", "1", *SMALL)
+    assert made.exit_code == 0 and "all clips are for training" in made.stderr
+    out = tmp_path / "prepared"
+    result = CliRunner().invoke(app, ["prepare", "simulated", str(tmp_path / "set"), "-o", str(out), "--workers", "1"])
+    assert result.exit_code == 0, result.output
+    assert "4 clips ready" in result.output
+    assert len((out / "splits" / "split1" / "train.txt").read_text().split()) == 4
+    assert (out / "splits" / "split1" / "test.txt").read_text() == ""
+
+
 def test_rooms_and_distances_can_be_chosen_and_are_noted(tmp_path):
     air = [*SMALL, "--performers", "1", "--reverberation", "0", "--distance", "1-2.5", "--quiet"]
     assert run(tmp_path / "set", "--clips", 1, *air).exit_code == 0

@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import pytest
 import soundfile
+from heads import write_mirrored_head
 from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
@@ -184,19 +185,8 @@ def test_published_folds_are_taken_and_a_tenth_of_training_validates(surround, t
 
 def test_another_head_decodes_ambisonics_otherwise(surround, tmp_path):
     """A head file whose two ears are exchanged exchanges the two prepared channels."""
-    import sofar
-
-    from hearsight.acoustics import load_hrirs
-
     root, _ = surround
-    hrirs = load_hrirs()
-    sofa = sofar.Sofa("SimpleFreeFieldHRIR")
-    sofa.Data_IR = hrirs.responses.flip(1).numpy()
-    sofa.Data_SamplingRate = hrirs.sample_rate_hz
-    degrees = np.degrees(np.stack([hrirs.azimuth.numpy(), hrirs.elevation.numpy()], 1))
-    sofa.SourcePosition = np.concatenate([degrees % 360, np.full((len(degrees), 1), 1.4)], 1)
-    sofar.write_sofa(str(tmp_path / "mirrored.sofa"), sofa)
-    for name, hrtf in (("kemar", None), ("mirrored", tmp_path / "mirrored.sofa")):
+    for name, hrtf in (("kemar", None), ("mirrored", write_mirrored_head(tmp_path / "mirrored.sofa"))):
         prepare_dataset("yt-music", root, tmp_path / name, (), SETTINGS, workers=1, hrtf=hrtf)
     kemar, mirrored = (PreparedSet(tmp_path / name)["aaaaaaaaaa__000"].sound() for name in ("kemar", "mirrored"))
     level = kemar.square().mean()

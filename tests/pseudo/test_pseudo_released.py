@@ -5,10 +5,12 @@ import dataclasses
 import json
 import math
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from heads import write_mirrored_head
 from pseudo_material import BOXES, COLOURS, hrirs, write_clips
 from typer.testing import CliRunner
 
@@ -16,6 +18,9 @@ from hearsight.cli.main import app
 from hearsight.datasets.splits import read_names, write_split
 from hearsight.errors import DataError
 from hearsight.pseudo import PairSettings, PseudoPairs, prepare_mono_clips, read_clip_list, read_recipe, write_pairs
+from hearsight.recipes.recipe import PseudoPart
+from hearsight.training.clips import MonoClips
+from hearsight.training.pseudo import pseudo_items
 
 
 @pytest.fixture(scope="module")
@@ -130,6 +135,18 @@ def test_the_released_column_is_one_command(material, tmp_path):
     assert (settings.resize, settings.canvas, settings.speakers) == ((1.0, 1.0), (360, 640), "surround-8")
     page = (Path(__file__).parents[2] / "docs" / "how-to" / "pseudo-pairs.md").read_text()
     assert " ".join(RELEASED) in " ".join(page.replace("\\\n", " ").split())
+
+
+def test_a_recipe_trains_with_the_head_that_it_names(clips, tmp_path):
+    """A head whose ears are exchanged exchanges the ears of the same pair."""
+    network = SimpleNamespace(sample_rate_hz=16_000, segment_samples=10_080, frame_size=(224, 448))
+    part = PseudoPart(str(clips.folder), settings={"mixing": [1.0], "rendering": "direct"})
+    mirrored = dataclasses.replace(part, hrtf=str(write_mirrored_head(tmp_path / "mirrored.sofa")))
+    chosen = MonoClips(clips, [0, 1, 2], [3, 4, 5])
+    kemar, other = (pseudo_items(one, chosen, network, 0).stereo[5].ears for one in (part, mirrored))
+    level = kemar.square().mean()
+    assert (kemar - other).square().mean() > 0.01 * level
+    assert (kemar - other.flip(0)).square().mean() < 1e-3 * level
 
 
 @pytest.mark.parametrize(

@@ -180,7 +180,7 @@ def test_what_cannot_be_loaded_is_one_clear_error(dataset, systems_module, tmp_p
     for system, message in [
         ({"name": "X", "python": "no_such_module:model"}, "cannot be imported"),
         ({"name": "X", "model": "no-such-model"}, "unknown model"),
-        ({"name": "X", "model": "mono-mono", "options": {"colour": 1}}, "does not take these options"),
+        ({"name": "X", "model": "mono-mono", "options": {"colour": 1}}, "unknown option 'colour'"),
     ]:
         with pytest.raises(ModelError, match=message):
             run_benchmark(benchmark(dataset, systems_module, tmp_path / "out", systems=[system]))

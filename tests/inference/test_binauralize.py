@@ -440,6 +440,7 @@ def test_a_network_hears_the_same_at_any_rate() -> None:
     assert error < 0.2, error  # the rest is what the resampler takes from the last of the band
 
 
+@pytest.mark.wrong_shapes
 def test_load_refuses_wrong_sounds_frames_rates_and_devices() -> None:
     model, sound, frames = hearsight.load("positions"), torch.zeros(100), np.zeros((2, 4, 4, 3), np.uint8)
     for arguments, rates, words in (

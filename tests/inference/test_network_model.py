@@ -410,6 +410,7 @@ def test_level_error_is_the_most_that_an_ears_level_can_differ() -> None:
     assert level_error_db(-reference, reference) == pytest.approx(20 * np.log10(3))
 
 
+@pytest.mark.wrong_shapes
 @pytest.mark.parametrize(
     ("call", "message"),
     [

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from hearsight.nn.imagenet import normalize_picture
 
-Pixels = UInt8[np.ndarray, "height width 3"]
+Pixels = UInt8[np.ndarray, "_height _width 3"]
 JITTER = (0.7, 1.3)
 KEPT = 14 / 15  # of each axis in a random crop: 448 x 224 of 480 x 240
 

@@ -41,9 +41,9 @@ def resplit(
     from hearsight.datasets.splits import write_split
     from hearsight.files import write_json
 
-    with progress_bar("looking at clips", "clips", quiet) as progress:
-        looks = fingerprint_clips(folder, progress)
-    found = find_scenes(looks, scene_distance, link_distance)
+    with progress_bar("reading clips", "clips", quiet) as progress:
+        fingerprints = fingerprint_clips(folder, progress)
+    found = find_scenes(fingerprints, scene_distance, link_distance)
     lists = scene_splits(found, splits, test, validation, seed)
     target = out or folder / "scene_splits"
     target.mkdir(parents=True, exist_ok=True)
@@ -52,5 +52,5 @@ def resplit(
     write_json(target / "scenes.json", {"scenes": found.scenes, "recordings": found.recordings})
     if not quiet:
         sizes = ", ".join("/".join(str(len(split[part])) for part in ("train", "val", "test")) for split in lists)
-        print(f"{len(looks)} clips, {len(found.recordings)} recordings, {len(found.scenes)} scenes")
+        print(f"{len(fingerprints)} clips, {len(found.recordings)} recordings, {len(found.scenes)} scenes")
         print(f"{target}: {splits} splits of train/val/test clips: {sizes}")

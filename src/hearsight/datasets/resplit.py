@@ -33,7 +33,7 @@ _BETWEEN = 3  # pictures between the first and the last that show the scene
 
 @dataclass(frozen=True)
 class SceneFingerprint:
-    """What a clip looks like: thumbnails of its first and last picture, and the median of several (the scene)."""
+    """Thumbnails of a clip: its first and last picture, and the median of several (the scene)."""
 
     first: Float[np.ndarray, "height width 3"]
     last: Float[np.ndarray, "height width 3"]
@@ -62,41 +62,43 @@ def fingerprint_clips(folder: str | os.PathLike[str], progress: Progress = no_pr
     root = Path(folder)
     if (root / INDEX_FILE).is_file():
         prepared = PreparedSet(root)
-        looks = {}
+        fingerprints = {}
         for number, clip in enumerate(prepared, start=1):
             last = clip.entry.pictures - 1
             if last < 0:
                 raise DataError(f"{root}: the clip {clip.entry.name} has no picture")
             chosen = np.linspace(0, last, _BETWEEN + 2).round().astype(int)
-            looks[clip.entry.name] = _look([clip.picture(int(index)) for index in chosen])
+            fingerprints[clip.entry.name] = _fingerprint([clip.picture(int(index)) for index in chosen])
             progress(number, len(prepared))
-        return looks
+        return fingerprints
     videos = folder_clips(root / "videos" if (root / "videos").is_dir() else root)
-    looks = {}
+    fingerprints = {}
     for number, video in enumerate(videos, start=1):
         # Every picture, small: the last one is known only when the file ends.
-        looks[video.name] = _look([frame.rgb for frame in read_frames(video.sound, size=(48, 96))])
+        fingerprints[video.name] = _fingerprint([frame.rgb for frame in read_frames(video.sound, size=(48, 96))])
         progress(number, len(videos))
-    return looks
+    return fingerprints
 
 
 def find_scenes(
-    looks: Mapping[str, SceneFingerprint], scene_distance: float = SCENE_DISTANCE, link_distance: float = LINK_DISTANCE
+    fingerprints: Mapping[str, SceneFingerprint],
+    scene_distance: float = SCENE_DISTANCE,
+    link_distance: float = LINK_DISTANCE,
 ) -> Scenes:
     """Cluster clips by scene, and rebuild recordings within each cluster.
 
     Args:
-        looks: from `fingerprint_clips`.
+        fingerprints: from `fingerprint_clips`.
         scene_distance: two groups of clips are one scene if their thumbnails differ by less than this on average (mean
             absolute difference of 8-bit values).
         link_distance: a clip can follow another if its first picture differs from the other's last by less than this.
     """
-    names = sorted(looks)
+    names = sorted(fingerprints)
     if not names:
         return Scenes([], [])
-    scenes = np.stack([looks[name].scene for name in names])
-    firsts = np.stack([looks[name].first for name in names])
-    lasts = np.stack([looks[name].last for name in names])
+    scenes = np.stack([fingerprints[name].scene for name in names])
+    firsts = np.stack([fingerprints[name].first for name in names])
+    lasts = np.stack([fingerprints[name].last for name in names])
     apart = _distances(scenes, scenes)
     clusters = (
         fcluster(linkage(squareform(apart, checks=False), "average"), scene_distance, "distance")
@@ -147,7 +149,7 @@ def scene_splits(
     return splits
 
 
-def _look(pictures: Sequence[np.ndarray]) -> SceneFingerprint:
+def _fingerprint(pictures: Sequence[np.ndarray]) -> SceneFingerprint:
     if not pictures:
         raise HearsightError("a clip without pictures")
     height, width = THUMBNAIL

@@ -13,7 +13,8 @@ def prepare(
     dataset: Annotated[
         str,
         typer.Argument(
-            help="fair-play, music, music-stereo, yt-music, yt-clean, rec-street, youtube-asmr, simulated or folder.",
+            help="fair-play, music, music-stereo, yt-music, yt-clean, rec-street, yt-360, sphere360, youtube-asmr, "
+            "simulated or folder.",
             show_default=False,
         ),
     ],
@@ -52,6 +53,20 @@ def prepare(
         Path | None,
         typer.Option(metavar="FILE.sofa", help="Head through which ambisonics are decoded; KEMAR if not given."),
     ] = None,
+    cameras: Annotated[
+        int | None,
+        typer.Option(
+            help="See each 360-degree recording by so many cameras around, each a clip with its own ears.",
+            min=1,
+            show_default=False,
+        ),
+    ] = None,
+    turn: Annotated[
+        float | None,
+        typer.Option(
+            metavar="DEGREES", help="Turn these cameras so far a second, every second one back.", show_default=False
+        ),
+    ] = None,
     workers: Annotated[int | None, typer.Option(help="Processes. Default: one per core.", min=1)] = None,
     seed: Annotated[
         int | None, typer.Option(help="Of what is drawn where no split is published. Default: 0.", show_default=False)
@@ -83,6 +98,8 @@ def prepare(
             progress,
             hrtf,
             keep,
+            cameras,
+            turn,
         )
     if quiet:
         return

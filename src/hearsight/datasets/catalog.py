@@ -24,7 +24,7 @@ from hearsight.datasets.splits import (
     without_suffix,
     write_split,
 )
-from hearsight.datasets.surround_video import surround_clips
+from hearsight.datasets.surround_video import piece_clips, surround_clips, turning_views
 from hearsight.datasets.video_folder import folder_clips, listed_clips
 from hearsight.errors import DataError
 from hearsight.progress import Progress, no_progress
@@ -104,6 +104,8 @@ def prepare_dataset(
     progress: Progress = no_progress,
     hrtf: str | os.PathLike[str] | None = None,
     keep: Keep | None = None,
+    cameras: int | None = None,
+    turn_deg_per_s: float | None = None,
 ) -> PrepareReport:
     """List a dataset, prepare its clips (`datasets.prepare`), and write its splits beside them.
 
@@ -115,17 +117,28 @@ def prepare_dataset(
 
     Raises:
         DataError, HearsightError: as `list_dataset` and `prepare`; the folder is within the source; an option says
-            nothing of this dataset (`view`, `ambisonic_format` or `hrtf` without 360-degree clips, `keep` where all
-            clips are of one sort, `seed` where the split is published).
+            nothing of this dataset (`view`, `ambisonic_format`, `hrtf`, `cameras` or `turn_deg_per_s` without
+            360-degree clips, `keep` where all clips are of one sort, `seed` where the split is published), or two of
+            them contradict each other.
     """
     read = read_lists(lists)
     listing = list_dataset(name, root, read, ambisonic_format or "ambix")
     if Path(folder).resolve().is_relative_to(Path(root).resolve()):
         raise DataError(f"{folder}: is in the source, which is only read; name another folder for the prepared clips")
     surround = any(clip.kind == "ambisonic" for clip in listing.clips)
-    for option, value in (("ambisonics", ambisonic_format), ("hrtf", hrtf), ("view", view)):
+    for option, value in (
+        ("ambisonics", ambisonic_format),
+        ("hrtf", hrtf),
+        ("view", view),
+        ("cameras", cameras),
+        ("turn", turn_deg_per_s),
+    ):
         if value is not None and not surround:
             raise DataError(f"{name} has no 360-degree clips, of which --{option} speaks; leave it out")
+    if cameras is not None or turn_deg_per_s is not None:
+        if view == "full":
+            raise DataError("a camera has a normal view, not the full one; leave out --view")
+        listing = replace(listing, clips=turning_views(listing.clips, cameras or 1, turn_deg_per_s or 0.0))
     sets = {OWN_SET: listing.splits} if listing.splits else {}
     for set_name, splits in read.sets.items():
         if set_name in sets:
@@ -201,6 +214,20 @@ def _surround(root: Path, lists: Lists, ambisonic_format: AmbisonicFormat) -> Li
     return Listing(clips, Cutting(seconds=10.0), missing=missing)
 
 
+def _yt_360(root: Path, lists: Lists, ambisonic_format: AmbisonicFormat) -> Listing:
+    return _pieces(root, lists, ambisonic_format, "-")
+
+
+def _sphere360(root: Path, lists: Lists, ambisonic_format: AmbisonicFormat) -> Listing:
+    return _pieces(root, lists, ambisonic_format, "_")
+
+
+def _pieces(root: Path, lists: Lists, ambisonic_format: AmbisonicFormat, separator: str) -> Listing:
+    listed = [without_suffix(name) for path in lists.choices for name in read_names(path)]
+    clips, missing = piece_clips(root, listed or None, ambisonic_format, separator)
+    return Listing(clips, missing=missing)
+
+
 def _asmr(root: Path, lists: Lists, _: AmbisonicFormat) -> Listing:
     if not lists.choices:
         return Listing(folder_clips(root, "binaural"), Cutting(seconds=10.0))
@@ -222,6 +249,8 @@ DATASETS: dict[str, Dataset] = {
     "yt-music": Dataset("YT-MUSIC: 360-degree video with first-order ambisonics", _surround, _IDS),
     "yt-clean": Dataset("YT-CLEAN: the same", _surround, _IDS),
     "rec-street": Dataset("REC-STREET: the same", _surround, _IDS),
+    "yt-360": Dataset("YT-360: video/ID-START.* and audio/ID-START.*, first-order ambisonics", _yt_360, _IDS),
+    "sphere360": Dataset("Sphere360: ID_START.* with first-order ambisonics in it or beside it", _sphere360, _IDS),
     "youtube-asmr": Dataset("YouTube-ASMR: stereo videos, listed by id", _asmr, f"{_IDS}, with START,END or without"),
     "simulated": Dataset("what `hearsight simulate` writes, with depth", _simulated),
     "folder": Dataset("any folder of videos; the sound separates binaural from mono", _folder),

@@ -10,6 +10,21 @@ Projection = Literal["flat", "equirectangular"]
 
 
 @dataclass(frozen=True)
+class Camera:
+    """A normal view of a 360-degree recording, that may turn.
+
+    Attributes:
+        azimuth_deg: where it looks at the clip's start; positive to the left.
+        turn_deg_per_s: how fast it turns; positive to the left.
+        field_of_view_deg: horizontal angle of the view.
+    """
+
+    azimuth_deg: float = 0.0
+    turn_deg_per_s: float = 0.0
+    field_of_view_deg: float = 90.0
+
+
+@dataclass(frozen=True)
 class Clip:
     """One clip of a dataset, as its reader lists it; nothing is opened yet.
 
@@ -27,6 +42,8 @@ class Clip:
         response: a sound file with the impulse response from one of its sources to both ears; None where unknown.
         ambisonic_format: order and normalisation of an ambisonic clip's channels.
         projection: of the picture; an equirectangular one is seen as a whole or as a normal view (`datasets.prepare`).
+        camera: the view of an equirectangular, ambisonic clip, picture and sound turned alike; None: as
+            `datasets.prepare` says, the sound as recorded.
         start_s, duration_s: the part of the file that is the clip; None: to the end.
     """
 
@@ -42,5 +59,6 @@ class Clip:
     response: Path | None = None
     ambisonic_format: AmbisonicFormat = "ambix"
     projection: Projection = "flat"
+    camera: Camera | None = None
     start_s: float = 0.0
     duration_s: float | None = None

@@ -12,7 +12,7 @@ from jaxtyping import Float, Int16, UInt8, UInt16
 from torch import Tensor
 
 from hearsight.acoustics import HRIRSet, decode_binaural, load_hrirs
-from hearsight.datasets.clip import Clip
+from hearsight.datasets.clip import AmbisonicFormat, Camera, Clip
 from hearsight.datasets.pictures import picture_files, read_picture
 from hearsight.errors import DataError
 from hearsight.media import mix_to_mono, probe, read_audio, read_frames
@@ -22,7 +22,6 @@ View = Literal["full", "normal"]
 
 SILENCE_RMS = 1e-3  # -60 dB of full scale: below it, sound is noise that no gain should lift
 RESPONSE_S = 0.5  # that is kept of an impulse response
-_NORMAL_VIEW = np.pi / 2  # horizontal angle of the normal view cut out of an equirectangular picture
 
 
 def read_sound(clip: Clip, rate_hz: int, hrtf: Path | None = None) -> Int16[np.ndarray, "channels samples"]:
@@ -62,6 +61,8 @@ def read_sound(clip: Clip, rate_hz: int, hrtf: Path | None = None) -> Int16[np.n
     if clip.kind != "ambisonic":
         return sound
     convention: Literal["fuma", "sn3d"] = "fuma" if clip.ambisonic_format == "fuma" else "sn3d"
+    if clip.camera is not None:
+        sound = turned_field(sound, clip.camera, rate_hz, clip.ambisonic_format)
     ears = decode_binaural(torch.from_numpy(sound), _hrirs(hrtf), rate_hz, convention=convention)
     return _as_int16(ears / max(1.0, float(ears.abs().max())))
 
@@ -75,13 +76,16 @@ def read_pictures(
         MediaError: a file cannot be read, or there are none.
     """
     assert clip.picture is not None
-    whole = clip.projection == "equirectangular" and view == "normal"
+    camera = clip.camera or Camera()
+    whole = clip.projection == "equirectangular" and (view == "normal" or clip.camera is not None)
     if clip.picture.is_dir():
         pictures = _pictures_of_folder(clip, rate_hz)
     else:
         frames = read_frames(clip.picture, rate_hz, None if whole else size, clip.start_s)
         pictures = (frame.rgb for frame in frames)
-    yield from (_normal_view(picture, size) if whole else picture for picture in pictures)
+    for number, picture in enumerate(pictures):
+        azimuth_deg = camera.azimuth_deg + camera.turn_deg_per_s * number / rate_hz
+        yield _normal_view(picture, size, azimuth_deg, camera.field_of_view_deg) if whole else picture
 
 
 def read_depth(clip: Clip) -> UInt16[np.ndarray, "maps height width"] | None:
@@ -130,13 +134,32 @@ def _pictures_of_folder(clip: Clip, rate_hz: float) -> Iterator[np.ndarray]:
         number += 1
 
 
-def _normal_view(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """What a camera that looks ahead would see of an equirectangular picture (its middle is ahead)."""
+def turned_field(
+    field: Float[np.ndarray, "4 samples"], camera: Camera, rate_hz: int, ambisonic_format: AmbisonicFormat = "ambix"
+) -> Float[np.ndarray, "4 samples"]:
+    """A first-order field as it is around a camera that turns: what is at azimuth phi comes from phi - camera's.
+
+    W and Z stay; X' = X cos a + Y sin a and Y' = Y cos a - X sin a with the camera's azimuth a at each sample.
+    """
+    x, y = (1, 2) if ambisonic_format == "fuma" else (3, 1)
+    times = np.arange(field.shape[1]) / rate_hz
+    a = np.deg2rad(camera.azimuth_deg + camera.turn_deg_per_s * times)
+    turned = field.copy()
+    turned[x] = field[x] * np.cos(a) + field[y] * np.sin(a)
+    turned[y] = field[y] * np.cos(a) - field[x] * np.sin(a)
+    return turned
+
+
+def _normal_view(
+    picture: np.ndarray, size: tuple[int, int], azimuth_deg: float = 0.0, field_of_view_deg: float = 90.0
+) -> np.ndarray:
+    """What a camera would see of an equirectangular picture, whose middle is ahead; azimuth positive to the left."""
     height, width = size
-    focal = width / 2 / np.tan(_NORMAL_VIEW / 2)
+    focal = width / 2 / np.tan(np.deg2rad(field_of_view_deg) / 2)
     x, y = np.meshgrid(np.arange(width) - (width - 1) / 2, np.arange(height) - (height - 1) / 2)
     azimuth, elevation = np.arctan2(x, focal), np.arctan2(-y, np.hypot(x, focal))
-    column = (azimuth / (2 * np.pi) + 0.5) * picture.shape[1] - 0.5
+    azimuth = azimuth - np.deg2rad(azimuth_deg)  # here positive to the right
+    column = ((azimuth / (2 * np.pi) + 0.5) % 1) * picture.shape[1] - 0.5
     row = (0.5 - elevation / np.pi) * picture.shape[0] - 0.5
     return cv2.remap(
         picture, column.astype(np.float32), row.astype(np.float32), cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP

@@ -1,7 +1,8 @@
-"""YT-MUSIC, YT-CLEAN and REC-STREET: equirectangular video with first-order ambisonics (Morgado et al., 2018).
+"""360-degree video with first-order ambisonics: YT-MUSIC, YT-CLEAN and REC-STREET (Morgado et al., 2018), YT-360
+(Morgado et al., 2020) and Sphere360 (OmniAudio, ICML 2025); and views of it by a camera that turns.
 
-As they are downloaded: `ID.mp4` (or another container) with four channels of sound in it, or with `ID.wav` beside it;
-lists of ids name the parts of a split, one id a line.
+The first three, as they are downloaded: `ID.mp4` (or another container) with four channels of sound in it, or with
+`ID.wav` beside it; lists of ids name the parts of a split, one id a line.
 """
 
 import os
@@ -9,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from hearsight.datasets.clip import AmbisonicFormat, Clip
+from hearsight.datasets.clip import AmbisonicFormat, Camera, Clip
 from hearsight.datasets.left_out import LeftOut
 from hearsight.datasets.splits import named
 from hearsight.datasets.video_folder import folder_clips
@@ -39,6 +40,69 @@ def surround_clips(
         replace(clip, sound=clip.sound.with_suffix(".wav")) if clip.sound.with_suffix(".wav").is_file() else clip
         for clip in clips
     ]
+    return _chosen(clips, folder, listed)
+
+
+def piece_clips(
+    folder: str | os.PathLike[str],
+    listed: Sequence[str] | None = None,
+    ambisonic_format: AmbisonicFormat = "ambix",
+    separator: str = "-",
+) -> tuple[list[Clip], list[LeftOut]]:
+    """Pieces of 360-degree videos, and listed ids of which there is no piece. All pieces of an id are one recording.
+
+    YT-360 lies as its authors say: `video/ID-START.*` and `audio/ID-START.*`, and ids in `train.txt` and `test.txt`. Of
+    Sphere360 no layout is published but that pieces are of ten seconds: taken are `ID_START.*`, with the sound in the
+    video or in `audio/` or as `.wav` beside it (`separator="_"`).
+
+    Args:
+        folder: with `video/` and `audio/`, or with the videos themselves.
+        listed: ids (or names of pieces) to use; None: all.
+        ambisonic_format: "ambix" or "fuma".
+        separator: between id and start.
+
+    Raises:
+        DataError: no video is found, or none that is listed.
+    """
+    root = Path(folder)
+    videos = root / "video" if (root / "video").is_dir() else root
+    sounds = {path.stem: path for path in sorted((root / "audio").glob("*")) if not path.name.startswith(".")}
+    clips, _ = surround_clips(videos, None, ambisonic_format)
+    pieces = []
+    for clip in clips:
+        piece = Path(clip.name).name
+        identity, between, start = piece.rpartition(separator)
+        known = identity if between and start.replace(".", "", 1).isdigit() else piece
+        pieces.append(replace(clip, recording=known, sound=sounds.get(piece, clip.sound)))
+    return _chosen(pieces, folder, listed)
+
+
+def turning_views(clips: Sequence[Clip], count: int, turn_deg_per_s: float = 0.0) -> list[Clip]:
+    """Each 360-degree clip seen by `count` cameras that look evenly around at its start, all of one recording.
+
+    Picture and sound are turned alike, so that each view is a binaural clip of its own. Every second camera turns the
+    other way.
+
+    Raises:
+        DataError: a clip is no equirectangular video with ambisonics, or there is no camera.
+    """
+    if count < 1:
+        raise DataError(f"{count} cameras see nothing; give 1 or more")
+    views = []
+    for clip in clips:
+        if clip.kind != "ambisonic" or clip.projection != "equirectangular":
+            raise DataError(f"{clip.name}: is no 360-degree video with ambisonics, in which a camera could turn")
+        for number in range(count):
+            azimuth_deg = number * 360 / count
+            camera = Camera(azimuth_deg, turn_deg_per_s if number % 2 == 0 else -turn_deg_per_s)
+            name = f"{clip.name}@{azimuth_deg:g}"
+            views.append(replace(clip, name=name, recording=clip.recording or clip.name, camera=camera))
+    return views
+
+
+def _chosen(
+    clips: list[Clip], folder: str | os.PathLike[str], listed: Sequence[str] | None
+) -> tuple[list[Clip], list[LeftOut]]:
     if listed is None:
         return clips, []
     wanted = dict.fromkeys(listed)

@@ -265,6 +265,14 @@ def _mark_as_ambisonics(path: Path) -> None:
     path.write_bytes(data)
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, 3e38])
+def test_damaged_floats_spoil_no_more_than_themselves(tmp_path: Path, value: float) -> None:
+    sound = noise()
+    sound[100] = value
+    ears, report = done(write(tmp_path / "in.wav", sound), sources=[(0.2, 0.5)])
+    assert np.isfinite(ears).all() and any("samples" in note for note in report.notes)
+
+
 @pytest.mark.parametrize(
     "wrong",
     [{"strength": 2.0}, {"start_s": -1.0}, {"duration_s": 0.0}, {"true_peak_db": 3.0}, {"stereo": "wide"}],

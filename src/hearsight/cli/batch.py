@@ -110,10 +110,10 @@ class Batch:
         if self._existing == "replace":
             return None
         output = request.output
-        if not output.exists():
+        if not os.path.exists(output):
             with suppress(HearsightError):
                 output = request.final_output()[0]
-        if not output.exists():
+        if not os.path.exists(output):
             return None
         if self._existing == "skip":
             return "is there already"

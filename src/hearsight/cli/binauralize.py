@@ -251,7 +251,7 @@ def binauralize(
 
 
 def _refuse_file_for_several(output: Path) -> None:
-    if not output.is_dir() and (output.suffix or output.exists()):
+    if not os.path.isdir(output) and (output.suffix or os.path.exists(output)):
         raise typer.BadParameter(
             f"{output}: several inputs need a folder (a name without a suffix, or one that is there)",
             param_hint="'-o' / '--output'",

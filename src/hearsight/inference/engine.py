@@ -39,6 +39,7 @@ from hearsight.vision.tracks import Source
 _BLOCK_SAMPLES = 1 << 15
 _TOLD_LOSS_DB = 1.0
 _SILENT_DB = -80.0
+_LARGEST = 1e6  # of full scale; what damaged floats hold beyond it would overflow
 _FADE_S = 0.05  # into and out of a stretch that is left untouched
 _MOST_AHEAD, _BYTES_AHEAD = 64, 48 << 20  # pictures that are decoded before they are needed
 _MOST_BEHIND = 8  # blocks of ears that wait to be encoded
@@ -289,7 +290,7 @@ class _Input(_Queue):
     def __init__(self, sound: Iterable[Tensor], layout: str, sample_rate_hz: int, treatment: Treatment) -> None:
         super().__init__()
         self._sound, self._layout, self._rate, self._treatment = sound, layout, sample_rate_hz, treatment
-        self._not_finite = False
+        self._not_finite = self._too_large = False
         self._sides = _Queue()
         self._done = 0  # samples of ears that were levelled
         self._level: LevelKeeper | None = None
@@ -313,6 +314,9 @@ class _Input(_Queue):
             if not bool(torch.isfinite(block).all()):
                 self._not_finite = True
                 block = torch.nan_to_num(block, 0.0, 0.0, 0.0)
+            if float(block.abs().amax()) > _LARGEST:
+                self._too_large = True
+                block = block.clamp(-_LARGEST, _LARGEST)
             self.level.hear(block)
             self.push(mix_to_mono(block, self._layout))
             if self._treatment.keeps_sides and channels == 2:
@@ -351,6 +355,8 @@ class _Input(_Queue):
         found = []
         if self._not_finite:
             found.append("the input holds samples that are not finite; they are taken for silence")
+        if self._too_large:
+            found.append("the input holds samples more than 120 dB above full scale; they are taken for that level")
         if self.level.lost_db > _TOLD_LOSS_DB:
             found.append(
                 "the input is so loud that the louder ear had no room: "

@@ -57,13 +57,13 @@ def name_outputs(
         _refuse_what_is_no_name(os.fspath(input))
     ours = _recognizer(template)
     files = [path for input in inputs for path in _files(Path(input), ours)]
-    holds_folder = any(Path(input).is_dir() for input in inputs)
+    holds_folder = any(os.path.isdir(input) for input in inputs)
     outputs = [default_output(file, template, model, number) for number, file in enumerate(files, 1)]
     if output is None:
         _refuse_doubles(outputs)
         return NamedOutputs(files, outputs)
-    is_folder = output.is_dir()
-    if len(files) == 1 and not holds_folder and not is_folder and (output.suffix or output.exists()):
+    is_folder = os.path.isdir(output)
+    if len(files) == 1 and not holds_folder and not is_folder and (output.suffix or os.path.exists(output)):
         return NamedOutputs(files, [output], is_file=True)
     if not is_folder and os.path.lexists(output):
         raise HearsightError(f"{output}: is a file; several inputs need a folder")
@@ -143,10 +143,10 @@ def check_outputs(
         raise HearsightError(f"{report}: is an input; name another file for the report")
     if path_key(report) in {path_key(output) for output in outputs}:
         raise HearsightError(f"{report}: is the output; name another file for the report")
-    if Path(report).is_dir():
+    if os.path.isdir(report):
         raise HearsightError(f"{report}: is a folder; name a file for the report")
     folder = Path(report).parent
-    if not folder.is_dir() and not any(same_path(folder, Path(output).parent) for output in outputs):
+    if not os.path.isdir(folder) and not any(same_path(folder, Path(output).parent) for output in outputs):
         raise HearsightError(f"{report}: the folder {folder} does not exist")
 
 
@@ -164,7 +164,7 @@ def path_key(path: str | os.PathLike[str]) -> Any:
 
 def _files(input: Path, ours: Any) -> list[Path]:
     """The file itself, or the media files in a folder, by name."""
-    if not input.is_dir():
+    if not os.path.isdir(input):
         return [input]
     try:
         entries = sorted(input.iterdir())

@@ -279,3 +279,56 @@ def test_a_file_that_is_cut_off_is_done_as_far_as_it_goes(tmp_path):
     info = probe(tmp_path / "out.mp4")
     assert info.duration_s is not None and 1.5 < info.duration_s < 3.5
     assert flash_times(tmp_path / "out.mp4") == []
+
+
+def put_box(path: Path, entry: bytes, box: bytes) -> None:
+    """Put a box at the end of a sample description, in an MP4 file whose index comes last."""
+    data = path.read_bytes()
+    at = data.rindex(entry) - 4
+    length = int.from_bytes(data[at : at + 4], "big")
+    changed = bytearray(data[: at + length] + box + data[at + length :])
+    for name in (entry, b"stsd", b"stbl", b"minf", b"mdia", b"trak", b"moov"):
+        begin = data.rindex(name, 0, at + 8) - 4
+        changed[begin : begin + 4] = (int.from_bytes(data[begin : begin + 4], "big") + len(box)).to_bytes(4, "big")
+    path.write_bytes(changed)
+
+
+def box(name: bytes, *content: bytes) -> bytes:
+    return (8 + sum(map(len, content))).to_bytes(4, "big") + name + b"".join(content)
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov"])
+@pytest.mark.parametrize("kind", ["spherical", "dolby-vision"])
+def test_boxes_of_spherical_video_and_dolby_vision_are_kept_or_noted(tmp_path, kind, suffix):
+    source = make_clip(tmp_path / "in.mp4", Clip(picture="libx265" if kind == "dolby-vision" else "libx264"))
+    if kind == "spherical":  # Google's Spherical Video V2
+        pose, whole = box(b"prhd", bytes(16)), box(b"equi", bytes(20))
+        projection = box(b"proj", pose, whole)
+        put_box(source, b"avc1", box(b"sv3d", box(b"svhd", bytes(4), b"x\0"), projection))
+        name = b"sv3d"
+    else:  # profile 8, level 1, with a base layer
+        put_box(source, b"hev1", box(b"dvvC", bytes([1, 0, 16, 0b1101, 0x10]), bytes(19)))
+        name = b"dvvC"
+    assert name in source.read_bytes()
+    notes = two_ears(source, tmp_path / f"out{suffix}")
+    assert (name in (tmp_path / f"out{suffix}").read_bytes()) == (suffix == ".mp4")
+    assert any("is lost in mov" in note for note in notes) == (suffix == ".mov")
+    assert packet_hash(tmp_path / f"out{suffix}") == packet_hash(source)
+
+
+def test_a_second_view_is_said_to_be_lost(tmp_path):
+    source = make_clip(tmp_path / "in.mp4", Clip(picture="libx265"))
+    put_box(source, b"hev1", box(b"lhvC", bytes(30)))
+    assert any("second view" in note for note in two_ears(source, tmp_path / "out.mp4"))
+
+
+@pytest.mark.parametrize("suffix", [".ogg", ".opus", ".mka", ".m4a", ".flac", ".mp3"])
+def test_covers_of_sound_files_go_into_other_sound_files(tmp_path, suffix):
+    from zoo import _cover
+
+    source = make_clip(tmp_path / "in.flac", Clip(picture=None, sound="flac", seconds=1))
+    _cover(source)
+    assert not [note for note in two_ears(source, tmp_path / f"out{suffix}") if "left out" in note]
+    with av.open(str(tmp_path / f"out{suffix}")) as container:
+        (cover,) = [stream for stream in container.streams if stream.type == "video"]
+        assert cover.disposition & av.stream.Disposition.attached_pic

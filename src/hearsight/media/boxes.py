@@ -4,6 +4,8 @@ import os
 from collections.abc import Iterator
 
 _LARGEST_INDEX = 64 << 20  # bytes; the index of hours of video is smaller
+SPHERICAL, DOLBY_VISION, TWO_VIEWS = "spherical video", "Dolby Vision", "a second view (MV-HEVC)"
+_MARKS = {SPHERICAL: (b"sv3d",), DOLBY_VISION: (b"dvcC", b"dvvC", b"dvwC"), TWO_VIEWS: (b"lhvC",)}
 _ENCRYPTED = (b"encv", b"enca", b"drmi", b"drms")
 _CONTAINERS = (b"moov", b"trak", b"mdia", b"minf", b"stbl")
 
@@ -27,9 +29,10 @@ def ambisonic_orders(path: str | os.PathLike[str]) -> dict[int, int]:
     return found
 
 
-def has_two_views(path: str | os.PathLike[str]) -> bool:
-    """Whether a picture has a second layer for the other eye (MV-HEVC, as spatial video of phones and headsets)."""
-    return any(b"lhvC" in entry for _, entry in _sample_entries(path))
+def picture_marks(path: str | os.PathLike[str]) -> list[str]:
+    """What else a picture is by the boxes beside its codec, in words: keys of `_MARKS`."""
+    entries = [entry for _, entry in _sample_entries(path)]
+    return [mark for mark, names in _MARKS.items() if any(name in entry for name in names for entry in entries)]
 
 
 def is_encrypted(path: str | os.PathLike[str]) -> bool:

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from hearsight.errors import HearsightError, MediaError
 from hearsight.files import written_whole
-from hearsight.media.boxes import has_two_views
+from hearsight.media.boxes import TWO_VIEWS, picture_marks
 from hearsight.media.containers import MATROSKA, MOV_FAMILY, codec_for, container_for
 from hearsight.media.copying import (
     CopiedPackets,
@@ -142,8 +142,8 @@ class BinauralWriter:
             self._moved = self._damaged = 0
             self._converters: dict[int, SubtitleConverter] = {}
             copies = self._lay_out(source, tables)
-            if self._container in MOV_FAMILY and "mov" in source.format.name and has_two_views(self._source):
-                self.notes.append("the picture holds a second view (MV-HEVC), which players will not find: it is flat")
+            if not self._alone and "mov" in source.format.name:
+                self._note_lost_marks()
             self._copied = self._copied_packets(source, copies, start_s)
             self._resampler = StreamResampler(self._rate, self._encoder.sample_rate, channels=2)
             with self._write_errors():
@@ -235,6 +235,14 @@ class BinauralWriter:
         self._set_dispositions(source, replaced, copies)
         self._set_chapters(source)
         return copies
+
+    def _note_lost_marks(self) -> None:
+        """Say what players will no longer know of the picture: FFmpeg writes these boxes in MP4 and Matroska only."""
+        for mark in picture_marks(self._source):
+            if mark == TWO_VIEWS or self._container not in ("mp4", "matroska"):
+                self.notes.append(
+                    f"that the picture is {mark} is lost in {self._container}: players will show it plain"
+                )
 
     def _is_wanted(self, source: InputContainer, stream: Stream, tables: TransportStream | None) -> bool:
         """Whether a stream has a place in the output at all: sound alone has only covers, one program only its own."""

@@ -252,6 +252,20 @@ def test_ears_the_other_way_round_cartesian_positions_and_separate_delays_are_un
     assert float(shift) == pytest.approx(10 / 44.1, abs=0.005)
 
 
+def test_a_padded_end_is_cut_and_a_ringing_one_stays(tmp_path, kemar):
+    def longer(by):
+        def change(file):
+            responses = file["Data.IR"][:]
+            del file["Data.IR"]
+            file["Data.IR"] = np.concatenate([responses, np.full((*responses.shape[:2], 16_384), by)], axis=-1)
+
+        return change
+
+    padded = load_hrirs(write_sofa(tmp_path / "padded.sofa", longer(0.0)))
+    assert padded.taps <= kemar.taps and torch.allclose(padded.responses, kemar.responses[..., : padded.taps])
+    assert load_hrirs(write_sofa(tmp_path / "ringing.sofa", longer(1e-2))).taps > 16_000
+
+
 def nothing(file):
     file["Data.IR"][5] = 0
 

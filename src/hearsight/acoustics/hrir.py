@@ -31,7 +31,8 @@ def load_hrirs(
     Time zero: measured responses begin with the sound's way from the loudspeaker. The same number of samples is
     dropped from (or put before) all of them, so that the earliest onset over all directions and both ears is at
     0.25 ms; nothing is shifted by a fraction of a sample, and all differences between ears and directions stay. With
-    KEMAR a source ahead then reaches both ears 0.5 ms after time zero.
+    KEMAR a source ahead then reaches both ears 0.5 ms after time zero. What all responses have at their end 80 dB below
+    their energy is cut: files that are padded to thousands of samples would make rendering as much slower.
 
     Args:
         path: the SOFA file; None is KEMAR, normal pinna (Gardner and Martin, 1995), 44.1 kHz, 710 directions from
@@ -48,7 +49,7 @@ def load_hrirs(
     path = KEMAR if path is None else Path(path)
     measured = read_sofa_hrirs(path)
     responses = _with_delays(measured.responses, measured.delays_samples)
-    responses = _from_time_zero(responses, measured.sample_rate_hz)
+    responses = _without_silent_end(_from_time_zero(responses, measured.sample_rate_hz))
     hrirs = HRIRSet(
         torch.from_numpy(responses),
         torch.from_numpy(measured.azimuth),
@@ -62,6 +63,13 @@ def load_hrirs(
         level = pink_level(hrirs.responses, hrirs.areas(), hrirs.sample_rate_hz)
         hrirs = hrirs.replaced(hrirs.responses / level, hrirs.sample_rate_hz)
     return hrirs.to(torch.float32)
+
+
+def _without_silent_end(responses: np.ndarray) -> np.ndarray:
+    """Responses `[direction, ear, taps]` without the end that holds no more than -80 dB of the energy of any."""
+    left = np.cumsum(responses[..., ::-1] ** 2, axis=-1)[..., ::-1]  # energy from each sample on
+    audible = (left > 1e-8 * left[..., :1]).any((0, 1))
+    return responses[..., : max(1, int(audible.sum()))]
 
 
 class HRIRSet:

@@ -83,7 +83,8 @@ def train(
     if not quiet:
         assert model is not None
         listens = card(settings.model.system).kind == "binaural"
-        advice = f"listen with: hearsight binauralize VIDEO --model {model}"
+        own = f"{settings.model.system}@" if ":" in settings.model.system else ""
+        advice = f"listen with: hearsight binauralize VIDEO --model {own}{model}"
         print(f"{model}: trained; {advice if listens else f'measure it with: hearsight benchmark {model.parent}'}")
 
 

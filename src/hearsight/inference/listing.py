@@ -4,7 +4,7 @@ from typing import Any
 
 from torch import nn
 
-from hearsight.models.registry import CARDS
+from hearsight.models.registry import CARDS, Card, own_cards
 
 
 def list_models(count: bool = True) -> list[dict[str, Any]]:
@@ -18,12 +18,22 @@ def list_models(count: bool = True) -> list[dict[str, Any]]:
             "name": card.name,
             "kind": card.kind,
             "ready": card.ready,
-            "parameters": _parameters(card.load_network_class()) if count else None,
+            "parameters": _counted(card) if count else None,
             "source": card.source,
             "summary": card.summary,
         }
-        for card in CARDS
+        for card in (*CARDS, *own_cards())
     ]
+
+
+def _counted(card: Card) -> int | None:
+    """Parameters; None for a class of another package that cannot be made, so that one unfinished hides no other."""
+    if card in CARDS:
+        return _parameters(card.load_network_class())
+    try:
+        return _parameters(card.load_network_class())
+    except Exception:  # whatever the other package's code raises
+        return None
 
 
 def _parameters(cls: type) -> int | None:

@@ -461,6 +461,8 @@ class SeparationResult:
 class SeparationNetwork(AudioVisualNetwork):
     """A network that takes a mix and one frame per source, and gives the source that is seen in each frame."""
 
+    separates: ClassVar[bool] = True
+
     @abstractmethod
     def forward(
         self,

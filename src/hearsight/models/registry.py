@@ -1,8 +1,13 @@
 """Every model that has a name."""
 
+import inspect
+import re
+import sys
 import warnings
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Literal
 
@@ -43,11 +48,12 @@ class Card:
 
     def load_class(self) -> Any:
         """The class at `home`."""
-        return _imported(self.home)
+        return _imported(self.home) if self.home.startswith("hearsight.") else imported(self.home)
 
     def load_network_class(self) -> Any:
         """The class that is trained and saved: that at `network`, or at `home`."""
-        return _imported(self.network or self.home)
+        place = self.network or self.home
+        return _imported(place) if place.startswith("hearsight.") else imported(place)
 
 
 CARDS: tuple[Card, ...] = (
@@ -192,10 +198,53 @@ def current_name(name: str) -> str:
     return FORMER_NAMES[name]
 
 
+OWN_MODELS = "hearsight.models"
+"""The group of entry points by which an installed package adds models: NAME = "package.module:Class"."""
+
+
+@cache
+def own_cards() -> tuple[Card, ...]:
+    """Models that other installed packages add; one that cannot be imported is listed with the reason."""
+    return tuple(_own_card(point.name, point.value) for point in entry_points(group=OWN_MODELS))
+
+
 def find_card(name: str) -> Card | None:
-    """The card called `name`, now or in an earlier version; None if it is no model's name (but a folder's, say)."""
+    """The card called `name`, now or in an earlier version; None if it is no model's name (but a folder's, say).
+
+    "package.module:Class" is a class of the user's own; modules in the working folder are found too.
+    """
     now = current_name(name)
-    return next((known for known in CARDS if known.name == now), None)
+    known = next((card for card in (*CARDS, *own_cards()) if card.name == now), None)
+    return _own_card(now, now) if known is None and re.fullmatch(_PLACE, now) else known
+
+
+def imported(place: str) -> Any:
+    """What "package.module:name" stands for; modules in the working folder are found too.
+
+    Raises:
+        ModelError: it is written otherwise, or it cannot be imported.
+    """
+    if not re.fullmatch(_PLACE, place):
+        raise ModelError(f"{place!r}: give package.module:name")
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.append(here)
+    try:
+        return _imported(place)
+    except Exception as error:  # importing runs the user's code
+        raise ModelError(f"{place}: cannot be imported ({type(error).__name__}: {error})") from error
+
+
+_PLACE = r"[A-Za-z_][\w.]*:[A-Za-z_]\w*"
+
+
+def _own_card(name: str, home: str) -> Card:
+    try:
+        cls = imported(home)
+        summary = (inspect.getdoc(cls) or "").split("\n\n")[0].replace("\n", " ")
+    except ModelError as error:
+        return Card(name, home, "binaural", home, str(error))
+    return Card(name, home, "separation" if getattr(cls, "separates", False) else "binaural", home, summary)
 
 
 def card(name: str) -> Card:

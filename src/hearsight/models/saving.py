@@ -41,6 +41,8 @@ def load_network(folder_or_hub_id: str | Path, revision: str | None = None) -> "
     role, source = role_and_source(folder_or_hub_id)
     folder = _local_folder(source, revision)
     config = _read_config(folder)
+    if role is None and ":" in config["system"]:  # a folder that one was given must not choose which code is run
+        raise ModelError(f"{folder}: of a class outside hearsight; name it too: {config['system']}@{source}")
     cls = card(role or config["system"]).load_network_class()
     if not (isinstance(cls, type) and issubclass(cls, SavedNetwork)):
         raise ModelError(f"{folder}: {config['system']!r} is not a network that is loaded from a folder")
@@ -61,7 +63,7 @@ class SavedNetwork(nn.Module):
     JSON values that the constructor also takes as mappings. `Class(**network.settings)` is a network of the same shape.
 
     Attributes:
-        system: its name in the registry.
+        system: its name in the registry; that of a class of one's own that gives none is "package.module:Class".
         reads: other systems whose folders hold the same tensors (a baseline that uses another's trained weights).
         not_saved: settings that say where the first weights came from; saved as None, since the folder has its own.
         learns_from: the training task that it takes part in: "segments" (of clips), or "mixtures".
@@ -73,6 +75,11 @@ class SavedNetwork(nn.Module):
     learns_from: ClassVar[str] = "segments"
     not_saved: ClassVar[frozenset[str]] = frozenset({"visual_weights"})
     settings: dict[str, Any]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if not hasattr(cls, "system") and not inspect.isabstract(cls) and not cls.__module__.startswith("hearsight."):
+            cls.system = f"{cls.__module__}:{cls.__qualname__}"
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         network = super().__new__(cls)

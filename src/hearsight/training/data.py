@@ -13,11 +13,11 @@ from hearsight.datasets.prepared import PreparedClip
 from hearsight.datasets.segments import Blend, SoloMixtures, StereoSegments
 from hearsight.errors import DataError
 from hearsight.models.interface import AudioVisualNetwork, StereoNetwork
+from hearsight.models.registry import imported
 from hearsight.recipes.recipe import PythonPart, Recipe
 from hearsight.training.clips import ChosenClips, MonoClips, choose_clips
 from hearsight.training.fit import check_fit
 from hearsight.training.hardware import worker_count
-from hearsight.training.own import imported
 from hearsight.training.pseudo import pseudo_items
 
 Batch = dict[str, Item]
@@ -252,7 +252,7 @@ def own_items(
     Raises:
         DataError: there is no such function, or it does not give what it should.
     """
-    items = imported(part.function, "data.python.function")(network, seed, **part.settings)
+    items = imported(part.function)(network, seed, **part.settings)
     fits = isinstance(items, Mapping) and items and set(items) <= {"stereo", "separation"}
     if not fits or not all(isinstance(pair, tuple) and len(pair) == 2 for pair in items.values()):
         raise DataError(

@@ -25,7 +25,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from hearsight.datasets.prepared import dataset_in
 from hearsight.errors import DataError, DependencyError, HearsightError, ModelError
 from hearsight.files import make_folder, write_json, written_whole
-from hearsight.models.registry import card
+from hearsight.models.registry import card, find_card
 from hearsight.models.saving import SavedNetwork, load_network
 from hearsight.recipes import differences_from_row
 from hearsight.recipes.recipe import Recipe, read_recipe, recipe_as_mapping
@@ -178,6 +178,8 @@ def _network_class(recipe: Recipe) -> type[SavedNetwork]:
     cls = card(system).load_network_class()
     if not (isinstance(cls, type) and issubclass(cls, SavedNetwork)):
         raise ModelError(f"{system} is not a network; there is nothing to train")
+    if find_card(cls.system) is None:
+        raise ModelError(f"{system}: its attribute system, {cls.system!r}, names no model; leave it out")
     if recipe.data.mixtures is not None and cls.learns_from != "mixtures":
         raise ModelError(f"{system} does not learn from mixtures; give it stereo, solo or pseudo")
     if recipe.data.mixtures is None and cls.learns_from == "mixtures":

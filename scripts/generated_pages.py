@@ -78,6 +78,7 @@ def python_index() -> str:
 def recipe_list() -> str:
     """Every recipe and the row of the table that it trains."""
     from hearsight.recipes import packaged_rows
+    from hearsight.recipes.keys import recipe_keys
 
     lines = ["# List of recipes", "", "What each recipe trains ([how a recipe is written](recipes.md)).", ""]
     head = ["| recipe | row | dataset | published |", "| --- | --- | --- | --- |"]
@@ -89,6 +90,10 @@ def recipe_list() -> str:
         dataset = row.dataset.label if row.dataset else "–"
         published = ", ".join(f"{metric} {value:g}" for metric, value in row.published.items()) or "–"
         lines.append(f"| {name} | {row.label} | {dataset} | {published} |")
+    lines += ["", "## Keys", "", "| key | values | default | meaning |", "| --- | --- | --- | --- |"]
+    for key in recipe_keys():
+        cells = (f"`{key.name}`", key.values, key.default or "must be given", key.meaning)
+        lines.append("| " + " | ".join(cell.replace("|", "\\|").replace("<", "&lt;") for cell in cells) + " |")
     return "\n".join([*lines, ""])
 
 

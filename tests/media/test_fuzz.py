@@ -76,11 +76,12 @@ def _work(folder: Path, requests, answers) -> None:
             path.unlink()
 
 
-def test_damaged_files_are_refused_in_one_line_or_done(tmp_path: Path) -> None:
+def test_damaged_files_are_refused_in_one_line_or_done(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     originals = {animal.name: animal.make(tmp_path).read_bytes() for animal in _SOURCES}
     fresh = int(time.time())
     seeds = [*range(FILES - FILES // 2), *range(fresh, fresh + FILES // 2)]
-    print(f"\n{len(seeds)} files; fixed seeds 0 to {FILES - FILES // 2 - 1}, fresh seeds from {fresh} on")
+    with capsys.disabled():
+        print(f"\n{len(seeds)} files; fixed seeds 0 to {FILES - FILES // 2 - 1}, fresh seeds from {fresh} on")
     context = multiprocessing.get_context("fork")
     counts: Counter[str] = Counter()
     faults: list[str] = []
@@ -121,12 +122,15 @@ def test_damaged_files_are_refused_in_one_line_or_done(tmp_path: Path) -> None:
     if process is not None:
         requests.put(None)
         process.join()
-    print(f"{dict(counts)}; slowest {slowest_s:.1f} s")
+    with capsys.disabled():
+        print(f"{dict(counts)}; slowest {slowest_s:.1f} s")
     assert not faults, "\n".join(faults[:20])
 
 
 @pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGTERM])
-def test_a_process_ended_at_any_moment_leaves_a_whole_output_or_none(tmp_path: Path, ending: signal.Signals) -> None:
+def test_a_process_ended_at_any_moment_leaves_a_whole_output_or_none(
+    tmp_path: Path, ending: signal.Signals, capsys: pytest.CaptureFixture[str]
+) -> None:
     source = make_clip(tmp_path / "in.mp4", Clip(seconds=20))
     seed = int(time.time())
     rng = random.Random(seed)
@@ -165,4 +169,7 @@ def test_a_process_ended_at_any_moment_leaves_a_whole_output_or_none(tmp_path: P
             counts["none"] += 1
         assert all(name.startswith(".") for name in left)
         assert not left or ending == signal.SIGKILL, "SIGTERM leaves nothing hidden"
-    print(f"\n{KILLS // 2} processes ended by {ending.name} within {1.1 * whole_s:.1f} s, seed {seed}: {dict(counts)}")
+    with capsys.disabled():
+        print(
+            f"\n{KILLS // 2} processes ended by {ending.name} within {1.1 * whole_s:.1f} s, seed {seed}: {dict(counts)}"
+        )

@@ -11,7 +11,7 @@ from media_clips import Clip, clicks_after_flashes, flash_times, make_clip, pack
 from test_writer import two_ears
 
 from hearsight.errors import MediaError
-from hearsight.media import probe, read_audio, read_frames
+from hearsight.media import Selection, choose_streams, part_start, probe, read_audio, read_frames
 from hearsight.media.outputs import fitting_output, suffixes_that_hold
 from hearsight.media.transport_stream import read_tables
 
@@ -265,8 +265,6 @@ def test_the_advice_for_a_picture_that_does_not_fit_works(tmp_path):
 
 
 def test_a_file_that_is_cut_off_is_done_as_far_as_it_goes(tmp_path):
-    from hearsight.media.selection import Selection
-
     noise = np.random.default_rng(0).integers(0, 255, (48, 64, 3), dtype=np.uint8)
     whole = make_clip(tmp_path / "whole.mp4", Clip(seconds=4, draw=lambda n, h, w: np.roll(noise, n, 0)))
     front = remux(whole, tmp_path / "front.mp4", movflags="faststart")
@@ -332,3 +330,40 @@ def test_covers_of_sound_files_go_into_other_sound_files(tmp_path, suffix):
     with av.open(str(tmp_path / f"out{suffix}")) as container:
         (cover,) = [stream for stream in container.streams if stream.type == "video"]
         assert cover.disposition & av.stream.Disposition.attached_pic
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".ts"])
+def test_a_part_of_a_video_begins_at_a_key_frame_and_stays_in_step(tmp_path, suffix):
+    source = make_clip(tmp_path / f"in{suffix}", Clip(seconds=3, flashes_s=(0.4, 1.6, 2.6), clicks_s=(0.4, 1.6, 2.6)))
+    selection = part_start(source, Selection(start_s=1.2, end_s=2.2))
+    assert 0.7 < selection.start_s <= 1.2
+    target = tmp_path / f"out{suffix}"
+    two_ears(source, target, selection=selection)
+    (late,) = clicks_after_flashes(target)
+    assert abs(late - clicks_after_flashes(source)[1]) < 0.0015
+    seconds = sum(block.shape[1] for block in read_audio(target)) / 48_000
+    assert seconds == pytest.approx(2.2 - selection.start_s, abs=0.06)
+    with av.open(str(target)) as container:
+        first = next(packet for packet in container.demux(video=0) if packet.size)
+        assert first.is_keyframe
+
+
+def test_another_picture_track_can_be_taken(tmp_path):
+    def second(output):
+        stream = output.add_stream("mjpeg", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 32, 32, "yuvj420p"
+
+    def fill(output):
+        stream = output.streams.video[1]
+        for number in range(5):
+            frame = av.VideoFrame.from_ndarray(np.full((32, 32, 3), 128, np.uint8), format="rgb24")
+            frame.pts, frame.time_base = number, Fraction(1, 25)
+            output.mux(stream.encode(frame))
+
+    source = make_clip(tmp_path / "in.mkv", Clip(sound="flac", before_header=second, after_header=fill))
+    chosen = choose_streams(source, video_track=2).selection
+    video = probe(source, chosen).video
+    assert video is not None and (video.codec, video.width) == ("mjpeg", 32)
+    assert next(read_frames(source, selection=chosen)).rgb.shape == (32, 32, 3)
+    with pytest.raises(MediaError, match="no picture track 3; it has 2"):
+        choose_streams(source, video_track=3)

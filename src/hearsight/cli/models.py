@@ -1,5 +1,6 @@
 """`hearsight models`: what can be named."""
 
+import sys
 from typing import Annotated, Any
 
 import typer
@@ -30,6 +31,12 @@ def models(
     elif not quiet:
         for entry in entries:
             print(f"{entry['name']}  ({_facts(entry)})\n    {entry['summary']}\n    {entry['source']}")
+        unknown = sum(entry["parameters"] is None for entry in entries) if sizes else 0
+        if unknown:
+            print(
+                f"note: {unknown} of these run only with the extra 'research': pip install 'hearsight[research]'",
+                file=sys.stderr,
+            )
 
 
 def _facts(entry: dict[str, Any]) -> str:

@@ -8,7 +8,8 @@ from hearsight.models.registry import CARDS, Card, own_cards
 
 
 def list_models(count: bool = True) -> list[dict[str, Any]]:
-    """One entry per model: `name`, `kind`, `ready`, `parameters` (None if not counted), `source`, `summary`.
+    """One entry per model: `name`, `kind`, `ready`, `parameters` (None if not counted, or if
+    a package that the network needs is not installed), `source`, `summary`.
 
     Args:
         count: build each network on the meta device (no memory, no weights) and count its parameters.
@@ -43,8 +44,11 @@ def _parameters(cls: type) -> int | None:
     import torch
 
     try:
-        with torch.device("meta"):
+        try:
+            with torch.device("meta"):
+                network = cls()
+        except (NotImplementedError, RuntimeError, TypeError):  # a constructor that computes with its tensors
             network = cls()
-    except (NotImplementedError, RuntimeError, TypeError):  # a constructor that computes with its tensors
-        network = cls()
+    except ModuleNotFoundError:
+        return None
     return sum(parameter.numel() for parameter in network.parameters())

@@ -10,6 +10,7 @@ from scipy.optimize import linear_sum_assignment
 from hearsight.vision.appearance import IMAGENET_INSTRUMENTS
 from hearsight.vision.instrument_detector import EvidenceMap
 from hearsight.vision.motion_energy import MotionEnergy, largest_shift
+from hearsight.vision.mouth_motion import Face
 from hearsight.vision.pose import KEYPOINTS, People
 
 MOST_PEOPLE = 12  # that are followed at once
@@ -28,6 +29,10 @@ _SEEN_KEYPOINT = 0.2  # score
 _FARTHEST = 0.1  # weight below which evidence does not count
 _NEWS = 0.04  # of the picture's width, by which a person moves if that is news
 _HEAD = [KEYPOINTS.index(name) for name in ("nose", "left eye", "right eye", "left ear", "right ear")]
+_NOSE, _EYES = KEYPOINTS.index("nose"), [KEYPOINTS.index(name) for name in ("left eye", "right eye")]
+_EARS = [KEYPOINTS.index(name) for name in ("left ear", "right ear")]
+_MOUTH_BELOW = 0.9  # of the way from the eyes to the nose, that the mouth is below the nose
+_MOUTH_WIDE, _MOUTH_TALL = 1.4, 1.4  # of the distance of the eyes, and of the way to the nose
 _WRISTS = [KEYPOINTS.index(name) for name in ("left wrist", "right wrist")]
 
 
@@ -151,6 +156,14 @@ class PeopleTracks:
         tracks = [known.at(np.asarray(times_s, np.float64)) for known in [*self._gone, *self._known]]
         return sorted((track for track in tracks if track.presence.max(initial=0) > 0), key=lambda track: track.number)
 
+    def faces(self) -> list[Face]:
+        """Mouths of the people whose eyes and nose are seen now."""
+        return [
+            Face(known.number, *known.places[4].tolist(), *known.places[5].tolist())
+            for known in self._known
+            if known.hidden_s == 0 and np.isfinite(known.places[5]).all()
+        ]
+
     def _look(self, seen: EvidenceMap, elapsed: float) -> None:
         if not self._known:
             return
@@ -194,7 +207,7 @@ def evidence_around(
 @dataclass(frozen=True)
 class _Point:
     time_s: float
-    places: Float[np.ndarray, "4 2"]
+    places: Float[np.ndarray, "6 2"]
     score: float
     presence: float
     motion: float
@@ -203,10 +216,11 @@ class _Point:
 
 @dataclass
 class _Known:
-    """A person as now, and before. `places`: upper left and lower right of the box, head, hands."""
+    """A person as now, and before. `places`: upper left and lower right of the box, head, hands, mouth, and the size of
+    the mouth's region, NaN where no face is seen."""
 
     number: int
-    places: Float[np.ndarray, "4 2"]
+    places: Float[np.ndarray, "6 2"]
     score: float
     first_s: float
     points: deque[_Point] = field(default_factory=deque)
@@ -226,8 +240,8 @@ class _Known:
         return np.asarray((self.places[0] + self.places[1]) / 2)
 
     def carry(self, camera: Float[np.ndarray, "3 3"]) -> None:
-        moved = np.concatenate([self.places, np.ones((4, 1))], 1) @ camera.T
-        self.places = moved[:, :2] / moved[:, 2:]
+        moved = np.concatenate([self.places[:5], np.ones((5, 1))], 1) @ camera.T
+        self.places = np.concatenate([moved[:, :2] / moved[:, 2:], self.places[5:]])
 
     def moves(self, level: float, elapsed: float, usual: float) -> None:
         is_first = self.energy is None
@@ -236,9 +250,11 @@ class _Known:
         if is_first:  # what could not be known before
             self.points = deque(replace(point, motion=self.motion) for point in self.points)
 
-    def see(self, places: Float[np.ndarray, "4 2"], score: float, elapsed: float) -> bool:
+    def see(self, places: Float[np.ndarray, "6 2"], score: float, elapsed: float) -> bool:
         before = self.middle
-        self.places = self.places + (places - self.places) * _step(elapsed, _PLACE_S)
+        self.places = np.concatenate(
+            [self.places[:4] + (places[:4] - self.places[:4]) * _step(elapsed, _PLACE_S), places[4:]]
+        )
         self.score += (score - self.score) * _step(elapsed, _PLACE_S)
         is_back = self.hidden_s > 0
         self.hidden_s = 0.0
@@ -276,7 +292,7 @@ class _Known:
     def at(self, times_s: Float[np.ndarray, "times"]) -> PersonTrack:
         points = list(self.points)
         own = np.array([point.time_s for point in points])
-        values = np.array([(*p.places.ravel(), p.score, p.presence, p.motion, *p.evidence) for p in points])
+        values = np.array([(*p.places[:4].ravel(), p.score, p.presence, p.motion, *p.evidence) for p in points])
         told = np.stack([np.interp(times_s, own, column) for column in values.T], -1)
         presence = np.where(times_s < self.points[0].time_s - 1e-6, 0.0, told[:, 9])
         return PersonTrack(
@@ -285,19 +301,32 @@ class _Known:
         )  # fmt: skip
 
 
-def _places(people: People, index: int) -> Float[np.ndarray, "4 2"]:
-    """Corners of the box, head and hands of a person; the head is the box's upper end where no face is seen, and the
+def _places(people: People, index: int) -> Float[np.ndarray, "6 2"]:
+    """Places of a person as of `_Known`; the head is the box's upper end where no face is seen, and the
     hands are the box's middle where no wrist is."""
     box, points, scores = people.box[index], people.keypoints[index], people.keypoint_score[index]
     middle, head = (box[:2] + box[2:]) / 2, np.array([(box[0] + box[2]) / 2, 0.85 * box[1] + 0.15 * box[3]])
     faces = [number for number in _HEAD if scores[number] > _SEEN_KEYPOINT]
     wrists = [number for number in _WRISTS if scores[number] > _SEEN_KEYPOINT]
+    mouth = size = np.full(2, np.nan)
+    if scores[[_NOSE, *_EYES]].min() > _SEEN_KEYPOINT:
+        below = points[_NOSE] - points[_EYES].mean(0)
+        apart = max(abs(np.diff(points[_EYES][:, 0])[0]), abs(np.diff(points[_EARS][:, 0])[0]) / 2)
+        mouth = points[_NOSE] + _MOUTH_BELOW * below
+        size = np.array([_MOUTH_WIDE * apart, _MOUTH_TALL * abs(below[1])])
     return np.stack(
-        [box[:2], box[2:], points[faces].mean(0) if faces else head, points[wrists].mean(0) if wrists else middle]
+        [
+            box[:2],
+            box[2:],
+            points[faces].mean(0) if faces else head,
+            points[wrists].mean(0) if wrists else middle,
+            mouth,
+            size,
+        ]
     ).astype(np.float64)
 
 
-def _assigned(known: "list[_Known]", found: list[Float[np.ndarray, "4 2"]]) -> "list[tuple[_Known, int]]":
+def _assigned(known: "list[_Known]", found: list[Float[np.ndarray, "6 2"]]) -> "list[tuple[_Known, int]]":
     """Who is which of those found: pairs within reach, of the least distance in all."""
     if not known or not found:
         return []

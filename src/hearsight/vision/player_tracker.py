@@ -1,5 +1,7 @@
 """Who and what may sound in a picture: people with what they hold, and instruments that nobody is near."""
 
+from dataclasses import replace
+
 import numpy as np
 from jaxtyping import Float
 
@@ -7,6 +9,7 @@ from hearsight.vision.frames import Frame
 from hearsight.vision.instrument_detector import InstrumentDetector
 from hearsight.vision.instrument_tracker import DETECTION_INTERVAL_S, InstrumentTracker
 from hearsight.vision.motion_energy import MotionEnergy
+from hearsight.vision.mouth_motion import Face
 from hearsight.vision.object_tracks import ObjectTrack
 from hearsight.vision.people_detector import PeopleDetector
 from hearsight.vision.people_tracks import PeopleTracks, PersonTrack
@@ -50,6 +53,10 @@ class PlayerTracker(InstrumentTracker):
             else:
                 held.setdefault(holder.number, []).append(instrument)
         return idle + [_player(person, held.get(person.number, [])) for person in people]
+
+    def faces(self) -> list[Face]:
+        """Mouths that are seen now, by the numbers of `at`."""
+        return [replace(face, number=FIRST_PERSON + face.number) for face in self._people.faces()]
 
     def _moved(self, frame: Frame, energy: MotionEnergy) -> None:
         super()._moved(frame, energy)

@@ -18,6 +18,8 @@ _CLEAR = 0.3  # evidence at a person's hands from which on it is sure what is he
 _SURE = 0.85  # part of a person's kernel that is what is held, then; the rest is any sound at all
 _IDLE, _IDLE_MOTION = 0.05, 0.6  # weight of an instrument that nobody is near, and motion from which on it counts more
 _REST_BESIDE_ONE, _REST_BESIDE_PEOPLE = 0.05, 0.15  # weight of what nothing seen explains
+_VOICED = 0.3  # likelihood of voice to come from who speaks
+_VOICE = SOUND_CLASSES.index("voice")
 _OTHER = len(SOUND_CLASSES) - 1
 
 
@@ -35,12 +37,20 @@ class Kernels(NamedTuple):
     decisive: bool = False
 
 
-def source_kernels(association: Association, tracks: list[ObjectTrack]) -> Kernels:
+def source_kernels(
+    association: Association, tracks: list[ObjectTrack], voices: dict[int, float] | None = None
+) -> Kernels:
     """Kernels of visible sources.
 
     A person may sound like what is seen at the hands (by `association`), as far as that is clear, and else like
     anything. An instrument that nobody is near counts for little while people are there, unless it moves. Where no
     person is, instruments count by how much moves at them.
+
+    Args:
+        association: of evidence with classes of sound.
+        tracks: of the sources.
+        voices: each person's share of the voice, by number (`Speakers`); the rest has what is missing to 1. None:
+            whoever is there may speak.
     """
     evidence = np.stack([(track.evidence * presence(track)[:, None]).mean(0) for track in tracks])
     classes = association(torch.from_numpy(evidence.astype(np.float32))[None])[0]
@@ -60,6 +70,9 @@ def source_kernels(association: Association, tracks: list[ObjectTrack]) -> Kerne
     of_idle = _IDLE + np.maximum(motion - _IDLE_MOTION, 0)
     rest = _REST_BESIDE_ONE if is_person.sum() == 1 else _REST_BESIDE_PEOPLE
     weights = np.array([*np.where(is_person, of_people, of_idle) * there, rest])
+    if voices is not None:
+        shares = np.array([*(voices.get(track.number, 0.0) for track in tracks), 1 - sum(voices.values())])
+        classes[:, _VOICE] = torch.from_numpy((_VOICED * shares / np.maximum(weights, 1e-3)).astype(np.float32))
     return Kernels(classes, weights, bool(is_person.sum() > 1))
 
 

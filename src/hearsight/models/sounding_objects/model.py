@@ -30,6 +30,7 @@ from hearsight.models.sounding_objects.given_positions import GivenPositions
 from hearsight.models.sounding_objects.kernels import presence, source_kernels
 from hearsight.models.sounding_objects.motion_fallback import GreyFrameBuffer, MotionSearch
 from hearsight.models.sounding_objects.source_summary import SourceSummary, summarised_sources
+from hearsight.models.sounding_objects.speakers import Speakers
 from hearsight.models.sounding_objects.true_objects import TrueObjects
 from hearsight.models.sounding_objects.wiener_panning import DifferenceFilters, DifferenceRenderer, pointing
 from hearsight.signal import STFT
@@ -38,7 +39,8 @@ from hearsight.simulation.scene_file import scene_options
 from hearsight.vision.frames import Frame, SmallFrame
 from hearsight.vision.instrument_detector import FRAME_AREA, InstrumentDetector
 from hearsight.vision.instrument_tracker import FRAME_RATE_HZ
-from hearsight.vision.motion_energy import SMALL_AREA
+from hearsight.vision.motion_energy import SMALL_AREA, small_grey
+from hearsight.vision.mouth_motion import MouthMotion
 from hearsight.vision.object_tracks import ObjectTrack
 from hearsight.vision.people_detector import PeopleDetector
 from hearsight.vision.player_tracker import PlayerTracker
@@ -154,12 +156,14 @@ class Sight(NamedTuple):
     Attributes:
         things: the instruments.
         glimpses: the window's frames, small and grey.
+        mouths: motion of the mouths that are seen, by the number of the person, at the columns of the window's parts.
         leaning: which ear leads in what is made wide; 0 while all was black. See `width.leaning`.
     """
 
     things: list[ObjectTrack]
     glimpses: list[Frame]
     leaning: int
+    mouths: dict[int, Float[np.ndarray, "columns"]] = {}  # noqa: RUF012 (of a NamedTuple; never changed)
 
 
 class SoundingObjectsSession:
@@ -183,6 +187,8 @@ class SoundingObjectsSession:
         self._told: dict[int, SourceSummary] = {}
         self._seen_until_s = -np.inf
         self._glimpses = GreyFrameBuffer()
+        self._mouths = MouthMotion()
+        self._speakers = Speakers()
         self._moving: MotionSearch | None = None
         self._searches: list[MotionSearch] = []
         self._total_energy = self._rest_energy = 0.0
@@ -195,16 +201,23 @@ class SoundingObjectsSession:
             if frame.rgb is not None:
                 self._tracker.watch(Frame(frame.time_s, frame.number, frame.rgb))
             self._glimpses.keep(frame)
+            if isinstance(self._tracker, PlayerTracker):
+                grey = small_grey(frame.rgb) if isinstance(frame, Frame) else frame.grey
+                self._mouths.watch(frame.time_s, grey, self._tracker.faces())
             if not self._leaning:
                 self._leaning = leaning(frame.rgb if isinstance(frame, Frame) else frame.grey)
 
     def seen(self, windows: list[Window]) -> list[Sight]:
         """What was seen of the clip's next windows."""
         self._glimpses.forget(windows[0].start_s)
-        return [
-            Sight(self._tracker.at(self._listener.times(window)), self._glimpses.of(window), self._leaning)
-            for window in windows
-        ]
+        sights = []
+        for window in windows:
+            times = self._listener.times(window)
+            tracks = self._tracker.at(times)
+            moving = {track.number: self._mouths.at(track.number, times) for track in tracks if track.is_person}
+            mouths = {number: motion for number, motion in moving.items() if motion is not None}
+            sights.append(Sight(tracks, self._glimpses.of(window), self._leaning, mouths))
+        return sights
 
     @torch.inference_mode()
     def process(self, windows: list[Window], seen: list[Sight] | None = None) -> Float[Tensor, "windows 2 samples"]:
@@ -221,11 +234,14 @@ class SoundingObjectsSession:
             self._moving = None
         heard = self._listener.hear(windows)
         # Twice: what was heard of these windows first, then the parts in its light.
-        for told, sight in zip(heard, seen, strict=True):
-            self._listener.remember(told, self._parts(told, sight.things), _numbers(sight.things))
+        voices = [
+            self._speakers.update(told, sight.mouths, sight.things) for told, sight in zip(heard, seen, strict=True)
+        ]
+        for told, sight, voice in zip(heard, seen, voices, strict=True):
+            self._listener.remember(told, self._parts(told, sight.things, voice), _numbers(sight.things))
         ears = []
-        for window, told, sight in zip(windows, heard, seen, strict=True):
-            parts = self._parts(told, sight.things)
+        for window, told, sight, voice in zip(windows, heard, seen, voices, strict=True):
+            parts = self._parts(told, sight.things, voice)
             self._tell(window, told, parts, sight.things)
             ears.append(self._ears(window, parts, sight, told.direct))
         return torch.stack(ears)
@@ -280,13 +296,19 @@ class SoundingObjectsSession:
         self._heard_s = max(self._heard_s, window.start_s + window.mono.shape[-1] / self._rate)
         return float(window.mono[first:].double().square().sum())
 
-    def _parts(self, heard: ClassifiedWindow, things: list[ObjectTrack]) -> Float[Tensor, "parts bands columns"]:
-        """Each thing's part of each bin, and the rest's."""
+    def _parts(
+        self, heard: ClassifiedWindow, things: list[ObjectTrack], voices: dict[int, float]
+    ) -> Float[Tensor, "parts bands columns"]:
+        """Each thing's part of each bin, and the rest's; who is not there at a moment has none of it."""
         if not things:
             return torch.ones(1, *heard.power.shape)
         places = np.array([float(thing.x.mean()) for thing in things])
-        kernels, weights, decisive = source_kernels(self._model.classifier.association, things)
-        return self._listener.parts(heard, kernels, _numbers(things), weights, places, decisive)
+        kernels, weights, decisive = source_kernels(self._model.classifier.association, things, voices)
+        parts = self._listener.parts(heard, kernels, _numbers(things), weights, places, decisive)
+        there = np.stack([presence(thing) if thing.is_person else np.ones(len(thing.x)) for thing in things])
+        parts[:-1] *= torch.from_numpy(there.astype(np.float32))[:, None, : parts.shape[-1]]
+        parts[-1] += 1e-6  # where nobody is, all is the rest's
+        return parts / parts.sum(0)
 
     def _ears(
         self, window: Window, parts: Tensor, sight: Sight, direct: Tensor | None = None

@@ -19,7 +19,7 @@ _MINOR = 0.25  # of the energy of an object, below which another at its place is
 _CLEAR = 0.3  # of what was heard at an object, that must be of one class
 _LIKELY = 0.1  # of the likeliest class's chance to look like this, that another class must have
 _HELD = 0.15  # evidence from which on a person plays what is seen
-_MOSTLY = 0.5  # of what was heard at a person, that must be voice
+_MOSTLY = 0.35  # of what was heard at a person, that must be voice
 _VOICE = SOUND_CLASSES.index("voice")
 _FAMILIES = ("free reed", "reeds", "low brass", "mallets")  # classes that are no instruments' names
 

@@ -119,7 +119,8 @@ def test_one_place_gets_all_of_the_sound_whatever_is_seen() -> None:
 
 
 def test_stems_and_rest_add_up_to_the_sound() -> None:
-    splitter = ClassifierSplitter(placed([("cello", 0.2), ("flute", 0.8)], 0.2, 0.8), RATE)
+    model = placed([("cello", 0.2), ("flute", 0.8)], 0.2, 0.8)
+    splitter = ClassifierSplitter(model, RATE, model.tracks)
     window = Window(0.0, (LOW + HIGH)[: round(4.1 * RATE)], list(black())[:60])
     splitter.take([window])
     stems = splitter.split(window)

@@ -51,6 +51,19 @@ def test_an_idle_instrument_counts_fully_where_nobody_is():
     assert kernel_of(track("harp", False)).weights[0] == 1
 
 
+def test_the_voice_is_the_speakers_where_hands_are_empty_and_anybodys_where_people_play():
+    voice = SOUND_CLASSES.index("voice")
+    with torch.no_grad():
+        speaker, listener, rest = source_kernels(
+            Association(), [track(None), track(None, number=2)], {1: 0.9, 2: 0.05}
+        ).classes[:, voice]
+        one, other, _ = source_kernels(
+            Association(), [track("harp"), track("harp", number=2)], {1: 0.9, 2: 0.05}
+        ).classes[:, voice]
+    assert speaker > 10 * listener and speaker > rest
+    assert one == other > 0
+
+
 def test_only_several_people_are_decided_among():
     assert not kernel_of(track("harp"), track("cello", False)).decisive
     assert kernel_of(track("harp"), track(None)).decisive

@@ -1,6 +1,7 @@
 """What the model does with sources that a user has placed: it looks there, and splits the sound among them by ear."""
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import replace
 
 import cv2
@@ -16,12 +17,14 @@ from hearsight.models.positions import Positions
 from hearsight.models.positions.model import TICK_RATE_HZ, PositionsSession
 from hearsight.models.sounding_objects.attribution import REST_WEIGHT, Attributor
 from hearsight.models.sounding_objects.classifier import SoundClassifier
+from hearsight.models.sounding_objects.following import FollowedTracks
 from hearsight.signal import STFT
 from hearsight.signal.mel_bands import COLUMNS, HOP_SAMPLES, SAMPLE_RATE_HZ, MelBands
 from hearsight.vision.appearance import IMAGENET_INSTRUMENTS
 from hearsight.vision.frames import Frame
 from hearsight.vision.instrument_detector import FRAME_AREA, EvidenceMap, InstrumentDetector
 from hearsight.vision.instrument_tracker import DETECTION_INTERVAL_S
+from hearsight.vision.people_detector import PeopleDetector
 from hearsight.vision.tracks import Source, Track
 
 _SMALL_AREA = 180 * 320  # pixels that `Positions` measures motion on
@@ -48,6 +51,8 @@ class GivenPositions:
         positions: holds the tracks, renders, and splits where nothing is seen.
         classifier: of the sound; None for the package's weights. Not needed for a single source.
         detector: of instruments; None for the published ImageNet weights. Not needed for a single source.
+        people: finds the people that the positions follow (`FollowedTracks`); None for the published weights. Not
+            needed for a single source, which stays where it was put.
 
     Raises:
         ModelError: no position is given.
@@ -62,6 +67,7 @@ class GivenPositions:
         positions: Positions,
         classifier: SoundClassifier | None = None,
         detector: InstrumentDetector | None = None,
+        people: PeopleDetector | None = None,
     ) -> None:
         if positions.given is None:
             raise ModelError("no source is given; without positions use the model sounding-objects itself")
@@ -73,6 +79,7 @@ class GivenPositions:
         classifier = classifier if classifier is not None else SoundClassifier.shipped()
         self.classifier = classifier.eval().float()
         self.detector = detector if detector is not None else InstrumentDetector()
+        self.people = people if people is not None else PeopleDetector()
         window_s = COLUMNS * HOP_SAMPLES / SAMPLE_RATE_HZ
         self.spec = WindowSpec(
             sample_rate_hz=None,
@@ -97,14 +104,20 @@ class GivenPositionsSession:
     """`GivenPositions` at work on a clip."""
 
     def __init__(self, model: GivenPositions, sample_rate_hz: int, field_of_view: float) -> None:
-        self._splitter = ClassifierSplitter(model, sample_rate_hz)
+        self._following = FollowedTracks(model.tracks, model.people)
+        positions = copy(model.positions)
+        positions.given = self._following.tracks
+        self._splitter = ClassifierSplitter(model, sample_rate_hz, self._following.tracks)
         self._session = PositionsSession(
-            model.positions, sample_rate_hz, splitter=self._splitter, field_of_view=field_of_view
+            positions, sample_rate_hz, splitter=self._splitter, field_of_view=field_of_view
         )
 
     @torch.inference_mode()
     def process(self, windows: list[Window]) -> Float[Tensor, "windows 2 samples"]:
         """Both ears of each window. All that is in the windows is seen and heard before the first is rendered."""
+        for window in windows:
+            for frame in window.frames:
+                self._following.watch(frame)
         self._splitter.take(windows)
         return self._session.process(
             [Window(window.start_s, window.mono, [_small(f) for f in window.frames]) for window in windows]
@@ -116,7 +129,9 @@ class GivenPositionsSession:
 
     def notes(self) -> list[str]:
         """What is seen at the positions, and how the sound was split."""
-        return self._splitter.notes() + self._session.notes()
+        followed = [self._following.tracks[index].label for index in sorted(self._following.followed)]
+        notes = [f"each follows the person it was put at: {', '.join(followed)}"] if followed else []
+        return notes + self._splitter.notes() + self._session.notes()
 
 
 class ClassifierSplitter:
@@ -125,12 +140,13 @@ class ClassifierSplitter:
     Args:
         model: tells the positions, and has ear and eye.
         sample_rate_hz: of the sound.
+        tracks: of the sources.
     """
 
-    def __init__(self, model: GivenPositions, sample_rate_hz: int) -> None:
+    def __init__(self, model: GivenPositions, sample_rate_hz: int, tracks: list[Track]) -> None:
         self._classifier = model.classifier
-        self._tracks = model.tracks
-        self._places = PositionEvidence(model.tracks, model.detector)
+        self._tracks = tracks
+        self._places = PositionEvidence(tracks, model.detector)
         self._attributor = Attributor(model.classifier, sample_rate_hz, model.spec.hop_s, _BALANCE)
         self._rate = sample_rate_hz
         hop = max(1, round(HOP_SAMPLES / SAMPLE_RATE_HZ * sample_rate_hz))
@@ -154,9 +170,11 @@ class ClassifierSplitter:
         heard = self._attributor.hear(windows)
         # Twice, as `SoundingObjectsSession` does: what was heard of these windows first, then the parts in its light.
         for told in heard:
-            self._attributor.remember(told, self._attributor.parts(told, kernels, numbers, weights), numbers)
+            self._attributor.remember(
+                told, self._attributor.parts(told, kernels, numbers, weights, decisive=True), numbers
+            )
         for window, told in zip(windows, heard, strict=True):
-            self._parts[window.start_s] = self._attributor.parts(told, kernels, numbers, weights)
+            self._parts[window.start_s] = self._attributor.parts(told, kernels, numbers, weights, decisive=True)
 
     def split(self, window: Window) -> Float[Tensor, "parts samples"] | None:
         """The stem of each source and the rest, which add up to the sound; None where the ear cannot tell them."""

@@ -18,6 +18,7 @@ _CLEAR = 0.3  # evidence at a person's hands from which on it is sure what is he
 _SURE = 0.85  # part of a person's kernel that is what is held, then; the rest is any sound at all
 _IDLE, _IDLE_MOTION = 0.05, 0.6  # weight of an instrument that nobody is near, and motion from which on it counts more
 _REST_BESIDE_ONE, _REST_BESIDE_PEOPLE = 0.05, 0.15  # weight of what nothing seen explains
+_TALKING = 0.4  # mean clearness of what people hold, below which they are taken for speakers: else for players
 _VOICED = 0.3  # likelihood of voice to come from who speaks
 _VOICE = SOUND_CLASSES.index("voice")
 _OTHER = len(SOUND_CLASSES) - 1
@@ -49,8 +50,8 @@ def source_kernels(
     Args:
         association: of evidence with classes of sound.
         tracks: of the sources.
-        voices: each person's share of the voice, by number (`Speakers`); the rest has what is missing to 1. None:
-            whoever is there may speak.
+        voices: each person's share of the voice, by number (`Speakers`); the rest has what is missing to 1. None,
+            or where people hold instruments: whoever is there may be heard as a voice, as real instruments are in part.
     """
     evidence = np.stack([(track.evidence * presence(track)[:, None]).mean(0) for track in tracks])
     classes = association(torch.from_numpy(evidence.astype(np.float32))[None])[0]
@@ -70,7 +71,7 @@ def source_kernels(
     of_idle = _IDLE + np.maximum(motion - _IDLE_MOTION, 0)
     rest = _REST_BESIDE_ONE if is_person.sum() == 1 else _REST_BESIDE_PEOPLE
     weights = np.array([*np.where(is_person, of_people, of_idle) * there, rest])
-    if voices is not None:
+    if voices is not None and clear[is_person].mean() < _TALKING:
         shares = np.array([*(voices.get(track.number, 0.0) for track in tracks), 1 - sum(voices.values())])
         classes[:, _VOICE] = torch.from_numpy((_VOICED * shares / np.maximum(weights, 1e-3)).astype(np.float32))
     return Kernels(classes, weights, bool(is_person.sum() > 1))

@@ -1,7 +1,7 @@
 """What it costs to see instruments in a clip: a look, a measurement of motion, and a second of a clip.
 
     python benchmarks/bench_instrument_tracker.py
-    python benchmarks/bench_instrument_tracker.py --clock cpu --json watcher.json
+    python benchmarks/bench_instrument_tracker.py --clock cpu --json tracker.json
 
 Pictures are of 448 x 800 pixels and change from frame to frame. Compared in one run: float32 and bfloat16, which only
 processors with AMX or AVX-512-BF16 are faster in, on one thread and on two. Columns: milliseconds of a look (target: at
@@ -67,9 +67,9 @@ def measured(dtype: torch.dtype, repeats: int, clock: Callable[[], float]) -> di
     ]
     eye, meter, things = InstrumentDetector(dtype=dtype), MotionEnergyMeter(), ObjectTracks()
     seen = eye.see(frames[0].rgb)
-    watcher = InstrumentTracker(eye)
-    watcher.watch(frames[0])
-    second = timed(lambda index: watcher.watch(frames[index + 1]), 2 * repeats, clock)
+    tracker = InstrumentTracker(eye)
+    tracker.update(frames[0])
+    second = timed(lambda index: tracker.update(frames[index + 1]), 2 * repeats, clock)
     meter.measure(frames[0].rgb, 0.25)
     return {
         "look_ms": statistics.median(timed(lambda index: eye.see(frames[index].rgb), repeats, clock)),

@@ -17,9 +17,9 @@ from hearsight.vision.appearance import (
 UNSEEN = {"voice", "other"}
 
 
-def drawn(kind: str | None, count: int = 3000) -> np.ndarray:
+def drawn(sound_class: str | None, count: int = 3000) -> np.ndarray:
     rng = np.random.default_rng(6)
-    return np.array([draw_evidence(kind, rng) for _ in range(count)])
+    return np.array([draw_evidence(sound_class, rng) for _ in range(count)])
 
 
 def test_has_a_row_for_each_kind_that_the_ear_tells_apart() -> None:
@@ -28,7 +28,7 @@ def test_has_a_row_for_each_kind_that_the_ear_tells_apart() -> None:
     assert len(set(IMAGENET_INDICES)) == 22
     assert list(IMAGENET_INDICES) == sorted(IMAGENET_INDICES)  # ImageNet's names are in the order of the alphabet here
     assert APPEARANCE.min() >= 0
-    sums = [0 if kind in UNSEEN else 1 for kind in APPEARANCE_CLASSES]
+    sums = [0 if sound_class in UNSEEN else 1 for sound_class in APPEARANCE_CLASSES]
     np.testing.assert_allclose(APPEARANCE.sum(1), sums, atol=1e-5)
 
 
@@ -37,11 +37,11 @@ def test_every_class_is_the_look_of_something() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "look"),
+    ("sound_class", "evidence_map"),
     [("cello", "cello"), ("violin", "violin"), ("drums", "drum"), ("harp", "harp"), ("saxophone", "saxophone")],
 )
-def test_instruments_look_most_like_their_own_class(kind: str, look: str) -> None:
-    assert IMAGENET_INSTRUMENTS[int(APPEARANCE[APPEARANCE_CLASSES.index(kind)].argmax())] == look
+def test_instruments_look_most_like_their_own_class(sound_class: str, evidence_map: str) -> None:
+    assert IMAGENET_INSTRUMENTS[int(APPEARANCE[APPEARANCE_CLASSES.index(sound_class)].argmax())] == evidence_map
 
 
 def test_a_double_bass_looks_like_a_cello_and_an_electric_one_like_a_guitar() -> None:
@@ -49,9 +49,9 @@ def test_a_double_bass_looks_like_a_cello_and_an_electric_one_like_a_guitar() ->
     assert {IMAGENET_INSTRUMENTS[index] for index in np.argsort(-row)[:2]} == {"cello", "electric guitar"}
 
 
-@pytest.mark.parametrize("kind", [*APPEARANCE_CLASSES, None])
-def test_drawn_evidence_is_a_part_of_probability(kind: str | None) -> None:
-    evidence = drawn(kind, 300)
+@pytest.mark.parametrize("sound_class", [*APPEARANCE_CLASSES, None])
+def test_drawn_evidence_is_a_part_of_probability(sound_class: str | None) -> None:
+    evidence = drawn(sound_class, 300)
     assert evidence.dtype == np.float32
     assert np.isfinite(evidence).all()
     assert evidence.min() >= 0
@@ -59,28 +59,30 @@ def test_drawn_evidence_is_a_part_of_probability(kind: str | None) -> None:
     assert evidence.sum(1).max() <= 1 + 1e-6
 
 
-@pytest.mark.parametrize("kind", [kind for kind in APPEARANCE_CLASSES if kind not in UNSEEN])
-def test_drawn_shares_are_those_of_the_table_in_the_mean(kind: str) -> None:
-    evidence = drawn(kind)
+@pytest.mark.parametrize(
+    "sound_class", [sound_class for sound_class in APPEARANCE_CLASSES if sound_class not in UNSEEN]
+)
+def test_drawn_shares_are_those_of_the_table_in_the_mean(sound_class: str) -> None:
+    evidence = drawn(sound_class)
     shares = (evidence / evidence.sum(1, keepdims=True)).mean(0)
-    np.testing.assert_allclose(shares, APPEARANCE[APPEARANCE_CLASSES.index(kind)], atol=0.04)
+    np.testing.assert_allclose(shares, APPEARANCE[APPEARANCE_CLASSES.index(sound_class)], atol=0.04)
 
 
 def test_most_instruments_are_stronger_than_what_is_seen_without_any() -> None:
     false = drawn(None, 1000).sum(1)
     assert false.min() > 0.05
     assert np.quantile(false, 0.9) < 0.4
-    for kind in APPEARANCE_CLASSES:
-        if kind not in UNSEEN:
-            strengths = drawn(kind, 1000).sum(1)
+    for sound_class in APPEARANCE_CLASSES:
+        if sound_class not in UNSEEN:
+            strengths = drawn(sound_class, 1000).sum(1)
             assert np.median(strengths) > 0.8
             assert np.quantile(strengths, 0.05) < np.quantile(false, 0.5) + 0.05  # and some are as weak
 
 
 def test_says_how_many_are_seen_at_all() -> None:
     assert tuple(DETECTION_RATE) == APPEARANCE_CLASSES
-    assert all(DETECTION_RATE[kind] == 0 for kind in UNSEEN)
-    assert all(0.4 < share < 1 for kind, share in DETECTION_RATE.items() if kind not in UNSEEN)
+    assert all(DETECTION_RATE[sound_class] == 0 for sound_class in UNSEEN)
+    assert all(0.4 < share < 1 for sound_class, share in DETECTION_RATE.items() if sound_class not in UNSEEN)
     assert 0 < FALSE_ALARMS < 1
 
 
@@ -90,5 +92,5 @@ def test_the_same_chance_gives_the_same_evidence() -> None:
 
 
 def test_what_nobody_plays_is_refused() -> None:
-    with pytest.raises(ValueError, match="'kazoo' is none of the kinds free reed, guitar"):
+    with pytest.raises(ValueError, match="'kazoo' is none of the classes free reed, guitar"):
         draw_evidence("kazoo", np.random.default_rng(0))

@@ -1,4 +1,4 @@
-"""From frames to tracked things, with the published eye."""
+"""From frames to tracked objects, with the published eye."""
 
 from collections.abc import Callable
 
@@ -23,7 +23,7 @@ def network() -> EfficientNetLite0:
 
 
 @pytest.fixture
-def eye(network: EfficientNetLite0) -> InstrumentDetector:
+def detector(network: EfficientNetLite0) -> InstrumentDetector:
     return InstrumentDetector(network, frame_area=SIZE[0] * SIZE[1])
 
 
@@ -34,42 +34,42 @@ def stage(x: float = 0.5) -> NDArray[np.uint8]:
     return np.ascontiguousarray(wide[:, left : left + SIZE[1]])
 
 
-def watch(
+def update(
     watcher: InstrumentTracker, pictures: list[NDArray[np.uint8]], begin_s: float = 0.0, number: int = 0
 ) -> float:
     for index, picture in enumerate(pictures):
-        watcher.watch(Frame(begin_s + index / FRAME_RATE_HZ, number + index, picture))
+        watcher.update(Frame(begin_s + index / FRAME_RATE_HZ, number + index, picture))
     return begin_s + len(pictures) / FRAME_RATE_HZ
 
 
-def test_a_harp_is_followed_through_a_pan(eye: InstrumentDetector) -> None:
-    watcher = InstrumentTracker(eye)
+def test_a_harp_is_followed_through_a_pan(detector: InstrumentDetector) -> None:
+    watcher = InstrumentTracker(detector)
     centres = np.linspace(0.5, 0.4, 13)
-    end_s = watch(watcher, [stage(centre) for centre in centres])
+    end_s = update(watcher, [stage(centre) for centre in centres])
     at = np.arange(0, end_s - 0.2, 0.1)
     found = watcher.at(at)
-    harp = max(found, key=lambda thing: thing.strength.mean())
+    harp = max(found, key=lambda track: track.strength.mean())
     assert harp.label == "harp"
     assert harp.number == 1
     assert harp.strength.min() > 0.7
     there = np.interp(at, np.arange(len(centres)) / FRAME_RATE_HZ, (0.45 - centres) * 900 / SIZE[1] + 0.5)
     np.testing.assert_allclose(harp.x, there, atol=0.04)
     assert harp.motion.max() < 0.3  # only the camera moves
-    assert all(thing.strength.mean() < 0.3 for thing in found if thing is not harp)
+    assert all(track.strength.mean() < 0.3 for track in found if track is not harp)
 
 
-def test_looks_twice_a_second_and_only_at_new_frames(eye: InstrumentDetector) -> None:
-    watcher = InstrumentTracker(eye)
+def test_looks_twice_a_second_and_only_at_new_frames(detector: InstrumentDetector) -> None:
+    watcher = InstrumentTracker(detector)
     pictures = [np.roll(stage(), 3 * index, 0) for index in range(9)]
-    watch(watcher, pictures)
-    assert eye.looks == 5
-    watch(watcher, pictures)  # an overlapping window brings them again
-    assert eye.looks == 5
+    update(watcher, pictures)
+    assert detector.detections == 5
+    update(watcher, pictures)  # an overlapping window brings them again
+    assert detector.detections == 5
     assert watcher.seen_until_s == 2.0
 
 
 class Expected(InstrumentDetector):
-    """Sees what it is told; remembers when it looked."""
+    """Sees what it is reported; remembers when it looked."""
 
     def __init__(
         self, strength: Callable[[float], float], place: Callable[[float], float] = lambda time_s: 0.5
@@ -80,7 +80,7 @@ class Expected(InstrumentDetector):
     def forget(self) -> None:
         self.looked.clear()
 
-    def look(self, frame: Frame) -> EvidenceMap:
+    def evidence_map(self, frame: Frame) -> EvidenceMap:
         self.looked.append(frame.time_s)
         x, y = (np.arange(26) * 32 + 0.5) / 801, (np.arange(15) * 32 + 0.5) / 449
         away = ((x[None] - self._place(frame.time_s)) / 0.05) ** 2 + ((y[:, None] - 0.5) / 0.1) ** 2
@@ -89,17 +89,17 @@ class Expected(InstrumentDetector):
         return EvidenceMap(evidence, x, y)
 
 
-def looked(eye: Expected, seconds: float, turns_at_s: float = np.inf) -> list[float]:
-    """Times of the looks at a picture in which something always stirs, and which once moves on, as by a camera."""
+def looked(detector: Expected, seconds: float, turns_at_s: float = np.inf) -> list[float]:
+    """Times of the analyses a picture in which something always moves, and which once moves on, as by a camera."""
     scene = photograph("china.jpg", (SIZE[0], 900))
-    watcher = InstrumentTracker(eye)
+    watcher = InstrumentTracker(detector)
     for index in range(round(seconds * FRAME_RATE_HZ)):
         time_s = index / FRAME_RATE_HZ
         left = round(100 + 40 * np.clip((time_s - turns_at_s) * FRAME_RATE_HZ, 0, 5))
         picture = scene[:, left : left + SIZE[1]].copy()
         picture[20:40, 20:40] = 40 * (index % 5)
-        watcher.watch(Frame(time_s, index, picture))
-    return eye.looked
+        watcher.update(Frame(time_s, index, picture))
+    return detector.looked
 
 
 def test_looks_are_further_apart_once_nothing_is_new() -> None:
@@ -109,14 +109,14 @@ def test_looks_are_further_apart_once_nothing_is_new() -> None:
 
 
 @pytest.mark.parametrize(
-    "eye",
+    "detector",
     [
         Expected(lambda time_s: 0.3),  # doubtful
         Expected(lambda time_s: 0.9, lambda time_s: 0.2 + 0.05 * time_s),  # it walks
     ],
 )
-def test_what_is_doubtful_or_walks_is_looked_at_twice_a_second(eye: Expected) -> None:
-    assert looked(eye, 12.0) == [k / 2 for k in range(24)]
+def test_what_is_doubtful_or_walks_is_looked_at_twice_a_second(detector: Expected) -> None:
+    assert looked(detector, 12.0) == [k / 2 for k in range(24)]
 
 
 def test_a_doubt_that_lasts_is_looked_at_less_often() -> None:
@@ -140,32 +140,32 @@ def test_a_camera_that_turns_is_not_left_waiting() -> None:
     assert looked(Expected(lambda time_s: 0.0), 12.0) != times
 
 
-def test_a_still_picture_is_looked_at_once(eye: InstrumentDetector) -> None:
-    watcher = InstrumentTracker(eye)
+def test_a_still_picture_is_looked_at_once(detector: InstrumentDetector) -> None:
+    watcher = InstrumentTracker(detector)
     picture = stage()
     for index in range(20):
-        watcher.watch(Frame(index / FRAME_RATE_HZ, 0, picture))
-    assert eye.looks == 1
-    (harp,) = [thing for thing in watcher.at(np.arange(0, 5, 0.5)) if thing.strength.max() > 0.3]
+        watcher.update(Frame(index / FRAME_RATE_HZ, 0, picture))
+    assert detector.detections == 1
+    (harp,) = [track for track in watcher.at(np.arange(0, 5, 0.5)) if track.strength.max() > 0.3]
     assert harp.label == "harp"
     assert np.ptp(harp.x) < 1e-6
     assert harp.motion.max() == 0
 
 
-def test_a_cut_is_looked_at_at_once(eye: InstrumentDetector) -> None:
-    watcher = InstrumentTracker(eye)
-    cut_s = watch(watcher, [stage()] * 7, number=0)
+def test_a_cut_is_looked_at_at_once(detector: InstrumentDetector) -> None:
+    watcher = InstrumentTracker(detector)
+    cut_s = update(watcher, [stage()] * 7, number=0)
     empty = photograph("flower.jpg", SIZE)
-    watch(watcher, [empty, np.roll(empty, 1, 1)], cut_s, 50)
+    update(watcher, [empty, np.roll(empty, 1, 1)], cut_s, 50)
     at = np.arange(0, cut_s + 0.25, 0.05)
-    (harp,) = [thing for thing in watcher.at(at) if thing.label == "harp"]
+    (harp,) = [track for track in watcher.at(at) if track.label == "harp"]
     assert harp.strength[at < cut_s - 0.01].min() > 0.7
     assert harp.strength[at > cut_s + 0.01].max() == 0
 
 
-def test_black_pictures_hold_nothing(eye: InstrumentDetector) -> None:
-    watcher = InstrumentTracker(eye)
-    watch(watcher, [np.zeros((*SIZE, 3), np.uint8)] * 8)
+def test_black_pictures_hold_nothing(detector: InstrumentDetector) -> None:
+    watcher = InstrumentTracker(detector)
+    update(watcher, [np.zeros((*SIZE, 3), np.uint8)] * 8)
     assert watcher.at(np.arange(0, 2, 0.5)) == []
 
 
@@ -174,8 +174,8 @@ def test_a_mirrored_clip_gives_mirrored_things(network: EfficientNetLite0) -> No
     for is_mirrored in (False, True):
         watcher = InstrumentTracker(InstrumentDetector(network, frame_area=SIZE[0] * SIZE[1]))
         pictures = [stage(0.5 - 0.01 * index) for index in range(7)]
-        watch(watcher, [np.ascontiguousarray(cv2.flip(p, 1)) if is_mirrored else p for p in pictures])
-        found.append(max(watcher.at(np.arange(0, 1.5, 0.1)), key=lambda thing: thing.strength.mean()))
+        update(watcher, [np.ascontiguousarray(cv2.flip(p, 1)) if is_mirrored else p for p in pictures])
+        found.append(max(watcher.at(np.arange(0, 1.5, 0.1)), key=lambda track: track.strength.mean()))
     here, mirrored = found
     # The camera's motion is found by chance among the flow's vectors, so not to the last digit.
     np.testing.assert_allclose(here.x, 1 - mirrored.x, atol=0.003)

@@ -1,4 +1,4 @@
-"""What stirs in a picture, and what does not: the camera, the light, noise."""
+"""What moves in a picture, and what does not: the camera, the light, noise."""
 
 import cv2
 import numpy as np
@@ -32,12 +32,12 @@ def test_a_small_hand_is_found_though_the_camera_turns() -> None:
     levels = []
     for step in range(6):
         picture = with_hand(seen_from(60 + 4.3 * step, 50 + 0.7 * step), 0.7, 0.6, 2.5 * (step % 2))
-        stir = meter.measure(picture, 0.25)
-        assert not stir.is_cut
+        energy = meter.measure(picture, 0.25)
+        assert not energy.is_cut
         if step > 0:
-            levels.append(stir.level)
-            assert stir.camera[0, 2] == pytest.approx(-4.3 / WIDTH, abs=0.003)
-            assert stir.camera[1, 2] == pytest.approx(-0.7 / HEIGHT, abs=0.003)
+            levels.append(energy.level)
+            assert energy.camera[0, 2] == pytest.approx(-4.3 / WIDTH, abs=0.003)
+            assert energy.camera[1, 2] == pytest.approx(-0.7 / HEIGHT, abs=0.003)
     level = np.mean(levels, 0)
     row, column = np.unravel_index(level.argmax(), level.shape)
     assert (column + 0.5) / GRID[1] == pytest.approx(0.7, abs=0.04)
@@ -58,18 +58,18 @@ def test_what_is_nobodys_motion_does_not_stir(change: str) -> None:
             picture = (0.8 - 0.1 * step) * picture + 6 * step
         if change == "noise":
             picture += rng.normal(0, 8, picture.shape)
-        stir = meter.measure(np.clip(picture, 0, 255).astype(np.uint8), 0.25)
-        assert stir.level.mean() < 0.05
-        assert np.quantile(stir.level, 0.95) < 0.2
+        energy = meter.measure(np.clip(picture, 0, 255).astype(np.uint8), 0.25)
+        assert energy.level.mean() < 0.05
+        assert np.quantile(energy.level, 0.95) < 0.2
 
 
 def test_another_scene_is_a_cut_and_does_not_stir() -> None:
     meter = MotionEnergyMeter()
     meter.measure(seen_from(60, 50), 0.25)
-    stir = meter.measure(photograph("flower.jpg", (HEIGHT, WIDTH)), 0.25)
-    assert stir.is_cut
-    assert stir.level.max() == 0
-    np.testing.assert_array_equal(stir.camera, np.eye(3))
+    energy = meter.measure(photograph("flower.jpg", (HEIGHT, WIDTH)), 0.25)
+    assert energy.is_cut
+    assert energy.level.max() == 0
+    np.testing.assert_array_equal(energy.camera, np.eye(3))
 
 
 def test_upright_and_large_pictures_are_measured_in_the_same_grid() -> None:
@@ -91,9 +91,9 @@ def test_odd_pictures_are_measured_all_the_same(sizes: list[tuple[int, int]]) ->
     rng = np.random.default_rng(0)
     meter = MotionEnergyMeter()
     for size in sizes:
-        stir = meter.measure(rng.integers(0, 256, (*size, 3), dtype=np.uint8), 0.25)
-        assert np.isfinite(stir.level).all()
-        assert np.isfinite(stir.camera).all()
+        energy = meter.measure(rng.integers(0, 256, (*size, 3), dtype=np.uint8), 0.25)
+        assert np.isfinite(energy.level).all()
+        assert np.isfinite(energy.camera).all()
 
 
 def test_the_same_picture_again_is_frozen_and_a_noisy_one_is_not() -> None:

@@ -18,7 +18,7 @@ class SeenInstruments(InstrumentDetector):
     def forget(self) -> None:
         pass
 
-    def look(self, frame: Frame) -> EvidenceMap:
+    def evidence_map(self, frame: Frame) -> EvidenceMap:
         return self._seen_always
 
 
@@ -38,7 +38,7 @@ def tracked(instruments: EvidenceMap, detector: SeenPeople, seconds: float = 6.0
     picture = np.random.default_rng(0).integers(90, 110, (72, 128, 3)).astype(np.uint8)
     tracker = PlayerTracker(SeenInstruments(instruments), detector)
     for step in range(round(4 * seconds)):
-        tracker.watch(Frame(step / 4, step, picture))
+        tracker.update(Frame(step / 4, step, picture))
     return tracker.at(np.arange(0, seconds, 0.5))
 
 

@@ -1,18 +1,18 @@
-"""How instruments look to a network that knows ImageNet's classes: what is seen when something is played.
+"""How instruments appear to a network that knows ImageNet's classes: what is seen when something is played.
 
-Evidence for a visible thing is a vector over `IMAGENET_INSTRUMENTS`, ImageNet's classes of instruments, in [0, 1] with
+Evidence for a visible object is a vector over `IMAGENET_INSTRUMENTS`, ImageNet's classes of instruments, in [0, 1] with
 a sum of at most 1 (`InstrumentDetector`). ImageNet has no double bass, ukulele, clarinet, trumpet or tuba, and its
-classes are confused with one another; `APPEARANCE` says how the look of what is played spreads over the classes that
-can be seen, and `draw_evidence` draws evidence as pictures give it.
+classes are confused with one another; `APPEARANCE` says how the detection of what is played spreads over the classes
+that can be seen, and `draw_evidence` draws evidence as pictures give it.
 
-How the numbers were measured, all with the eye's own network:
+How the numbers were measured, all with the detector's own network:
 
 - Cut-outs: 47 instruments (11 photographs from Debian's Tux Paint stamps, 36 drawings from there, GCompris and the Open
   Clip Art Library) pasted into photographs of rooms, streets and landscapes (Scratch's and MATE's) at 449 x 801 pixels,
   tilted by up to 25 degrees, mirrored, darker or brighter, blurred and JPEG-compressed: 40 single pictures of each with
   a longer side of 10 to 80 % of the picture's height, and 7 times 4 seconds of a shaken camera with noise at 15 to
   80 %, followed by `InstrumentTracker`.
-- Players: 90 performers in 36 simulated concerts (`hearsight simulate`: drawings of nine kinds, with players), and six
+- Players: 90 performers in 36 simulated concerts (`hearsight simulate`: drawings of nine classes with players), and six
   instruments in four real clips of FAIR-Play (480 x 240).
 
 Cut-outs have no players, which the network has learned from too: without them it takes cellos for violins as often as
@@ -50,8 +50,8 @@ _IMAGENET = {
 IMAGENET_INSTRUMENTS: tuple[str, ...] = tuple(_IMAGENET)
 IMAGENET_INDICES: tuple[int, ...] = tuple(_IMAGENET.values())
 
-# Shares of the evidence, of things whose evidence is at least 0.1. "Named": the class that bears the name.
-_LOOKS: dict[str, dict[str, float]] = {
+# Shares of the evidence, of objects whose evidence is at least 0.1. "Named": the class that bears the name.
+_APPEARANCES: dict[str, dict[str, float]] = {
     # Cut-outs: drawings of an accordion and a harmonica; real accordions are far more often played and seen.
     "free reed": {"accordion": 0.75, "harmonica": 0.25},
     # Players: nine drawn ones (0.79 acoustic guitar), a real one (a third each guitar, bassoon and violin, banjo).
@@ -125,10 +125,11 @@ _LOOKS: dict[str, dict[str, float]] = {
     "voice": {},
     "other": {},
 }
-APPEARANCE_CLASSES: tuple[str, ...] = tuple(_LOOKS)
+APPEARANCE_CLASSES: tuple[str, ...] = tuple(_APPEARANCES)
 
 APPEARANCE: Float[np.ndarray, "played seen"] = np.array(
-    [[looks.get(name, 0.0) for name in IMAGENET_INSTRUMENTS] for looks in _LOOKS.values()], dtype=np.float32
+    [[appearance.get(name, 0.0) for name in IMAGENET_INSTRUMENTS] for appearance in _APPEARANCES.values()],
+    dtype=np.float32,
 )
 """Expected share of each of `IMAGENET_INSTRUMENTS` in the evidence of a visible instrument of each of
 `APPEARANCE_CLASSES`; rows add up to 1, those
@@ -155,21 +156,21 @@ DETECTION_RATE: dict[str, float] = {
     "voice": 0.0,
     "other": 0.0,
 }
-"""Share of visible instruments of each kind that become a thing at all, where their longer side is 20 to 80 % of the
+"""Share of visible instruments of each class that become an object at all, where their longer side is 20 to 80 % of the
 picture's height (of those from 20 to 30 % half, from 45 % on nearly all). Measured on 4 to 46 clips with cut-outs each
 and on drawn players; of organs and mallets, which were not to be had, guessed at a half."""
 FALSE_ALARMS = 0.2
-"""Share of pictures without any instrument in which some thing is seen, by a shaken camera over 4 seconds: 0 of 45
+"""Share of pictures without any instrument in which some object is seen, by a shaken camera over 4 seconds: 0 of 45
 photographs of nature and animals, 17 of 92 of rooms, streets, people and objects (one of them stronger than 0.3), and
 20 of 49 cartoons (three stronger)."""
 
 _LEVELS = (0.0, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
-# Quantiles at these levels of the sum of evidence of things, in clips with cut-outs of 20 to 80 % of the height.
+# Quantiles at these levels of the sum of evidence of objects, in clips with cut-outs of 20 to 80 % of the height.
 _STRENGTHS = (0.10, 0.185, 0.285, 0.73, 0.966, 0.993, 0.998, 0.9999)
 _DRUMS_STRENGTHS = (0.11, 0.15, 0.2, 0.67, 0.89, 0.963, 0.992, 0.999)
-# And of the strongest thing in clips without any instrument, where there was one.
+# And of the strongest object in clips without any instrument, where there was one.
 _FALSE_STRENGTHS = (0.06, 0.09, 0.12, 0.138, 0.187, 0.256, 0.353, 0.55)
-_FALSE_LOOKS = {
+_FALSE_APPEARANCES = {
     "electric guitar": 0.12,
     "drum": 0.08,
     "harmonica": 0.08,
@@ -198,33 +199,33 @@ _CONCENTRATION = 1.0
 _LEAK = 0.001  # share that every class gets at least in the mean
 
 
-def draw_evidence(kind: str | None, rng: np.random.Generator) -> Float[np.ndarray, "seen"]:
-    """Evidence of a thing that is seen, as the watcher tells it after some looks; sums to less than 1.
+def draw_evidence(sound_class: str | None, rng: np.random.Generator) -> Float[np.ndarray, "seen"]:
+    """Evidence of an object that is seen, as the tracker gives it after some detections; sums to less than 1.
 
     Its sum follows the quantiles that were measured for instruments of 20 to 80 % of the picture's height which became
-    a thing at all (`DETECTION_RATE` says how many do), its shares a Dirichlet distribution around the row of
+    an object at all (`DETECTION_RATE` says how many do), its shares a Dirichlet distribution around the row of
     `APPEARANCE` with the measured concentration, 1.0: mostly one class takes nearly all, and not always the right
     one.
 
     Args:
-        kind: one of `APPEARANCE_CLASSES`; None for a false alarm, a thing in a picture without any instrument
-            (`FALSE_ALARMS`), and the same is drawn for "voice" and "other", which have no look of their own.
+        class: one of `APPEARANCE_CLASSES`; None for a false alarm, an object in a picture without any instrument
+            (`FALSE_ALARMS`), and the same is drawn for "voice" and "other", which have no detection of their own.
         rng: the source of chance.
 
     Returns:
         Evidence for each of `IMAGENET_INSTRUMENTS`.
 
     Raises:
-        ValueError: `kind` is none of `APPEARANCE_CLASSES`.
+        ValueError: `sound_class` is none of `APPEARANCE_CLASSES`.
     """
-    if kind is not None and kind not in _LOOKS:
-        raise ValueError(f"{kind!r} is none of the kinds {', '.join(APPEARANCE_CLASSES)}")
-    looks = _LOOKS[kind] if kind is not None else {}
-    if not looks:
-        looks, strengths = _FALSE_LOOKS, _FALSE_STRENGTHS
+    if sound_class is not None and sound_class not in _APPEARANCES:
+        raise ValueError(f"{sound_class!r} is none of the classes {', '.join(APPEARANCE_CLASSES)}")
+    appearance = _APPEARANCES[sound_class] if sound_class is not None else {}
+    if not appearance:
+        appearance, strengths = _FALSE_APPEARANCES, _FALSE_STRENGTHS
     else:
-        strengths = _DRUMS_STRENGTHS if kind == "drums" else _STRENGTHS
-    mean = np.array([looks.get(name, 0.0) + _LEAK for name in IMAGENET_INSTRUMENTS])
+        strengths = _DRUMS_STRENGTHS if sound_class == "drums" else _STRENGTHS
+    mean = np.array([appearance.get(name, 0.0) + _LEAK for name in IMAGENET_INSTRUMENTS])
     shares = rng.dirichlet(_CONCENTRATION * mean / mean.sum())
     quantiles = np.array(strengths)
     logit = np.interp(rng.random(), _LEVELS, np.log(quantiles / (1 - quantiles)))

@@ -16,13 +16,13 @@ FRAME_AREA = 448 * 800
 _FEWEST = 3  # strides of the shorter side
 _OFF_CENTRE_PIXELS = 12
 _MIDDLE_GREY = (127, 127, 127)
-_SMALL = (64, 36)  # columns and rows of the copy that changes are looked for in
+_SMALL = (64, 36)  # columns and rows of the copy that changes are searched for in
 _SAME_GREY_LEVELS = 1
 
 
 @dataclass(frozen=True)
 class EvidenceMap:
-    """What the eye sees in a picture.
+    """What the detector sees in a picture.
 
     Attributes:
         evidence: for each of `IMAGENET_INSTRUMENTS` around each place, 0 to 1, the classes' sum at most 1. `[rows,
@@ -42,13 +42,13 @@ class EvidenceMap:
 class InstrumentDetector:
     """EfficientNet-Lite0's classifier at every place of a picture, after averaging features over 3 x 3 places.
 
-    The softmax is taken over all 1000 classes of ImageNet, of which the instruments' are given: what looks more like a
+    The softmax is taken over all 1000 classes of ImageNet, of which the instruments' are given: what resembles more a
     curtain is no cello. Pictures are scaled to about 448 x 800 pixels in all, in their own shape, with sides of
     `32 n + 1`, on which the network's grid is its own mirror image.
 
     What a position of that grid responds to lies about 12 pixels left of and above the pixel that its convolutions are
     centred on: in training they were padded more right and below, and the network has learned to make up for that.
-    Pictures are therefore moved by 12 pixels. (Measured: things pasted into photographs were found 12.1 +- 0.6 pixels
+    Pictures are therefore moved by 12 pixels. (Measured: objects pasted into photographs were found 12.1 +- 0.6 pixels
     to the right of where they were found in the mirrored picture's grid, and 11.4 +- 1.4 below.)
 
     A mirrored clip gives exactly the mirrored evidence. The network itself does not: so it is shown every other picture
@@ -57,19 +57,19 @@ class InstrumentDetector:
     gives (a third less evidence beside the instruments), at half of its cost.
 
     A picture that is as good as the one before (the same `Frame.number`, or no more than a grey level of difference
-    anywhere in a small copy) is not looked at again.
+    anywhere in a small copy) is not analysed again.
 
     Args:
         network: an EfficientNet-Lite0; None for the published one.
         dtype: in which most of the network is computed (`PlaceClassifier`). bfloat16 takes 0.6 of the time where the
             processor multiplies in it (AMX, AVX-512-BF16). But on 28 pictures of real stages the evidence of the place
-            that differs most differs by 0.03 in the median, and in one clip of four that was enough to take a thing for
-            another.
+            that differs most differs by 0.03 in the median, and in one clip of four that was enough to take an object
+            for another.
         frame_area: pixels of the scaled picture. 2.25 times as many find half of the instruments as high as 12 to 30 %
             of the picture instead of a third.
 
     Attributes:
-        looks: how many pictures the network has seen since the clip began.
+        detections: how many pictures the network has seen since the clip began.
 
     Raises:
         DependencyError: the package with the published weights is missing.
@@ -92,9 +92,9 @@ class InstrumentDetector:
         self._number: int | None = None
         self._small: UInt8[np.ndarray, "rows columns"] | None = None
         self._begins_mirrored: bool | None = None
-        self.looks = 0
+        self.detections = 0
 
-    def look(self, frame: Frame) -> EvidenceMap:
+    def evidence_map(self, frame: Frame) -> EvidenceMap:
         """The evidence in a frame of a clip, from memory if the picture has not changed."""
         if self._latest is not None and frame.number == self._number:
             return self._latest
@@ -117,13 +117,13 @@ class InstrumentDetector:
         if mirrored is None:  # a picture that is its own mirror image, such as black
             seen = self.see(rgb)
             return EvidenceMap((seen.evidence + seen.mirrored().evidence) / 2, seen.x, seen.y)
-        if self.looks % 2:
+        if self.detections % 2:
             mirrored = not mirrored
         return self.see(rgb[:, ::-1]).mirrored() if mirrored else self.see(rgb)
 
     def see(self, rgb: UInt8[np.ndarray, "height width 3"]) -> EvidenceMap:
         """The evidence in a single picture as it is, neither mirrored nor remembered."""
-        self.looks += 1
+        self.detections += 1
         height, width = network_size(rgb.shape[:2], self._area)
         picture = np.ascontiguousarray(rgb)
         if rgb.shape[:2] != (height, width):
@@ -131,7 +131,7 @@ class InstrumentDetector:
             method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
             picture = np.asarray(cv2.resize(picture, (width, height), interpolation=method), np.uint8)
         edge = _OFF_CENTRE_PIXELS
-        # Filled with the grey that is zero to the network, as its convolutions pad: stripes would look like a marimba.
+        # Filled with the grey that is zero to the network, as its convolutions pad: stripes would resemble a marimba.
         picture = cv2.copyMakeBorder(picture[edge:, edge:], 0, edge, 0, edge, cv2.BORDER_CONSTANT, value=_MIDDLE_GREY)
         evidence = self._classify(torch.from_numpy(picture))[..., self._chosen].numpy()
         rows, columns = evidence.shape[:2]

@@ -1,4 +1,4 @@
-"""How much stirs where in the picture, beyond what the camera's own motion explains."""
+"""How much moves where in the picture, beyond what the camera's own motion explains."""
 
 from dataclasses import dataclass
 
@@ -51,7 +51,7 @@ def largest_shift(camera: Float[np.ndarray, "3 3"]) -> float:
 
 
 def small_grey(rgb: UInt8[np.ndarray, "height width 3"]) -> UInt8[np.ndarray, "rows columns"]:
-    """A grey copy of about 180 x 320 pixels, in which motion is looked for."""
+    """A grey copy of about 180 x 320 pixels, in which motion is measured."""
     grey = cv2.cvtColor(np.ascontiguousarray(rgb), cv2.COLOR_RGB2GRAY)
     height, width = small_size(grey.shape[:2], SMALL_AREA)
     return np.asarray(cv2.resize(grey, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
@@ -73,7 +73,7 @@ class MotionEnergyMeter:
     def measure(self, rgb: UInt8[np.ndarray, "height width 3"], interval_s: float) -> MotionEnergy:
         """What happened since the picture before, which was `interval_s` seconds earlier; to the first, nothing."""
         small = small_grey(rgb)
-        if self._before is not None and self._before.shape != small.shape:  # another kind of picture
+        if self._before is not None and self._before.shape != small.shape:  # another class of picture
             self._meter, self._before = MotionMeter(), None
         motion = self._meter.measure(small[..., None], interval_s)
         grey = cv2.GaussianBlur(small.astype(np.float32), (0, 0), _BLUR_PIXELS)
@@ -93,11 +93,11 @@ class MotionEnergyMeter:
             cv2.Sobel(grey, cv2.CV_32F, 1, 0, scale=1 / 8), cv2.Sobel(grey, cv2.CV_32F, 0, 1, scale=1 / 8)
         )
         explained = _MISALIGNED_PIXELS * cv2.blur(gradient, (5, 5)) + _NOISES * noise + _LEAST_GREY_LEVELS
-        stirs = np.maximum(change - explained, 0)
+        moving = np.maximum(change - explained, 0)
         inside = np.zeros_like(common)
         inside[_BORDER_PIXELS:-_BORDER_PIXELS, _BORDER_PIXELS:-_BORDER_PIXELS] = True
-        stirs[~(inside & common)] = 0
-        level = cv2.resize(stirs, GRID[::-1], interpolation=cv2.INTER_AREA)
+        moving[~(inside & common)] = 0
+        level = cv2.resize(moving, GRID[::-1], interpolation=cv2.INTER_AREA)
         return MotionEnergy(np.asarray(level, np.float32), motion.camera)
 
 

@@ -37,7 +37,7 @@ class MouthMotion:
         self._before: Float[np.ndarray, "rows columns"] | None = None
         self._levels: deque[tuple[float, dict[int, float]]] = deque()
 
-    def watch(self, time_s: float, grey: UInt8[np.ndarray, "rows columns"], faces: list[Face]) -> None:
+    def update(self, time_s: float, grey: UInt8[np.ndarray, "rows columns"], faces: list[Face]) -> None:
         """The clip's next picture, small and grey, and the faces in it; times rise from call to call."""
         now = cv2.GaussianBlur(grey.astype(np.float32), (0, 0), _BLUR_PIXELS)
         before, self._before = self._before, np.asarray(now, np.float32)

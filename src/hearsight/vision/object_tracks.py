@@ -1,4 +1,4 @@
-"""Visible things that may sound, tracked through a clip: where each is, what it looks like, how it moves."""
+"""Visible objects that may sound, tracked through a clip: where each is, its appearance, how it moves."""
 
 from bisect import bisect_left, bisect_right
 from collections import deque
@@ -12,40 +12,40 @@ from hearsight.vision.instrument_detector import EvidenceMap
 from hearsight.vision.motion_energy import MotionEnergy, largest_shift
 from hearsight.vision.peaks import Peak, find_peaks
 
-MOST_THINGS = 6
+MOST_OBJECTS = 6
 _EVIDENCE_S = 1.0  # over which evidence at a place is averaged
-_LOOKS_S = 4.0  # over which a thing's shares are averaged
-_PLACE_S = 0.7  # over which a thing's place is averaged
-_BORN, _LOST = 0.12, 0.06  # evidence from which a thing begins, and below which it is no longer seen
-_MOST_ELAPSED_S = 0.5  # what a look is worth at most in averages, however long the one before is ago
-_SURE = 0.5  # evidence below which a thing is doubtful
-_DOUBT_S = 12.0  # after which a doubt is no news: more looks at the same will not settle it
-_NEWS_STRENGTH, _NEWS_PLACE = 0.1, 0.03  # by which a sure thing's evidence or place changes, if that is news
+_SHARES_S = 4.0  # over which an object's shares are averaged
+_PLACE_S = 0.7  # over which an object's place is averaged
+_BORN, _LOST = 0.12, 0.06  # evidence from which an object begins, and below which it is no longer seen
+_MOST_ELAPSED_S = 0.5  # what a detection is worth at most in averages, however long the one before is ago
+_SURE = 0.5  # evidence below which an object is doubtful
+_DOUBT_S = 12.0  # after which a doubt is no news: more detections of the same will not settle it
+_NEWS_STRENGTH, _NEWS_PLACE = 0.1, 0.03  # by which a sure object's evidence or place changes, if that is news
 _RISES_S, _FADES_S = 0.7, 1.5  # of strength, from nothing to all and back
-_REACH = 0.06  # parts of the picture's width that a thing may seem to jump, beside half its width
-_FAVOUR = 1.3  # what a thing that is among the strongest counts more than one that is not
+_REACH = 0.06  # parts of the picture's width that an object may seem to jump, beside half its width
+_FAVOUR = 1.3  # what an object that is among the strongest counts more than one that is not
 _MOST_SHIFT = 0.5  # of the picture, by which a camera could have moved from one picture to the next
 _TOLD_S = 120.0  # how long is remembered
 _MOVING_S = 0.5  # over which motion is averaged
 _USUAL_S = 10.0  # over which the picture's usual motion is averaged
-_STILL_GREY_LEVELS = 0.02  # mean change of a picture in which nothing stirs
-_REGION = (0.06, 0.2, 0.1)  # half width, height above and below at least in which a thing's motion is looked for
+_STILL_GREY_LEVELS = 0.02  # mean change of a picture in which nothing moves
+_REGION = (0.06, 0.2, 0.1)  # half width, height above and below at least in which an object's motion is measured
 
 
 @dataclass(frozen=True)
 class ObjectTrack:
-    """A visible thing at given times.
+    """A visible object at given times.
 
     Attributes:
-        number: counts things from 1; stays the thing's own.
-        label: what it looks like most, as ImageNet names it.
+        number: counts objects from 1; stays the object's own.
+        label: the class that it resembles most, as ImageNet names it.
         x, y: its centre in the picture, 0 to 1; beyond that where the camera has turned away from it. `[times]`
         width: of the part that gives evidence, in parts of the picture's width. `[times]`
-        evidence: for each of `IMAGENET_INSTRUMENTS`, smoothed; adds up to how sure the eye is that it is an instrument.
-            `[times, 22]`
-        strength: the same sum, made to rise and fall smoothly where the thing appears and goes; 0 where it is not
+        evidence: for each of `IMAGENET_INSTRUMENTS`, smoothed; adds up to how sure the detector is that it is an
+            instrument. `[times, 22]`
+        strength: the same sum, made to rise and fall smoothly where the object appears and goes; 0 where it is not
             there. `[times]`
-        motion: 0 to 1, how much stirs at it and around it beside the camera: 0.5 is as much as on average in the whole
+        motion: 0 to 1, how much moves at it and around it beside the camera: 0.5 is as much as on average in the whole
             picture over the last 10 s, 0.9 nine times as much. While the picture is frozen it stays what it was.
             `[times]`
         is_person: whether it is a person, with what is seen at the hands as evidence.
@@ -63,11 +63,11 @@ class ObjectTrack:
 
 
 class ObjectTracks:
-    """Follows the things in a clip from look to look.
+    """Follows the objects in a clip from detection to detection.
 
     Evidence is averaged at each place over about a second, moved along with the camera, and its peaks are joined to the
-    things known so far by place. A thing appears within 0.7 s (at once in a clip's or a scene's first picture) and
-    fades within 1.5 s once it is no longer seen; the six strongest are told. What is remembered covers two minutes,
+    objects known so far by place. An object appears within 0.7 s (at once in a clip's or a scene's first picture) and
+    fades within 1.5 s once it is no longer seen; the six strongest are reported. What is remembered covers two minutes,
     so that memory does not grow.
     """
 
@@ -76,48 +76,49 @@ class ObjectTracks:
         self._gone: list[_Known] = []
         self._begun = 0
         self._now_s = 0.0
-        self._looked_s: float | None = None
+        self._detected_s: float | None = None
         self._begun_s: float | None = None
         self._weighted: Float[np.ndarray, "rows columns seen"] | None = None
         self._weight: Float[np.ndarray, "rows columns 1"] | None = None
         self._camera = np.eye(3)
-        self._usual = self._watched_s = 0.0
+        self._usual = self._measured_s = 0.0
 
-    def move(self, time_s: float, stir: MotionEnergy) -> None:
+    def move(self, time_s: float, energy: MotionEnergy) -> None:
         """Follow the motion that was measured since the last call; to be called before `update`."""
-        if stir.is_cut:
+        if energy.is_cut:
             self._cut(time_s)
             return
         elapsed = max(0.0, time_s - self._now_s)
         self._now_s = time_s
-        camera = stir.camera if largest_shift(stir.camera) < _MOST_SHIFT else np.eye(3)
+        camera = energy.camera if largest_shift(energy.camera) < _MOST_SHIFT else np.eye(3)
         self._camera = camera @ self._camera
-        if not stir.is_frozen:
-            self._watched_s += elapsed
-            self._usual += (float(stir.level.mean()) - self._usual) * _step(elapsed, min(_USUAL_S, self._watched_s))
+        if not energy.is_frozen:
+            self._measured_s += elapsed
+            self._usual += (float(energy.level.mean()) - self._usual) * _step(elapsed, min(_USUAL_S, self._measured_s))
         for known in self._known:
             known.x, known.y = _moved(camera, known.x, known.y)
-            if not stir.is_frozen:
-                known.stirs(_around(stir.level, known), elapsed, self._usual + _STILL_GREY_LEVELS)
-            known.tell(time_s)
+            if not energy.is_frozen:
+                known.add_energy(_around(energy.level, known), elapsed, self._usual + _STILL_GREY_LEVELS)
+            known.record(time_s)
 
-    def update(self, time_s: float, look: EvidenceMap) -> bool:
+    def update(self, time_s: float, evidence_map: EvidenceMap) -> bool:
         """What is seen at this time; the times rise from call to call.
 
-        A look counts for half a second at most. So looks may be further apart while nothing is new, and who looks
-        twice as seldom averages over as many.
+        A detection counts for half a second at most. So detections may be further apart while nothing is new: half as
+        many still average over as many.
 
         Returns:
-            whether another look is worth while soon: a thing begins, rises, fades, moves, changes in strength, or is
+            whether another detection is worth while soon: an object begins, rises, fades, moves, changes in strength,
+                or is
             doubtful (evidence below 0.5) and was first seen less than 12 s ago.
         """
-        elapsed = min(_MOST_ELAPSED_S, time_s - self._looked_s) if self._looked_s is not None else 0.0
-        is_first = self._looked_s is None
+        elapsed = min(_MOST_ELAPSED_S, time_s - self._detected_s) if self._detected_s is not None else 0.0
+        is_first = self._detected_s is None
         begins_s = -np.inf if self._begun_s is None else time_s - elapsed
         self._begun_s = time_s if self._begun_s is None else self._begun_s
-        self._now_s, self._looked_s = time_s, time_s
-        evidence = self._averaged(look, elapsed)
-        peaks = find_peaks(EvidenceMap(evidence, look.x, look.y), _LOST)
+        self._now_s, self._detected_s = time_s, time_s
+        evidence = self._averaged(evidence_map, elapsed)
+        peaks = find_peaks(EvidenceMap(evidence, evidence_map.x, evidence_map.y), _LOST)
         waiting = list(self._known)
         is_news = False
         for peak in peaks:
@@ -132,37 +133,37 @@ class ObjectTracks:
                 self._known.append(_Known(self._begun, peak, begins_s, time_s))
         for known in waiting:
             known.miss(elapsed)
-        told = sorted(self._known, key=lambda known: -known.strength * (_FAVOUR if known.presence > 0 else 1.0))
-        for rank, known in enumerate(told):
-            known.appear(known.is_seen and rank < MOST_THINGS, elapsed, is_first)
-            known.tell(time_s)
+        entry = sorted(self._known, key=lambda known: -known.strength * (_FAVOUR if known.presence > 0 else 1.0))
+        for rank, known in enumerate(entry):
+            known.appear(known.is_seen and rank < MOST_OBJECTS, elapsed, is_first)
+            known.record(time_s)
             is_doubt = known.strength < _SURE and time_s - known.first_s < _DOUBT_S
             is_news |= known.presence > 0 and (known.presence < 1 or is_doubt or not known.is_seen)
         self._forget(time_s)
         return is_news
 
     def at(self, times_s: Float[np.ndarray, "times"]) -> list[ObjectTrack]:
-        """The things that are there at any of these times, up to the latest update; after it they stand as they are.
+        """The objects that are there at any of these times, up to the latest update; after it they stand as they are.
 
         At most six are there at any one time, but for those that are fading.
         """
-        things = []
+        tracks = []
         for known in [*self._gone, *self._known]:
-            thing = known.at(np.asarray(times_s, np.float64))
-            if thing.strength.max(initial=0.0) > 0:
-                things.append(thing)
-        return sorted(things, key=lambda thing: thing.number)
+            track = known.at(np.asarray(times_s, np.float64))
+            if track.strength.max(initial=0.0) > 0:
+                tracks.append(track)
+        return sorted(tracks, key=lambda track: track.number)
 
-    def _averaged(self, look: EvidenceMap, elapsed: float) -> Float[np.ndarray, "rows columns seen"]:
+    def _averaged(self, evidence_map: EvidenceMap, elapsed: float) -> Float[np.ndarray, "rows columns seen"]:
         step = _step(elapsed, _EVIDENCE_S)
-        same = self._weighted is not None and self._weighted.shape == look.evidence.shape
+        same = self._weighted is not None and self._weighted.shape == evidence_map.evidence.shape
         if not same or self._weighted is None or self._weight is None:
-            self._weighted = look.evidence.astype(np.float32)
-            self._weight = np.ones((*look.evidence.shape[:2], 1), np.float32)
+            self._weighted = evidence_map.evidence.astype(np.float32)
+            self._weight = np.ones((*evidence_map.evidence.shape[:2], 1), np.float32)
         else:
             before = np.concatenate([self._weighted, self._weight], -1)
-            before = _carried(before, self._camera, look) * (1 - step)
-            self._weighted = before[..., :-1] + step * look.evidence
+            before = _carried(before, self._camera, evidence_map) * (1 - step)
+            self._weighted = before[..., :-1] + step * evidence_map.evidence
             self._weight = before[..., -1:] + step
         self._camera = np.eye(3)
         return np.asarray(self._weighted / np.maximum(self._weight, 1e-6), np.float32)
@@ -174,7 +175,7 @@ class ObjectTracks:
         self._known = []
         self._weighted = self._weight = None
         self._camera = np.eye(3)
-        self._looked_s = None
+        self._detected_s = None
         self._now_s = time_s
 
     def _forget(self, time_s: float) -> None:
@@ -198,15 +199,15 @@ class _Point:
 
 @dataclass
 class _Known:
-    """A thing as it is now, and what it was."""
+    """An object as it is now, and what it was."""
 
     number: int
     peak: Peak
-    begins_s: float  # before the look that found it, between which and this one it rises
-    first_s: float  # of that look
+    begins_s: float  # before the detection that found it, between which and this one it rises
+    first_s: float  # of that detection
     points: deque[_Point] = field(default_factory=deque)
     presence: float = 0.0
-    stir: float | None = None
+    energy: float | None = None
     motion: float = 0.0
     is_seen: bool = True
 
@@ -217,7 +218,7 @@ class _Known:
         self.shares = self.peak.shares.copy()
         self._age = 0.0
         if np.isfinite(self.begins_s):
-            self.tell(self.begins_s)
+            self.record(self.begins_s)
 
     @property
     def is_over(self) -> bool:
@@ -236,17 +237,17 @@ class _Known:
         self.width += (peak.width - self.width) * step
         self.height += (peak.height - self.height) * step
         self.strength = peak.strength
-        self.shares += (peak.shares - self.shares) * _step(elapsed, min(_LOOKS_S, self._age))
+        self.shares += (peak.shares - self.shares) * _step(elapsed, min(_SHARES_S, self._age))
         self.is_seen = True
 
     def miss(self, elapsed: float) -> None:
         self.strength *= 1 - _step(elapsed, _EVIDENCE_S)
         self.is_seen = False
 
-    def stirs(self, level: float, elapsed: float, usual: float) -> None:
-        is_first = self.stir is None
-        self.stir = level if self.stir is None else self.stir + (level - self.stir) * _step(elapsed, _MOVING_S)
-        self.motion = self.stir / (self.stir + usual)
+    def add_energy(self, level: float, elapsed: float, usual: float) -> None:
+        is_first = self.energy is None
+        self.energy = level if self.energy is None else self.energy + (level - self.energy) * _step(elapsed, _MOVING_S)
+        self.motion = self.energy / (self.energy + usual)
         if is_first:  # what could not be known before
             self.points = deque(replace(point, motion=self.motion) for point in self.points)
 
@@ -257,14 +258,14 @@ class _Known:
             change = elapsed / _RISES_S if rises else -elapsed / _FADES_S
             self.presence = min(1.0, max(0.0, self.presence + change))
 
-    def tell(self, time_s: float) -> None:
+    def record(self, time_s: float) -> None:
         if self.points and self.points[-1].time_s == time_s:
             self.points.pop()
         self.points.append(self._point(time_s))
 
     def end(self, time_s: float) -> None:
         """Be there up to this time, and not from it on."""
-        self.tell(time_s)
+        self.record(time_s)
         self.presence = 0.0
         self.is_seen = False
         self.points.append(self._point(time_s))
@@ -292,7 +293,7 @@ class _Known:
 
 
 def _nearest(peak: Peak, waiting: list[_Known]) -> _Known | None:
-    """The thing that this peak continues: the nearest within reach, looks counting as distance too."""
+    """The object that this peak continues: the nearest within reach, detections counting as distance too."""
     best, found = 1.0, None
     for known in waiting:
         reach_x = _REACH + max(peak.width, known.width) / 2
@@ -316,7 +317,7 @@ def _moved(camera: Float[np.ndarray, "3 3"], x: float, y: float) -> tuple[float,
 
 
 def _around(level: Float[np.ndarray, "rows columns"], known: _Known) -> float:
-    """The mean of what stirs around a thing, where players' hands, heads and arms are."""
+    """The mean of what moves around an object, where players' hands, heads and arms are."""
     rows, columns = level.shape
     half = max(_REGION[0], known.width / 2)
     above, below = max(_REGION[1], known.height / 2), max(_REGION[2], known.height / 2)
@@ -327,15 +328,17 @@ def _around(level: Float[np.ndarray, "rows columns"], known: _Known) -> float:
 
 
 def _carried(
-    values: Float[np.ndarray, "rows columns channels"], camera: Float[np.ndarray, "3 3"], look: EvidenceMap
+    values: Float[np.ndarray, "rows columns channels"], camera: Float[np.ndarray, "3 3"], evidence_map: EvidenceMap
 ) -> Float[np.ndarray, "rows columns channels"]:
     """Values at the grid's places after the camera moved; 0 where nothing was seen before."""
     if np.array_equal(camera, np.eye(3)):
         return values
     rows, columns = values.shape[:2]
-    places = np.stack(np.broadcast_arrays(look.x[None], look.y[:, None], 1.0), -1) @ np.linalg.inv(camera).T
-    column = (places[..., 0] / places[..., 2] - look.x[0]) / (look.x[1] - look.x[0])
-    row = (places[..., 1] / places[..., 2] - look.y[0]) / (look.y[1] - look.y[0])
+    places = (
+        np.stack(np.broadcast_arrays(evidence_map.x[None], evidence_map.y[:, None], 1.0), -1) @ np.linalg.inv(camera).T
+    )
+    column = (places[..., 0] / places[..., 2] - evidence_map.x[0]) / (evidence_map.x[1] - evidence_map.x[0])
+    row = (places[..., 1] / places[..., 2] - evidence_map.y[0]) / (evidence_map.y[1] - evidence_map.y[0])
     padded = np.pad(values, ((1, 1), (1, 1), (0, 0)))
     column, row = np.clip(column + 1, 0, columns + 0.999), np.clip(row + 1, 0, rows + 0.999)
     left, top = column.astype(int), row.astype(int)

@@ -1,4 +1,4 @@
-"""Peaks of evidence in a picture: one for each visible thing, whatever it is taken for."""
+"""Peaks of evidence in a picture: one for each visible object, whatever it is taken for."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from jaxtyping import Float
 from hearsight.vision.appearance import IMAGENET_INSTRUMENTS
 from hearsight.vision.instrument_detector import EvidenceMap
 
-# Classes that one thing is seen as in turn: evidence is summed within a group before peaks are looked for.
+# Classes that one object is seen as in turn: evidence is summed within a group before peaks are searched for.
 _CONFUSED = (
     ("grand piano", "upright piano", "organ"),
     ("cello", "violin"),
@@ -21,8 +21,8 @@ _CONFUSED = (
 )
 _GROUPS = tuple(np.array([IMAGENET_INSTRUMENTS.index(name) for name in group]) for group in _CONFUSED)
 _VALLEY = 0.6  # a peak counts beside a higher one where evidence between them falls below this part of it
-_OUTLINE = 0.5  # a thing's outline is where evidence is at least this part of its peak
-_SAME_CELLS = 1.6  # peaks of different groups no further apart are one thing
+_OUTLINE = 0.5  # an object's outline is where evidence is at least this part of its peak
+_SAME_CELLS = 1.6  # peaks of different groups no further apart are one object
 _DOUBTFUL = 0.35  # and further apart, where outlines touch and one is this weak, by itself or beside the other
 
 
@@ -34,7 +34,7 @@ def likeliest_class(evidence: Float[np.ndarray, "seen"]) -> str:
 
 @dataclass(frozen=True)
 class Peak:
-    """A thing that is seen at a moment.
+    """An object that is seen at a moment.
 
     Attributes:
         x, y: centre of its evidence, 0 to 1.
@@ -65,20 +65,20 @@ class _Region:
         return np.asarray(self.weights @ self.cells / self.weights.sum())
 
 
-def find_peaks(look: EvidenceMap, least: float) -> list[Peak]:
-    """The things in a picture from the strongest to the weakest; evidence below `least` is none."""
+def find_peaks(evidence_map: EvidenceMap, least: float) -> list[Peak]:
+    """The objects in a picture from the strongest to the weakest; evidence below `least` is none."""
     regions: list[_Region] = []
     for group in _GROUPS:
-        regions += _regions(look.evidence[..., group].sum(-1), least)
+        regions += _regions(evidence_map.evidence[..., group].sum(-1), least)
     regions.sort(key=lambda region: -region.peak)
     joined: list[list[_Region]] = []
     for region in regions:
-        home = next((things for things in joined if _is_same(things[0], region)), None)
+        home = next((members for members in joined if _is_same(members[0], region)), None)
         if home is None:
             joined.append([region])
         else:
             home.append(region)
-    peaks = [_peak(look, things) for things in joined]
+    peaks = [_peak(evidence_map, members) for members in joined]
     return sorted(peaks, key=lambda peak: -peak.strength)
 
 
@@ -129,16 +129,16 @@ def _is_same(stronger: _Region, weaker: _Region) -> bool:
     return bool(apart.min() <= 1)
 
 
-def _peak(look: EvidenceMap, things: list[_Region]) -> Peak:
-    rows = np.concatenate([region.cells[:, 0] for region in things])
-    columns = np.concatenate([region.cells[:, 1] for region in things])
-    weights = np.concatenate([region.weights for region in things])
+def _peak(evidence_map: EvidenceMap, members: list[_Region]) -> Peak:
+    rows = np.concatenate([region.cells[:, 0] for region in members])
+    columns = np.concatenate([region.cells[:, 1] for region in members])
+    weights = np.concatenate([region.weights for region in members])
     weights = weights / weights.sum()
-    cell_x, cell_y = look.x[1] - look.x[0], look.y[1] - look.y[0]
-    x, y = float(look.x[0] + cell_x * (weights @ columns)), float(look.y[0] + cell_y * (weights @ rows))
-    evidence = look.evidence[rows.astype(int), columns.astype(int)]
+    cell_x, cell_y = evidence_map.x[1] - evidence_map.x[0], evidence_map.y[1] - evidence_map.y[0]
+    x, y = float(evidence_map.x[0] + cell_x * (weights @ columns)), float(evidence_map.y[0] + cell_y * (weights @ rows))
+    evidence = evidence_map.evidence[rows.astype(int), columns.astype(int)]
     shares = weights @ evidence
-    outline = things[0].cells
+    outline = members[0].cells
     height, width = outline.max(0) - outline.min(0) + 1
     return Peak(
         x,

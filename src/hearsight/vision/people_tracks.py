@@ -90,7 +90,7 @@ class PeopleTracks:
         self._begun = 0
         self._now_s = 0.0
         self._detected_s: float | None = None
-        self._usual = self._watched_s = 0.0
+        self._usual = self._measured_s = 0.0
 
     def move(self, time_s: float, energy: MotionEnergy) -> None:
         """Follow the motion that was measured since the last call; to be called before `update`."""
@@ -104,8 +104,8 @@ class PeopleTracks:
         self._now_s = time_s
         camera = energy.camera if largest_shift(energy.camera) < _MOST_SHIFT else np.eye(3)
         if not energy.is_frozen:
-            self._watched_s += elapsed
-            self._usual += (float(energy.level.mean()) - self._usual) * _step(elapsed, min(_USUAL_S, self._watched_s))
+            self._measured_s += elapsed
+            self._usual += (float(energy.level.mean()) - self._usual) * _step(elapsed, min(_USUAL_S, self._measured_s))
         for known in self._known:
             known.carry(camera)
             if not energy.is_frozen:
@@ -118,7 +118,7 @@ class PeopleTracks:
         Args:
             time_s: of the picture.
             people: in it.
-            seen: evidence of instruments in it, if it was looked for.
+            seen: evidence of instruments in it, if it was searched for.
 
         Returns:
             whether another detection is worth while soon: somebody comes, goes, is hidden or moves.
@@ -293,11 +293,11 @@ class _Known:
         points = list(self.points)
         own = np.array([point.time_s for point in points])
         values = np.array([(*p.places[:4].ravel(), p.score, p.presence, p.motion, *p.evidence) for p in points])
-        told = np.stack([np.interp(times_s, own, column) for column in values.T], -1)
-        presence = np.where(times_s < self.points[0].time_s - 1e-6, 0.0, told[:, 9])
+        entry = np.stack([np.interp(times_s, own, column) for column in values.T], -1)
+        presence = np.where(times_s < self.points[0].time_s - 1e-6, 0.0, entry[:, 9])
         return PersonTrack(
-            self.number, told[:, :4], told[:, 4:6], told[:, 6:8], told[:, 11:], told[:, 8] * presence, presence,
-            told[:, 10],
+            self.number, entry[:, :4], entry[:, 4:6], entry[:, 6:8], entry[:, 11:], entry[:, 8] * presence, presence,
+            entry[:, 10],
         )  # fmt: skip
 
 

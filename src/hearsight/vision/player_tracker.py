@@ -24,7 +24,7 @@ _EARLY_S = 0.01
 class PlayerTracker(InstrumentTracker):
     """`InstrumentTracker` with people: `at` gives people, and the instruments that none of them is near.
 
-    People are looked for twice a second while somebody comes, goes, is hidden or moves, else once; where they are
+    People are searched for twice a second while somebody comes, goes, is hidden or moves, else once; where they are
     small, every 4 s in tiles too. An instrument within reach of a person is that person's and lends its place, a third.
 
     Args:
@@ -34,8 +34,8 @@ class PlayerTracker(InstrumentTracker):
 
     def __init__(self, instruments: InstrumentDetector | None = None, people: PeopleDetector | None = None) -> None:
         super().__init__(instruments)
-        self._detector = people if people is not None else PeopleDetector()
-        self._detector.forget()
+        self._people_detector = people if people is not None else PeopleDetector()
+        self._people_detector.forget()
         self._people = PeopleTracks()
         self._people_s = self._tiles_s = -np.inf
         self._people_interval_s = DETECTION_INTERVAL_S
@@ -67,7 +67,7 @@ class PlayerTracker(InstrumentTracker):
             in_tiles = frame.time_s - self._tiles_s >= _TILES_EVERY_S - _EARLY_S
             self._people_s = frame.time_s
             self._tiles_s = frame.time_s if in_tiles else self._tiles_s
-            is_news = self._people.update(frame.time_s, self._detector.detect(frame, in_tiles), self.latest)
+            is_news = self._people.update(frame.time_s, self._people_detector.detect(frame, in_tiles), self.latest)
             self._people_interval_s = DETECTION_INTERVAL_S if is_news else _SETTLED_INTERVAL_S
 
 

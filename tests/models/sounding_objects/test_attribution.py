@@ -1,4 +1,4 @@
-"""What is heard in a window: hits told from tones, and distributions that stay distributions."""
+"""What is heard in a window: hits reported from tones, and distributions that stay distributions."""
 
 import numpy as np
 import pytest
@@ -27,23 +27,23 @@ def hits() -> Tensor:
 
 
 def powers(sound: Tensor) -> Tensor:
-    ear = SoundClassifier((4, 4, 4, 4, 4), layers=1)
-    return ear.bands.powers(STFT(N_FFT, N_FFT, HOP_SAMPLES).forward(sound))
+    classifier = SoundClassifier((4, 4, 4, 4, 4), layers=1)
+    return classifier.bands.powers(STFT(N_FFT, N_FFT, HOP_SAMPLES).forward(sound))
 
 
-def told(sound: Tensor) -> float:
+def entry(sound: Tensor) -> float:
     """Mean over the energy."""
     power = powers(sound)
     return float((percussiveness(power) * power).sum() / power.sum())
 
 
 def test_hits_are_told_from_tones() -> None:
-    assert told(tones()) < -2
-    assert told(hits()) > 0.8
+    assert entry(tones()) < -2
+    assert entry(hits()) > 0.8
 
 
 def test_noise_is_neither() -> None:
-    assert abs(told(torch.randn(SAMPLES, generator=torch.Generator().manual_seed(1)))) < 0.3
+    assert abs(entry(torch.randn(SAMPLES, generator=torch.Generator().manual_seed(1)))) < 0.3
 
 
 @pytest.mark.parametrize("gain", [1e-4, 1.0, 1e3])
@@ -68,20 +68,20 @@ def test_silence_is_told_too() -> None:
 
 def test_hits_make_drums_likelier_and_tones_less_likely() -> None:
     torch.manual_seed(0)
-    ear = SoundClassifier((4, 4, 4, 4, 4), layers=1).eval()
-    listener = Attributor(ear, SAMPLE_RATE_HZ, 2.0)
+    classifier = SoundClassifier((4, 4, 4, 4, 4), layers=1).eval()
+    listener = Attributor(classifier, SAMPLE_RATE_HZ, 2.0)
     shares = []
     for sound in (tones(), hits()):
         with torch.inference_mode():
-            (heard,) = listener.hear([Window(0.0, sound, [])])
-            alone = ear(heard.power[None]).classes[0]
-        np.testing.assert_allclose(heard.classes.exp().sum(0), 1, atol=1e-4)
-        loud = heard.power / heard.power.sum()
+            (classified,) = listener.classify([Window(0.0, sound, [])])
+            alone = classifier(classified.power[None]).classes[0]
+        np.testing.assert_allclose(classified.classes.exp().sum(0), 1, atol=1e-4)
+        loud = classified.power / classified.power.sum()
         drums = SOUND_CLASSES.index("drums")
-        shares.append(float(((heard.classes - alone)[drums] * loud).sum()))
+        shares.append(float(((classified.classes - alone)[drums] * loud).sum()))
         others = [sound_class for sound_class in range(len(SOUND_CLASSES)) if sound_class != drums]
-        # Among themselves the other classes stay as the classifier tells them.
+        # Among themselves the other classes stay as the classifier gives them.
         torch.testing.assert_close(
-            heard.classes[others].log_softmax(0), alone[others].log_softmax(0), atol=1e-4, rtol=0
+            classified.classes[others].log_softmax(0), alone[others].log_softmax(0), atol=1e-4, rtol=0
         )
     assert shares[0] < -1 and shares[1] > 0.3

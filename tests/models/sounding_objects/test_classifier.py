@@ -17,7 +17,7 @@ from hearsight.vision.appearance import IMAGENET_INSTRUMENTS
 
 
 @pytest.fixture(scope="module")
-def ear() -> SoundClassifier:
+def classifier() -> SoundClassifier:
     torch.manual_seed(0)
     return SoundClassifier((8, 12, 16, 16, 16), layers=1).eval()
 
@@ -27,7 +27,7 @@ def powers(columns: int, seed: int = 0, batch: int = 2) -> Tensor:
     return 1e-3 * torch.rand(batch, BANDS, columns, generator=generator).pow(4)
 
 
-def heard(columns: int = 16) -> Tensor:
+def classified(columns: int = 16) -> Tensor:
     """Random log probabilities of the classes."""
     generator = torch.Generator().manual_seed(2)
     return torch.randn(1, len(SOUND_CLASSES), BANDS, columns, generator=generator).mul(2).log_softmax(1)
@@ -43,8 +43,8 @@ def evidence(*objects: dict[str, float]) -> Tensor:
 
 @pytest.mark.parametrize("columns", [1, 15, 16, 17, 100, 256, 333])
 @torch.inference_mode()
-def test_kinds_are_a_distribution_for_any_number_of_columns(ear: SoundClassifier, columns: int) -> None:
-    classes, direct = ear(powers(columns))
+def test_kinds_are_a_distribution_for_any_number_of_columns(classifier: SoundClassifier, columns: int) -> None:
+    classes, direct = classifier(powers(columns))
     assert classes.shape == (2, len(SOUND_CLASSES), BANDS, columns)
     torch.testing.assert_close(classes.exp().sum(1), torch.ones(2, BANDS, columns))
     assert direct.shape == (2, BANDS, columns)
@@ -52,27 +52,27 @@ def test_kinds_are_a_distribution_for_any_number_of_columns(ear: SoundClassifier
 
 
 @torch.inference_mode()
-def test_the_level_does_not_matter(ear: SoundClassifier) -> None:
+def test_the_level_does_not_matter(classifier: SoundClassifier) -> None:
     power = powers(64)
-    for here, there in zip(ear(power), ear(1e4 * power), strict=True):
+    for here, there in zip(classifier(power), classifier(1e4 * power), strict=True):
         torch.testing.assert_close(here, there, atol=1e-4, rtol=1e-4)
 
 
 @torch.inference_mode()
-def test_what_one_window_holds_does_not_touch_another(ear: SoundClassifier) -> None:
+def test_what_one_window_holds_does_not_touch_another(classifier: SoundClassifier) -> None:
     power = powers(64)
-    for together, alone in zip(ear(power), ear(power[:1]), strict=True):
+    for together, alone in zip(classifier(power), classifier(power[:1]), strict=True):
         torch.testing.assert_close(together[:1], alone, atol=1e-4, rtol=1e-4)
 
 
 @torch.inference_mode()
-def test_silence_gives_finite_numbers(ear: SoundClassifier) -> None:
-    assert all(torch.isfinite(told).all() for told in ear(torch.zeros(1, BANDS, 32)))
+def test_silence_gives_finite_numbers(classifier: SoundClassifier) -> None:
+    assert all(torch.isfinite(entry).all() for entry in classifier(torch.zeros(1, BANDS, 32)))
 
 
 @torch.inference_mode()
-def test_parts_add_up_to_one_and_a_row_of_zeros_gets_nothing(ear: SoundClassifier) -> None:
-    parts = ear.associate(heard(), evidence({"cello": 0.6}, {}, {"drum": 0.3, "steel drum": 0.1})).exp()
+def test_parts_add_up_to_one_and_a_row_of_zeros_gets_nothing(classifier: SoundClassifier) -> None:
+    parts = classifier.associate(classified(), evidence({"cello": 0.6}, {}, {"drum": 0.3, "steel drum": 0.1})).exp()
     assert parts.shape == (1, 4, BANDS, 16)
     torch.testing.assert_close(parts.sum(1), torch.ones(1, BANDS, 16))
     assert parts[0, 1].max() < 1e-8
@@ -80,30 +80,32 @@ def test_parts_add_up_to_one_and_a_row_of_zeros_gets_nothing(ear: SoundClassifie
 
 
 @torch.inference_mode()
-def test_parts_go_with_the_things_wherever_they_stand(ear: SoundClassifier) -> None:
+def test_parts_go_with_the_things_wherever_they_stand(classifier: SoundClassifier) -> None:
     objects = evidence({"cello": 0.6}, {"upright piano": 0.9}, {"drum": 0.3})
-    here = ear.associate(heard(), objects)
-    there = ear.associate(heard(), objects[:, [2, 0, 1]])
+    here = classifier.associate(classified(), objects)
+    there = classifier.associate(classified(), objects[:, [2, 0, 1]])
     torch.testing.assert_close(there[:, :3], here[:, [2, 0, 1]])
     torch.testing.assert_close(there[:, 3], here[:, 3])
 
 
 @torch.inference_mode()
-def test_without_things_all_is_the_rest(ear: SoundClassifier) -> None:
-    parts = ear.associate(heard(), torch.zeros(1, 2, len(IMAGENET_INSTRUMENTS))).exp()
+def test_without_things_all_is_the_rest(classifier: SoundClassifier) -> None:
+    parts = classifier.associate(classified(), torch.zeros(1, 2, len(IMAGENET_INSTRUMENTS))).exp()
     torch.testing.assert_close(parts[:, 2], torch.ones(1, BANDS, 16))
 
 
 @torch.inference_mode()
-def test_more_evidence_draws_more_in_every_bin(ear: SoundClassifier) -> None:
+def test_more_evidence_draws_more_in_every_bin(classifier: SoundClassifier) -> None:
     other = {"upright piano": 0.5}
-    little, much = (ear.associate(heard(), evidence({"cello": strength}, other))[0, 0] for strength in (0.2, 0.8))
+    little, much = (
+        classifier.associate(classified(), evidence({"cello": strength}, other))[0, 0] for strength in (0.2, 0.8)
+    )
     assert (much > little).all()
 
 
 @torch.inference_mode()
-def test_alike_things_share_alike(ear: SoundClassifier) -> None:
-    parts = ear.associate(heard(), evidence({"violin": 0.7}, {"violin": 0.7}))
+def test_alike_things_share_alike(classifier: SoundClassifier) -> None:
+    parts = classifier.associate(classified(), evidence({"violin": 0.7}, {"violin": 0.7}))
     torch.testing.assert_close(parts[:, 0], parts[:, 1])
 
 
@@ -163,7 +165,7 @@ def test_the_shipped_ear_hears_the_room(sound_class: str, pitches: tuple[int, ..
     rate, generator = SAMPLE_RATE_HZ, torch.Generator().manual_seed(0)
     notes = [Note(0.4 * k, 0.3, pitches[k % 4], 90) for k in range(10)]
     dry = torch.from_numpy(Synthesizer().play(sound_class, notes, 4.1, rate))
-    ear = SoundClassifier.from_pretrained(WEIGHTS).eval().float()
+    classifier = SoundClassifier.from_pretrained(WEIGHTS).eval().float()
     shares = []
     for ringing_s in (0.0, 1.2):
         response = torch.zeros(rate)
@@ -175,18 +177,18 @@ def test_the_shipped_ear_hears_the_room(sound_class: str, pitches: tuple[int, ..
             response += 2 * tail / tail.square().sum().sqrt()  # 6 dB above the direct sound
         size = 2 * len(dry)
         wet = torch.fft.irfft(torch.fft.rfft(dry, size) * torch.fft.rfft(response, size), size)[: len(dry)]
-        power = ear.bands.powers(STFT(N_FFT, N_FFT, HOP_SAMPLES).forward(wet))[None]
+        power = classifier.bands.powers(STFT(N_FFT, N_FFT, HOP_SAMPLES).forward(wet))[None]
         weight = power.pow(0.25)
-        shares.append(float((ear(power).direct * weight).sum() / weight.sum()))
+        shares.append(float((classifier(power).direct * weight).sum() / weight.sum()))
     assert shares[0] > 0.9
     assert shares[0] > shares[1] + least
 
 
 @torch.inference_mode()
-def test_a_folder_gives_the_same_ear_back(ear: SoundClassifier, tmp_path: Path) -> None:
-    ear.save_pretrained(tmp_path / "ear")
+def test_a_folder_gives_the_same_ear_back(classifier: SoundClassifier, tmp_path: Path) -> None:
+    classifier.save_pretrained(tmp_path / "ear")
     again = load_network(tmp_path / "ear").eval()
     assert isinstance(again, SoundClassifier)
-    assert all(torch.equal(one, other) for one, other in zip(again(powers(48)), ear(powers(48)), strict=True))
+    assert all(torch.equal(one, other) for one, other in zip(again(powers(48)), classifier(powers(48)), strict=True))
     objects = evidence({"cello": 0.4}, {"organ": 0.2})
-    assert torch.equal(again.associate(heard(), objects), ear.associate(heard(), objects))
+    assert torch.equal(again.associate(classified(), objects), classifier.associate(classified(), objects))

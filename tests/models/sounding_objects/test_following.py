@@ -13,7 +13,7 @@ def watched(given: list[Track], places: np.ndarray) -> FollowedTracks:
     """A person who walks through these places, one every half second."""
     following = FollowedTracks(given, PeopleDetector())
     for index, x in enumerate(places):
-        following.watch(Frame(index / 2, index, on_canvas((256, 512), [(float(x), 0.6, 0.7, False)])))
+        following.update(Frame(index / 2, index, on_canvas((256, 512), [(float(x), 0.6, 0.7, False)])))
     return following
 
 

@@ -35,24 +35,24 @@ class HearsByPitch(SoundClassifier):
         super().__init__((4, 4, 4, 4, 4), layers=1)
 
     def forward(self, power: Tensor) -> Classified:
-        heard = torch.full((len(power), len(SOUND_CLASSES), *power.shape[1:]), 1e-4)
-        heard[:, SOUND_CLASSES.index("cello"), :44] = 1.0
-        heard[:, SOUND_CLASSES.index("flute"), 44:] = 1.0
-        return Classified((heard / heard.sum(1, keepdim=True)).log(), torch.full_like(power, 0.6))
+        classified = torch.full((len(power), len(SOUND_CLASSES), *power.shape[1:]), 1e-4)
+        classified[:, SOUND_CLASSES.index("cello"), :44] = 1.0
+        classified[:, SOUND_CLASSES.index("flute"), 44:] = 1.0
+        return Classified((classified / classified.sum(1, keepdim=True)).log(), torch.full_like(power, 0.6))
 
 
 class FixedEvidence:
-    """An eye that is told what is where."""
+    """An eye that is reported what is where."""
 
-    def __init__(self, things: Callable[[float], Seen] | Seen) -> None:
-        self._things = things if callable(things) else lambda _: things
+    def __init__(self, tracks: Callable[[float], Seen] | Seen) -> None:
+        self._tracks = tracks if callable(tracks) else lambda _: tracks
 
     def forget(self) -> None: ...
 
-    def look(self, frame: Frame) -> EvidenceMap:
+    def evidence_map(self, frame: Frame) -> EvidenceMap:
         x, y = np.linspace(0.02, 0.98, 25), np.linspace(0.04, 0.96, 14)
         evidence = np.full((14, 25, len(IMAGENET_INSTRUMENTS)), 1e-4)
-        for label, at in self._things(frame.time_s):
+        for label, at in self._tracks(frame.time_s):
             evidence[7, int(np.abs(x - at).argmin()), IMAGENET_INSTRUMENTS.index(label)] = 0.7
         return EvidenceMap(evidence.astype(np.float32), x, y)
 
@@ -66,7 +66,7 @@ def black() -> Iterator[Frame]:
         yield Frame(tick / 15, 0, np.zeros((32, 64, 3), np.uint8))
 
 
-def heard(
+def classified(
     model: GivenPositions | Positions, sound: Tensor, with_picture: bool = True
 ) -> tuple[Tensor, list[Source], list[str]]:
     session = model.session(ClipInfo(RATE, SECONDS, 15.0 if with_picture else None))
@@ -81,7 +81,7 @@ def placed(seen: Seen, *x: float) -> GivenPositions:
 @pytest.mark.parametrize("seen", [[("cello", 0.2), ("flute", 0.8)], [("cello", 0.2)], [("flute", 0.8)]])
 def test_each_place_gets_the_sound_of_what_is_seen_there_and_an_unknown_one_what_is_left(seen: Seen) -> None:
     for sound, side, number in ((LOW, 1, 0), (HIGH, -1, 1)):
-        ears, sources, notes = heard(placed(seen, 0.2, 0.8), sound)
+        ears, sources, notes = classified(placed(seen, 0.2, 0.8), sound)
         assert (side * interaural_level_difference_db(ears, RATE)).min() > 2
         assert sources[number].energy_share > 0.8
         assert sum(source.energy_share for source in sources) <= 1 + 1e-6
@@ -90,30 +90,30 @@ def test_each_place_gets_the_sound_of_what_is_seen_there_and_an_unknown_one_what
 
 
 def test_mirrored_places_give_swapped_ears() -> None:
-    ears, _, _ = heard(placed([("cello", 0.3), ("flute", 0.9)], 0.3, 0.9), LOW + HIGH)
-    other, _, _ = heard(placed([("cello", 0.7), ("flute", 0.1)], 0.7, 0.1), LOW + HIGH)
+    ears, _, _ = classified(placed([("cello", 0.3), ("flute", 0.9)], 0.3, 0.9), LOW + HIGH)
+    other, _, _ = classified(placed([("cello", 0.7), ("flute", 0.1)], 0.7, 0.1), LOW + HIGH)
     assert (ears[0] - ears[1]).abs().max() > 0.01
     torch.testing.assert_close(ears, other.flip(0), atol=1e-3 * float(ears.abs().max()), rtol=0)
 
 
 @pytest.mark.parametrize("seen", [[], [("cello", 0.2), ("cello", 0.8)]])
 def test_where_looks_tell_nothing_apart_the_sound_is_split_as_without_them(seen: Seen) -> None:
-    ears, sources, notes = heard(placed(seen, 0.2, 0.8), LOW + HIGH)
+    ears, sources, notes = classified(placed(seen, 0.2, 0.8), LOW + HIGH)
     assert [source.energy_share for source in sources] == pytest.approx([0.5, 0.5])
     assert any("evenly" in note for note in notes) and not any("what is heard" in note for note in notes)
-    plain, _, _ = heard(Positions(places(0.2, 0.8)), LOW + HIGH)
+    plain, _, _ = classified(Positions(places(0.2, 0.8)), LOW + HIGH)
     torch.testing.assert_close(ears[:, :-400], plain[:, :-400], atol=1e-4, rtol=0)  # windows end differently
 
 
 def test_without_a_picture_the_sound_is_split_evenly() -> None:
-    _, sources, notes = heard(placed([("cello", 0.2)], 0.2, 0.8), LOW + HIGH, with_picture=False)
+    _, sources, notes = classified(placed([("cello", 0.2)], 0.2, 0.8), LOW + HIGH, with_picture=False)
     assert [source.energy_share for source in sources] == pytest.approx([0.5, 0.5])
     assert not any("seen at" in note for note in notes)
 
 
 def test_one_place_gets_all_of_the_sound_whatever_is_seen() -> None:
-    ears, sources, _ = heard(placed([("flute", 0.2)], 0.2), LOW)
-    plain, _, _ = heard(Positions(places(0.2)), LOW)
+    ears, sources, _ = classified(placed([("flute", 0.2)], 0.2), LOW)
+    plain, _, _ = classified(Positions(places(0.2)), LOW)
     assert sources[0].energy_share == pytest.approx(1)
     torch.testing.assert_close(ears[:, :-400], plain[:, :-400], atol=1e-4, rtol=0)  # windows end differently
 
@@ -126,13 +126,13 @@ def test_stems_and_rest_add_up_to_the_sound() -> None:
     stems = splitter.split(window)
     assert stems is not None and stems.shape == (3, len(window.mono))
     torch.testing.assert_close(stems.sum(0), window.mono, atol=1e-5, rtol=0)
-    assert splitter.split(window) is None  # told once
+    assert splitter.split(window) is None  # reported once
 
 
 def test_a_place_sees_what_is_around_it_and_nearer_to_it_than_to_another() -> None:
     frame = next(black())
     looked = PositionEvidence(places(0.2, 0.3, 0.8), FixedEvidence([("harp", 0.22), ("drum", 0.6)]))  # type: ignore[arg-type]
-    looked.watch(frame)
+    looked.update(frame)
     assert looked.evidence[0].argmax() == IMAGENET_INSTRUMENTS.index("harp") and looked.evidence[0].sum() > 0.6
     assert looked.evidence[1:].sum() < 0.1
 
@@ -142,8 +142,8 @@ def test_what_is_seen_is_averaged_over_seconds_and_follows_a_moving_place() -> N
     looked = PositionEvidence([track], FixedEvidence(lambda time: [("harp", 0.1 + 0.8 * time / SECONDS)]))  # type: ignore[arg-type]
     flickering = PositionEvidence(places(0.5), FixedEvidence(lambda time: [("harp", 0.5)] if time % 2 < 1 else []))  # type: ignore[arg-type]
     for frame in black():
-        looked.watch(frame)
-        flickering.watch(frame)
+        looked.update(frame)
+        flickering.update(frame)
     assert looked.evidence[0, IMAGENET_INSTRUMENTS.index("harp")] > 0.5
     assert flickering.evidence[0, IMAGENET_INSTRUMENTS.index("harp")] == pytest.approx(0.35, abs=0.1)
 

@@ -111,8 +111,8 @@ def check_level_and_balance(mono: torch.Tensor, ears: torch.Tensor) -> None:
 
     tenth = RATE // 10
     short_before, short_after = (power.unfold(0, tenth, tenth).mean(-1) for power in (mono.square(), both))
-    heard = short_before > 1e-4 * short_before.max()
-    assert level_db(short_after[heard] / short_before[heard]).abs().max() < 1.5
+    classified = short_before > 1e-4 * short_before.max()
+    assert level_db(short_after[classified] / short_before[classified]).abs().max() < 1.5
 
 
 @pytest.mark.parametrize("make", [speech, street, music])
@@ -126,9 +126,9 @@ def test_sound_that_belongs_to_nothing_seen_is_left_in_peace(tmp_path: Path, mak
 
 
 class CelloOnTheLeft:
-    """A watcher that has always known of a cello at the picture's edge."""
+    """A tracker that has always known of a cello at the picture's edge."""
 
-    def watch(self, frame: Frame) -> None: ...
+    def update(self, frame: Frame) -> None: ...
 
     def at(self, times_s: np.ndarray) -> list[ObjectTrack]:
         steady = np.ones(len(times_s))
@@ -142,9 +142,9 @@ class HearsCellos(SoundClassifier):
     """An ear to which all is a cello."""
 
     def forward(self, power: torch.Tensor) -> Classified:
-        heard = torch.full((len(power), len(SOUND_CLASSES), *power.shape[1:]), 1e-6)
-        heard[:, SOUND_CLASSES.index("cello")] = 1.0
-        return Classified(heard.log(), torch.full_like(power, 0.6))
+        classified = torch.full((len(power), len(SOUND_CLASSES), *power.shape[1:]), 1e-6)
+        classified[:, SOUND_CLASSES.index("cello")] = 1.0
+        return Classified(classified.log(), torch.full_like(power, 0.6))
 
 
 @pytest.mark.parametrize("make", [speech, street, music])

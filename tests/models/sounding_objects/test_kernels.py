@@ -75,9 +75,9 @@ def test_deciding_gives_a_likelier_player_nearly_all_and_still_adds_up():
     classes[SOUND_CLASSES.index("harp"), :64] += 0.4
     classes[SOUND_CLASSES.index("cello"), 64:] += 0.4
     classes = (classes / classes.sum(0)).log()
-    heard = ClassifiedWindow(torch.ones(128, 40), classes, torch.ones(128, 40))
+    classified = ClassifiedWindow(torch.ones(128, 40), classes, torch.ones(128, 40))
     kernels, weights, decisive = kernel_of(track("harp"), track("cello", number=2))
-    usual, decided = (attributor.parts(heard, kernels, (1, 2), weights, None, how) for how in (False, decisive))
+    usual, decided = (attributor.parts(classified, kernels, (1, 2), weights, None, how) for how in (False, decisive))
     np.testing.assert_allclose(decided.sum(0), 1, atol=1e-5)
     assert decided[0, :60].min() > 0.97 and decided[1, 68:].min() > 0.97
     assert decided[0, :60].mean() > usual[0, :60].mean()

@@ -1,4 +1,4 @@
-"""The default model at work on sounds whose visible things are given: sides, silence, shares, memory, search."""
+"""The default model at work on sounds whose visible objects are given: sides, silence, shares, memory, search."""
 
 import functools
 from collections.abc import Callable, Iterator
@@ -25,20 +25,20 @@ Seen = tuple[str, float]  # label and x
 
 
 class FixedTracks:
-    """A watcher that has always known what is there."""
+    """A tracker that has always known what is there."""
 
-    def __init__(self, things: Callable[[float], list[Seen]], strength: float = 0.6) -> None:
-        self._things = things
+    def __init__(self, tracks: Callable[[float], list[Seen]], strength: float = 0.6) -> None:
+        self._tracks = tracks
         self._strength = strength
         self.frames = 0
 
-    def watch(self, frame: Frame) -> None:
+    def update(self, frame: Frame) -> None:
         self.frames += 1
 
     def at(self, times_s: np.ndarray) -> list[ObjectTrack]:
         found = []
         steady = np.ones(len(times_s))
-        for label, x in self._things(float(times_s[0])):
+        for label, x in self._tracks(float(times_s[0])):
             evidence = np.zeros((len(times_s), len(IMAGENET_INSTRUMENTS)))
             evidence[:, IMAGENET_INSTRUMENTS.index(label)] = self._strength
             strength, motion = self._strength * steady, 0.5 * steady
@@ -49,19 +49,19 @@ class FixedTracks:
 
 @functools.cache
 def concert() -> SoundingObjects:
-    """The model with the package's weights; what it sees is set by `heard`."""
+    """The model with the package's weights; what it sees is set by `classified`."""
     return SoundingObjects(tracker=lambda: FixedTracks(lambda _: []))
 
 
-def begin(things: Callable[[float], list[Seen]], rate: int = RATE) -> SoundingObjectsSession:
+def begin(tracks: Callable[[float], list[Seen]], rate: int = RATE) -> SoundingObjectsSession:
     model = concert()
-    model.tracker = lambda: FixedTracks(things)
+    model.tracker = lambda: FixedTracks(tracks)
     return model.session(ClipInfo(rate, None, model.spec.frame_rate_hz))
 
 
-def heard(sound: Tensor, *things: Seen, rate: int = RATE) -> tuple[Tensor, SoundingObjectsSession]:
-    """Both ears and the session, of a clip whose picture is black and in which these things are known to be."""
-    session = begin(lambda _: list(things), rate)
+def classified(sound: Tensor, *tracks: Seen, rate: int = RATE) -> tuple[Tensor, SoundingObjectsSession]:
+    """Both ears and the session, of a clip whose picture is black and in which these objects are known to be."""
+    session = begin(lambda _: list(tracks), rate)
     return torch.cat(list(walk(session, concert().spec, rate, [sound], black(len(sound) / rate))), -1), session
 
 
@@ -72,73 +72,73 @@ def black(seconds: float) -> Iterator[Frame]:
 
 
 @functools.cache
-def played(kind: str, seconds: float = 10.0, rate: int = RATE) -> Tensor:
+def played(sound_class: str, seconds: float = 10.0, rate: int = RATE) -> Tensor:
     """A sampled instrument alone."""
-    pitches = {"cello": [43, 50, 55, 52, 48, 45], "drums": [36, 42, 38, 42]}[kind]
-    step = {"cello": 0.6, "drums": 0.2}[kind]
+    pitches = {"cello": [43, 50, 55, 52, 48, 45], "drums": [36, 42, 38, 42]}[sound_class]
+    step = {"cello": 0.6, "drums": 0.2}[sound_class]
     notes = [Note(step * k, step, pitches[k % len(pitches)], 90 + 7 * (k % 4)) for k in range(round(seconds / step))]
-    sound = torch.from_numpy(Synthesizer().play(kind, notes, seconds, rate))
+    sound = torch.from_numpy(Synthesizer().play(sound_class, notes, seconds, rate))
     return 0.1 * sound / sound.std()
 
 
 @pytest.mark.parametrize("rate", [16_000, 44_100])
 def test_mirrored_things_give_swapped_ears(rate: int) -> None:
     sound = played("cello", rate=rate) + played("drums", rate=rate)
-    here, _ = heard(sound, ("cello", 0.1), ("drum", 0.7), ("harp", 0.5), rate=rate)
-    there, _ = heard(sound, ("cello", 0.9), ("drum", 0.3), ("harp", 0.5), rate=rate)
+    here, _ = classified(sound, ("cello", 0.1), ("drum", 0.7), ("harp", 0.5), rate=rate)
+    there, _ = classified(sound, ("cello", 0.9), ("drum", 0.3), ("harp", 0.5), rate=rate)
     assert (here[0] - here[1]).abs().max() > 0.01
     torch.testing.assert_close(here, there.flip(0), atol=1e-6, rtol=0)
 
 
 def test_the_ears_add_up_to_the_sound() -> None:
     sound = played("cello")
-    ears, _ = heard(sound, ("cello", 0.2), ("drum", 0.8))
+    ears, _ = classified(sound, ("cello", 0.2), ("drum", 0.8))
     torch.testing.assert_close(ears.mean(0), sound, atol=1e-6, rtol=0)
 
 
-@pytest.mark.parametrize(("kind", "label"), [("cello", "cello"), ("drums", "drum")])
-def test_a_soloist_is_heard_where_it_is_seen(kind: str, label: str) -> None:
-    sound = played(kind)
+@pytest.mark.parametrize(("sound_class", "label"), [("cello", "cello"), ("drums", "drum")])
+def test_a_soloist_is_heard_where_it_is_seen(sound_class: str, label: str) -> None:
+    sound = played(sound_class)
     for x, side in ((0.15, 1), (0.85, -1)):
-        ears, session = heard(sound, (label, x))
+        ears, session = classified(sound, (label, x))
         assert side * interaural_level_difference_db(ears, RATE)[2:].mean() > 0.4
         (source,) = session.sources()
-        assert source.label in (kind, label) and source.energy_share > 0.15
+        assert source.label in (sound_class, label) and source.energy_share > 0.15
         assert all(point.azimuth_deg * side > 20 and point.x == pytest.approx(x) for point in source.track)
-    middle, _ = heard(sound, (label, 0.5))
+    middle, _ = classified(sound, (label, 0.5))
     assert interaural_level_difference_db(middle, RATE).abs().max() < 0.1
 
 
 def test_what_the_room_says_is_less_to_the_side_than_what_comes_straight(monkeypatch: pytest.MonkeyPatch) -> None:
-    ear = concert().classifier
-    forward = ear.forward
+    classifier = concert().classifier
+    forward = classifier.forward
     levels = []
     for share in (0.02, 0.5, 0.98):
-        monkeypatch.setattr(ear, "forward", lambda power, share=share: forward(power)._replace(
+        monkeypatch.setattr(classifier, "forward", lambda power, share=share: forward(power)._replace(
             direct=torch.full(power.shape, share)
         ))  # fmt: skip
-        ears, _ = heard(played("drums"), ("drum", 0.35))
+        ears, _ = classified(played("drums"), ("drum", 0.35))
         levels.append(float(interaural_level_difference_db(ears, RATE)[2:].mean()))
     assert 0 < levels[0] < levels[1] - 0.3 < levels[2] - 0.4
 
 
-@pytest.mark.parametrize(("kind", "label", "idle"), [("cello", "cello", "drum"), ("drums", "drum", "cello")])
-def test_what_plays_gets_more_than_what_stands_idle(kind: str, label: str, idle: str) -> None:
-    ears, session = heard(played(kind), (label, 0.2), (idle, 0.8))
+@pytest.mark.parametrize(("sound_class", "label", "idle"), [("cello", "cello", "drum"), ("drums", "drum", "cello")])
+def test_what_plays_gets_more_than_what_stands_idle(sound_class: str, label: str, idle: str) -> None:
+    ears, session = classified(played(sound_class), (label, 0.2), (idle, 0.8))
     assert interaural_level_difference_db(ears, RATE)[2:].mean() > 0.5
     shares = {source.label: source.energy_share for source in session.sources()}
-    playing = sum(share for name, share in shares.items() if name in (kind, label))
+    playing = sum(share for name, share in shares.items() if name in (sound_class, label))
     assert playing > 1.5 * (sum(shares.values()) - playing)
 
 
 def test_the_report_is_within_its_bounds() -> None:
     sound = played("cello") + played("drums")
-    ears, session = heard(sound, ("cello", -0.1), ("drum", 1.05), ("upright piano", 0.5))
+    ears, session = classified(sound, ("cello", -0.1), ("drum", 1.05), ("upright piano", 0.5))
     assert torch.isfinite(ears).all()
-    told = session.sources()
-    assert told and sum(source.energy_share for source in told) <= 1 + 1e-6
-    assert [s.energy_share for s in told] == sorted((s.energy_share for s in told), reverse=True)
-    for source in told:
+    entry = session.sources()
+    assert entry and sum(source.energy_share for source in entry) <= 1 + 1e-6
+    assert [s.energy_share for s in entry] == sorted((s.energy_share for s in entry), reverse=True)
+    for source in entry:
         times = [point.time_s for point in source.track]
         assert times == sorted(set(times)) and np.allclose(np.diff(times), 0.5)
         for point in source.track:
@@ -147,20 +147,20 @@ def test_the_report_is_within_its_bounds() -> None:
 
 
 def test_silence_stays_silent() -> None:
-    ears, session = heard(torch.zeros(8 * RATE), ("cello", 0.1))
+    ears, session = classified(torch.zeros(8 * RATE), ("cello", 0.1))
     assert (ears == 0).all()
     assert session.sources() == [] and session.notes() == []
 
 
 @pytest.mark.parametrize("samples", [1, 100, 5_000, 4 * RATE + 17])
 def test_short_sounds_come_out_whole(samples: int) -> None:
-    ears, _ = heard(played("cello")[:samples], ("cello", 0.1))
+    ears, _ = classified(played("cello")[:samples], ("cello", 0.1))
     assert ears.shape == (2, samples) and torch.isfinite(ears).all()
 
 
 def test_black_pictures_leave_the_sound_in_the_middle() -> None:
     sound = played("cello")
-    ears, session = heard(sound)
+    ears, session = classified(sound)
     assert interaural_level_difference_db(ears, RATE).abs().max() < 0.1
     torch.testing.assert_close(ears[0], sound, atol=1e-5, rtol=0)
     assert any("no instrument is seen during the clip" in note for note in session.notes())
@@ -243,15 +243,15 @@ def test_an_instrument_that_appears_takes_over_and_the_search_is_let_go() -> Non
 
 
 def test_memory_does_not_grow_with_the_clip() -> None:
-    """A thing with a number of its own comes every five seconds."""
+    """An object with a number of its own comes every five seconds."""
     count = [0]
 
     class Coming(FixedTracks):
         def at(self, times_s: np.ndarray) -> list[ObjectTrack]:
-            (thing,) = super().at(times_s)
+            (track,) = super().at(times_s)
             count[0] = int(times_s[0] // 5)
             return [
-                ObjectTrack(1 + count[0], *(getattr(thing, name) for name in list(ObjectTrack.__annotations__)[1:]))
+                ObjectTrack(1 + count[0], *(getattr(track, name) for name in list(ObjectTrack.__annotations__)[1:]))
             ]
 
     torch.manual_seed(0)
@@ -264,10 +264,10 @@ def test_memory_does_not_grow_with_the_clip() -> None:
     sizes = []
     ears = walk(session, model.spec, 8_000, (noise for _ in range(40)), black(160))
     for _ in ears:
-        held = {**vars(session), **vars(session._listener)}
-        held = {name: value for name, value in held.items() if name not in ("_told", "_model")}
+        held = {**vars(session), **vars(session._attributor)}
+        held = {name: value for name, value in held.items() if name not in ("_summaries", "_model")}
         sizes.append(sum(len(value) for value in held.values() if isinstance(value, dict | list)))
     assert count[0] >= 30
     assert max(sizes[len(sizes) // 2 :]) <= max(sizes[: len(sizes) // 2]) + 2 and max(sizes) < 60
-    points = sum(len(told.points) for told in session._told.values())
+    points = sum(len(entry.points) for entry in session._summaries.values())
     assert points <= 2 * 160 + 2  # what the report holds: one point every half second

@@ -1,4 +1,4 @@
-"""What the report makes of objects: names by what is heard, one source for what the eye took for two."""
+"""What the report makes of objects: names by what is heard, one source for what the detector took for two."""
 
 from dataclasses import replace
 
@@ -11,18 +11,22 @@ from hearsight.vision.appearance import IMAGENET_INSTRUMENTS
 from hearsight.vision.tracks import TrackPoint
 
 
-def told(look: str, energy: float, heard: str | None, x: float, begin: float = 0.0, end: float = 5.0) -> SourceSummary:
+def entry(
+    appearance: str, energy: float, classified: str | None, x: float, begin: float = 0.0, end: float = 5.0
+) -> SourceSummary:
     classes = (
-        np.zeros(len(SOUND_CLASSES)) if heard is not None else np.full(len(SOUND_CLASSES), energy / len(SOUND_CLASSES))
+        np.zeros(len(SOUND_CLASSES))
+        if classified is not None
+        else np.full(len(SOUND_CLASSES), energy / len(SOUND_CLASSES))
     )
-    if heard is not None:
-        classes[SOUND_CLASSES.index(heard)] = energy
+    if classified is not None:
+        classes[SOUND_CLASSES.index(classified)] = energy
     points = [TrackPoint(float(time), x, 0.5, 0.0, 0.0, 0.4) for time in np.arange(begin, end, 0.5)]
-    return SourceSummary(look, energy, classes, points)
+    return SourceSummary(appearance, energy, classes, points)
 
 
 @pytest.mark.parametrize(
-    ("look", "heard", "name"),
+    ("appearance", "classified", "name"),
     [
         ("cello", "bass", "bass"),
         ("steel drum", "drums", "drums"),
@@ -35,14 +39,20 @@ def told(look: str, energy: float, heard: str | None, x: float, begin: float = 0
         ("harp", None, "harp"),
     ],
 )
-def test_a_source_is_called_by_what_is_heard_where_that_is_clear(look: str, heard: str | None, name: str) -> None:
-    (source,) = summarised_sources([told(look, 1.0, heard, 0.3)], 1.0)
+def test_a_source_is_called_by_what_is_heard_where_that_is_clear(
+    appearance: str, classified: str | None, name: str
+) -> None:
+    (source,) = summarised_sources([entry(appearance, 1.0, classified, 0.3)], 1.0)
     assert source.label == name
 
 
 def test_two_looks_of_one_player_are_one_source() -> None:
-    objects = [told("drum", 0.4, "drums", 0.10), told("cello", 0.3, "drums", 0.14, 2.0), told("harp", 0.05, None, 0.12)]
-    piano = told("upright piano", 0.25, "piano", 0.9)
+    objects = [
+        entry("drum", 0.4, "drums", 0.10),
+        entry("cello", 0.3, "drums", 0.14, 2.0),
+        entry("harp", 0.05, None, 0.12),
+    ]
+    piano = entry("upright piano", 0.25, "piano", 0.9)
     drums, other = summarised_sources([*objects, piano], 1.0)
     assert (drums.label, other.label) == ("drums", "piano")
     assert drums.energy_share == pytest.approx(0.75)
@@ -52,23 +62,23 @@ def test_two_looks_of_one_player_are_one_source() -> None:
 
 
 def test_neighbours_who_play_different_instruments_are_two_sources() -> None:
-    assert len(summarised_sources([told("cello", 0.5, "cello", 0.3), told("flute", 0.4, "flute", 0.37)], 1.0)) == 2
+    assert len(summarised_sources([entry("cello", 0.5, "cello", 0.3), entry("flute", 0.4, "flute", 0.37)], 1.0)) == 2
 
 
 @pytest.mark.parametrize(("x", "begin", "sources"), [(0.33, 4.0, 1), (0.5, 4.0, 2), (0.33, 9.0, 2)])
 def test_a_player_who_is_found_again_soon_and_near_is_the_same(x: float, begin: float, sources: int) -> None:
-    objects = [told("cello", 0.6, "cello", 0.3, 0.0, 3.0), told("cello", 0.4, "cello", x, begin, begin + 3)]
+    objects = [entry("cello", 0.6, "cello", 0.3, 0.0, 3.0), entry("cello", 0.4, "cello", x, begin, begin + 3)]
     assert len(summarised_sources(objects, 1.0)) == sources
     assert len(summarised_sources(objects[::-1], 1.0)) == sources
 
 
 def test_things_with_hardly_any_sound_or_none_are_not_told() -> None:
-    assert summarised_sources([told("harp", 0.01, "harp", 0.5), told("cello", 0.0, None, 0.1)], 1.0) == []
+    assert summarised_sources([entry("harp", 0.01, "harp", 0.5), entry("cello", 0.0, None, 0.1)], 1.0) == []
 
 
 def person(evidence: dict[str, float], sound_class: str, number: int = 4) -> SourceSummary:
     """A person who stands at 0.4, at whose hands this was seen in each of some windows."""
-    summary = told("person", 1.0, sound_class, 0.4)
+    summary = entry("person", 1.0, sound_class, 0.4)
     summary.is_person, summary.windows = True, number
     for name, value in evidence.items():
         summary.evidence[IMAGENET_INSTRUMENTS.index(name)] = value * number
@@ -76,7 +86,7 @@ def person(evidence: dict[str, float], sound_class: str, number: int = 4) -> Sou
 
 
 @pytest.mark.parametrize(
-    ("evidence", "heard", "name"),
+    ("evidence", "classified", "name"),
     [
         ({"cello": 0.8}, "cello", "person playing cello"),
         ({"cello": 0.8}, "bass", "person playing bass"),
@@ -85,8 +95,8 @@ def person(evidence: dict[str, float], sound_class: str, number: int = 4) -> Sou
         ({}, "organ", "person"),
     ],
 )
-def test_people_are_called_by_what_they_hold_or_do(evidence: dict[str, float], heard: str, name: str) -> None:
-    (source,) = summarised_sources([person(evidence, heard)], 1.0)
+def test_people_are_called_by_what_they_hold_or_do(evidence: dict[str, float], classified: str, name: str) -> None:
+    (source,) = summarised_sources([person(evidence, classified)], 1.0)
     assert source.label == name
 
 

@@ -26,7 +26,7 @@ class NoInstruments(InstrumentDetector):
     def forget(self) -> None:
         pass
 
-    def look(self, frame: Frame) -> EvidenceMap:
+    def evidence_map(self, frame: Frame) -> EvidenceMap:
         return EvidenceMap(np.zeros((8, 14, 22), np.float32), np.linspace(0, 1, 14), np.linspace(0, 1, 8))
 
 
@@ -35,7 +35,7 @@ def syllables() -> np.ndarray:
     return np.clip(np.sin(np.pi * (1.9 * times + 0.3 * np.sin(2 * times))), 0, 1)
 
 
-def heard(share: float = 0.6) -> ClassifiedWindow:
+def classified(share: float = 0.6) -> ClassifiedWindow:
     """A window of which this share sounds like a voice, with the syllables' envelope."""
     envelope = np.interp(TIMES, np.arange(len(syllables())) / FRAME_RATE_HZ, syllables())
     classes = torch.full((len(SOUND_CLASSES), 128, COLUMNS), (1 - share) / (len(SOUND_CLASSES) - 1))
@@ -51,20 +51,20 @@ def shares(openings: list[np.ndarray | None], places: list[float], voice: float 
     for index, picture in enumerate(talking(list(still), places)):
         time_s = index / FRAME_RATE_HZ
         if index % 4 == 0:
-            tracker.watch(Frame(time_s, index, picture))
-        mouths.watch(time_s, small_grey(picture), tracker.faces())
+            tracker.update(Frame(time_s, index, picture))
+        mouths.update(time_s, small_grey(picture), tracker.faces())
     tracks = sorted(tracker.at(TIMES), key=lambda track: float(track.x.mean()))
     moving = {track.number: mouths.at(track.number, TIMES) for track in tracks}
-    told = Speakers().update(heard(voice), {k: v for k, v in moving.items() if v is not None}, tracks)
-    return [told.get(track.number, 0.0) for track in tracks]
+    entry = Speakers().update(classified(voice), {k: v for k, v in moving.items() if v is not None}, tracks)
+    return [entry.get(track.number, 0.0) for track in tracks]
 
 
 @pytest.mark.parametrize("talker", [0, 1])
 def test_of_two_people_the_one_whose_mouth_moves_speaks(talker: int) -> None:
     openings = [syllables() if index == talker else None for index in range(2)]
-    told = shares(openings, [0.25, 0.75])
-    assert told[talker] > 0.8
-    assert told[1 - talker] < 0.1
+    entry = shares(openings, [0.25, 0.75])
+    assert entry[talker] > 0.8
+    assert entry[1 - talker] < 0.1
 
 
 def test_a_narrator_is_nobody_who_is_seen() -> None:
@@ -78,8 +78,8 @@ def test_one_person_alone_who_talks_has_the_voice_and_one_with_a_shut_mouth_has_
 
 def test_who_speaks_is_remembered_while_no_voice_is_heard() -> None:
     """Nothing is learned of mouths while something else sounds."""
-    told = shares([syllables(), None], [0.25, 0.75], voice=0.01)
-    assert told == [0.0, 0.0]
+    entry = shares([syllables(), None], [0.25, 0.75], voice=0.01)
+    assert entry == [0.0, 0.0]
 
 
 def test_mouth_motion_is_that_of_the_mouth_and_is_unknown_without_a_face() -> None:
@@ -90,7 +90,7 @@ def test_mouth_motion_is_that_of_the_mouth_and_is_unknown_without_a_face() -> No
         grey = np.full((90, 160), 100, np.uint8)
         grey[41:50, 34:47] = 100 + 80 * (tick % 2)
         grey[:, 100:] = rng.integers(0, 60, (90, 60))
-        mouths.watch(tick / 15, grey, [face, Face(8, 0.5, 0.5, 0.1, 0.1)])
+        mouths.update(tick / 15, grey, [face, Face(8, 0.5, 0.5, 0.1, 0.1)])
     times = np.arange(0.2, 1.8, 0.1)
     moving, still, unknown = (mouths.at(number, times) for number in (7, 8, 9))
     assert moving is not None and moving.min() > 30

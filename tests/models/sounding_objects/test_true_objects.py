@@ -1,4 +1,4 @@
-"""What `sounding-objects` is told of a simulated concert: against what is drawn and what it renders."""
+"""What `sounding-objects` is reported of a simulated concert: against what is drawn and what it renders."""
 
 import dataclasses
 import json
@@ -73,11 +73,11 @@ def test_performers_and_idle_instruments_are_things_and_nothing_else_is(tmp_path
     assert len({piano.number, cello.number, harp.number}) == 3
     assert piano.x.tolist() == pytest.approx([0.2, 0.3, 0.4, 0.4]) and cello.x.tolist() == [0.7] * 4
     assert piano.width.tolist() == pytest.approx([0.2] * 4)
-    for thing in (piano, cello, harp):
-        looks = APPEARANCE[APPEARANCE_CLASSES.index(thing.label)]
-        np.testing.assert_allclose(thing.evidence, np.tile(0.8 * looks, (4, 1)), rtol=1e-6)
-        np.testing.assert_allclose(thing.strength, 0.8, rtol=1e-5)
-    # A silent performer looks as one who plays; an idle instrument does not stir.
+    for track in (piano, cello, harp):
+        detections = APPEARANCE[APPEARANCE_CLASSES.index(track.label)]
+        np.testing.assert_allclose(track.evidence, np.tile(0.8 * detections, (4, 1)), rtol=1e-6)
+        np.testing.assert_allclose(track.strength, 0.8, rtol=1e-5)
+    # A silent performer detections as one who plays; an idle instrument does not move.
     assert piano.motion.tolist() == cello.motion.tolist() == [0.6] * 4 and harp.motion.tolist() == [0.1] * 4
     # 4 m ahead but 0.46 m nearer, as it faces the listener; 0.58 m below the head.
     assert harp.x.tolist() == pytest.approx([0.5] * 4)
@@ -91,7 +91,7 @@ def test_an_idle_instrument_is_a_thing_only_while_it_is_in_the_picture(tmp_path)
     watcher = TrueObjects(write(tmp_path / "scene.json", scene_content(listener=listener)))
     *_, harp = watcher.at(np.array([0.5, 1.0]))
     assert harp.strength.tolist() == pytest.approx([0.8, 0]) and harp.x[1] > 1
-    assert [thing.label for thing in watcher.at(np.array([1.0, 1.5]))] == ["piano", "cello"]
+    assert [track.label for track in watcher.at(np.array([1.0, 1.5]))] == ["piano", "cello"]
 
 
 def test_idle_instruments_are_where_they_are_drawn(tmp_path):
@@ -99,7 +99,7 @@ def test_idle_instruments_are_where_they_are_drawn(tmp_path):
     compared = []
     for number in range(1, 60):
         scene = random_scene(settings, number)
-        seen = [index for index, thing in enumerate(scene.objects) if thing.name in SIMULATED_INSTRUMENTS]
+        seen = [index for index, track in enumerate(scene.objects) if track.name in SIMULATED_INSTRUMENTS]
         if not seen:
             continue
         owner = drawn(scene, settings)
@@ -115,23 +115,23 @@ def test_idle_instruments_are_where_they_are_drawn(tmp_path):
                 for t in scene.objects
             ],
         )
-        things = TrueObjects(write(tmp_path / "scene.json", content)).at(np.zeros(1))
+        tracks = TrueObjects(write(tmp_path / "scene.json", content)).at(np.zeros(1))
         whole = [index for index in seen if whole_in_picture(owner == OBJECT + index)]
         for index in whole:
             rows, columns = np.nonzero(owner == OBJECT + index)
             left, right = columns.min() / owner.shape[1], (columns.max() + 1) / owner.shape[1]
             top, bottom = rows.min() / owner.shape[0], (rows.max() + 1) / owner.shape[0]
             found = [
-                thing
-                for thing in things
-                if thing.label == scene.objects[index].kind
-                and left - 0.01 < thing.x[0] < right + 0.01
-                and top - 0.01 < thing.y[0] < bottom + 0.01
+                track
+                for track in tracks
+                if track.label == scene.objects[index].name
+                and left - 0.01 < track.x[0] < right + 0.01
+                and top - 0.01 < track.y[0] < bottom + 0.01
             ]
-            compared.append((number, scene.objects[index].kind, len(found)))
+            compared.append((number, scene.objects[index].name, len(found)))
         if len(compared) >= 12:
             break
-    assert len(compared) >= 12 and len({kind for _, kind, _ in compared}) >= 5
+    assert len(compared) >= 12 and len({sound_class for _, sound_class, _ in compared}) >= 5
     assert [entry for entry in compared if not entry[2]] == []
 
 
@@ -172,15 +172,15 @@ def benchmark(solos, out, limit=1, **system):
 
 
 def test_concert_is_told_the_truth_of_each_clip(solos, tmp_path, monkeypatch):
-    told = []
+    entry = []
 
     def spy(path):
-        told.append(path)
+        entry.append(path)
         return TrueObjects(path)
 
     monkeypatch.setattr("hearsight.models.sounding_objects.model.TrueObjects", spy)
     results = run_benchmark(benchmark(solos, tmp_path / "a", limit=3, model="sounding-objects", true_positions=True))
-    assert not results.problems and [path.stem for path in told] == ["000001", "000002", "000003"]
+    assert not results.problems and [path.stem for path in entry] == ["000001", "000002", "000003"]
     mono = run_benchmark(benchmark(solos, tmp_path / "b", limit=3, model="mono-mono"))
     ours, theirs = (np.array([row["lateral_deg"] for row in one.rows]) for one in (results, mono))
     assert (theirs > 15).all() and (ours < theirs).all()

@@ -21,7 +21,7 @@ REST_WEIGHT = 0.2  # of what no object explains, beside objects that are seen: m
 
 _DRUMS = SOUND_CLASSES.index("drums")
 _PERCUSSION = 2.0  # power of `percussiveness` that drums are likelier by
-_BANDS_AROUND, _COLUMNS_AROUND = 15, 17  # of a bin, in which hits and tones are looked for; 0.27 s
+_BANDS_AROUND, _COLUMNS_AROUND = 15, 17  # of a bin, in which hits and tones are searched for; 0.27 s
 _MOST_TONAL, _MOST_PERCUSSIVE = -3.0, 1.0
 
 _MEMORY_S = 12.0
@@ -55,15 +55,17 @@ class Attributor:
     """`SoundClassifier` at work on a clip, with a memory of 12 s: what plays changes slowly.
 
     Args:
-        ear: hears.
+        classifier: of the sound.
         sample_rate_hz: of the sound.
         step_s: between windows.
         share_memory: power of an object's share of the last seconds that its part is multiplied with; positive where
             who was heard is who plays, negative where all are known to play.
     """
 
-    def __init__(self, ear: SoundClassifier, sample_rate_hz: int, step_s: float, share_memory: float = 0.25) -> None:
-        self._ear = ear
+    def __init__(
+        self, classifier: SoundClassifier, sample_rate_hz: int, step_s: float, share_memory: float = 0.25
+    ) -> None:
+        self._classifier = classifier
         self._rate = sample_rate_hz
         self._step_s = step_s
         self._share_memory = share_memory
@@ -76,19 +78,19 @@ class Attributor:
         """Clip times of the columns of a window's parts."""
         return window.start_s + np.arange(COLUMNS) * (HOP_SAMPLES / SAMPLE_RATE_HZ)
 
-    def hear(self, windows: list[Window]) -> list[ClassifiedWindow]:
+    def classify(self, windows: list[Window]) -> list[ClassifiedWindow]:
         """What is heard in each window."""
         powers = torch.stack([self._power(window.mono) for window in windows])
-        classes, direct = self._ear(powers)
+        classes, direct = self._classifier(powers)
         classes[:, _DRUMS] += _PERCUSSION * percussiveness(powers)
         classes = classes.log_softmax(1)
         silent = powers.mean((-2, -1)) <= SILENCE
         classes = classes.where(~silent[:, None, None, None], classes.new_tensor(1 / len(SOUND_CLASSES)).log())
-        return [ClassifiedWindow(*told) for told in zip(powers, classes, direct, strict=True)]
+        return [ClassifiedWindow(*entry) for entry in zip(powers, classes, direct, strict=True)]
 
     def parts(
         self,
-        heard: ClassifiedWindow,
+        classified: ClassifiedWindow,
         kernels: Float[Tensor, "parts classes"],
         numbers: Sequence[int],
         weights: Float[np.ndarray, "parts"],
@@ -97,11 +99,11 @@ class Attributor:
     ) -> Float[Tensor, "parts bands columns"]:
         """Each object's part of each bin, and the rest's.
 
-        Places compete rather than objects: what looks like a cello and like a drum may be one drum kit, and is not to
-        lose to a piano because the eye is in two minds. So a place's parts are sharpened together.
+        Places compete rather than objects: what resembles a cello and like a drum may be one drum kit, and is not to
+        lose to a piano because the detector is unsure. So a place's parts are sharpened together.
 
         Args:
-            heard: what `hear` tells of a window.
+            heard: what `classify` gives for a window.
             kernels: of the objects, and last of the rest.
             numbers: of the objects.
             weights: what each of them, and the rest, counts for.
@@ -112,7 +114,7 @@ class Attributor:
         near = np.eye(len(numbers) + 1)
         if x is not None:
             near[:-1, :-1] = np.exp(-(((x[:, None] - x[None]) / _PLACE) ** 2))
-        expected = heard.classes + _CLASS_MEMORY * (self._classes + _CLASS_FLOOR).log()[:, None, None]
+        expected = classified.classes + _CLASS_MEMORY * (self._classes + _CLASS_FLOOR).log()[:, None, None]
         expected = expected - expected.logsumexp(0, keepdim=True)
         share = np.array([self._shares.get(number, 0.0) for number in (*numbers, _REST)])
         share = near @ share + _SHARE_FLOOR
@@ -124,22 +126,22 @@ class Attributor:
         mixed = torch.einsum("pk,kft->pft", kernels, likely)
         sharpness = _SHARPNESS
         if decisive:
-            mixed, sharpness = _smoothed(mixed, heard.power), _DECISIVE_SHARPNESS
+            mixed, sharpness = _smoothed(mixed, classified.power), _DECISIVE_SHARPNESS
         neighbours = torch.from_numpy(near.astype(np.float32))
         of_place = torch.einsum("pq,qft->pft", neighbours, mixed).pow(sharpness)
         own = mixed.pow(sharpness)
         mixed = of_place * own / torch.einsum("pq,qft->pft", neighbours, own).clamp_min(1e-30)
         return mixed / mixed.sum(0).clamp_min(1e-30)
 
-    def remember(self, heard: ClassifiedWindow, parts: Tensor, numbers: Sequence[int]) -> None:
-        """Take a window into what was heard over the last seconds."""
-        weight = heard.power.pow(0.25) * (heard.power > SILENCE)
+    def remember(self, classified: ClassifiedWindow, parts: Tensor, numbers: Sequence[int]) -> None:
+        """Take a window into what sounded over the last seconds."""
+        weight = classified.power.pow(0.25) * (classified.power > SILENCE)
         total = float(weight.sum())
         if not total:
             return
         self._memory_s = min(_MEMORY_S, self._memory_s + self._step_s)
         step = self._step_s / self._memory_s
-        now = (heard.classes.exp() * weight).sum((-2, -1)) / total
+        now = (classified.classes.exp() * weight).sum((-2, -1)) / total
         self._classes = self._classes + step * (now - self._classes)
         shares = (parts * weight).sum((-2, -1)) / total
         latest = dict(zip((*numbers, _REST), shares.tolist(), strict=True))
@@ -150,7 +152,7 @@ class Attributor:
 
     def _power(self, mono: Float[Tensor, "samples"]) -> Float[Tensor, "bands columns"]:
         there = resample(mono, self._rate, SAMPLE_RATE_HZ) if self._rate != SAMPLE_RATE_HZ else mono
-        return self._ear.bands.powers(self._stft.forward(there))[..., :COLUMNS]
+        return self._classifier.bands.powers(self._stft.forward(there))[..., :COLUMNS]
 
 
 def _smoothed(
@@ -178,5 +180,5 @@ def percussiveness(power: Float[Tensor, "*batch bands columns"]) -> Float[Tensor
     hit = median_filter(amplitude, (*around, _BANDS_AROUND, 1))
     tone = median_filter(amplitude, (*around, 1, _COLUMNS_AROUND))
     least = 1e-6 * amplitude.max((-2, -1), keepdims=True, initial=1e-6)
-    told = np.log((hit + least) / (tone + least)).clip(_MOST_TONAL, _MOST_PERCUSSIVE)
-    return torch.from_numpy(told)
+    entry = np.log((hit + least) / (tone + least)).clip(_MOST_TONAL, _MOST_PERCUSSIVE)
+    return torch.from_numpy(entry)

@@ -24,7 +24,7 @@ _STEM_COLUMNS = 2  # that the first convolution joins
 
 
 class Classified(NamedTuple):
-    """What the classifier tells of windows.
+    """What the classifier gives for windows.
 
     Attributes:
         classes: log probability of each class. `[batch, classes, bands, columns]`
@@ -93,11 +93,11 @@ class SoundClassifier(SavedNetwork):
     def forward(self, power: Float[Tensor, "batch bands columns"]) -> Classified:
         """What is heard in each bin of a window of band powers (`MelBands.powers`), however long."""
         classes, direct = (
-            steps.repeat_interleave(_STEM_COLUMNS, -1)[..., : power.shape[-1]] for steps in self._heard(power)
+            steps.repeat_interleave(_STEM_COLUMNS, -1)[..., : power.shape[-1]] for steps in self._classified(power)
         )
         return Classified(classes, direct.sigmoid())
 
-    def _heard(
+    def _classified(
         self, power: Tensor
     ) -> tuple[Float[Tensor, "batch classes bands steps"], Float[Tensor, "batch bands steps"]]:
         """Log probabilities of the classes, and the logit of the direct share, once for `_STEM_COLUMNS` columns."""
@@ -126,13 +126,13 @@ class SoundClassifier(SavedNetwork):
 
         Bins count by the fourth root of their power relative to the window's mean, so that quiet ones matter a little.
         """
-        heard, direct = self._heard(pair.power)
-        steps = heard.shape[-1]
+        classified, direct = self._classified(pair.power)
+        steps = classified.shape[-1]
         relative = pair.power / pair.power.mean((-2, -1), keepdim=True).clamp_min(1e-12)
         weight = _by_step(relative.clamp(0, 16).pow(0.25), steps)
         weight = weight / weight.sum()
-        classes = -(_by_step(pair.classes.float(), steps) * heard).sum(1)
-        parts = -(_by_step(pair.parts.float(), steps) * self.associate(heard, pair.evidence)).sum(1)
+        classes = -(_by_step(pair.classes.float(), steps) * classified).sum(1)
+        parts = -(_by_step(pair.parts.float(), steps) * self.associate(classified, pair.evidence)).sum(1)
         true = _by_step(pair.direct.float(), steps)
         straight = F.binary_cross_entropy_with_logits(direct, true, reduction="none")
         return {

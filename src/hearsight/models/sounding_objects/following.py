@@ -27,7 +27,7 @@ class FollowedTracks:
         detector: finds people.
 
     Attributes:
-        tracks: the copies, which grow while `watch` is called.
+        tracks: the copies, which grow while `update` is called.
         followed: numbers of those that follow a person, counted from 0.
     """
 
@@ -40,7 +40,7 @@ class FollowedTracks:
         self._begins: dict[int, Float[np.ndarray, "2"]] = {}
         self._detected_s = -np.inf
 
-    def watch(self, frame: Frame) -> None:
+    def update(self, frame: Frame) -> None:
         """The clip's next frame, or one that was seen already."""
         if frame.time_s - self._detected_s < _INTERVAL_S - _EARLY_S:
             return

@@ -1,4 +1,4 @@
-"""What the model does with sources that a user has placed: it looks there, and splits the sound among them by ear."""
+"""Sources that a user has placed: what is seen at each, and the sound split among them accordingly."""
 
 from collections.abc import Sequence
 from copy import copy
@@ -33,19 +33,19 @@ _FARTHEST = 0.1  # weight below which it does not
 _EVIDENCE_S = 12.0  # over which evidence is averaged: what is at a position stays what it is
 _VISIBLE = 0.1  # evidence from which on something is seen
 _STRENGTH = 0.6  # of what is seen, however strong its evidence is: that it is there has been said
-_ALIKE = 0.7  # common part of two kernels from which on the ear cannot tell their things apart
+_ALIKE = 0.7  # common part of two kernels from which on the classifier cannot say their objects apart
 _BALANCE = -0.5  # power of a source's share so far: who placed it says that it sounds
 
 
 class GivenPositions:
     """The model `sounding-objects` with sources at given positions, standing or moving.
 
-    Rendering, and everything about a single source, is `Positions`'s. Several sources share the sound by ear: evidence
-    for instruments around each position makes its kernel over the kinds that `SoundClassifier` hears, as it does for
-    the things that `SoundingObjects` finds by itself. A position at which no instrument is seen (a singer, an electric
-    keyboard) may sound like anything, and gets what goes with none of the instruments; if all positions show one, that
-    stays in the middle. Where nothing is seen at any, or all that is seen looks alike, the sound is split as
-    `Positions` does, by motion or evenly, and the notes say so.
+    Rendering, and everything about a single source, is `Positions`'s. Several sources share the sound by classifier:
+    evidence for instruments around each position makes its kernel over the classes that `SoundClassifier` hears, as it
+    does for the objects that `SoundingObjects` finds by itself. A position at which no instrument is seen (a singer, an
+    electric keyboard) may sound like anything, and gets what goes with none of the instruments; if all positions show
+    one, that stays in the middle. Where nothing is seen at any, or all that is seen is alike in appearance, the sound
+    is split as `Positions` does, by motion or evenly, and the notes say so.
 
     Args:
         positions: holds the tracks, renders, and splits where nothing is seen.
@@ -73,7 +73,7 @@ class GivenPositions:
             raise ModelError("no source is given; without positions use the model sounding-objects itself")
         self.positions = positions
         self.tracks: list[Track] = positions.given
-        if len(self.tracks) == 1:  # all sound is its: nothing is to be told apart
+        if len(self.tracks) == 1:  # all sound is its: nothing is to be distinguished
             self.spec = positions.spec
             return
         classifier = classifier if classifier is not None else SoundClassifier.shipped()
@@ -117,7 +117,7 @@ class GivenPositionsSession:
         """Both ears of each window. All that is in the windows is seen and heard before the first is rendered."""
         for window in windows:
             for frame in window.frames:
-                self._following.watch(frame)
+                self._following.update(frame)
         self._splitter.take(windows)
         return self._session.process(
             [Window(window.start_s, window.mono, [_small(f) for f in window.frames]) for window in windows]
@@ -138,7 +138,7 @@ class ClassifierSplitter:
     """Splits windows of a sound among given sources by what is seen at each and what is heard.
 
     Args:
-        model: tells the positions, and has ear and eye.
+        model: has the positions, the classifier and the detector.
         sample_rate_hz: of the sound.
         tracks: of the sources.
     """
@@ -157,27 +157,27 @@ class ClassifierSplitter:
 
     @torch.inference_mode()
     def take(self, windows: list[Window]) -> None:
-        """Look at and listen to the clip's next windows, before they are split."""
+        """Analyse the picture and the sound of the clip's next windows, before they are split."""
         for window in windows:
             for frame in window.frames:
-                self._places.watch(frame)
+                self._places.update(frame)
         self._parts = {}
         asked = self._kernels()
         if asked is None:
             return
         kernels, weights = asked
         numbers = range(1, len(self._tracks) + 1)
-        heard = self._attributor.hear(windows)
-        # Twice, as `SoundingObjectsSession` does: what was heard of these windows first, then the parts in its light.
-        for told in heard:
+        classified = self._attributor.classify(windows)
+        # Twice, as `SoundingObjectsSession` does: what these windows hold first, then the parts in its light.
+        for entry in classified:
             self._attributor.remember(
-                told, self._attributor.parts(told, kernels, numbers, weights, decisive=True), numbers
+                entry, self._attributor.parts(entry, kernels, numbers, weights, decisive=True), numbers
             )
-        for window, told in zip(windows, heard, strict=True):
-            self._parts[window.start_s] = self._attributor.parts(told, kernels, numbers, weights, decisive=True)
+        for window, entry in zip(windows, classified, strict=True):
+            self._parts[window.start_s] = self._attributor.parts(entry, kernels, numbers, weights, decisive=True)
 
     def split(self, window: Window) -> Float[Tensor, "parts samples"] | None:
-        """The stem of each source and the rest, which add up to the sound; None where the ear cannot tell them."""
+        """The stem of each source and the rest, which add up to the sound; None where it cannot."""
         parts = self._parts.pop(window.start_s, None)
         mono = window.mono
         if parts is None or mono.shape[-1] <= self._stft.n_fft:
@@ -191,16 +191,16 @@ class ClassifierSplitter:
 
     def notes(self) -> list[str]:
         """What is seen at each position; nothing of a clip without picture."""
-        if not self._places.has_looked:
+        if not self._places.has_frames:
             return []
-        looks = [
+        detections = [
             f"{track.label} {_most_likely(evidence)}"
             for track, evidence in zip(self._tracks, self._places.evidence, strict=True)
         ]
-        return [f"seen at the given positions: {', '.join(looks)}"]
+        return [f"seen at the given positions: {', '.join(detections)}"]
 
     def _kernels(self) -> tuple[Float[Tensor, "parts classes"], Float[np.ndarray, "parts"]] | None:
-        """Of each source and of the rest, and what they count for; None if they tell nothing apart."""
+        """Of each source and of the rest, and what they count for; None if they distinguish nothing."""
         strength = self._places.evidence.sum(-1)
         seen = strength >= _VISIBLE
         if not seen.any():
@@ -213,7 +213,7 @@ class ClassifierSplitter:
             if float(alike.min()) > _ALIKE:
                 return None
             return kernels, np.array([1.0] * len(seen) + [REST_WEIGHT])
-        # What is not seen may be of any kind, all alike, and sounds as much as what is seen.
+        # What is not seen may be of any class, all alike, and sounds as much as what is seen.
         of_seen = kernels[:-1][torch.from_numpy(seen)]
         kernels[:-1][torch.from_numpy(~seen)] = of_seen.sum(-1).mean() / kernels.shape[-1]
         return kernels, np.array([1.0] * len(seen) + [0.0])
@@ -224,54 +224,54 @@ def _most_likely(evidence: Float[np.ndarray, "seen"]) -> str:
 
 
 class PositionEvidence:
-    """Looks for instruments around given positions, twice a second.
+    """Detects instruments around given positions, twice a second.
 
     Evidence counts the less the farther it is from the position (0.06 of the picture's width and 0.25 of its height
     are a standard deviation), and for the nearest position only. It is averaged over the last 12 s.
 
     Args:
         tracks: the positions.
-        eye: sees.
+        detector: of instruments.
 
     Attributes:
         evidence: of each position, for each of `IMAGENET_INSTRUMENTS`. `[tracks, 22]`
     """
 
-    def __init__(self, tracks: Sequence[Track], eye: InstrumentDetector) -> None:
+    def __init__(self, tracks: Sequence[Track], detector: InstrumentDetector) -> None:
         self._tracks = tracks
-        self._eye = eye
-        self._eye.forget()
+        self._detector = detector
+        self._detector.forget()
         self._begun_s: float | None = None
-        self._looked_s = -np.inf
+        self._detected_s = -np.inf
         self.evidence: Float[np.ndarray, "tracks seen"] = np.zeros((len(tracks), len(IMAGENET_INSTRUMENTS)))
 
     @property
-    def has_looked(self) -> bool:
+    def has_frames(self) -> bool:
         """Whether there was any picture."""
         return self._begun_s is not None
 
-    def watch(self, frame: Frame) -> None:
+    def update(self, frame: Frame) -> None:
         """The clip's next frame, or one that was seen already."""
-        elapsed = frame.time_s - self._looked_s
+        elapsed = frame.time_s - self._detected_s
         if elapsed < DETECTION_INTERVAL_S - 0.01:
             return
         self._begun_s = frame.time_s if self._begun_s is None else self._begun_s
-        self._looked_s = frame.time_s
-        now = self._around(self._eye.look(frame), frame.time_s)
+        self._detected_s = frame.time_s
+        now = self._around(self._detector.evidence_map(frame), frame.time_s)
         age_s = min(_EVIDENCE_S, frame.time_s - self._begun_s + DETECTION_INTERVAL_S)
         self.evidence = self.evidence + min(1.0, elapsed / age_s) * (now - self.evidence)
 
-    def _around(self, look: EvidenceMap, time_s: float) -> Float[np.ndarray, "tracks seen"]:
+    def _around(self, evidence_map: EvidenceMap, time_s: float) -> Float[np.ndarray, "tracks seen"]:
         """Evidence around each position, weighted with itself: of what is seen there, not of the wall beside it."""
         at = np.array([[float(v[0]) for v in track.positions(np.array([time_s]))[:2]] for track in self._tracks])
         x, y = at[:, :1, None], at[:, 1:, None]
-        across, down = (look.x[None, None] - x) / _REACH_X, (look.y[None, :, None] - y) / _REACH_Y
+        across, down = (evidence_map.x[None, None] - x) / _REACH_X, (evidence_map.y[None, :, None] - y) / _REACH_Y
         weight = np.exp(-0.5 * (across**2 + down**2))
         weight[weight < _FARTHEST] = 0
         nearest = np.abs(across) <= np.abs(across).min(0, keepdims=True) + 1e-9
-        score = weight * nearest * look.evidence.sum(-1)[None]
+        score = weight * nearest * evidence_map.evidence.sum(-1)[None]
         total = score.sum((1, 2))
-        mean = np.einsum("trc,rck->tk", score, look.evidence)
+        mean = np.einsum("trc,rck->tk", score, evidence_map.evidence)
         return np.asarray(mean / np.maximum(total, 1e-9)[:, None])
 
 

@@ -49,33 +49,33 @@ from hearsight.vision.tracks import Source, Track, TrackPoint
 _WINDOW_S = COLUMNS * HOP_SAMPLES / SAMPLE_RATE_HZ
 _BATCH = 4
 _POINT_S = 0.5
-_VISIBLE = 0.12  # strength of a thing from which on it is listened for
+_VISIBLE = 0.12  # strength of an object from which on it is taken for a source
 
 
 class SourceTracker(Protocol):
     """What follows the visible instruments of a clip; `PlayerTracker` is one."""
 
-    def watch(self, frame: Frame) -> None:
+    def update(self, frame: Frame) -> None:
         """The clip's next frame, or one that was seen already."""
         ...
 
     def at(self, times_s: Float[np.ndarray, "times"]) -> list[ObjectTrack]:
-        """The things that are there at any of these times."""
+        """The objects that are there at any of these times."""
         ...
 
 
 class SoundingObjects:
     """The model `sounding-objects`.
 
-    `PlayerTracker` finds people and instruments and follows them; `SoundClassifier` tells which kind of instrument
-    sounds in each bin of the spectrogram and, by associative convolution with each thing's evidence, which part of the
-    bin is whose. What goes with nothing visible stays in the middle. Beside the ear's own window of 4 s, what was heard
-    over the last 12 s counts (what plays changes slowly), and things that stir count more than things that stand still.
-    While no instrument is seen at all, `Positions` searches for what moves in step with the sound.
+    `PlayerTracker` finds people and instruments and follows them; `SoundClassifier` gives which class of instrument
+    sounds in each bin of the spectrogram and, by associative convolution with each object's evidence, which part of the
+    bin is whose. What goes with nothing visible stays in the middle. Beside the classifier's own window of 4 s, what
+    was classified over the last 12 s counts (what plays changes slowly), and objects that move count more than objects
+    that stand still. While no instrument is seen at all, `Positions` searches for what moves in step with the sound.
 
     Each part is filtered by its direction's `DifferenceFilters`; left = mono + d, right = mono - d, so the two ears
     average to the mono sound. What goes with nothing visible is made wide by `widening`. By construction a mirrored
-    picture gives mirrored ears (but for the camera's motion, which the watcher finds to 0.003 of the picture's width).
+    picture gives mirrored ears (but for the camera's motion, which the tracker finds to 0.003 of the picture's width).
 
     Args:
         classifier: of the sound; None for the package's weights.
@@ -154,14 +154,14 @@ class Sight(NamedTuple):
     """What was seen of a window, and in the clip up to its end.
 
     Attributes:
-        things: the instruments.
-        glimpses: the window's frames, small and grey.
+        tracks: the instruments.
+        grey_frames: the window's frames, small and grey.
         mouths: motion of the mouths that are seen, by the number of the person, at the columns of the window's parts.
         leaning: which ear leads in what is made wide; 0 while all was black. See `width.leaning`.
     """
 
-    things: list[ObjectTrack]
-    glimpses: list[Frame]
+    tracks: list[ObjectTrack]
+    grey_frames: list[Frame]
     leaning: int
     mouths: dict[int, Float[np.ndarray, "columns"]] = {}  # noqa: RUF012 (of a NamedTuple; never changed)
 
@@ -183,40 +183,40 @@ class SoundingObjectsSession:
         self._filters = DifferenceFilters(model.hrirs, sample_rate_hz, n_fft)
         self._widening = widening(torch.linspace(0, sample_rate_hz / 2, n_fft // 2 + 1))
         self._leaning = 0
-        self._listener = Attributor(model.classifier, sample_rate_hz, model.spec.hop_s)
-        self._told: dict[int, SourceSummary] = {}
+        self._attributor = Attributor(model.classifier, sample_rate_hz, model.spec.hop_s)
+        self._summaries: dict[int, SourceSummary] = {}
         self._seen_until_s = -np.inf
-        self._glimpses = GreyFrameBuffer()
+        self._grey_frames = GreyFrameBuffer()
         self._mouths = MouthMotion()
         self._speakers = Speakers()
         self._moving: MotionSearch | None = None
         self._searches: list[MotionSearch] = []
         self._total_energy = self._rest_energy = 0.0
-        self._heard_s = 0.0
+        self._classified_s = 0.0
 
     def see(self, frame: Frame | SmallFrame) -> None:
         """The clip's next frame, or one that was seen already."""
         if frame.time_s > self._seen_until_s:
             self._seen_until_s = frame.time_s
             if frame.rgb is not None:
-                self._tracker.watch(Frame(frame.time_s, frame.number, frame.rgb))
-            self._glimpses.keep(frame)
+                self._tracker.update(Frame(frame.time_s, frame.number, frame.rgb))
+            self._grey_frames.keep(frame)
             if isinstance(self._tracker, PlayerTracker):
                 grey = small_grey(frame.rgb) if isinstance(frame, Frame) else frame.grey
-                self._mouths.watch(frame.time_s, grey, self._tracker.faces())
+                self._mouths.update(frame.time_s, grey, self._tracker.faces())
             if not self._leaning:
                 self._leaning = leaning(frame.rgb if isinstance(frame, Frame) else frame.grey)
 
     def seen(self, windows: list[Window]) -> list[Sight]:
         """What was seen of the clip's next windows."""
-        self._glimpses.forget(windows[0].start_s)
+        self._grey_frames.forget(windows[0].start_s)
         sights = []
         for window in windows:
-            times = self._listener.times(window)
+            times = self._attributor.times(window)
             tracks = self._tracker.at(times)
             moving = {track.number: self._mouths.at(track.number, times) for track in tracks if track.is_person}
             mouths = {number: motion for number, motion in moving.items() if motion is not None}
-            sights.append(Sight(tracks, self._glimpses.of(window), self._leaning, mouths))
+            sights.append(Sight(tracks, self._grey_frames.of(window), self._leaning, mouths))
         return sights
 
     @torch.inference_mode()
@@ -227,31 +227,32 @@ class SoundingObjectsSession:
                 for frame in window.frames:
                     self.see(frame)
             seen = self.seen(windows)
-        if not any(thing.strength.max() >= _VISIBLE for sight in seen for thing in sight.things):
+        if not any(track.strength.max() >= _VISIBLE for sight in seen for track in sight.tracks):
             return self._by_motion(windows, seen)
         if self._moving is not None:
             self._moving.end()
             self._moving = None
-        heard = self._listener.hear(windows)
-        # Twice: what was heard of these windows first, then the parts in its light.
+        classified = self._attributor.classify(windows)
+        # Twice: what these windows hold first, then the parts in its light.
         voices = [
-            self._speakers.update(told, sight.mouths, sight.things) for told, sight in zip(heard, seen, strict=True)
+            self._speakers.update(entry, sight.mouths, sight.tracks)
+            for entry, sight in zip(classified, seen, strict=True)
         ]
-        for told, sight, voice in zip(heard, seen, voices, strict=True):
-            self._listener.remember(told, self._parts(told, sight.things, voice), _numbers(sight.things))
+        for entry, sight, voice in zip(classified, seen, voices, strict=True):
+            self._attributor.remember(entry, self._parts(entry, sight.tracks, voice), _numbers(sight.tracks))
         ears = []
-        for window, told, sight, voice in zip(windows, heard, seen, voices, strict=True):
-            parts = self._parts(told, sight.things, voice)
-            self._tell(window, told, parts, sight.things)
-            ears.append(self._ears(window, parts, sight, told.direct))
+        for window, entry, sight, voice in zip(windows, classified, seen, voices, strict=True):
+            parts = self._parts(entry, sight.tracks, voice)
+            self._summarise(window, entry, parts, sight.tracks)
+            ears.append(self._ears(window, parts, sight, entry.direct))
         return torch.stack(ears)
 
     def sources(self) -> list[Source]:
         """The instruments that were seen and heard, the loudest first, a point every half second."""
-        told = summarised_sources(list(self._told.values()), self._total_energy)
+        entry = summarised_sources(list(self._summaries.values()), self._total_energy)
         for search in self._searches:
-            told += search.sources(self._total_energy)
-        return sorted(told, key=lambda source: -source.energy_share)
+            entry += search.sources(self._total_energy)
+        return sorted(entry, key=lambda source: -source.energy_share)
 
     def notes(self) -> list[str]:
         """What was seen, how much of the sound goes with none of it, and what was done without."""
@@ -281,31 +282,31 @@ class SoundingObjectsSession:
             energy = self._new_energy(window)
             self._moving.energy += energy
             self._total_energy += energy
-        found = self._moving.process(windows, [sight.glimpses for sight in seen])
+        found = self._moving.process(windows, [sight.grey_frames for sight in seen])
         unplaced = torch.ones(1, BANDS, 1)
         return torch.stack(
             [
-                self._ears(window, unplaced, sight._replace(things=[])) if torch.equal(ears[0], ears[1]) else ears
+                self._ears(window, unplaced, sight._replace(tracks=[])) if torch.equal(ears[0], ears[1]) else ears
                 for window, sight, ears in zip(windows, seen, found, strict=True)
             ]
         )
 
     def _new_energy(self, window: Window) -> float:
         """Energy of what this window is the first to hold."""
-        first = round(max(0.0, self._heard_s - window.start_s) * self._rate)
-        self._heard_s = max(self._heard_s, window.start_s + window.mono.shape[-1] / self._rate)
+        first = round(max(0.0, self._classified_s - window.start_s) * self._rate)
+        self._classified_s = max(self._classified_s, window.start_s + window.mono.shape[-1] / self._rate)
         return float(window.mono[first:].double().square().sum())
 
     def _parts(
-        self, heard: ClassifiedWindow, things: list[ObjectTrack], voices: dict[int, float]
+        self, classified: ClassifiedWindow, tracks: list[ObjectTrack], voices: dict[int, float]
     ) -> Float[Tensor, "parts bands columns"]:
-        """Each thing's part of each bin, and the rest's; who is not there at a moment has none of it."""
-        if not things:
-            return torch.ones(1, *heard.power.shape)
-        places = np.array([float(thing.x.mean()) for thing in things])
-        kernels, weights, decisive = source_kernels(self._model.classifier.association, things, voices)
-        parts = self._listener.parts(heard, kernels, _numbers(things), weights, places, decisive)
-        there = np.stack([presence(thing) if thing.is_person else np.ones(len(thing.x)) for thing in things])
+        """Each object's part of each bin, and the rest's; who is not there at a moment has none of it."""
+        if not tracks:
+            return torch.ones(1, *classified.power.shape)
+        places = np.array([float(track.x.mean()) for track in tracks])
+        kernels, weights, decisive = source_kernels(self._model.classifier.association, tracks, voices)
+        parts = self._attributor.parts(classified, kernels, _numbers(tracks), weights, places, decisive)
+        there = np.stack([presence(track) if track.is_person else np.ones(len(track.x)) for track in tracks])
         parts[:-1] *= torch.from_numpy(there.astype(np.float32))[:, None, : parts.shape[-1]]
         parts[-1] += 1e-6  # where nobody is, all is the rest's
         return parts / parts.sum(0)
@@ -314,7 +315,7 @@ class SoundingObjectsSession:
         self, window: Window, parts: Tensor, sight: Sight, direct: Tensor | None = None
     ) -> Float[Tensor, "2 samples"]:
         mono = window.mono
-        if mono.shape[-1] <= self._stft.n_fft or not (sight.things or sight.leaning):
+        if mono.shape[-1] <= self._stft.n_fft or not (sight.tracks or sight.leaning):
             return mono.expand(2, -1)
         spectrogram = self._stft.forward(mono)
         columns = spectrogram.shape[-1]
@@ -322,54 +323,56 @@ class SoundingObjectsSession:
         nearest = np.clip(np.rint(times * SAMPLE_RATE_HZ / HOP_SAMPLES).astype(int), 0, parts.shape[-1] - 1)
         combined = self._spread.to_bins(parts[-1][:, nearest]) * (sight.leaning * self._widening)[:, None]
         straight = None if direct is None else self._spread.to_bins(pointing(direct[:, nearest]))
-        for part, thing in zip(parts, sight.things, strict=False):
-            azimuth, elevation = self._directions(thing)
+        for part, track in zip(parts, sight.tracks, strict=False):
+            azimuth, elevation = self._directions(track)
             filters = self._filters(azimuth[nearest], elevation[nearest], straight)
             combined += self._spread.to_bins(part[:, nearest]) * filters
         half = self._stft.inverse(spectrogram * combined, mono.shape[-1])
         return torch.stack([mono + half, mono - half])
 
-    def _directions(self, thing: ObjectTrack) -> tuple[np.ndarray, np.ndarray]:
+    def _directions(self, track: ObjectTrack) -> tuple[np.ndarray, np.ndarray]:
         """Azimuth and elevation in radians; what has left the picture is heard at its edge."""
-        x, y = (torch.from_numpy(np.clip(values, 0, 1)) for values in (thing.x, thing.y))
+        x, y = (torch.from_numpy(np.clip(values, 0, 1)) for values in (track.x, track.y))
         azimuth, elevation = picture_to_direction(x, y, self._field_of_view)
         return azimuth.numpy(), elevation.numpy()
 
-    def _tell(self, window: Window, heard: ClassifiedWindow, parts: Tensor, things: list[ObjectTrack]) -> None:
+    def _summarise(
+        self, window: Window, classified: ClassifiedWindow, parts: Tensor, tracks: list[ObjectTrack]
+    ) -> None:
         """Count the energies and the points of what this window is the first to hold."""
-        power, classes = heard.power, heard.classes
+        power, classes = classified.power, classified.classes
         step_s = HOP_SAMPLES / SAMPLE_RATE_HZ
-        first = min(parts.shape[-1] - 1, max(0, round((self._heard_s - window.start_s) / step_s)))
+        first = min(parts.shape[-1] - 1, max(0, round((self._classified_s - window.start_s) / step_s)))
         new = parts[..., first:] * self._bin_energy(power[:, first:])
         energy = new.sum((-2, -1))
         by_part = (energy / energy.sum().clamp_min(1e-20) * self._new_energy(window)).tolist()
         self._rest_energy += by_part[-1]
         self._total_energy += sum(by_part)
         times = window.start_s + np.arange(parts.shape[-1]) * step_s
-        kernels = source_kernels(self._model.classifier.association, things).classes if things else torch.zeros(0)
-        for index, thing in enumerate(things):
-            told = self._told.setdefault(thing.number, SourceSummary(thing.label, is_person=thing.is_person))
-            told.energy += by_part[index]
-            told.evidence += (thing.evidence * presence(thing)[:, None]).mean(0)
-            told.windows += 1
+        kernels = source_kernels(self._model.classifier.association, tracks).classes if tracks else torch.zeros(0)
+        for index, track in enumerate(tracks):
+            entry = self._summaries.setdefault(track.number, SourceSummary(track.label, is_person=track.is_person))
+            entry.energy += by_part[index]
+            entry.evidence += (track.evidence * presence(track)[:, None]).mean(0)
+            entry.windows += 1
             made_by = classes[..., first:].exp() * kernels[index][:, None, None]
             energies = (new[index] * made_by / made_by.sum(0).clamp_min(1e-20)).sum((-2, -1))
-            told.classes += by_part[index] * (energies / energies.sum().clamp_min(1e-20)).numpy()
-            azimuth, elevation = self._directions(thing)
-            there = presence(thing)
+            entry.classes += by_part[index] * (energies / energies.sum().clamp_min(1e-20)).numpy()
+            azimuth, elevation = self._directions(track)
+            there = presence(track)
             for column in range(first, parts.shape[-1]):
                 point = round(times[column] / _POINT_S)
-                if abs(times[column] - point * _POINT_S) > step_s / 2 + 1e-6 or thing.strength[column] <= 0:
+                if abs(times[column] - point * _POINT_S) > step_s / 2 + 1e-6 or track.strength[column] <= 0:
                     continue
-                if told.points and told.points[-1].time_s >= point * _POINT_S:  # two columns may be as near to it
+                if entry.points and entry.points[-1].time_s >= point * _POINT_S:  # two columns may be as near to it
                     continue
                 around = slice(max(0, column - 16), column + 17)
                 sure = _decisiveness(parts[index, :, around], power[:, around])
-                told.points.append(
+                entry.points.append(
                     TrackPoint(
                         float(point * _POINT_S),
-                        float(np.clip(thing.x[column], 0, 1)),
-                        float(np.clip(thing.y[column], 0, 1)),
+                        float(np.clip(track.x[column], 0, 1)),
+                        float(np.clip(track.y[column], 0, 1)),
                         float(np.degrees(azimuth[column])),
                         float(np.degrees(elevation[column])),
                         sure * min(1.0, float(there[column])),
@@ -381,8 +384,8 @@ class SoundingObjectsSession:
         return power * self._model.classifier.bands.weights.sum(1)[:, None]
 
 
-def _numbers(things: list[ObjectTrack]) -> list[int]:
-    return [thing.number for thing in things]
+def _numbers(tracks: list[ObjectTrack]) -> list[int]:
+    return [track.number for track in tracks]
 
 
 def _decisiveness(part: Tensor, power: Tensor) -> float:

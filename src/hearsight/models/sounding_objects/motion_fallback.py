@@ -1,4 +1,4 @@
-"""What the model does while no instrument is seen: looks for what moves in step with the sound."""
+"""What the model does while no instrument is seen: searches for what moves in step with the sound."""
 
 from collections import deque
 from dataclasses import replace
@@ -76,7 +76,7 @@ class MotionSearch:
         self._said: list[str] = []
         self.energy = 0.0
 
-    def process(self, windows: list[Window], glimpses: list[list[Frame]]) -> Float[Tensor, "windows 2 samples"]:
+    def process(self, windows: list[Window], grey_frames: list[list[Frame]]) -> Float[Tensor, "windows 2 samples"]:
         """Both ears of the clip's next windows, with the `GreyFrameBuffer` of each; not after `end`."""
         assert self._session is not None
         moved = [
@@ -85,7 +85,7 @@ class MotionSearch:
                 window.mono,
                 [replace(frame, time_s=frame.time_s - self._begins_s) for frame in frames],
             )
-            for window, frames in zip(windows, glimpses, strict=True)
+            for window, frames in zip(windows, grey_frames, strict=True)
         ]
         return self._session.process(moved)
 
@@ -106,7 +106,7 @@ class MotionSearch:
         return self._session.notes() if self._session is not None else self._said
 
     def end(self) -> None:
-        """The stretch is over: keep what is told of it, and not the pictures and motion that it was found in."""
+        """The stretch is over: keep its report, and not the pictures and motion that it was found in."""
         if self._session is not None:
             self._found, self._said = self._session.sources(), self._session.notes()
             self._session = None

@@ -10,16 +10,16 @@ from hearsight.vision.appearance import APPEARANCE, APPEARANCE_CLASSES, IMAGENET
 from hearsight.vision.peaks import likeliest_class
 from hearsight.vision.tracks import Source, TrackPoint
 
-LEAST_SHARE = 0.02  # of the clip's energy; sources with less are not told
+LEAST_SHARE = 0.02  # of the clip's energy; sources with less are not reported
 
 _PLACE = 0.05  # of the picture's width, within which two objects are one
 _NEAR = 0.1  # within which they are if they are called the same
 _GAP_S = 3.0  # between the end of an object and the beginning of one that may be the same again
 _MINOR = 0.25  # of the energy of an object, below which another at its place is taken for a doubt of the detector
-_CLEAR = 0.3  # of what was heard at an object, that must be of one class
-_LIKELY = 0.1  # of the likeliest class's chance to look like this, that another class must have
+_CLEAR = 0.3  # of what was classified at an object, that must be of one class
+_LIKELY = 0.1  # of the likeliest class's chance to resemble this, that another class must have
 _HELD = 0.15  # evidence from which on a person plays what is seen
-_MOSTLY = 0.35  # of what was heard at a person, that must be voice
+_MOSTLY = 0.35  # of what was classified at a person, that must be voice
 _VOICE = SOUND_CLASSES.index("voice")
 _FAMILIES = ("free reed", "reeds", "low brass", "mallets")  # classes that are no instruments' names
 
@@ -29,16 +29,16 @@ class SourceSummary:
     """An object while the clip is walked through.
 
     Attributes:
-        look: the class that it looks like most.
+        appearance: the class that it resembles most.
         energy: of its part of the sound.
-        classes: the same, by the class that made it, given look and sound. `[classes]`
+        classes: the same, by the class that made it, given appearance and sound. `[classes]`
         points: where it was.
         is_person: whether it is a person, who may hold something.
         evidence: of instruments at a person's hands, summed over windows. `[22]`
         windows: in which it was there.
     """
 
-    look: str
+    appearance: str
     energy: float = 0.0
     classes: Float[np.ndarray, "classes"] = field(default_factory=lambda: np.zeros(len(SOUND_CLASSES)))
     points: list[TrackPoint] = field(default_factory=list)
@@ -49,28 +49,28 @@ class SourceSummary:
     def name(self) -> str:
         """What a person would call it: "cello", "person playing cello", "speaker", "person"."""
         if not self.is_person:
-            return _named(self.look, self.classes)
+            return _named(self.appearance, self.classes)
         if self.evidence.sum() >= _HELD * self.windows:
             return f"person playing {_named(likeliest_class(self.evidence), self.classes)}"
         return "speaker" if self.classes[_VOICE] > _MOSTLY * self.classes.sum() else "person"
 
 
-def _named(look: str, classes: Float[np.ndarray, "classes"]) -> str:
-    """Of the classes that may look like this (`APPEARANCE`) the one that is heard there, if it is clear.
+def _named(appearance: str, classes: Float[np.ndarray, "classes"]) -> str:
+    """Of the classes that may resemble this (`APPEARANCE`) the one that is heard there, if it is clear.
 
-    So a double bass that looks like a cello is told as a bass. Else, and of classes that are families (reeds, low
-    brass), the look itself is told.
+    So a double bass that resembles a cello is reported as a bass. Else, and of classes that are families (reeds, low
+    brass), the appearance itself is reported.
     """
-    if look not in IMAGENET_INSTRUMENTS:
-        return look
-    looks_so = APPEARANCE[:, IMAGENET_INSTRUMENTS.index(look)]
-    heard = classes[: len(APPEARANCE_CLASSES)] * (looks_so >= _LIKELY * looks_so.max())
-    sound_class = APPEARANCE_CLASSES[int(np.argmax(heard))]
-    return sound_class if heard.max() > _CLEAR * classes.sum() and sound_class not in _FAMILIES else look
+    if appearance not in IMAGENET_INSTRUMENTS:
+        return appearance
+    looks_so = APPEARANCE[:, IMAGENET_INSTRUMENTS.index(appearance)]
+    classified = classes[: len(APPEARANCE_CLASSES)] * (looks_so >= _LIKELY * looks_so.max())
+    sound_class = APPEARANCE_CLASSES[int(np.argmax(classified))]
+    return sound_class if classified.max() > _CLEAR * classes.sum() and sound_class not in _FAMILIES else appearance
 
 
 def summarised_sources(objects: list[SourceSummary], total_energy: float) -> list[Source]:
-    """The sources, the loudest first; what the eye took for two objects at one place is one.
+    """The sources, the loudest first; what the detector took for two objects at one place is one.
 
     Two objects are one source if they are within 0.05 of the picture's width while both are there, or where one ends
     and the other begins less than 3 s later; or within 0.1 if they are called the same, or one has less than a quarter
@@ -92,12 +92,12 @@ def summarised_sources(objects: list[SourceSummary], total_energy: float) -> lis
             )
         else:
             _join(same, object_track)
-    told = [
+    entry = [
         Source(source.name(), source.energy / total_energy, source.points)
         for source in sources
         if source.energy > LEAST_SHARE * total_energy
     ]
-    return sorted(told, key=lambda source: -source.energy_share)
+    return sorted(entry, key=lambda source: -source.energy_share)
 
 
 def _is_one(source: SourceSummary, object_track: SourceSummary) -> bool:
@@ -118,7 +118,7 @@ def _is_one(source: SourceSummary, object_track: SourceSummary) -> bool:
 
 
 def _join(source: SourceSummary, object_track: SourceSummary) -> None:
-    """Energies add up, and so do confidences where both are; look and places are the louder one's."""
+    """Energies add up, and so do confidences where both are; appearance and places are the louder one's."""
     source.energy += object_track.energy
     source.classes += object_track.classes
     source.evidence += object_track.evidence

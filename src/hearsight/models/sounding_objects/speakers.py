@@ -33,7 +33,7 @@ class Speakers:
         self._scores: dict[int, float] = {}
 
     def update(
-        self, heard: ClassifiedWindow, mouths: dict[int, Float[np.ndarray, "columns"]], tracks: list[ObjectTrack]
+        self, classified: ClassifiedWindow, mouths: dict[int, Float[np.ndarray, "columns"]], tracks: list[ObjectTrack]
     ) -> dict[int, float]:
         """The share of the voice that is each person's, by number; what is missing to 1 is a narrator's.
 
@@ -45,8 +45,8 @@ class Speakers:
         people = [track.number for track in tracks if track.is_person and track.strength.mean() > 0.1]
         if not people:
             return {}
-        voice = _envelope(heard)
-        is_heard = float(voice.sum()) > _LEAST_VOICE * float(heard.power.sqrt().sum())
+        voice = _envelope(classified)
+        is_heard = float(voice.sum()) > _LEAST_VOICE * float(classified.power.sqrt().sum())
         for number in people:
             motion = mouths.get(number)
             if motion is None:
@@ -63,9 +63,9 @@ class Speakers:
         return dict(zip(known, (odds[:-1] / odds.sum()).tolist(), strict=True))
 
 
-def _envelope(heard: ClassifiedWindow) -> Float[np.ndarray, "columns"]:
+def _envelope(classified: ClassifiedWindow) -> Float[np.ndarray, "columns"]:
     """Amplitude of the voice in each column, smoothed over a fifth of a second."""
-    amplitude = (heard.classes[_VOICE].exp() * heard.power.sqrt()).sum(0)
+    amplitude = (classified.classes[_VOICE].exp() * classified.power.sqrt()).sum(0)
     width = round(0.2 * SAMPLE_RATE_HZ / HOP_SAMPLES) | 1
     return torch.nn.functional.avg_pool1d(amplitude[None], width, 1, width // 2)[0].numpy()
 

@@ -29,27 +29,27 @@ SIMULATED_AS_SOUND_CLASS: dict[str, str] = {
     "upright bass": "bass",
     "banjo": "banjo",
 }
-"""From the instruments of simulated concerts to the kinds that `sounding-objects` tells apart by ear."""
+"""From the instruments of simulated concerts to the classes that `sounding-objects` distinguishes."""
 
 STRENGTH = 0.8
 PLAYED_MOTION, IDLE_MOTION = 0.6, 0.1
 
 # Where the middle of an instrument is that nobody plays, in metres: ahead of its place on the floor, and above. Some
-# stand where their player would have them; pianos are drawn in two sizes, of which the scene file does not tell.
+# stand where their player would have them; pianos are drawn in two sizes, of which the scene file does not say.
 _STANDING = {"piano": (0.9, 0.95), "drums": (0.68, 0.72), "harp": (0.46, 0.92), "trumpet": (0.0, 0.35)}
 _ON_A_STAND = (0.05, 0.5)
 _ACROSS_M = 0.5
 
 
 class TrueObjects:
-    """The things of a simulated concert, as the scene file knows them; takes the place of the tracker.
+    """The objects of a simulated concert, as the scene file knows them; takes the place of the tracker.
 
-    Performers are things at the places where their sound comes from, those who are silent too, so that nothing tells
-    who plays. Idle instruments are things while their middle is in the picture; its file does not say what hides them.
+    Performers are objects at the places where their sound comes from, those who are silent too, so that nothing gives
+    who plays. Idle instruments are objects while their middle is in the picture; its file does not say what hides them.
 
-    What a thing looks like is what is expected of its kind: evidence of 0.8 in all, spread as the row of
-    `APPEARANCE` says, so no instrument is confused more than its kind is on average. Motion is 0.6 for performers,
-    0.1 for idle instruments, about what `InstrumentTracker` tells of real clips: over the first 9 s of four concert
+    What an object resembles is what is expected of its class: evidence of 0.8 in all, spread as the row of
+    `APPEARANCE` says, so no instrument is confused more than its class is on average. Motion is 0.6 for performers,
+    0.1 for idle instruments, about what `InstrumentTracker` gives for real clips: over the first 9 s of four concert
     clips (the camera of one of them pans) six played instruments had means of 0.42 to 0.95 (0.67 on average), three
     idle pianos 0.16, 0.03 and 0.02.
 
@@ -68,8 +68,8 @@ class TrueObjects:
         content = json.loads(scene.read_text(encoding="utf-8"))
         try:
             performers = [_performer(performer) for performer in content["performers"]]
-            standing = [thing for thing in content["objects"] if thing["label"] in SIMULATED_AS_SOUND_CLASS]
-            idle = [_idle(thing, content, field_of_view) for thing in standing]
+            standing = [track for track in content["objects"] if track["label"] in SIMULATED_AS_SOUND_CLASS]
+            idle = [_idle(track, content, field_of_view) for track in standing]
         except _NotPlayedError as error:
             raise DataError(f"{scene}: {error.args[0]!r} is no instrument of a simulated concert") from error
         except (KeyError, TypeError, ValueError) as error:
@@ -79,13 +79,13 @@ class TrueObjects:
             ) from error
         self._known = performers + idle
 
-    def watch(self, frame: Frame) -> None:
-        """Frames are not looked at."""
+    def update(self, frame: Frame) -> None:
+        """Frames are not analysed."""
 
     def at(self, times_s: Float[np.ndarray, "times"]) -> list[ObjectTrack]:
-        """The things that are there at any of these times; labels are the simulator's."""
-        things = [known.at(number, np.asarray(times_s, np.float64)) for number, known in enumerate(self._known, 1)]
-        return [thing for thing in things if thing.strength.max(initial=0.0) > 0]
+        """The objects that are there at any of these times; labels are the simulator's."""
+        tracks = [known.at(number, np.asarray(times_s, np.float64)) for number, known in enumerate(self._known, 1)]
+        return [track for track in tracks if track.strength.max(initial=0.0) > 0]
 
 
 class _NotPlayedError(Exception):
@@ -100,11 +100,11 @@ class _Known:
     y: Float[np.ndarray, "points"]
     width: Float[np.ndarray, "points"]
     motion: float
-    stays: bool  # a thing also while it is out of the picture
+    stays: bool  # an object also while it is out of the picture
 
     def at(self, number: int, times_s: Float[np.ndarray, "times"]) -> ObjectTrack:
         x, y, width = (np.interp(times_s, self.time_s, values) for values in (self.x, self.y, self.width))
-        looks = STRENGTH * APPEARANCE[APPEARANCE_CLASSES.index(SIMULATED_AS_SOUND_CLASS[self.label])]
+        detections = STRENGTH * APPEARANCE[APPEARANCE_CLASSES.index(SIMULATED_AS_SOUND_CLASS[self.label])]
         is_there = self.stays | ((x >= 0) & (x <= 1) & (y >= 0) & (y <= 1))
         return ObjectTrack(
             number=number,
@@ -112,8 +112,8 @@ class _Known:
             x=x,
             y=y,
             width=width,
-            evidence=np.tile(looks, (len(times_s), 1)),
-            strength=np.where(is_there, looks.sum(dtype=np.float64), 0.0),
+            evidence=np.tile(detections, (len(times_s), 1)),
+            strength=np.where(is_there, detections.sum(dtype=np.float64), 0.0),
             motion=np.full(len(times_s), self.motion),
         )
 
@@ -130,13 +130,13 @@ def _performer(performer: dict[str, Any]) -> _Known:
     return _Known(label, time_s, x, y, width, PLAYED_MOTION, stays=True)
 
 
-def _idle(thing: dict[str, Any], content: dict[str, Any], field_of_view: float | None) -> _Known:
+def _idle(track: dict[str, Any], content: dict[str, Any], field_of_view: float | None) -> _Known:
     if field_of_view is None:
         raise ValueError("no field of view")
-    label = str(thing["label"])
+    label = str(track["label"])
     ahead, above = _STANDING.get(label, _ON_A_STAND)
-    facing = math.radians(float(thing["facing_deg"]))
-    middle = np.array(thing["position_m"], float) + [ahead * math.cos(facing), ahead * math.sin(facing), above]
+    facing = math.radians(float(track["facing_deg"]))
+    middle = np.array(track["position_m"], float) + [ahead * math.cos(facing), ahead * math.sin(facing), above]
     to_head = np.array(content["listener"]["to_head"], float).reshape(-1, 3, 3)
     local = to_head @ (middle - np.array(content["listener"]["position_m"], float))
     azimuth, elevation = from_cartesian(torch.from_numpy(local))

@@ -30,10 +30,10 @@ class DifferenceFilters:
 
         d(f) = q (H_l - H_r) conj(H_l + H_r) / (q |H_l + H_r|^2 + (1 - q) (|H_l|^2 + |H_r|^2)).
 
-    q is told for each bin (what the ear hears, made more by `pointing`). Where nothing tells it, it is 0.6 below 3 kHz
-    and 0.85 above 5 kHz: chosen on simulated concerts, of which 0.5 everywhere has the least error, but dulls the
-    direction. Below 400 Hz, where a distant source has no level difference and a double bass would stay in the middle,
-    3 dB times the sine of the azimuth is added on purpose.
+    q is reported for each bin (what the classifier hears, made more by `pointing`). Where nothing gives it, it is 0.6
+    below 3 kHz and 0.85 above 5 kHz: chosen on simulated concerts, of which 0.5 everywhere has the least error, but
+    dulls the direction. Below 400 Hz, where a distant source has no level difference and a double bass would stay in
+    the middle, 3 dB times the sine of the azimuth is added on purpose.
 
     mono + d and mono - d have 1 + |d|^2 of the mono sound's power on average, so |d| is limited to 0.64: no frequency
     grows by more than 1.5 dB, and the level difference between the ears reaches 13 dB. A gain of 1 / sqrt(1 + |d|^2)
@@ -102,7 +102,7 @@ class DifferenceFilters:
 def pointing(direct: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
     """The share of direct sound with its odds multiplied.
 
-    The true share has the least squared error, but a listener looks for directions, and goes by what comes first.
+    The true share has the least squared error, but a listener hears directions, and goes by what comes first.
     """
     return DIRECT_ODDS * direct / (1 + (DIRECT_ODDS - 1) * direct)
 

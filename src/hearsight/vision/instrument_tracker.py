@@ -62,7 +62,7 @@ class InstrumentTracker:
         if before is None:
             self._meter.measure(frame.rgb, 1.0)
             self._measured, self._begun_s = frame, frame.time_s
-            self._look(frame)
+            self._detect(frame)
             self._moved(frame, no_motion_energy())
             return
         elif frame.time_s - self._measured.time_s >= _MOTION_INTERVAL_S - _EARLY_S:
@@ -78,10 +78,10 @@ class InstrumentTracker:
                 self._begun_s = frame.time_s
             wait_s = self._interval_s if largest_shift(self._turned) <= _TURN else DETECTION_INTERVAL_S
             if is_cut or frame.time_s - self._detected_s >= wait_s - _EARLY_S:
-                self._look(frame)
+                self._detect(frame)
             self._moved(frame, energy)
 
-    def _look(self, frame: Frame) -> None:
+    def _detect(self, frame: Frame) -> None:
         self._detected_s, self._turned = frame.time_s, np.eye(3)
         self.latest = self._detector.evidence_map(frame)
         is_news = self._tracks.update(frame.time_s, self.latest)

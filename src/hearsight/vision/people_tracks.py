@@ -144,7 +144,7 @@ class PeopleTracks:
         for known in self._known:
             known.appear(elapsed, is_first)
         if seen is not None:
-            self._look(seen, elapsed)
+            self._weigh_evidence(seen, elapsed)
         for known in self._known:
             is_news |= 0 < known.presence < 1
             known.record(time_s)
@@ -164,7 +164,7 @@ class PeopleTracks:
             if known.hidden_s == 0 and np.isfinite(known.places[5]).all()
         ]
 
-    def _look(self, seen: EvidenceMap, elapsed: float) -> None:
+    def _weigh_evidence(self, seen: EvidenceMap, elapsed: float) -> None:
         if not self._known:
             return
         at = np.array([known.places[3] for known in self._known])

@@ -56,7 +56,8 @@ def test_another_seed_in_the_same_folder_fails_in_one_line(tmp_path):
 
 
 def test_a_missing_library_fails_in_one_line(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "fluidsynth", None)
+    monkeypatch.delitem(sys.modules, "fluidsynth", raising=False)
+    monkeypatch.setattr("ctypes.util.find_library", lambda name: None)
     result = run(tmp_path / "set", "--clips", 1, *SMALL)
     assert result.exit_code == 1
     assert result.stderr.count("\n") == 1 and "apt-get install libfluidsynth3" in result.stderr

@@ -10,6 +10,7 @@ import torch
 import yaml
 
 from hearsight.datasets.prepared import PreparedSettings, write_index, write_prepared_clip
+from hearsight.datasets.splits import write_split
 from hearsight.errors import DataError
 from hearsight.evaluation import benchmark_and_report, benchmark_of_runs, parse_benchmark, runs_of_recipe
 from hearsight.evaluation.runner import load_system, plan, run_benchmark
@@ -36,12 +37,9 @@ def prepared(dataset, tmp_path_factory):
         entries.append(write_prepared_clip(folder, name, np.ascontiguousarray(sound.T), pictures, settings))
     write_index(folder, "fair-play", settings, entries)
     for number in range(1, 11):
-        lists = folder / "splits" / f"split{number}"
-        lists.mkdir(parents=True)
         test, train = (names[:2], names[2:]) if number % 2 else (names[2:], names[:2])
-        (lists / "test.txt").write_text("\n".join(test))
-        (lists / "train.txt").write_text(train[0])
-        (lists / "val.txt").write_text(train[1])
+        for sets in ("splits", "solos/splits"):  # all clips are solos
+            write_split(folder / sets / f"split{number}", {"train": train[:1], "val": train[1:], "test": test})
     return folder
 
 

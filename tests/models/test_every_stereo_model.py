@@ -24,8 +24,10 @@ def _is_network(name: str) -> bool:
 
 
 NETWORKS = [known.name for known in CARDS if known.kind == "binaural" and _is_network(known.name)]
-LEARNING = [name for name in NETWORKS if name != "mono-mono"]
-LOOKING = [name for name in NETWORKS if card(name).load_class().needs_frames]
+# Learns stereo from solo clips, without ears: tests/models/test_sep_stereo.py trains it.
+FROM_SOLOS = ("sep-stereo-unsupervised",)
+LEARNING = [name for name in NETWORKS if name != "mono-mono" and name not in FROM_SOLOS]
+LOOKING = [name for name in NETWORKS if card(name).load_class().needs_frames and name not in FROM_SOLOS]
 # To train; no system of the four papers is among them.
 SLOW = ("ambisonic", "apnet", "associative-conv", "ccstereo", "flipped-visual", "unet-out")
 

@@ -62,7 +62,15 @@ def on_the_same_data() -> list[list[str]]:
         content = asdict(read_recipe(row.reference))
         data = {key: value for key, value in content["data"].items() if key != "test"}
         begins = [content["model"]["initialize"], content["model"]["pretrained"]]
-        same = [row.paper, row.table, row.dataset.label, data, content["schedule"], begins]
+        same = [
+            row.paper,
+            row.table,
+            row.dataset.label,
+            data,
+            content["schedule"],
+            begins,
+            content["model"]["auxiliary"],
+        ]
         groups[json.dumps(same, sort_keys=True, default=str)].append(row.reference)
     return [references for references in groups.values() if len(references) > 1]
 

@@ -60,6 +60,8 @@ def everything(tmp_path_factory):
     for number, name in enumerate(("yt-music", "yt-clean", "rec-street", "youtube-asmr")):
         clips = [f"{chr(97 + number) * 8}{video:03d}_{piece:03d}" for video in range(40) for piece in range(2)]
         prepared(root / "prepared" / name, name, clips, 2, lambda n: n[:11])
+    concerts = [f"{number:06d}" for number in range(1, 41)]
+    prepared(root / "prepared/simulated", "simulated", concerts, 2, lambda n: n, {"split1": random_split(concerts)})
     return root
 
 

@@ -38,7 +38,6 @@ def from_cartesian(vector: Float[Tensor, "*batch 3"]) -> tuple[Float[Tensor, "*b
     return torch.atan2(y, x), torch.atan2(z, torch.hypot(x, y))
 
 
-@numpy_friendly
 def picture_field_of_view(size: tuple[int, int] | None) -> float:
     """Horizontal angle that a picture is taken to cover, in radians, by its shape.
 
@@ -58,6 +57,7 @@ def resolved_field_of_view(field_of_view: FieldOfView, size: tuple[int, int] | N
     return field_of_view(size) if callable(field_of_view) else field_of_view
 
 
+@numpy_friendly
 def picture_to_direction(
     x: Float[Tensor, "*batch"],
     y: Float[Tensor, "*batch"],

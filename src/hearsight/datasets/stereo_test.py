@@ -19,8 +19,8 @@ def is_binaural(channels: Int16[np.ndarray, "2 samples"]) -> bool:
 
         e(X) = sum over frequencies of |E[D conj(X)]|^2 / E|X|^2,    min(e(L), e(R)) > 0.02^2 * sum of E|L|^2 + E|R|^2.
 
-    What is heard in one channel only (noise, or music beside an empty channel) does not follow the other channel. Less
-    than what chance gives for independent signals in as many frames counts as nothing.
+    What is heard in one channel only (noise, or music beside an empty channel) does not follow the other channel. What
+    chance gives for independent signals in as many frames, and four standard deviations of it, count as nothing.
     """
     window = np.hanning(_FRAME + 1)[:-1].astype(np.float32)
     count = max(1, 1 + (channels.shape[1] - _FRAME) // _FRAME)
@@ -35,7 +35,7 @@ def is_binaural(channels: Int16[np.ndarray, "2 samples"]) -> bool:
         cross += (difference * spectra.conj()).sum(1)
         power += np.stack([*(np.abs(spectra) ** 2).sum(1), (np.abs(difference) ** 2).sum(0)])
     by_chance = power[2] / count  # mean of |E[D conj(X)]|^2 / E|X|^2 over independent D and X
-    follows = [
-        (np.abs(cross[ear]) ** 2 / np.maximum(power[ear], 1e-30) - by_chance).sum() for ear in (0, 1)
-    ]  # fmt: skip
+    # Of independent signals each frequency's share is distributed exponentially: its deviation is its mean.
+    chance = by_chance.sum() + 4 * np.sqrt((by_chance**2).sum())
+    follows = [(np.abs(cross[side]) ** 2 / np.maximum(power[side], 1e-30)).sum() - chance for side in (0, 1)]
     return bool(min(follows) > BINAURAL_THRESHOLD**2 * power[:2].sum())

@@ -128,6 +128,7 @@ def start(script, tmp_path, guard):
     return subprocess.Popen(command, env={**os.environ, "PYTHONPATH": paths}, stderr=subprocess.PIPE, text=True)
 
 
+@pytest.mark.heavy
 def test_workers_end_and_clean_up_when_their_parent_is_killed(tmp_path):
     (tmp_path / "out").mkdir()
     process = start(tmp_path / "script.py", tmp_path / "out", 'if __name__ == "__main__": ')
@@ -139,6 +140,7 @@ def test_workers_end_and_clean_up_when_their_parent_is_killed(tmp_path):
     wait_until(lambda: not list((tmp_path / "out").iterdir()), 10)
 
 
+@pytest.mark.heavy
 def test_a_script_without_the_guard_is_told_so(tmp_path):
     process = start(tmp_path / "script.py", tmp_path, "")
     _, said = process.communicate(timeout=120)

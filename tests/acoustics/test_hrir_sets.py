@@ -252,6 +252,7 @@ def test_ears_the_other_way_round_cartesian_positions_and_separate_delays_are_un
     assert float(shift) == pytest.approx(10 / 44.1, abs=0.005)
 
 
+@pytest.mark.heavy
 def test_a_padded_end_is_cut_and_a_ringing_one_stays(tmp_path, kemar):
     def longer(by):
         def change(file):

@@ -106,6 +106,7 @@ def test_an_interrupted_run_goes_on(fair_play, tmp_path):
     assert report.reused == 3 and report.clips == 6
 
 
+@pytest.mark.heavy
 def test_a_killed_worker_is_told_and_the_run_goes_on(fair_play, tmp_path):
     with pytest.raises(HearsightError, match="a worker was killed, probably for want of memory"):
         prepare_dataset("fair-play", fair_play, tmp_path, settings=SETTINGS, workers=2, progress=KillAWorker())

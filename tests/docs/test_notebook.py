@@ -10,6 +10,7 @@ from nbclient import NotebookClient
 NOTEBOOK = Path(__file__).resolve().parents[2] / "docs" / "notebooks" / "first_video.ipynb"
 
 
+@pytest.mark.heavy
 def test_the_notebook_runs_and_its_numbers_follow_the_ball(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
     notebook = nbformat.read(NOTEBOOK, as_version=4)

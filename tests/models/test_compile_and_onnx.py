@@ -59,6 +59,7 @@ def assert_same(given: list[Tensor] | tuple[Tensor, ...], wanted: tuple[Tensor, 
         torch.testing.assert_close(got, want, rtol=0, atol=share * scale)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("name", CAPTURED)
 def test_is_captured_whole_by_the_compiler(name: str) -> None:
     network, inputs = network_and_inputs(name)

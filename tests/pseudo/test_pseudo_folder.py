@@ -107,6 +107,7 @@ def test_workers_write_the_same_bytes(written, clips, tmp_path):
     assert done == [0, 1, 2, 3, 4, 5, 6]
 
 
+@pytest.mark.heavy
 def test_a_killed_worker_is_told_and_the_run_goes_on(written, clips, tmp_path):
     arguments = {"settings": SECONDS, "seed": 3, "hrirs": hrirs(), "shares": (0.4, 0.3, 0.3)}
     with pytest.raises(HearsightError, match="a worker was killed, probably for want of memory"):

@@ -203,6 +203,7 @@ def test_a_killed_run_is_completed_to_the_same_bytes(tiny_set, tmp_path):
     assert digests(folder) == digests(tiny_set)
 
 
+@pytest.mark.heavy
 def test_a_killed_worker_is_told_and_the_run_goes_on(tiny_set, tmp_path):
     with pytest.raises(HearsightError, match="a worker was killed, probably for want of memory"):
         simulate(tmp_path / "set", 6, TINY, workers=2, progress=KillAWorker())

@@ -47,6 +47,7 @@ def learned(network: Any, tasks: GeometryTasks, item: Item, steps: int) -> list[
     return losses
 
 
+@pytest.mark.heavy
 def test_flips_are_told_from_sound_and_picture_together() -> None:
     """Of a scene and its mirror each pair of ears is right for one picture and exchanged for the other."""
     network, tasks, item = answering(flip=1.0)

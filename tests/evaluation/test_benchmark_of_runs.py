@@ -147,6 +147,7 @@ def test_a_run_with_other_settings_or_data_has_no_published_value_beside_it(prep
     what = benchmark_of_runs([write_run(tmp_path / "simulated" / split, copy, split) for split in SPLITS])
     assert all(not system.published_values for system in what.systems)
     assert "data.test.folder holds simulated" in what.remarks[0]
+    assert [part.name for part in what.datasets] == ["simulated"]  # and not FAIR-Play, which the row is about
 
 
 def test_every_row_that_is_trained_says_on_what_and_how_it_is_measured():

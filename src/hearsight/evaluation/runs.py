@@ -55,9 +55,11 @@ class TrainedRun:
 
     @property
     def dataset(self) -> str:
-        """What its data are called in tables."""
-        reproduced = self.recipe.reproduces
-        return reproduced.dataset if reproduced is not None else Path(self.test.folder).name
+        """What its data are called in tables: as in the row that it reproduces, if they are that row's data."""
+        reproduced, held = self.recipe.reproduces, dataset_in(self.test.folder)
+        if reproduced is not None and (not held or held.lower() == reproduced.dataset.lower()):
+            return reproduced.dataset
+        return held or Path(self.test.folder).name
 
     @property
     def split(self) -> str:

@@ -148,8 +148,10 @@ def test_a_process_that_is_asked_to_end_leaves_nothing(tmp_path: Path, ending: s
     source = tmp_path / "in.wav"
     soundfile.write(source, np.random.default_rng(0).normal(0, 0.05, 600 * RATE), RATE)
     before = sorted(os.listdir(tmp_path))
+    # What ignores a signal, as nohup does SIGHUP, passes that on to its children; hearsight leaves it ignored.
+    listens = f"import signal; signal.signal({int(ending)}, signal.SIG_DFL)\n"
     process = subprocess.Popen(
-        [sys.executable, "-c", MAIN, "binauralize", source, *MONO], stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", listens + MAIN, "binauralize", source, *MONO], stderr=subprocess.PIPE, text=True
     )
     until = time.monotonic() + 60
     while sorted(os.listdir(tmp_path)) == before and time.monotonic() < until:

@@ -136,7 +136,7 @@ def test_a_list_of_a_split_chooses_the_clips(folders, tmp_path):
     true, predicted = folders
     (predicted / "000002.wav").unlink()
     listed = tmp_path / "test.txt"
-    listed.write_text("/home/authors/FAIR-Play/binaural_audios/000000.wav\n000001\n")
+    listed.write_text("/authors/FAIR-Play/binaural_audios/000000.wav\n000001\n")
     result = run(true, predicted, "--json", "--list", listed)
     assert result.exit_code == 0, result.stderr
     assert [row["name"] for row in json.loads(result.stdout)["per_clip"]] == ["000000", "000001"]

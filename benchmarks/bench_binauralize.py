@@ -1,14 +1,14 @@
 """How fast `binauralize` is on 1080p, where the time goes, and what memory a minute and an hour take.
 
 Speed is given in times real time: the default model `sounding-objects`, with a picture that shows an instrument (a
-harp, which it sees and follows) and with one that shows none (it looks, and searches for motion besides); the model
-`positions`, sources searched in the picture, two and one given. "Decoding alone" is PyAV decoding the picture without
+harp, which it sees and follows) and with one that shows none (it searches for motion besides); the model `positions`,
+ sources searched in the picture, two and one given. "Decoding alone" is PyAV decoding the picture without
 instruments and its sound in the same run, the least that a search can take. Memory is the peak of a process of its own;
 the long file repeats the packets of an eight-second clip. Its search decodes every frame of the picture, which takes
 long at 1080p, so unless it is asked for (--parts big) the memory of the search is compared at 640 x 360 (small), and at
 1080p that of one given source (given), for which no picture is decoded. Each line is printed, and the JSON written,
 when it is measured. The default model's memory and speed at 1080p are parts of their own (--parts concert, with the
-instrument; concert-none, without), which decode and look at every second of the long file.
+instrument; concert-none, without), which decode and search every second of the long file.
 
 The pictures are coded in H.264 with up to three B pictures in a row, as web sites and editors do; `--b-frames 0` codes
 them as many cameras do. B pictures that are not needed are not decoded.
@@ -56,7 +56,7 @@ PICTURES = {"sounding-objects": "an instrument in the picture", "sounding-object
 
 
 class Results:
-    """Printed and written as they come, so that a run that is interrupted still tells something."""
+    """Printed and written as they come, so that a run that is interrupted still says something."""
 
     def __init__(self, json_file: Path | None) -> None:
         self._rows: dict[str, dict[str, float]] = {}
@@ -98,7 +98,7 @@ def main() -> None:
                 time_big(clips[BIG], folder, args.seconds, results)
             elif part in PICTURES:
                 name = f"concert, 1080p, {PICTURES[part]}"
-                # The speed at both lengths is told beside the memory.
+                # The speed at both lengths is printed beside the memory.
                 compare_memory(name, pictures[part], folder, CONCERT, (args.short, args.long), results)
             else:
                 name, size, way = MEMORY[part]
@@ -151,8 +151,8 @@ def binauralized(path: Path, folder: Path, options: list[str]) -> dict[str, Any]
     arguments = ["binauralize", path, "-o", output, "--report", report, "--quiet", *options]
     subprocess.run([sys.executable, "-c", code, *map(str, arguments)], check=True)
     output.unlink()
-    told: dict[str, Any] = json.loads(report.read_text(encoding="utf-8"))
-    return told
+    written: dict[str, Any] = json.loads(report.read_text(encoding="utf-8"))
+    return written
 
 
 def decoding_alone(path: Path) -> float:
@@ -167,9 +167,9 @@ def decoding_alone(path: Path) -> float:
 
 
 def make_clip(path: Path, size: tuple[int, int], b_frames: int, shows_instrument: bool = False) -> None:
-    """A textured picture that pans, with two things that bounce in it, and notes in a camera's noise.
+    """A textured picture that pans, with two balls that bounce in it, and notes in a camera's noise.
 
-    Or, unsharp, with a harp instead of the things, which the camera pans over as over all else.
+    Or, unsharp, with a harp instead of the balls, which the camera pans over as over all else.
     """
     height, width = size
     generator = np.random.default_rng(0)

@@ -1,12 +1,12 @@
-"""What it costs to see instruments in a clip: a look, a measurement of motion, and a second of a clip.
+"""What it costs to see instruments in a clip: a detection, a measurement of motion, and a second of a clip.
 
     python benchmarks/bench_instrument_tracker.py
     python benchmarks/bench_instrument_tracker.py --clock cpu --json tracker.json
 
 Pictures are of 448 x 800 pixels and change from frame to frame. Compared in one run: float32 and bfloat16, which only
-processors with AMX or AVX-512-BF16 are faster in, on one thread and on two. Columns: milliseconds of a look (target: at
-most 100 on two cores), of one measurement of motion, of the search for peaks and tracks after a look, and of a second
-of a clip with everything (two looks, four measurements).
+processors with AMX or AVX-512-BF16 are faster in, on one thread and on two. Columns: milliseconds of a detection (at
+most 100 on two cores), of one measurement of motion, of the search for peaks and tracks after a detection,
+and of a second of a clip with everything (two detections, four measurements).
 """
 
 import argparse
@@ -39,7 +39,7 @@ def main() -> None:
     arguments = parser.parse_args()
     clock = time.perf_counter if arguments.clock == "wall" else time.process_time
     rows = []
-    print(f"{'precision':>9} {'threads':>7} {'look ms':>8} {'motion ms':>9} {'tracks ms':>9} {'second ms':>9}")
+    print(f"{'precision':>9} {'threads':>7} {'seen ms':>8} {'motion ms':>9} {'tracks ms':>9} {'second ms':>9}")
     for threads in (1,) if arguments.clock == "cpu" else (1, 2):
         torch.set_num_threads(threads)
         cv2.setNumThreads(threads)
@@ -47,7 +47,7 @@ def main() -> None:
             row = measured(dtype, arguments.repeats, clock)
             rows.append({"precision": str(dtype).removeprefix("torch."), "threads": threads, **row})
             print(
-                f"{rows[-1]['precision']:>9} {threads:>7} {row['look_ms']:8.1f} {row['motion_ms']:9.1f} "
+                f"{rows[-1]['precision']:>9} {threads:>7} {row['detection_ms']:8.1f} {row['motion_ms']:9.1f} "
                 f"{row['tracks_ms']:9.1f} {row['second_ms']:9.1f}",
                 flush=True,
             )
@@ -65,16 +65,16 @@ def measured(dtype: torch.dtype, repeats: int, clock: Callable[[], float]) -> di
         Frame(k / FRAME_RATE_HZ, k, np.ascontiguousarray(wide[k % 20 : k % 20 + SIZE[0], 2 * k : 2 * k + SIZE[1]]))
         for k in range(2 * repeats + 1)
     ]
-    eye, meter, things = InstrumentDetector(dtype=dtype), MotionEnergyMeter(), ObjectTracks()
-    seen = eye.see(frames[0].rgb)
-    tracker = InstrumentTracker(eye)
+    detector, meter, tracks = InstrumentDetector(dtype=dtype), MotionEnergyMeter(), ObjectTracks()
+    seen = detector.see(frames[0].rgb)
+    tracker = InstrumentTracker(detector)
     tracker.update(frames[0])
     second = timed(lambda index: tracker.update(frames[index + 1]), 2 * repeats, clock)
     meter.measure(frames[0].rgb, 0.25)
     return {
-        "look_ms": statistics.median(timed(lambda index: eye.see(frames[index].rgb), repeats, clock)),
+        "detection_ms": statistics.median(timed(lambda index: detector.see(frames[index].rgb), repeats, clock)),
         "motion_ms": statistics.median(timed(lambda index: meter.measure(frames[index].rgb, 0.25), repeats, clock)),
-        "tracks_ms": statistics.median(timed(lambda index: things.update(0.5 * index, seen), repeats, clock)),
+        "tracks_ms": statistics.median(timed(lambda index: tracks.update(0.5 * index, seen), repeats, clock)),
         "second_ms": FRAME_RATE_HZ * statistics.mean(second),
     }
 

@@ -2,7 +2,7 @@
 
     python benchmarks/bench_loader.py [--clips 16] [--json FILE]
 
-Makes ten-second clips, prepares them, and loads the same kind of item (0.63 s, 16 kHz, a 224 x 448 frame) in two ways,
+Makes ten-second clips, prepares them, and loads the same item (0.63 s, 16 kHz, a 224 x 448 frame) in two ways,
 in this process alone and with two workers:
 
 - prepared: `datasets.segments.StereoSegments` on prepared clips;

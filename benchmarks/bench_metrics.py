@@ -4,7 +4,7 @@
 
 All of them measure the same random clips (two channels at 16 kHz), one way after the other:
 
-- hearsight: everything that `hearsight benchmark` tells of a clip (`evaluation.measures.ClipMeasures`: the papers'
+- hearsight: everything that `hearsight benchmark` reports of a clip (`evaluation.measures.ClipMeasures`: the papers'
   distances, the multi-resolution distance, interaural errors, error energies, lateral angles), one clip per thread;
 - hearsight, papers' distances: STFT, ENV, Mag, Mag as released, D phase, SNR and WAV alone, as `hearsight evaluate`;
 - hearsight, SDR, SIR and SAR: BSS Eval 3 of two sources in double precision, which only separation tables need;

@@ -3,7 +3,7 @@
     python benchmarks/bench_models.py
     python benchmarks/bench_models.py --models mono2binaural apnet --seconds 10 --json models.json
 
-Two things are compared in one run, on the same sound and pictures: the published loop (one window at a time, hop 0.05
+Two ways are compared in one run, on the same sound and pictures: the published loop (one window at a time, hop 0.05
 s, each picture encoded anew, float32) and `hearsight.inference.NeuralModel`. Columns:
 
 - parameters, in millions;
@@ -78,7 +78,7 @@ def main() -> None:
 
 def stereo_networks() -> list[str]:
     """Names of all networks that give ears and have something to compute."""
-    names = [known.name for known in CARDS if known.kind == "binaural" and known.name != "mono-mono"]
+    names = [known.name for known in CARDS if known.task == "binaural" and known.name != "mono-mono"]
     return [name for name in names if _is_network(card(name).load_class())]
 
 

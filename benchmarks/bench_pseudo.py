@@ -2,7 +2,7 @@
 
     python benchmarks/bench_pseudo.py [--seconds 8] [--json FILE]
 
-Both make the same kind of pairs (0.63 s at 16 kHz, K = 1, 2, 3 by 0.4, 0.5, 0.1, eight virtual speakers, 224 x 448
+Both make the same pairs (0.63 s at 16 kHz, K = 1, 2, 3 by 0.4, 0.5, 0.1, eight virtual speakers, 224 x 448
 picture) from the same material: 24 clips of 10 s, 640 x 360, boxes of about a quarter of the picture. The plain version
 works as the published loaders do: it reads the whole wav of each source, decodes one JPEG from disk, pastes on a canvas
 of 640 x 360 and convolves every speaker's signal with the two HRIRs of its direction. One thread; the versions take
@@ -64,7 +64,7 @@ def versions(folder: Path) -> dict[str, Callable[[int], object]]:
     direct = PseudoPairs(clips, PairSettings(rendering="direct"), hrirs=hrirs)
     augmented = PseudoPairs(clips, PairSettings(augment=True), hrirs=hrirs)
     on_photographs = PseudoPairs(clips, hrirs=hrirs, backgrounds=photographs)
-    separation = PseudoPairs(clips, PairSettings(kind="separation"), hrirs=hrirs)
+    separation = PseudoPairs(clips, PairSettings(task="separation"), hrirs=hrirs)
     return {
         "hearsight, on black": binaural.__getitem__,
         "hearsight, on black, augmented": augmented.__getitem__,

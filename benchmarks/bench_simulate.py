@@ -94,8 +94,8 @@ def timed_parts(folder: Path, settings: Settings, clips: int) -> dict[str, float
         begun = time.process_time()
         depth = [k % settings.frame_rate_hz == 0 for k in range(settings.frames)]
         frames = [view.colour for view in views(scene, settings, poses, depth)]
-        kind = "still" if scene.listener.motion == "still" else "moving"
-        spent[f"drawing, {kind} camera"].append(time.process_time() - begun)
+        camera = "still" if scene.listener.motion == "still" else "moving"
+        spent[f"drawing, {camera} camera"].append(time.process_time() - begun)
         begun = time.process_time()
         write_clip(folder, "part", frames, settings.frame_rate_hz, sound.mix / FULL_SCALE, settings.sample_rate_hz)
         spent["encoding"].append(time.process_time() - begun)

@@ -49,13 +49,13 @@ def main() -> None:
         clip = chosen.folder / name
         with tempfile.TemporaryDirectory() as folder:
             print(f"\n{name}")
-            told = measured(clip, players, labels["times_s"], chosen.model, Path(folder))
+            measures = measured(clip, players, labels["times_s"], chosen.model, Path(folder))
             if chosen.mirrored:
                 other = mirrored(clip, Path(folder))
                 turned = {player: [1 - x for x in places] for player, places in players.items()}
                 print("  mirrored:")
-                told["mirrored"] = measured(other, turned, labels["times_s"], chosen.model, Path(folder))
-            numbers[name] = told
+                measures["mirrored"] = measured(other, turned, labels["times_s"], chosen.model, Path(folder))
+            numbers[name] = measures
     if chosen.real_duets:
         print("\nreal duets")
         numbers["real_duets"] = real_duets(read_solos(chosen.folder))
@@ -69,17 +69,17 @@ def measured(clip: Path, players: dict, times_s: list[float], model: str | None,
     report = hearsight.binauralize(clip, given, **({} if model is None else {"model": model}))
     for source in report.sources:
         places = ", ".join(f"{point.x:.2f}" for point in source.track[:: max(1, len(source.track) // 4)])
-        print(f"  told: {source.label} {source.energy_share:.2f} at x {places}")
+        print(f"  reported: {source.label} {source.energy_share:.2f} at x {places}")
     for note in report.notes:
         print(f"  note: {note}")
     ears, rate = torch.cat(list(read_audio(given)), -1), report.sample_rate_hz
-    told: dict = {"whole_db": difference_db(ears.numpy())}
+    measures: dict = {"whole_db": difference_db(ears.numpy())}
     if len(players) == 1:
-        told |= of_one(ears, rate, times_s, next(iter(players.values())))
+        measures |= of_one(ears, rate, times_s, next(iter(players.values())))
     else:
-        told |= of_parts(ears.numpy(), rate)
-    print("  " + ", ".join(f"{key} {value:.3g}" for key, value in told.items()))
-    return told
+        measures |= of_parts(ears.numpy(), rate)
+    print("  " + ", ".join(f"{key} {value:.3g}" for key, value in measures.items()))
+    return measures
 
 
 def of_one(ears: torch.Tensor, rate: int, times_s: list[float], places: list[float]) -> dict:
@@ -89,14 +89,14 @@ def of_one(ears: torch.Tensor, rate: int, times_s: list[float], places: list[flo
     x = torch.from_numpy(np.interp(centres, times_s, places))
     azimuth, _ = picture_to_direction(x, torch.full_like(x, 0.5))
     sounding = (level > QUIET * level.max()).numpy()
-    true, told = np.degrees(azimuth.numpy())[sounding], np.degrees(heard.numpy())[sounding]
+    true, given = np.degrees(azimuth.numpy())[sounding], np.degrees(heard.numpy())[sounding]
     aside = np.abs(true) >= 5
     return {
         "windows": int(sounding.sum()),
-        "right_side": float((np.sign(told) == np.sign(true))[aside].mean()),
-        "median_error_deg": float(np.median(np.abs(told - true))),
-        "largest_error_deg": float(np.abs(told - true).max()),
-        "first_deg": float(told[0]), "last_deg": float(told[-1]),
+        "right_side": float((np.sign(given) == np.sign(true))[aside].mean()),
+        "median_error_deg": float(np.median(np.abs(given - true))),
+        "largest_error_deg": float(np.abs(given - true).max()),
+        "first_deg": float(given[0]), "last_deg": float(given[-1]),
         "true_first_deg": float(true[0]), "true_last_deg": float(true[-1]),
     }  # fmt: skip
 
@@ -106,15 +106,15 @@ def of_parts(ears: np.ndarray, rate: int) -> dict:
     frequency = librosa.fft_frequencies(sr=rate, n_fft=2048)
     harmonic, percussive = librosa.decompose.hpss(np.abs(spectrograms.sum(0)), mask=True)
     high = frequency > 2_000
-    told = {}
+    measures = {}
     for name, mask in (("harmonic", harmonic), ("percussive", percussive)):
         part = spectrograms * mask
-        told[f"{name}_db"] = difference_db(part)
-        told[f"{name}_above_2_khz_db"] = difference_db(part[:, high])
-        told[f"{name}_share_above_2_khz"] = float((np.abs(part[:, high]) ** 2).sum() / (np.abs(part) ** 2).sum())
+        measures[f"{name}_db"] = difference_db(part)
+        measures[f"{name}_above_2_khz_db"] = difference_db(part[:, high])
+        measures[f"{name}_share_above_2_khz"] = float((np.abs(part[:, high]) ** 2).sum() / (np.abs(part) ** 2).sum())
     for name, chosen in (("above_500_hz_db", frequency > 500), ("below_500_hz_db", frequency <= 500)):
-        told[name] = difference_db(spectrograms[:, chosen])
-    return told
+        measures[name] = difference_db(spectrograms[:, chosen])
+    return measures
 
 
 def difference_db(ears: np.ndarray) -> float:

@@ -82,7 +82,7 @@ def real_duets(solos: list[Solo], is_given: bool = False, keep: Path | None = No
             print(f"{name}: " + ", ".join(f"{key} {value:.2f}" for key, value in numbers[name].items()), flush=True)
     if numbers:
         keys = next(iter(numbers.values()))
-        numbers["mean"] = {key: float(np.mean([told[key] for told in numbers.values()])) for key in keys}
+        numbers["mean"] = {key: float(np.mean([row[key] for row in numbers.values()])) for key in keys}
         print("mean: " + ", ".join(f"{key} {value:.2f}" for key, value in numbers["mean"].items()))
     return numbers
 

@@ -65,7 +65,7 @@ def published(folder: Path) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]
         weights[entry["name"]] = np.frombuffer(stored, dtype, count, at).reshape(entry["shape"])
         at += count * dtype.itemsize
     if at != len(stored):
-        raise SystemExit(f"{NAME}.bin has {len(stored)} bytes where its manifest tells of {at}")
+        raise SystemExit(f"{NAME}.bin has {len(stored)} bytes where its manifest says {at}")
     nodes = [node for node in model["modelTopology"]["node"] if node["op"] != "Const"]
     return nodes, weights
 
@@ -149,7 +149,7 @@ def write_onnx(nodes: list[dict[str, Any]], weights: dict[str, np.ndarray], targ
 
 
 def ancestors(nodes: list[dict[str, Any]], outputs: list[str]) -> set[str]:
-    """Names of the nodes that the outputs need, but for those that tell `ResizeBilinear` the double size."""
+    """Names of the nodes that the outputs need, but for those that give `ResizeBilinear` the double size."""
     by_name = {node["name"]: node for node in nodes}
     found, waiting = set(), list(outputs)
     while waiting:

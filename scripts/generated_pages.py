@@ -101,7 +101,7 @@ def model_index() -> str:
     """The list of models."""
     from hearsight.models.registry import CARDS
 
-    rows = [f"| [`{card.name}`]({card.name}.md) | {card.kind} | {card.summary} |" for card in CARDS]
+    rows = [f"| [`{card.name}`]({card.name}.md) | {card.task} | {card.summary} |" for card in CARDS]
     return "\n".join(
         [
             "# Model cards",

@@ -1,4 +1,4 @@
-"""The figure of `docs/how-to/pseudo-pairs.md`, which says how the solos are simulated: one pseudo pair of each kind.
+"""The figure of `docs/how-to/pseudo-pairs.md`, which says how the solos are simulated: one pseudo pair of each sort.
 
 python scripts/pseudo_figure.py solos docs/images/pseudo.jpg
 """
@@ -35,8 +35,8 @@ def main(solos: Path, target: Path) -> None:
         hrirs = load_hrirs()
         photograph = Backgrounds(folder / "photograph.png")
 
-        def pairs_of(*mixing: float, kind: str = "binaural", background: Backgrounds | None = None) -> PseudoPairs:
-            settings = PairSettings(kind=kind, duration_s=2.0, mixing=mixing or (0.4, 0.5, 0.1))  # type: ignore[arg-type]
+        def pairs_of(*mixing: float, task: str = "binaural", background: Backgrounds | None = None) -> PseudoPairs:
+            settings = PairSettings(task=task, duration_s=2.0, mixing=mixing or (0.4, 0.5, 0.1))  # type: ignore[arg-type]
             return PseudoPairs(clips, settings, seed=8, backgrounds=background, hrirs=hrirs)
 
         chosen = [
@@ -45,7 +45,7 @@ def main(solos: Path, target: Path) -> None:
             (pairs_of(0.0, 1.0), 2),
             (pairs_of(0.0, 1.0, background=photograph), 0),
             (pairs_of(0.0, 0.0, 1.0), 0),
-            (pairs_of(kind="separation"), 1),
+            (pairs_of(task="separation"), 1),
         ]
         made = [pairs.make(pairs.recipe(number)) for pairs, number in chosen]
         save_figure(target, draw_pairs(made))

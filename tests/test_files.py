@@ -74,7 +74,7 @@ def test_what_cannot_be_written_is_one_clear_line(tmp_path):
     assert names(tmp_path) == ["file", "folder"]
 
 
-def test_a_full_disk_is_told_where_a_library_keeps_its_cause_to_itself(tmp_path, monkeypatch):
+def test_a_full_disk_is_reported_where_a_library_keeps_its_cause_to_itself(tmp_path, monkeypatch):
     def refuse(file):
         raise OSError(errno.ENOSPC, "No space left on device")
 

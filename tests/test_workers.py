@@ -69,14 +69,14 @@ def end_itself(number, how):
 
 
 @pytest.mark.parametrize(
-    ("how", "told"),
+    ("how", "message"),
     [
         (signal.SIGKILL, "a worker was killed, probably for want of memory; .* run again with fewer workers"),
         (signal.SIGSEGV, r"a worker crashed \(SIGSEGV\)"),
     ],
 )
-def test_a_worker_that_dies_is_told_in_one_line(how, told):
-    with pytest.raises(HearsightError, match=told) as caught:
+def test_a_worker_that_dies_is_reported_in_one_line(how, message):
+    with pytest.raises(HearsightError, match=message) as caught:
         list(done_by_workers(partial(end_itself, how=how), range(6), 2))
     assert "\n" not in str(caught.value)
     wait_until(lambda: not multiprocessing.active_children())
@@ -141,7 +141,7 @@ def test_workers_end_and_clean_up_when_their_parent_is_killed(tmp_path):
 
 
 @pytest.mark.heavy
-def test_a_script_without_the_guard_is_told_so(tmp_path):
+def test_a_script_without_the_guard_is_warned(tmp_path):
     process = start(tmp_path / "script.py", tmp_path, "")
     _, said = process.communicate(timeout=120)
     last = said.strip().splitlines()[-1]

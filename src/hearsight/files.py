@@ -175,10 +175,10 @@ def write_tensors(target: str | os.PathLike[str], tensors: Mapping[str, "Tensor"
         try:
             save_file(dict(tensors), temporary, metadata=metadata)
         except SafetensorError as error:
-            told = re.search(r"\(os error (\d+)\)", str(error))  # it keeps the system's error in words only
-            if told is None:
+            code = re.search(r"\(os error (\d+)\)", str(error))  # it keeps the system's error in words only
+            if code is None:
                 raise
-            raise OSError(int(told[1]), os.strerror(int(told[1]))) from error
+            raise OSError(int(code[1]), os.strerror(int(code[1]))) from error
 
 
 def remove_leftovers(folder: Path) -> None:

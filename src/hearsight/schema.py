@@ -36,12 +36,12 @@ class Range:
         return " and ".join(f"{word} {limit:g}" for word, limit in limits if limit is not None)
 
 
-def typed(kind: Any, value: Any, place: str = "") -> Any:
-    """`value` as `kind`; values that a mapping leaves out are the dataclass's defaults.
+def typed(annotation: Any, value: Any, place: str = "") -> Any:
+    """`value` as `annotation`; values that a mapping leaves out are the dataclass's defaults.
 
     Args:
-        kind: a dataclass whose fields are plain types, `Any`, `Literal`, numbers in a `Range`, optional ones, lists,
-            mappings of names, and dataclasses again.
+        annotation: a dataclass whose fields are plain types, `Any`, `Literal`, numbers in a `Range`, optional ones,
+            lists, mappings of names, and dataclasses again.
         value: as `yaml.safe_load` gives it; text that is a number, such as 1e-3, is taken for a float too.
         place: where it stands, such as `data.stereo` or `systems[0]`; empty for the file as a whole.
 
@@ -50,14 +50,14 @@ def typed(kind: Any, value: Any, place: str = "") -> Any:
             with its place.
     """
     here = place or "the file"
-    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
-        return _dataclass(kind, value, place)
-    origin, arguments = get_origin(kind), get_args(kind)
+    if dataclasses.is_dataclass(annotation) and isinstance(annotation, type):
+        return _dataclass(annotation, value, place)
+    origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         number = typed(arguments[0], value, place)
         for limits in arguments[1:]:
             if isinstance(limits, Range) and number not in limits:
-                raise DataError(f"{here}: must be {limits}, not {_told(value)}")
+                raise DataError(f"{here}: must be {limits}, not {_shown(value)}")
         return number
     if origin in (Union, types.UnionType):
         if value is None and type(None) in arguments:
@@ -66,32 +66,32 @@ def typed(kind: Any, value: Any, place: str = "") -> Any:
         return typed(inner, value, place)
     if origin is Literal:
         if value not in arguments:
-            raise DataError(f"{here}: must be one of {', '.join(map(str, arguments))}, not {_told(value)}")
+            raise DataError(f"{here}: must be one of {', '.join(map(str, arguments))}, not {_shown(value)}")
         return value
     if origin is list:
         if not isinstance(value, list):
-            raise DataError(f"{here}: must be a list, not {_told(value)}")
+            raise DataError(f"{here}: must be a list, not {_shown(value)}")
         return [typed(arguments[0], item, f"{place}[{index}]") for index, item in enumerate(value)]
     if origin is dict:
         if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
-            raise DataError(f"{here}: must be a mapping of names, not {_told(value)}")
+            raise DataError(f"{here}: must be a mapping of names, not {_shown(value)}")
         return {
             typed(arguments[0], key, place): typed(arguments[1], item, f"{place}.{key}") for key, item in value.items()
         }
-    if kind is Any:
+    if annotation is Any:
         return value
-    if kind is float and (number := _as_float(value)) is not None:
+    if annotation is float and (number := _as_float(value)) is not None:
         return number
-    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        raise DataError(f"{here}: must be {_WORDS.get(kind, kind.__name__)}, not {_told(value)}")
+    if not isinstance(value, annotation) or (isinstance(value, bool) and annotation is not bool):
+        raise DataError(f"{here}: must be {_WORDS.get(annotation, annotation.__name__)}, not {_shown(value)}")
     return value
 
 
-def _dataclass(kind: Any, value: Any, place: str) -> Any:
+def _dataclass(annotation: Any, value: Any, place: str) -> Any:
     here = place or "the file"
-    fields = {part.name: part for part in dataclasses.fields(kind)}
+    fields = {part.name: part for part in dataclasses.fields(annotation)}
     if not isinstance(value, Mapping):
-        raise DataError(f"{here}: must be a mapping with the keys {', '.join(fields)}, not {_told(value)}")
+        raise DataError(f"{here}: must be a mapping with the keys {', '.join(fields)}, not {_shown(value)}")
     for key in value:
         if key not in fields:
             raise DataError(f"{here}: unknown key {key!r}; known: {', '.join(fields)}")
@@ -99,8 +99,8 @@ def _dataclass(kind: Any, value: Any, place: str) -> Any:
         required = part.default is dataclasses.MISSING and part.default_factory is dataclasses.MISSING
         if required and name not in value:
             raise DataError(f"{here}: the key {name!r} is missing")
-    hints = get_type_hints(kind, include_extras=True)
-    return kind(**{key: typed(hints[key], item, f"{place}.{key}".lstrip(".")) for key, item in value.items()})
+    hints = get_type_hints(annotation, include_extras=True)
+    return annotation(**{key: typed(hints[key], item, f"{place}.{key}".lstrip(".")) for key, item in value.items()})
 
 
 def _as_float(value: Any) -> float | None:
@@ -116,5 +116,5 @@ def _as_float(value: Any) -> float | None:
 _WORDS = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
 
 
-def _told(value: Any) -> str:
+def _shown(value: Any) -> str:
     return "nothing" if value is None else f"{value!r}"[:60]

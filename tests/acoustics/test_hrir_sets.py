@@ -283,7 +283,7 @@ def no_rate(file):
     file["Data.SamplingRate"][:] = 0
 
 
-def looks_away(file):
+def faces_away(file):
     file["ListenerView"][:] = np.array([[0.0, 1.0, 0.0]])
 
 
@@ -291,7 +291,7 @@ def no_responses(file):
     del file["Data.IR"]
 
 
-@pytest.mark.parametrize("damage", [nothing, not_finite, other_convention, no_rate, looks_away, no_responses])
+@pytest.mark.parametrize("damage", [nothing, not_finite, other_convention, no_rate, faces_away, no_responses])
 def test_a_damaged_file_is_one_clear_line(tmp_path, damage):
     path = write_sofa(tmp_path / "bad.sofa", damage)
     with pytest.raises(DataError) as caught:
@@ -327,7 +327,7 @@ def test_a_wrong_rate_or_shape_is_refused(kemar):
         HRIRSet(torch.zeros(3, 1, 4), torch.zeros(3), torch.zeros(3), 48_000)
 
 
-def test_directions_of_the_set_are_unit_vectors_in_the_house_convention(kemar):
+def test_directions_of_the_set_are_unit_vectors_in_the_projects_convention(kemar):
     left = kemar.responses[(kemar.azimuth - math.pi / 2).abs() + kemar.elevation.abs() < 1e-6][0]
     assert left[0].square().sum() > 4 * left[1].square().sum()
     azimuth, elevation = from_cartesian(to_cartesian(kemar.azimuth, kemar.elevation))

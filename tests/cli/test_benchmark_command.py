@@ -47,7 +47,7 @@ def test_it_prints_the_tables_and_says_where_the_report_is(folder):
     assert run(folder / "tones.yaml", "--out", folder / "out", "--quiet").output == ""
 
 
-def test_a_clip_that_cannot_be_read_is_named_and_the_exit_code_tells(folder):
+def test_a_clip_that_cannot_be_read_is_named_and_the_exit_code_says_so(folder):
     (folder / "clips" / "binaural_audios" / "000003.wav").write_bytes(b"no sound")
     (folder / "clips" / "videos" / "000003.mp4").write_bytes(b"no video")
     write_splits(folder / "clips", {"test": ["000001", "000003"]}, 2)

@@ -32,7 +32,7 @@ def sounds(tmp_path: Path) -> list[Path]:
     return paths
 
 
-def test_one_input_goes_to_the_named_output_and_is_told(tmp_path: Path, sounds: list[Path]) -> None:
+def test_one_input_goes_to_the_named_output_and_is_reported(tmp_path: Path, sounds: list[Path]) -> None:
     done = _run(
         "binauralize", sounds[0], "-o", tmp_path / "out.wav", "--source", "0.1,0.5", "--report", tmp_path / "r.json"
     )
@@ -148,7 +148,7 @@ def test_one_of_several_inputs_is_not_replaced_by_the_output_of_another(tmp_path
         ("missing/r.json", "missing does not exist"),
     ],
 )
-def test_a_report_that_cannot_be_written_there_is_told_before_the_work(
+def test_a_report_that_cannot_be_written_there_is_reported_before_the_work(
     tmp_path: Path, sounds: list[Path], report: str, words: str
 ) -> None:
     (tmp_path / "folder").mkdir()
@@ -183,7 +183,7 @@ def test_help_has_an_example(command: str) -> None:
     assert done.exit_code == 0 and f"hearsight {command}" in done.output.split("Example:")[1]
 
 
-def test_models_lists_every_name_with_kind_size_and_source() -> None:
+def test_models_lists_every_name_with_task_size_and_source() -> None:
     done = _run("models", "--json")
     entries = {entry["name"]: entry for entry in json.loads(done.stdout)}
     assert list(entries) == [card.name for card in CARDS]

@@ -176,7 +176,7 @@ def test_the_file_at_fault_is_named_once(tmp_path):
     assert first.count("b.wav") == 1 and "two ears are needed" in first
 
 
-def test_files_of_different_rates_and_kinds_are_compared(tmp_path):
+def test_files_of_different_rates_and_formats_are_compared(tmp_path):
     time = np.arange(48_000) / 48_000
     slow = np.arange(16_000) / 16_000
     tones = [np.stack([np.sin(2 * math.pi * 300 * t), 0.5 * np.sin(2 * math.pi * 500 * t)]) * 0.5 for t in (time, slow)]
@@ -262,7 +262,7 @@ SPOILERS = [value for name, value in sorted(globals().items()) if name.startswit
 
 
 @pytest.mark.parametrize("spoil", SPOILERS, ids=lambda spoil: spoil.__name__)
-def test_a_bad_clip_is_named_no_mean_is_printed_and_the_exit_code_tells(folders, spoil):
+def test_a_bad_clip_is_named_no_mean_is_printed_and_the_exit_code_says_so(folders, spoil):
     line = spoil(*folders)
     result = run(*folders, "--json")
     assert result.exit_code == 1

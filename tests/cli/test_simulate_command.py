@@ -1,4 +1,4 @@
-"""Does `hearsight simulate` make a set, and tell in one line what is wrong?"""
+"""Does `hearsight simulate` make a set, and say in one line what is wrong?"""
 
 import json
 import sys

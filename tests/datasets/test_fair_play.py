@@ -31,7 +31,7 @@ def test_what_the_writer_writes_is_read(tmp_path):
         write_clip(tmp_path, name, frames, 10, np.zeros((2, 3200), np.float32), 16_000)
     write_splits(tmp_path, {"train": ["000002"], "test": ["000001"]})
     (clip,) = fair_play_clips(tmp_path, "split1", "test")
-    assert clip.name == "000001" and clip.kind == "binaural"
+    assert clip.name == "000001" and clip.sound_type == "binaural"
     assert clip.sound.is_file() and clip.picture.is_file()
     assert names(fair_play_clips(tmp_path)) == ["000001", "000002"]
 

@@ -37,7 +37,7 @@ def test_a_picture_keeps_its_colours_through_a_file_and_a_jpeg(tmp_path):
     assert np.abs(from_jpeg(large).astype(int) - picture)[:, [4, 20]].max() < 8
 
 
-def test_what_is_no_picture_is_told(tmp_path):
+def test_what_is_no_picture_is_reported(tmp_path):
     (tmp_path / "a.png").write_bytes(b"nothing")
     with pytest.raises(MediaError, match=r"a\.png: cannot be decoded as a picture"):
         read_picture(tmp_path / "a.png")
@@ -47,7 +47,7 @@ def test_what_is_no_picture_is_told(tmp_path):
     assert from_jpeg(np.frombuffer(b"nothing", np.uint8)) is None
 
 
-def test_clips_that_are_left_out_are_told_by_reason(tmp_path):
+def test_clips_that_are_left_out_are_reported_by_reason(tmp_path):
     broken = LeftOut.because("b.mp4", MediaError(f"{tmp_path / 'b.mp4'}: cannot be read"), None, tmp_path / "b.mp4")
     assert broken == LeftOut("b.mp4", "cannot be read")
     others = [LeftOut(name, "silent") for name in ("c", "d", "e")] + [LeftOut("f", "short"), LeftOut("g", "no picture")]

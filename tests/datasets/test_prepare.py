@@ -107,7 +107,7 @@ def test_an_interrupted_run_goes_on(fair_play, tmp_path):
 
 
 @pytest.mark.heavy
-def test_a_killed_worker_is_told_and_the_run_goes_on(fair_play, tmp_path):
+def test_a_killed_worker_is_reported_and_the_run_goes_on(fair_play, tmp_path):
     with pytest.raises(HearsightError, match="a worker was killed, probably for want of memory"):
         prepare_dataset("fair-play", fair_play, tmp_path, settings=SETTINGS, workers=2, progress=KillAWorker())
     assert not (tmp_path / "prepared.json").exists()
@@ -174,7 +174,7 @@ def test_recorded_ambisonics_become_two_ears(fair_play, tmp_path):
     assert prepared["left_000"].picture(0).shape == (24, 48, 3)
 
 
-def test_a_normal_view_looks_ahead():
+def test_a_normal_view_faces_ahead():
     from hearsight.datasets.decoding import _normal_view
 
     picture = np.zeros((180, 360, 3), np.uint8)
@@ -196,7 +196,7 @@ def test_listed_ids_with_times(fair_play, tmp_path):
     assert entry.samples == round(0.7 * 16_000) and entry.recording == "idX"
 
 
-def test_any_folder_tells_binaural_from_mono(fair_play, tmp_path):
+def test_any_folder_distinguishes_binaural_from_mono(fair_play, tmp_path):
     root = tmp_path / "videos"
     for source in ("000001", "000007"):
         (root / "deep").mkdir(parents=True, exist_ok=True)
@@ -276,7 +276,7 @@ def test_splits_keep_recordings_together():
     assert split != split_by_recording(recordings, seed=5)
 
 
-def test_the_command_tells_what_it_left_out(fair_play, tmp_path):
+def test_the_command_says_what_it_left_out(fair_play, tmp_path):
     result = CliRunner().invoke(
         app, ["prepare", "fair-play", str(fair_play), "-o", str(tmp_path / "out"), "--workers", "1"]
     )

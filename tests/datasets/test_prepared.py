@@ -10,7 +10,7 @@ from hearsight.datasets.prepared import PreparedSet, clip_file, write_index, wri
 from hearsight.errors import DataError
 
 
-def test_sound_is_kept_to_the_bit_and_pictures_to_the_eye(tmp_path):
+def test_sound_is_kept_to_the_bit_and_pictures_as_seen(tmp_path):
     generator = np.random.default_rng(0)
     sound = generator.integers(-32767, 32768, (2, 5_000)).astype(np.int16)
     ramp = np.linspace(0, 255, 96).astype(np.uint8)

@@ -51,7 +51,7 @@ def spot(azimuth_deg: float) -> np.ndarray:
 
 
 @pytest.mark.parametrize("azimuth_deg", [0.0, 90.0, 180.0, -135.0])
-def test_a_camera_has_what_it_looks_at_in_the_middle(azimuth_deg: float) -> None:
+def test_a_camera_has_what_it_faces_in_the_middle(azimuth_deg: float) -> None:
     view = _normal_view(spot(azimuth_deg), (100, 200), azimuth_deg).astype(float).sum((0, 2))
     assert abs(float((view * np.arange(200)).sum() / view.sum()) - 99.5) < 2
     left = _normal_view(spot(azimuth_deg + 20), (100, 200), azimuth_deg).astype(float).sum((0, 2))
@@ -78,7 +78,7 @@ def test_pieces_of_yt_360_are_found_by_their_ids(yt_360, tmp_path) -> None:
     assert {clip.name: clip.recording for clip in clips} == {
         "abc-DEF_12-0": "abc-DEF_12", "abc-DEF_12-10": "abc-DEF_12", "other-5": "other",
     }  # fmt: skip
-    assert all(clip.sound.parent.name == "audio" and clip.kind == "ambisonic" for clip in clips)
+    assert all(clip.sound.parent.name == "audio" and clip.sound_type == "ambisonic" for clip in clips)
     (tmp_path / "train.txt").write_text("other\nmissing\n")
     listing = list_dataset("yt-360", yt_360, [tmp_path / "train.txt"])
     assert [clip.name for clip in listing.clips] == ["other-5"] and [one.name for one in listing.missing] == ["missing"]
@@ -110,7 +110,7 @@ def test_each_camera_is_a_clip_that_is_heard_where_it_is_seen(yt_360, tmp_path) 
 
 
 def test_a_camera_turns_picture_and_sound_together(yt_360, tmp_path) -> None:
-    """It looks ahead first, and turns to the spot on the left in the second that the clip lasts."""
+    """It faces ahead first, and turns to the spot on the left in the second that the clip lasts."""
     prepare_dataset("yt-360", yt_360, tmp_path / "out", settings=SETTINGS, workers=1, cameras=1, turn_deg_per_s=90.0)
     clip = PreparedSet(tmp_path / "out")["other-5@0"]
     first, last = (clip.sound(start, start + 1_600).square().mean(-1) for start in (0, 14_000))

@@ -23,7 +23,7 @@ from hearsight.models.interface import WindowSpec
 
 
 class Panned:
-    """Pans the mono by where the bright bar is in the picture; fails where told."""
+    """Pans the mono by where the bright bar is in the picture; fails where asked."""
 
     def __init__(self, gain=1.0, fails_beyond=None):
         self.name = "panned"

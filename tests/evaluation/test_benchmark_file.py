@@ -51,9 +51,9 @@ def test_a_file_is_read_with_folders_relative_to_it(tmp_path):
         (changed(systems=[{"name": "X", "predictions": "a", "flipped": True}]), "predictions are files"),
         (
             changed(systems=[{"name": "X", "model": "mono-mono", "true_positions": True}]),
-            r"systems\[0\] \(X\): true_positions can only be told to the models sounding-objects and positions",
+            r"systems\[0\] \(X\): true_positions can only be given to the models sounding-objects and positions",
         ),
-        (changed(systems=[{"name": "X", "python": "a:b", "true_positions": True}]), "only be told to the models"),
+        (changed(systems=[{"name": "X", "python": "a:b", "true_positions": True}]), "only be given to the models"),
         (changed(protocol="2.5d"), "unknown protocol '2.5d'; known: released-2.5d"),
         (changed(protocol="plain", faults=["inverse-510"]), "plain has no fault 'inverse-510'"),
         (changed(padding="none"), "unknown padding 'none'; known: reflect, zeros"),

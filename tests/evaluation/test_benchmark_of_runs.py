@@ -69,7 +69,7 @@ def test_a_run_is_measured_on_the_split_it_was_trained_with(prepared, tmp_path):
     files = benchmark_and_report(quick(what, tmp_path / "out")).files
     rows = json.loads(files["per_clip.json"].read_text())["clips"]
     assert {row["clip"] for row in rows} == {"000003", "000004"} and {row["split"] for row in rows} == {"split2"}
-    # The paper's number is a mean over ten splits: it is told, and stands in no column.
+    # The paper's number is a mean over ten splits; it is said, and stands in no column.
     text = files["tables.md"].read_text()
     assert "published env 0.132, stft 0.836" in text and "| published |" not in text
     assert "split1, split2" in text and "not comparable with split2 alone" in text

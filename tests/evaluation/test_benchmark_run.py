@@ -129,7 +129,7 @@ def test_workers_give_what_one_process_gives(dataset, systems_module, tmp_path, 
     assert done[0] == (0, 12) and done[-1] == (12, 12)
 
 
-def test_a_killed_worker_is_told_and_the_run_goes_on(dataset, systems_module, tmp_path, monkeypatch):
+def test_a_killed_worker_is_reported_and_the_run_goes_on(dataset, systems_module, tmp_path, monkeypatch):
     with pytest.raises(HearsightError, match="a worker was killed, probably for want of memory"):
         run_benchmark(benchmark(dataset, systems_module, tmp_path / "out", workers=2), KillAWorker())
     asked = []
@@ -168,7 +168,7 @@ def test_predictions_made_elsewhere_are_measured_and_missing_ones_named(dataset,
     assert {row["stft"] for row in results.rows if row["system"] == "Theirs"} == {0.0}
 
 
-def test_true_positions_are_told_to_the_model_that_renders_them(dataset, systems_module, tmp_path):
+def test_true_positions_are_given_to_the_model_that_renders_them(dataset, systems_module, tmp_path):
     systems = [{"name": "positions", "model": "positions", "true_positions": True}]
     parts = [{"name": "Bars", "folder": str(dataset), "splits": ["split1"]}]
     results = run_benchmark(benchmark(dataset, systems_module, tmp_path / "out", systems=systems, datasets=parts))

@@ -23,7 +23,7 @@ def write(path, **content):
     return path
 
 
-def test_only_those_who_play_are_told_to_a_model(tmp_path):
+def test_only_those_who_play_are_given_to_a_model(tmp_path):
     scene = write(
         tmp_path / "scene.json",
         performers=[performer("cello", 30), performer("harp", -10, silent=True)],

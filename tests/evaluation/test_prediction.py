@@ -122,6 +122,6 @@ def test_the_released_loop_without_faults_is_that_of_the_model_at_its_own_level(
     mono = noise(16_000)
     ears = released_loop(model, mono, [], 1_600, faults=())
     torch.testing.assert_close(ears, model(mono), rtol=1e-3, atol=1e-5)
-    told = released_loop(model, mono, [], 1_600, ("level-of-both-ears",), torch.stack([mono, mono]) / 2)
-    heard_alike = torch.allclose(told, ears, rtol=1e-3, atol=1e-5)
+    reported = released_loop(model, mono, [], 1_600, ("level-of-both-ears",), torch.stack([mono, mono]) / 2)
+    heard_alike = torch.allclose(reported, ears, rtol=1e-3, atol=1e-5)
     assert heard_alike == (rule == "ears")  # equal ears are what that rule supposes

@@ -35,7 +35,7 @@ def test_the_interval_agrees_with_the_t_test_on_many_clips():
     assert found.p < 0.01
 
 
-def test_equal_systems_are_not_told_apart_and_constant_gains_are():
+def test_equal_systems_are_not_distinguished_and_constant_gains_are():
     values = np.random.default_rng(1).standard_normal(30)
     assert paired_bootstrap(values, values).p == 1.0
     assert paired_bootstrap(values + 0.5, values, 999).p == pytest.approx(2 / 1000)

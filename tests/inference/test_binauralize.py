@@ -183,7 +183,7 @@ def test_any_object_that_is_a_model_goes_through_in_full_band(tmp_path: Path, ra
 
 
 class Watches:
-    """A model that looks at pictures as they come; notes how many threads its operations have."""
+    """A model that needs pictures as they come; notes how many threads its operations have."""
 
     name = "watches"
     spec = WindowSpec(None, 0.5, 0.5, frames="all", frame_rate_hz=5.0, batch=2)
@@ -267,7 +267,7 @@ def test_silence_stays_silence(tmp_path: Path) -> None:
     assert (_ears(tmp_path / "out.wav")[:, 96_000 + 2_405 : 192_000 - 2_405] == 0).all()
 
 
-def test_full_scale_never_clips_and_the_cost_is_told(tmp_path: Path) -> None:
+def test_full_scale_never_clips_and_the_cost_is_reported(tmp_path: Path) -> None:
     square = np.sign(tone(200, 3.0)) * 0.999
     path = make_video(tmp_path / "clip.mkv", square[None])
     report = hearsight.binauralize(path, tmp_path / "out.wav", sources=[(0.0, 0.5)])
@@ -342,7 +342,7 @@ def test_a_sound_without_picture_needs_positions(tmp_path: Path) -> None:
     assert any("evenly" in note for note in report.notes)
 
 
-def test_a_network_that_looks_refuses_a_sound_without_picture(tmp_path: Path) -> None:
+def test_a_network_that_sees_refuses_a_sound_without_picture(tmp_path: Path) -> None:
     from hearsight.models.mono2binaural import Mono2Binaural
 
     soundfile.write(tmp_path / "in.wav", pink(1.0), 48_000)
@@ -351,7 +351,7 @@ def test_a_network_that_looks_refuses_a_sound_without_picture(tmp_path: Path) ->
     assert not (tmp_path / "out.wav").exists()
 
 
-def test_several_given_sources_are_split_by_ear_and_one_needs_none() -> None:
+def test_several_given_sources_are_split_by_hearing_and_one_needs_none() -> None:
     one, two = [(0.2, 0.5)], [(0.2, 0.5), (0.8, 0.5)]
     for model in (None, "sounding-objects"):
         for sources in (one, two):

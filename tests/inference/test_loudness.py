@@ -131,7 +131,7 @@ def test_very_short_sounds_keep_their_length(samples: int) -> None:
     assert out.shape == (2, samples) and torch.isfinite(out).all()
 
 
-def test_channels_that_cancel_are_made_up_for_within_limits_and_told() -> None:
+def test_channels_that_cancel_are_made_up_for_within_limits_and_reported() -> None:
     one = _music()
     channels = torch.stack([one, -0.99 * one])
     mono = channels.mean(0)

@@ -31,7 +31,7 @@ CLIP = ClipInfo(16_000, 2.0, 10.0, (64, 128))
 NETWORKS = [
     known.load_class()
     for known in CARDS
-    if known.kind == "binaural"
+    if known.task == "binaural"
     and isinstance(known.load_class(), type)
     and issubclass(known.load_class(), StereoNetwork)
 ]
@@ -139,8 +139,8 @@ class Counting(Mono2Binaural):
         return super().predict(mix, visual)
 
     @classmethod
-    def counted(cls, kind: str) -> int:
-        return sum(count for name, count in cls.counts if name == kind)
+    def counted(cls, name_counted: str) -> int:
+        return sum(count for name, count in cls.counts if name == name_counted)
 
 
 def test_every_picture_is_encoded_once_and_a_still_one_only_once() -> None:
@@ -244,7 +244,7 @@ def test_bfloat16_is_used_only_where_the_ears_stay(monkeypatch: pytest.MonkeyPat
     error = ears[0] - ears[1] - mono  # the mask is one, except at the highest bin
     assert error.square().sum() < 0.02 * mono.square().sum()
     forced = NeuralModel(Rounded.small(), precision="bfloat16")(mono, frames)
-    assert (forced[0] - forced[1]).abs().max() < 1e-3  # told to round it away, it does
+    assert (forced[0] - forced[1]).abs().max() < 1e-3  # asked to round it away, it does
 
 
 class FineEyes(Rounded):
@@ -352,9 +352,9 @@ def test_fused_activations_and_sums_compute_the_same(dtype: torch.dtype) -> None
             return
         fuse_activations(fast, seen)
         fused = fast(mix, frames).difference
-    kinds = [type(module) for module in fast.modules()]
-    assert kinds.count(FusedResidual) == 8  # every block of the ResNet
-    assert nn.LeakyReLU not in kinds and nn.Conv2d not in kinds
+    module_types = [type(module) for module in fast.modules()]
+    assert module_types.count(FusedResidual) == 8  # every block of the ResNet
+    assert nn.LeakyReLU not in module_types and nn.Conv2d not in module_types
     error, own = (fused - wanted).norm(), (unfused - wanted).norm()
     assert error <= (1e-5 * wanted.norm() if dtype == torch.float32 else 1.5 * own)
 

@@ -106,7 +106,7 @@ def test_stereo_that_is_none_of_it_is_not_turned_back(tmp_path: Path, second: st
     assert not any("inverted" in note for note in report.notes)
 
 
-def test_what_is_binaural_already_is_told(tmp_path: Path) -> None:
+def test_what_is_binaural_already_is_reported(tmp_path: Path) -> None:
     source = write(tmp_path / "in.wav", noise(rate=48_000), rate=48_000)
     hearsight.binauralize(source, tmp_path / "ears.wav", sources=[(0.1, 0.5)])
     _, report = done(tmp_path / "ears.wav", model="mono-mono")

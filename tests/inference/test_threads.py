@@ -79,7 +79,7 @@ def test_everything_is_written_when_the_context_ends() -> None:
     assert not running()
 
 
-def test_a_failed_write_is_told_once_and_stops_the_rest() -> None:
+def test_a_failed_write_is_reported_once_and_stops_the_rest() -> None:
     tried: list[int] = []
 
     def write(item: int) -> None:
@@ -93,7 +93,7 @@ def test_a_failed_write_is_told_once_and_stops_the_rest() -> None:
             time.sleep(0.002)
     assert tried == [0, 1, 2]
     with pytest.raises(OSError, match="full"), write_behind(write, 2) as take:
-        take(2)  # told when the context ends, at the latest
+        take(2)  # raised when the context ends, at the latest
     assert not running()
 
 

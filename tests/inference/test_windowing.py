@@ -113,7 +113,7 @@ def test_all_frames_are_those_within_the_window_and_the_last_picture_stays() -> 
         assert [frame.number for frame in window.frames] == expected
 
 
-def test_windows_that_are_not_finite_are_replaced_and_told() -> None:
+def test_windows_that_are_not_finite_are_replaced_and_reported() -> None:
     mono, notes = torch.ones(1000), []  # type: ignore[var-annotated]
     ears = torch.cat(list(walk(Echo(spoil=2), _spec(hop_s=0.4), RATE, [mono], notes=notes)), dim=-1)
     assert torch.isfinite(ears).all()
@@ -132,7 +132,7 @@ def test_seams_between_windows_that_disagree_are_hidden() -> None:
 
 
 @dataclass
-class Looker(Echo):
+class FrameSession(Echo):
     """Sees each frame by itself; remembers how far it had seen when it was asked for the windows."""
 
     frames: list[Frame | SmallFrame] = field(default_factory=list)
@@ -165,7 +165,7 @@ def test_who_sees_frames_as_they_come_gets_each_once_and_before_its_windows() ->
     )
     grey = np.zeros((9, 16), np.uint8)
     pictures = [Small(k / 10, k, grey, np.zeros((2, 2, 3), np.uint8) if k % 4 == 0 else None) for k in range(30)]
-    session = Looker()
+    session = FrameSession()
     ears = torch.cat(list(walk(session, spec, RATE, [torch.ones(2000)], pictures)), -1)
     assert ears.shape == (2, 2000)
     # The sound ends at 2 s: what is shown later belongs to no window.
@@ -181,7 +181,7 @@ IMAGENET_INSTRUMENTS = WindowSpec(sample_rate_hz=None, window_s=0.4, hop_s=0.2, 
 
 def test_the_next_windows_frames_are_seen_while_some_are_processed() -> None:
     @dataclass
-    class Waits(Looker):
+    class Waits(FrameSession):
         ahead: threading.Event = field(default_factory=threading.Event)
 
         def see(self, frame: Frame | SmallFrame) -> None:
@@ -209,12 +209,12 @@ def test_what_goes_wrong_with_the_pictures_is_raised_and_nobody_waits(broken_at:
             yield Shown(k / 10, k)
 
     with pytest.raises(MediaError, match="damaged"):
-        list(walk(Looker(), IMAGENET_INSTRUMENTS, RATE, [torch.ones(2000)], pictures()))
+        list(walk(FrameSession(), IMAGENET_INSTRUMENTS, RATE, [torch.ones(2000)], pictures()))
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("seeing")]
 
 
 def test_a_walk_that_is_left_early_ends_its_thread() -> None:
-    going = walk(Looker(), IMAGENET_INSTRUMENTS, RATE, [torch.ones(5000)], (Shown(k / 10, k) for k in range(50)))
+    going = walk(FrameSession(), IMAGENET_INSTRUMENTS, RATE, [torch.ones(5000)], (Shown(k / 10, k) for k in range(50)))
     next(going)
     going.close()  # type: ignore[attr-defined]
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("seeing")]

@@ -78,7 +78,7 @@ def click(sample_rate_hz: int) -> np.ndarray:
 
 
 def make_clip(path: Path, clip: Clip) -> Path:
-    """Write the clip; the container is told by the suffix."""
+    """Write the clip; the container is shown by the suffix."""
     with av.open(str(path), "w", container_options=clip.container_options) as output:
         output.metadata.update(clip.metadata)
         video = _picture_stream(output, clip) if clip.picture else None
@@ -223,20 +223,20 @@ def clicks_after_flashes(path: Path) -> list[float]:
     return [start + at - flash for at, flash in zip(clicks, flashes, strict=True)]
 
 
-def packet_hash(path: Path, kind: str = "video", number: int = 0) -> str:
+def packet_hash(path: Path, stream_type: str = "video", number: int = 0) -> str:
     """Hash of all packets of a stream, and of nothing else."""
     digest = hashlib.sha256()
     with av.open(str(path)) as container:
-        streams = [stream for stream in container.streams if stream.type == kind]
+        streams = [stream for stream in container.streams if stream.type == stream_type]
         for packet in container.demux(streams[number]):
             digest.update(packet.size.to_bytes(8, "big") + bytes(packet))
     return digest.hexdigest()
 
 
-def packet_times(path: Path, kind: str = "video") -> list[tuple[float, float | None]]:
+def packet_times(path: Path, stream_type: str = "video") -> list[tuple[float, float | None]]:
     """(pts, dts) of each packet in seconds."""
     with av.open(str(path)) as container:
-        stream = next(stream for stream in container.streams if stream.type == kind)
+        stream = next(stream for stream in container.streams if stream.type == stream_type)
         return [
             (float(packet.pts * packet.time_base), float(packet.dts * packet.time_base))
             for packet in container.demux(stream)

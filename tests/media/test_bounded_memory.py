@@ -90,15 +90,13 @@ def test_ten_minutes_take_as_much_memory_as_one(clips, work):
 
 def decoded_frames(least_pixels: int) -> int:
     """How many are alive that are no smaller."""
-    return sum(
-        type(thing) is av.VideoFrame and thing.height * thing.width >= least_pixels for thing in gc.get_objects()
-    )
+    return sum(type(item) is av.VideoFrame and item.height * item.width >= least_pixels for item in gc.get_objects())
 
 
 @pytest.mark.parametrize("rate_hz", [None, 5.0])
 @pytest.mark.parametrize("read_as", [{}, {"rotation_deg": 90}, {"interlaced": True, "picture": "mpeg2video"}])
 def test_pictures_that_were_shown_are_not_kept(tmp_path, rate_hz, read_as):
-    """Not even until Python looks for cycles of references: a decoded frame of 1080p is 3 MiB."""
+    """Not even until Python collects cycles of references: a decoded frame of 1080p is 3 MiB."""
     path = make_clip(tmp_path / "in.mov", Clip(seconds=3, size=(96, 128), **read_as))
     gc.collect()
     before = decoded_frames(96 * 128)

@@ -1,4 +1,4 @@
-"""Damaged files of all kinds, and processes killed at any moment: one clear line or a whole output, nothing else.
+"""Damaged files of all formats, and processes killed at any moment: one clear line or a whole output, nothing else.
 
 Half of the seeds are the same in each run, the other half fresh; both are printed, so that a failure can be repeated.
 """
@@ -101,14 +101,14 @@ def test_damaged_files_are_refused_in_one_line_or_done(tmp_path: Path, capsys: p
         outcome, text = "HANG", f"no answer in {LONGEST_S:.0f} s"
         while time.monotonic() - begun < LONGEST_S:
             try:
-                kind, _, words = answers.get(timeout=0.5)
+                event, _, words = answers.get(timeout=0.5)
             except Exception:
                 if process.is_alive():
                     continue
                 outcome, text = "CRASH", f"exit code {process.exitcode}"
                 break
-            if kind != "begun":
-                outcome, text = kind, words
+            if event != "begun":
+                outcome, text = event, words
                 break
         slowest_s = max(slowest_s, time.monotonic() - begun)
         counts[outcome] += 1

@@ -1,4 +1,4 @@
-"""What `probe` tells, and the one clear line for everything that is no video or sound."""
+"""What `probe` says, and the one clear line for everything that is no video or sound."""
 
 import os
 import struct
@@ -15,9 +15,9 @@ from hearsight.errors import MediaError
 from hearsight.media import BinauralWriter, probe, read_audio, read_frames, read_sound
 
 
-@pytest.mark.parametrize("kind", CONTAINERS)
-def test_probe_tells_what_each_container_holds(make_clip, kind):
-    suffix, picture, sound = CONTAINERS[kind]
+@pytest.mark.parametrize("container", CONTAINERS)
+def test_probe_says_what_each_container_holds(make_clip, container):
+    suffix, picture, sound = CONTAINERS[container]
     info = probe(make_clip(f"in{suffix}", picture=picture, sound=sound))
     assert info.audio is not None and info.video is not None
     assert info.duration_s == pytest.approx(2.0, abs=0.05)
@@ -161,7 +161,7 @@ def test_what_is_no_media_is_one_clear_line(tmp_path, name, make, words):
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv", ".webm", ".avi", ".wav"])
-def test_a_file_that_is_cut_off_is_told_before_any_work(tmp_path, make_clip, suffix):
+def test_a_file_that_is_cut_off_is_reported_before_any_work(tmp_path, make_clip, suffix):
     if suffix == ".wav":
         whole = tmp_path / "in.wav"
         soundfile.write(whole, np.zeros((48000, 2)), 48000)
@@ -180,7 +180,7 @@ def test_a_file_that_is_cut_off_is_told_before_any_work(tmp_path, make_clip, suf
             probe(cut)
 
 
-def test_a_file_cut_off_before_its_index_is_told_apart(tmp_path, make_clip):
+def test_a_file_cut_off_before_its_index_is_distinguished(tmp_path, make_clip):
     whole = make_clip("in.mp4").read_bytes()  # the index stands last
     assert whole.index(b"mdat") < whole.index(b"moov")
     cut = tmp_path / "cut.mp4"

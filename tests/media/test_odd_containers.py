@@ -296,10 +296,10 @@ def box(name: bytes, *content: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mov"])
-@pytest.mark.parametrize("kind", ["spherical", "dolby-vision"])
-def test_boxes_of_spherical_video_and_dolby_vision_are_kept_or_noted(tmp_path, kind, suffix):
-    source = make_clip(tmp_path / "in.mp4", Clip(picture="libx265" if kind == "dolby-vision" else "libx264"))
-    if kind == "spherical":  # Google's Spherical Video V2
+@pytest.mark.parametrize("picture_type", ["spherical", "dolby-vision"])
+def test_boxes_of_spherical_video_and_dolby_vision_are_kept_or_noted(tmp_path, picture_type, suffix):
+    source = make_clip(tmp_path / "in.mp4", Clip(picture="libx265" if picture_type == "dolby-vision" else "libx264"))
+    if picture_type == "spherical":  # Google's Spherical Video V2
         pose, whole = box(b"prhd", bytes(16)), box(b"equi", bytes(20))
         projection = box(b"proj", pose, whole)
         put_box(source, b"avc1", box(b"sv3d", box(b"svhd", bytes(4), b"x\0"), projection))

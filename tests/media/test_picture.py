@@ -17,7 +17,7 @@ from hearsight.media import probe, read_frames, read_small_frames
 
 
 def numbered(number: int, height: int, width: int) -> np.ndarray:
-    """A frame whose grey level tells its number (0 to 24, then again)."""
+    """A frame whose grey level is its number (0 to 24, then again)."""
     return np.full((height, width, 3), 10 + 9 * (number % 25), np.uint8)
 
 
@@ -42,9 +42,9 @@ def corners(rgb: np.ndarray) -> list[str]:
     return [names.get(tuple(int(value > 127) for value in point), "?") for point in points]
 
 
-@pytest.mark.parametrize("kind", CONTAINERS)
-def test_ticks_get_the_frame_that_is_shown_then(make_clip, kind):
-    suffix, picture, sound = CONTAINERS[kind]
+@pytest.mark.parametrize("container", CONTAINERS)
+def test_ticks_get_the_frame_that_is_shown_then(make_clip, container):
+    suffix, picture, sound = CONTAINERS[container]
     path = make_clip(f"in{suffix}", picture=picture, sound=sound, seconds=1.0, draw=numbered)
     frames = list(read_frames(path, 10.0, (24, 32)))
     start = probe(path)
@@ -149,9 +149,9 @@ def test_any_stretch_at_any_rate_is_what_the_whole_shows(tmp_path_factory, rate_
         assert number_of(frame.rgb) == due % 25
 
 
-@pytest.mark.parametrize("kind", CONTAINERS)
-def test_a_late_start_shows_what_the_whole_shows_then(make_clip, kind):
-    suffix, picture, sound = CONTAINERS[kind]
+@pytest.mark.parametrize("container", CONTAINERS)
+def test_a_late_start_shows_what_the_whole_shows_then(make_clip, container):
+    suffix, picture, sound = CONTAINERS[container]
     path = make_clip(f"in{suffix}", picture=picture, sound=sound, seconds=2.0, draw=numbered)
     whole = {frame.time_s: number_of(frame.rgb) for frame in read_frames(path, 10.0, end_s=2.0)}
     for start_s in (0.1, 0.9, 1.5, 1.9, 2.5):
@@ -339,9 +339,9 @@ def test_a_rate_that_is_none_is_refused(make_clip, rate_hz):
         next(read_frames(make_clip("in.mp4", seconds=0.2), rate_hz))
 
 
-@pytest.mark.parametrize("kind", ["mp4-h264-aac", "mkv-vp9-opus"])
-def test_small_frames_are_the_frames_grey_and_some_in_colours(make_clip, kind):
-    suffix, picture, sound = CONTAINERS[kind]
+@pytest.mark.parametrize("container", ["mp4-h264-aac", "mkv-vp9-opus"])
+def test_small_frames_are_the_frames_grey_and_some_in_colours(make_clip, container):
+    suffix, picture, sound = CONTAINERS[container]
     path = make_clip(f"in{suffix}", picture=picture, sound=sound, seconds=1.0, draw=numbered)
     frames = list(read_frames(path, 40.0, (24, 32)))
     small = list(read_small_frames(path, 40.0, (18, 32), (24, 32), 3))

@@ -73,7 +73,7 @@ def test_blocks_have_the_length_asked_for_and_join_to_the_whole(tmp_path_factory
         soundfile.write(path, sine(48000, 2, 1.37), 48000)
     whole, _ = read_sound(path)
     if block < 50:
-        whole, block = whole[:, :1000], 49  # many tiny blocks tell nothing more
+        whole, block = whole[:, :1000], 49  # many tiny blocks show nothing more
         parts = []
         for part in read_audio(path, block):
             parts.append(part)

@@ -37,9 +37,9 @@ def two_ears(source: Path, target: Path, block_samples: int = 30_000, **options)
 
 
 @pytest.mark.parametrize("offset_s", [0.0, 0.25, -0.15], ids=["together", "sound later", "sound earlier"])
-@pytest.mark.parametrize("kind", CONTAINERS)
-def test_picture_packets_keep_every_bit_and_sound_its_place(tmp_path, kind, offset_s):
-    suffix, picture, sound = CONTAINERS[kind]
+@pytest.mark.parametrize("container", CONTAINERS)
+def test_picture_packets_keep_every_bit_and_sound_its_place(tmp_path, container, offset_s):
+    suffix, picture, sound = CONTAINERS[container]
     clip = Clip(picture=picture, sound=sound, sound_start_s=offset_s)
     source = make_clip(tmp_path / f"in{suffix}", clip)
     target = tmp_path / f"out{suffix}"
@@ -122,7 +122,7 @@ def codec_tag(path: Path) -> str:
         ("in.mov", "prores_ks", "yuva444p10le", "ap4h"),
     ],
 )
-def test_the_picture_keeps_its_kind_so_that_players_still_know_it(tmp_path, name, picture, pixels, tag):
+def test_the_picture_keeps_its_codec_tag_so_that_players_still_know_it(tmp_path, name, picture, pixels, tag):
     def tagged(output):
         if picture == "libx265":
             output.streams.video[0].codec_context.codec_tag = tag
@@ -441,7 +441,9 @@ def test_subtitles_chapters_metadata_cover_and_other_tracks_are_kept(tmp_path, s
     assert len(before["chapters"]) == 2 and len(before["streams"]) == (4 if suffix == ".mov" else 5)
 
     def but_sound(streams):
-        return [(kind, None if kind == "audio" else codec, *rest) for kind, codec, *rest in streams]
+        return [
+            (stream_type, None if stream_type == "audio" else codec, *rest) for stream_type, codec, *rest in streams
+        ]
 
     assert but_sound(after["streams"]) == but_sound(before["streams"])
     assert after["streams"][1][1] == ("flac" if suffix == ".mkv" else "aac")

@@ -41,7 +41,7 @@ def whole(path: Path) -> bool:
 
 
 def write_in_a_process(source: Path, target: Path, stop_after: int | None, sign: int) -> tuple[int, int]:
-    """Copy the clip in a forked process that gets a signal after so many blocks: (exit code, blocks that were told)."""
+    """Copy the clip in a forked process that gets a signal after so many blocks: (exit code, blocks written)."""
     context = multiprocessing.get_context("fork")
     receiver, sender = context.Pipe(duplex=False)
 
@@ -58,19 +58,19 @@ def write_in_a_process(source: Path, target: Path, stop_after: int | None, sign:
     process = context.Process(target=work)
     process.start()
     sender.close()
-    told = 0
-    while stop_after is None or told < stop_after:
+    reported = 0
+    while stop_after is None or reported < stop_after:
         try:
             receiver.recv()
         except EOFError:
             break
-        told += 1
+        reported += 1
     if stop_after is not None and process.pid is not None:
         time.sleep(0.02 * (stop_after % 7) / 7)
         os.kill(process.pid, sign)
     process.join()
     assert process.exitcode is not None
-    return process.exitcode, told
+    return process.exitcode, reported
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".wav"])

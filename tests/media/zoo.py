@@ -1,4 +1,4 @@
-"""Files of all kinds, each made with FFmpeg's own encoders, and what becomes of each.
+"""Files of all formats, each made with FFmpeg's own encoders, and what becomes of each.
 
 `python tests/media/zoo.py` prints the table of `docs/reference/zoo.md`, which `test_zoo.py` holds.
 """
@@ -28,7 +28,7 @@ class Animal:
     """A file of the zoo.
 
     Attributes:
-        name: its name; the suffix tells the container, unless `container` does.
+        name: its name; the suffix names the container, unless `container` does.
         clip: what is in it; None: `change` writes it all.
         container: suffix under which it is made.
         change: what is done to the finished file.
@@ -92,8 +92,8 @@ def outcome(animal: Animal, folder: Path) -> tuple[str, str]:
     if had_picture:
         assert info.video is not None, "the picture is lost"
         before = probe(source, Selection(salvage=True))
-        same_kind = before.container.split(",")[0] == info.container.split(",")[0]
-        if same_kind and not animal.options:
+        same_container = before.container.split(",")[0] == info.container.split(",")[0]
+        if same_container and not animal.options:
             assert packet_hash(output) == packet_hash(source)
         if animal.in_step and animal.clip is not None and animal.clip.sound and not animal.options:
             offset = np.array(clicks_after_flashes(output)) - clicks_after_flashes(source)

@@ -27,20 +27,20 @@ def clips(count: int = 7) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 @pytest.mark.filterwarnings("ignore:The ``compute`` method")
-@pytest.mark.parametrize("kind", CLASSES)
-def test_the_mean_over_uneven_batches_is_the_mean_over_clips(kind):
+@pytest.mark.parametrize("metric_class", CLASSES)
+def test_the_mean_over_uneven_batches_is_the_mean_over_clips(metric_class):
     prediction, reference = clips()
-    metric = kind()
+    metric = metric_class()
     for part in (slice(0, 4), slice(4, 5), slice(5, 7)):
         metric.update(prediction[part], reference[part])
-    expected = CLASSES[kind](prediction, reference).mean()
+    expected = CLASSES[metric_class](prediction, reference).mean()
     torch.testing.assert_close(metric.compute(), expected, rtol=1e-5, atol=1e-7)
     metric.reset()
     with pytest.raises(ValueError, match="no clip"):
         metric.compute()
 
 
-def test_all_distances_at_once_are_peak_normalised_unless_told_otherwise():
+def test_all_distances_at_once_are_peak_normalised_unless_asked_otherwise():
     prediction, reference = clips()
     released, plain = metrics.BinauralDistances(), metrics.BinauralDistances(peak_normalized=False)
     for metric in (released, plain):
@@ -58,10 +58,10 @@ def _worker(rank: int, rendezvous: str, out: str) -> None:
     prediction, reference = clips()
     mine = slice(0, 5) if rank == 0 else slice(5, 7)  # unevenly shared
     results = {}
-    for kind in (*CLASSES, *COLLECTIONS):
-        metric = kind()
+    for metric_class in (*CLASSES, *COLLECTIONS):
+        metric = metric_class()
         metric.update(prediction[mine], reference[mine])
-        results[kind.__name__] = metric.compute()
+        results[metric_class.__name__] = metric.compute()
     torch.save(results, f"{out}/{rank}.pt")
     torch.distributed.destroy_process_group()
 
@@ -78,15 +78,15 @@ def test_two_processes_agree_with_one(tmp_path: Path):
     prediction, reference = clips()
     for rank in (0, 1):
         results = torch.load(tmp_path / f"{rank}.pt", weights_only=True)
-        for kind in (*CLASSES, *COLLECTIONS):
-            single = kind()
+        for metric_class in (*CLASSES, *COLLECTIONS):
+            single = metric_class()
             single.update(prediction, reference)
-            torch.testing.assert_close(results[kind.__name__], single.compute(), rtol=1e-6, atol=1e-8)
+            torch.testing.assert_close(results[metric_class.__name__], single.compute(), rtol=1e-6, atol=1e-8)
 
 
-@pytest.mark.parametrize("kind", (*CLASSES, *COLLECTIONS))
-def test_a_metric_survives_being_sent_to_another_process(kind):
+@pytest.mark.parametrize("metric_class", (*CLASSES, *COLLECTIONS))
+def test_a_metric_survives_being_sent_to_another_process(metric_class):
     prediction, reference = clips(2)
-    metric = kind()
+    metric = metric_class()
     metric.update(prediction, reference)
     torch.testing.assert_close(pickle.loads(pickle.dumps(metric)).compute(), metric.compute())

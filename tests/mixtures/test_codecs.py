@@ -20,19 +20,19 @@ def sound(samples: int = 30_000) -> Tensor:
     return 0.05 * partials + 0.1 * strokes
 
 
-def error_db(given: Tensor, told: Tensor) -> float:
-    return float(10 * torch.log10((told - given).square().mean() / given.square().mean()))
+def error_db(given: Tensor, reported: Tensor) -> float:
+    return float(10 * torch.log10((reported - given).square().mean() / given.square().mean()))
 
 
 @pytest.mark.parametrize("codec", CODECS)
 @pytest.mark.parametrize("samples", [3_000, 16_384, 30_001])
 def test_what_comes_out_is_where_it_went_in(codec: str, samples: int) -> None:
     given = sound(samples)
-    told = through_codec(given, RATE, codec, 64_000)
-    assert told.shape == given.shape and told.dtype == torch.float32
-    lags = np.correlate(np.pad(told.numpy(), 200), given.numpy()[: samples - 200], "valid")
+    reported = through_codec(given, RATE, codec, 64_000)
+    assert reported.shape == given.shape and reported.dtype == torch.float32
+    lags = np.correlate(np.pad(reported.numpy(), 200), given.numpy()[: samples - 200], "valid")
     assert int(np.argmax(lags[:401])) == 200
-    assert error_db(given, told) < -6
+    assert error_db(given, reported) < -6
 
 
 @pytest.mark.parametrize("codec", CODECS)

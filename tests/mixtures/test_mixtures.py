@@ -77,9 +77,9 @@ def test_a_pair_depends_on_seed_and_number_alone(banks: Path) -> None:
 
 def test_a_set_that_went_to_another_process_gives_the_same_pairs(banks: Path) -> None:
     data = some(banks)
-    told = pickle.dumps(data)
-    assert len(told) < 1_500_000  # the banks are opened anew there
-    assert equal(pickle.loads(told)[5], data[5])
+    reported = pickle.dumps(data)
+    assert len(reported) < 1_500_000  # the banks are opened anew there
+    assert equal(pickle.loads(reported)[5], data[5])
 
 
 def test_what_is_seen_has_its_own_part_and_the_rest_is_noise(banks: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,7 +107,7 @@ def test_unseen_sources_are_the_rest(banks: Path, monkeypatch: pytest.MonkeyPatc
         assert float(pair.classes[SOUND_CLASSES.index("cello")].float().max()) > 0.2
 
 
-def test_voices_and_noises_are_never_things(banks: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_voices_and_noises_are_never_objects(banks: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     only(monkeypatch, "voice", "other")
     for pair in all_of(some(banks)):
         assert not pair.parts[:MOST_OBJECTS].any()
@@ -118,11 +118,11 @@ def test_without_idle_instruments_only_false_alarms_are_seen_beside_what_plays(
 ) -> None:
     only(monkeypatch, "cello")
 
-    def silent_things(idle: bool) -> list[int]:
-        told = all_of(some(banks, idle=idle))
-        return [int(((p.evidence.sum(1) > 0) & ~p.parts[:MOST_OBJECTS].flatten(1).any(1)).sum()) for p in told]
+    def silent_objects(idle: bool) -> list[int]:
+        reported = all_of(some(banks, idle=idle))
+        return [int(((p.evidence.sum(1) > 0) & ~p.parts[:MOST_OBJECTS].flatten(1).any(1)).sum()) for p in reported]
 
-    with_idle, without = silent_things(True), silent_things(False)
+    with_idle, without = silent_objects(True), silent_objects(False)
     assert max(without) <= 2  # false alarms
     assert np.mean(with_idle) > np.mean(without) + 0.6
     monkeypatch.setattr(
@@ -130,16 +130,18 @@ def test_without_idle_instruments_only_false_alarms_are_seen_beside_what_plays(
         "draw_evidence",
         lambda sound_class, rng: np.full(len(IMAGENET_INSTRUMENTS), 0.0 if sound_class is None else 0.01),
     )
-    assert not any(silent_things(False))
+    assert not any(silent_objects(False))
 
 
-def test_without_confusions_a_kind_is_seen_as_its_likeliest_class(banks: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_confusions_a_class_is_seen_as_its_likeliest_class(
+    banks: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     only(monkeypatch, "bass")
     likeliest = int(np.argmax(APPEARANCE[SOUND_CLASSES.index("bass")]))
 
     def classes(confusions: bool) -> list[np.ndarray]:
-        told = all_of(some(banks, idle=False, confusions=confusions))
-        playing = [(p.evidence, p.parts[:MOST_OBJECTS].flatten(1).any(1)) for p in told]
+        reported = all_of(some(banks, idle=False, confusions=confusions))
+        playing = [(p.evidence, p.parts[:MOST_OBJECTS].flatten(1).any(1)) for p in reported]
         return [row.numpy() for evidence, plays in playing for row in evidence[plays]]
 
     pure, confused = classes(False), classes(True)
@@ -199,10 +201,10 @@ def test_the_direct_share_is_that_of_the_room(tmp_path: Path, banks: Path, monke
         late[:80] = 0
         response = (late * ((1 - share) / (late**2).sum()) ** 0.5).astype(np.float32)
         response[5] = share**0.5
-        told = [float(pair.direct.float().mean()) for pair in all_of(data)]
-        in_rooms = [value for value in told if value < 0.999]
+        reported = [float(pair.direct.float().mean()) for pair in all_of(data)]
+        in_rooms = [value for value in reported if value < 0.999]
         assert np.mean(in_rooms) == pytest.approx(share, abs=0.08)
-        assert 0 < len(told) - len(in_rooms) < COUNT / 3  # some pairs are dry
+        assert 0 < len(reported) - len(in_rooms) < COUNT / 3  # some pairs are dry
     for pair in all_of(some(banks, rooms=False)):
         assert float(pair.direct.min()) > 0.49 and float(pair.direct.float()[pair.power > 1e-6].min()) > 0.99
 

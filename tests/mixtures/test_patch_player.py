@@ -70,13 +70,13 @@ def test_only_what_there_is_a_patch_for_is_offered(player: PatchPlayer) -> None:
     assert player.has(Voice(0, 27, 87, "drums", bank=DRUM_BANK))
 
 
-def test_a_failure_is_told(player: PatchPlayer, tmp_path: Path) -> None:
+def test_a_failure_is_reported(player: PatchPlayer, tmp_path: Path) -> None:
     _program(tmp_path, "echo broken patch >&2; exit 1")
     with pytest.raises(DataError, match="broken patch"):
         player.play_phrase(CELLO, PHRASE, 1.0, 16_000)
 
 
-def test_absent_patches_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_absent_patches_are_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(patches, "PATCHES", tmp_path)
     with pytest.raises(DependencyError, match="patches are missing"):
         PatchPlayer()

@@ -12,7 +12,7 @@ from hearsight.mixtures.sound_classes import SOUND_CLASSES
 _ALL = [voice for voices in VOICES.values() for voice in voices]
 
 
-def test_every_kind_but_other_has_voices() -> None:
+def test_every_class_but_other_has_voices() -> None:
     assert set(VOICES) == set(SOUND_CLASSES) - {"other"}
     assert SOUND_CLASSES[-1] == "other"
     assert len(set(SOUND_CLASSES)) == 19

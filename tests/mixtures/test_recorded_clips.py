@@ -108,7 +108,7 @@ def test_percussion_without_pitch_is_struck(notes: RecordedNotes) -> None:
         assert np.abs(wave).max() > 0.05
 
 
-def test_kinds_without_notes_are_not_offered(notes: RecordedNotes) -> None:
+def test_classes_without_notes_are_not_offered(notes: RecordedNotes) -> None:
     assert notes.instruments("train", "cello") == ["cello"]
     assert notes.instruments("train", "banjo") == []
 
@@ -127,7 +127,7 @@ def test_a_tenth_is_held_out_by_name_alone() -> None:
     assert held_out("cello_A3_1_forte_arco-normal.mp3") == held_out("cello_A3_1_forte_arco-normal.mp3")
 
 
-def test_folders_without_notes_are_told(tmp_path: Path) -> None:
+def test_folders_without_notes_are_reported(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such folder"):
         RecordedNotes(tmp_path / "absent", RATE)
     with pytest.raises(DataError, match="holds no notes"):
@@ -178,7 +178,7 @@ def test_kits_play_and_the_last_is_kept_for_validation(kits: DrumKits) -> None:
     assert origins["validation"] == {f"drum kit: {drum_kits.USED[-1]}"}
 
 
-def test_absent_kits_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_absent_kits_are_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(drum_kits, "KITS", tmp_path)
     with pytest.raises(DependencyError, match="drum kits are missing"):
         DrumKits(RATE)
@@ -229,13 +229,13 @@ def test_speech_synthesizers_are_asked_and_their_voices_not_shared(voices: Voice
     assert not heard["train"] & heard["validation"]
 
 
-def test_a_synthesizer_that_fails_is_told(voices: Voices, tmp_path: Path) -> None:
+def test_a_synthesizer_that_fails_is_reported(voices: Voices, tmp_path: Path) -> None:
     (tmp_path / "programs" / "flite").write_text("#!/bin/sh\necho no voice >&2\nexit 3\n")
     with pytest.raises(DependencyError, match=r"flite failed.*no voice"):
         voices.flite(np.random.default_rng(0), "train", 2.0)
 
 
-def test_absent_speech_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_absent_speech_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(speech, "PROMPTS", tmp_path)
     with pytest.raises(DependencyError, match="recorded speech is missing"):
         Voices(RATE)
@@ -281,7 +281,7 @@ def test_crowds_are_of_many_voices(voices: Voices) -> None:
     assert sounding_share(wave) > 0.9
 
 
-def test_recorded_noises_are_laid_out_or_told_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_recorded_noises_are_laid_out_or_named_as_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folders = tuple(tmp_path / name for name in ("a", "b", "c"))
     monkeypatch.setattr(noises, "FOLDERS", folders)
     with pytest.raises(DependencyError, match="recorded noises are missing"):

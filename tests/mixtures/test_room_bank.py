@@ -120,7 +120,7 @@ def test_draws_are_of_one_room_and_one_microphone(bank: RoomBank) -> None:
     assert np.array_equal(bank.draw(2, np.random.default_rng(9)), bank.draw(2, np.random.default_rng(9)))
 
 
-def test_a_folder_without_a_bank_is_told(tmp_path: Path, folder: Path) -> None:
+def test_a_folder_without_a_bank_is_reported(tmp_path: Path, folder: Path) -> None:
     with pytest.raises(DataError, match="make_room_bank"):
         RoomBank(tmp_path)
     (tmp_path / "rooms.json").write_text(json.dumps({"sample_rate_hz": RATE_HZ}))
@@ -147,5 +147,5 @@ def test_a_drier_source_has_more_direct_sound(bank: RoomBank) -> None:
         (direct_sound(response) ** 2).sum() / (response**2).sum()
         for response in (bank.response(index) for index in range(len(bank.sources)))
     ]
-    told = 10 ** (np.array([source.direct_to_reverberant_db for source in bank.sources]) / 10)
-    assert np.corrcoef(share, told / (1 + told))[0, 1] > 0.9
+    reported = 10 ** (np.array([source.direct_to_reverberant_db for source in bank.sources]) / 10)
+    assert np.corrcoef(share, reported / (1 + reported))[0, 1] > 0.9

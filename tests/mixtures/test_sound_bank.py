@@ -39,7 +39,7 @@ def bank(folder: Path) -> SoundBank:
 
 
 @pytest.mark.parametrize("sound_class", SOUND_CLASSES)
-def test_phrases_of_every_kind_can_be_heard(bank: SoundBank, sound_class: str) -> None:
+def test_phrases_of_every_class_can_be_heard(bank: SoundBank, sound_class: str) -> None:
     phrases = bank.phrases(sound_class)
     assert phrases.shape == (2, SAMPLES)
     assert phrases.dtype == np.int16
@@ -100,7 +100,7 @@ def test_draws_are_stretches_of_phrases_that_sound(bank: SoundBank) -> None:
     assert np.mean(np.array(loud) > 1e-3) > 0.9
 
 
-def test_what_is_no_bank_is_told(tmp_path: Path, folder: Path) -> None:
+def test_what_is_no_bank_is_reported(tmp_path: Path, folder: Path) -> None:
     with pytest.raises(DataError, match="make_sound_bank"):
         SoundBank(tmp_path)
     with pytest.raises(DataError, match="'testing'"):
@@ -130,10 +130,10 @@ def nothing_installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.mark.usefixtures("nothing_installed")
 def test_missing_packages_are_all_named_with_the_line_that_installs_them(tmp_path: Path) -> None:
     line = "`apt-get install --no-install-recommends unheard-of-font unheard-of-speech`"
-    with pytest.raises(DependencyError) as told:
+    with pytest.raises(DependencyError) as reported:
         make_sound_bank(tmp_path / "sound")
-    assert line in str(told.value)
-    assert "\n" not in str(told.value)
+    assert line in str(reported.value)
+    assert "\n" not in str(reported.value)
     with pytest.raises(DependencyError, match="recommends unheard-of-font`"):
         make_sound_bank(tmp_path / "sound", packages=False)
 
@@ -146,7 +146,7 @@ def test_the_command_says_what_is_missing_in_one_line(tmp_path: Path) -> None:
     assert "apt-get install" in result.stderr
 
 
-def test_every_package_tells_its_licence() -> None:
+def test_every_package_reports_its_licence() -> None:
     for package in (*debian.FONTS, *debian.RECORDINGS):
         assert package.licence
         assert package.path.is_absolute()

@@ -107,12 +107,12 @@ def test_no_notes_are_silence(player: FontPlayer) -> None:
     assert not player.play_phrase(ORGAN, _phrase(), 0.5, RATE).any()
 
 
-def test_a_missing_program_is_told(player: FontPlayer) -> None:
+def test_a_missing_program_is_reported(player: FontPlayer) -> None:
     with pytest.raises(DataError, match="99:42"):
         player.play_phrase(Voice(42, 36, 60, "bowed", bank=99), _phrase(Note(0.0, 1.0, 48, 90)), 1.0, RATE)
 
 
-def test_a_file_that_is_no_font_is_told(tmp_path: Path) -> None:
+def test_a_file_that_is_no_font_is_reported(tmp_path: Path) -> None:
     (tmp_path / "none.sf2").write_bytes(b"RIFFxxxxWAVE")
     with pytest.raises(DataError, match="is not a sound font"):
         FontPlayer(tmp_path / "none.sf2")

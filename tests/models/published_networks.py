@@ -32,7 +32,7 @@ def normal(name: str, shape: list[int], deviation: float = 1.0) -> np.ndarray:
 
 
 def parameter(name: str, shape: list[int]) -> Tensor:
-    """A parameter or buffer in a range that keeps activations sane, by the role that its name tells."""
+    """A parameter or buffer in a range that keeps activations sane, by the role that its name gives."""
     role = name.split(".")[-1]
     if role == "num_batches_tracked":
         return torch.zeros(shape, dtype=torch.int64)

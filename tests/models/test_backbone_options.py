@@ -82,16 +82,16 @@ def test_film_scales_and_shifts_the_bottleneck() -> None:
     deaf = ConditionalUNet(2, 2, (8, 16, 16), condition_channels=0).eval()
     assert film.film is not None
     deaf.load_state_dict({n: t for n, t in film.state_dict().items() if not n.startswith("film.")})
-    sound, told = torch.randn(2, 2, 17, 16), torch.randn(2, 5)
+    sound, reported = torch.randn(2, 2, 17, 16), torch.randn(2, 5)
     entering: list[Tensor] = []
     film.up[0].register_forward_pre_hook(lambda _, given: entering.append(given[0]))
     deaf.up[0].register_forward_pre_hook(lambda _, given: entering.append(given[0]))
     with torch.no_grad():
         film.film.weight.zero_()
-        assert torch.equal(film(sound, told).logits, deaf(sound).logits)
+        assert torch.equal(film(sound, reported).logits, deaf(sound).logits)
         film.film.weight.normal_()
-        film(sound, told)
-        gamma, beta = film.film(told).chunk(2, dim=1)
+        film(sound, reported)
+        gamma, beta = film.film(reported).chunk(2, dim=1)
     torch.testing.assert_close(entering[2], entering[1] * (1 + gamma[..., None, None]) + beta[..., None, None])
     with pytest.raises(ValueError, match="tile or film"):
         ConditionalUNet(conditioning="add")  # type: ignore[arg-type]

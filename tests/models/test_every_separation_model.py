@@ -21,7 +21,7 @@ def _is_network(name: str) -> bool:
     return inspect.isclass(cls) and issubclass(cls, SeparationNetwork)
 
 
-NETWORKS = [known.name for known in CARDS if known.kind == "separation" and _is_network(known.name)]
+NETWORKS = [known.name for known in CARDS if known.task == "separation" and _is_network(known.name)]
 # All tests of one network run in one process, which trains it once.
 TRAINED = [pytest.param(name, marks=pytest.mark.xdist_group(f"separation, {name}")) for name in NETWORKS]
 

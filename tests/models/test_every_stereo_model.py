@@ -23,11 +23,11 @@ def _is_network(name: str) -> bool:
     return inspect.isclass(cls) and issubclass(cls, StereoNetwork)
 
 
-NETWORKS = [known.name for known in CARDS if known.kind == "binaural" and _is_network(known.name)]
+NETWORKS = [known.name for known in CARDS if known.task == "binaural" and _is_network(known.name)]
 # Learns stereo from solo clips, without ears: tests/models/test_sep_stereo.py trains it.
 FROM_SOLOS = ("sep-stereo-unsupervised",)
 LEARNING = [name for name in NETWORKS if name != "mono-mono" and name not in FROM_SOLOS]
-LOOKING = [name for name in NETWORKS if card(name).load_class().needs_frames and name not in FROM_SOLOS]
+SEEING = [name for name in NETWORKS if card(name).load_class().needs_frames and name not in FROM_SOLOS]
 # To train; no system of the four papers is among them.
 SLOW = ("ambisonic", "apnet", "associative-conv", "ccstereo", "flipped-visual", "unet-out")
 
@@ -67,7 +67,7 @@ def frames_for(network: StereoNetwork, item: Item) -> Tensor:
 def trained(name: str) -> tuple[StereoNetwork, Item, float]:
     """A network fitted to one batch of eight items; the batch; its error in evaluation mode, mono-mono being 1.
 
-    The eight items are four scenes and their mirror images, which have the same mix, so that only a network that looks
+    The eight items are four scenes and their mirror images, which have the same mix, so that only a network that sees
     at the picture can fit them. A network that only hears gets eight different scenes. They have ears and no stems, so
     that it is stereo that is fitted.
     """
@@ -93,7 +93,7 @@ def test_overfits_one_batch_to_a_tenth_of_the_mono_mono_error(name: str) -> None
     assert trained(name)[2] < 0.1
 
 
-@pytest.mark.parametrize("name", to_train(LOOKING))
+@pytest.mark.parametrize("name", to_train(SEEING))
 def test_left_and_right_swap_when_the_picture_is_mirrored(name: str) -> None:
     network, item, _ = trained(name)
     spectrogram = network.stft.forward(item.mono)
@@ -106,8 +106,8 @@ def test_left_and_right_swap_when_the_picture_is_mirrored(name: str) -> None:
     assert (ears - swapped).square().sum() < 0.1 * ears.square().sum()
 
 
-@pytest.mark.parametrize("name", to_train([name for name in LEARNING if name not in LOOKING]))
-def test_a_network_that_only_hears_cannot_tell_a_scene_from_its_mirror(name: str) -> None:
+@pytest.mark.parametrize("name", to_train([name for name in LEARNING if name not in SEEING]))
+def test_a_network_that_only_hears_cannot_distinguish_a_scene_from_its_mirror(name: str) -> None:
     network = trained(name)[0]
     item = mirrored_batch(network)
     assert relative_error(network, item, item.frames) > 0.9
@@ -171,15 +171,15 @@ def test_silence_stays_silent(name: str) -> None:
 @pytest.mark.parametrize("name", LEARNING)
 def test_every_trained_parameter_gets_a_finite_gradient(name: str) -> None:
     network = small(name)
-    for kind in _kinds_of_items(network, scenes=2):
-        torch.stack(list(network.loss_terms(kind).values())).sum().backward()
+    for item in _items_of_each_form(network, scenes=2):
+        torch.stack(list(network.loss_terms(item).values())).sum().backward()
     without = [n for n, p in network.named_parameters() if p.requires_grad and (p.grad is None or not p.grad.any())]
     # A bias before a batch norm has no effect, so that its gradient is zero up to rounding; a weight's must not be.
     assert [n for n in without if not n.endswith(".bias")] == []
     assert [n for n, p in network.named_parameters() if p.grad is None or not torch.isfinite(p.grad).all()] == []
 
 
-@pytest.mark.parametrize("name", LOOKING)
+@pytest.mark.parametrize("name", SEEING)
 def test_a_frozen_backbone_gets_no_gradient_and_keeps_its_statistics(name: str) -> None:
     try:
         network = small(name, freeze_visual=True).train()
@@ -195,7 +195,7 @@ def test_a_frozen_backbone_gets_no_gradient_and_keeps_its_statistics(name: str) 
     assert not {id(p) for p in network.visual.parameters()} & {id(p) for p in parameters}
 
 
-@pytest.mark.parametrize("name", LOOKING)
+@pytest.mark.parametrize("name", SEEING)
 def test_the_visual_backbone_has_its_own_learning_rate(name: str) -> None:
     network = small(name)
     rest, visual = network.parameter_groups(1e-3, 1e-4)
@@ -238,7 +238,7 @@ def test_items_without_ears_or_stems_are_refused_in_one_line(name: str) -> None:
     assert "\n" not in str(refusal.value)
 
 
-def _kinds_of_items(network: StereoNetwork, scenes: int) -> list[Item]:
+def _items_of_each_form(network: StereoNetwork, scenes: int) -> list[Item]:
     """A batch with everything; and one without ears, for systems that also learn from stems alone."""
     everything = batch(network, scenes)
     stems_only = replace(everything, ears=None, stem_ears=None)

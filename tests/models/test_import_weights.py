@@ -1,4 +1,4 @@
-"""The authors' checkpoints: outputs equal the published code's, and whatever is wrong with a file is told in a line."""
+"""The authors' checkpoints: outputs equal the published code's, and what is wrong with a file is said in a line."""
 
 import pickle
 from collections.abc import Mapping
@@ -246,7 +246,7 @@ def test_a_resnet_34_is_recognised_by_its_blocks(released, tmp_path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("system", "parts", "told"),
+    ("system", "parts", "message"),
     [
         ("apnet", ["plain", "audio", "apnet"], "belongs to mono2binaural, flipped-visual, pseudobinaural"),
         ("mono2binaural", ["dilated", "audio"], "belongs to associative-conv, apnet, sep-stereo"),
@@ -259,8 +259,8 @@ def test_a_resnet_34_is_recognised_by_its_blocks(released, tmp_path) -> None:
         ("mono-mono", ["plain"], "no released weights are known for 'mono-mono'"),
     ],
 )
-def test_files_of_the_wrong_system_are_named(released, system: str, parts: list[str], told: str) -> None:
-    with pytest.raises(ModelError, match=told):
+def test_files_of_the_wrong_system_are_named(released, system: str, parts: list[str], message: str) -> None:
+    with pytest.raises(ModelError, match=message):
         import_weights(system, [released[part] for part in parts])
 
 
@@ -311,7 +311,7 @@ def test_files_that_are_no_checkpoints_are_refused(tmp_path, content: bytes) -> 
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         ([1, 2], "holds a list, not named tensors"),
         ({}, "not named tensors"),
@@ -319,8 +319,8 @@ def test_files_that_are_no_checkpoints_are_refused(tmp_path, content: bytes) -> 
         ({"layer1.0.conv1.weight": torch.zeros(1)}, "not one part of a released checkpoint"),
     ],
 )
-def test_checkpoints_of_other_things_are_refused(tmp_path, content: object, told: str) -> None:
-    with pytest.raises(ModelError, match=told):
+def test_checkpoints_of_other_networks_are_refused(tmp_path, content: object, message: str) -> None:
+    with pytest.raises(ModelError, match=message):
         import_weights("mono2binaural", [write(tmp_path / "other.pth", content)])
 
 

@@ -21,7 +21,7 @@ def small(hears: Hearing) -> MixAndSeparate:
 
 
 @pytest.mark.parametrize(("hears", "channels"), [("mono", 1), ("mono-twice", 2), ("predicted", 2), ("true", 2)])
-def test_learns_from_each_kind_of_input(hears: Hearing, channels: int) -> None:
+def test_learns_from_each_form_of_input(hears: Hearing, channels: int) -> None:
     network = small(hears)
     item = batch(network, scenes=2)
     mixture = network.mixture(item)

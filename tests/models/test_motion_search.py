@@ -104,7 +104,7 @@ def test_motion_that_has_nothing_to_do_with_the_sound_is_never_confident() -> No
     assert np.mean(np.array(sure) > 0) <= 0.1 and max(sure) < 0.5
 
 
-def test_motion_out_of_step_is_not_told_where_only_motion_in_step_counts() -> None:
+def test_motion_out_of_step_is_not_reported_where_only_motion_in_step_counts() -> None:
     generator, seconds = np.random.default_rng(12), 10.0
     finder = SourceFinder(RATE, motion_alone=False)
     for motion in _finder(
@@ -203,7 +203,7 @@ def test_an_object_moves_and_the_still_picture_does_not() -> None:
     assert np.median(speed) == 0
 
 
-def test_the_cameras_own_motion_is_removed_and_told() -> None:
+def test_the_cameras_own_motion_is_removed_and_reported() -> None:
     world = _textured(np.random.default_rng(1))
     pictures = [np.ascontiguousarray(world[20 + k : 200 + k, 40 + 3 * k : 360 + 3 * k]) for k in range(6)]
     motions = _measured(pictures)
@@ -213,7 +213,7 @@ def test_the_cameras_own_motion_is_removed_and_told() -> None:
         assert motion.speed.mean() < 0.1 * 3 / 320 * RATE
 
 
-def test_a_cut_is_told_and_is_no_motion() -> None:
+def test_a_cut_is_reported_and_is_no_motion() -> None:
     first, second = _textured(np.random.default_rng(2))[:180, :320], _textured(np.random.default_rng(3))[:180, :320]
     motions = _measured([first, first, second, second])
     assert [motion.is_cut for motion in motions] == [False, True, False]

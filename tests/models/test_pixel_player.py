@@ -1,4 +1,4 @@
-"""PixelPlayer: masks, warping, pixels, and what the two kinds of masks learn."""
+"""PixelPlayer: masks, warping, pixels, and what both masks learn."""
 
 import math
 

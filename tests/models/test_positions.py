@@ -105,7 +105,7 @@ def test_two_given_sources_get_the_sounds_that_go_with_their_motion() -> None:
     assert sum(source.energy_share for source in sources) <= 1 + 1e-6
 
 
-def test_two_given_sources_that_do_not_move_share_evenly_and_it_is_told() -> None:
+def test_two_given_sources_that_do_not_move_share_evenly_and_it_is_reported() -> None:
     duet = _duet(8.0, still=True)
     ears, sources, notes = _binaural(Positions(_given(), _hrirs()), duet.mono, duet.pictures)
     assert [source.energy_share for source in sources] == pytest.approx([0.5, 0.5], abs=1e-3)

@@ -64,7 +64,7 @@ def test_saving_over_a_folder_keeps_its_other_files(folder) -> None:
     assert torch.equal(load_network(folder).state_dict()["unet.head.weight"], network.state_dict()["unet.head.weight"])
 
 
-def test_saving_where_nothing_can_be_written_is_told(tmp_path) -> None:
+def test_saving_where_nothing_can_be_written_is_reported(tmp_path) -> None:
     with pytest.raises(HearsightError, match="does not exist"):
         MonoMono().save_pretrained(tmp_path / "no" / "where")
     (tmp_path / "file").write_text("")
@@ -155,7 +155,7 @@ def test_an_unknown_system_is_named(folder) -> None:
     "settings",
     [{"nonsense": 1}, {"segment": {"frame_size": [60, 100]}}, {"segment": {"window_samples": 9999}}, {"channels": 3}],
 )
-def test_settings_that_the_system_refuses_are_told(folder, settings: dict[str, object]) -> None:
+def test_settings_that_the_system_refuses_are_reported(folder, settings: dict[str, object]) -> None:
     edit_config(folder, settings=settings)
     with pytest.raises(ModelError, match="settings that 'mono2binaural' refuses") as refusal:
         load_network(folder)
@@ -187,7 +187,7 @@ def test_weights_that_are_no_safetensors_are_refused(folder) -> None:
         load_network(folder)
 
 
-def test_a_folder_that_is_not_there_is_told(tmp_path) -> None:
+def test_a_folder_that_is_not_there_is_reported(tmp_path) -> None:
     with pytest.raises(ModelError, match="no such folder"):
         load_network(tmp_path / "nowhere")
     with pytest.raises(ModelError, match="is a file; name the folder"):
@@ -195,7 +195,7 @@ def test_a_folder_that_is_not_there_is_told(tmp_path) -> None:
         load_network(tmp_path / "file")
 
 
-def test_a_hub_that_cannot_be_reached_is_told_in_one_line(monkeypatch, tmp_path) -> None:
+def test_a_hub_that_cannot_be_reached_is_reported_in_one_line(monkeypatch, tmp_path) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.chdir(tmp_path)

@@ -40,7 +40,7 @@ def test_each_stage_attends_with_its_own_size_and_both_modalities_one_after_the_
     torch.testing.assert_close(result.attention[0][:, 6:], cosine_attention(visual[1], stages[-1]))
 
 
-def test_a_place_that_is_looked_at_changes_the_sound() -> None:
+def test_a_place_that_is_attended_to_changes_the_sound() -> None:
     decoder = AttentiveDecoder(CHANNELS, positions=6, modalities=1, out_channels=2).eval()
     stages, visual = encoded(1), torch.randn(1, 16, 6)
     other = visual.clone()

@@ -63,7 +63,7 @@ def test_weights_that_cannot_be_had_say_what_to_do(tmp_path: Path) -> None:
     assert "\n" not in str(refusal.value)
 
 
-def test_weights_of_another_kind_are_refused(tmp_path: Path) -> None:
+def test_weights_of_another_architecture_are_refused(tmp_path: Path) -> None:
     ViTConfig().save_pretrained(tmp_path)
     with pytest.raises(ModelError, match="'vit'"):
         DepthEstimator(str(tmp_path))
@@ -74,7 +74,7 @@ def test_copies_of_a_network_share_its_estimator(published: Path) -> None:
     assert copy.deepcopy({"depth": estimator})["depth"] is estimator
 
 
-def test_metres_and_inverse_depth_look_alike_to_a_network() -> None:
+def test_metres_and_inverse_depth_are_alike_to_a_network() -> None:
     metres = 1 + 9 * torch.rand(2, 1, 8, 8)
     relative = 37 / metres + 5  # what an estimator gives: any scale, any zero
     picture = depth_as_picture(metres, "metres")

@@ -25,14 +25,14 @@ CONFIGS: dict[str, dict[str, Any]] = {
 GRIDS = {"vit": (4, 8, 1), "dinov2": (4, 9, 1), "dinov2_with_registers": (4, 9, 5), "swin": (2, 4, 0)}
 
 
-def published(folder: Path, kind: str, **preprocessor: Any) -> Path:
+def published(folder: Path, architecture: str, **preprocessor: Any) -> Path:
     """A folder as `save_pretrained` writes it, with random weights."""
     from transformers import AutoConfig, AutoModel
     from transformers.utils import logging
 
     logging.set_verbosity_error()
     torch.manual_seed(0)
-    AutoModel.from_config(AutoConfig.for_model(kind, **CONFIGS[kind])).save_pretrained(folder)
+    AutoModel.from_config(AutoConfig.for_model(architecture, **CONFIGS[architecture])).save_pretrained(folder)
     if preprocessor:
         (folder / "preprocessor_config.json").write_text(json.dumps(preprocessor))
     return folder
@@ -42,19 +42,19 @@ def frames(height: int = 64, width: int = 128) -> torch.Tensor:
     return torch.randn(2, 3, height, width, generator=torch.Generator().manual_seed(1))
 
 
-@pytest.mark.parametrize("kind", CONFIGS)
+@pytest.mark.parametrize("architecture", CONFIGS)
 @torch.no_grad()
-def test_the_map_is_the_network_s_own_laid_out_as_a_grid(tmp_path, kind: str) -> None:
+def test_the_map_is_the_network_s_own_laid_out_as_a_grid(tmp_path, architecture: str) -> None:
     from transformers import AutoModel
 
-    folder = str(published(tmp_path / kind, kind))
+    folder = str(published(tmp_path / architecture, architecture))
     backbone = PublishedBackbone(folder).eval()
     ours = backbone(frames())
     assert ours.shape == (2, backbone.out_channels, 2, 4) and backbone.map_size((64, 128)) == (2, 4)
     model: Any = AutoModel.from_pretrained(folder).eval()
-    theirs = model(frames(), **({"interpolate_pos_encoding": True} if kind == "vit" else {})).last_hidden_state
-    if kind in GRIDS:  # rows, columns, and tokens before those of the grid
-        rows, columns, special = GRIDS[kind]
+    theirs = model(frames(), **({"interpolate_pos_encoding": True} if architecture == "vit" else {})).last_hidden_state
+    if architecture in GRIDS:  # rows, columns, and tokens before those of the grid
+        rows, columns, special = GRIDS[architecture]
         assert theirs.shape[1] == rows * columns + special
         theirs = theirs[:, special:].reshape(2, rows, columns, -1).permute(0, 3, 1, 2)
     torch.testing.assert_close(ours, F.adaptive_avg_pool2d(theirs, (2, 4)), rtol=1e-4, atol=1e-5)
@@ -75,16 +75,16 @@ def test_frames_are_normalised_as_the_published_preprocessor_says(tmp_path) -> N
     torch.testing.assert_close(seen[0], (to_pixels(given) - 0.5) / 0.25, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("kind", ["dinov2", "convnextv2"])
-def test_what_the_map_does_not_depend_on_is_not_trained(tmp_path, kind: str) -> None:
-    backbone = PublishedBackbone(str(published(tmp_path / kind, kind))).train()
+@pytest.mark.parametrize("architecture", ["dinov2", "convnextv2"])
+def test_what_the_map_does_not_depend_on_is_not_trained(tmp_path, architecture: str) -> None:
+    backbone = PublishedBackbone(str(published(tmp_path / architecture, architecture))).train()
     backbone(frames()).square().sum().backward()
     trained = {name: p for name, p in backbone.named_parameters() if p.requires_grad}
     assert all(p.grad is not None for p in trained.values())
     left = {name for name, p in backbone.named_parameters() if not p.requires_grad}
     assert left == (
         {"network.embeddings.mask_token"}
-        if kind == "dinov2"
+        if architecture == "dinov2"
         else {f"network.layernorm.{n}" for n in ("weight", "bias")}
     )
 

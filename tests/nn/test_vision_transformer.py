@@ -12,9 +12,9 @@ SIZES = {"hidden_size": 32, "num_hidden_layers": 4, "num_attention_heads": 2, "i
 OURS = {"width": 32, "layers": 4, "heads": 2, "mlp_width": 64, "taken": (2, 4), "grid": 4}
 
 
-def published(kind: str, **changes: int) -> nn.Module:
+def published(architecture: str, **changes: int) -> nn.Module:
     torch.manual_seed(0)
-    if kind == "dpt":
+    if architecture == "dpt":
         stages = {"backbone_out_indices": [0, 1, 2, 3], "neck_hidden_sizes": [8, 8, 8, 8], "fusion_hidden_size": 8}
         network: nn.Module = DPTForDepthEstimation(DPTConfig(**{**SIZES, **changes}, **stages))
     else:
@@ -29,13 +29,13 @@ def pixels_in_minus_one_to_one(frames: Tensor) -> Tensor:
     return (frames * deviation[:, None, None] + mean[:, None, None]) * 2 - 1
 
 
-@pytest.mark.parametrize("kind", ["dpt", "vit"])
-def test_published_weights_give_the_librarys_own_hidden_states(kind: str, tmp_path) -> None:
-    network = published(kind)
+@pytest.mark.parametrize("architecture", ["dpt", "vit"])
+def test_published_weights_give_the_librarys_own_hidden_states(architecture: str, tmp_path) -> None:
+    network = published(architecture)
     network.save_pretrained(tmp_path)
     ours = VisionTransformer(**OURS, weights=str(tmp_path)).eval()
     frames = torch.randn(2, 3, 64, 64)
-    encoder = network.dpt if kind == "dpt" else network.vit
+    encoder = network.dpt if architecture == "dpt" else network.vit
     with torch.no_grad():
         maps = ours(frames)
         hidden = encoder(pixels_in_minus_one_to_one(frames), output_hidden_states=True).hidden_states

@@ -88,7 +88,7 @@ def test_weights_of_another_resnet_are_refused(published) -> None:
         VisualResNet(WIDTHS, depths=(3, 4, 6, 3), weights=str(published[0]))
 
 
-def test_weights_that_cannot_be_had_are_told_in_one_line(tmp_path, monkeypatch) -> None:
+def test_weights_that_cannot_be_had_are_reported_in_one_line(tmp_path, monkeypatch) -> None:
     with pytest.raises(DependencyError, match="holds no usable ResNet") as refusal:
         VisualResNet(WIDTHS, weights=str(tmp_path))
     assert "\n" not in str(refusal.value)

@@ -68,7 +68,7 @@ def test_malformed_lists_are_named_with_their_place(tmp_path, name, text, messag
         read_clip_list(tmp_path / name)
 
 
-def test_a_video_in_place_of_a_list_is_told(tmp_path):
+def test_a_video_in_place_of_a_list_is_reported(tmp_path):
     (tmp_path / "a.mp4").write_bytes(b"\x00\x00\x00\x18ftyp\xff\xfe")
     with pytest.raises(DataError, match="not a list of clips"):
         read_clip_list(tmp_path / "a.mp4")
@@ -210,7 +210,7 @@ def test_audible_starts_leave_silence_out(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["sound.int16", "frame_ends.npy"])
-def test_damage_is_told(prepared, tmp_path, name):
+def test_damage_is_reported(prepared, tmp_path, name):
     import shutil
 
     shutil.copytree(prepared.folder, tmp_path / "copy")

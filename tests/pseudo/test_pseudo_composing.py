@@ -112,7 +112,7 @@ def test_resizing_does_not_alias():
 
 def test_backgrounds_are_cropped_without_distortion(tmp_path):
     picture = np.zeros((300, 1000, 3), np.uint8)
-    picture[:, :, 0] = (np.arange(1000) // 4)[None]  # RGB: red tells the column, green the row
+    picture[:, :, 0] = (np.arange(1000) // 4)[None]  # RGB: red is the column, green the row
     picture[:, :, 1] = (np.arange(300) // 2)[:, None]
     cv2.imwrite(str(tmp_path / "b.png"), picture[..., ::-1])
     backgrounds = Backgrounds(tmp_path)

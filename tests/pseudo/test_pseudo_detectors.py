@@ -168,9 +168,9 @@ def test_open_vocabulary_boxes_depend_on_the_text(open_vocabulary):
     assert cello == again
 
 
-@pytest.mark.parametrize("kind", ["closed_set", "open_vocabulary", "grounding"])
-def test_a_batch_finds_what_single_pictures_do(kind, request):
-    folder = request.getfixturevalue(kind)
+@pytest.mark.parametrize("detector", ["closed_set", "open_vocabulary", "grounding"])
+def test_a_batch_finds_what_single_pictures_do(detector, request):
+    folder = request.getfixturevalue(detector)
     detector = SourceDetector(str(folder), classes=("person", "cello", "chair"), threshold=0.0)
     together = detector.detect(PICTURES, "a flute")
     for picture, boxes in zip(PICTURES, together, strict=True):
@@ -248,7 +248,7 @@ def test_weights_that_cannot_be_had_are_one_clear_line(monkeypatch):
     assert "\n" not in str(e.value)
 
 
-def test_folders_without_a_detector_are_told(tmp_path, closed_set):
+def test_folders_without_a_detector_are_reported(tmp_path, closed_set):
     with pytest.raises(ModelError, match="cannot be loaded as a detector"):
         SourceDetector(str(tmp_path))
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "bert"}))

@@ -108,7 +108,7 @@ def test_workers_write_the_same_bytes(written, clips, tmp_path):
 
 
 @pytest.mark.heavy
-def test_a_killed_worker_is_told_and_the_run_goes_on(written, clips, tmp_path):
+def test_a_killed_worker_is_reported_and_the_run_goes_on(written, clips, tmp_path):
     arguments = {"settings": SECONDS, "seed": 3, "hrirs": hrirs(), "shares": (0.4, 0.3, 0.3)}
     with pytest.raises(HearsightError, match="a worker was killed, probably for want of memory"):
         write_pairs(tmp_path / "pairs", clips, 6, workers=2, progress=KillAWorker(), **arguments)
@@ -157,7 +157,7 @@ def test_small_parts_go_to_training(clips, tmp_path):
 
 
 def test_separation_pairs_put_a_source_in_each_channel(clips, tmp_path):
-    write_pairs(tmp_path, clips, 1, PairSettings(kind="separation", duration_s=0.63), hrirs=hrirs())
+    write_pairs(tmp_path, clips, 1, PairSettings(task="separation", duration_s=0.63), hrirs=hrirs())
     recipe = read_recipe(tmp_path / "recipes" / "000001.json")
     sound, _ = soundfile.read(tmp_path / "binaural_audios" / "000001.wav")
     for channel, source in zip(sound.T, recipe.sources, strict=True):
@@ -165,7 +165,7 @@ def test_separation_pairs_put_a_source_in_each_channel(clips, tmp_path):
         assert np.corrcoef(channel, dry)[0, 1] > 0.999
 
 
-def test_a_recipe_that_is_none_is_told(tmp_path):
+def test_a_recipe_that_is_none_is_reported(tmp_path):
     with pytest.raises(DataError, match="cannot be read"):
         read_recipe(tmp_path / "missing.json")
     (tmp_path / "other.json").write_text('{"name": "x"}')
@@ -219,7 +219,7 @@ def test_failures_are_one_line_and_leave_nothing(material, tmp_path, arguments, 
     assert not (tmp_path / "pairs" / "videos").exists()
 
 
-def test_a_folder_that_cannot_be_made_is_told(clips, tmp_path):
+def test_a_folder_that_cannot_be_made_is_reported(clips, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(HearsightError, match="file"):
         write_pairs(tmp_path / "file", clips, 1, SECONDS, hrirs=hrirs())

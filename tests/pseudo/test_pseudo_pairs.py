@@ -135,7 +135,7 @@ def test_a_source_behind_is_heard_behind(clips):
 
 
 def test_separation_pairs_hold_two_sources_at_the_edges(clips):
-    pairs = made_for(clips, PairSettings(kind="separation"), seed=7)
+    pairs = made_for(clips, PairSettings(task="separation"), seed=7)
     for index in range(10):
         recipe = pairs.recipe(index)
         left, right = recipe.sources
@@ -155,8 +155,8 @@ def test_separation_pairs_hold_two_sources_at_the_edges(clips):
 
 def test_a_recipe_in_json_replays_the_pair_bit_by_bit(clips, photographs):
     settings = PairSettings(augment=True, elevation_law="proportional", field_of_view=1.5, resize=(0.5, 0.7))
-    for kind in ("binaural", "separation"):
-        pairs = made_for(clips, PairSettings(**{**vars(settings), "kind": kind}), 8, 50, Backgrounds(photographs))
+    for task in ("binaural", "separation"):
+        pairs = made_for(clips, PairSettings(**{**vars(settings), "task": task}), 8, 50, Backgrounds(photographs))
         for number in range(5):
             recipe = pairs.recipe(number)
             read = PairRecipe.from_json(json.loads(json.dumps(recipe.to_json())))
@@ -266,7 +266,7 @@ def test_tied_levels_follow_the_size_and_equal_ones_do_not(clips):
             assert one.place == other.place
 
 
-def test_too_few_clips_are_told_with_what_to_do(clips):
+def test_too_few_clips_are_reported_with_what_to_do(clips):
     with pytest.raises(DataError, match=r"2 clips with 0\.63 s of sound, but a pair can have 3"):
         made_for(clips, among=[0, 1])
     with pytest.raises(DataError, match=r"0 clips|clips with 5 s"):
@@ -281,7 +281,7 @@ def test_too_few_clips_are_told_with_what_to_do(clips):
         ({"mixing": ()}, "probabilities"),
         ({"rendering": "stereo"}, "unknown rendering 'stereo'; known: direct"),
         ({"speakers": "two"}, "unknown speakers"),
-        ({"kind": "duet"}, "unknown kind"),
+        ({"task": "duet"}, "unknown task"),
         ({"field_of_view": 7.0}, "field of view 401"),
         ({"field_of_view": 4.0}, "reaches behind the listener.*surround-8"),
         ({"duration_s": 0.0}, "give more than 0"),
@@ -290,14 +290,14 @@ def test_too_few_clips_are_told_with_what_to_do(clips):
         ({"patch_scale": "tiny"}, "unknown patch_scale 'tiny'; known: level, natural"),
     ],
 )
-def test_settings_that_cannot_be_are_told(settings, message):
+def test_settings_that_cannot_be_are_reported(settings, message):
     with pytest.raises(DataError, match=message):
         PairSettings(**settings)
 
 
 def test_drawings_show_the_picture_and_both_ears(clips, tmp_path):
     pairs = made_for(clips, seed=17)
-    separation = made_for(clips, PairSettings(kind="separation"), seed=17)
+    separation = made_for(clips, PairSettings(task="separation"), seed=17)
     made = [pairs.make(pairs.recipe(0)), separation.make(separation.recipe(0))]
     for name in ("a.png", "b.png"):
         save_figure(tmp_path / name, draw_pairs(made))

@@ -82,13 +82,13 @@ def test_a_large_canvas_is_cropped_in_proportion(clips):
     assert pairs[0].frames.shape == (3, 224, 448)
 
 
-@pytest.mark.parametrize("kind", ["binaural", "separation"])
-def test_two_clips_of_one_recording_are_in_no_pair(clips, kind):
+@pytest.mark.parametrize("task", ["binaural", "separation"])
+def test_two_clips_of_one_recording_are_in_no_pair(clips, task):
     mixed = copy.copy(clips)
     mixed.clips = [
         dataclasses.replace(clip, recording="take0" if number < 4 else None) for number, clip in enumerate(clips.clips)
     ]
-    pairs = PseudoPairs(mixed, PairSettings(kind=kind, mixing=(0.0, 0.0, 1.0)), hrirs=hrirs())
+    pairs = PseudoPairs(mixed, PairSettings(task=task, mixing=(0.0, 0.0, 1.0)), hrirs=hrirs())
     chosen = [[clips.number_of(source.clip) for source in pairs.recipe(number).sources] for number in range(60)]
     assert all(sum(number < 4 for number in pair) <= 1 for pair in chosen)
     assert {number for pair in chosen for number in pair} == set(range(6))

@@ -25,9 +25,13 @@ def test_each_row_is_read_whole_and_says_what_it_reproduces():
     assert len(OF_PAPERS) > 75
     known = {"stft", "env", "mag_released", "difference_phase", "snr_db", "sdr", "sir", "sar"}
     for row in OF_PAPERS:
-        told = read_recipe(row.reference).reproduces
-        assert told is not None and (told.paper, told.row, told.published) == (row.paper, row.label, row.published)
-        assert set(told.published) <= known and (told.published or told.note), row.reference
+        reported = read_recipe(row.reference).reproduces
+        assert reported is not None and (reported.paper, reported.row, reported.published) == (
+            row.paper,
+            row.label,
+            row.published,
+        )
+        assert set(reported.published) <= known and (reported.published or reported.note), row.reference
         card(read_recipe(row.reference).model.system)
     assert len({row.reference for row in TRAINED}) == len(TRAINED)
     assert len({run_folder(row.reference, read_recipe(row.reference)) for row in TRAINED}) == len(TRAINED)
@@ -121,7 +125,7 @@ def test_names_of_the_version_before_still_work():
         ("2.5d-visual-sound/table-1:fair-play/mono-mono", "nothing to train"),
     ],
 )
-def test_a_reference_that_is_none_is_told(reference, message):
+def test_a_reference_that_is_none_is_reported(reference, message):
     with pytest.raises(DataError, match=re.escape(message)):
         read_recipe(reference)
 
@@ -183,8 +187,8 @@ def test_the_command_lists_rows_with_their_published_values():
     assert result.exit_code == 0, result.output
     assert "sep-stereo/table-1:fair-play/apnet" in result.stdout and "published stft 0.889" in result.stdout
     assert "pseudobinaural" not in result.stdout and "(nothing to train)" in result.stdout
-    told = json.loads(CliRunner().invoke(app, ["recipes", "--json"]).stdout)
-    assert {row["recipe"] for row in told if row["recipe"]} == {row.reference for row in TRAINED}
+    reported = json.loads(CliRunner().invoke(app, ["recipes", "--json"]).stdout)
+    assert {row["recipe"] for row in reported if row["recipe"]} == {row.reference for row in TRAINED}
     wrong = CliRunner().invoke(app, ["recipes", "--paper", "nobody"])
     assert wrong.exit_code == 1 and "no recipes of 'nobody'; known: 2.5d-visual-sound" in wrong.stderr
 

@@ -204,7 +204,7 @@ def test_a_killed_run_is_completed_to_the_same_bytes(tiny_set, tmp_path):
 
 
 @pytest.mark.heavy
-def test_a_killed_worker_is_told_and_the_run_goes_on(tiny_set, tmp_path):
+def test_a_killed_worker_is_reported_and_the_run_goes_on(tiny_set, tmp_path):
     with pytest.raises(HearsightError, match="a worker was killed, probably for want of memory"):
         simulate(tmp_path / "set", 6, TINY, workers=2, progress=KillAWorker())
     assert simulate(tmp_path / "set", 6, TINY).reused >= 1
@@ -242,7 +242,7 @@ def test_a_bad_folder_is_refused_in_one_line(tmp_path):
         check_folder(tmp_path)
 
 
-def test_too_little_disk_is_told_before_anything_is_made(tmp_path, monkeypatch):
+def test_too_little_disk_is_reported_before_anything_is_made(tmp_path, monkeypatch):
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10**9, 10**9 - 10**5, 10**5))
     with pytest.raises(HearsightError, match=r"50 clips may need .* GB and the disk has 0\.0 GB left"):
@@ -263,7 +263,7 @@ def test_settings_that_make_no_sense_are_refused(wrong):
 
 
 @pytest.mark.parametrize(
-    ("harm", "told"),
+    ("harm", "message"),
     [
         (lambda f: (f / "videos/000002.mp4").unlink(), "000002"),
         (lambda f: (f / "depth/000001/0000.png").unlink(), "depth/000001"),
@@ -275,13 +275,13 @@ def test_settings_that_make_no_sense_are_refused(wrong):
         (lambda f: shutil.copy(f / "videos/000001.mp4", f / "videos/000077.mp4"), "000077"),
     ],
 )
-def test_the_check_finds_what_is_wrong(tiny_set, tmp_path, harm, told):
+def test_the_check_finds_what_is_wrong(tiny_set, tmp_path, harm, message):
     folder = tmp_path / "harmed"
     shutil.copytree(tiny_set, folder)
     assert check_folder(folder).faults == []
     harm(folder)
     faults = check_folder(folder).faults
-    assert faults and any(told in fault for fault in faults)
+    assert faults and any(message in fault for fault in faults)
 
 
 def _louder(path: Path) -> None:

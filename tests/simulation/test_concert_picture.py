@@ -101,7 +101,7 @@ def test_hits_of_balls_blocks_and_cans_lie_on_their_surfaces():
         assert 0.5 < share * 9 / 1.2 < 2
 
 
-def test_the_nearer_of_two_things_hides_the_other_in_any_order():
+def test_the_nearer_of_two_objects_hides_the_other_in_any_order():
     near = Solid("ball", np.array([2.0, 0, 0]), 0.3 * np.eye(3), Surface((1.0, 0, 0)))
     far = Solid("ball", np.array([3.0, 0, 0]), 0.6 * np.eye(3), Surface((0, 1.0, 0)))
     for order in ([near, far], [far, near]):
@@ -188,7 +188,7 @@ def test_a_turned_view_of_the_panorama_is_what_drawing_anew_gives():
     scene = scenes_where(lambda scene: scene.listener.motion == "pan", choice, 1)[0]
     for view in views(scene, choice, resting(scene, 2), [True, True]):
         owner, depth = view.owner, view.depth
-    # depth is drawn anew for each frame: the fine owners, looked up in the panorama, must agree with its edges
+    # depth is drawn anew for each frame: the fine owners, read in the panorama, must agree with its edges
     fine = owner.reshape(80, 2, 160, 2)
     uniform = (fine == fine[:, :1, :, :1]).all(axis=(1, 3))
     times = np.arange(2) / 2
@@ -197,9 +197,9 @@ def test_a_turned_view_of_the_panorama_is_what_drawing_anew_gives():
     head, size = np.array(scene.listener.position), np.array(scene.room.size)
     wall = (np.where(rays > 0, (size - head)[:, None, None], -head[:, None, None]) / rays).min(axis=0)
     anew = depth < wall * 0.999
-    looked_up = (fine[:, 0, :, 0] != 0) & uniform
+    turned = (fine[:, 0, :, 0] != 0) & uniform
     assert anew.sum() > 100
-    disagree = uniform & (anew != looked_up)
+    disagree = uniform & (anew != turned)
     assert disagree.sum() < 0.03 * anew.sum()
 
 

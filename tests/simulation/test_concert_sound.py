@@ -26,7 +26,7 @@ def hrirs():
 
 
 def an_open_room(hrirs, size=(40.0, 40.0, 40.0)):
-    """A large room with faces that reflect nothing worth mentioning, the head in its middle looking along +x."""
+    """A large room with faces that reflect nothing worth mentioning, the head in its middle facing +x."""
     size = np.array(size)
     return RoomResponse(size, np.full((6, 7), 0.99), np.full(7, 0.3), size / 2, hrirs)
 

@@ -31,7 +31,7 @@ CORE: dict[str, tuple[str, ...]] = {
     ),
     "models/test_every_separation_model.py": ("test_gives_one_stem_per_picture",),
     "models/sounding_objects/test_sounding_objects.py": (
-        "test_mirrored_things_give_swapped_ears",
+        "test_mirrored_objects_give_swapped_ears",
         "test_the_ears_add_up_to_the_sound",
         "test_a_soloist_is_heard_where_it_is_seen",
     ),
@@ -60,16 +60,16 @@ CORE: dict[str, tuple[str, ...]] = {
     ),
     # Each command once (benchmark, import-weights and train stand with what they do).
     "cli/test_binauralize_command.py": (
-        "test_one_input_goes_to_the_named_output_and_is_told",
+        "test_one_input_goes_to_the_named_output_and_is_reported",
         "test_an_input_that_fails_is_named_and_the_others_are_done",
-        "test_models_lists_every_name_with_kind_size_and_source",
+        "test_models_lists_every_name_with_task_size_and_source",
         "test_demo_makes_a_scene_whose_ears_follow_the_ball",
     ),
     "cli/test_evaluate.py": ("test_values_of_the_released_scripts_are_met_to_six_digits_from_wav_files",),
     "cli/test_benchmark_command.py": ("test_it_prints_the_tables_and_says_where_the_report_is",),
     "cli/test_simulate_command.py": ("test_the_command_makes_checks_and_shows_a_set",),
     "cli/test_errors.py": ("test_a_failure_is_one_line_and_exit_code_1",),
-    "datasets/test_prepare.py": ("test_the_command_tells_what_it_left_out",),
+    "datasets/test_prepare.py": ("test_the_command_says_what_it_left_out",),
     "datasets/test_resplit.py": ("test_the_command_reads_videos_and_writes_lists",),
     "pseudo/test_pseudo_folder.py": ("test_the_command_writes_pairs_and_names_what_it_leaves_out",),
     # A resumed training ends as an undisturbed one.

@@ -17,14 +17,14 @@ _LIGHT = Light(np.array([[0.5, 1.0, 2.5], [0.5, -1.5, 2.5]]), np.array([0.0, 0.0
 
 
 @functools.cache
-def cut_out(kind: str, height: int, turn_deg: float = 90.0) -> NDArray[np.uint8]:
+def cut_out(instrument: str, height: int, turn_deg: float = 90.0) -> NDArray[np.uint8]:
     """A harp, an upright or a grand piano or a drum kit that fills so many rows; RGBA."""
     parts = {
         "harp": lambda: harp((0.55, 0.33, 0.16))[0],
         "upright": lambda: piano((0.12, 0.08, 0.06), False),
         "grand": lambda: piano((0.05, 0.05, 0.05), True),
         "drums": lambda: drum_kit((0.6, 0.1, 0.1), (0.9, 0.9, 0.88)),
-    }[kind]()
+    }[instrument]()
     turn = math.radians(turn_deg)
     rotation = np.array([[math.cos(turn), -math.sin(turn), 0], [math.sin(turn), math.cos(turn), 0], [0, 0, 1.0]])
     canvas = Canvas(Camera(480, 480, "pinhole", math.radians(50)), 2)

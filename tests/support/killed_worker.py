@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 
 @dataclass
 class KillAWorker:
-    """Progress of a job; kills one of the processes, without a word, when the first things are done."""
+    """Progress of a job; kills one of the processes, without a word, when the first items are done."""
 
-    told: list[float] = field(default_factory=list)
+    reported: list[float] = field(default_factory=list)
 
     def __call__(self, done: float, total: float | None) -> None:
-        self.told.append(done)
-        if done > self.told[0] and (workers := multiprocessing.active_children()):
+        self.reported.append(done)
+        if done > self.reported[0] and (workers := multiprocessing.active_children()):
             workers[0].kill()

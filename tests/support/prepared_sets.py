@@ -1,4 +1,4 @@
-"""Small prepared sets for tests: a bright disc on dark ground whose place tells how the sound is panned."""
+"""Small prepared sets for tests: a bright disc on dark ground whose place says how the sound is panned."""
 
 from pathlib import Path
 

@@ -12,7 +12,7 @@ from hearsight.signal import normalize_rms
 
 def mirrored_batch(network: AudioVisualNetwork, scenes: int = 4, seed: int = 0) -> Item:
     """`2 * scenes` items: scenes, then the same with picture and ears mirrored. A scene and its mirror have one mix, so
-    only the picture can tell them apart."""
+    only the picture can separate them."""
     return with_mirrors(batch(network, scenes, seed))
 
 
@@ -62,7 +62,7 @@ def with_mirrors(item: Item) -> Item:
 
 
 def with_swaps(item: Item) -> Item:
-    """Each mix asked for twice, with the two pictures in both orders: only the pictures tell what is wanted."""
+    """Each mix asked for twice, with the two pictures in both orders: only the pictures say what is wanted."""
     assert item.stems is not None and item.stem_frames is not None
     return replace(
         item,

@@ -20,7 +20,7 @@ def mouth_opening(sound: Float[np.ndarray, "samples"], rate: int) -> Float[np.nd
 def talking(
     openings: list[Float[np.ndarray, "frames"] | None], places: list[float], size: tuple[int, int] = (270, 480)
 ) -> list[UInt8[np.ndarray, "height width 3"]]:
-    """Pictures of portraits side by side, each opening its mouth as told (None: never), with a camera's noise."""
+    """Pictures of portraits side by side, each opening its mouth as asked (None: never), with a camera's noise."""
     still = on_canvas(size, [(x, 0.55, 0.85, index % 2 == 1) for index, x in enumerate(places)])
     mouths = _mouths(still, places)
     count = max(len(opening) for opening in openings if opening is not None)

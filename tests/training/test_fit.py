@@ -49,7 +49,7 @@ def test_other_rates_and_clips_that_are_too_short_are_refused(system: str, prepa
 
 
 @pytest.mark.parametrize("system", NETWORKS)
-def test_networks_hear_what_sets_are_prepared_at_unless_told_otherwise(system: str) -> None:
+def test_networks_hear_what_sets_are_prepared_at_unless_asked_otherwise(system: str) -> None:
     cls = next(card for card in CARDS if card.name == system).load_network_class()
     assert cls.default_segment.sample_rate_hz == PreparedSettings().sample_rate_hz
 

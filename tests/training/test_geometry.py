@@ -48,7 +48,7 @@ def learned(network: Any, tasks: GeometryTasks, item: Item, steps: int) -> list[
 
 
 @pytest.mark.heavy
-def test_flips_are_told_from_sound_and_picture_together() -> None:
+def test_flips_are_known_from_sound_and_picture_together() -> None:
     """Of a scene and its mirror each pair of ears is right for one picture and exchanged for the other."""
     network, tasks, item = answering(flip=1.0)
     losses = learned(network, tasks, item, 120)
@@ -58,7 +58,7 @@ def test_flips_are_told_from_sound_and_picture_together() -> None:
     assert sum(learned(network, tasks, blind, 120)[-10:]) / 10 > 0.6 * 0.69
 
 
-def test_responses_are_told_from_the_picture() -> None:
+def test_responses_are_known_from_the_picture() -> None:
     network, tasks, item = answering_response()
     losses = learned(network, tasks, item, 60)
     assert losses[-1] < 0.3 * losses[0]

@@ -1,4 +1,4 @@
-"""The sound classifier trains as its recipe says: like a plain loop, the same once interrupted, told in numbers."""
+"""The sound classifier trains as its recipe says: like a plain loop, the same once interrupted, measured in numbers."""
 
 import copy
 import json
@@ -53,8 +53,8 @@ def recipe(banks, **overrides):
 
 def test_banks_of_another_rate_are_refused(banks, tmp_path):
     shutil.copytree(banks / "sound", tmp_path / "sound")
-    told = json.loads((tmp_path / "sound" / "bank.json").read_text())
-    (tmp_path / "sound" / "bank.json").write_text(json.dumps({**told, "sample_rate_hz": 22_050}))
+    reported = json.loads((tmp_path / "sound" / "bank.json").read_text())
+    (tmp_path / "sound" / "bank.json").write_text(json.dumps({**reported, "sample_rate_hz": 22_050}))
     with pytest.raises(DataError, match="at 22050 Hz, the classifier hears 16000 Hz"):
         MixtureData(recipe(banks, **{"data.mixtures.sounds": str(tmp_path / "sound")}))
 
@@ -103,16 +103,16 @@ def test_a_run_is_the_plain_loop_of_its_recipe(tmp_path, banks):
     assert len(moved) > len(trained) / 2
 
 
-def test_a_run_leaves_a_model_and_tells_its_errors(tmp_path, banks):
+def test_a_run_leaves_a_model_and_reports_its_errors(tmp_path, banks):
     model = train(recipe(banks, schedule__precision="bf16-mixed"), tmp_path / "run", accelerator="cpu")
     assert isinstance(load_network(model), SoundClassifier)
     log = json.loads((tmp_path / "run" / "log.json").read_text())
     assert log["data"]["folders"] == {"sounds": str(banks / "sound"), "rooms": str(banks / "rooms")}
-    told = log["last_metrics"]
-    terms = [told[f"val/{name}"] for name in ("classes", "parts", "direct")]
-    assert told["val/loss"] == pytest.approx(sum(terms), rel=1e-4)
+    reported = log["last_metrics"]
+    terms = [reported[f"val/{name}"] for name in ("classes", "parts", "direct")]
+    assert reported["val/loss"] == pytest.approx(sum(terms), rel=1e-4)
     for name in ("part_error", "part_error_of_rest", "part_error_of_sight"):
-        assert 0 < told[f"val/{name}"] < 1
+        assert 0 < reported[f"val/{name}"] < 1
     assert "part_error" in (model / "README.md").read_text()
 
 
@@ -137,7 +137,7 @@ def test_an_interrupted_run_ends_with_the_weights_of_an_undisturbed_one(tmp_path
 
 def test_errors_of_known_answers(banks):
     """One object that is all of the sound: sight and hearing agree; the rest is wholly wrong."""
-    ear = SoundClassifier(channels=(4, 8, 8, 8, 8), layers=1).eval()
+    classifier = SoundClassifier(channels=(4, 8, 8, 8, 8), layers=1).eval()
     pairs = Mixtures(SoundBank(banks / "sound"), RoomBank(banks / "rooms"), MixtureSettings(columns=COLUMNS), pairs=1)
     batch = Mixture.stack([pairs[0]])
     batch.parts = torch.zeros_like(batch.parts)
@@ -145,11 +145,13 @@ def test_errors_of_known_answers(banks):
     batch.evidence = torch.zeros_like(batch.evidence)
     batch.evidence[:, 0, 0] = 0.9
     with torch.no_grad():
-        told = part_errors(ear, batch)
-        kernels = ear.association(batch.evidence)
-        expected = ear.associate(torch.full((1, kernels.shape[-1], 1, 1), 1.0).log_softmax(1), batch.evidence).exp()
-    assert float(told["part_error_of_rest"]) == pytest.approx(1, abs=1e-5)
-    assert float(told["part_error_of_sight"]) == pytest.approx(1 - float(expected[0, 0]), abs=1e-4)
+        reported = part_errors(classifier, batch)
+        kernels = classifier.association(batch.evidence)
+        expected = classifier.associate(
+            torch.full((1, kernels.shape[-1], 1, 1), 1.0).log_softmax(1), batch.evidence
+        ).exp()
+    assert float(reported["part_error_of_rest"]) == pytest.approx(1, abs=1e-5)
+    assert float(reported["part_error_of_sight"]) == pytest.approx(1 - float(expected[0, 0]), abs=1e-4)
 
 
 def test_what_does_not_fit_is_said_in_one_line(tmp_path, banks):

@@ -46,8 +46,8 @@ def prepared(tmp_path_factory):
     return folder
 
 
-class Told(Reporter):
-    """Keeps what it is told."""
+class KeptReports(Reporter):
+    """Keeps what is reported."""
 
     def __init__(self):
         self.notes, self.steps, self.epochs = [], [], []
@@ -68,9 +68,9 @@ def weights(folder):
 
 def test_a_run_leaves_a_model_a_log_and_a_card(tmp_path, prepared):
     recipe = read_recipe(write_recipe(tmp_path, prepared))
-    told = Told()
-    model = train(recipe, tmp_path / "run", accelerator="cpu", reporter=told)
-    assert [(report.epoch, report.epochs) for report in told.epochs] == [(1, 3), (2, 3), (3, 3)]
+    reported = KeptReports()
+    model = train(recipe, tmp_path / "run", accelerator="cpu", reporter=reported)
+    assert [(report.epoch, report.epochs) for report in reported.epochs] == [(1, 3), (2, 3), (3, 3)]
     log = json.loads((tmp_path / "run" / "log.json").read_text())
     assert log["system"] == "mono2binaural" and log["data"]["stereo clips"] == 4
     clips = log["clips"]["stereo"]  # of four takes one is for validation, and one for testing
@@ -82,9 +82,9 @@ def test_a_run_leaves_a_model_a_log_and_a_card(tmp_path, prepared):
     board = EventAccumulator(str(tmp_path / "run" / "tensorboard"))
     board.Reload()
     assert {"train/loss", "val/loss", "val/stft"} <= set(board.Tags()["scalars"])
-    shown = ["example 0/predicted", "example 0/true"], ["example 0/where it looks"]
+    shown = ["example 0/predicted", "example 0/true"], ["example 0/where the network attends"]
     assert set(shown[0]) <= set(board.Tags()["audio"]) and set(shown[1]) <= set(board.Tags()["images"])
-    assert len(board.Images("example 0/where it looks")) == 3  # one each epoch
+    assert len(board.Images("example 0/where the network attends")) == 3  # one each epoch
     with pytest.raises(DataError, match="add --resume"):
         train(recipe, tmp_path / "run", accelerator="cpu")
     other = read_recipe(tmp_path / "recipe.yaml", {"seed": "9"})
@@ -98,22 +98,22 @@ def table(folder):
 
 
 def test_every_epoch_is_reported_with_its_losses(tmp_path, prepared):
-    told = Told()
-    train(read_recipe(write_recipe(tmp_path, prepared)), tmp_path / "run", accelerator="cpu", reporter=told)
+    reported = KeptReports()
+    train(read_recipe(write_recipe(tmp_path, prepared)), tmp_path / "run", accelerator="cpu", reporter=reported)
     rows = table(tmp_path / "run")
     assert [int(row["epoch"]) for row in rows] == [1, 2, 3]
     best = min(range(3), key=lambda epoch: float(rows[epoch]["val/loss"]))
-    for row, report in zip(rows, told.epochs, strict=True):
+    for row, report in zip(rows, reported.epochs, strict=True):
         assert float(row["train/loss"]) == pytest.approx(report.metrics["train/loss"])
         assert f"loss {report.metrics['train/loss']:.4g}, validation {report.metrics['val/loss']:.4g}" in report.line()
         assert "rate 0.002" in report.line() and report.line().startswith(f"epoch {report.epoch} of 3")
-    assert [report.best for report in told.epochs][best] and not any(r.best for r in told.epochs[best + 1 :])
+    assert [report.best for report in reported.epochs][best] and not any(r.best for r in reported.epochs[best + 1 :])
     board = EventAccumulator(str(tmp_path / "run" / "tensorboard"))
     board.Reload()
     assert [event.value for event in board.Scalars("train/loss")] == pytest.approx(
         [float(row["train/loss"]) for row in rows], rel=1e-4
     )
-    done, epochs, loss, rate = told.steps[0]
+    done, epochs, loss, rate = reported.steps[0]
     assert 0 < done <= 3 and epochs == 3 and loss > 0 and rate == pytest.approx(2e-3)
 
 

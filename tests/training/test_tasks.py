@@ -1,4 +1,4 @@
-"""Each kind of training of the papers runs from a recipe: joint, separation, pseudo pairs, augmented recordings."""
+"""Each training of the papers runs from a recipe: joint, separation, pseudo pairs, augmented recordings."""
 
 import numpy as np
 import pytest

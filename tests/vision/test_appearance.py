@@ -22,7 +22,7 @@ def drawn(sound_class: str | None, count: int = 3000) -> np.ndarray:
     return np.array([draw_evidence(sound_class, rng) for _ in range(count)])
 
 
-def test_has_a_row_for_each_kind_that_the_ear_tells_apart() -> None:
+def test_has_a_row_for_each_class_that_the_classifier_distinguishes() -> None:
     assert APPEARANCE_CLASSES == SOUND_CLASSES
     assert APPEARANCE.shape == (len(SOUND_CLASSES), len(IMAGENET_INSTRUMENTS)) == (19, 22)
     assert len(set(IMAGENET_INDICES)) == 22
@@ -32,7 +32,7 @@ def test_has_a_row_for_each_kind_that_the_ear_tells_apart() -> None:
     np.testing.assert_allclose(APPEARANCE.sum(1), sums, atol=1e-5)
 
 
-def test_every_class_is_the_look_of_something() -> None:
+def test_every_class_is_the_appearance_of_something() -> None:
     assert APPEARANCE.sum(0).min() > 0.01
 
 
@@ -40,11 +40,11 @@ def test_every_class_is_the_look_of_something() -> None:
     ("sound_class", "evidence_map"),
     [("cello", "cello"), ("violin", "violin"), ("drums", "drum"), ("harp", "harp"), ("saxophone", "saxophone")],
 )
-def test_instruments_look_most_like_their_own_class(sound_class: str, evidence_map: str) -> None:
+def test_instruments_resemble_most_their_own_class(sound_class: str, evidence_map: str) -> None:
     assert IMAGENET_INSTRUMENTS[int(APPEARANCE[APPEARANCE_CLASSES.index(sound_class)].argmax())] == evidence_map
 
 
-def test_a_double_bass_looks_like_a_cello_and_an_electric_one_like_a_guitar() -> None:
+def test_a_double_bass_resembles_a_cello_and_an_electric_one_a_guitar() -> None:
     row = APPEARANCE[APPEARANCE_CLASSES.index("bass")]
     assert {IMAGENET_INSTRUMENTS[index] for index in np.argsort(-row)[:2]} == {"cello", "electric guitar"}
 

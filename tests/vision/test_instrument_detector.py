@@ -69,7 +69,7 @@ def test_a_mirrored_clip_is_seen_mirrored_exactly(network: EfficientNetLite0) ->
     assert detector.detections == 4
 
 
-def test_halves_of_equal_light_are_told_apart_too(network: EfficientNetLite0) -> None:
+def test_halves_of_equal_light_are_distinguished_too(network: EfficientNetLite0) -> None:
     rng = np.random.default_rng(3)
     left = rng.integers(0, 256, (150, 115, 3), dtype=np.uint8)
     picture = np.concatenate([left, np.flipud(left)[:, ::-1]], 1)
@@ -90,7 +90,7 @@ def test_a_black_picture_is_its_own_mirror_image_and_shows_nothing(network: Effi
     assert evidence_map.evidence.sum(-1).max() < 0.1
 
 
-def test_looks_again_only_at_what_has_changed(network: EfficientNetLite0) -> None:
+def test_detects_again_only_what_has_changed(network: EfficientNetLite0) -> None:
     detector = InstrumentDetector(network, frame_area=SMALL)
     picture = photograph("china.jpg", (150, 230))
     first = detector.evidence_map(Frame(0.0, 0, picture))

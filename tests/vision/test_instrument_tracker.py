@@ -1,4 +1,4 @@
-"""From frames to tracked objects, with the published eye."""
+"""From frames to tracked objects, with the published detector."""
 
 from collections.abc import Callable
 
@@ -58,7 +58,7 @@ def test_a_harp_is_followed_through_a_pan(detector: InstrumentDetector) -> None:
     assert all(track.strength.mean() < 0.3 for track in found if track is not harp)
 
 
-def test_looks_twice_a_second_and_only_at_new_frames(detector: InstrumentDetector) -> None:
+def test_detects_twice_a_second_and_only_at_new_frames(detector: InstrumentDetector) -> None:
     watcher = InstrumentTracker(detector)
     pictures = [np.roll(stage(), 3 * index, 0) for index in range(9)]
     update(watcher, pictures)
@@ -69,19 +69,19 @@ def test_looks_twice_a_second_and_only_at_new_frames(detector: InstrumentDetecto
 
 
 class Expected(InstrumentDetector):
-    """Sees what it is reported; remembers when it looked."""
+    """Sees what it is given; remembers when it was called."""
 
     def __init__(
         self, strength: Callable[[float], float], place: Callable[[float], float] = lambda time_s: 0.5
     ) -> None:
-        self.looked: list[float] = []
+        self.seen_s: list[float] = []
         self._strength, self._place = strength, place
 
     def forget(self) -> None:
-        self.looked.clear()
+        self.seen_s.clear()
 
     def evidence_map(self, frame: Frame) -> EvidenceMap:
-        self.looked.append(frame.time_s)
+        self.seen_s.append(frame.time_s)
         x, y = (np.arange(26) * 32 + 0.5) / 801, (np.arange(15) * 32 + 0.5) / 449
         away = ((x[None] - self._place(frame.time_s)) / 0.05) ** 2 + ((y[:, None] - 0.5) / 0.1) ** 2
         evidence = np.zeros((len(y), len(x), len(IMAGENET_INSTRUMENTS)), np.float32)
@@ -89,7 +89,7 @@ class Expected(InstrumentDetector):
         return EvidenceMap(evidence, x, y)
 
 
-def looked(detector: Expected, seconds: float, turns_at_s: float = np.inf) -> list[float]:
+def times_seen(detector: Expected, seconds: float, turns_at_s: float = np.inf) -> list[float]:
     """Times of the analyses a picture in which something always moves, and which once moves on, as by a camera."""
     scene = photograph("china.jpg", (SIZE[0], 900))
     watcher = InstrumentTracker(detector)
@@ -99,13 +99,13 @@ def looked(detector: Expected, seconds: float, turns_at_s: float = np.inf) -> li
         picture = scene[:, left : left + SIZE[1]].copy()
         picture[20:40, 20:40] = 40 * (index % 5)
         watcher.update(Frame(time_s, index, picture))
-    return detector.looked
+    return detector.seen_s
 
 
-def test_looks_are_further_apart_once_nothing_is_new() -> None:
+def test_detections_are_further_apart_once_nothing_is_new() -> None:
     half_seconds = [k / 2 for k in range(9)]
-    assert looked(Expected(lambda time_s: 0.9), 12.0) == [*half_seconds, 5.0, 7.0, 9.0, 11.0]
-    assert looked(Expected(lambda time_s: 0.0), 12.0) == [*half_seconds, 5.0, 7.0, 9.0, 11.0]
+    assert times_seen(Expected(lambda time_s: 0.9), 12.0) == [*half_seconds, 5.0, 7.0, 9.0, 11.0]
+    assert times_seen(Expected(lambda time_s: 0.0), 12.0) == [*half_seconds, 5.0, 7.0, 9.0, 11.0]
 
 
 @pytest.mark.parametrize(
@@ -115,32 +115,32 @@ def test_looks_are_further_apart_once_nothing_is_new() -> None:
         Expected(lambda time_s: 0.9, lambda time_s: 0.2 + 0.05 * time_s),  # it walks
     ],
 )
-def test_what_is_doubtful_or_walks_is_looked_at_twice_a_second(detector: Expected) -> None:
-    assert looked(detector, 12.0) == [k / 2 for k in range(24)]
+def test_what_is_doubtful_or_walks_is_detected_twice_a_second(detector: Expected) -> None:
+    assert times_seen(detector, 12.0) == [k / 2 for k in range(24)]
 
 
-def test_a_doubt_that_lasts_is_looked_at_less_often() -> None:
-    assert looked(Expected(lambda time_s: 0.3), 20.0) == [*(k / 2 for k in range(25)), 13.0, 15.0, 17.0, 19.0]
+def test_a_doubt_that_lasts_is_detected_less_often() -> None:
+    assert times_seen(Expected(lambda time_s: 0.3), 20.0) == [*(k / 2 for k in range(25)), 13.0, 15.0, 17.0, 19.0]
 
 
-def test_what_comes_and_goes_is_looked_at_more_often_again() -> None:
-    times = looked(Expected(lambda time_s: 0.9 * (6.0 < time_s < 13.0)), 16.0)
+def test_what_comes_and_goes_is_detected_more_often_again() -> None:
+    times = times_seen(Expected(lambda time_s: 0.9 * (6.0 < time_s < 13.0)), 16.0)
     assert times[9:13] == [5.0, 7.0, 7.5, 8.0]  # it came between the second and the third of these
     assert {15.0, 15.5} <= set(times) and 12.0 not in times
 
 
-def test_what_changes_is_looked_at_again_soon() -> None:
-    times = looked(Expected(lambda time_s: 0.95 if time_s < 8 else 0.6), 12.0)
+def test_what_changes_is_detected_again_soon() -> None:
+    times = times_seen(Expected(lambda time_s: 0.95 if time_s < 8 else 0.6), 12.0)
     assert times[9:13] == [5.0, 7.0, 9.0, 9.5]
 
 
 def test_a_camera_that_turns_is_not_left_waiting() -> None:
-    times = looked(Expected(lambda time_s: 0.0), 12.0, turns_at_s=9.0)
+    times = times_seen(Expected(lambda time_s: 0.0), 12.0, turns_at_s=9.0)
     assert min(time_s for time_s in times if time_s > 9.0) < 9.8
-    assert looked(Expected(lambda time_s: 0.0), 12.0) != times
+    assert times_seen(Expected(lambda time_s: 0.0), 12.0) != times
 
 
-def test_a_still_picture_is_looked_at_once(detector: InstrumentDetector) -> None:
+def test_a_still_picture_is_searched_once(detector: InstrumentDetector) -> None:
     watcher = InstrumentTracker(detector)
     picture = stage()
     for index in range(20):
@@ -152,7 +152,7 @@ def test_a_still_picture_is_looked_at_once(detector: InstrumentDetector) -> None
     assert harp.motion.max() == 0
 
 
-def test_a_cut_is_looked_at_at_once(detector: InstrumentDetector) -> None:
+def test_a_cut_is_detected_at_once(detector: InstrumentDetector) -> None:
     watcher = InstrumentTracker(detector)
     cut_s = update(watcher, [stage()] * 7, number=0)
     empty = photograph("flower.jpg", SIZE)
@@ -169,7 +169,7 @@ def test_black_pictures_hold_nothing(detector: InstrumentDetector) -> None:
     assert watcher.at(np.arange(0, 2, 0.5)) == []
 
 
-def test_a_mirrored_clip_gives_mirrored_things(network: EfficientNetLite0) -> None:
+def test_a_mirrored_clip_gives_mirrored_objects(network: EfficientNetLite0) -> None:
     found = []
     for is_mirrored in (False, True):
         watcher = InstrumentTracker(InstrumentDetector(network, frame_area=SIZE[0] * SIZE[1]))

@@ -48,7 +48,7 @@ def test_a_small_hand_is_found_though_the_camera_turns() -> None:
 
 
 @pytest.mark.parametrize("change", ["turn", "zoom", "light", "noise", "nothing"])
-def test_what_is_nobodys_motion_does_not_stir(change: str) -> None:
+def test_what_is_nobodys_motion_has_no_energy(change: str) -> None:
     rng = np.random.default_rng(2)
     meter = MotionEnergyMeter()
     for step in range(4):
@@ -63,7 +63,7 @@ def test_what_is_nobodys_motion_does_not_stir(change: str) -> None:
         assert np.quantile(energy.level, 0.95) < 0.2
 
 
-def test_another_scene_is_a_cut_and_does_not_stir() -> None:
+def test_another_scene_is_a_cut_and_has_no_energy() -> None:
     meter = MotionEnergyMeter()
     meter.measure(seen_from(60, 50), 0.25)
     energy = meter.measure(photograph("flower.jpg", (HEIGHT, WIDTH)), 0.25)

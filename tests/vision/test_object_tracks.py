@@ -12,7 +12,7 @@ from hearsight.vision.object_tracks import MOST_OBJECTS, ObjectTrack, ObjectTrac
 
 X = (np.arange(26) * 32 + 0.5) / 801
 Y = (np.arange(15) * 32 + 0.5) / 449
-DETECTION_INTERVAL_S, STIR_S = 0.5, 0.25
+DETECTION_INTERVAL_S, MOTION_ENERGY_S = 0.5, 0.25
 
 
 def evidence_map(*tracks: tuple[str, float, float, float]) -> EvidenceMap:
@@ -24,7 +24,7 @@ def evidence_map(*tracks: tuple[str, float, float, float]) -> EvidenceMap:
     return EvidenceMap(evidence, X, Y)
 
 
-def stirred(x: float, y: float, grey_levels: float) -> MotionEnergy:
+def moved_at(x: float, y: float, grey_levels: float) -> MotionEnergy:
     level = np.zeros(GRID, np.float32)
     row, column = int(y * GRID[0]), int(x * GRID[1])
     level[row - 2 : row + 1, column - 1 : column + 2] = grey_levels
@@ -82,7 +82,7 @@ def test_what_comes_and_goes_rises_and_falls_smoothly() -> None:
     assert tracks.at(times(0, 4.4)) == []
 
 
-def test_a_look_counts_for_half_a_second_however_long_the_one_before_is_ago() -> None:
+def test_a_detection_counts_for_half_a_second_however_long_the_one_before_is_ago() -> None:
     entry = []
     for step_s in (0.5, 2.0):
         tracks = ObjectTracks()
@@ -93,7 +93,7 @@ def test_a_look_counts_for_half_a_second_however_long_the_one_before_is_ago() ->
     np.testing.assert_allclose(entry[0].evidence, entry[1].evidence, atol=1e-6)
 
 
-def test_news_are_told() -> None:
+def test_news_are_reported() -> None:
     tracks = ObjectTracks()
     assert tracks.update(0.0, evidence_map(("cello", 0.7, 0.6, 0.9)))  # it begins
     assert not tracks.update(0.5, evidence_map(("cello", 0.7, 0.6, 0.9)))
@@ -115,7 +115,7 @@ def test_a_flash_of_evidence_is_weak() -> None:
     assert all(track.strength.max() < 0.25 for track in tracks.at(times(0, 12)))
 
 
-def test_a_gap_of_a_look_does_not_end_a_thing() -> None:
+def test_a_gap_of_a_detection_does_not_end_a_object() -> None:
     tracks = ObjectTracks()
     run(tracks, 0, 5, ("banjo", 0.5, 0.5, 0.8))
     run(tracks, 5, 5.5)
@@ -125,7 +125,7 @@ def test_a_gap_of_a_look_does_not_end_a_thing() -> None:
     assert banjo.strength.min() > 0.4
 
 
-def test_one_thing_taken_for_this_and_that_stays_one() -> None:
+def test_one_object_taken_for_this_and_that_stays_one() -> None:
     tracks = ObjectTracks()
     for index, time_s in enumerate(np.arange(0, 12, DETECTION_INTERVAL_S)):
         tracks.update(time_s, evidence_map(("cello" if index % 3 else "acoustic guitar", 0.4, 0.5, 0.8)))
@@ -136,13 +136,13 @@ def test_one_thing_taken_for_this_and_that_stays_one() -> None:
     assert shares[IMAGENET_INSTRUMENTS.index("acoustic guitar")] == pytest.approx(1 / 3, abs=0.15)
 
 
-def test_things_move_with_the_camera_between_looks_too() -> None:
+def test_objects_move_with_the_camera_between_detections_too() -> None:
     """A pan of 6 % of the picture per second past two cellos that stand nearer to each other than it goes."""
     tracks = ObjectTracks()
     speed = 0.06
-    for time_s in np.arange(0, 6, STIR_S):
+    for time_s in np.arange(0, 6, MOTION_ENERGY_S):
         if time_s > 0:
-            tracks.move(time_s, panned(speed * STIR_S))
+            tracks.move(time_s, panned(speed * MOTION_ENERGY_S))
         if time_s % DETECTION_INTERVAL_S == 0:
             here = [("cello", x + speed * time_s, 0.5, 0.9) for x in (0.15, 0.4)]
             tracks.update(time_s, evidence_map(*here))
@@ -153,10 +153,10 @@ def test_things_move_with_the_camera_between_looks_too() -> None:
     assert first.strength.min() > 0.75
 
 
-def test_a_thing_that_the_camera_turns_away_from_fades_outside() -> None:
+def test_an_object_that_the_camera_turns_away_from_fades_outside() -> None:
     tracks = ObjectTracks()
-    for time_s in np.arange(0, 14, STIR_S):
-        tracks.move(time_s, panned(0.1 * STIR_S if time_s > 0 else 0.0))
+    for time_s in np.arange(0, 14, MOTION_ENERGY_S):
+        tracks.move(time_s, panned(0.1 * MOTION_ENERGY_S if time_s > 0 else 0.0))
         if time_s % DETECTION_INTERVAL_S == 0:
             tracks.update(time_s, evidence_map(("harp", 0.6 + 0.1 * time_s, 0.5, 1.0)))
     harp = only(tracks.at(times(0, 14)))
@@ -180,7 +180,7 @@ def test_a_cut_ends_all_and_begins_anew() -> None:
     np.testing.assert_allclose(after.x[at > 5], 0.2, atol=0.01)
 
 
-def test_the_six_strongest_are_told() -> None:
+def test_the_six_strongest_are_reported() -> None:
     tracks = ObjectTracks()
     names = ("cello", "drum", "harp", "flute", "banjo", "cornet", "organ", "oboe")
     crowd = [(name, 0.06 + 0.125 * k, 0.5, 0.3 + 0.07 * k) for k, name in enumerate(names)]
@@ -190,12 +190,12 @@ def test_the_six_strongest_are_told() -> None:
     assert {track.label for track in entry} == {"harp", "flute", "banjo", "cornet", "organ", "oboe"}
 
 
-def test_who_stirs_is_told_from_who_does_not() -> None:
+def test_who_moves_is_distinguished_from_who_does_not() -> None:
     tracks = ObjectTracks()
     seen = (("upright piano", 0.25, 0.6, 0.9), ("drum", 0.75, 0.6, 0.9))
     tracks.update(0, evidence_map(*seen))
-    for time_s in np.arange(STIR_S, 6, STIR_S):
-        tracks.move(time_s, stirred(0.75, 0.55, 4.0))
+    for time_s in np.arange(MOTION_ENERGY_S, 6, MOTION_ENERGY_S):
+        tracks.move(time_s, moved_at(0.75, 0.55, 4.0))
         if time_s % DETECTION_INTERVAL_S == 0:
             tracks.update(time_s, evidence_map(*seen))
     piano, drums = tracks.at(times(0, 5.5))
@@ -203,13 +203,13 @@ def test_who_stirs_is_told_from_who_does_not() -> None:
     assert piano.motion.max() < 0.1
 
 
-def test_a_frozen_picture_tells_nothing_of_motion() -> None:
+def test_a_frozen_picture_says_nothing_of_motion() -> None:
     """Frozen at first and once more later: who moves in between is known throughout."""
     tracks = ObjectTracks()
     seen = (("upright piano", 0.25, 0.6, 0.9), ("drum", 0.75, 0.6, 0.9))
-    for time_s in np.arange(0, 8, STIR_S):
+    for time_s in np.arange(0, 8, MOTION_ENERGY_S):
         moves = 2 < time_s < 4
-        tracks.move(time_s, stirred(0.75, 0.55, 4.0) if moves else no_motion_energy())
+        tracks.move(time_s, moved_at(0.75, 0.55, 4.0) if moves else no_motion_energy())
         if time_s % DETECTION_INTERVAL_S == 0:
             tracks.update(time_s, evidence_map(*seen))
     piano, drums = tracks.at(times(0, 7.5))
@@ -217,7 +217,7 @@ def test_a_frozen_picture_tells_nothing_of_motion() -> None:
     assert piano.motion.max() < 0.1
 
 
-def test_times_after_the_latest_look_stand_as_it_was() -> None:
+def test_times_after_the_latest_detection_stand_as_it_was() -> None:
     tracks = ObjectTracks()
     run(tracks, 0, 3, ("cello", 0.7, 0.6, 0.9))
     latest, later = only(tracks.at(np.array([2.5]))), only(tracks.at(np.array([9.0])))
@@ -228,7 +228,7 @@ def test_nothing_is_there_before_anything_was_seen() -> None:
     assert ObjectTracks().at(np.array([0.0, 1.0])) == []
 
 
-def test_a_mirrored_clip_has_mirrored_things() -> None:
+def test_a_mirrored_clip_has_mirrored_objects() -> None:
     rng = np.random.default_rng(8)
     tracks, mirrored = ObjectTracks(), ObjectTracks()
     spots = [("cello", 0.3, 0.5, 0.9), ("drum", 0.62, 0.6, 0.5), ("banjo", 0.85, 0.4, 0.7)]
@@ -261,7 +261,7 @@ def test_memory_does_not_grow_with_the_hours() -> None:
     assert held[-1] < 1000
 
 
-def test_a_part_of_the_times_is_told_as_in_all_of_them() -> None:
+def test_a_part_of_the_times_is_reported_as_in_all_of_them() -> None:
     tracks = ObjectTracks()
     rng = np.random.default_rng(4)
     for time_s in np.arange(0, 10, DETECTION_INTERVAL_S):

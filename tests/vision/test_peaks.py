@@ -31,7 +31,7 @@ def labels(peaks: list[Peak]) -> list[str]:
 
 
 @given(st.floats(0.15, 0.85), st.floats(0.2, 0.8), st.floats(0.2, 1))
-def test_a_thing_is_found_between_cells(x: float, y: float, height: float) -> None:
+def test_an_object_is_found_between_cells(x: float, y: float, height: float) -> None:
     (peak,) = find_peaks(evidence_map(("cello", x, y, height, 1.2)), 0.05)
     assert peak.x == pytest.approx(x, abs=0.3 * CELL)
     assert peak.y == pytest.approx(y, abs=0.3 * CELL * 801 / 449)
@@ -45,19 +45,19 @@ def test_an_empty_picture_holds_nothing() -> None:
     assert find_peaks(evidence_map(("drum", 0.5, 0.5, 0.04, 2)), 0.05) == []
 
 
-def test_two_of_a_kind_are_two_where_evidence_falls_between_them() -> None:
+def test_two_of_a_class_are_two_where_evidence_falls_between_them() -> None:
     peaks = find_peaks(evidence_map(("violin", 0.3, 0.5, 0.9, 1.2), ("violin", 0.5, 0.5, 0.8, 1.2)), 0.05)
     assert [peak.x for peak in peaks] == pytest.approx([0.3, 0.5], abs=CELL / 2)
     assert labels(peaks) == ["violin", "violin"]
 
 
-def test_a_ripple_on_one_thing_is_not_two() -> None:
+def test_a_ripple_on_one_object_is_not_two() -> None:
     seen = evidence_map(("upright piano", 0.45, 0.5, 0.9, 2.0), ("upright piano", 0.55, 0.5, 0.9, 2.0))
     seen.evidence[:, 13] *= 0.85
     assert len(find_peaks(seen, 0.05)) == 1
 
 
-def test_one_thing_taken_for_several_is_one_with_all_its_looks() -> None:
+def test_one_object_taken_for_several_is_one_with_all_its_appearances() -> None:
     members = [
         ("cello", 0.4, 0.5, 0.4, 1.3),
         ("acoustic guitar", 0.41, 0.52, 0.3, 1.3),
@@ -70,20 +70,20 @@ def test_one_thing_taken_for_several_is_one_with_all_its_looks() -> None:
     assert peak.strength == pytest.approx(0.9, abs=0.1)
 
 
-def test_a_guitar_before_a_piano_is_a_thing_of_its_own() -> None:
+def test_a_guitar_before_a_piano_is_an_object_of_its_own() -> None:
     peaks = find_peaks(
         evidence_map(("upright piano", 0.6, 0.55, 1.0, 1.5), ("acoustic guitar", 0.44, 0.5, 0.7, 1.2)), 0.05
     )
     assert labels(peaks) == ["upright piano", "acoustic guitar"]
 
 
-def test_a_doubtful_patch_at_the_edge_of_a_thing_belongs_to_it() -> None:
+def test_a_doubtful_patch_at_the_edge_of_an_object_belongs_to_it() -> None:
     member, doubt = ("drum", 0.4, 0.5, 0.6, 1.5), ("bassoon", 0.5, 0.5, 0.2, 1.2)
     assert len(find_peaks(evidence_map(member, doubt), 0.05)) == 1
     assert len(find_peaks(evidence_map(member, (*doubt[:1], 0.8, *doubt[2:])), 0.05)) == 2
 
 
-def test_a_wide_thing_is_told_as_wide() -> None:
+def test_a_wide_object_is_reported_as_wide() -> None:
     seen = evidence_map()
     seen.evidence[6:9, 5:15, IMAGENET_INSTRUMENTS.index("grand piano")] = 0.9
     (peak,) = find_peaks(seen, 0.05)

@@ -58,7 +58,7 @@ def test_a_person_without_an_instrument_stands_at_the_person():
     assert player.evidence.sum() == 0
 
 
-def test_people_who_stand_still_are_looked_for_once_a_second():
+def test_people_who_stand_still_are_searched_for_once_a_second():
     detector = SeenPeople(people(0.4))
     tracked(evidence(), detector, 6.0)
     assert np.diff(detector.detected_s)[2:].min() >= 1.0

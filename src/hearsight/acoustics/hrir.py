@@ -121,7 +121,7 @@ class HRIRSet:
         """The set at another sample rate, from the measured one: same spectra, so delays in seconds stay.
 
         PseudoBinaural's released code convolves HRIRs of 44.1 kHz with signals of 16 kHz, which stretches every
-        interaural delay 2.76 times; this is what to call instead (`render` does when told the
+        interaural delay 2.76 times; this is what to call instead (`render` does when given the
         sample rate).
         The result is kept, so asking again costs nothing.
         """

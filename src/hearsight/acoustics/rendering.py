@@ -155,14 +155,17 @@ class MovingRenderer:
         """Spectra `[*batch, boundary, 2, frequency]`; where nothing moves only one is computed."""
         still = bool((azimuth == azimuth[..., :1]).all() and (elevation == elevation[..., :1]).all())
         if still and not (azimuth.requires_grad or elevation.requires_grad):
-            here, kind = (azimuth[..., :1], elevation[..., :1]), (length, hrirs.responses.dtype, azimuth.shape[:-1])
+            here, format_of = (
+                (azimuth[..., :1], elevation[..., :1]),
+                (length, hrirs.responses.dtype, azimuth.shape[:-1]),
+            )
             known = self._standing
             if (
                 known is None
-                or known[0] != kind
+                or known[0] != format_of
                 or not (torch.equal(known[1], here[0]) and torch.equal(known[2], here[1]))
             ):
-                known = kind, *here, torch.fft.rfft(hrirs.interpolated(*here), length)
+                known = format_of, *here, torch.fft.rfft(hrirs.interpolated(*here), length)
                 self._standing = known
             return known[3].expand(*azimuth.shape, 2, -1)
         return torch.fft.rfft(hrirs.interpolated(azimuth, elevation), length)

@@ -55,7 +55,7 @@ def read_sofa_hrirs(path: str | os.PathLike[str]) -> MeasuredResponses:
     if not np.isfinite(responses).all() or not (np.abs(responses).max(axis=-1) > 0).all():
         raise DataError(f"{path}: some responses are silent or not finite; use another file")
     if max(abs(view[0][0]), abs(view[1][0])) > 1e-3:
-        raise DataError(f"{path}: the listener does not look along +x; rotate the set to the default view first")
+        raise DataError(f"{path}: the listener does not face +x; rotate the set to the default view first")
     order = [1, 0] if np.sin(ears[0]) < np.sin(ears[1]) else [0, 1]  # left ear first
     delays = np.broadcast_to(delays, responses.shape[:2])
     kept = _farthest_of_each(azimuth, elevation, distance)
@@ -79,17 +79,17 @@ def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
-def _spherical(position: np.ndarray, kind: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _spherical(position: np.ndarray, coordinates: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Azimuth, elevation (radians) and distance of SOFA positions `[count, 3]` or `[count, 3, 1]`."""
     position = np.asarray(position, dtype=np.float64)
     position = position.reshape(-1, 3) if position.ndim < 3 else position[..., 0].reshape(-1, 3)
     first, second, third = position.T
-    if kind == "spherical":
+    if coordinates == "spherical":
         return (np.deg2rad(first) + np.pi) % (2 * np.pi) - np.pi, np.deg2rad(second), third
-    if kind == "cartesian":
+    if coordinates == "cartesian":
         distance = np.sqrt(first**2 + second**2 + third**2)
         return np.arctan2(second, first), np.arctan2(third, np.hypot(first, second)), distance
-    raise ValueError(f"positions of the type {kind!r}")
+    raise ValueError(f"positions of the type {coordinates!r}")
 
 
 def _farthest_of_each(azimuth: np.ndarray, elevation: np.ndarray, distance: np.ndarray) -> np.ndarray:

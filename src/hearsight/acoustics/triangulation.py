@@ -78,7 +78,7 @@ class SphericalTriangulation:
         return self._triangles[triangle].reshape(shape), weights.reshape(shape)
 
     def _triangle_of(self, directions: Float[Tensor, "direction 3"]) -> Int[Tensor, "direction"]:
-        """Looks among the triangles around the nearest vertex, and only where none holds the direction among all.
+        """Searches the triangles around the nearest vertex, and only where none holds the direction among all.
 
         Single precision will do: on an edge either triangle gives the same weights.
         """

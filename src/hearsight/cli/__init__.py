@@ -1,1 +1,1 @@
-"""The doors: one module per command; each parses, calls and prints, and computes nothing."""
+"""One module per command; each parses, calls and prints, and computes nothing."""

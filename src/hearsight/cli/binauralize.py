@@ -26,7 +26,7 @@ class Stereo(StrEnum):
 
 
 def _positions(texts: list[str] | None) -> list[str] | None:
-    """Refuses what is no X,Y; a wrong option is told as Typer tells all of them."""
+    """Refuses what is no X,Y; a wrong option is reported as Typer reports all."""
     for text in texts or []:
         try:
             x, y = _position(text)
@@ -74,7 +74,7 @@ def _model(name: str | None) -> str | None:
 def _model_names() -> list[str]:
     from hearsight.models.registry import CARDS
 
-    return [card.name for card in CARDS if card.kind == "binaural"]
+    return [card.name for card in CARDS if card.task == "binaural"]
 
 
 def _complete_model(incomplete: str) -> list[str]:
@@ -136,7 +136,7 @@ def binauralize(
         typer.Option(
             metavar="DEGREES",
             callback=_field_of_view,
-            help="Horizontal angle that the picture covers; by its shape unless told: 120 from 16:9 on, 38 of a phone "
+            help="Horizontal angle that the picture covers; by its shape if not given: 120 from 16:9 on, 38 of a phone "
             "held upright.",
         ),
     ] = None,

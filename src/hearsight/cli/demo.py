@@ -30,10 +30,10 @@ def demo(
     with progress_bar("demo", "s", quiet) as progress:
         shown = demonstrate(folder, progress=progress)
     if not quiet:
-        _tell(shown)
+        _describe(shown)
 
 
-def _tell(shown: "Demonstration") -> None:
+def _describe(shown: "Demonstration") -> None:
     import math
 
     from rich.console import Console

@@ -1,4 +1,4 @@
-"""The `hearsight` command: puts the doors together.
+"""The `hearsight` command: puts the commands together.
 
 A command's module imports what it computes with inside its function, so that `hearsight --help` answers at once.
 """

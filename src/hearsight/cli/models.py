@@ -42,4 +42,4 @@ def models(
 def _facts(entry: dict[str, Any]) -> str:
     count = entry["parameters"]
     size = "" if count is None else "no parameters, " if count == 0 else f"{count / 1e6:.2f} million parameters, "
-    return f"{entry['kind']}, {size}{'ready' if entry['ready'] else 'needs weights'}"
+    return f"{entry['task']}, {size}{'ready' if entry['ready'] else 'needs weights'}"

@@ -59,13 +59,13 @@ def pseudo(
     prompt: Annotated[
         str, typer.Option(help="What an open-vocabulary detector is asked for.")
     ] = "a person playing a {label}",
-    classes: Annotated[str, typer.Option(help="What a closed-set detector looks for, by commas.")] = "person",
+    classes: Annotated[str, typer.Option(help="What a closed-set detector searches for, by commas.")] = "person",
     threshold: Annotated[float, typer.Option(min=0, max=1, help="Score from which a detected box counts.")] = 0.1,
     seconds: Annotated[float, typer.Option(min=0.1, help="Length of a pair.")] = 10.0,
     seed: Annotated[int, typer.Option(min=0, help="Of all random choices.")] = 0,
-    kind: Annotated[
+    task: Annotated[
         Literal["binaural", "separation"],
-        typer.Option(help="Separation: two sources at the edges, one in each channel."),
+        typer.Option("--task", "--kind", help="Separation: two sources at the edges, one in each channel."),
     ] = "binaural",
     mixing: Annotated[
         str, typer.Option(callback=_numbers, help="Probabilities of 1, 2, 3, ... sources, by commas.")
@@ -144,7 +144,7 @@ def pseudo(
     from hearsight.pseudo import Backgrounds, PairSettings, prepare_mono_clips, read_clip_list, write_pairs
 
     settings = PairSettings(
-        kind=kind,
+        task=task,
         duration_s=seconds,
         mixing=_parsed(mixing),
         field_of_view=math.radians(fov),
@@ -189,7 +189,7 @@ def pseudo(
             + (f"; {written.kept} were there" if written.kept else "")
             + f") from {len(decoded)} clips"
             + (f", {len(decoded.left_out)} left out" if decoded.left_out else "")
-            + f"; look at {output / 'contact_sheet.png'}"
+            + f"; see {output / 'contact_sheet.png'}"
         )
 
 

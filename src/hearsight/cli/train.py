@@ -82,7 +82,7 @@ def train(
             model = train(settings, folder, resume, device, devices, nodes, reporter, wandb)
     if not quiet:
         assert model is not None
-        listens = card(settings.model.system).kind == "binaural"
+        listens = card(settings.model.system).task == "binaural"
         own = f"{settings.model.system}@" if ":" in settings.model.system else ""
         advice = f"listen with: hearsight binauralize VIDEO --model {own}{model}"
         print(f"{model}: trained; {advice if listens else f'measure it with: hearsight benchmark {model.parent}'}")

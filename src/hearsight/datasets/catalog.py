@@ -54,7 +54,7 @@ class Dataset:
     Attributes:
         summary: what it is and how it lies on the disk.
         listing: its root, the published lists given beside it, and the format of its ambisonics to its clips.
-        choices: what a list that chooses clips looks like; None where the dataset is taken whole.
+        choices: what a list that chooses clips contains; None where the dataset is taken whole.
     """
 
     summary: str
@@ -125,7 +125,7 @@ def prepare_dataset(
     listing = list_dataset(name, root, read, ambisonic_format or "ambix")
     if Path(folder).resolve().is_relative_to(Path(root).resolve()):
         raise DataError(f"{folder}: is in the source, which is only read; name another folder for the prepared clips")
-    surround = any(clip.kind == "ambisonic" for clip in listing.clips)
+    surround = any(clip.sound_type == "ambisonic" for clip in listing.clips)
     for option, value in (
         ("ambisonics", ambisonic_format),
         ("hrtf", hrtf),
@@ -149,7 +149,7 @@ def prepare_dataset(
         raise DataError(f"the splits of {name} are published, so that nothing is drawn; leave out --seed")
     cutting = replace(listing.cutting, view=view or "full", hrtf=None if hrtf is None else Path(hrtf))
     if keep is not None:
-        if keep != "all" and not any(clip.kind == "any" for clip in listing.clips):
+        if keep != "all" and not any(clip.sound_type == "any" for clip in listing.clips):
             raise DataError(f"all clips of {name} are of one sort, so that --keep says nothing; leave it out")
         cutting = replace(cutting, keep=keep)
     if clip_seconds is not None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-Sound = Literal["binaural", "mono", "ambisonic", "any"]
+SoundType = Literal["binaural", "mono", "ambisonic", "any"]
 AmbisonicFormat = Literal["ambix", "fuma"]
 Projection = Literal["flat", "equirectangular"]
 
@@ -14,7 +14,7 @@ class Camera:
     """A normal view of a 360-degree recording, that may turn.
 
     Attributes:
-        azimuth_deg: where it looks at the clip's start; positive to the left.
+        azimuth_deg: where the network attends at the clip's start; positive to the left.
         turn_deg_per_s: how fast it turns; positive to the left.
         field_of_view_deg: horizontal angle of the view.
     """
@@ -32,8 +32,9 @@ class Clip:
         name: unique in its dataset; what split lists call it, without suffix.
         sound: the file whose sound counts (a video, or a sound file beside it).
         picture: a video, or a folder of pictures by their names (`2` before `10`); None for a clip without.
-        kind: "binaural" (two ears), "mono" (channels are mixed), "ambisonic" (first order, four channels: decoded to
-            two ears), or "any": binaural if its two channels differ, else mono (`datasets.stereo_test.is_binaural`).
+        sound_type: "binaural" (two ears), "mono" (channels are mixed), "ambisonic" (first order, four channels:
+            decoded to two ears), or "any": binaural if its two channels differ, else mono
+            (`datasets.stereo_test.is_binaural`).
         recording: what it was cut from, where known: clips of one recording share a scene and must share a split.
         label: class of its one sounding object (`cello`), where known.
         picture_rate_hz: of a folder of pictures, which has no times of its own; None for a video.
@@ -50,7 +51,7 @@ class Clip:
     name: str
     sound: Path
     picture: Path | None
-    kind: Sound = "binaural"
+    sound_type: SoundType = "binaural"
     recording: str | None = None
     label: str | None = None
     picture_rate_hz: float | None = None

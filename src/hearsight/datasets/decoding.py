@@ -39,14 +39,14 @@ def read_sound(clip: Clip, rate_hz: int, hrtf: Path | None = None) -> Int16[np.n
     info = probe(clip.sound).audio
     if info is None:
         raise DataError("has no sound")
-    needed = {"binaural": 2, "ambisonic": 4}.get(clip.kind)
+    needed = {"binaural": 2, "ambisonic": 4}.get(clip.sound_type)
     if needed is not None and info.channels != needed:
-        raise DataError(f"has {info.channels} channels, {needed} are needed for {clip.kind} sound")
-    keeps_channels = needed is not None or (clip.kind == "any" and info.channels == 2)
+        raise DataError(f"has {info.channels} channels, {needed} are needed for {clip.sound_type} sound")
+    keeps_channels = needed is not None or (clip.sound_type == "any" and info.channels == 2)
     resampler = StreamResampler(info.sample_rate_hz, rate_hz, info.channels if keeps_channels else 1)
     first = round(clip.start_s * rate_hz)
     last = None if clip.duration_s is None else first + round(clip.duration_s * rate_hz)
-    as_kept = Tensor.numpy if clip.kind == "ambisonic" else _as_int16  # an hour of two ears in 230 MB
+    as_kept = Tensor.numpy if clip.sound_type == "ambisonic" else _as_int16  # an hour of two ears in 230 MB
     blocks: list[np.ndarray] = []
     empty: Tensor | None = None
     for block in read_audio(clip.sound):
@@ -58,7 +58,7 @@ def read_sound(clip: Clip, rate_hz: int, hrtf: Path | None = None) -> Int16[np.n
     if empty is not None:
         blocks.append(as_kept(resampler.process(empty, last=True)))
     sound = np.concatenate(blocks, axis=1)[:, first:last]
-    if clip.kind != "ambisonic":
+    if clip.sound_type != "ambisonic":
         return sound
     convention: Literal["fuma", "sn3d"] = "fuma" if clip.ambisonic_format == "fuma" else "sn3d"
     if clip.camera is not None:

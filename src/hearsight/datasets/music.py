@@ -9,14 +9,14 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from hearsight.datasets.clip import Clip, Sound
+from hearsight.datasets.clip import Clip, SoundType
 from hearsight.datasets.left_out import LeftOut
 from hearsight.datasets.video_folder import video_files
 from hearsight.errors import DataError
 
 
 def music_clips(
-    folder: str | os.PathLike[str], lists: Sequence[str | os.PathLike[str]] = (), kind: Sound = "mono"
+    folder: str | os.PathLike[str], lists: Sequence[str | os.PathLike[str]] = (), sound_type: SoundType = "mono"
 ) -> tuple[list[Clip], list[LeftOut]]:
     """Recordings of the dataset, and those that the lists name though they are not there.
 
@@ -26,7 +26,7 @@ def music_clips(
         folder: with the videos, directly or in folders by instrument.
         lists: the published JSON lists; only what they name is used (many videos have left YouTube). Without lists,
             every video in a folder by instrument.
-        kind: "mono" for separation and pseudo pairs, "any" for MUSIC-Stereo's selection of binaural videos.
+        sound_type: "mono" for separation and pseudo pairs, "any" for MUSIC-Stereo's selection of binaural videos.
 
     Raises:
         DataError: a list is not readable or not in the published form, or no video is found.
@@ -43,7 +43,7 @@ def music_clips(
             f"{label.replace(' ', '_')}/{name}",
             found[name],
             found[name],
-            kind,
+            sound_type,
             recording=name,
             label=label.replace(" ", "_"),
         )

@@ -74,7 +74,7 @@ def prepare(
     workers: int | None = None,
     progress: Progress = no_progress,
 ) -> PrepareReport:
-    """Decode clips into `folder` (`datasets.prepared` says how it looks).
+    """Decode clips into `folder` (`datasets.prepared` says what is in it).
 
     Each clip is checked: sound and picture can be read; the sound is finite; the channels are what its type needs, and
     differ where it says two ears; it is long enough, not silent, and sound and picture begin and (where they are two
@@ -199,13 +199,13 @@ def _as_kept(
     Raises:
         DataError: it should have two ears and is mono, or is not what was asked for.
     """
-    if sound.shape[0] == 2 and clip.kind in ("binaural", "any") and sound.any() and not is_binaural(sound):
-        if clip.kind == "binaural":
+    if sound.shape[0] == 2 and clip.sound_type in ("binaural", "any") and sound.any() and not is_binaural(sound):
+        if clip.sound_type == "binaural":
             raise DataError("both channels are alike: it is mono")
         sound = np.round(sound.astype(np.float32).mean(0, keepdims=True)).astype(np.int16)
-    kind = "binaural" if sound.shape[0] == 2 else "mono"
-    if cutting.keep not in ("all", kind):
-        raise DataError(f"it is {kind}, and only {cutting.keep} recordings were asked for")
+    sound_type = "binaural" if sound.shape[0] == 2 else "mono"
+    if cutting.keep not in ("all", sound_type):
+        raise DataError(f"it is {sound_type}, and only {cutting.keep} recordings were asked for")
     return sound
 
 

@@ -115,7 +115,7 @@ class SoloMixtures(Dataset[Item]):
         random_frame: in training the picture of each source is a random one of its segment (2.5D Visual Sound, appendix
             C), not the one at its centre (Sep-Stereo).
         different_classes: the sources of one mixture are of different classes too (`PreparedEntry.label`: two cellos
-            cannot be told apart by what is seen). Neither the papers nor their code asks for it.
+            cannot be distinguished by what is seen). Neither the papers nor their code asks for it.
 
     Raises:
         DataError: fewer recordings (or classes) than sources, or a clip that is too short, without a picture, or

@@ -11,7 +11,7 @@ from hearsight.progress import Progress, no_progress
 from hearsight.vision.frames import Frame
 from hearsight.vision.people_detector import PeopleDetector
 
-PICTURES = 5  # of a clip that are looked at, spread evenly
+PICTURES = 5  # of a clip that are searched, spread evenly
 AGREEING = 0.6  # part of them that must show one person
 
 
@@ -30,7 +30,7 @@ def players_seen(clip: PreparedClip, detector: PeopleDetector, pictures: int = P
 def find_solos(prepared: PreparedSet, detector: PeopleDetector, progress: Progress = no_progress) -> set[str]:
     """Names of the clips in which one person is found in at least three of five pictures.
 
-    Whoever holds no instrument counts as well, and a player who is hidden does not: look through the list where it
+    Whoever holds no instrument counts as well, and a player who is hidden does not: check the list where it
     matters.
     """
     solos = set()

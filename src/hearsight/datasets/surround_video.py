@@ -33,7 +33,7 @@ def surround_clips(
         DataError: no video is found, or none that is listed.
     """
     clips = [
-        replace(clip, kind="ambisonic", ambisonic_format=ambisonic_format, projection="equirectangular")
+        replace(clip, sound_type="ambisonic", ambisonic_format=ambisonic_format, projection="equirectangular")
         for clip in folder_clips(folder, "any")
     ]
     clips = [
@@ -78,7 +78,7 @@ def piece_clips(
 
 
 def turning_views(clips: Sequence[Clip], count: int, turn_deg_per_s: float = 0.0) -> list[Clip]:
-    """Each 360-degree clip seen by `count` cameras that look evenly around at its start, all of one recording.
+    """Each 360-degree clip seen by `count` cameras that face evenly around at its start, all of one recording.
 
     Picture and sound are turned alike, so that each view is a binaural clip of its own. Every second camera turns the
     other way.
@@ -90,7 +90,7 @@ def turning_views(clips: Sequence[Clip], count: int, turn_deg_per_s: float = 0.0
         raise DataError(f"{count} cameras see nothing; give 1 or more")
     views = []
     for clip in clips:
-        if clip.kind != "ambisonic" or clip.projection != "equirectangular":
+        if clip.sound_type != "ambisonic" or clip.projection != "equirectangular":
             raise DataError(f"{clip.name}: is no 360-degree video with ambisonics, in which a camera could turn")
         for number in range(count):
             azimuth_deg = number * 360 / count

@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from hearsight.datasets.clip import Clip, Sound
+from hearsight.datasets.clip import Clip, SoundType
 from hearsight.datasets.left_out import LeftOut
 from hearsight.datasets.splits import named, read_names
 from hearsight.errors import DataError
@@ -13,11 +13,11 @@ from hearsight.errors import DataError
 VIDEO_SUFFIXES = frozenset({".mp4", ".mkv", ".mov", ".webm", ".avi", ".m4v", ".mpg", ".mpeg", ".ts", ".flv", ".wmv"})
 
 
-def folder_clips(folder: str | os.PathLike[str], kind: Sound = "any") -> list[Clip]:
+def folder_clips(folder: str | os.PathLike[str], sound_type: SoundType = "any") -> list[Clip]:
     """Every video in a folder and below it, named by its path without suffix.
 
-    With kind "any", what has two channels that differ is binaural, the rest mono. Pieces of one YouTube video are of
-    one recording (`recording_of`).
+    With sound_type "any", what has two channels that differ is binaural, the rest mono. Pieces of one YouTube video are
+    of one recording (`recording_of`).
 
     Raises:
         DataError: the folder is missing or holds no video, or two videos differ only in their suffix.
@@ -33,7 +33,8 @@ def folder_clips(folder: str | os.PathLike[str], kind: Sound = "any") -> list[Cl
     if twice is not None:
         raise DataError(f"{root}: holds {twice} in two containers; keep one")
     return [
-        Clip(name, path, path, kind, recording=recording_of(name)) for name, path in zip(names, videos, strict=True)
+        Clip(name, path, path, sound_type, recording=recording_of(name))
+        for name, path in zip(names, videos, strict=True)
     ]
 
 
@@ -47,7 +48,7 @@ def video_files(folder: Path) -> list[Path]:
 
 
 def listed_clips(
-    folder: str | os.PathLike[str], listings: Sequence[str | os.PathLike[str]], kind: Sound = "binaural"
+    folder: str | os.PathLike[str], listings: Sequence[str | os.PathLike[str]], sound_type: SoundType = "binaural"
 ) -> tuple[list[Clip], list[LeftOut]]:
     """Videos that lists name by id, and the ids whose video is missing.
 
@@ -57,7 +58,7 @@ def listed_clips(
     Raises:
         DataError: a list cannot be read, a time in it is no number, or none of its videos is there.
     """
-    found = {Path(clip.name).name: clip for clip in folder_clips(folder, kind)}
+    found = {Path(clip.name).name: clip for clip in folder_clips(folder, sound_type)}
     clips: dict[str, Clip] = {}
     missing: list[LeftOut] = []
     for listing in map(Path, listings):
@@ -76,7 +77,7 @@ def listed_clips(
             start = seconds[0] if seconds else 0.0
             duration = seconds[1] - seconds[0] if len(seconds) > 1 else None
             video, recording = found[identity].sound, found[identity].recording
-            clips[name] = Clip(name, video, video, kind, recording, start_s=start, duration_s=duration)
+            clips[name] = Clip(name, video, video, sound_type, recording, start_s=start, duration_s=duration)
     if not clips:
         raise DataError(f"{named(map(str, listings))}: none of the videos that it names is in {folder}")
     return list(clips.values()), missing

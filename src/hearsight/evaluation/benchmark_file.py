@@ -81,7 +81,7 @@ class SystemPart:
             could reach on simulated concerts.
         options: arguments of the model's loading or of the function.
         flipped: mirror the pictures (the Flipped-Visual baseline of 2.5D Visual Sound).
-        true_positions: tell the model where the sources really are (`scenes/NAME.json`): `positions`, which of them
+        true_positions: give the model where the sources really are (`scenes/NAME.json`): `positions`, which of them
             sound too; `sounding-objects`, or a folder with a classifier trained for it, only what stands where. No
             upper bound: what is rendered does not add up to the mix; `oracle` does.
         trained_on: the dataset that it learned from, for cross-dataset tables.
@@ -207,7 +207,7 @@ class Benchmark:
         return protocol(self.protocol, self.padding, self.faults)
 
 
-_NEVER_TOLD = {card.name for card in CARDS if not card.places_sources}
+_NOT_PLACING = {card.name for card in CARDS if not card.places_sources}
 
 
 def read_benchmark(path: str | os.PathLike[str]) -> Benchmark:
@@ -264,9 +264,9 @@ def _check(benchmark: Benchmark) -> None:
             raise DataError(f"systems[{index}] ({system.name}): family and data_share belong together")
         if system.trained_on is not None and system.trained_on not in [part.name for part in benchmark.datasets]:
             raise DataError(f"systems[{index}] ({system.name}): trained_on {system.trained_on!r} is no dataset here")
-        if system.true_positions and (system.model is None or system.model in _NEVER_TOLD):
+        if system.true_positions and (system.model is None or system.model in _NOT_PLACING):
             raise DataError(
-                f"systems[{index}] ({system.name}): true_positions can only be told to the models "
+                f"systems[{index}] ({system.name}): true_positions can only be given to the models "
                 + " and ".join(card.name for card in CARDS if card.places_sources)
             )
         if system.predictions is not None and (system.flipped or system.true_positions or system.options):

@@ -23,11 +23,11 @@ VERSION = 3  # raise it when a number changes, so that cached ones are computed 
 
 
 class ClipMeasures:
-    """Measures predicted ears by a protocol, and what the tables of papers do not tell beside.
+    """Measures predicted ears by a protocol, and what the tables of papers do not report beside.
 
     Beside the protocol's distances: CCStereo's `amplitude` and `phase`; `multi_resolution_stft`; the interaural errors
     `ild_db`, `ipd_rad`, `itd_us` and `coherence`; `spatial_db` and `residual_db`; and `lateral_deg`, the mean absolute
-    difference of the lateral angles that prediction and truth tell by the KEMAR lookup, weighted by the truth's level.
+    difference of the lateral angles that prediction and truth have by the KEMAR lookup, weighted by the truth's level.
     Where one source's true direction is known, `direction_deg` is the error against it.
     """
 

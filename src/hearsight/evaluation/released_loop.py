@@ -31,14 +31,14 @@ def released_loop(
         frames: of the network's size, ten per second; of each window the one nearest to its centre is shown.
         hop_samples: distance of windows.
         faults: names from `protocols.FAULTS`; without any, the ears are those of `inference.network_model`.
-        truth: the recorded ears, which `level-of-both-ears` looks at.
+        truth: the recorded ears, which `level-of-both-ears` uses.
 
     Raises:
-        ModelError: the network looks at the picture and there is none.
+        ModelError: the network needs the picture and there is none.
     """
     network, length = model.network, model.network.segment_samples
     if network.needs_frames and not frames:
-        raise ModelError(f"{model.name} looks at the picture, and this clip has none")
+        raise ModelError(f"{model.name} needs the picture, and this clip has none")
     if "level-of-both-ears" in faults and truth is None:
         raise ValueError("level-of-both-ears needs the recorded ears")
     joined = OverlapAdd(torch.ones(length))

@@ -180,7 +180,7 @@ def load_system(part: SystemPart, device: str, scene: Path | None = None) -> Bin
     assert part.model is not None
     try:
         if part.true_positions and scene is not None:
-            return _told_the_truth(part, scene)
+            return _given_the_truth(part, scene)
         known = find_card(part.model)
         if known is not None and known.places_sources:
             return cast(BinauralModel, known.load_class()(**part.options))
@@ -189,7 +189,7 @@ def load_system(part: SystemPart, device: str, scene: Path | None = None) -> Bin
         raise ModelError(f"{part.name}: {part.model} does not take these options ({error})") from error
 
 
-def _told_the_truth(part: SystemPart, scene: Path) -> BinauralModel:
+def _given_the_truth(part: SystemPart, scene: Path) -> BinauralModel:
     """The model with what is true of one clip in place of what it would find in the picture."""
     assert part.model is not None
     known, network = find_card(part.model), None
@@ -197,7 +197,7 @@ def _told_the_truth(part: SystemPart, scene: Path) -> BinauralModel:
         network = load_network(part.model)
         known = card(network.system)
     if not known.places_sources:
-        raise ModelError(f"{part.name}: {part.model} places no sources, so true_positions cannot be told to it")
+        raise ModelError(f"{part.name}: {part.model} places no sources, so true_positions cannot be given to it")
     return cast(BinauralModel, known.load_class().for_scene(scene, network, **part.options))
 
 

@@ -128,7 +128,7 @@ def benchmark_of_runs(folders: Sequence[str | os.PathLike[str]], roles: Sequence
         roles: systems that the trained networks serve as too: "unet-out", "flipped-visual", "sep-stereo-unsupervised".
 
     Raises:
-        DataError: as `trained_run`; or the runs are measured on different things.
+        DataError: as `trained_run`; or the runs are measured on different data.
     """
     runs = [trained_run(folder) for folder in folders]
     tasks = {run.test.task for run in runs}

@@ -296,13 +296,13 @@ class _Ears:
     """What one system hears of each clip, at its rate; predictions are made once per clip."""
 
     def __init__(self, system: SeparationSystemPart, separator: Separator, benchmark: Benchmark) -> None:
-        self._kind = system.ears or _HEARD[getattr(separator, "hears", "mono")]
+        self._heard = system.ears or _HEARD[getattr(separator, "hears", "mono")]
         self._rate = separator.sample_rate_hz
         self._rule = benchmark.rule
         self._model: Any = None
         self._flipped = False
         self._predicted: dict[str, Tensor] = {}
-        if self._kind == "own":
+        if self._heard == "own":
             inner = getattr(separator, "binauralizer", None)
             if inner is None:
                 raise ModelError(
@@ -311,20 +311,20 @@ class _Ears:
             self._model = NeuralModel(inner, benchmark.device)
         elif (part := _ears_part(system, benchmark)) is not None:
             if part.predictions is not None or part.true_positions:
-                raise DataError(f"separation: {self._kind} gives no ears for clips outside its dataset")
+                raise DataError(f"separation: {self._heard} gives no ears for clips outside its dataset")
             self._model, self._flipped = load_system(part, benchmark.device), part.flipped
 
     def of(self, clip: _Solo) -> Float[Tensor, "channels samples"]:
         """The whole clip, with one channel, or two."""
         sound = resample(clip.whole, clip.rate, self._rate)
-        if self._kind == "true":
+        if self._heard == "true":
             if len(sound) != 2:
                 raise DataError(f"{clip.sound}: has one channel, and ears are to be heard")
             return sound
         mono = model_sum(sound)
-        if self._kind == "mono":
+        if self._heard == "mono":
             return mono[None]
-        if self._kind == "mono-mono":
+        if self._heard == "mono-mono":
             return torch.stack([mono / 2, mono / 2])
         if clip.name not in self._predicted:
             rate = self._rule.sample_rate_hz

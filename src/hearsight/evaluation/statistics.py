@@ -11,7 +11,7 @@ Row = dict[str, Any]
 Gain = tuple[str, float, float, float]
 """A clip, the gain of one system over another on it, and the values of both."""
 Ranking = tuple[str, str, str, list[Gain]]
-"""A dataset, the better and the worse system, and what `ranked_gains` tells of them."""
+"""A dataset, the better and the worse system, and what `ranked_gains` says of them."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Where a model looks, drawn over the picture."""
+"""Where a model attends, drawn over the picture."""
 
 from hearsight.explain.activation import activation_map, overlay
 

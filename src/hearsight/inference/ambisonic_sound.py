@@ -19,7 +19,7 @@ def ambisonic_order(layout: str) -> int | None:
 
 
 class AmbisonicDecoder:
-    """Decodes a sound field (ACN, SN3D, as the container's SA3D box or layout says) that looks ahead with the picture.
+    """Decodes a sound field (ACN, SN3D, as the container's SA3D box or layout says) that faces ahead with the picture.
 
     Virtual loudspeakers and HRIRs (KEMAR, diffuse-field equalised). Channels beyond the field are sound that does not
     belong to it: head-locked stereo is added to the ears as it is, anything else to both.

@@ -63,7 +63,7 @@ def binauralize(
         device: for a network: "cpu", "cuda", "mps".
         options: codec, part, strength, level, tracks of the file: see `Options`.
         report: where to write the report as JSON.
-        progress: told seconds of the clip.
+        progress: called with seconds of the clip.
 
     Raises:
         MediaError: the input cannot be read, has no sound, or lacks the picture that the model needs.
@@ -307,11 +307,11 @@ def check_device(device: str) -> None:
     import torch
 
     try:
-        kind = torch.device(device).type
+        backend = torch.device(device).type
     except RuntimeError as error:
         raise ModelError(f"{device!r}: is no device; use cpu, cuda or mps") from error
     is_there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if not is_there.get(kind, False):
+    if not is_there.get(backend, False):
         raise ModelError(f"{device}: this machine, or this build of PyTorch, has no such device; leave --device out")
 
 

@@ -37,7 +37,7 @@ from hearsight.signal.loudness import LoudnessMeter
 from hearsight.vision.tracks import Source
 
 _BLOCK_SAMPLES = 1 << 15
-_TOLD_LOSS_DB = 1.0
+_NOTED_LOSS_DB = 1.0
 _SILENT_DB = -80.0
 _LARGEST = 1e6  # of full scale; what damaged floats hold beyond it would overflow
 _FADE_S = 0.05  # into and out of a stretch that is left untouched
@@ -64,14 +64,14 @@ def run_on_file(
 
     Args:
         options: what was asked for. Its strength is for the treatment.
-        progress: told seconds of the clip.
+        progress: called with seconds of the clip.
         prepared: what `prepare` found of the source with these options; None: it is asked.
         treatment: how the ears are mixed with the input; None: as the options say.
         decodes_ambisonics: whether ambisonics in the source are decoded to ears, with the HRTF, instead of being taken
             for the mono sound of their channel W.
 
     Raises:
-        MediaError: the input cannot be read, has no sound, or has no picture and the model looks at it.
+        MediaError: the input cannot be read, has no sound, or has no picture and the model needs it.
         HearsightError: the target cannot be written.
     """
     begun = time.monotonic()
@@ -89,14 +89,14 @@ def run_on_file(
     session: BinauralSession | None = None
     if decodes_ambisonics and ambisonic_order(layout) is not None:
         decoder = AmbisonicDecoder(clip.sample_rate_hz, layout, prepared.audio.channels, hrtf)
-        notes.append(f"the sound is ambisonics ({layout}): it was decoded to ears, the picture was not looked at")
+        notes.append(f"the sound is ambisonics ({layout}): it was decoded to ears, the picture was not used")
         name = "ambisonics"
     else:
         if ambisonic_order(layout) is not None:
             notes.append(f"the sound is ambisonics ({layout}): the model was given its channel W alone")
         if model.spec.frames != "none" and clip.frame_size is None and not works_without_picture(model):
             raise MediaError(
-                f"{source}: has no picture, and the model {model.name} looks at it; say where the sources are "
+                f"{source}: has no picture, and the model {model.name} needs it; say where the sources are "
                 "(--source X,Y or --tracks), or name a model that only hears (--model audio-only)"
             )
         session, name = model.session(clip), model.name
@@ -357,12 +357,12 @@ class _Input(_Queue):
             found.append("the input holds samples that are not finite; they are taken for silence")
         if self._too_large:
             found.append("the input holds samples more than 120 dB above full scale; they are taken for that level")
-        if self.level.lost_db > _TOLD_LOSS_DB:
+        if self.level.lost_db > _NOTED_LOSS_DB:
             found.append(
                 "the input is so loud that the louder ear had no room: "
                 f"keeping it from clipping cost {self.level.lost_db:.1f} dB of loudness"
             )
-        if self.level.short_db > _TOLD_LOSS_DB:
+        if self.level.short_db > _NOTED_LOSS_DB:
             found.append(
                 f"the input's channels cancel one another in the mono mix, of which no more than {LARGEST_GAIN_DB:.0f} "
                 f"dB are made up: up to {self.level.short_db:.0f} dB of loudness are missing"
@@ -378,7 +378,7 @@ def _pictures(
     notes: list[str],
     selection: Selection,
 ) -> AbstractContextManager[Iterable[Picture]]:
-    """Context that gives the pictures that the model asks for, decoded ahead by a thread while others are looked at."""
+    """Context that gives the pictures that the model asks for, decoded ahead by a thread while others are processed."""
     if session is None or spec.frames == "none" or clip.frame_size is None:
         return nullcontext(())
     size, small = spec.frame_size_of(clip.frame_size), spec.small_size_of(clip.frame_size)
@@ -411,7 +411,7 @@ def _a_core_left(is_needed: bool) -> Iterator[None]:
 
 
 def works_without_picture(model: BinauralModel) -> bool:
-    """Whether a model that looks at pictures can do without one."""
+    """Whether a model that needs pictures can do without one."""
     return bool(getattr(model, "works_without_picture", False))
 
 
@@ -427,7 +427,7 @@ def _on_the_files_clock(session: BinauralSession | None, start_s: float) -> list
 
 
 def _peak_memory_mib() -> float:
-    """Highest resident memory of this process so far; NaN where the system does not tell."""
+    """Highest resident memory of this process so far; NaN where the system does not report it."""
     try:
         import resource
     except ImportError:

@@ -8,7 +8,7 @@ from hearsight.models.registry import CARDS, Card, own_cards
 
 
 def list_models(count: bool = True) -> list[dict[str, Any]]:
-    """One entry per model: `name`, `kind`, `ready`, `parameters` (None if not counted, or if
+    """One entry per model: `name`, `task`, `ready`, `parameters` (None if not counted, or if
     a package that the network needs is not installed), `source`, `summary`.
 
     Args:
@@ -17,7 +17,7 @@ def list_models(count: bool = True) -> list[dict[str, Any]]:
     return [
         {
             "name": card.name,
-            "kind": card.kind,
+            "task": card.task,
             "ready": card.ready,
             "parameters": _counted(card) if count else None,
             "source": card.source,

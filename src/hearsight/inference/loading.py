@@ -44,7 +44,7 @@ def load(name: str | os.PathLike[str], device: str = "cpu", **options: Any) -> "
     if known is not None:
         return _named(known, device, options)
     if not Path(text).exists() and not _like_a_path(text):
-        names = ", ".join(entry.name for entry in CARDS if entry.kind == "binaural")
+        names = ", ".join(entry.name for entry in CARDS if entry.task == "binaural")
         raise ModelError(f"unknown model {text!r}; known: {names}; or name a folder or a Hugging Face Hub id")
     network = load_network(text)
     if isinstance(network, StereoNetwork):
@@ -103,7 +103,7 @@ class Model:
         duration_s = signal.shape[0] / sample_rate
         pictures = [] if frames is None else _pictures(frames, float(frame_rate or 0), self.spec, duration_s)
         if self.spec.frames != "none" and not pictures and not self.works_without_picture:
-            raise ModelError(f"{self.name} looks at the picture: frames [time, height, width, 3] are needed")
+            raise ModelError(f"{self.name} needs the picture: frames [time, height, width, 3] are needed")
         size = pictures[0].rgb.shape[:2] if pictures else None
         clip = ClipInfo(sample_rate, duration_s, frame_rate if pictures else None, size)
         with torch.no_grad():
@@ -137,7 +137,7 @@ def _pictures(frames: Any, frame_rate_hz: float, spec: WindowSpec, duration_s: f
 
 
 def _named(entry: Card, device: str, options: Mapping[str, Any]) -> Model:
-    if entry.kind != "binaural":
+    if entry.task != "binaural":
         raise ModelError(f"{entry.name} separates sounds and gives no ears; name a binaural model")
     cls = entry.load_class()
     is_network = isinstance(cls, type) and issubclass(cls, StereoNetwork)

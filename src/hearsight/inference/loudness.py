@@ -16,7 +16,7 @@ from hearsight.signal.true_peak import true_peaks
 
 TRUE_PEAK_DB = -1.0  # of full scale, where nothing else is asked for
 SILENCE = 1e-5  # -100 dB of full scale
-LOOK_AHEAD_S = 2.0
+LOOKAHEAD_S = 2.0
 MEMORY_S = 10.0
 LARGEST_GAIN_DB = 12.0  # over the mono mix
 
@@ -36,9 +36,9 @@ class LevelKeeper:
        much is missing.
     2. Silence. Where the mono mix of the input stays below -100 dB of full scale, both ears fade to exact zeros within
        50 ms of the last and of the next audible sample (echoes and window edges live there).
-    3. Peaks. A limiter that looks 25 ms ahead turns both ears down together (so their difference in level stays) just
-       enough that the true peak (between samples, too) stays below a ceiling. Where the input leaves no room for the
-       louder ear, this costs loudness; `lost_db` says how much over the whole clip.
+    3. Peaks. A limiter with a lookahead of 25 ms turns both ears down together (so their difference in level stays)
+       just enough that the true peak (between samples, too) stays below a ceiling. Where the input leaves no room for
+       the louder ear, this costs loudness; `lost_db` says how much over the whole clip.
 
     Args:
         sample_rate_hz: of ears and input.
@@ -143,7 +143,7 @@ class _Gains:
         self.ears: list[float] = []
         self.short_db = 0.0
         self._sums: np.ndarray | None = None  # of reference, mono and ears, the past fading
-        self._ahead = round(LOOK_AHEAD_S / _BLOCK_S)
+        self._ahead = round(LOOKAHEAD_S / _BLOCK_S)
         self._forget = math.exp(-_BLOCK_S / MEMORY_S)
         self._gain = gain
 

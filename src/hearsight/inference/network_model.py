@@ -117,11 +117,11 @@ class NeuralModel:
         """Begin a clip.
 
         Raises:
-            ModelError: the network looks at the picture, and the clip has none.
+            ModelError: the network needs the picture, and the clip has none.
         """
         if self.network.needs_frames and clip.frame_rate_hz is None:
             raise ModelError(
-                f"{self.name} looks at the picture, and this input has none; name a model that only hears (audio-only)"
+                f"{self.name} needs the picture, and this input has none; name a model that only hears (audio-only)"
             )
         return NeuralSession(self)
 
@@ -178,7 +178,7 @@ class NeuralModel:
         if not self.network.needs_frames:
             return []
         if frames is None:
-            raise ModelError(f"{self.name} looks at the picture: frames [time, height, width, 3] are needed")
+            raise ModelError(f"{self.name} needs the picture: frames [time, height, width, 3] are needed")
         frames = np.asarray(frames)
         if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[-1] != 3 or not frames.shape[0]:
             raise ModelError(f"frames must be uint8 [time, height, width, 3], got {frames.dtype} {list(frames.shape)}")
@@ -301,7 +301,7 @@ class NeuralSession:
         if not network.needs_frames:
             return Frame(0.0, 0, np.zeros((*network.frame_size, 3), np.uint8))
         if not window.frames:
-            raise ModelError(f"{self._model.name} looks at the picture, and there is none at {window.start_s:.2f} s")
+            raise ModelError(f"{self._model.name} needs the picture, and there is none at {window.start_s:.2f} s")
         centre_s = window.start_s + network.segment_samples / network.sample_rate_hz / 2
         return min(window.frames, key=lambda frame: abs(frame.time_s - centre_s))
 

@@ -183,7 +183,7 @@ def _files(input: Path, ours: Any) -> list[Path]:
 
 
 def _recognizer(template: str) -> Any:
-    """Tells whether a file is an output for another one in the same folder, by its name alone."""
+    """Whether a file is an output for another one in the same folder, by its name alone."""
     before, found, after = template.partition("{name}")
     ending = after.partition("{")[0]
 

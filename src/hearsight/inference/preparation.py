@@ -24,7 +24,7 @@ from hearsight.media import (
 from hearsight.models.interface import ClipInfo
 from hearsight.signal.loudness import LoudnessMeter
 
-_TOLD_SIDES = 0.01  # share of the power
+_NOTED_SIDES = 0.01  # share of the power
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class PreparedInput:
 
     Attributes:
         selection: its streams and its part.
-        clip: what a model is told.
+        clip: what a model is given.
         audio: the chosen sound.
         tracks: all sound tracks.
         gain_db: by which the output is to be louder than the input.
@@ -98,7 +98,7 @@ def _channels_mended(
         notes.append(
             "the input sounds binaural already: its channels differ in time and level as the ears of a head do"
         )
-    if image.side_share is not None and image.side_share > _TOLD_SIDES:
+    if image.side_share is not None and image.side_share > _NOTED_SIDES:
         done = "was left out by mixing (--stereo keep keeps it)" if options.stereo == "mix" else "was kept"
         notes.append(
             f"the input is stereo: {100 * image.side_share:.0f} % of its power, the difference of its channels, {done}"

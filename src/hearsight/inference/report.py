@@ -1,4 +1,4 @@
-"""What `binauralize` tells of a clip."""
+"""What `binauralize` reports of a clip."""
 
 import math
 from dataclasses import asdict, dataclass, field

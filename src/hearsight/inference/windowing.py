@@ -131,7 +131,7 @@ def _processed(
 def _shown_and_processed(
     batches: _Batches, session: SeeingSession, shown: "_Shown", spec: WindowSpec, sample_rate_hz: int
 ) -> _Ears:
-    def look(windows: list[Window]) -> Any:
+    def prepare(windows: list[Window]) -> Any:
         shown.until(windows[-1].start_s + spec.window_s)
         return session.seen(windows)
 
@@ -144,7 +144,7 @@ def _shown_and_processed(
         latest: tuple[list[tuple[int, Tensor]], list[Window], Future[Any]] | None = None
         for batch in batches:
             windows = [Window(start / sample_rate_hz, samples, []) for start, samples in batch]
-            following = batch, windows, thread.submit(look, windows)
+            following = batch, windows, thread.submit(prepare, windows)
             if latest is not None:
                 yield from process(*latest)
             latest = following

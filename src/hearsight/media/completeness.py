@@ -10,7 +10,7 @@ _SEGMENT = b"\x18\x53\x80\x67"
 def missing_part(path: str | os.PathLike[str]) -> str | None:
     """What a cut-off MP4, MOV, MKV, WebM, AVI or WAV file lacks, in words; None if nothing is missed.
 
-    Formats that do not tell their size (MPEG-TS, live MKV) are readable up to where they end, so None for them.
+    Formats that do not state their size (MPEG-TS, live MKV) are readable up to where they end, so None for them.
     """
     size = os.path.getsize(path)
     with open(path, "rb") as file:

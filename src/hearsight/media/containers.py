@@ -128,7 +128,7 @@ def container_for(target: str | os.PathLike[str]) -> Container:
     container = CONTAINERS.get(suffix)
     if container is None:
         known = ", ".join(sorted(CONTAINERS))
-        raise MediaError(f"{target}: cannot tell the format from the suffix {suffix!r}; use one of {known}")
+        raise MediaError(f"{target}: no format is known by the suffix {suffix!r}; use one of {known}")
     return container
 
 

@@ -32,8 +32,8 @@ _KEEPS_ROTATION = MOV_FAMILY | MATROSKA
 _TRIED_PACKETS = 4
 
 
-def is_same_kind(container: Container, source: InputContainer) -> bool:
-    """Whether a target's container is the source's own kind, so that codec tags mean the same in both."""
+def is_same_container(container: Container, source: InputContainer) -> bool:
+    """Whether a target's container is the source's own, so that codec tags mean the same in both."""
     names = source.format.name.split(",")
     return container.muxer in names or (container.muxer in MOV_FAMILY and "mov" in names)
 
@@ -47,19 +47,19 @@ def codec_name(stream: Stream) -> str:
 
 def why_not(container: Container, source: InputContainer, stream: Stream) -> str | None:
     """Why a container cannot hold a stream, in words; None if it can. Tried out on a file in memory."""
-    same_kind = is_same_kind(container, source)
+    same_container = is_same_container(container, source)
     name = codec_name(stream)
-    if container.muxer == "mpegts" and not same_kind and name not in _NAMED_IN_TS:
+    if container.muxer == "mpegts" and not same_container and name not in _NAMED_IN_TS:
         return f"MPEG-TS has no place for {name}"  # FFmpeg writes it, but nothing can read it
     if stream.disposition & Disposition.attached_pic and container.muxer in ("mov", "3gp", "3g2", "f4v"):
         return "MOV has no place for cover art"  # FFmpeg takes it and loses it
-    if container.muxer == "avi" and not same_kind and isinstance(stream, VideoStream) and _reordered(stream):
+    if container.muxer == "avi" and not same_container and isinstance(stream, VideoStream) and _reordered(stream):
         return f"AVI keeps no presentation times, which {name} needs"
     if container.muxer == "flv" and stream.type == "video" and name not in _NAMED_IN_FLV:
         return f"FLV has no place for {name}"
     if stream.codec_context is None and stream.type in ("video", "audio", "subtitle"):
         return f"its codec is unknown to this FFmpeg, which cannot copy it{_tag_in_words(stream)}"
-    return None if _is_taken(container, same_kind, stream) else f"{container.muxer} has no place for {name}"
+    return None if _is_taken(container, same_container, stream) else f"{container.muxer} has no place for {name}"
 
 
 def why_no_picture(
@@ -71,7 +71,7 @@ def why_no_picture(
         return reason
     with _Trial(container) as trial:
         try:
-            copy = copy_of(picture, trial, _keeps_tag(container, is_same_kind(container, source), picture))
+            copy = copy_of(picture, trial, _keeps_tag(container, is_same_container(container, source), picture))
             add_encoder(trial, codec, codec.rate_for(48_000))
             trial.start_encoding()
             for packet in first:
@@ -144,7 +144,7 @@ def copy_of(stream: Stream, output: OutputContainer, keep_tag: bool) -> Stream:
 
 def copy_into(container: Container, source: InputContainer, stream: Stream, output: OutputContainer) -> Stream:
     """A stream of the output that takes another's packets, with the codec tag of the source where it fits."""
-    return copy_of(stream, output, _keeps_tag(container, is_same_kind(container, source), stream))
+    return copy_of(stream, output, _keeps_tag(container, is_same_container(container, source), stream))
 
 
 def lost_of_picture(container: Container, picture: VideoStream, rotation_deg: int) -> list[str]:
@@ -185,13 +185,13 @@ def written_anew(source: InputContainer, stream: Stream) -> bool:
     return "timecode" in stream.metadata or (stream.name == "bin_data" and bool(source.chapters()))
 
 
-def _keeps_tag(container: Container, same_kind: bool, stream: Stream) -> bool:
+def _keeps_tag(container: Container, same_container: bool, stream: Stream) -> bool:
     """Whether the codec tag of the source fits in the target; where it is in the way, the muxer chooses one."""
-    return same_kind and stream.codec_context is not None and _opens(container, stream, keep_tag=True)
+    return same_container and stream.codec_context is not None and _opens(container, stream, keep_tag=True)
 
 
-def _is_taken(container: Container, same_kind: bool, stream: Stream) -> bool:
-    return _keeps_tag(container, same_kind, stream) or _opens(container, stream, keep_tag=False)
+def _is_taken(container: Container, same_container: bool, stream: Stream) -> bool:
+    return _keeps_tag(container, same_container, stream) or _opens(container, stream, keep_tag=False)
 
 
 def _opens(container: Container, stream: Stream, keep_tag: bool) -> bool:

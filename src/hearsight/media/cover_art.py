@@ -13,14 +13,14 @@ _FRONT_COVER = 3
 
 def attach_cover(output: OutputContainer, path: Path, stream: Stream) -> None:
     """Attach cover art to a Matroska file."""
-    kind = _kind(stream)
-    filename = stream.metadata.get("filename", "cover." + {"jpeg": "jpg"}.get(kind, kind))
-    output.add_attachment(filename, stream.metadata.get("mimetype", f"image/{kind}"), _data(path, stream))
+    image_format = _image_format(stream)
+    filename = stream.metadata.get("filename", "cover." + {"jpeg": "jpg"}.get(image_format, image_format))
+    output.add_attachment(filename, stream.metadata.get("mimetype", f"image/{image_format}"), _data(path, stream))
 
 
 def ogg_cover(path: Path, stream: Stream) -> dict[str, str]:
     """Cover art as the comment that Ogg players read (RFC 9639, section 8.8, in base64)."""
-    data, mime = _data(path, stream), f"image/{_kind(stream)}".encode()
+    data, mime = _data(path, stream), f"image/{_image_format(stream)}".encode()
     parts = [_FRONT_COVER, mime, b"", stream.codec_context.width, stream.codec_context.height, 24, 0, data]  # type: ignore[attr-defined]
     block = b""
     for part in parts:
@@ -28,7 +28,7 @@ def ogg_cover(path: Path, stream: Stream) -> dict[str, str]:
     return {"METADATA_BLOCK_PICTURE": base64.b64encode(block).decode()}
 
 
-def _kind(stream: Stream) -> str:
+def _image_format(stream: Stream) -> str:
     name = stream.codec_context.codec.canonical_name
     return {"mjpeg": "jpeg"}.get(name, name)
 

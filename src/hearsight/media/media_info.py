@@ -1,4 +1,4 @@
-"""What is in a file, told without decoding more than the first frame of each stream."""
+"""What is in a file, found without decoding more than the first frame of each stream."""
 
 import os
 from collections.abc import Iterable, Sequence
@@ -211,7 +211,7 @@ class Orientation:
         From the file's display matrix (a, b, u, c, d, v, x, y, w), which takes a decoded point (p, q), q downwards, to
         (a p + c q, b p + d q); angles between quarter turns are rounded, as players do.
         """
-        # PyAV's side data and their frame hold each other, so that the frame stays until Python looks for cycles: at
+        # PyAV's side data and their frame hold each other, so that the frame stays until Python collects cycles: at
         # 1080p half a gigabyte of pictures. A copy of four pixels has the same side data, and may stay.
         stamp = self._stamp.reformat(
             frame, width=2, height=2, format="gray", interpolation=Interpolation.POINT, threads=1

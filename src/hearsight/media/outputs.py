@@ -80,7 +80,7 @@ def fitting_output(
         raise MediaError(f"{source}: no container that can be written holds {codec_name(picture)}; convert it first")
     other = wanted.with_name((wanted.stem if suffix else wanted.name) + suffixes[0])
     if not suffix:
-        return other, f"the output is called {suffixes[0]}, as the input has no suffix that tells its container"
+        return other, f"the output is called {suffixes[0]}, as the input has no suffix that names its container"
     reason = "cannot be written" if suffix not in CONTAINERS else "cannot hold this picture with the new sound"
     return other, f"the output is a {suffixes[0]} file, as {suffix} {reason}"
 

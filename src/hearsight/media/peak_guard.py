@@ -1,4 +1,4 @@
-"""True peaks after encoding: lossy codecs overshoot, so what they make of the sound is looked at before and after."""
+"""True peaks after encoding: lossy codecs overshoot, so what they make of the sound is measured before and after."""
 
 from fractions import Fraction
 

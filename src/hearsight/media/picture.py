@@ -253,7 +253,7 @@ def _decoded(
         frames = cast(list[DecodedFrame] | None, decoded(packet))
         damaged += frames is None
         if ticks is not None and frames and frames[0].interlaced_frame:
-            ticks = None  # a deinterlacer looks at the frames before and after
+            ticks = None  # a deinterlacer needs the frames before and after
             stream.codec_context.skip_frame = "DEFAULT"
         yield from frames or []
     if damaged:
@@ -270,7 +270,7 @@ def _seek(container: InputContainer, stream: VideoStream, at_s: Fraction, is_lat
 
 
 class _TickedPackets:
-    """Tells which packets hold a picture that no tick shows, so that it need not be decoded if no other refers to it.
+    """Finds which packets hold a picture that no tick shows, so that it need not be decoded if no other refers to it.
 
     Only of H.264 with a constant frame rate: there the decoder knows what is referred to, and it is known before the
     next packet how long a picture stays. (Should a picture be missing after all, ticks in its place may show the one

@@ -12,7 +12,7 @@ from av.video.stream import VideoStream
 
 from hearsight.media.opening import open_source
 
-_LOOKED_AT = 100  # packets from which the depth of reordering is found
+_INSPECTED = 100  # packets from which the depth of reordering is found
 _MOST_HELD = 400
 
 
@@ -110,7 +110,7 @@ def _depth(path: Path, index: int) -> int:
             with suppress(av.error.FFmpegError):
                 shown += [frame.pts for frame in decoder.decode(_numbered(packet, number)) if frame.pts is not None]
             number += 1
-            if number == _LOOKED_AT:
+            if number == _INSPECTED:
                 break
     return max((number - rank for rank, number in enumerate(shown)), default=0)
 

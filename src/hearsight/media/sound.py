@@ -28,7 +28,7 @@ from hearsight.media.selection import WHOLE, Selection
 # A jump of the timestamps shorter than this is taken for jitter: Matroska rounds to 1 ms, phones and browsers stamp by
 # their clock. The shortest packet that is likely to be lost (Opus, 20 ms) is longer.
 _JITTER_S = Fraction(10, 1000)
-_LOOK_AHEAD = 3
+_LOOKAHEAD = 3
 _SEEK_EARLY_S = 10
 _EXACT_SEEK = ("mov", "matroska")  # containers whose times are exact after seeking
 # A leap that comes at once is a gap; one that has come about over the last frames is a clock that drifts.
@@ -223,7 +223,7 @@ def _whole_in_step(
     silence_s, gaps = 0.0, 0
     drift, drift_s = 0.0, 0.0  # by how many samples the timestamps are ahead of late; what was taken up of it
     while True:
-        while len(ahead) < _LOOK_AHEAD:
+        while len(ahead) < _LOOKAHEAD:
             item = next(decoded, None)
             if item is None:
                 break
@@ -292,8 +292,8 @@ def _leaps(expected: int, ahead: deque[tuple[int | None, np.ndarray]], rate: int
             leaps.append(at - expected)
         expected += samples.shape[1]
     least = min(leaps, key=abs)
-    # At the very end too few frames are left to tell a leap from jitter, so it must be a large one.
-    jitter = _JITTER_S * rate * (1 if len(ahead) == _LOOK_AHEAD else 3)
+    # At the very end too few frames are left to distinguish a leap from jitter, so it must be a large one.
+    jitter = _JITTER_S * rate * (1 if len(ahead) == _LOOKAHEAD else 3)
     is_leap = abs(least) > jitter and (min(leaps) > 0 or max(leaps) < 0)
     return leaps[0], least if is_leap else 0
 

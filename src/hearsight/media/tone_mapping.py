@@ -26,7 +26,7 @@ def tone_mapped(
 
     Light is linearised by its transfer function (ITU-R BT.2100, equations of HLG and PQ; HLG as its scene's light),
     relative to diffuse white, brought from BT.2020's to BT.709's primaries, left as it is up to 0.8 and rolled off
-    above (Reinhard et al., 2002, with the brightest at 5), and encoded with a gamma of 2.4. For networks that look at
+    above (Reinhard et al., 2002, with the brightest at 5), and encoded with a gamma of 2.4. For networks that see
     pictures; 8 bits of input are enough for that, not for viewing.
 
     Args:

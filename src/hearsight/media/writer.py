@@ -69,7 +69,7 @@ class BinauralWriter:
     """Writes a copy of `source` in which the sound is replaced by two ears, block by block, in bounded memory.
 
     Picture, subtitles, other sound tracks, cover art, attachments, chapters and metadata are copied untouched; the
-    picture's packets keep every bit as long as the container's kind stays the same. The first sample that is written is
+    picture's packets keep every bit as long as the container stays the same. The first sample that is written is
     presented when the source's first sample was. A target named .wav or .flac holds the sound alone.
 
     Usage:
@@ -81,7 +81,7 @@ class BinauralWriter:
 
     Args:
         source: the file that is copied.
-        target: where to; the suffix tells the container. May be the source itself.
+        target: where to; the suffix names the container. May be the source itself.
         sample_rate_hz: of what is written. A codec that has no such rate (Opus: 48 kHz) gets the next one.
         audio_codec: a key of `SOUND_CODECS`; None for the container's usual.
         selection: which sound the ears replace, and which part of the source is copied. A part begins at the time that
@@ -112,14 +112,14 @@ class BinauralWriter:
         self._source, self._target = Path(source), Path(target)
         self._rate = sample_rate_hz
         self._selection, self._keep_original, self._ceiling_db = selection, keep_original, true_peak_db
-        self._kind = container_for(target)
-        self._container = self._kind.muxer
+        self._target_container = container_for(target)
+        self._container = self._target_container.muxer
         self._codec = codec_for(target, audio_codec)
-        self._alone = self._kind.is_sound_alone
+        self._alone = self._target_container.is_sound_alone
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
-        if not takes_sound(self._kind, self._codec):
+        if not takes_sound(self._target_container, self._codec):
             raise MediaError(
                 f"{self._target}: {self._container} cannot hold {self._codec.encoder} sound; choose another audio codec"
             )
@@ -179,10 +179,10 @@ class BinauralWriter:
         return ears if self._guard is None else self._guard.process(ears, last)
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self, error_type: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool | None:
-        if kind is not None:
-            return self._stack.__exit__(kind, error, trace)
+        if error_type is not None:
+            return self._stack.__exit__(error_type, error, trace)
         with self._stack:
             self._encode(self._guarded(self._resampler.process(torch.zeros(2, 0), last=True), last=True))
             self._mux(self._encoder.encode(None))
@@ -291,19 +291,19 @@ class BinauralWriter:
         if is_shown and stream.codec_context is not None:
             with open_source(self._source, self._selection.salvage) as again:
                 first = first_packets(again, again.streams[stream.index])
-            reason = why_no_picture(self._kind, source, stream, self._codec, first)  # type: ignore[arg-type]
+            reason = why_no_picture(self._target_container, source, stream, self._codec, first)  # type: ignore[arg-type]
         else:
-            reason = why_not(self._kind, source, stream)
+            reason = why_not(self._target_container, source, stream)
         if reason is None:
             if is_shown:
-                self.notes += lost_of_picture(self._kind, stream, self._rotation_deg)  # type: ignore[arg-type]
-            copy = copy_into(self._kind, source, stream, self._output)
+                self.notes += lost_of_picture(self._target_container, stream, self._rotation_deg)  # type: ignore[arg-type]
+            copy = copy_into(self._target_container, source, stream, self._output)
             if self._container == "mpegts" and restarts_clock(source):
                 copy.id = stream.id
             return copy
         if is_shown:
             raise MediaError(self._refusal(reason))
-        codec = subtitle_codec(self._kind, codec_name(stream)) if stream.type == "subtitle" else None
+        codec = subtitle_codec(self._target_container, codec_name(stream)) if stream.type == "subtitle" else None
         if codec is not None:
             with suppress(ValueError, av.error.FFmpegError):
                 converter = SubtitleConverter(stream, self._output, codec)
@@ -478,7 +478,7 @@ class BinauralWriter:
             own_keys = any("." in key for key in source.metadata)
             flags = "+faststart+use_metadata_tags" if own_keys else "+faststart"
             options = {"movflags": flags, "movie_timescale": str(_MOVIE_TIMESCALE), "strict": "unofficial"}
-            return options | ({"brand": self._kind.brand} if self._kind.brand else {})
+            return options | ({"brand": self._target_container.brand} if self._target_container.brand else {})
         if self._container in ("mpegts", "vob"):
             return {"max_delay": "700000"} | (self._program_options(source, tables) if tables is not None else {})
         if self._container == "wav":

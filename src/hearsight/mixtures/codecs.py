@@ -36,7 +36,7 @@ def _decoded(sound: Float[np.ndarray, "samples"], rate: int, codec: str, bits_pe
     encoder.bit_rate = bits_per_s
     encoder.open()
     step = encoder.frame_size
-    samples = np.zeros(-(-len(sound) // step) * step + _LOOK_AHEAD * step, np.float32)
+    samples = np.zeros(-(-len(sound) // step) * step + _LOOKAHEAD * step, np.float32)
     samples[: len(sound)] = sound
     packets = []
     for begin in range(0, len(samples), step):
@@ -50,7 +50,7 @@ def _decoded(sound: Float[np.ndarray, "samples"], rate: int, codec: str, bits_pe
     return np.concatenate([frame.to_ndarray()[0] for packet in (*packets, None) for frame in decoder.decode(packet)])
 
 
-_LOOK_AHEAD = 4  # frames
+_LOOKAHEAD = 4  # frames
 
 
 @lru_cache

@@ -32,7 +32,7 @@ class MixtureSettings:
         columns: length of a pair in spectrogram columns of 16 ms.
         idle: instruments are seen that do not play.
         rooms: sound comes through rooms; without, dry.
-        confusions: objects look like other instruments, as measured; without, each class is seen as its likeliest
+        confusions: objects appear as other instruments, as measured; without, each class is seen as its likeliest
             class.
         flaws: the microphone's and the codec's.
         timbres: every source goes through a smooth filter of its own, since no two instruments of a class sound alike;
@@ -184,7 +184,7 @@ class Mixtures(Dataset[Mixture]):
 
 
 def _draw_classes(rng: np.random.Generator) -> list[int]:
-    """Kinds of the sources, instruments first and a background last, if there is one."""
+    """Classes of the sources, instruments first and a background last, if there is one."""
     count = int(rng.choice([1, 2, 3, 4], p=[0.3, 0.4, 0.2, 0.1]))
     classes = list(rng.choice(_VOICE, size=count, replace=False)) if rng.random() < 0.95 else []
     if rng.random() < 0.15:

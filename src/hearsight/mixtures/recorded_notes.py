@@ -34,7 +34,7 @@ INSTRUMENTS: dict[str, tuple[str, str]] = {
     "electric_guitar": ("electric guitar", "plucked"), "marimba": ("mallets", "struck"),
     "vibraphone": ("mallets", "struck"), "xylophone": ("mallets", "struck"),
 }  # fmt: skip
-"""Kind and manner of each instrument's folder; other folders are not read."""
+"""Class and manner of each instrument's folder; other folders are not read."""
 
 _PITCH = re.compile(r"^([A-G])(s?)(\d)$")
 _STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}

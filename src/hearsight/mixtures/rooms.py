@@ -80,10 +80,12 @@ class RoomBank:
     def __init__(self, folder: str | os.PathLike[str], part: str | None = "train") -> None:
         self.folder, self.part = Path(folder), part
         try:
-            told = json.loads((self.folder / "rooms.json").read_text(encoding="utf-8"))
+            saved = json.loads((self.folder / "rooms.json").read_text(encoding="utf-8"))
             self._stored = np.load(self.folder / "responses.npy", mmap_mode="r")
-            self.sample_rate_hz: int = told["sample_rate_hz"]
-            self.sources = tuple(Source(**{**row, "room_size_m": tuple(row["room_size_m"])}) for row in told["sources"])
+            self.sample_rate_hz: int = saved["sample_rate_hz"]
+            self.sources = tuple(
+                Source(**{**row, "room_size_m": tuple(row["room_size_m"])}) for row in saved["sources"]
+            )
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DataError(
                 f"{folder}: holds no whole room bank; make one with `python -m hearsight.mixtures` (make_room_bank)"
@@ -134,7 +136,7 @@ def make_room_bank(
         workers: processes; None for one per core.
     """
     samples = round(SECONDS * RATE_HZ)
-    told: dict[int, Source] = {}
+    kept: dict[int, Source] = {}
     with folder_written_whole(folder) as temporary:
         stored = np.lib.format.open_memmap(
             temporary / "responses.npy", "w+", np.int16, (rooms * sources_per_room, 2, samples)
@@ -143,12 +145,12 @@ def make_room_bank(
         for done, ((_, room, _), made) in enumerate(done_by_workers(_room, tasks, workers or os.cpu_count() or 1), 1):
             for index, (source, response) in enumerate(made, start=room * sources_per_room):
                 stored[index] = response
-                told[index] = source
+                kept[index] = source
             progress(done, rooms)
         stored.flush()
         write_json(
             temporary / "rooms.json",
-            {"sample_rate_hz": RATE_HZ, "seed": seed, "sources": [asdict(told[index]) for index in range(len(told))]},
+            {"sample_rate_hz": RATE_HZ, "seed": seed, "sources": [asdict(kept[index]) for index in range(len(kept))]},
         )
     return RoomBank(folder, part=None)
 
@@ -205,7 +207,7 @@ def _room(task: tuple[int, int, int]) -> Made:
 def _places(
     rng: np.random.Generator, size: NDArray[np.float64], count: int
 ) -> tuple[NDArray[np.float64], float, list[NDArray[np.float64]]] | None:
-    """Where the head is, where it looks (radians from the x axis), and where the sources are; None if none fit."""
+    """Where the head is, where it faces (radians from the x axis), and where the sources are; None if none fit."""
     head = np.array([rng.uniform(0.2, 0.8) * size[0], rng.uniform(0.06, 0.5) * size[1], rng.uniform(1.1, 1.9)])
     head[2] = min(head[2], size[2] - 0.5)
     yaw = math.pi / 2 + float(rng.normal(0, 0.25))

@@ -1,6 +1,6 @@
 """A bank of phrases of every class of instrument: made from sound fonts, recorded notes, drum kits, speech and noises.
 
-A bank is a folder with `train/KIND.npy` and `validation/KIND.npy` (16-bit integers, `[phrases, samples]`) and
+A bank is a folder with `train/CLASS.npy` and `validation/CLASS.npy` (16-bit integers, `[phrases, samples]`) and
 `bank.json`, which gives the rate and where each phrase comes from. The two parts share no sound font, no drum kit, no
 speaker and no recorded note.
 """
@@ -49,9 +49,9 @@ class SoundBank:
         if part not in PARTS:
             raise DataError(f"{part!r}: is no part of a sound bank; name one of {', '.join(PARTS)}")
         try:
-            told = json.loads((self.folder / "bank.json").read_text(encoding="utf-8"))
-            self.sample_rate_hz: int = told["sample_rate_hz"]
-            self.origins: dict[str, list[str]] = told["origins"][part]
+            saved = json.loads((self.folder / "bank.json").read_text(encoding="utf-8"))
+            self.sample_rate_hz: int = saved["sample_rate_hz"]
+            self.origins: dict[str, list[str]] = saved["origins"][part]
             self._phrases = {
                 sound_class: np.load(self.folder / part / f"{sound_class}.npy", mmap_mode="r")
                 for sound_class in SOUND_CLASSES

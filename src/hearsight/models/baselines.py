@@ -78,7 +78,7 @@ class AudioOnly(StereoNetwork):
         self.loss = checked(loss)
 
     def encode_frames(self, frames: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch 0"]:
-        """Nothing: the picture is not looked at."""
+        """Nothing: the picture is not used."""
         return frames.new_zeros(frames.shape[0], 0)
 
     def predict(

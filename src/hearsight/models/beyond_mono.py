@@ -4,7 +4,7 @@ Paper: Parida, Srivastava and Sharma, "Beyond Mono to Binaural: Generating Binau
 Cross Modal Attention", WACV 2022.
 
 - Sees: the frame nearest to the segment's centre, 224 x 448, through two ViT-Large encoders of the dense-prediction
-  kind (patches of 16, layers 6, 12, 18 and 24; section 3.2), one that knows pictures (ImageNet:
+  architecture (patches of 16, layers 6, 12, 18 and 24; section 3.2), one that knows pictures (ImageNet:
   `image_weights="google/vit-large-patch16-384"`), one that knows depth (MIX6: `depth_weights="Intel/dpt-large"`). In
   the paper both read the RGB frame; with `depth_input="map"` the second reads a depth map instead.
 - Hears: the spectrogram of the mix, through the encoder of 2.5D Visual Sound's U-Net (section 3.3).

@@ -323,14 +323,14 @@ class AdaptiveDenormalization(nn.Module):
 def amplitude_loss(
     predicted: Complex[Tensor, "batch frequency time"],
     truth: Complex[Tensor, "batch frequency time"],
-    kind: Literal["released", "magnitude"] = "released",
+    definition: Literal["released", "magnitude"] = "released",
 ) -> Float[Tensor, ""]:
     """Mean difference of amplitudes (equation 7).
 
     "magnitude": of |S| of each bin. "released": the released code sums squares over the last axis, which is time, of
     real and imaginary parts apart: of the norm over time of each part of each frequency.
     """
-    if kind == "magnitude":
+    if definition == "magnitude":
         return (predicted.abs() - truth.abs()).abs().mean()
     norms = [torch.linalg.vector_norm(torch.view_as_real(s), dim=-2) for s in (predicted, truth)]
     return (norms[0] - norms[1]).abs().mean()

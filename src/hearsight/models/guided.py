@@ -11,7 +11,7 @@ from hearsight.nn import ConditionalUNet, Conditioning, Norm, PublishedBackbone,
 
 
 class GuidedUNet(AudioVisualNetwork):
-    """A visual backbone's feature map of the frame, reduced and told to the bottleneck of an audio U-Net.
+    """A visual backbone's feature map of the frame, reduced and given to the bottleneck of an audio U-Net.
 
     The first base of a system, before `StereoNetwork` or `SeparationNetwork`.
 
@@ -29,7 +29,7 @@ class GuidedUNet(AudioVisualNetwork):
         visual: instead of the ResNet any vision network of transformers, by Hub name or folder
             ("facebook/dinov2-small") with its weights (`nn.PublishedBackbone`); a saved network has its description
             here instead.
-        conditioning: how the U-Net is told of the frame, "tile" (the papers) or "film" (`nn.ConditionalUNet`).
+        conditioning: how the U-Net is given the frame, "tile" (the papers) or "film" (`nn.ConditionalUNet`).
 
     Raises:
         ValueError: sizes that cannot be halved as often as the networks halve them, or an unknown norm.

@@ -2,7 +2,7 @@
 
 The published code saves one file per part: the visual network, the audio network (with the 1 x 1 convolution that
 reduces the visual map) and, from Sep-Stereo on, the fusion network; CCStereo's saves one file in all. A file's tensors
-tell which part it is, so files may come in any order. Nothing in a file is executed (`torch.load(...,
+show which part it is, so files may come in any order. Nothing in a file is executed (`torch.load(...,
 weights_only=True)`).
 """
 
@@ -61,12 +61,12 @@ def import_weights(system: str, files: Sequence[str | Path]) -> Imported:
     parts = [_read_part(Path(file)) for file in files]
     wanted = IMPORTABLE[system]
     for part in parts:
-        if part.kind not in wanted.kinds:
+        if part.layout not in wanted.layouts:
             raise ModelError(
-                f"{part.file}: holds {_ARTICLED[part.kind]}, which belongs to {_owners(part.kind)}; "
+                f"{part.file}: holds {_ARTICLED[part.layout]}, which belongs to {_owners(part.layout)}; "
                 f"{system} is made of {wanted.described()}"
             )
-    by_role = {role: [part for part in parts if _ROLES[part.kind] == role] for role in sorted(set(_ROLES.values()))}
+    by_role = {role: [part for part in parts if _ROLES[part.layout] == role] for role in sorted(set(_ROLES.values()))}
     for role, (fewest, most) in wanted.counts.items():
         found = by_role[role]
         if len(found) < fewest:
@@ -75,18 +75,18 @@ def import_weights(system: str, files: Sequence[str | Path]) -> Imported:
             raise ModelError(f"{found[most].file}: a second {role} network beside {found[0].file}; give each part once")
     network = _make(system, by_role)
     unused = _fill(network, by_role)
-    return Imported(network.eval(), [_ARTICLED[part.kind] for part in parts], unused)
+    return Imported(network.eval(), [_ARTICLED[part.layout] for part in parts], unused)
 
 
 @dataclass(frozen=True)
 class _Wanted:
-    """What a system is made of: kinds of parts it takes, and how many files of each role at least and at most."""
+    """What a system is made of: layouts of parts it takes, and how many files of each role at least and at most."""
 
-    kinds: tuple[str, ...]
+    layouts: tuple[str, ...]
     counts: Mapping[str, tuple[int, int]]
 
     def described(self) -> str:
-        return ", ".join(_ARTICLED[kind] for kind in self.kinds)
+        return ", ".join(_ARTICLED[layout] for layout in self.layouts)
 
 
 _ROLES = {
@@ -120,8 +120,8 @@ IMPORTABLE: Mapping[str, _Wanted] = {
 }
 
 
-def _owners(kind: str) -> str:
-    return ", ".join(system for system, wanted in IMPORTABLE.items() if kind in wanted.kinds)
+def _owners(layout: str) -> str:
+    return ", ".join(system for system, wanted in IMPORTABLE.items() if layout in wanted.layouts)
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ class _Part:
     """A file's tensors by the authors' names, without prefixes of `DataParallel`."""
 
     file: Path
-    kind: str
+    layout: str
     tensors: dict[str, Tensor]
 
 
@@ -143,11 +143,14 @@ def _read_part(file: Path) -> _Part:
         "associative-conv": lambda name: name.startswith("fusion."),
         "ccstereo": lambda name: name.startswith(("net_visual.", "net_audio.")),
     }
-    kinds = [kind for kind, mark in marks.items() if any(map(mark, tensors))]
-    if len(kinds) != 1:
-        what = " and ".join(_ARTICLED[kind] for kind in kinds) or f"tensors named {next(iter(tensors))!r} and the like"
+    layouts = [layout for layout, mark in marks.items() if any(map(mark, tensors))]
+    if len(layouts) != 1:
+        what = (
+            " and ".join(_ARTICLED[layout] for layout in layouts)
+            or f"tensors named {next(iter(tensors))!r} and the like"
+        )
         raise ModelError(f"{file}: holds {what}, not one part of a released checkpoint")
-    return _Part(file, kinds[0], tensors)
+    return _Part(file, layouts[0], tensors)
 
 
 def _read_tensors(file: Path) -> dict[str, Tensor]:
@@ -188,14 +191,14 @@ def _make(system: str, by_role: Mapping[str, list[_Part]]) -> StereoNetwork:
         ],
     }
     if system in ("sep-stereo", "unet-out"):
-        if len({fusion.kind for fusion in fusions}) > 1:
+        if len({fusion.layout for fusion in fusions}) > 1:
             raise ModelError(f"{fusions[1].file}: its fusion is another than that of {fusions[0].file}")
-        settings["fusion"] = "pyramid" if fusions[0].kind == "apnet" else "outermost"
+        settings["fusion"] = "pyramid" if fusions[0].layout == "apnet" else "outermost"
         settings["share_pyramid"] = len(fusions) == 1
         settings["rearrangement"] = "released"
     elif system == "pseudobinaural":
-        settings["dilated"] = visual.kind == "dilated"
-        settings["backbone"] = fusions[0].kind if fusions else "mono2binaural"
+        settings["dilated"] = visual.layout == "dilated"
+        settings["backbone"] = fusions[0].layout if fusions else "mono2binaural"
         settings["separation"] = False
         normed = any(re.match(r"audionet_(up)?convlayer\d+\.1\.", name) for name in audio.tensors)
         settings["norm"] = "batch" if normed else "instance"
@@ -256,9 +259,9 @@ def _fill(network: StereoNetwork, by_role: Mapping[str, list[_Part]]) -> list[st
 
 def _is_unused(part: _Part, name: str) -> bool:
     """Whether the authors' own forward pass never reads a tensor of this name."""
-    if _ROLES[part.kind] == "visual":
+    if _ROLES[part.layout] == "visual":
         return name.startswith("fc.")
-    if part.kind == "ccstereo":
+    if part.layout == "ccstereo":
         return re.search(r"segment\.reduce\.|upnorm\.(attn_layer|flow_conv)\.", name) is not None
     return "channel_mapping_conv_b." in name
 
@@ -281,7 +284,7 @@ def _correspondences(
 
 
 def _prefix(part: _Part) -> str:
-    return "feature_extraction" if part.kind == "plain" else "features"
+    return "feature_extraction" if part.layout == "plain" else "features"
 
 
 def _visual_name(ours: str, prefix: str) -> str:

@@ -123,7 +123,7 @@ class ConfidentSession(BinauralSession, Protocol):
 
 @runtime_checkable
 class SeeingSession(BinauralSession, Protocol):
-    """A session that looks at frames as they are read, so that nobody has to keep them.
+    """A session that takes frames as they are read, so that nobody has to keep them.
 
     With `frames="all"`, the engine shows it each frame once, in order, and hands it windows without frames; a window
     comes when all frames before its end were shown. Windows that hold frames are taken as well. If its model's spec has

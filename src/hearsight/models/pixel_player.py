@@ -91,11 +91,12 @@ class PixelPlayer(SeparationNetwork):
             visual_widths, visual_depths, dilated=True, pool=False, weights=visual_weights, frozen=freeze_visual
         )
         self.visual.map_size(self.frame_size)  # refuses frames that the ResNet cannot take
-        self.look = nn.Conv2d(self.visual.out_channels, components, kernel_size=3, padding=1)
+        self.visual_head = nn.Conv2d(self.visual.out_channels, components, kernel_size=3, padding=1)
         self.unet = ConditionalUNet(1, components, channels, condition_channels=0)
         self.scale = nn.Parameter(torch.ones(components))
         self.bias = nn.Parameter(torch.zeros(1))
-        draw_weights(self.look)
+        draw_weights(self.visual_head)
+        self.register_load_state_dict_pre_hook(_under_present_names)
 
     def forward(
         self,
@@ -167,7 +168,7 @@ class PixelPlayer(SeparationNetwork):
         return {"mask": error.mean()}
 
     def _features(self, frames: Float[Tensor, "n 3 height width"]) -> Float[Tensor, "n components h w"]:
-        return self.look(self.visual(frames)).float()
+        return self.visual_head(self.visual(frames)).float()
 
     def _mask_logits(
         self,
@@ -213,3 +214,10 @@ def _at_rows(
     below = places.floor().long().clamp(0, values.shape[-2] - 2)
     share = (places - below).clamp(0, 1)[:, None]
     return values[..., below, :] * (1 - share) + values[..., below + 1, :] * share
+
+
+def _under_present_names(module: nn.Module, weights: dict[str, Any], prefix: str, *_: Any) -> None:
+    """Networks saved by version 0.1 call `visual_head` otherwise."""
+    for name in ("weight", "bias"):
+        if (former := f"{prefix}look.{name}") in weights:
+            weights[f"{prefix}visual_head.{name}"] = weights.pop(former)

@@ -21,7 +21,7 @@ class Card:
     Attributes:
         name: what users type.
         home: "module:Class" that holds it; imported only when it is asked for.
-        kind: "binaural" (mono and frames in, two ears out) or "separation" (a mix and frames in, stems out).
+        task: "binaural" (mono and frames in, two ears out) or "separation" (a mix and frames in, stems out).
         source: the paper and section, or where the idea comes from.
         summary: one line.
         ready: whether it works from a plain install (no trained weights needed, or shipped in the package).
@@ -33,7 +33,7 @@ class Card:
 
     name: str
     home: str
-    kind: Literal["binaural", "separation"]
+    task: Literal["binaural", "separation"]
     source: str
     summary: str
     ready: bool = False

@@ -36,9 +36,11 @@ class DepthEstimator:
         from transformers import AutoConfig, DPTForDepthEstimation
 
         try:
-            kind = AutoConfig.from_pretrained(weights).model_type
-            if kind != "dpt":
-                raise ModelError(f"depth weights {weights!r} are of a {kind!r}; a DPT for depth estimation is needed")
+            architecture = AutoConfig.from_pretrained(weights).model_type
+            if architecture != "dpt":
+                raise ModelError(
+                    f"depth weights {weights!r} are of a {architecture!r}; a DPT for depth estimation is needed"
+                )
             self._network: Any = DPTForDepthEstimation.from_pretrained(weights)
         except (OSError, ValueError) as error:
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
@@ -74,7 +76,7 @@ def depth_as_picture(
     """A depth map as a network for pictures takes it: inverse depth, scaled per map, three times.
 
     Metres are inverted (unknown is taken as infinitely far). Then scale and zero are removed as in MiDaS: minus the
-    median, over the mean absolute deviation, so that estimated and true depth look alike. A flat map gives zeros.
+    median, over the mean absolute deviation, so that estimated and true depth are alike. A flat map gives zeros.
     """
     if unit == "metres":
         depth = torch.where(depth > 0, 1 / depth.clamp_min(1e-3), 0.0)

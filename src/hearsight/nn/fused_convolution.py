@@ -64,10 +64,10 @@ class FusedConvolution(nn.Module):
 
 def computes_bfloat16(device: torch.device | str) -> bool:
     """Whether a device multiplies matrices in bfloat16 natively, so that it is worth while."""
-    kind = torch.device(device).type
-    if kind == "cuda":
+    backend = torch.device(device).type
+    if backend == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    if kind == "cpu":
+    if backend == "cpu":
         # private names of torch, asked for with care: without them float32 is used
         asks = [getattr(torch.cpu, name, None) for name in ("_is_amx_tile_supported", "_is_avx512_bf16_supported")]
         return any(bool(ask()) for ask in asks if ask is not None)

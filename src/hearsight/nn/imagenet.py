@@ -8,7 +8,7 @@ from torch import Tensor
 
 MEAN = (0.485, 0.456, 0.406)
 DEVIATION = (0.229, 0.224, 0.225)
-# Of each of the 256 values of each colour: a look-up is several times as fast as arithmetic on every pixel.
+# Of each of the 256 values of each colour: a table is several times as fast as arithmetic on every pixel.
 _TABLE = ((np.arange(256)[None, :, None] / 255 - MEAN) / DEVIATION).astype(np.float32)
 # Its bits as whole numbers, since OpenCV does not know bfloat16.
 _TABLE_BFLOAT16 = torch.from_numpy(_TABLE).to(torch.bfloat16).view(torch.int16).numpy()

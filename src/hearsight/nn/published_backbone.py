@@ -48,7 +48,7 @@ class PublishedBackbone(nn.Module):
         network, self.architecture = _made(architecture)
         self.network = getattr(network, "vision_model", network)  # of CLIP and SigLIP the side that sees
         if self.network.main_input_name != "pixel_values":
-            raise ModelError(f"{_told(architecture)}: takes {self.network.main_input_name}, not pictures")
+            raise ModelError(f"{_shown(architecture)}: takes {self.network.main_input_name}, not pictures")
         mean, deviation = (torch.tensor(self.architecture[name])[:, None, None] for name in ("mean", "deviation"))
         # From ImageNet's mean and deviation to the network's own.
         self.register_buffer("_scale", torch.tensor(DEVIATION)[:, None, None] / deviation, persistent=False)
@@ -172,5 +172,5 @@ def _laid_out(
     raise ModelError(f"visual: {tokens.shape[1]} tokens of {tuple(frame_size)} pixels are no grid of patches")
 
 
-def _told(architecture: str | Mapping[str, Any]) -> str:
+def _shown(architecture: str | Mapping[str, Any]) -> str:
     return f"visual {architecture!r}" if isinstance(architecture, str) else "visual"

@@ -127,13 +127,13 @@ def _load_published(vit: Any, weights: str) -> None:
     verbosity = logging.get_verbosity()
     logging.set_verbosity_error()  # its report of heads that are left out would only worry
     try:
-        kind = AutoConfig.from_pretrained(weights).model_type
-        if kind == "dpt":
+        architecture = AutoConfig.from_pretrained(weights).model_type
+        if architecture == "dpt":
             published: Any = DPTForDepthEstimation.from_pretrained(weights).dpt
-        elif kind == "vit":
+        elif architecture == "vit":
             published = ViTModel.from_pretrained(weights, add_pooling_layer=False)
         else:
-            raise ModelError(f"visual weights {weights!r} are of a {kind!r}; a DPT or a ViT is needed")
+            raise ModelError(f"visual weights {weights!r} are of a {architecture!r}; a DPT or a ViT is needed")
     except (OSError, ValueError) as error:
         what = "folder holds no usable network" if Path(weights).is_dir() else "cannot be had from the Hugging Face Hub"
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -108,7 +108,7 @@ def _load_published(resnet: Any, weights: str) -> None:
 
 
 def _dilate(stage: nn.Module) -> None:
-    """Stride 1 instead of 2 in a stage; every later 3 x 3 convolution of it looks twice as far (dilation 2)."""
+    """Stride 1 instead of 2 in a stage; every later 3 x 3 convolution of it reaches twice as far (dilation 2)."""
     for convolution in stage.modules():
         if isinstance(convolution, nn.Conv2d):
             if convolution.stride == (2, 2):

@@ -154,7 +154,7 @@ def read_boxes(path: str | os.PathLike[str]) -> BoxFile:
 
     - COCO results (JSON): a list of `{"image_id" or "file_name", "bbox": [x, y, width, height], "score",
       "category" or "category_id"}`, in pixels; optional `"time_s"` or `"frame"`, and `"width"`, `"height"` of the
-      picture that was looked at (without them: the clip's own size).
+      picture that was searched (without them: the clip's own size).
     - COCO data set (JSON): an object with `images` (`id`, `file_name`, `width`, `height`, optional `time_s` or
       `frame`), `annotations` and `categories`. An image file named `CLIP_12.jpg` is frame 12 of `CLIP`.
     - hearsight's own (JSON): `{"CLIP": [x0, y0, x1, y1] or [{"box": [x0, y0, x1, y1], "time_s", "score", "label"}]}` in

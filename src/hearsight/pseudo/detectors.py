@@ -40,7 +40,7 @@ class SourceDetector:
             one, `musical instrument`).
         classes: of a closed-set detector that are kept, by its own names.
         threshold: boxes with a lower score are dropped.
-        rate_hz: how many pictures per second are looked at.
+        rate_hz: how many pictures per second are searched.
         batch: pictures at once.
         device: "cpu", "cuda", ...
         cached: keep the boxes of a clip beside it, as `CLIP.boxes.json`, and take them from there if they were found by
@@ -198,9 +198,9 @@ def _load(name: str, device: str) -> _Network:
                 f"{name}: is a {config.model_type}, not a detector; open-vocabulary: {OPEN_VOCABULARY}, closed-set: "
                 f"{CLOSED_SET}"
             )
-        kind = AutoModelForZeroShotObjectDetection if open_vocabulary else AutoModelForObjectDetection
+        loader = AutoModelForZeroShotObjectDetection if open_vocabulary else AutoModelForObjectDetection
         processor = (AutoProcessor if open_vocabulary else AutoImageProcessor).from_pretrained(name)
-        model = kind.from_pretrained(name)
+        model = loader.from_pretrained(name)
     return _Network(model.eval().to(device), processor, open_vocabulary, device)
 
 

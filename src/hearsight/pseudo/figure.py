@@ -71,7 +71,7 @@ def angles_in_words(source: SourceRecipe) -> str:
 def _title(pair: PseudoPair) -> str:
     count = len(pair.recipe.sources)
     background = "black" if pair.recipe.background is None else "a photograph"
-    if pair.recipe.settings.kind == "separation":
+    if pair.recipe.settings.task == "separation":
         return f"separation on {background}"
     return f"{count} {'source' if count == 1 else 'sources'} on {background}"
 

@@ -4,7 +4,7 @@
 FOLDER/
     videos/, binaural_audios/, splits/split1/    as `hearsight.datasets.fair_play_layout` says
     recipes/000001.json                          all random choices of a pair: `read_recipe`, `PseudoPairs.make`
-    contact_sheet.png                            the first pairs, to look at
+    contact_sheet.png                            the first pairs, to see
     pseudo.json                                  what the set was made with
 ```
 """

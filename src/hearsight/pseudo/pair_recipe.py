@@ -26,7 +26,7 @@ from hearsight.pseudo.boxes import Box
 from hearsight.pseudo.composing import Backgrounds, Rectangle
 from hearsight.pseudo.prepared_mono_clips import PreparedMonoClips
 
-PairKind = Literal["binaural", "separation"]
+PairTask = Literal["binaural", "separation"]
 Blending = Literal["auto", "paste", "poisson"]
 LevelLaw = Literal["tied", "equal"]
 PatchScale = Literal["level", "natural"]
@@ -40,7 +40,7 @@ class PairSettings:
     """What pairs are made like. The defaults are the paper's.
 
     Attributes:
-        kind: `binaural`: the two ears are the target; `separation` (section 3.3): two sources, one at each edge, each
+        task: `binaural`: the two ears are the target; `separation` (section 3.3): two sources, one at each edge, each
             of them a target.
         duration_s: of the sound.
         mixing: probabilities of 1, 2, 3, ... sources (section 4.3, table 3); `separation` always has two.
@@ -66,7 +66,7 @@ class PairSettings:
         exchange_red_blue: in what a network gets, as the released scripts do to pseudo frames and not to recorded ones.
     """
 
-    kind: PairKind = "binaural"
+    task: PairTask = "binaural"
     duration_s: float = 0.63
     mixing: tuple[float, ...] = (0.4, 0.5, 0.1)
     field_of_view: float = DEFAULT_FIELD_OF_VIEW
@@ -85,7 +85,7 @@ class PairSettings:
 
     def __post_init__(self) -> None:
         for name, known in (
-            ("kind", PairKind),
+            ("task", PairTask),
             ("elevation_law", ElevationLaw),
             ("rendering", Rendering),
             ("speakers", LAYOUTS),
@@ -120,7 +120,7 @@ class PairSettings:
     @property
     def most_sources(self) -> int:
         """The largest number of sources that a pair can have."""
-        if self.kind == "separation":
+        if self.task == "separation":
             return 2
         return max(number for number, share in enumerate(self.mixing, start=1) if share > 0)
 
@@ -254,7 +254,7 @@ def draw_recipe(
     """
     random = np.random.default_rng([seed, index])
     samples = round(settings.duration_s * clips.sample_rate_hz)
-    count = 2 if settings.kind == "separation" else 1 + int(random.choice(len(settings.mixing), p=settings.mixing))
+    count = 2 if settings.task == "separation" else 1 + int(random.choice(len(settings.mixing), p=settings.mixing))
     chosen = [among[int(one)] for one in random.choice(len(among), size=count, replace=False)]
     if len({clips.clips[number].source for number in chosen}) < count:
         chosen = _of_distinct_recordings(clips, chosen[:1], among, count, random)
@@ -335,7 +335,7 @@ def _placed(sketches: list[_Sketch], settings: PairSettings, random: np.random.G
     """
     height, width = settings.canvas
     widths = [sketch.size[1] for sketch in sketches]
-    if settings.kind == "separation":
+    if settings.task == "separation":
         lefts = [0, width - widths[1]]
     else:
         gaps = np.sort(random.integers(0, width - sum(widths) + 1, size=len(sketches)))
@@ -384,9 +384,9 @@ def _draw_view(settings: PairSettings, random: np.random.Generator) -> ViewRecip
     return ViewRecipe(Rectangle(left, top, view_width, view_height), brightness, colour)
 
 
-def _tuples(kind: type, value: dict[str, Any]) -> dict[str, Any]:
+def _tuples(cls: type, value: dict[str, Any]) -> dict[str, Any]:
     """JSON knows lists only."""
-    names = {field.name for field in fields(kind)}
+    names = {field.name for field in fields(cls)}
     return {name: tuple(part) if isinstance(part, list) and name in names else part for name, part in value.items()}
 
 

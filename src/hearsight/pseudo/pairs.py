@@ -122,7 +122,7 @@ class PseudoPairs(Dataset[Item]):
         """
         self._require_own(recipe)
         ears, stems = None, None
-        if recipe.settings.kind == "separation":
+        if recipe.settings.task == "separation":
             stems = _normalized(torch.stack([self._segment(recipe, source, 0) for source in recipe.sources]))
             mono = stems.sum(0)
         else:
@@ -217,7 +217,7 @@ class PseudoPairs(Dataset[Item]):
     def _alone(
         self, recipe: PairRecipe, background: np.ndarray, patches: list[np.ndarray]
     ) -> list[UInt8[np.ndarray, "_height _width 3"]]:
-        if recipe.settings.kind != "separation":
+        if recipe.settings.task != "separation":
             return []
         return [
             lay(background, patch, source.place, recipe.poisson)

@@ -121,7 +121,7 @@ def prepare_mono_clips(
                 progress(number, len(clips))
                 begin, count = frames_file.tell(), len(ends)
                 try:
-                    samples = read_sound(Clip(clip.name, clip.sound, None, kind="mono"), sample_rate_hz)[0]
+                    samples = read_sound(Clip(clip.name, clip.sound, None, sound_type="mono"), sample_rate_hz)[0]
                     energy = _block_energy(samples, block)
                     _require_audible(energy, len(samples), sample_rate_hz, shortest_s)
                     found, part, part_size, pictures = _pictures_of_source(clip, boxes, frame_height)

@@ -110,7 +110,7 @@ class PseudoPart:
 
 @dataclass(frozen=True)
 class MixturesPart:
-    """Pairs of sound and instrument map made while training, of which the ear of `sounding-objects` learns.
+    """Pairs of sound and instrument map made while training, of which the classifier of `sounding-objects` learns.
 
     Attributes:
         sounds, rooms: banks written by `hearsight banks`; their validation parts are held out.
@@ -173,7 +173,7 @@ class DataPart:
         test: what the trained model is measured on.
         with_depth: items carry depth maps.
         mirror: each training item with two ears is followed by its mirror image (picture flipped, ears exchanged); an
-            epoch is twice as long. Not in the papers: it keeps a small set from telling sides by its rooms.
+            epoch is twice as long. Not in the papers: it keeps the sides of a small set from being learnt by its rooms.
     """
 
     stereo: ClipsPart | None = None
@@ -197,8 +197,8 @@ class SchedulePart:
         separation_epochs: of these, the first ones train separation alone (Sep-Stereo, section 4.1).
         batch_size: items of one step on one device.
         accumulate: steps whose gradients are added before the weights move.
-        learning_rate, visual_learning_rate: of the network, and of its visual backbone (of the ear of
-            `sounding-objects`: what joins it to the things seen).
+        learning_rate, visual_learning_rate: of the network, and of its visual backbone (of the classifier of
+            `sounding-objects`: what joins it to the objects seen).
         weight_decay: of Adam.
         decay, decay_every: the rates are multiplied by `decay` every `decay_every` epochs.
         warm_up: in so many first steps the rates rise, and over the run they fall along half a cosine to almost

@@ -1,4 +1,4 @@
-"""A function that looks around each sample, applied to a stream."""
+"""A function of each sample's surroundings, applied to a stream."""
 
 from collections.abc import Callable
 
@@ -11,7 +11,7 @@ class ContextStream:
     """Applies a function that needs `context` samples before and after each sample to a signal that comes in blocks.
 
     The joined output equals the function of the whole signal with `context` zeros on both sides, however the blocks are
-    cut, as long as the function looks no further. It comes `context` samples late, as many samples as went in.
+    cut, as long as the function reaches no further. It comes `context` samples late, as many samples as went in.
 
     Args:
         function: takes `[channels, context + n + context]` and gives `[any channels, n]`.

@@ -45,7 +45,7 @@ def interaural_time_difference_s(
     windows = _windows(ears, sample_rate_hz, window_s, hop_s).double()
     samples = windows.shape[-1]
     if samples < 4 * maximum_s * sample_rate_hz:
-        raise ValueError(f"{samples} samples are too few to look for a delay of {maximum_s} s")
+        raise ValueError(f"{samples} samples are too few to find a delay of {maximum_s} s")
     n_fft = 1 << (2 * samples - 1).bit_length()
     spectra = torch.fft.rfft(windows, n_fft)
     # Conjugating the left ear makes the lag of the peak the right ear's delay.

@@ -21,14 +21,14 @@ from hearsight.simulation.write import SPLITS, read_simulation
 
 @dataclass(frozen=True)
 class CheckReport:
-    """Number of clips looked at, and every fault found, one line each, the file first."""
+    """Number of clips checked, and every fault found, one line each, the file first."""
 
     clips: int
     faults: list[str]
 
 
 def check_folder(folder: str | os.PathLike[str], progress: Progress = no_progress) -> CheckReport:
-    """Look at every file of a set: durations, channels, offsets between sound and picture, sums of stems, splits.
+    """Check every file of a set: durations, channels, offsets between sound and picture, sums of stems, splits.
 
     Raises:
         DataError: the folder is not a set of simulated concerts.

@@ -26,7 +26,7 @@ def gestures(instrument: str, notes: Sequence[Note], times: Curve, beat_s: float
 
     Args:
         beat_s: length of a beat, in whose time the trunk sways.
-        looks: seed of what differs between players.
+        drawing_seed: seed of what differs between players.
     """
     phase = np.random.default_rng(drawing_seed).uniform(0, 2 * np.pi, 2)
     hits = _chords_of(notes)

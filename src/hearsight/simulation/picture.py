@@ -18,7 +18,7 @@ from hearsight.simulation.walls import Walls
 Parts = list[Solid | Limb]
 OVERSAMPLING = 2
 BODY, INSTRUMENT, OBJECT = 1, 2, 100
-"""Owners: performer p's body is 2 p + BODY, the instrument 2 p + INSTRUMENT; object i is THING + i; the room 0."""
+"""Owners: performer p's body is 2 p + BODY, the instrument 2 p + INSTRUMENT; object i is OBJECT + i; the room 0."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def views(
                 around = _panorama_camera(settings.camera, level @ rotations.transpose(0, 2, 1))
                 background = Canvas(around, OVERSAMPLING)
                 stage.draw_still(background, level)
-            fine.look_around(background, level @ rotation.T)
+            fine.view_around(background, level @ rotation.T)
         elif background is None:
             stage.draw_still(fine, rotation)
             background = fine.copy()

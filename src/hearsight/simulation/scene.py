@@ -32,7 +32,7 @@ class Room:
         materials: names in pyroomacoustics' database, in the order of FACES.
         reverberation_s: Eyring's reverberation time with the air's absorption, per octave band from 125 Hz to 8 kHz;
             zeros in the open air.
-        looks: what random choices of its drawing start from.
+        drawing_seed: what random choices of its drawing start from.
         lamps: positions of the lamps. `[lamps][3]`
     """
 
@@ -140,7 +140,7 @@ def random_scene(settings: Settings, number: int) -> Scene:
         listener = _random_listener(rng, room, settings)
         placed = _random_performers(rng, room, listener, settings)
         if placed is not None:
-            return Scene(number, room, listener, placed, _random_things(rng, room, listener, placed))
+            return Scene(number, room, listener, placed, _random_objects(rng, room, listener, placed))
     raise DataError(  # without a distance asked for, a room of 4 by 4 m always has one
         f"clip {number}: {settings.performers[0]} to {settings.performers[1]} performers do not fit at the distance "
         "asked for; widen its range or ask for fewer performers"
@@ -201,7 +201,7 @@ def _head_axes(yaw: float, pitch: float, roll: float) -> NDArray[np.float64]:
 
 
 def _random_listener(rng: np.random.Generator, room: Room, settings: Settings) -> Attributor:
-    """Near a wall, looking into the room."""
+    """Near a wall, facing into the room."""
     size = np.array(room.size)
     wall = rng.integers(4)
     axis, far = wall // 2, wall % 2
@@ -234,7 +234,7 @@ def _random_listener(rng: np.random.Generator, room: Room, settings: Settings) -
 
 _FOOTPRINTS = {"drums": (0.55, 0.95), "harp": (0.45, 0.60), "upright bass": (0.2, 0.50)}
 _TURNED = {"harp": 1.05, "trumpet": 0.75, "piano": -1.45, "drums": 0.2, "cello": 0.25}
-"""How far a performer turns from facing the listener, so that the instrument is seen from its telling side."""
+"""How far a performer turns from facing the listener, so that the instrument is seen from its side that shows it."""
 
 
 def _footprint(instrument: str, dress: Dress) -> tuple[float, float]:
@@ -307,7 +307,7 @@ def _random_rests(rng: np.random.Generator, settings: Settings, count: int) -> t
     return ()
 
 
-def _random_things(
+def _random_objects(
     rng: np.random.Generator, room: Room, listener: Attributor, performers: tuple[Performer, ...]
 ) -> tuple[SceneObject, ...]:
     """Idle instruments and objects where there is floor left and where they hide no performer."""

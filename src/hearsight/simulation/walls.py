@@ -1,4 +1,4 @@
-"""The room itself: six faces painted after their material, lit by the lamps, and looked up by rays."""
+"""The room itself: six faces painted after their material, lit by the lamps, and read by rays."""
 
 import cv2
 import numpy as np

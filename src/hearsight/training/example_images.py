@@ -29,7 +29,7 @@ RANGE_DB = 60
 class ShowExamples(Callback):
     """After each validation, for the first items of its first batch: both ears as predicted and true (one gain for all
     of them), the spectrograms of the difference side by side (predicted, true; 60 dB below the true one's loudest bin),
-    and where the network looks, drawn over the frame."""
+    and where the network attends, drawn over the frame."""
 
     def __init__(self) -> None:
         self._examples: Item | None = None
@@ -70,7 +70,7 @@ class ShowExamples(Callback):
             picture = (255 * pixels).round().numpy().astype(np.uint8)
             if heat is not None:
                 picture = overlay(picture, heat[number].float().cpu().numpy())
-            board.add_image(f"example {number}/where it looks", picture, step, dataformats="HWC")
+            board.add_image(f"example {number}/where the network attends", picture, step, dataformats="HWC")
 
 
 def _add_sound(board: SummaryWriter, tag: str, ears: Tensor, step: int, sample_rate_hz: int) -> None:
@@ -88,7 +88,7 @@ def _add_sound(board: SummaryWriter, tag: str, ears: Tensor, step: int, sample_r
 
 
 def _spectrograms(network: StereoNetwork, pair: tuple[Tensor, Tensor]) -> UInt8[np.ndarray, "height width 3"]:
-    """Differences of predicted and true ears in one scale, so that a prediction that is too weak looks so."""
+    """Differences of predicted and true ears in one scale, so that a prediction that is too weak appears so."""
     device = next(network.parameters()).device
     level_db = [amplitude_to_db(network.stft.forward(difference(ears.to(device))).abs()).cpu() for ears in pair]
     top = level_db[1].max()

@@ -1,7 +1,7 @@
 """Three auxiliary tasks that make a visual backbone attend to geometry, beside the training of any stereo network.
 
 After Garg, Gao and Grauman, "Geometry-Aware Multi-Task Learning for Binaural Audio Generation from Video", BMVC 2021:
-the network's feature map of the frame must also tell
+the network's feature map of the frame must also predict
 
 - "response": the impulse response of the scene, here the log magnitudes of both ears' response to one source of it
   (known in simulated sets), in 64 bands and 16 columns of 20 ms;

@@ -53,7 +53,7 @@ def pseudo_items(part: PseudoPart, chosen: MonoClips, network: AudioVisualNetwor
         _Endless(PseudoPairs(clips, jittered, seed, pairs, photographs, hrirs, training)),
         _Fixed(PseudoPairs(clips, plain, seed + 1, max(1, pairs // 10), photographs, hrirs, held_out)),
         _Endless(
-            PseudoPairs(clips, replace(jittered, kind="separation"), seed + 2, pairs, photographs, hrirs, training)
+            PseudoPairs(clips, replace(jittered, task="separation"), seed + 2, pairs, photographs, hrirs, training)
         ),
     )
 
@@ -80,7 +80,7 @@ def pair_settings(values: Mapping[str, Any]) -> PairSettings:
     Raises:
         DataError: one is unknown or refused.
     """
-    known = {entry.name for entry in fields(PairSettings)} - {"kind", "duration_s", "view", "augment"}
+    known = {entry.name for entry in fields(PairSettings)} - {"task", "duration_s", "view", "augment"}
     unknown = [name for name in values if name not in known]
     if unknown:
         raise DataError(f"data.pseudo.settings: unknown setting {unknown[0]!r}; known: {', '.join(sorted(known))}")

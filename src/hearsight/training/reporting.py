@@ -48,7 +48,7 @@ class EpochReport:
 
 
 class Reporter:
-    """Who is told how a run goes on; this one keeps it to itself."""
+    """Hears how a run goes on; this one keeps it to itself."""
 
     def note(self, text: str) -> None:
         """Something that one should know of the data, once, at the start."""
@@ -61,10 +61,10 @@ class Reporter:
 
 
 class Reporting(Checkpoint):  # Lightning calls those last: what is reported is kept
-    """Tells a reporter, and writes `epochs.csv` into the run's folder: a row for each epoch.
+    """Calls a reporter, and writes `epochs.csv` into the run's folder: a row for each epoch.
 
     Args:
-        reporter: is told.
+        reporter: hears of.
         folder: of the run.
         best: knows which epoch is the best.
     """

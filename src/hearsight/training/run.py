@@ -72,7 +72,7 @@ def train(
         accelerator: auto, cpu, cuda or mps.
         devices, nodes: "auto" or a number of devices, and how many machines; several train with DDP and synchronised
             batch norm.
-        reporter: is told steps and epochs.
+        reporter: hears of steps and epochs.
         wandb: project of Weights & Biases to log to as well.
 
     Raises:
@@ -385,12 +385,12 @@ def _card_text(log: dict[str, Any], recipe: Recipe) -> str:
     lines: list[str] = ["---", "library_name: hearsight", "tags:", f"- {log['system']}", "- spatial-audio", "---", ""]
     lines += [f"# {log['system']}", "", card(log["system"]).summary, ""]
 
-    def tell(name: str, value: Any) -> str:
+    def line(name: str, value: Any) -> str:
         return f"- {name}: {value}"
 
-    lines += [tell(name, log[name]) for name in ("hearsight", "commit", "seed", "epochs", "best_epoch", "best_by")]
-    lines += ["", *_row_text(recipe), "Data:", "", *(tell(name, value) for name, value in log["data"].items())]
-    lines += ["", "Metrics of the last validation:", "", *(tell(n, f"{v:.5g}") for n, v in log["last_metrics"].items())]
+    lines += [line(name, log[name]) for name in ("hearsight", "commit", "seed", "epochs", "best_epoch", "best_by")]
+    lines += ["", *_row_text(recipe), "Data:", "", *(line(name, value) for name, value in log["data"].items())]
+    lines += ["", "Metrics of the last validation:", "", *(line(n, f"{v:.5g}") for n, v in log["last_metrics"].items())]
     shown = {name: value for name, value in log["recipe"].items() if name != "reproduces"}
     lines += ["", "Recipe:", "", "```json", json.dumps(shown, indent=2), "```", ""]
     return "\n".join(lines)

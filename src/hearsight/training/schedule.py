@@ -25,7 +25,7 @@ def learning_rates(
     if schedule.fall is not None:
         power, total = schedule.fall, int(module.trainer.estimated_stepping_batches)
         if schedule.warm_up is not None:
-            raise DataError("schedule: warm_up and fall say two things of the rates; leave one out (null)")
+            raise DataError("schedule: warm_up and fall contradict each other; leave one out (null)")
         falling = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: max(0.0, 1 - step / total) ** power)
         return {"scheduler": falling, "interval": "step"}
     if schedule.warm_up is None:

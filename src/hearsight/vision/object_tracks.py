@@ -25,7 +25,7 @@ _RISES_S, _FADES_S = 0.7, 1.5  # of strength, from nothing to all and back
 _REACH = 0.06  # parts of the picture's width that an object may seem to jump, beside half its width
 _FAVOUR = 1.3  # what an object that is among the strongest counts more than one that is not
 _MOST_SHIFT = 0.5  # of the picture, by which a camera could have moved from one picture to the next
-_TOLD_S = 120.0  # how long is remembered
+_KEPT_S = 120.0  # how long is remembered
 _MOVING_S = 0.5  # over which motion is averaged
 _USUAL_S = 10.0  # over which the picture's usual motion is averaged
 _STILL_GREY_LEVELS = 0.02  # mean change of a picture in which nothing moves
@@ -182,8 +182,8 @@ class ObjectTracks:
         self._gone += [known for known in self._known if known.is_over]
         self._known = [known for known in self._known if not known.is_over]
         for known in [*self._gone, *self._known]:
-            known.forget(time_s - _TOLD_S)
-        self._gone = [known for known in self._gone if known.points[-1].time_s > time_s - _TOLD_S]
+            known.forget(time_s - _KEPT_S)
+        self._gone = [known for known in self._gone if known.points[-1].time_s > time_s - _KEPT_S]
 
 
 @dataclass(frozen=True)

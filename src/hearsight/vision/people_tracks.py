@@ -22,7 +22,7 @@ _HIDDEN_S = 2.0  # for which a person that is no longer found is waited for
 _MOVING_S, _USUAL_S = 0.5, 10.0  # over which motion, and the whole picture's, is averaged
 _STILL_GREY_LEVELS = 0.02
 _MOST_SHIFT = 0.5  # of the picture, by which a camera could have moved from one picture to the next
-_TOLD_S = 120.0  # for how long tracks are kept
+_KEPT_S = 120.0  # for how long tracks are kept
 _WIDE, _TALL = 0.7, 0.4  # of the box: standard deviation of where evidence around the hands counts
 _LEAST_WIDE, _LEAST_TALL = 0.03, 0.1  # of the picture
 _SEEN_KEYPOINT = 0.2  # score
@@ -177,9 +177,9 @@ class PeopleTracks:
         self._gone += [known for known in self._known if known.is_over]
         self._known = [known for known in self._known if not known.is_over]
         for known in [*self._gone, *self._known]:
-            while len(known.points) > 1 and known.points[1].time_s <= time_s - _TOLD_S:
+            while len(known.points) > 1 and known.points[1].time_s <= time_s - _KEPT_S:
                 known.points.popleft()
-        self._gone = [known for known in self._gone if known.points[-1].time_s > time_s - _TOLD_S]
+        self._gone = [known for known in self._gone if known.points[-1].time_s > time_s - _KEPT_S]
 
 
 def evidence_around(
@@ -229,7 +229,7 @@ class _Known:
     hidden_s: float = 0.0
     energy: float | None = None
     evidence: Float[np.ndarray, "seen"] = field(default_factory=lambda: np.zeros(len(IMAGENET_INSTRUMENTS)))
-    looked_s: float = 0.0
+    observed_s: float = 0.0
 
     @property
     def is_over(self) -> bool:
@@ -274,8 +274,8 @@ class _Known:
     def holds(self, evidence: Float[np.ndarray, "seen"], elapsed: float) -> None:
         if self.hidden_s > 0:
             return
-        self.looked_s += elapsed
-        step = _step(elapsed, min(_EVIDENCE_S, self.looked_s)) if self.looked_s > 0 else 1.0
+        self.observed_s += elapsed
+        step = _step(elapsed, min(_EVIDENCE_S, self.observed_s)) if self.observed_s > 0 else 1.0
         self.evidence = self.evidence + (evidence - self.evidence) * step
 
     def record(self, time_s: float) -> None:

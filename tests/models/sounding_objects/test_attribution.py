@@ -37,7 +37,7 @@ def entry(sound: Tensor) -> float:
     return float((percussiveness(power) * power).sum() / power.sum())
 
 
-def test_hits_are_told_from_tones() -> None:
+def test_hits_are_distinguished_from_tones() -> None:
     assert entry(tones()) < -2
     assert entry(hits()) > 0.8
 
@@ -47,7 +47,7 @@ def test_noise_is_neither() -> None:
 
 
 @pytest.mark.parametrize("gain", [1e-4, 1.0, 1e3])
-def test_hits_and_tones_in_one_sound_are_told_apart_at_any_level(gain: float) -> None:
+def test_hits_and_tones_in_one_sound_are_distinguished_at_any_level(gain: float) -> None:
     power = powers(gain * (tones() / tones().std() + hits() / hits().std()))
     found = percussiveness(power)
     of_tones, of_hits = powers(tones() / tones().std()), powers(hits() / hits().std())
@@ -55,14 +55,14 @@ def test_hits_and_tones_in_one_sound_are_told_apart_at_any_level(gain: float) ->
     assert found[(of_hits > 100 * of_tones) & (of_hits > of_hits.mean())].mean() > 0.5
 
 
-def test_each_window_of_a_batch_is_told_by_itself() -> None:
+def test_each_window_of_a_batch_is_judged_by_itself() -> None:
     power = torch.stack([powers(tones()), powers(hits())])
     together = percussiveness(power)
     for one, alone in zip(together, power, strict=True):
         torch.testing.assert_close(one, percussiveness(alone), atol=1e-4, rtol=0)
 
 
-def test_silence_is_told_too() -> None:
+def test_silence_is_classified_too() -> None:
     assert not percussiveness(torch.zeros(128, 40)).any()
 
 

@@ -43,7 +43,7 @@ def evidence(*objects: dict[str, float]) -> Tensor:
 
 @pytest.mark.parametrize("columns", [1, 15, 16, 17, 100, 256, 333])
 @torch.inference_mode()
-def test_kinds_are_a_distribution_for_any_number_of_columns(classifier: SoundClassifier, columns: int) -> None:
+def test_classes_are_a_distribution_for_any_number_of_columns(classifier: SoundClassifier, columns: int) -> None:
     classes, direct = classifier(powers(columns))
     assert classes.shape == (2, len(SOUND_CLASSES), BANDS, columns)
     torch.testing.assert_close(classes.exp().sum(1), torch.ones(2, BANDS, columns))
@@ -80,7 +80,7 @@ def test_parts_add_up_to_one_and_a_row_of_zeros_gets_nothing(classifier: SoundCl
 
 
 @torch.inference_mode()
-def test_parts_go_with_the_things_wherever_they_stand(classifier: SoundClassifier) -> None:
+def test_parts_go_with_the_objects_wherever_they_stand(classifier: SoundClassifier) -> None:
     objects = evidence({"cello": 0.6}, {"upright piano": 0.9}, {"drum": 0.3})
     here = classifier.associate(classified(), objects)
     there = classifier.associate(classified(), objects[:, [2, 0, 1]])
@@ -89,7 +89,7 @@ def test_parts_go_with_the_things_wherever_they_stand(classifier: SoundClassifie
 
 
 @torch.inference_mode()
-def test_without_things_all_is_the_rest(classifier: SoundClassifier) -> None:
+def test_without_objects_all_is_the_rest(classifier: SoundClassifier) -> None:
     parts = classifier.associate(classified(), torch.zeros(1, 2, len(IMAGENET_INSTRUMENTS))).exp()
     torch.testing.assert_close(parts[:, 2], torch.ones(1, BANDS, 16))
 
@@ -104,7 +104,7 @@ def test_more_evidence_draws_more_in_every_bin(classifier: SoundClassifier) -> N
 
 
 @torch.inference_mode()
-def test_alike_things_share_alike(classifier: SoundClassifier) -> None:
+def test_alike_objects_share_alike(classifier: SoundClassifier) -> None:
     parts = classifier.associate(classified(), evidence({"violin": 0.7}, {"violin": 0.7}))
     torch.testing.assert_close(parts[:, 0], parts[:, 1])
 
@@ -113,14 +113,14 @@ def test_alike_things_share_alike(classifier: SoundClassifier) -> None:
     ("seen", "sound_class"), [("cello", "cello"), ("drum", "drums"), ("upright piano", "piano"), ("harp", "harp")]
 )
 @torch.inference_mode()
-def test_an_untrained_association_knows_which_instrument_looks_like_what(seen: str, sound_class: str) -> None:
+def test_an_untrained_association_knows_which_instrument_resembles_what(seen: str, sound_class: str) -> None:
     association = SoundClassifier((8, 12, 16, 16, 16), layers=1).association
     others = [name for name in ("cello", "drum", "upright piano", "harp") if name != seen]
     kernels = association(evidence({seen: 0.5}, *({name: 0.5} for name in others)))[0]
     assert int(kernels[:-1, SOUND_CLASSES.index(sound_class)].argmax()) == 0
 
 
-def test_the_association_learns_which_thing_sounds() -> None:
+def test_the_association_learns_which_object_sounds() -> None:
     from dataclasses import dataclass
 
     @dataclass
@@ -160,7 +160,7 @@ def test_the_association_learns_which_thing_sounds() -> None:
     ("sound_class", "pitches", "least"), [("piano", (60, 64, 67, 72), 0.2), ("drums", (36, 42, 38, 42), 0.04)]
 )
 @torch.inference_mode()
-def test_the_shipped_ear_hears_the_room(sound_class: str, pitches: tuple[int, ...], least: float) -> None:
+def test_the_shipped_classifier_hears_the_room(sound_class: str, pitches: tuple[int, ...], least: float) -> None:
     """Strokes of a sampled instrument: where a room rings, less of it is heard to come straight."""
     rate, generator = SAMPLE_RATE_HZ, torch.Generator().manual_seed(0)
     notes = [Note(0.4 * k, 0.3, pitches[k % 4], 90) for k in range(10)]
@@ -185,9 +185,9 @@ def test_the_shipped_ear_hears_the_room(sound_class: str, pitches: tuple[int, ..
 
 
 @torch.inference_mode()
-def test_a_folder_gives_the_same_ear_back(classifier: SoundClassifier, tmp_path: Path) -> None:
-    classifier.save_pretrained(tmp_path / "ear")
-    again = load_network(tmp_path / "ear").eval()
+def test_a_folder_gives_the_same_classifier_back(classifier: SoundClassifier, tmp_path: Path) -> None:
+    classifier.save_pretrained(tmp_path / "classifier")
+    again = load_network(tmp_path / "classifier").eval()
     assert isinstance(again, SoundClassifier)
     assert all(torch.equal(one, other) for one, other in zip(again(powers(48)), classifier(powers(48)), strict=True))
     objects = evidence({"cello": 0.4}, {"organ": 0.2})

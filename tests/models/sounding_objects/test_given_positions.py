@@ -29,7 +29,7 @@ Seen = list[tuple[str, float]]  # label and x
 
 
 class HearsByPitch(SoundClassifier):
-    """An ear to which all below about 1 kHz is a cello, and all above a flute."""
+    """A classifier for which all below about 1 kHz is a cello, and all above a flute."""
 
     def __init__(self) -> None:
         super().__init__((4, 4, 4, 4, 4), layers=1)
@@ -42,7 +42,7 @@ class HearsByPitch(SoundClassifier):
 
 
 class FixedEvidence:
-    """An eye that is reported what is where."""
+    """A detector that is given what is where."""
 
     def __init__(self, tracks: Callable[[float], Seen] | Seen) -> None:
         self._tracks = tracks if callable(tracks) else lambda _: tracks
@@ -97,7 +97,7 @@ def test_mirrored_places_give_swapped_ears() -> None:
 
 
 @pytest.mark.parametrize("seen", [[], [("cello", 0.2), ("cello", 0.8)]])
-def test_where_looks_tell_nothing_apart_the_sound_is_split_as_without_them(seen: Seen) -> None:
+def test_where_appearance_distinguishes_nothing_the_sound_is_split_as_without_them(seen: Seen) -> None:
     ears, sources, notes = classified(placed(seen, 0.2, 0.8), LOW + HIGH)
     assert [source.energy_share for source in sources] == pytest.approx([0.5, 0.5])
     assert any("evenly" in note for note in notes) and not any("what is heard" in note for note in notes)
@@ -131,20 +131,22 @@ def test_stems_and_rest_add_up_to_the_sound() -> None:
 
 def test_a_place_sees_what_is_around_it_and_nearer_to_it_than_to_another() -> None:
     frame = next(black())
-    looked = PositionEvidence(places(0.2, 0.3, 0.8), FixedEvidence([("harp", 0.22), ("drum", 0.6)]))  # type: ignore[arg-type]
-    looked.update(frame)
-    assert looked.evidence[0].argmax() == IMAGENET_INSTRUMENTS.index("harp") and looked.evidence[0].sum() > 0.6
-    assert looked.evidence[1:].sum() < 0.1
+    evidence_at = PositionEvidence(places(0.2, 0.3, 0.8), FixedEvidence([("harp", 0.22), ("drum", 0.6)]))  # type: ignore[arg-type]
+    evidence_at.update(frame)
+    assert (
+        evidence_at.evidence[0].argmax() == IMAGENET_INSTRUMENTS.index("harp") and evidence_at.evidence[0].sum() > 0.6
+    )
+    assert evidence_at.evidence[1:].sum() < 0.1
 
 
 def test_what_is_seen_is_averaged_over_seconds_and_follows_a_moving_place() -> None:
     track = Track("player", np.array([0.0, SECONDS]), np.array([0.1, 0.9]), np.full(2, 0.5), np.ones(2))
-    looked = PositionEvidence([track], FixedEvidence(lambda time: [("harp", 0.1 + 0.8 * time / SECONDS)]))  # type: ignore[arg-type]
+    evidence_at = PositionEvidence([track], FixedEvidence(lambda time: [("harp", 0.1 + 0.8 * time / SECONDS)]))  # type: ignore[arg-type]
     flickering = PositionEvidence(places(0.5), FixedEvidence(lambda time: [("harp", 0.5)] if time % 2 < 1 else []))  # type: ignore[arg-type]
     for frame in black():
-        looked.update(frame)
+        evidence_at.update(frame)
         flickering.update(frame)
-    assert looked.evidence[0, IMAGENET_INSTRUMENTS.index("harp")] > 0.5
+    assert evidence_at.evidence[0, IMAGENET_INSTRUMENTS.index("harp")] > 0.5
     assert flickering.evidence[0, IMAGENET_INSTRUMENTS.index("harp")] == pytest.approx(0.35, abs=0.1)
 
 

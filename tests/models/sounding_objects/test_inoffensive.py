@@ -139,7 +139,7 @@ class CelloOnTheLeft:
 
 
 class HearsCellos(SoundClassifier):
-    """An ear to which all is a cello."""
+    """A classifier for which all is a cello."""
 
     def forward(self, power: torch.Tensor) -> Classified:
         classified = torch.full((len(power), len(SOUND_CLASSES), *power.shape[1:]), 1e-6)

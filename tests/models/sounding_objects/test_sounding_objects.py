@@ -82,7 +82,7 @@ def played(sound_class: str, seconds: float = 10.0, rate: int = RATE) -> Tensor:
 
 
 @pytest.mark.parametrize("rate", [16_000, 44_100])
-def test_mirrored_things_give_swapped_ears(rate: int) -> None:
+def test_mirrored_objects_give_swapped_ears(rate: int) -> None:
     sound = played("cello", rate=rate) + played("drums", rate=rate)
     here, _ = classified(sound, ("cello", 0.1), ("drum", 0.7), ("harp", 0.5), rate=rate)
     there, _ = classified(sound, ("cello", 0.9), ("drum", 0.3), ("harp", 0.5), rate=rate)

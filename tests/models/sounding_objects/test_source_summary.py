@@ -46,7 +46,7 @@ def test_a_source_is_called_by_what_is_heard_where_that_is_clear(
     assert source.label == name
 
 
-def test_two_looks_of_one_player_are_one_source() -> None:
+def test_two_detections_of_one_player_are_one_source() -> None:
     objects = [
         entry("drum", 0.4, "drums", 0.10),
         entry("cello", 0.3, "drums", 0.14, 2.0),
@@ -72,7 +72,7 @@ def test_a_player_who_is_found_again_soon_and_near_is_the_same(x: float, begin: 
     assert len(summarised_sources(objects[::-1], 1.0)) == sources
 
 
-def test_things_with_hardly_any_sound_or_none_are_not_told() -> None:
+def test_objects_with_hardly_any_sound_or_none_are_not_reported() -> None:
     assert summarised_sources([entry("harp", 0.01, "harp", 0.5), entry("cello", 0.0, None, 0.1)], 1.0) == []
 
 

@@ -61,12 +61,12 @@ def write(path, content):
     return path
 
 
-def test_every_simulated_instrument_has_a_kind_that_is_heard_and_seen():
+def test_every_simulated_instrument_has_a_class_that_is_heard_and_seen():
     assert set(SIMULATED_AS_SOUND_CLASS) == set(SIMULATED_INSTRUMENTS)
     assert set(SIMULATED_AS_SOUND_CLASS.values()) <= set(SOUND_CLASSES) & set(APPEARANCE_CLASSES)
 
 
-def test_performers_and_idle_instruments_are_things_and_nothing_else_is(tmp_path):
+def test_performers_and_idle_instruments_are_objects_and_nothing_else_is(tmp_path):
     watcher = TrueObjects(write(tmp_path / "scene.json", scene_content()))
     piano, cello, harp = watcher.at(np.array([0.0, 0.75, 1.5, 9.0]))
     assert [piano.label, cello.label, harp.label] == ["piano", "cello", "harp"]
@@ -84,7 +84,7 @@ def test_performers_and_idle_instruments_are_things_and_nothing_else_is(tmp_path
     assert harp.y.tolist() == pytest.approx([0.5 + 0.58 / 2.54 / (2 * math.pi / 3)] * 4)
 
 
-def test_an_idle_instrument_is_a_thing_only_while_it_is_in_the_picture(tmp_path):
+def test_an_idle_instrument_is_an_object_only_while_it_is_in_the_picture(tmp_path):
     angles = np.radians([0, 0, 90, 90])  # the head turns left, the harp leaves to the right
     turns = [[[math.cos(a), math.sin(a), 0], [-math.sin(a), math.cos(a), 0], [0, 0, 1]] for a in angles]
     listener = {"position_m": [1.0, 2.0, 1.5], "to_head": [np.ravel(turn).tolist() for turn in turns]}
@@ -171,7 +171,7 @@ def benchmark(solos, out, limit=1, **system):
     return parse_benchmark({"datasets": [part], "systems": [{"name": "X", **system}], "workers": 1, "out": str(out)})
 
 
-def test_concert_is_told_the_truth_of_each_clip(solos, tmp_path, monkeypatch):
+def test_concert_is_given_the_truth_of_each_clip(solos, tmp_path, monkeypatch):
     entry = []
 
     def spy(path):
@@ -186,14 +186,14 @@ def test_concert_is_told_the_truth_of_each_clip(solos, tmp_path, monkeypatch):
     assert (theirs > 15).all() and (ours < theirs).all()
 
 
-def test_a_trained_ear_in_a_folder_is_told_the_truth_too(solos, tmp_path):
-    SoundClassifier.from_pretrained(WEIGHTS).save_pretrained(tmp_path / "ear")
+def test_a_trained_classifier_in_a_folder_is_given_the_truth_too(solos, tmp_path):
+    SoundClassifier.from_pretrained(WEIGHTS).save_pretrained(tmp_path / "classifier")
     own = run_benchmark(benchmark(solos, tmp_path / "a", model="sounding-objects", true_positions=True)).rows
-    same = run_benchmark(benchmark(solos, tmp_path / "b", model=str(tmp_path / "ear"), true_positions=True)).rows
+    same = run_benchmark(benchmark(solos, tmp_path / "b", model=str(tmp_path / "classifier"), true_positions=True)).rows
     assert same[0]["stft"] == pytest.approx(own[0]["stft"], rel=1e-5)
 
 
-def test_other_networks_cannot_be_told_the_truth(solos, tmp_path, monkeypatch):
+def test_other_networks_cannot_be_given_the_truth(solos, tmp_path, monkeypatch):
     class Other:
         system = "mono2binaural"
 

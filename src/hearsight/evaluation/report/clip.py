@@ -21,7 +21,7 @@ PEAK = 0.9
 
 @dataclass(frozen=True)
 class Track:
-    """One thing to hear.
+    """One recording to hear.
 
     Attributes:
         name: on its button.

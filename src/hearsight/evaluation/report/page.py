@@ -208,7 +208,7 @@ def _clips(benchmark: Benchmark, results: Results, rankings: Sequence[Ranking]) 
     if not sections:
         return ""
     note = "All tracks of a clip run in step; choose one while it plays. Use headphones. Click into a picture to jump."
-    return f'<section id="clips"><h2>Listen and look</h2><p class="note">{note}</p>{"".join(sections)}</section>'
+    return f'<section id="clips"><h2>Listen and compare</h2><p class="note">{note}</p>{"".join(sections)}</section>'
 
 
 def _tracks(benchmark: Benchmark, jobs: Sequence[Job]) -> list[Track]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from colorsys import hls_to_rgb
 from html import escape
 
-# Okabe and Ito's colours, told apart by everyone; black is for the truth.
+# Okabe and Ito's colours, that everyone distinguishes; black is for the truth.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f6a00", "#5b3a8c")
 TRUTH = "#111111"
 _GOLDEN_TURN = 0.381966  # neighbours on the colour circle lie far apart, however many there are
@@ -150,8 +150,8 @@ def _axis(scale: _Scale, top: float, bottom: float, title: str) -> str:
     return "".join(parts)
 
 
-def _svg(kind: str, width: float, height: float, parts: Sequence[str]) -> str:
-    return f'<svg class="plot {kind}" viewBox="0 0 {width} {height}" role="img">{"".join(parts)}</svg>'
+def _svg(name: str, width: float, height: float, parts: Sequence[str]) -> str:
+    return f'<svg class="plot {name}" viewBox="0 0 {width} {height}" role="img">{"".join(parts)}</svg>'
 
 
 def _short(name: str, letters: int = 24) -> str:

@@ -44,7 +44,7 @@ class Follower:
         """New paths, whose points from `from_s` on replace what was known.
 
         Args:
-            until_s: up to when the search has looked; None is the end of the longest path.
+            until_s: up to when the search has run; None is the end of the longest path.
         """
         waiting = [source for source in self._followed if not source.lost]
         end_s = until_s if until_s is not None else max((float(path.times_s[-1]) for path in paths), default=from_s)

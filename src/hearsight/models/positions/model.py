@@ -85,7 +85,7 @@ class Positions:
 
     @classmethod
     def for_scene(cls, scene: Path, network: SavedNetwork | None = None, **options: Any) -> "Positions":
-        """Told which performers sound, and where; see `models.interface.PlacesSources`."""
+        """Given which performers sound, and where; see `models.interface.PlacesSources`."""
         return cls(**scene_options(scene) | options | {"sources": scene_tracks(scene)})
 
     def session(self, clip: ClipInfo) -> "PositionsSession":
@@ -156,10 +156,10 @@ class PositionsSession:
         self._energy: dict[str, float] = {}
         self._total_energy = 0.0
         self._heard_s = 0.0
-        self._even_s = self._split_s = self._told_apart_s = 0.0
+        self._even_s = self._split_s = self._distinguished_s = 0.0
 
     def process(self, windows: list[Window]) -> Float[Tensor, "windows 2 samples"]:
-        """Both ears of each window. All that is in the windows is looked at before the first is rendered."""
+        """Both ears of each window. All that is in the windows is searched before the first is rendered."""
         if self._model.spec.frames == "all":
             for window in windows:
                 self._ticker.take(window)
@@ -192,9 +192,11 @@ class PositionsSession:
         notes = []
         if self._follower is not None:
             notes += self._follower.notes()
-        whole_s = self._even_s + self._split_s + self._told_apart_s
-        if self._told_apart_s > 0:
-            part = "" if self._told_apart_s == whole_s else f" during {self._told_apart_s:.0f} s of {whole_s:.0f} s"
+        whole_s = self._even_s + self._split_s + self._distinguished_s
+        if self._distinguished_s > 0:
+            part = (
+                "" if self._distinguished_s == whole_s else f" during {self._distinguished_s:.0f} s of {whole_s:.0f} s"
+            )
             notes.append(f"the sound is split among the sources by what is seen at each and what is heard{part}")
         if self._even_s > 0:
             part = "" if self._even_s == whole_s else f" during {self._even_s:.0f} s of {whole_s:.0f} s"
@@ -203,7 +205,7 @@ class PositionsSession:
                 "among them"
             )
         if self._split_s > 0:
-            part = "" if self._told_apart_s == 0 else f" during {self._split_s:.0f} s of {whole_s:.0f} s"
+            part = "" if self._distinguished_s == 0 else f" during {self._split_s:.0f} s of {whole_s:.0f} s"
             notes.append(
                 f"the sound is split among the sources by their motion{part}; what goes with none stays in the middle"
             )
@@ -244,10 +246,10 @@ class PositionsSession:
             return mono[None]
         if len(tracks) == 1:
             return torch.stack([mono, nothing])
-        told = self._first_splitter.split(window) if self._first_splitter is not None else None
-        if told is not None:
-            self._told_apart_s += new_s
-            return told
+        parts = self._first_splitter.split(window) if self._first_splitter is not None else None
+        if parts is not None:
+            self._distinguished_s += new_s
+            return parts
         if self._splitter is None:
             history = round(HISTORY_S * TICK_RATE_HZ)
             self._splitter = MotionSplitter(self._rate, TICK_RATE_HZ, history, len(tracks))

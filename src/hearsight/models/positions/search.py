@@ -21,7 +21,7 @@ _POOLED = 2.0  # cells over which velocities are averaged (standard deviation of
 _SPEED_POOLED = 0.8  # and speeds
 _SIZE = 2.0  # cells: how far around a position motion belongs to a source (standard deviation)
 _DETREND_S = 3.0
-_APART = 5.0  # columns between two sources: what is nearer in azimuth needs no telling apart
+_APART = 5.0  # columns between two sources: what is nearer in azimuth needs no separation
 _SHUFFLES = 40
 _LEAST_ONSETS_S = 4.0
 # Deviations above chance at which confidence is 0 and 1. docs/explanation/default-model.md says how often motion that

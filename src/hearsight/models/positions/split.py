@@ -34,7 +34,7 @@ class MotionSplitter:
     Args:
         sample_rate_hz: of the sound.
         tick_rate_hz: of the motion.
-        history_ticks: how long a past the correlations look at.
+        history_ticks: how long a past the correlations span.
         sources: how many to make components for.
     """
 

@@ -134,7 +134,7 @@ class SoundingObjects:
 
     @classmethod
     def for_scene(cls, scene: Path, network: "SoundClassifier | None" = None, **options: Any) -> BinauralModel:
-        """Told what stands where, not what sounds (`TrueObjects`); see `models.interface.PlacesSources`."""
+        """Given what stands where, not what sounds (`TrueObjects`); see `models.interface.PlacesSources`."""
         objects = TrueObjects(scene)
         return cls(network, **scene_options(scene) | options | {"tracker": lambda: objects})
 
@@ -157,7 +157,7 @@ class Sight(NamedTuple):
         tracks: the instruments.
         grey_frames: the window's frames, small and grey.
         mouths: motion of the mouths that are seen, by the number of the person, at the columns of the window's parts.
-        leaning: which ear leads in what is made wide; 0 while all was black. See `width.leaning`.
+        leaning: which ear leads in what is made wide; 0 while all was black. See `decorrelation.leaning`.
     """
 
     tracks: list[ObjectTrack]

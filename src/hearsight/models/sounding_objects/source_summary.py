@@ -63,8 +63,8 @@ def _named(appearance: str, classes: Float[np.ndarray, "classes"]) -> str:
     """
     if appearance not in IMAGENET_INSTRUMENTS:
         return appearance
-    looks_so = APPEARANCE[:, IMAGENET_INSTRUMENTS.index(appearance)]
-    classified = classes[: len(APPEARANCE_CLASSES)] * (looks_so >= _LIKELY * looks_so.max())
+    resemblance = APPEARANCE[:, IMAGENET_INSTRUMENTS.index(appearance)]
+    classified = classes[: len(APPEARANCE_CLASSES)] * (resemblance >= _LIKELY * resemblance.max())
     sound_class = APPEARANCE_CLASSES[int(np.argmax(classified))]
     return sound_class if classified.max() > _CLEAR * classes.sum() and sound_class not in _FAMILIES else appearance
 

@@ -63,10 +63,10 @@ class Canvas:
             self.owner[where] = background.owner[where]
         self._touched.clear()
 
-    def look_around(self, panorama: "Canvas", to_panorama: NDArray[np.float64]) -> None:
+    def view_around(self, panorama: "Canvas", to_panorama: NDArray[np.float64]) -> None:
         """Fill the canvas from a panorama drawn from the same place; `to_panorama` rotates this head's axes to its.
 
-        Distances along rays do not change when the head only turns, so depth is looked up too. Where each pixel is in
+        Distances along rays do not change when the head only turns, so depth is read too. Where each pixel is in
         the panorama is computed every eight pixels and interpolated (to a thirtieth of a pixel).
         """
         step, camera = 8, self.camera

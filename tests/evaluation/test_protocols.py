@@ -10,13 +10,13 @@ from hearsight.errors import DataError
 from hearsight.evaluation.protocols import PROTOCOLS, protocol
 from hearsight.evaluation.released_loop import released_loop
 from hearsight.inference import NeuralModel
-from hearsight.inference.network_model import published_loop
 from hearsight.models.apnet import APNet
 from hearsight.models.baselines import MonoMono
 from hearsight.models.interface import StereoResult
 from hearsight.models.mono2binaural import Mono2Binaural
 from hearsight.signal import left_right
 from hearsight.vision.frames import Frame
+from published_loop import published_loop
 
 RATE, WINDOW, HOP = 16_000, 10_080, 1600
 

@@ -18,7 +18,7 @@ from hearsight.inference.acceleration import (
     fuse_activations,
     observed,
 )
-from hearsight.inference.network_model import NeuralModel, computes_bfloat16, level_error_db, published_loop
+from hearsight.inference.network_model import NeuralModel, computes_bfloat16, level_error_db
 from hearsight.models.baselines import AudioOnly, MonoMono
 from hearsight.models.beyond_mono import BeyondMono
 from hearsight.models.interface import ClipInfo, SegmentFormat, StereoNetwork, StereoResult, Window
@@ -26,6 +26,7 @@ from hearsight.models.mono2binaural import Mono2Binaural
 from hearsight.models.registry import CARDS
 from hearsight.signal import apply_mask
 from hearsight.vision.frames import Frame
+from published_loop import published_loop
 
 CLIP = ClipInfo(16_000, 2.0, 10.0, (64, 128))
 NETWORKS = [

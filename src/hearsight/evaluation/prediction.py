@@ -13,7 +13,7 @@ from hearsight.inference import NeuralModel
 from hearsight.inference.engine import ears_of
 from hearsight.inference.windowing import confidences
 from hearsight.models.interface import BinauralModel, Window, WindowSpec
-from hearsight.signal import OverlapAdd, difference, left_right, mix, resample, window_starts
+from hearsight.signal import difference, left_right, mix, over_windows, resample
 from hearsight.vision.frames import Frame
 
 
@@ -66,25 +66,19 @@ def predict_ears(
         return torch.cat(list(blocks), dim=-1)
     heard = resample(mono_mix, sample_rate_hz, rate)
     window, hop = round(spec.window_s * rate), max(1, round(protocol.hop_s * rate))
-    padded = torch.nn.functional.pad(heard, (0, max(0, window - heard.shape[-1])))
     network = getattr(model, "model", model)  # `load` wraps it
     if protocol.faults and isinstance(network, NeuralModel):
         true = None if truth is None else resample(truth, sample_rate_hz, rate)
-        ears = released_loop(network, padded, frames, hop, protocol.faults, true)[:, : heard.shape[-1]]
+        ears = released_loop(network, heard, frames, hop, protocol.faults, true)
         return resample(ears, rate, sample_rate_hz)[:, : mono_mix.shape[-1]]
-    starts = window_starts(padded.shape[-1], window, hop)
-    joined = OverlapAdd(torch.ones(window))
-    parts = []
-    for first in range(0, len(starts), spec.batch):
-        some = starts[first : first + spec.batch]
-        windows = [
-            Window(start / rate, padded[start : start + window], _of_window(frames, start / rate, spec))
-            for start in some
-        ]
-        processed = session.process(windows)
-        for start, ears, sure in zip(some, processed, confidences(session, len(some)), strict=True):
-            parts.append(joined.add(ears.float().cpu(), start, sure))
-    ears = torch.cat([*parts, joined.finish()], dim=-1)[:, : heard.shape[-1]]
+
+    def of_windows(starts: list[int], windows: Tensor) -> Tensor:
+        times = [start / rate for start in starts]
+        return session.process(
+            [Window(time, one, _of_window(frames, time, spec)) for time, one in zip(times, windows, strict=True)]
+        )
+
+    ears = over_windows(heard, window, hop, of_windows, spec.batch, lambda count: confidences(session, count))
     if rate == sample_rate_hz:
         return ears
     # What is above the model's band stays as it was, in the middle.

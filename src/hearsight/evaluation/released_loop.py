@@ -10,7 +10,7 @@ from torch import Tensor
 from hearsight.errors import ModelError
 from hearsight.inference import NeuralModel
 from hearsight.models.interface import StereoNetwork, StereoResult
-from hearsight.signal import STFT, OverlapAdd, left_right, level_gain, window_starts
+from hearsight.signal import STFT, left_right, level_gain, over_windows
 from hearsight.vision.frames import Frame
 
 
@@ -27,7 +27,7 @@ def released_loop(
 
     Args:
         model: a stereo network.
-        mono: the mix l + r at the network's rate, at least one segment long.
+        mono: the mix l + r at the network's rate.
         frames: of the network's size, ten per second; of each window the one nearest to its centre is shown.
         hop_samples: distance of windows.
         faults: names from `protocols.FAULTS`; without any, the ears are those of `inference.network_model`.
@@ -41,14 +41,14 @@ def released_loop(
         raise ModelError(f"{model.name} needs the picture, and this clip has none")
     if "level-of-both-ears" in faults and truth is None:
         raise ValueError("level-of-both-ears needs the recorded ears")
-    joined = OverlapAdd(torch.ones(length))
-    parts = []
     before: Tensor | None = None
-    starts = window_starts(mono.shape[-1], length, hop_samples)
-    for start in starts:
-        window = mono[start : start + length]
+    last = max(0, mono.shape[-1] - length)
+
+    def ears_of(starts: list[int], windows: Tensor) -> Tensor:
+        nonlocal before
+        (start,), window = starts, windows[0]
         if "level-of-both-ears" in faults:
-            gain = float(level_gain(window, "ears", _padded(truth, mono.shape[-1])[:, start : start + length]))
+            gain = float(level_gain(window, "ears", _padded(truth, start + length)[:, start : start + length]))
         else:
             gain = float(network.level_gain(window))
         scaled = window * gain
@@ -57,11 +57,12 @@ def released_loop(
         if pair is not None:
             ears = _inverse(network.stft, pair, length, faults).cpu()
         else:
-            added = before if "previous-mix" in faults and start == starts[-1] and before is not None else scaled
+            added = before if "previous-mix" in faults and start == last and before is not None else scaled
             ears = left_right(added, _inverse(network.stft, result.difference[0], length, faults).cpu())
         before = scaled
-        parts.append(joined.add(ears / gain, start))
-    return torch.cat([*parts, joined.finish()], dim=-1)
+        return (ears / gain)[None]
+
+    return over_windows(mono, length, hop_samples, ears_of)
 
 
 def _predicted(network: StereoNetwork, mono: Tensor, frame: Frame | None, model: NeuralModel) -> StereoResult:

@@ -34,7 +34,7 @@ from hearsight.models.interface import Separator, WindowSpec
 from hearsight.models.saving import load_network
 from hearsight.nn.imagenet import normalize_picture
 from hearsight.progress import Progress, no_progress
-from hearsight.signal import OverlapAdd, normalize_rms, resample, window_starts
+from hearsight.signal import normalize_rms, over_windows, resample
 
 MEASURES = ("sdr", "sir", "sar")
 MIX = "mix"
@@ -360,32 +360,23 @@ def _in_windows(
     """Stems of a mixture by windows, each with the frames of its own time."""
     rate, samples = separator.sample_rate_hz, mixed.shape[-1]
     length = getattr(separator, "segment_samples", samples)
-    padded = torch.nn.functional.pad(mixed, (0, max(0, length - samples)))
-    padded = padded[0] if len(padded) == 1 else padded
-    starts = window_starts(padded.shape[-1], length, max(1, round(hop_s * rate)))
-    joined: OverlapAdd | None = None
-    parts = []
-    for first in range(0, len(starts), _WINDOWS_AT_ONCE):
-        some = starts[first : first + _WINDOWS_AT_ONCE]
-        windows = torch.stack([padded[..., start : start + length] for start in some])
+
+    def stems_of(starts: list[int], windows: Tensor) -> Tensor:
         frames = torch.stack(
             [
-                solo.frames(separator.frame_size, [begin + (start + length / 2) / rate for start in some])
+                solo.frames(separator.frame_size, [begin + (start + length / 2) / rate for start in starts])
                 for solo, begin in zip((mixture.a, mixture.b), mixture.start_s, strict=True)
             ],
             dim=1,
         )
         try:
-            stems = separator.separate(windows.to(device), frames.to(device)).cpu()
+            return separator.separate(windows.to(device), frames.to(device))
         except HearsightError as error:
             raise ModelError(f"separation of {mixture.name}: {error}") from error
-        shape = stems.shape[1:-1]
-        flat = stems.flatten(1, -2)
-        joined = joined or OverlapAdd(torch.ones(length), channels=flat.shape[1])
-        parts += [joined.add(one, start) for one, start in zip(flat, some, strict=True)]
-    assert joined is not None  # there is one window at least
-    whole = torch.cat([*parts, joined.finish()], dim=-1)[:, :samples]
-    return whole.reshape(*shape, -1) if len(shape) == 2 else whole.unsqueeze(1)
+
+    heard = mixed[0] if len(mixed) == 1 else mixed
+    stems = over_windows(heard, length, max(1, round(hop_s * rate)), stems_of, _WINDOWS_AT_ONCE)
+    return stems if stems.ndim == 3 else stems.unsqueeze(1)
 
 
 def _separator(system: SeparationSystemPart, device: str) -> Separator:

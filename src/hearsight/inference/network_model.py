@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from jaxtyping import Complex, Float, UInt8
 from torch import Tensor
-from torch.nn import functional as F
 
 from hearsight.datasets.augmentation import sliding_crop, with_margin
 from hearsight.errors import ModelError
@@ -17,7 +16,7 @@ from hearsight.inference.acceleration import Observed, accelerated, fuse_activat
 from hearsight.models.interface import ClipInfo, StereoNetwork, Window, WindowSpec
 from hearsight.nn.fused_convolution import computes_bfloat16
 from hearsight.nn.imagenet import normalized_pixels
-from hearsight.signal import OverlapAdd, left_right, rms, window_starts
+from hearsight.signal import left_right, over_windows, rms
 from hearsight.vision.frames import Frame
 from hearsight.vision.tracks import Source
 
@@ -41,9 +40,9 @@ class NeuralModel:
     Per window: the mono mix is scaled by the network's level rule (and what is predicted back), transformed, given to
     the network with the frame nearest to the window's centre, and the predicted difference transformed back; the ears
     are (mono + difference) / 2 and (mono - difference) / 2. The windows are those of the published loop
-    (`published_loop`), hop 0.05 s included, because a network's windows need not agree with one another: fewer of them
-    would be another result. The speed comes from elsewhere: windows in batches, each picture encoded once, batch norms
-    folded, channels-last, bfloat16 (`inference.acceleration`).
+    (2.5D Visual Sound, section 4.2), hop 0.05 s included, because a network's windows need not agree with one another:
+    fewer of them would be another result. The speed comes from elsewhere: windows in batches, each picture encoded
+    once, batch norms folded, channels-last, bfloat16 (`inference.acceleration`).
 
     On the first window that comes the fast network is compared with the plain one in float32: with `precision="auto"`
     bfloat16 is used where the device computes in it natively and the ears stay within 0.1 dB (`level_error_db`), at
@@ -146,23 +145,14 @@ class NeuralModel:
             raise ModelError(f"the mono sound must be a float tensor [samples], got {mono.dtype} {list(mono.shape)}")
         pictures = self._pictures(frames, frame_rate_hz)
         session = NeuralSession(self)
-        samples, length = mono.shape[0], self.network.segment_samples
-        padded = F.pad(mono.float().cpu(), (0, max(0, length - samples)))
-        starts = window_starts(padded.shape[0], length, round(self.spec.hop_s * self.network.sample_rate_hz))
-        joined = OverlapAdd(torch.ones(length))
-        finished = []
-        for first in range(0, len(starts), self.spec.batch):
-            some = starts[first : first + self.spec.batch]
-            windows = [
-                Window(
-                    start / self.network.sample_rate_hz, padded[start : start + length], self._nearest(pictures, start)
-                )
-                for start in some
-            ]
-            ears = session.process(windows)
-            sure = session.confidences()
-            finished += [joined.add(window, start, c) for window, start, c in zip(ears, some, sure, strict=True)]
-        return torch.cat([*finished, joined.finish()], dim=-1)[:, :samples]
+        rate, length = self.network.sample_rate_hz, self.network.segment_samples
+
+        def ears(starts: list[int], windows: Tensor) -> Tensor:
+            parts = zip(starts, windows, strict=True)
+            return session.process([Window(start / rate, one, self._nearest(pictures, start)) for start, one in parts])
+
+        hop = round(self.spec.hop_s * rate)
+        return over_windows(mono.float().cpu(), length, hop, ears, self.spec.batch, lambda _: session.confidences())
 
     def normalized(self, frames: Sequence[Frame], dtype: torch.dtype = torch.float32) -> Float[Tensor, "n 3 h w"]:
         """Frames as the network takes them: of its size, cropped as `crops` says, ImageNet-normalised, channels-last,
@@ -364,38 +354,6 @@ class _Runner:
 
     def _cast(self, device: torch.device) -> Any:
         return nullcontext() if self.dtype is None else torch.autocast(device.type, dtype=self.dtype)
-
-
-def published_loop(
-    network: StereoNetwork,
-    mono: Float[Tensor, "samples"],
-    frame_at: Callable[[float], UInt8[np.ndarray, "height width 3"]],
-    hop_s: float = LOOP_HOP_S,
-) -> Float[Tensor, "2 samples"]:
-    """Both ears as the published code computes them: the reference of `NeuralModel`, for tests and benchmarks.
-
-    One window at a time, each with its picture encoded anew (cropped as the network wants), in float32; windows that
-    overlap are averaged with equal weights (2.5D Visual Sound, section 4.2). The level is set by the mono alone, as in
-    PseudoBinaural.
-
-    Args:
-        network: in evaluation mode.
-        mono: at the network's rate, at least one segment long.
-        frame_at: the picture nearest to a time in seconds, of the network's frame size.
-        hop_s: distance of windows.
-    """
-    runner = _Runner(network, None)
-    rate, length = network.sample_rate_hz, network.segment_samples
-    joined = OverlapAdd(torch.ones(length))
-    finished = []
-    for start in window_starts(mono.shape[0], length, round(hop_s * rate)):
-        window = mono[None, start : start + length]
-        centre_s = (start + length / 2) / rate
-        frame = Frame(centre_s, round(centre_s * FRAME_RATE_HZ), frame_at(centre_s))
-        visual = runner.encode(_normalized([frame], network, mono.device, _own_crops(network)).contiguous())
-        ears = left_right(window, runner.difference(window, visual))[0]
-        finished.append(joined.add(ears.clone(), start))
-    return torch.cat([*finished, joined.finish()], dim=-1)
 
 
 def confidence_of(

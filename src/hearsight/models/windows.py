@@ -2,12 +2,10 @@
 
 from collections.abc import Callable
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn import functional as F
 
-from hearsight.signal import LevelRule, OverlapAdd, level_gain, window_starts
+from hearsight.signal import LevelRule, level_gain, over_windows
 
 
 def separate_in_windows(
@@ -15,38 +13,25 @@ def separate_in_windows(
     segment_samples: int,
     separate: Callable[[Tensor], Tensor],
     gain_of: Callable[[Tensor], Tensor] = level_gain,
-    hop_samples: int | None = None,
 ) -> Float[Tensor, "batch sources *channels samples"]:
     """Stems of a mix of any length from a function that separates segments of a fixed one.
 
-    Windows slide by half a segment unless `hop_samples` says otherwise, the last one ends at the last sample, and what
-    overlaps is averaged. Each window is scaled as in training by its mono mix (the sum of its channels), and back. A
-    mix shorter than a segment is padded with silence.
+    Windows slide by half a segment (`signal.over_windows`). Each is scaled as in training by its mono mix (the sum of
+    its channels), and back.
 
     Args:
         mix: with a channel axis or without.
         separate: takes `[batch, *channels, segment_samples]`, gives `[batch, sources, *channels, segment_samples]`.
         gain_of: from the mono mix of windows, `[batch, samples]`, what each is multiplied by.
     """
-    samples = mix.shape[-1]
-    padded = F.pad(mix, (0, max(0, segment_samples - samples)))
-    joined: OverlapAdd | None = None
-    finished: list[Tensor] = []
-    shape: torch.Size | None = None
-    for start in window_starts(padded.shape[-1], segment_samples, hop_samples or segment_samples // 2):
-        window = padded[..., start : start + segment_samples]
-        mono = window if window.ndim == 2 else window.sum(1)
-        gain = gain_of(mono)
+
+    def scaled(_: list[int], windows: Tensor) -> Tensor:
+        window = windows[0]
+        gain = gain_of(window if window.ndim == 2 else window.sum(1))
         stems = separate(window * gain.reshape(-1, *[1] * (window.ndim - 1)))
-        stems = stems / gain.reshape(-1, *[1] * (stems.ndim - 1))
-        shape = stems.shape
-        flat = stems.flatten(0, -2).cpu()
-        if joined is None:
-            joined = OverlapAdd(torch.ones(segment_samples), channels=flat.shape[0])
-        finished.append(joined.add(flat, start))
-    assert joined is not None and shape is not None  # window_starts always gives one window
-    whole = torch.cat([*finished, joined.finish()], dim=-1)
-    return whole.reshape(*shape[:-1], -1)[..., :samples].to(mix.device)
+        return (stems / gain.reshape(-1, *[1] * (stems.ndim - 1)))[None]
+
+    return over_windows(mix, segment_samples, segment_samples // 2, scaled)
 
 
 def separation_gain(mono: Float[Tensor, "batch samples"], rule: LevelRule) -> Float[Tensor, "batch"]:

@@ -1,5 +1,7 @@
 """Windows over a signal, and predictions that overlap put together again."""
 
+from collections.abc import Callable, Sequence
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -77,3 +79,38 @@ class OverlapAdd:
         self._sum, self._weights = self._sum[:, count:].clone(), self._weights[count:].clone()
         self._start = end
         return finished
+
+
+def over_windows(
+    signal: Float[Tensor, "*channels samples"],
+    window: int,
+    hop: int,
+    compute: Callable[[list[int], Tensor], Tensor],
+    batch: int = 1,
+    confidences: Callable[[int], Sequence[float]] | None = None,
+) -> Float[Tensor, "*out samples"]:
+    """A function of windows on a signal of any length; what overlaps is averaged (2.5D Visual Sound, section 4.3).
+
+    A signal shorter than a window is padded with silence.
+
+    Args:
+        window, hop: in samples (`window_starts`).
+        compute: gives `[windows, *out, window]` of the starts and of `[windows, *channels, window]`.
+        batch: windows that `compute` gets at once.
+        confidences: of so many windows that `compute` gave last, what each counts; None for equal weights.
+    """
+    padded = torch.nn.functional.pad(signal, (0, max(0, window - signal.shape[-1])))
+    starts = window_starts(padded.shape[-1], window, hop)
+    joined: OverlapAdd | None = None
+    finished: list[Tensor] = []
+    for first in range(0, len(starts), batch):
+        some = starts[first : first + batch]
+        computed = compute(some, torch.stack([padded[..., start : start + window] for start in some]))
+        out = computed.shape[1:-1]
+        flat = computed.reshape(len(some), out.numel(), window).float().cpu()
+        joined = joined or OverlapAdd(torch.ones(window), channels=flat.shape[1])
+        sure = confidences(len(some)) if confidences is not None else [1.0] * len(some)
+        finished += [joined.add(one, start, each) for one, start, each in zip(flat, some, sure, strict=True)]
+    assert joined is not None  # there is one window at least
+    whole = torch.cat([*finished, joined.finish()], dim=-1)[:, : signal.shape[-1]]
+    return whole.reshape(*out, -1).to(signal.device)

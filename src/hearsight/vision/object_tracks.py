@@ -1,16 +1,15 @@
 """Visible objects that may sound, tracked through a clip: where each is, its appearance, how it moves."""
 
-from bisect import bisect_left, bisect_right
-from collections import deque
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
 
 from hearsight.vision.appearance import IMAGENET_INSTRUMENTS
 from hearsight.vision.instrument_detector import EvidenceMap
-from hearsight.vision.motion_energy import MotionEnergy, largest_shift
+from hearsight.vision.motion_energy import MotionEnergy
 from hearsight.vision.peaks import Peak, find_peaks
+from hearsight.vision.track_memory import Tracked, TrackMemory, carried, mean_within, plausible, step
 
 MOST_OBJECTS = 6
 _EVIDENCE_S = 1.0  # over which evidence at a place is averaged
@@ -24,11 +23,6 @@ _NEWS_STRENGTH, _NEWS_PLACE = 0.1, 0.03  # by which a sure object's evidence or 
 _RISES_S, _FADES_S = 0.7, 1.5  # of strength, from nothing to all and back
 _REACH = 0.06  # parts of the picture's width that an object may seem to jump, beside half its width
 _FAVOUR = 1.3  # what an object that is among the strongest counts more than one that is not
-_MOST_SHIFT = 0.5  # of the picture, by which a camera could have moved from one picture to the next
-_KEPT_S = 120.0  # how long is remembered
-_MOVING_S = 0.5  # over which motion is averaged
-_USUAL_S = 10.0  # over which the picture's usual motion is averaged
-_STILL_GREY_LEVELS = 0.02  # mean change of a picture in which nothing moves
 _REGION = (0.06, 0.2, 0.1)  # half width, height above and below at least in which an object's motion is measured
 
 
@@ -62,7 +56,7 @@ class ObjectTrack:
     is_person: bool = False
 
 
-class ObjectTracks:
+class ObjectTracks(TrackMemory["_Known"]):
     """Follows the objects in a clip from detection to detection.
 
     Evidence is averaged at each place over about a second, moved along with the camera, and its peaks are joined to the
@@ -72,34 +66,18 @@ class ObjectTracks:
     """
 
     def __init__(self) -> None:
-        self._known: list[_Known] = []
-        self._gone: list[_Known] = []
-        self._begun = 0
-        self._now_s = 0.0
-        self._detected_s: float | None = None
+        super().__init__()
         self._begun_s: float | None = None
         self._weighted: Float[np.ndarray, "rows columns seen"] | None = None
         self._weight: Float[np.ndarray, "rows columns 1"] | None = None
         self._camera = np.eye(3)
-        self._usual = self._measured_s = 0.0
 
     def move(self, time_s: float, energy: MotionEnergy) -> None:
         """Follow the motion that was measured since the last call; to be called before `update`."""
+        super().move(time_s, energy)
+        self._camera = np.eye(3) if energy.is_cut else plausible(energy.camera) @ self._camera
         if energy.is_cut:
-            self._cut(time_s)
-            return
-        elapsed = max(0.0, time_s - self._now_s)
-        self._now_s = time_s
-        camera = energy.camera if largest_shift(energy.camera) < _MOST_SHIFT else np.eye(3)
-        self._camera = camera @ self._camera
-        if not energy.is_frozen:
-            self._measured_s += elapsed
-            self._usual += (float(energy.level.mean()) - self._usual) * _step(elapsed, min(_USUAL_S, self._measured_s))
-        for known in self._known:
-            known.x, known.y = _moved(camera, known.x, known.y)
-            if not energy.is_frozen:
-                known.add_energy(_around(energy.level, known), elapsed, self._usual + _STILL_GREY_LEVELS)
-            known.record(time_s)
+            self._weighted = self._weight = None
 
     def update(self, time_s: float, evidence_map: EvidenceMap) -> bool:
         """What is seen at this time; the times rise from call to call.
@@ -129,8 +107,7 @@ class ObjectTracks:
                 known.see(peak, elapsed)
             elif peak.strength >= _BORN:
                 is_news = True
-                self._begun += 1
-                self._known.append(_Known(self._begun, peak, begins_s, time_s))
+                self._known.append(_Known(self._number(), peak, begins_s, time_s))
         for known in waiting:
             known.miss(elapsed)
         entry = sorted(self._known, key=lambda known: -known.strength * (_FAVOUR if known.presence > 0 else 1.0))
@@ -155,35 +132,18 @@ class ObjectTracks:
         return sorted(tracks, key=lambda track: track.number)
 
     def _averaged(self, evidence_map: EvidenceMap, elapsed: float) -> Float[np.ndarray, "rows columns seen"]:
-        step = _step(elapsed, _EVIDENCE_S)
+        share = step(elapsed, _EVIDENCE_S)
         same = self._weighted is not None and self._weighted.shape == evidence_map.evidence.shape
         if not same or self._weighted is None or self._weight is None:
             self._weighted = evidence_map.evidence.astype(np.float32)
             self._weight = np.ones((*evidence_map.evidence.shape[:2], 1), np.float32)
         else:
             before = np.concatenate([self._weighted, self._weight], -1)
-            before = _carried(before, self._camera, evidence_map) * (1 - step)
-            self._weighted = before[..., :-1] + step * evidence_map.evidence
-            self._weight = before[..., -1:] + step
+            before = _grid_carried(before, self._camera, evidence_map) * (1 - share)
+            self._weighted = before[..., :-1] + share * evidence_map.evidence
+            self._weight = before[..., -1:] + share
         self._camera = np.eye(3)
         return np.asarray(self._weighted / np.maximum(self._weight, 1e-6), np.float32)
-
-    def _cut(self, time_s: float) -> None:
-        for known in self._known:
-            known.end(time_s)
-        self._gone += self._known
-        self._known = []
-        self._weighted = self._weight = None
-        self._camera = np.eye(3)
-        self._detected_s = None
-        self._now_s = time_s
-
-    def _forget(self, time_s: float) -> None:
-        self._gone += [known for known in self._known if known.is_over]
-        self._known = [known for known in self._known if not known.is_over]
-        for known in [*self._gone, *self._known]:
-            known.forget(time_s - _KEPT_S)
-        self._gone = [known for known in self._gone if known.points[-1].time_s > time_s - _KEPT_S]
 
 
 @dataclass(frozen=True)
@@ -197,28 +157,20 @@ class _Point:
     evidence: Float[np.ndarray, "seen"]
 
 
-@dataclass
-class _Known:
-    """An object as it is now, and what it was."""
+class _Known(Tracked[_Point]):
+    """An object as it is now, and what it was. `begins_s`: before the detection that found it, between which and this
+    one, at `first_s`, it rises."""
 
-    number: int
-    peak: Peak
-    begins_s: float  # before the detection that found it, between which and this one it rises
-    first_s: float  # of that detection
-    points: deque[_Point] = field(default_factory=deque)
-    presence: float = 0.0
-    energy: float | None = None
-    motion: float = 0.0
-    is_seen: bool = True
-
-    def __post_init__(self) -> None:
-        self.x, self.y = self.peak.x, self.peak.y
-        self.width, self.height = self.peak.width, self.peak.height
-        self.strength = self.peak.strength
-        self.shares = self.peak.shares.copy()
+    def __init__(self, number: int, peak: Peak, begins_s: float, first_s: float) -> None:
+        super().__init__(number)
+        self.begins_s, self.first_s = begins_s, first_s
+        self.x, self.y, self.width, self.height = peak.x, peak.y, peak.width, peak.height
+        self.strength = peak.strength
+        self.shares = peak.shares.copy()
+        self.is_seen = True
         self._age = 0.0
-        if np.isfinite(self.begins_s):
-            self.record(self.begins_s)
+        if np.isfinite(begins_s):
+            self.record(begins_s)
 
     @property
     def is_over(self) -> bool:
@@ -231,25 +183,30 @@ class _Known:
 
     def see(self, peak: Peak, elapsed: float) -> None:
         self._age += elapsed
-        step = _step(elapsed, _PLACE_S)
-        self.x += (peak.x - self.x) * step
-        self.y += (peak.y - self.y) * step
-        self.width += (peak.width - self.width) * step
-        self.height += (peak.height - self.height) * step
+        share = step(elapsed, _PLACE_S)
+        self.x += (peak.x - self.x) * share
+        self.y += (peak.y - self.y) * share
+        self.width += (peak.width - self.width) * share
+        self.height += (peak.height - self.height) * share
         self.strength = peak.strength
-        self.shares += (peak.shares - self.shares) * _step(elapsed, min(_SHARES_S, self._age))
+        self.shares += (peak.shares - self.shares) * step(elapsed, min(_SHARES_S, self._age))
         self.is_seen = True
 
     def miss(self, elapsed: float) -> None:
-        self.strength *= 1 - _step(elapsed, _EVIDENCE_S)
+        self.strength *= 1 - step(elapsed, _EVIDENCE_S)
         self.is_seen = False
 
-    def add_energy(self, level: float, elapsed: float, usual: float) -> None:
-        is_first = self.energy is None
-        self.energy = level if self.energy is None else self.energy + (level - self.energy) * _step(elapsed, _MOVING_S)
-        self.motion = self.energy / (self.energy + usual)
-        if is_first:  # what could not be known before
-            self.points = deque(replace(point, motion=self.motion) for point in self.points)
+    def carry(self, camera: Float[np.ndarray, "3 3"]) -> None:
+        self.x, self.y = (float(value) for value in carried(camera, np.array([[self.x, self.y]]))[0])
+
+    def lose(self) -> None:
+        self.is_seen = False
+
+    def energy_around(self, level: Float[np.ndarray, "rows columns"]) -> float:
+        """Where players' hands, heads and arms are."""
+        half = max(_REGION[0], self.width / 2)
+        above, below = max(_REGION[1], self.height / 2), max(_REGION[2], self.height / 2)
+        return mean_within(level, self.x - half, self.y - above, self.x + half, self.y + below)
 
     def appear(self, rises: bool, elapsed: float, at_once: bool) -> None:
         if at_once:
@@ -258,38 +215,16 @@ class _Known:
             change = elapsed / _RISES_S if rises else -elapsed / _FADES_S
             self.presence = min(1.0, max(0.0, self.presence + change))
 
-    def record(self, time_s: float) -> None:
-        if self.points and self.points[-1].time_s == time_s:
-            self.points.pop()
-        self.points.append(self._point(time_s))
-
-    def end(self, time_s: float) -> None:
-        """Be there up to this time, and not from it on."""
-        self.record(time_s)
-        self.presence = 0.0
-        self.is_seen = False
-        self.points.append(self._point(time_s))
-
-    def _point(self, time_s: float) -> _Point:
+    def now(self, time_s: float) -> _Point:
         evidence = (self.shares * self.strength).astype(np.float32)
         return _Point(time_s, self.x, self.y, self.width, self.strength * self.presence, self.motion, evidence)
 
-    def forget(self, before_s: float) -> None:
-        while len(self.points) > 1 and self.points[1].time_s <= before_s:
-            self.points.popleft()
-
     def at(self, times_s: Float[np.ndarray, "times"]) -> ObjectTrack:
-        points = list(self.points)
-        if len(times_s):
-            own_s = [point.time_s for point in points]
-            first, last = bisect_left(own_s, times_s.min()), bisect_right(own_s, times_s.max())
-            points = points[max(0, first - 1) : last + 1]
-        own = np.array([point.time_s for point in points])
-        values = np.array([(p.x, p.y, p.width, p.strength, p.motion, *p.evidence) for p in points])
-        x, y, width, strength, motion, *evidence = (np.interp(times_s, own, column) for column in values.T)
+        values = self.interpolated(times_s, lambda p: (p.x, p.y, p.width, p.strength, p.motion, *p.evidence))
+        x, y, width, strength, motion = values[:, :5].T
         strength = np.where(times_s < self.begins_s, 0.0, strength)
         label = IMAGENET_INSTRUMENTS[int(np.argmax(self.shares))]
-        return ObjectTrack(self.number, label, x, y, width, np.stack(evidence, -1), strength, motion)
+        return ObjectTrack(self.number, label, x, y, width, values[:, 5:], strength, motion)
 
 
 def _nearest(peak: Peak, waiting: list[_Known]) -> _Known | None:
@@ -306,28 +241,7 @@ def _nearest(peak: Peak, waiting: list[_Known]) -> _Known | None:
     return found
 
 
-def _step(elapsed: float, over_s: float) -> float:
-    """How far an average moves to a new value after `elapsed` seconds."""
-    return float(1 - np.exp(-elapsed / over_s)) if over_s > 0 else 1.0
-
-
-def _moved(camera: Float[np.ndarray, "3 3"], x: float, y: float) -> tuple[float, float]:
-    a, b, c = camera @ np.array([x, y, 1.0])
-    return float(a / c), float(b / c)
-
-
-def _around(level: Float[np.ndarray, "rows columns"], known: _Known) -> float:
-    """The mean of what moves around an object, where players' hands, heads and arms are."""
-    rows, columns = level.shape
-    half = max(_REGION[0], known.width / 2)
-    above, below = max(_REGION[1], known.height / 2), max(_REGION[2], known.height / 2)
-    left, right = (int(np.clip(round(side * columns), 0, columns)) for side in (known.x - half, known.x + half))
-    top, bottom = (int(np.clip(round(side * rows), 0, rows)) for side in (known.y - above, known.y + below))
-    around = level[top:bottom, left:right]
-    return float(around.mean()) if around.size else 0.0
-
-
-def _carried(
+def _grid_carried(
     values: Float[np.ndarray, "rows columns channels"], camera: Float[np.ndarray, "3 3"], evidence_map: EvidenceMap
 ) -> Float[np.ndarray, "rows columns channels"]:
     """Values at the grid's places after the camera moved; 0 where nothing was seen before."""

@@ -1,7 +1,6 @@
 """People tracked through a clip: where each is, what is seen at the hands, how much moves there."""
 
-from collections import deque
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
@@ -9,9 +8,9 @@ from scipy.optimize import linear_sum_assignment
 
 from hearsight.vision.appearance import IMAGENET_INSTRUMENTS
 from hearsight.vision.instrument_detector import EvidenceMap
-from hearsight.vision.motion_energy import MotionEnergy, largest_shift
 from hearsight.vision.mouth_motion import Face
 from hearsight.vision.pose import KEYPOINTS, People
+from hearsight.vision.track_memory import Tracked, TrackMemory, carried, mean_within, step
 
 MOST_PEOPLE = 12  # that are followed at once
 _REACH = 0.05  # parts of the picture's width that a person may seem to jump, beside half the box
@@ -19,10 +18,6 @@ _PLACE_S = 0.5  # over which places are averaged
 _EVIDENCE_S = 4.0  # over which what is seen at the hands is averaged
 _RISES_S, _FADES_S = 0.5, 1.5  # of presence, from nothing to all and back
 _HIDDEN_S = 2.0  # for which a person that is no longer found is waited for
-_MOVING_S, _USUAL_S = 0.5, 10.0  # over which motion, and the whole picture's, is averaged
-_STILL_GREY_LEVELS = 0.02
-_MOST_SHIFT = 0.5  # of the picture, by which a camera could have moved from one picture to the next
-_KEPT_S = 120.0  # for how long tracks are kept
 _WIDE, _TALL = 0.7, 0.4  # of the box: standard deviation of where evidence around the hands counts
 _LEAST_WIDE, _LEAST_TALL = 0.03, 0.1  # of the picture
 _SEEN_KEYPOINT = 0.2  # score
@@ -76,41 +71,13 @@ class PersonTrack:
         return np.asarray(self.box[:, 2] - self.box[:, 0])
 
 
-class PeopleTracks:
+class PeopleTracks(TrackMemory["_Known"]):
     """Follows people from detection to detection.
 
     Boxes are moved along with the camera and joined to what is found by place, all at once (the assignment of least
     distance). A person appears within half a second (at once in a scene's first picture), is waited for during 2 s
     where hidden, and fades within 1.5 s.
     """
-
-    def __init__(self) -> None:
-        self._known: list[_Known] = []
-        self._gone: list[_Known] = []
-        self._begun = 0
-        self._now_s = 0.0
-        self._detected_s: float | None = None
-        self._usual = self._measured_s = 0.0
-
-    def move(self, time_s: float, energy: MotionEnergy) -> None:
-        """Follow the motion that was measured since the last call; to be called before `update`."""
-        if energy.is_cut:
-            for known in self._known:
-                known.end(time_s)
-            self._gone += self._known
-            self._known, self._detected_s, self._now_s = [], None, time_s
-            return
-        elapsed = max(0.0, time_s - self._now_s)
-        self._now_s = time_s
-        camera = energy.camera if largest_shift(energy.camera) < _MOST_SHIFT else np.eye(3)
-        if not energy.is_frozen:
-            self._measured_s += elapsed
-            self._usual += (float(energy.level.mean()) - self._usual) * _step(elapsed, min(_USUAL_S, self._measured_s))
-        for known in self._known:
-            known.carry(camera)
-            if not energy.is_frozen:
-                known.moves(_mean_within(energy.level, known.places[0], known.places[1]), elapsed, self._usual)
-            known.record(time_s)
 
     def update(self, time_s: float, people: People, seen: EvidenceMap | None = None) -> bool:
         """What is found at this time; the times rise from call to call.
@@ -138,8 +105,7 @@ class PeopleTracks:
                 is_news = True
         for index, place in enumerate(found):
             if index not in matched and len(self._known) < MOST_PEOPLE:
-                self._begun += 1
-                self._known.append(_Known(self._begun, place, float(people.score[index]), time_s))
+                self._known.append(_Known(self._number(), place, float(people.score[index])))
                 is_news = True
         for known in self._known:
             known.appear(elapsed, is_first)
@@ -172,14 +138,6 @@ class PeopleTracks:
         reach = np.maximum(size * (_WIDE, _TALL), (_LEAST_WIDE, _LEAST_TALL))
         for known, evidence in zip(self._known, evidence_around(seen, at, reach), strict=True):
             known.holds(evidence, elapsed)
-
-    def _forget(self, time_s: float) -> None:
-        self._gone += [known for known in self._known if known.is_over]
-        self._known = [known for known in self._known if not known.is_over]
-        for known in [*self._gone, *self._known]:
-            while len(known.points) > 1 and known.points[1].time_s <= time_s - _KEPT_S:
-                known.points.popleft()
-        self._gone = [known for known in self._gone if known.points[-1].time_s > time_s - _KEPT_S]
 
 
 def evidence_around(
@@ -214,22 +172,15 @@ class _Point:
     evidence: Float[np.ndarray, "seen"]
 
 
-@dataclass
-class _Known:
+class _Known(Tracked[_Point]):
     """A person as now, and before. `places`: upper left and lower right of the box, head, hands, mouth, and the size of
     the mouth's region, NaN where no face is seen."""
 
-    number: int
-    places: Float[np.ndarray, "6 2"]
-    score: float
-    first_s: float
-    points: deque[_Point] = field(default_factory=deque)
-    presence: float = 0.0
-    motion: float = 0.0
-    hidden_s: float = 0.0
-    energy: float | None = None
-    evidence: Float[np.ndarray, "seen"] = field(default_factory=lambda: np.zeros(len(IMAGENET_INSTRUMENTS)))
-    observed_s: float = 0.0
+    def __init__(self, number: int, places: Float[np.ndarray, "6 2"], score: float) -> None:
+        super().__init__(number)
+        self.places, self.score = places, score
+        self.evidence: Float[np.ndarray, "seen"] = np.zeros(len(IMAGENET_INSTRUMENTS))
+        self.hidden_s = self.observed_s = 0.0
 
     @property
     def is_over(self) -> bool:
@@ -240,22 +191,21 @@ class _Known:
         return np.asarray((self.places[0] + self.places[1]) / 2)
 
     def carry(self, camera: Float[np.ndarray, "3 3"]) -> None:
-        moved = np.concatenate([self.places[:5], np.ones((5, 1))], 1) @ camera.T
-        self.places = np.concatenate([moved[:, :2] / moved[:, 2:], self.places[5:]])
+        self.places = np.concatenate([carried(camera, self.places[:5]), self.places[5:]])
 
-    def moves(self, level: float, elapsed: float, usual: float) -> None:
-        is_first = self.energy is None
-        self.energy = level if self.energy is None else self.energy + (level - self.energy) * _step(elapsed, _MOVING_S)
-        self.motion = self.energy / (self.energy + usual + _STILL_GREY_LEVELS)
-        if is_first:  # what could not be known before
-            self.points = deque(replace(point, motion=self.motion) for point in self.points)
+    def lose(self) -> None:
+        self.hidden_s = _HIDDEN_S
+
+    def energy_around(self, level: Float[np.ndarray, "rows columns"]) -> float:
+        left, top, right, bottom = (float(side) for side in self.places[:2].ravel())
+        return mean_within(level, left, top, right, bottom, least=1)
 
     def see(self, places: Float[np.ndarray, "6 2"], score: float, elapsed: float) -> bool:
         before = self.middle
         self.places = np.concatenate(
-            [self.places[:4] + (places[:4] - self.places[:4]) * _step(elapsed, _PLACE_S), places[4:]]
+            [self.places[:4] + (places[:4] - self.places[:4]) * step(elapsed, _PLACE_S), places[4:]]
         )
-        self.score += (score - self.score) * _step(elapsed, _PLACE_S)
+        self.score += (score - self.score) * step(elapsed, _PLACE_S)
         is_back = self.hidden_s > 0
         self.hidden_s = 0.0
         return is_back or abs(float((places[0, 0] + places[1, 0]) / 2 - before[0])) > _NEWS
@@ -275,25 +225,16 @@ class _Known:
         if self.hidden_s > 0:
             return
         self.observed_s += elapsed
-        step = _step(elapsed, min(_EVIDENCE_S, self.observed_s)) if self.observed_s > 0 else 1.0
-        self.evidence = self.evidence + (evidence - self.evidence) * step
+        share = step(elapsed, min(_EVIDENCE_S, self.observed_s))
+        self.evidence = self.evidence + (evidence - self.evidence) * share
 
-    def record(self, time_s: float) -> None:
-        if self.points and self.points[-1].time_s == time_s:
-            self.points.pop()
-        self.points.append(_Point(time_s, self.places, self.score, self.presence, self.motion, self.evidence))
-
-    def end(self, time_s: float) -> None:
-        """Be there up to this time, and not from it on."""
-        self.record(time_s)
-        self.presence, self.hidden_s = 0.0, _HIDDEN_S
-        self.points.append(_Point(time_s, self.places, self.score, 0.0, self.motion, self.evidence))
+    def now(self, time_s: float) -> _Point:
+        return _Point(time_s, self.places, self.score, self.presence, self.motion, self.evidence)
 
     def at(self, times_s: Float[np.ndarray, "times"]) -> PersonTrack:
-        points = list(self.points)
-        own = np.array([point.time_s for point in points])
-        values = np.array([(*p.places[:4].ravel(), p.score, p.presence, p.motion, *p.evidence) for p in points])
-        entry = np.stack([np.interp(times_s, own, column) for column in values.T], -1)
+        entry = self.interpolated(
+            times_s, lambda p: (*p.places[:4].ravel(), p.score, p.presence, p.motion, *p.evidence)
+        )
         presence = np.where(times_s < self.points[0].time_s - 1e-6, 0.0, entry[:, 9])
         return PersonTrack(
             self.number, entry[:, :4], entry[:, 4:6], entry[:, 6:8], entry[:, 11:], entry[:, 8] * presence, presence,
@@ -339,16 +280,3 @@ def _assigned(known: "list[_Known]", found: list[Float[np.ndarray, "6 2"]]) -> "
             distance[row, column] = np.hypot(apart[0] / (_REACH + width / 2), apart[1] / (_REACH + height / 2))
     rows, columns = linear_sum_assignment(np.minimum(distance, 1e3))
     return [(known[row], int(column)) for row, column in zip(rows, columns, strict=True) if distance[row, column] < 1]
-
-
-def _mean_within(level: Float[np.ndarray, "rows columns"], upper: np.ndarray, lower: np.ndarray) -> float:
-    rows, columns = level.shape
-    left, right = (int(np.clip(round(float(x) * columns), 0, columns)) for x in (upper[0], lower[0]))
-    top, bottom = (int(np.clip(round(float(y) * rows), 0, rows)) for y in (upper[1], lower[1]))
-    around = level[top : max(bottom, top + 1), left : max(right, left + 1)]
-    return float(around.mean()) if around.size else 0.0
-
-
-def _step(elapsed: float, over_s: float) -> float:
-    """How far an average moves to a new value after `elapsed` seconds."""
-    return float(1 - np.exp(-elapsed / over_s)) if over_s > 0 else 1.0

@@ -25,11 +25,11 @@ from hearsight.vision.frames import Frame
 from hearsight.vision.instrument_detector import FRAME_AREA, EvidenceMap, InstrumentDetector
 from hearsight.vision.instrument_tracker import DETECTION_INTERVAL_S
 from hearsight.vision.people_detector import PeopleDetector
+from hearsight.vision.people_tracks import evidence_around
 from hearsight.vision.tracks import Source, Track
 
 _SMALL_AREA = 180 * 320  # pixels that `Positions` measures motion on
 _REACH_X, _REACH_Y = 0.06, 0.25  # parts of the picture around a position in which evidence counts (deviations)
-_FARTHEST = 0.1  # weight below which it does not
 _EVIDENCE_S = 12.0  # over which evidence is averaged: what is at a position stays what it is
 _VISIBLE = 0.1  # evidence from which on something is seen
 _STRENGTH = 0.6  # of what is seen, however strong its evidence is: that it is there has been said
@@ -262,17 +262,8 @@ class PositionEvidence:
         self.evidence = self.evidence + min(1.0, elapsed / age_s) * (now - self.evidence)
 
     def _around(self, evidence_map: EvidenceMap, time_s: float) -> Float[np.ndarray, "tracks seen"]:
-        """Evidence around each position, weighted with itself: of what is seen there, not of the wall beside it."""
         at = np.array([[float(v[0]) for v in track.positions(np.array([time_s]))[:2]] for track in self._tracks])
-        x, y = at[:, :1, None], at[:, 1:, None]
-        across, down = (evidence_map.x[None, None] - x) / _REACH_X, (evidence_map.y[None, :, None] - y) / _REACH_Y
-        weight = np.exp(-0.5 * (across**2 + down**2))
-        weight[weight < _FARTHEST] = 0
-        nearest = np.abs(across) <= np.abs(across).min(0, keepdims=True) + 1e-9
-        score = weight * nearest * evidence_map.evidence.sum(-1)[None]
-        total = score.sum((1, 2))
-        mean = np.einsum("trc,rck->tk", score, evidence_map.evidence)
-        return np.asarray(mean / np.maximum(total, 1e-9)[:, None])
+        return evidence_around(evidence_map, at, np.broadcast_to((_REACH_X, _REACH_Y), at.shape))
 
 
 def _small(frame: Frame) -> Frame:

@@ -29,7 +29,7 @@ BINAURAL_AUDIOS = "binaural_audios"
 def write_clip(
     folder: str | os.PathLike[str],
     name: str,
-    frames: Iterable[UInt8[np.ndarray, "height width 3"]],
+    frames: Iterable[UInt8[np.ndarray, "_height _width 3"]],
     frame_rate_hz: float,
     ears: Float[np.ndarray, "2 samples"],
     sample_rate_hz: int,

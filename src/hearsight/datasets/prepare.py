@@ -193,7 +193,7 @@ def _write_part(
 
 def _as_kept(
     clip: Clip, sound: Int16[np.ndarray, "channels samples"], cutting: Cutting
-) -> Int16[np.ndarray, "channels samples"]:
+) -> Int16[np.ndarray, "kept samples"]:
     """The channels of a recording that are kept: decided for all of it, so that its clips are alike.
 
     Raises:

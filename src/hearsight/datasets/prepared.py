@@ -84,7 +84,7 @@ def write_prepared_clip(
     folder: str | os.PathLike[str],
     name: str,
     sound: Int16[np.ndarray, "channels samples"],
-    pictures: Sequence[UInt8[np.ndarray, "height width 3"]],
+    pictures: Sequence[UInt8[np.ndarray, "_height _width 3"]],
     settings: PreparedSettings,
     depth: UInt16[np.ndarray, "maps height width"] | None = None,
     depth_rate_hz: float = 1.0,

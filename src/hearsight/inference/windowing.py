@@ -47,10 +47,10 @@ def walk(
     session: BinauralSession,
     spec: WindowSpec,
     sample_rate_hz: int,
-    mono: Iterable[Float[Tensor, "samples"]],
+    mono: Iterable[Float[Tensor, "_samples"]],
     pictures: Iterable[Picture] = (),
     notes: list[str] | None = None,
-) -> Iterator[Float[Tensor, "2 samples"]]:
+) -> Iterator[Float[Tensor, "2 _samples"]]:
     """Both ears, as they are finished; together as many samples as the mono sound.
 
     Windows begin at every hop and the last one ends at the last sample; a sound shorter than one window is padded with

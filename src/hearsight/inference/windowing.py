@@ -11,8 +11,15 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 from torch.nn import functional as F
 
-from hearsight.models.interface import BinauralSession, ConfidentSession, SeeingSession, Window, WindowSpec
-from hearsight.signal import OverlapAdd
+from hearsight.models.interface import (
+    BinauralSession,
+    ConfidentSession,
+    PartsSession,
+    SeeingSession,
+    Window,
+    WindowSpec,
+)
+from hearsight.signal import KeyedOverlapAdd, OverlapAdd
 from hearsight.vision.frames import Frame, SmallFrame
 
 
@@ -72,16 +79,104 @@ def walk(
         pictures: in the order of their times.
         notes: filled with plain sentences about what had to be replaced.
     """
-    window, hop = max(1, round(spec.window_s * sample_rate_hz)), max(1, round(spec.hop_s * sample_rate_hz))
-    joined = OverlapAdd(_weight(window, hop))
-    padding = replaced = 0
+    sound = _Counted(mono)
+    joined = OverlapAdd(_weight(*_window_and_hop(spec, sample_rate_hz)))
+    replaced = 0
+    for start, given, ears, confidence in _walked(session, spec, sample_rate_hz, sound, pictures):
+        if not bool(torch.isfinite(ears).all()):
+            replaced += 1
+            ears = (given / 2).expand(2, -1)
+        yield joined.add(ears.float().cpu(), start, confidence)
+    left = sound.samples - joined.start
+    yield joined.finish()[:, :left]
+    _note_replaced(replaced, notes)
 
-    def batches() -> Iterator[list[tuple[int, Tensor]]]:
-        nonlocal padding
+
+def walk_parts(
+    session: PartsSession,
+    spec: WindowSpec,
+    sample_rate_hz: int,
+    mono: Iterable[Float[Tensor, "samples"]],
+    pictures: Iterable[Picture] = (),
+    notes: list[str] | None = None,
+) -> Iterator[tuple[int, int, dict[str, Float[Tensor, "samples"]]]]:
+    """`walk` for the parts of a sound: (first sample, how many, each source's part by its key), as they are finished.
+
+    Of what goes with no source there is no part. Parts that come back not finite are taken for none.
+
+    Args:
+        others: as of `walk`.
+    """
+    sound = _Counted(mono)
+    joined = KeyedOverlapAdd(_weight(*_window_and_hop(spec, sample_rate_hz)))
+    replaced = 0
+    splitting = _SeeingParts(session) if isinstance(session, SeeingSession) else _Parts(session)
+    for start, _, parts, confidence in _walked(splitting, spec, sample_rate_hz, sound, pictures):
+        sane = {key: part.float().cpu() for key, part in parts.items() if bool(torch.isfinite(part).all())}
+        replaced += len(sane) < len(parts)
+        begin, samples, finished = joined.start, start - joined.start, joined.add(sane, start, confidence)
+        if samples:
+            yield begin, samples, finished
+    begin, samples = joined.start, sound.samples - joined.start
+    if samples > 0:
+        yield begin, samples, {key: part[:samples] for key, part in joined.finish().items()}
+    _note_replaced(replaced, notes)
+
+
+def _note_replaced(windows: int, notes: list[str] | None) -> None:
+    if windows and notes is not None:
+        notes.append(
+            f"{windows} windows came back with values that are not finite; the sound stays in the middle there"
+        )
+
+
+class _Counted:
+    """Blocks of a sound, counted as they are read."""
+
+    def __init__(self, mono: Iterable[Tensor]) -> None:
+        self._mono, self.samples = mono, 0
+
+    def __iter__(self) -> Iterator[Tensor]:
+        for block in self._mono:
+            self.samples += block.shape[-1]
+            yield block
+
+
+class _Parts:
+    """A session that gives parts where it is asked for ears."""
+
+    def __init__(self, session: PartsSession) -> None:
+        self._session = session
+        self.process = session.parts
+        self.sources, self.notes = session.sources, session.notes
+
+
+class _SeeingParts(_Parts):
+    def __init__(self, session: Any) -> None:
+        super().__init__(session)
+        self.see, self.seen = session.see, session.seen
+
+
+# (first sample, `[window]`) of windows that are processed together
+_Batches = Iterator[list[tuple[int, Tensor]]]
+# (first sample, `[window]`, what the session gives, confidence) of each window
+_Ears = Iterator[tuple[int, Tensor, Any, float]]
+
+
+def _window_and_hop(spec: WindowSpec, sample_rate_hz: int) -> tuple[int, int]:
+    """In samples."""
+    return max(1, round(spec.window_s * sample_rate_hz)), max(1, round(spec.hop_s * sample_rate_hz))
+
+
+def _walked(
+    session: Any, spec: WindowSpec, sample_rate_hz: int, mono: Iterable[Tensor], pictures: Iterable[Picture]
+) -> _Ears:
+    """What a session gives of each window; a sound shorter than a window is padded."""
+
+    def batches() -> _Batches:
         batch: list[tuple[int, Tensor]] = []
-        for start, samples, missing in _cut(mono, window, hop):
-            padding += missing
-            batch.append((start, samples))
+        for each in _cut(mono, *_window_and_hop(spec, sample_rate_hz)):
+            batch.append(each)
             if len(batch) == spec.batch:
                 yield batch
                 batch = []
@@ -89,25 +184,8 @@ def walk(
             yield batch
 
     if spec.frames == "all" and isinstance(session, SeeingSession):
-        processed = _shown_and_processed(batches(), session, _Shown(pictures, session, spec), spec, sample_rate_hz)
-    else:
-        processed = _processed(batches(), session, _Pictures(pictures, spec), spec, sample_rate_hz)
-    for start, given, ears, confidence in processed:
-        if not bool(torch.isfinite(ears).all()):
-            replaced += 1
-            ears = (given / 2).expand(2, -1)
-        yield joined.add(ears.float().cpu(), start, confidence)
-    rest = joined.finish()
-    yield rest[:, : rest.shape[-1] - padding]
-    if replaced and notes is not None:
-        notes.append(
-            f"{replaced} windows came back with values that are not finite; the sound stays in the middle there"
-        )
-
-
-_Batches = Iterator[list[tuple[int, Tensor]]]  # (first sample, `[window]`) of windows that are processed together
-# (first sample, `[window]`, `[2, window]`, confidence) of each window
-_Ears = Iterator[tuple[int, Tensor, Tensor, float]]
+        return _shown_and_processed(batches(), session, _Shown(pictures, session, spec), spec, sample_rate_hz)
+    return _processed(batches(), session, _Pictures(pictures, spec), spec, sample_rate_hz)
 
 
 def confidences(session: BinauralSession, count: int) -> list[float]:
@@ -161,8 +239,8 @@ def _weight(window: int, hop: int) -> Tensor:
     return weight
 
 
-def _cut(mono: Iterable[Tensor], window: int, hop: int) -> Iterator[tuple[int, Tensor, int]]:
-    """(first sample, `[window]`, how many samples at its end are padding) of each window."""
+def _cut(mono: Iterable[Tensor], window: int, hop: int) -> Iterator[tuple[int, Tensor]]:
+    """(first sample, `[window]`) of each window; a sound shorter than one is padded."""
     buffer, start, total = torch.zeros(0), 0, 0  # the buffer begins at `start`, where the next window may begin
     covered = 0
     last: tuple[int, Tensor] = (0, buffer)  # the samples of the latest window, from which a last one is completed
@@ -171,17 +249,17 @@ def _cut(mono: Iterable[Tensor], window: int, hop: int) -> Iterator[tuple[int, T
         buffer = torch.cat([buffer, block.float()])
         while buffer.shape[-1] >= window:
             last = (start, buffer[:window].clone())
-            yield start, last[1], 0
+            yield last
             covered = start + window
             buffer, start = buffer[hop:].clone(), start + hop
     if not total or covered == total:
         return
     if total < window:
-        yield 0, F.pad(buffer, (0, window - total)), window - total
+        yield 0, F.pad(buffer, (0, window - total))
         return
     at, samples = last
     joined = torch.cat([samples[: max(0, start - at)], buffer])
-    yield total - window, joined[joined.shape[-1] - window :], 0
+    yield total - window, joined[joined.shape[-1] - window :]
 
 
 class _Pictures:

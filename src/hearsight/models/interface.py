@@ -151,6 +151,23 @@ class SeeingSession(BinauralSession, Protocol):
         ...
 
 
+@runtime_checkable
+class PartsSession(BinauralSession, Protocol):
+    """A session that can say, instead of giving ears, which part of the sound is whose."""
+
+    def parts(self, windows: list[Window], seen: Any = None) -> list[dict[str, Float[Tensor, "samples"]]]:
+        """Of each window the part of each source, by a key; called in the place of `process`, with the same.
+
+        What is missing to the window's sound goes with nothing that is seen. One source may have several keys one after
+        the other; `keyed_sources` says which.
+        """
+        ...
+
+    def keyed_sources(self) -> list[tuple[Source, tuple[str, ...]]]:
+        """What `sources` gives, each with the keys of its parts. Parts of other keys count for nothing seen."""
+        ...
+
+
 class BinauralModel(Protocol):
     """Anything that gives a clip two ears."""
 

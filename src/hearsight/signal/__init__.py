@@ -5,7 +5,7 @@ STFT, complex masks, the mix and the difference, levels, resampling, overlap-add
 
 from hearsight.signal.levels import TARGET_RMS, LevelRule, amplitude_to_db, level_gain, normalize_rms, rms
 from hearsight.signal.masks import apply_mask, bounded_mask, zeros_above
-from hearsight.signal.overlap_add import OverlapAdd, over_windows, window_starts
+from hearsight.signal.overlap_add import KeyedOverlapAdd, OverlapAdd, over_windows, window_starts
 from hearsight.signal.resample import StreamResampler, resample
 from hearsight.signal.stereo import difference, left_right, mix
 from hearsight.signal.stft import STFT
@@ -13,6 +13,7 @@ from hearsight.signal.stft import STFT
 __all__ = [
     "STFT",
     "TARGET_RMS",
+    "KeyedOverlapAdd",
     "LevelRule",
     "OverlapAdd",
     "StreamResampler",

@@ -1,6 +1,6 @@
 """Windows over a signal, and predictions that overlap put together again."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from jaxtyping import Float
@@ -42,7 +42,7 @@ class OverlapAdd:
         self._weight = weight
         self._sum = torch.zeros(channels, 0)
         self._weights = torch.zeros(0)
-        self._start = 0  # of the first sample not yet handed out
+        self.start = 0  # of the first sample not yet handed out
 
     def add(
         self, window: Float[Tensor, "channels window"], start: int, confidence: float = 1.0
@@ -55,29 +55,70 @@ class OverlapAdd:
         if not confidence > 0:
             raise ValueError(f"a window's confidence must be positive, got {confidence}")
         finished = self._take(start)
-        end = window.shape[-1] + start - self._start
+        end = window.shape[-1] + start - self.start
         grow = end - self._weights.shape[-1]
         if grow > 0:
             self._sum = torch.nn.functional.pad(self._sum, (0, grow))
             self._weights = torch.nn.functional.pad(self._weights, (0, grow))
         weight = confidence * self._weight[: window.shape[-1]]
-        self._sum[:, start - self._start : end] += window * weight
-        self._weights[start - self._start : end] += weight
+        self._sum[:, start - self.start : end] += window * weight
+        self._weights[start - self.start : end] += weight
         return finished
 
     def finish(self) -> Float[Tensor, "channels finished"]:
         """The samples that are left."""
-        return self._take(self._start + self._weights.shape[-1])
+        return self._take(self.start + self._weights.shape[-1])
 
     def _take(self, end: int) -> Tensor:
-        count = end - self._start
+        count = end - self.start
         if count < 0:
-            raise ValueError(f"windows must come in order: {end} was already handed out up to {self._start}")
+            raise ValueError(f"windows must come in order: {end} was already handed out up to {self.start}")
         if count > self._weights.shape[-1]:
             raise ValueError(f"no window covers the samples before {end}")
         finished = self._sum[:, :count] / self._weights[:count]
         self._sum, self._weights = self._sum[:, count:].clone(), self._weights[count:].clone()
-        self._start = end
+        self.start = end
+        return finished
+
+
+class KeyedOverlapAdd:
+    """`OverlapAdd` of windows that hold any number of signals by name; one that a window lacks is 0 in it.
+
+    Args:
+        weight: one positive weight per sample of a window.
+    """
+
+    def __init__(self, weight: Float[Tensor, "window"]) -> None:
+        self._weight = weight
+        self._sums: dict[str, Tensor] = {}
+        self._weights = torch.zeros(0)
+        self.start = 0  # of the first sample not yet handed out
+
+    def add(
+        self, window: Mapping[str, Float[Tensor, "window"]], start: int, confidence: float = 1.0
+    ) -> dict[str, Float[Tensor, "finished"]]:
+        """Add the window that begins at sample `start`; returns the samples before `start` of the signals that have
+        some, now finished."""
+        finished = self._take(start - self.start)
+        weight = confidence * self._weight
+        grow = len(weight) - len(self._weights)
+        self._weights = torch.nn.functional.pad(self._weights, (0, grow)) + weight
+        for key in {*self._sums, *window}:
+            before = self._sums.get(key, torch.zeros(0))
+            padded = torch.nn.functional.pad(before, (0, len(weight) - len(before)))
+            self._sums[key] = padded + window[key] * weight if key in window else padded
+        return finished
+
+    def finish(self) -> dict[str, Float[Tensor, "finished"]]:
+        """The samples that are left."""
+        return self._take(len(self._weights))
+
+    def _take(self, count: int) -> dict[str, Tensor]:
+        finished = {key: signal[:count] / self._weights[:count] for key, signal in self._sums.items()} if count else {}
+        self._weights = self._weights[count:]
+        left = {key: signal[count:] for key, signal in self._sums.items()}
+        self._sums = {key: signal for key, signal in left.items() if bool(signal.any())}
+        self.start += count
         return finished
 
 

@@ -160,16 +160,24 @@ class PositionsSession:
 
     def process(self, windows: list[Window]) -> Float[Tensor, "windows 2 samples"]:
         """Both ears of each window. All that is in the windows is searched before the first is rendered."""
-        if self._model.spec.frames == "all":
-            for window in windows:
-                self._ticker.take(window)
-        if self._follower is not None:
-            until_s = max(window.start_s + window.mono.shape[-1] / self._rate for window in windows)
-            self._follower.update(self._finder.find(), windows[0].start_s, until_s)
+        self._take(windows)
         return torch.stack([self._ears(window) for window in windows])
+
+    def parts(self, windows: list[Window], seen: Any = None) -> list[dict[str, Float[Tensor, "samples"]]]:
+        """Each source's part of each window; see `models.interface.PartsSession`."""
+        self._take(windows)
+        found = []
+        for window in windows:
+            tracks, stems = self._counted_stems(window, self._control_times(window))
+            found.append({key: stem for key, stem in zip(self._keys(tracks), stems, strict=False) if stem.any()})
+        return found
 
     def sources(self) -> list[Source]:
         """The sources with their tracks up to now, a point every half second; of those found, the ones with sound."""
+        return [source for source, _ in self.keyed_sources()]
+
+    def keyed_sources(self) -> list[tuple[Source, tuple[str, ...]]]:
+        """The sources, and the key of the parts of each."""
         end = max(POINT_S, self._heard_s)
         times = np.arange(0, end, POINT_S)
         given = self._model.given
@@ -178,14 +186,28 @@ class PositionsSession:
         else:
             assert self._follower is not None
             tracks = [(track, track.times_s[track.times_s <= end]) for track in self._follower.tracks()]
-        found = []
-        for track, at in tracks:
-            share = self._energy.get(track.label, 0.0) / self._total_energy if self._total_energy else 0.0
+        found: list[tuple[Source, tuple[str, ...]]] = []
+        for key, (track, at) in zip(self._keys([track for track, _ in tracks]), tracks, strict=True):
+            share = self._energy.get(key, 0.0) / self._total_energy if self._total_energy else 0.0
             if given is None and share == 0:
                 continue
             points = track.points(np.asarray(at), self._field_of_view)
-            found.append(Source(track.label, share, points))
+            found.append((Source(track.label, share, points), (key,)))
         return found
+
+    def _keys(self, tracks: Sequence[Track]) -> list[str]:
+        """A search gives each track a label of its own; a user may call two alike."""
+        if self._model.given is None:
+            return [track.label for track in tracks]
+        return [str(number) for number in range(len(tracks))]
+
+    def _take(self, windows: list[Window]) -> None:
+        if self._model.spec.frames == "all":
+            for window in windows:
+                self._ticker.take(window)
+        if self._follower is not None:
+            until_s = max(window.start_s + window.mono.shape[-1] / self._rate for window in windows)
+            self._follower.update(self._finder.find(), windows[0].start_s, until_s)
 
     def notes(self) -> list[str]:
         """What the search found and how sure it is, and how the sound was split."""
@@ -211,9 +233,13 @@ class PositionsSession:
             )
         return notes
 
-    def _ears(self, window: Window) -> Float[Tensor, "2 samples"]:
+    def _control_times(self, window: Window) -> np.ndarray:
+        lasts_s = window.mono.shape[-1] / self._rate
+        return window.start_s + np.linspace(0, lasts_s, max(2, round(lasts_s / _CONTROL_S)))
+
+    def _counted_stems(self, window: Window, times: np.ndarray) -> tuple[list[Track], Float[Tensor, "parts samples"]]:
+        """The tracks of a window, and the part of each and of the rest, which are counted."""
         samples = window.mono.shape[-1]
-        times = window.start_s + np.linspace(0, samples / self._rate, max(2, round(samples / self._rate / _CONTROL_S)))
         new_s = max(0.0, times[-1] - self._heard_s)
         tracks = self._model.given
         if tracks is None:
@@ -223,11 +249,16 @@ class PositionsSession:
         # Counted over what this window is the first to hold, so that overlapping windows count once.
         new = round(new_s * self._rate)
         energies = stems[:, samples - new :].double().square().sum(-1).tolist()
-        for track, energy in zip(tracks, energies, strict=False):
-            self._energy[track.label] = self._energy.get(track.label, 0.0) + energy
+        for key, energy in zip(self._keys(tracks), energies, strict=False):
+            self._energy[key] = self._energy.get(key, 0.0) + energy
         self._total_energy += sum(energies)
         self._heard_s = max(self._heard_s, float(times[-1]))
-        ears = torch.zeros(2, samples)
+        return tracks, stems
+
+    def _ears(self, window: Window) -> Float[Tensor, "2 samples"]:
+        times = self._control_times(window)
+        tracks, stems = self._counted_stems(window, times)
+        ears = torch.zeros(2, window.mono.shape[-1])
         for index, stem in enumerate(stems):
             if not bool((stem != 0).any()):
                 continue

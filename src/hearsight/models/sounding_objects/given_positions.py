@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import replace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -115,17 +116,28 @@ class GivenPositionsSession:
     @torch.inference_mode()
     def process(self, windows: list[Window]) -> Float[Tensor, "windows 2 samples"]:
         """Both ears of each window. All that is in the windows is seen and heard before the first is rendered."""
+        return self._session.process(self._taken(windows))
+
+    @torch.inference_mode()
+    def parts(self, windows: list[Window], seen: Any = None) -> list[dict[str, Float[Tensor, "samples"]]]:
+        """Each source's part of each window; see `models.interface.PartsSession`."""
+        return self._session.parts(self._taken(windows))
+
+    def _taken(self, windows: list[Window]) -> list[Window]:
+        """The windows with small frames, after all in them was seen and heard."""
         for window in windows:
             for frame in window.frames:
                 self._following.update(frame)
         self._splitter.take(windows)
-        return self._session.process(
-            [Window(window.start_s, window.mono, [_small(f) for f in window.frames]) for window in windows]
-        )
+        return [Window(window.start_s, window.mono, [_small(f) for f in window.frames]) for window in windows]
 
     def sources(self) -> list[Source]:
         """The given sources with their tracks up to now, a point every half second."""
         return self._session.sources()
+
+    def keyed_sources(self) -> list[tuple[Source, tuple[str, ...]]]:
+        """The given sources, and the key of the parts of each."""
+        return self._session.keyed_sources()
 
     def notes(self) -> list[str]:
         """What is seen at the positions, and how the sound was split."""

@@ -29,7 +29,7 @@ from hearsight.models.sounding_objects.decorrelation import leaning, widening
 from hearsight.models.sounding_objects.given_positions import GivenPositions
 from hearsight.models.sounding_objects.kernels import presence, source_kernels
 from hearsight.models.sounding_objects.motion_fallback import GreyFrameBuffer, MotionSearch
-from hearsight.models.sounding_objects.source_summary import SourceSummary, summarised_sources
+from hearsight.models.sounding_objects.source_summary import SourceSummary, merged_sources
 from hearsight.models.sounding_objects.speakers import Speakers
 from hearsight.models.sounding_objects.true_objects import TrueObjects
 from hearsight.models.sounding_objects.wiener_panning import DifferenceFilters, DifferenceRenderer, pointing
@@ -222,13 +222,37 @@ class SoundingObjectsSession:
     @torch.inference_mode()
     def process(self, windows: list[Window], seen: list[Sight] | None = None) -> Float[Tensor, "windows 2 samples"]:
         """Both ears of each window. All that is in the windows is seen and heard before the first is rendered."""
-        if seen is None:
-            for window in windows:
-                for frame in window.frames:
-                    self.see(frame)
-            seen = self.seen(windows)
-        if not any(track.strength.max() >= _VISIBLE for sight in seen for track in sight.tracks):
+        seen = self._seen(windows, seen)
+        if not _is_anything_visible(seen):
             return self._by_motion(windows, seen)
+        found = self._attributed(windows, seen)
+        return torch.stack([self._ears(window, parts, sight, heard.direct) for window, parts, sight, heard in found])
+
+    @torch.inference_mode()
+    def parts(
+        self, windows: list[Window], seen: list[Sight] | None = None
+    ) -> list[dict[str, Float[Tensor, "samples"]]]:
+        """Each source's part of each window; see `models.interface.PartsSession`."""
+        seen = self._seen(windows, seen)
+        if _is_anything_visible(seen):
+            return [self._stems(window, parts, sight) for window, parts, sight, _ in self._attributed(windows, seen)]
+        search = self._search(windows)
+        found = search.parts(windows, [sight.grey_frames for sight in seen])
+        return [{f"{len(self._searches)} {key}": stem for key, stem in stems.items()} for stems in found]
+
+    def _seen(self, windows: list[Window], seen: list[Sight] | None) -> list[Sight]:
+        """What was seen of windows, some of which may hold their frames themselves."""
+        if seen is not None:
+            return seen
+        for window in windows:
+            for frame in window.frames:
+                self.see(frame)
+        return self.seen(windows)
+
+    def _attributed(
+        self, windows: list[Window], seen: list[Sight]
+    ) -> "list[tuple[Window, Float[Tensor, 'parts bands columns'], Sight, ClassifiedWindow]]":
+        """Which part of each window is whose."""
         if self._moving is not None:
             self._moving.end()
             self._moving = None
@@ -240,19 +264,27 @@ class SoundingObjectsSession:
         ]
         for entry, sight, voice in zip(classified, seen, voices, strict=True):
             self._attributor.remember(entry, self._parts(entry, sight.tracks, voice), _numbers(sight.tracks))
-        ears = []
+        found = []
         for window, entry, sight, voice in zip(windows, classified, seen, voices, strict=True):
             parts = self._parts(entry, sight.tracks, voice)
             self._summarise(window, entry, parts, sight.tracks)
-            ears.append(self._ears(window, parts, sight, entry.direct))
-        return torch.stack(ears)
+            found.append((window, parts, sight, entry))
+        return found
 
     def sources(self) -> list[Source]:
         """The instruments that were seen and heard, the loudest first, a point every half second."""
-        entry = summarised_sources(list(self._summaries.values()), self._total_energy)
-        for search in self._searches:
-            entry += search.sources(self._total_energy)
-        return sorted(entry, key=lambda source: -source.energy_share)
+        return [source for source, _ in self.keyed_sources()]
+
+    def keyed_sources(self) -> list[tuple[Source, tuple[str, ...]]]:
+        """The sources, and the keys of the parts of each."""
+        found = [
+            (source.as_source(self._total_energy), tuple(map(str, source.numbers)))
+            for source in merged_sources(list(self._summaries.values()), self._total_energy)
+        ]
+        for number, search in enumerate(self._searches, 1):
+            for source, keys in search.keyed_sources(self._total_energy):
+                found.append((source, tuple(f"{number} {key}" for key in keys)))
+        return sorted(found, key=lambda each: -each[0].energy_share)
 
     def notes(self) -> list[str]:
         """What was seen, how much of the sound goes with none of it, and what was done without."""
@@ -272,6 +304,17 @@ class SoundingObjectsSession:
 
     def _by_motion(self, windows: list[Window], seen: list[Sight]) -> Float[Tensor, "windows 2 samples"]:
         """Ears of windows in which no instrument is seen."""
+        found = self._search(windows).process(windows, [sight.grey_frames for sight in seen])
+        unplaced = torch.ones(1, BANDS, 1)
+        return torch.stack(
+            [
+                self._ears(window, unplaced, sight._replace(tracks=[])) if torch.equal(ears[0], ears[1]) else ears
+                for window, sight, ears in zip(windows, seen, found, strict=True)
+            ]
+        )
+
+    def _search(self, windows: list[Window]) -> MotionSearch:
+        """The search for what moves in step with the sound, of which these windows are counted."""
         if self._moving is None:
             renderer = DifferenceRenderer(self._filters, self._stft)
             self._moving = MotionSearch(
@@ -282,14 +325,7 @@ class SoundingObjectsSession:
             energy = self._new_energy(window)
             self._moving.energy += energy
             self._total_energy += energy
-        found = self._moving.process(windows, [sight.grey_frames for sight in seen])
-        unplaced = torch.ones(1, BANDS, 1)
-        return torch.stack(
-            [
-                self._ears(window, unplaced, sight._replace(tracks=[])) if torch.equal(ears[0], ears[1]) else ears
-                for window, sight, ears in zip(windows, seen, found, strict=True)
-            ]
-        )
+        return self._moving
 
     def _new_energy(self, window: Window) -> float:
         """Energy of what this window is the first to hold."""
@@ -318,9 +354,7 @@ class SoundingObjectsSession:
         if mono.shape[-1] <= self._stft.n_fft or not (sight.tracks or sight.leaning):
             return mono.expand(2, -1)
         spectrogram = self._stft.forward(mono)
-        columns = spectrogram.shape[-1]
-        times = np.arange(columns) * self._stft.hop_samples / self._rate
-        nearest = np.clip(np.rint(times * SAMPLE_RATE_HZ / HOP_SAMPLES).astype(int), 0, parts.shape[-1] - 1)
+        nearest = self._nearest(spectrogram.shape[-1], parts.shape[-1])
         combined = self._spread.to_bins(parts[-1][:, nearest]) * (sight.leaning * self._widening)[:, None]
         straight = None if direct is None else self._spread.to_bins(pointing(direct[:, nearest]))
         for part, track in zip(parts, sight.tracks, strict=False):
@@ -329,6 +363,24 @@ class SoundingObjectsSession:
             combined += self._spread.to_bins(part[:, nearest]) * filters
         half = self._stft.inverse(spectrogram * combined, mono.shape[-1])
         return torch.stack([mono + half, mono - half])
+
+    def _stems(self, window: Window, parts: Tensor, sight: Sight) -> dict[str, Float[Tensor, "samples"]]:
+        """The mono sound of each object's part, by the object's number."""
+        if not sight.tracks or window.mono.shape[-1] <= self._stft.n_fft:
+            return {}
+        spectrogram = self._stft.forward(window.mono)
+        nearest = self._nearest(spectrogram.shape[-1], parts.shape[-1])
+        return {
+            str(track.number): self._stft.inverse(
+                spectrogram * self._spread.to_bins(part[:, nearest]), window.mono.shape[-1]
+            )
+            for part, track in zip(parts, sight.tracks, strict=False)
+        }
+
+    def _nearest(self, columns: int, of_parts: int) -> np.ndarray:
+        """The column of a window's parts that is nearest to each column of its spectrogram."""
+        times = np.arange(columns) * self._stft.hop_samples / self._rate
+        return np.clip(np.rint(times * SAMPLE_RATE_HZ / HOP_SAMPLES).astype(int), 0, of_parts - 1)
 
     def _directions(self, track: ObjectTrack) -> tuple[np.ndarray, np.ndarray]:
         """Azimuth and elevation in radians; what has left the picture is heard at its edge."""
@@ -351,7 +403,9 @@ class SoundingObjectsSession:
         times = window.start_s + np.arange(parts.shape[-1]) * step_s
         kernels = source_kernels(self._model.classifier.association, tracks).classes if tracks else torch.zeros(0)
         for index, track in enumerate(tracks):
-            entry = self._summaries.setdefault(track.number, SourceSummary(track.label, is_person=track.is_person))
+            entry = self._summaries.setdefault(
+                track.number, SourceSummary(track.label, is_person=track.is_person, numbers=[track.number])
+            )
             entry.energy += by_part[index]
             entry.evidence += (track.evidence * presence(track)[:, None]).mean(0)
             entry.windows += 1
@@ -382,6 +436,10 @@ class SoundingObjectsSession:
     def _bin_energy(self, power: Tensor) -> Tensor:
         """Energy of each bin: a band's mean power times the bins that it stands for."""
         return power * self._model.classifier.bands.weights.sum(1)[:, None]
+
+
+def _is_anything_visible(seen: list[Sight]) -> bool:
+    return any(track.strength.max() >= _VISIBLE for sight in seen for track in sight.tracks)
 
 
 def _numbers(tracks: list[ObjectTrack]) -> list[int]:

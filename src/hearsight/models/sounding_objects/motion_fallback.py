@@ -72,14 +72,23 @@ class MotionSearch:
             located, sample_rate_hz, renderer, motion_alone=False, field_of_view=field_of_view
         )
         self._begins_s = begins_s
-        self._found: list[Source] = []
+        self._found: list[tuple[Source, tuple[str, ...]]] = []
         self._said: list[str] = []
         self.energy = 0.0
 
     def process(self, windows: list[Window], grey_frames: list[list[Frame]]) -> Float[Tensor, "windows 2 samples"]:
         """Both ears of the clip's next windows, with the `GreyFrameBuffer` of each; not after `end`."""
         assert self._session is not None
-        moved = [
+        return self._session.process(self._moved(windows, grey_frames))
+
+    def parts(self, windows: list[Window], grey_frames: list[list[Frame]]) -> list[dict[str, Tensor]]:
+        """Each source's part of the clip's next windows, in the place of `process`."""
+        assert self._session is not None
+        return self._session.parts(self._moved(windows, grey_frames))
+
+    def _moved(self, windows: list[Window], grey_frames: list[list[Frame]]) -> list[Window]:
+        """The windows on the clock of the stretch."""
+        return [
             Window(
                 window.start_s - self._begins_s,
                 window.mono,
@@ -87,18 +96,20 @@ class MotionSearch:
             )
             for window, frames in zip(windows, grey_frames, strict=True)
         ]
-        return self._session.process(moved)
 
-    def sources(self, total_energy: float) -> list[Source]:
-        """What was found, in the clip's times and as parts of the clip's energy."""
+    def keyed_sources(self, total_energy: float) -> list[tuple[Source, tuple[str, ...]]]:
+        """What was found, in the clip's times and as parts of the clip's energy, and the keys of its parts."""
         share = self.energy / total_energy if total_energy else 0.0
         return [
-            Source(
-                source.label,
-                source.energy_share * share,
-                [replace(point, time_s=point.time_s + self._begins_s) for point in source.track],
+            (
+                Source(
+                    source.label,
+                    source.energy_share * share,
+                    [replace(point, time_s=point.time_s + self._begins_s) for point in source.track],
+                ),
+                keys,
             )
-            for source in (self._session.sources() if self._session is not None else self._found)
+            for source, keys in (self._session.keyed_sources() if self._session is not None else self._found)
         ]
 
     def notes(self) -> list[str]:
@@ -108,5 +119,5 @@ class MotionSearch:
     def end(self) -> None:
         """The stretch is over: keep its report, and not the pictures and motion that it was found in."""
         if self._session is not None:
-            self._found, self._said = self._session.sources(), self._session.notes()
+            self._found, self._said = self._session.keyed_sources(), self._session.notes()
             self._session = None

@@ -36,6 +36,7 @@ class SourceSummary:
         is_person: whether it is a person, who may hold something.
         evidence: of instruments at a person's hands, summed over windows. `[22]`
         windows: in which it was there.
+        numbers: of the tracks that it is.
     """
 
     appearance: str
@@ -45,6 +46,7 @@ class SourceSummary:
     is_person: bool = False
     evidence: Float[np.ndarray, "seen"] = field(default_factory=lambda: np.zeros(len(IMAGENET_INSTRUMENTS)))
     windows: int = 0
+    numbers: list[int] = field(default_factory=list)
 
     def name(self) -> str:
         """What a person would call it: "cello", "person playing cello", "speaker", "person"."""
@@ -53,6 +55,10 @@ class SourceSummary:
         if self.evidence.sum() >= _HELD * self.windows:
             return f"person playing {_named(likeliest_class(self.evidence), self.classes)}"
         return "speaker" if self.classes[_VOICE] > _MOSTLY * self.classes.sum() else "person"
+
+    def as_source(self, total_energy: float) -> Source:
+        """What the report says of it."""
+        return Source(self.name(), self.energy / total_energy, self.points)
 
 
 def _named(appearance: str, classes: Float[np.ndarray, "classes"]) -> str:
@@ -70,6 +76,11 @@ def _named(appearance: str, classes: Float[np.ndarray, "classes"]) -> str:
 
 
 def summarised_sources(objects: list[SourceSummary], total_energy: float) -> list[Source]:
+    """What the report says of the `merged_sources`."""
+    return [source.as_source(total_energy) for source in merged_sources(objects, total_energy)]
+
+
+def merged_sources(objects: list[SourceSummary], total_energy: float) -> list[SourceSummary]:
     """The sources, the loudest first; what the detector took for two objects at one place is one.
 
     Two objects are one source if they are within 0.05 of the picture's width while both are there, or where one ends
@@ -88,16 +99,13 @@ def summarised_sources(objects: list[SourceSummary], total_energy: float) -> lis
                     classes=object_track.classes.copy(),
                     evidence=object_track.evidence.copy(),
                     points=list(object_track.points),
+                    numbers=list(object_track.numbers),
                 )
             )
         else:
             _join(same, object_track)
-    entry = [
-        Source(source.name(), source.energy / total_energy, source.points)
-        for source in sources
-        if source.energy > LEAST_SHARE * total_energy
-    ]
-    return sorted(entry, key=lambda source: -source.energy_share)
+    loud = [source for source in sources if source.energy > LEAST_SHARE * total_energy]
+    return sorted(loud, key=lambda source: -source.energy)
 
 
 def _is_one(source: SourceSummary, object_track: SourceSummary) -> bool:
@@ -123,6 +131,7 @@ def _join(source: SourceSummary, object_track: SourceSummary) -> None:
     source.classes += object_track.classes
     source.evidence += object_track.evidence
     source.windows += object_track.windows
+    source.numbers += object_track.numbers
     own = {point.time_s: point for point in source.points}
     for point in object_track.points:
         known = own.get(point.time_s)

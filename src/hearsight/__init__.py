@@ -5,6 +5,7 @@
     report = hearsight.binauralize("concert.mp4", "concert.binaural.mp4")
     model = hearsight.load("sounding-objects")
     ears = model(mono, frames, sample_rate=44_100, frame_rate=30)
+    stems = hearsight.separate("duet.mp4", "stems")
 
 Importing this package loads nothing heavy; the names below are loaded on first use.
 """
@@ -16,7 +17,17 @@ from typing import TYPE_CHECKING, Any
 from hearsight.errors import DataError, DependencyError, HearsightError, MediaError, ModelError
 
 if TYPE_CHECKING:
-    from hearsight.inference import Model, Report, binauralize, list_models, load
+    from hearsight.inference import (
+        Model,
+        Report,
+        Stems,
+        binauralize,
+        list_models,
+        load,
+        open_stems,
+        render_stems,
+        separate,
+    )
 
 __version__ = _version("hearsight")
 __all__ = [
@@ -27,10 +38,14 @@ __all__ = [
     "Model",
     "ModelError",
     "Report",
+    "Stems",
     "__version__",
     "binauralize",
     "list_models",
     "load",
+    "open_stems",
+    "render_stems",
+    "separate",
 ]
 
 

@@ -37,12 +37,29 @@ def _positions(texts: list[str] | None) -> list[str] | None:
     return texts
 
 
+PositionsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--source",
+        metavar="X,Y",
+        callback=_positions,
+        help="Where a source is: 0,0 is top left, 1,1 bottom right. Repeatable.",
+    ),
+]
+
+
+def parsed_positions(texts: list[str] | None) -> list[tuple[float, float]] | None:
+    """The positions that `PositionsOption` took; None if there are none."""
+    return [_position(text) for text in texts or []] or None
+
+
 def _position(text: str) -> tuple[float, float]:
     x, y = (float(part) for part in text.split(","))
     return x, y
 
 
-def _field_of_view(degrees: float | None) -> float | None:
+def field_of_view_option(degrees: float | None) -> float | None:
+    """Refuses an angle that no picture has."""
     if degrees is not None and not 0 < degrees <= 360:
         raise typer.BadParameter(f"{degrees:g}: must be above 0 and at most 360 degrees")
     return degrees
@@ -114,20 +131,13 @@ def binauralize(
             help="A name (see `hearsight models`), a folder or a Hub id; sounding-objects if left out.",
         ),
     ] = None,
-    source: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="X,Y",
-            callback=_positions,
-            help="Where a source is: 0,0 is top left, 1,1 bottom right. Repeatable.",
-        ),
-    ] = None,
+    source: PositionsOption = None,
     tracks: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE.json",
             help='Moving sources, in the format of --report; its list "untouched" of [from, to] in seconds keeps '
-            "the input's own sound there.",
+            'the input\'s own sound there, "gain_db" and "muted" of a source change its level.',
         ),
     ] = None,
     hrtf: Annotated[Path | None, typer.Option(metavar="FILE.sofa", help="Another head than KEMAR's.")] = None,
@@ -135,7 +145,7 @@ def binauralize(
         float | None,
         typer.Option(
             metavar="DEGREES",
-            callback=_field_of_view,
+            callback=field_of_view_option,
             help="Horizontal angle that the picture covers; by its shape if not given: 120 from 16:9 on, 38 of a phone "
             "held upright.",
         ),
@@ -212,7 +222,6 @@ def binauralize(
 
     Example: hearsight binauralize concert.mp4 --start 60 --duration 10 -o preview.mp4
     """
-    positions = [_position(text) for text in source or []]
     # Before torch is loaded: its threads would wait by spinning, on cores on which the decoder and the encoder work.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from hearsight.cli.batch import Batch, Existing
@@ -237,7 +246,7 @@ def binauralize(
         videos,
         output,
         model,
-        sources=positions or None,
+        sources=parsed_positions(source),
         tracks=tracks,
         hrtf=hrtf,
         fov_degrees=fov,

@@ -18,6 +18,7 @@ from hearsight.cli.prepare import prepare
 from hearsight.cli.pseudo import pseudo
 from hearsight.cli.recipes import recipes
 from hearsight.cli.resplit import resplit
+from hearsight.cli.separate import separate
 from hearsight.cli.simulate import simulate
 from hearsight.cli.solos import solos
 from hearsight.cli.train import train
@@ -51,6 +52,7 @@ def _options(
 
 
 app.command("binauralize")(binauralize)
+app.command("separate")(separate)
 app.command("demo")(demo)
 app.command("models")(models)
 app.command("evaluate")(evaluate)

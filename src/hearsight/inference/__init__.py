@@ -1,13 +1,7 @@
 """A file through a model, in windows, batches and constant memory."""
 
-from hearsight.inference.binauralizing import (
-    DEFAULT_MODEL,
-    Request,
-    binauralize,
-    choose_model,
-    plan,
-    run,
-)
+from hearsight.inference.asked import DEFAULT_MODEL, choose_model
+from hearsight.inference.binauralizing import Request, binauralize, plan, run
 from hearsight.inference.engine import ears_of, run_on_file
 from hearsight.inference.listing import list_models
 from hearsight.inference.loading import Model, load
@@ -16,6 +10,9 @@ from hearsight.inference.network_model import NeuralModel
 from hearsight.inference.options import Options
 from hearsight.inference.output_names import check_outputs, default_output
 from hearsight.inference.report import Report
+from hearsight.inference.separation import separate
+from hearsight.inference.stem_rendering import render_stems
+from hearsight.inference.stems import Stem, Stems, open_stems
 from hearsight.inference.windowing import walk
 
 __all__ = [
@@ -25,6 +22,8 @@ __all__ = [
     "Options",
     "Report",
     "Request",
+    "Stem",
+    "Stems",
     "binauralize",
     "check_outputs",
     "choose_model",
@@ -33,8 +32,11 @@ __all__ = [
     "list_models",
     "load",
     "loudness_weights",
+    "open_stems",
     "plan",
+    "render_stems",
     "run",
     "run_on_file",
+    "separate",
     "walk",
 ]

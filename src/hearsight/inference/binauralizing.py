@@ -1,30 +1,26 @@
 """`hearsight.binauralize`: one call from a video to a video with two ears."""
 
-import math
 import os
+import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from hearsight.acoustics import picture_field_of_view
 from hearsight.errors import MediaError, ModelError
 from hearsight.files import make_folder, write_json
+from hearsight.inference.asked import Asked
 from hearsight.inference.engine import run_on_file
-from hearsight.inference.loading import load
-from hearsight.inference.network_model import NeuralModel
 from hearsight.inference.options import Options, Treatment
 from hearsight.inference.output_names import DEFAULT_NAME, check_outputs, name_outputs, path_key
 from hearsight.inference.preparation import PreparedInput, prepare
 from hearsight.inference.report import Report
+from hearsight.inference.separation import separated, stems_folder
+from hearsight.inference.stem_rendering import rendered
 from hearsight.media import fitting_output
 from hearsight.models.interface import BinauralModel, StereoNetwork
-from hearsight.models.registry import CARDS, find_card
 from hearsight.progress import Progress, no_progress
-from hearsight.vision.tracks import Track, read_tracks, read_untouched
-
-DEFAULT_MODEL = "sounding-objects"
-_INPUT_S_MODEL = "mono-mono"  # gives the input's own sound
+from hearsight.vision.tracks import read_rest_gain_db, read_tracks, read_untouched
 
 
 def binauralize(
@@ -56,7 +52,8 @@ def binauralize(
             the top. All sound comes from a single one. Among several, `sounding-objects` splits the sound by what is
             seen at each and what is heard, `positions` by motion.
         tracks: instead of `sources`: a JSON file of moving sources, in the report's own format; stretches under
-            "untouched" (a list of [from, to] in seconds) keep the input's own sound.
+            "untouched" (a list of [from, to] in seconds) keep the input's own sound, and a source's "gain_db" and
+            "muted" make its part of the sound louder, quieter or silent.
         hrtf: for `sounding-objects` and `positions`: a SOFA file; None is KEMAR.
         fov_degrees: for `sounding-objects` and `positions`: the horizontal angle that the picture covers; None: 120
             from 16:9 on, less the narrower it is, 38 of a phone held upright.
@@ -87,48 +84,6 @@ def binauralize(
     if report is not None:
         write_json(report, done.as_json())
     return done
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What was asked for of every input of a job; the arguments of `binauralize`."""
-
-    model: Any = None
-    sources: tuple[tuple[float, float], ...] | None = None
-    tracks: Path | None = None
-    hrtf: Path | None = None
-    fov_degrees: float | None = None
-    device: str = "cpu"
-    options: Options = field(default_factory=Options)
-
-    def make_model(self, input: Path | None = None, start_s: float = 0.0) -> BinauralModel:
-        """The model, its given sources on the clock of a part that begins at `start_s` of an input.
-
-        Raises:
-            ModelError, DataError: it cannot be made of these arguments.
-        """
-        strength = self.options.strength
-        if strength == 0:
-            return load(_INPUT_S_MODEL)
-        # Sources are drawn together by a narrower picture; what a network makes is treated in the engine.
-        spread = strength if self.places_sources else 1.0
-        given = None
-        if self.tracks is not None:
-            given = [track.later(-start_s) for track in read_tracks(self.tracks, input)]
-        return choose_model(
-            self.model, self.sources, None, self.hrtf, self.fov_degrees, self.device, given=given, spread=spread
-        )
-
-    @property
-    def places_sources(self) -> bool:
-        """Whether the model is one that places sources."""
-        return _places_sources(DEFAULT_MODEL if self.model is None else self.model)
-
-    def as_settings(self) -> dict[str, Any]:
-        """All of it in words and numbers, for the report."""
-        values = asdict(replace(self, model=None))
-        values["model"] = str(getattr(self.model, "name", self.model or DEFAULT_MODEL))
-        return {key: str(value) if isinstance(value, Path) else value for key, value in values.items()}
 
 
 @dataclass(frozen=True)
@@ -184,20 +139,39 @@ def run(request: Request, progress: Progress = no_progress) -> Report:
         true_peak_db=options.true_peak_db,
         gain_db=prepared.gain_db,
     )
-    report = run_on_file(
-        request.model or asked.make_model(request.input, start_s),
-        request.input,
-        output,
-        options,
-        progress,
-        prepared=prepared,
-        treatment=treatment,
-        decodes_ambisonics=asked.model is None and not asked.sources and asked.tracks is None and options.strength > 0,
-        hrtf=None if asked.hrtf is None else str(asked.hrtf),
-    )
+    if asked.has_gains(request.input):
+        report = _with_gains(asked, request.input, output, prepared, treatment, progress)
+    else:
+        is_plain = asked.model is None and not asked.sources and asked.tracks is None and options.strength > 0
+        report = run_on_file(
+            request.model or asked.make_model(request.input, start_s),
+            request.input,
+            output,
+            options,
+            progress,
+            prepared=prepared,
+            treatment=treatment,
+            decodes_ambisonics=is_plain,
+            hrtf=None if asked.hrtf is None else str(asked.hrtf),
+        )
     if note is not None:
         report.notes.insert(0, note)
     return replace(report, settings=asked.as_settings())
+
+
+def _with_gains(
+    asked: Asked, input: Path, output: Path, prepared: PreparedInput, treatment: Treatment, progress: Progress
+) -> Report:
+    """Two ears of which some sources are louder, quieter or left out: separated on disk first."""
+    assert asked.tracks is not None
+    with stems_folder(None) as (folder, _):
+        try:
+            stems = separated(asked, input, folder, prepared, progress)
+            given = [track.gain_db for track in read_tracks(asked.tracks, input)]
+            gains = [10 ** (gain_db / 20) for gain_db in (*given, read_rest_gain_db(asked.tracks, input))]
+            return rendered(stems, gains, output, asked.options, prepared, treatment, asked.hrtf, progress)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def plan(
@@ -245,76 +219,3 @@ def plan(
         Request(*each, asked, None if tracks is not None else made, named.is_file, named.in_folder, reserved)
         for each in zip(named.inputs, named.outputs, strict=True)
     ]
-
-
-def choose_model(
-    model: str | os.PathLike[str] | BinauralModel | StereoNetwork | None = None,
-    sources: Sequence[tuple[float, float]] | None = None,
-    tracks: str | os.PathLike[str] | None = None,
-    hrtf: str | os.PathLike[str] | None = None,
-    fov_degrees: float | None = None,
-    device: str = "cpu",
-    *,
-    given: Sequence[Track] | None = None,
-    spread: float = 1.0,
-) -> BinauralModel:
-    """The model that `binauralize` would use for these arguments (see there), to use it for several clips.
-
-    Args:
-        given: tracks that were read already.
-        spread: what the field of view is multiplied by.
-
-    Raises:
-        ModelError, DataError: as `binauralize`.
-    """
-    check_device(device)
-    model = DEFAULT_MODEL if model is None else model
-    known = find_card(model) if isinstance(model, str) else None
-    if known is None or not known.places_sources:
-        if sources or given or tracks is not None or hrtf is not None or fov_degrees is not None:
-            placing = " and ".join(entry.name for entry in CARDS if entry.places_sources)
-            name = getattr(model, "name", model)
-            raise ModelError(
-                f"positions, tracks, HRTF and field of view are for the models {placing}; {name} takes none"
-            )
-        if isinstance(model, StereoNetwork):
-            return NeuralModel(model, device)
-        return load(model, device) if isinstance(model, str | os.PathLike) else model
-    if device != "cpu":
-        raise ModelError(f"{known.name} computes on the CPU, not on {device!r}; a device is for networks, leave it out")
-    if fov_degrees is not None and not 0 < fov_degrees <= 360:
-        raise ModelError(f"the field of view must be above 0 and at most 360 degrees, got {fov_degrees:g}")
-    if sources and tracks is not None:
-        raise ModelError("positions and tracks exclude each other; give one of them")
-    if sources:
-        given = [Track.at(f"source {index}", x, y) for index, (x, y) in enumerate(sources, 1)]
-    elif tracks is not None:
-        given = read_tracks(tracks)
-
-    def field_of_view(size: tuple[int, int] | None) -> float:
-        return spread * (picture_field_of_view(size) if fov_degrees is None else math.radians(fov_degrees))
-
-    placed: BinauralModel = known.load_class().with_sources(given, hrtf, field_of_view)
-    return placed
-
-
-def check_device(device: str) -> None:
-    """Find out whether a device can be computed on.
-
-    Raises:
-        ModelError: no such device here.
-    """
-    import torch
-
-    try:
-        backend = torch.device(device).type
-    except RuntimeError as error:
-        raise ModelError(f"{device!r}: is no device; use cpu, cuda or mps") from error
-    is_there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if not is_there.get(backend, False):
-        raise ModelError(f"{device}: this machine, or this build of PyTorch, has no such device; leave --device out")
-
-
-def _places_sources(model: Any) -> bool:
-    known = find_card(model) if isinstance(model, str) else None
-    return known is not None and known.places_sources

@@ -3,7 +3,7 @@
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 
@@ -16,20 +16,13 @@ from torch.nn import functional as F
 from hearsight.errors import MediaError
 from hearsight.inference.ambisonic_sound import AmbisonicDecoder, ambisonic_order
 from hearsight.inference.band_extension import FullBand
-from hearsight.inference.loudness import LARGEST_GAIN_DB, LevelKeeper, loudness_weights
+from hearsight.inference.input_sound import InputSound, SampleQueue
 from hearsight.inference.options import Options, Treatment
 from hearsight.inference.preparation import PreparedInput, prepare
 from hearsight.inference.report import Report
 from hearsight.inference.threads import read_ahead, write_behind
 from hearsight.inference.windowing import Picture, walk
-from hearsight.media import (
-    BinauralWriter,
-    Selection,
-    mix_to_mono,
-    read_audio,
-    read_frames,
-    read_small_frames,
-)
+from hearsight.media import BinauralWriter, Selection, read_audio, read_frames, read_small_frames
 from hearsight.models.interface import BinauralModel, BinauralSession, ClipInfo, SeeingSession, WindowSpec
 from hearsight.progress import Progress, no_progress
 from hearsight.signal import StreamResampler, difference
@@ -37,10 +30,7 @@ from hearsight.signal.loudness import LoudnessMeter
 from hearsight.vision.tracks import Source
 
 _BLOCK_SAMPLES = 1 << 15
-_NOTED_LOSS_DB = 1.0
 _SILENT_DB = -80.0
-_LARGEST = 1e6  # of full scale; what damaged floats hold beyond it would overflow
-_FADE_S = 0.05  # into and out of a stretch that is left untouched
 _MOST_AHEAD, _BYTES_AHEAD = 64, 48 << 20  # pictures that are decoded before they are needed
 _MOST_BEHIND = 8  # blocks of ears that wait to be encoded
 
@@ -56,6 +46,7 @@ def run_on_file(
     treatment: Treatment | None = None,
     decodes_ambisonics: bool = False,
     hrtf: str | None = None,
+    mono: Iterable[Float[Tensor, "samples"]] | None = None,
 ) -> Report:
     """A file through a model: one walk, in memory that does not depend on its length.
 
@@ -69,6 +60,7 @@ def run_on_file(
         treatment: how the ears are mixed with the input; None: as the options say.
         decodes_ambisonics: whether ambisonics in the source are decoded to ears, with the HRTF, instead of being taken
             for the mono sound of their channel W.
+        mono: what goes through the model in the place of the source's sound, as long as that; None: the source's.
 
     Raises:
         MediaError: the input cannot be read, has no sound, or has no picture and the model needs it.
@@ -85,7 +77,9 @@ def run_on_file(
     )
     notes: list[str] = []
     picture_notes: list[str] = []
-    sound = read_audio(source, _BLOCK_SAMPLES, notes, prepared.selection)
+    sound: Iterable[Tensor] = read_audio(source, _BLOCK_SAMPLES, notes, prepared.selection)
+    if mono is not None:
+        sound, layout = (block[None] for block in mono), "mono"
     session: BinauralSession | None = None
     if decodes_ambisonics and ambisonic_order(layout) is not None:
         decoder = AmbisonicDecoder(clip.sample_rate_hz, layout, prepared.audio.channels, hrtf)
@@ -113,8 +107,8 @@ def run_on_file(
             true_peak_db=treatment.true_peak_db,
         ) as writer,
         write_behind(writer.write, _MOST_BEHIND) as write,
-        _pictures(source, model.spec, session, clip, picture_notes, prepared.selection) as pictures,
-        _a_core_left(isinstance(session, SeeingSession)),
+        pictures_for(source, model.spec, session, clip, picture_notes, prepared.selection) as pictures,
+        a_core_left(isinstance(session, SeeingSession)),
     ):
         if session is None:
             blocks = field_ears(decoder, sound, layout, clip.sample_rate_hz, treatment, notes)
@@ -137,8 +131,8 @@ def run_on_file(
         sample_rate_hz=clip.sample_rate_hz,
         model=name,
         realtime_factor=duration_s / max(1e-9, time.monotonic() - begun),
-        peak_memory_mib=_peak_memory_mib(),
-        sources=_on_the_files_clock(session, prepared.selection.start_s),
+        peak_memory_mib=peak_memory_mib(),
+        sources=on_the_files_clock(session, prepared.selection.start_s),
         notes=list(dict.fromkeys([*prepared.notes, *(session.notes() if session else []), *writer.notes, *notes])),
         start_s=prepared.selection.start_s,
         loudness_lufs=meter.lufs,
@@ -171,7 +165,7 @@ def ears_of(
         treatment: how the ears are mixed with the input, and how loud they become.
     """
     notes = notes if notes is not None else []
-    held = _Input(sound, layout, sample_rate_hz, treatment)
+    held = InputSound(sound, layout, sample_rate_hz, treatment)
     for ears, mono in _unlevelled(session, spec, sample_rate_hz, held, pictures, notes):
         yield held.levelled(ears, mono)
     yield held.levelled(torch.zeros(2, 0), torch.zeros(0), last=True)
@@ -187,7 +181,7 @@ def field_ears(
     notes: list[str],
 ) -> Iterator[Float[Tensor, "2 samples"]]:
     """Both ears of an ambisonic sound, as loud as its channel W is in both ears; else as `ears_of`."""
-    held = _Input(sound, layout, sample_rate_hz, treatment)
+    held = InputSound(sound, layout, sample_rate_hz, treatment)
     channels = 1
     for block in held.blocks():
         channels = block.shape[0]
@@ -207,7 +201,7 @@ def unlevelled_ears(
     pictures: Iterable[Picture] = (),
 ) -> Float[Tensor, "2 samples"]:
     """Both ears of a mono sound as the model gives them: `ears_of` without `LevelKeeper`."""
-    held = _Input([mono[None]], "mono", sample_rate_hz, Treatment())
+    held = InputSound([mono[None]], "mono", sample_rate_hz, Treatment())
     blocks = [ears for ears, _ in _unlevelled(session, spec, sample_rate_hz, held, pictures, [])]
     return torch.cat(blocks, dim=-1)
 
@@ -216,7 +210,7 @@ def _unlevelled(
     session: BinauralSession,
     spec: WindowSpec,
     sample_rate_hz: int,
-    held: "_Input",
+    held: InputSound,
     pictures: Iterable[Picture],
     notes: list[str],
 ) -> Iterator[tuple[Tensor, Tensor]]:
@@ -232,7 +226,7 @@ def _with_difference(
     session: BinauralSession,
     spec: WindowSpec,
     sample_rate_hz: int,
-    held: "_Input",
+    held: InputSound,
     pictures: Iterable[Picture],
     notes: list[str],
 ) -> Iterator[tuple[Tensor, Tensor]]:
@@ -241,7 +235,7 @@ def _with_difference(
     there = StreamResampler(sample_rate_hz, spec.sample_rate_hz, 1)
     back = StreamResampler(spec.sample_rate_hz, sample_rate_hz, 1)
     band = FullBand(sample_rate_hz, spec.sample_rate_hz)
-    waiting, below = _Queue(), _Queue()  # mono samples whose full-band difference is not ready; differences
+    waiting, below = SampleQueue(), SampleQueue()  # mono samples whose full-band difference is not ready; differences
 
     def resampled() -> Iterator[Tensor]:
         for mono in held.mono():
@@ -266,111 +260,7 @@ def _with_difference(
     yield joined(last=True)
 
 
-class _Queue:
-    """Samples in the order in which they came."""
-
-    def __init__(self) -> None:
-        self._parts: list[Tensor] = []
-        self.samples = 0
-
-    def push(self, part: Tensor) -> None:
-        self._parts.append(part)
-        self.samples += part.shape[-1]
-
-    def take(self, samples: int) -> Tensor:
-        joined = torch.cat(self._parts) if self._parts else torch.zeros(0)
-        self._parts = [joined[samples:].clone()]
-        self.samples -= samples
-        return joined[:samples]
-
-
-class _Input(_Queue):
-    """The input's sound, mixed to mono, and held until the ears that are made of it are finished and levelled."""
-
-    def __init__(self, sound: Iterable[Tensor], layout: str, sample_rate_hz: int, treatment: Treatment) -> None:
-        super().__init__()
-        self._sound, self._layout, self._rate, self._treatment = sound, layout, sample_rate_hz, treatment
-        self._not_finite = self._too_large = False
-        self._sides = _Queue()
-        self._done = 0  # samples of ears that were levelled
-        self._level: LevelKeeper | None = None
-
-    @property
-    def level(self) -> LevelKeeper:
-        if self._level is None:  # no sound came at all
-            self._level = self._new_level([2.0])
-        return self._level
-
-    def _new_level(self, weights: Sequence[float]) -> LevelKeeper:
-        return LevelKeeper(self._rate, weights, self._treatment.true_peak_db, 10 ** (self._treatment.gain_db / 20))
-
-    def blocks(self) -> Iterator[Tensor]:
-        """The channels; what was given out is held as mono."""
-        channels = 1
-        for block in self._sound:
-            if self._level is None:
-                channels = block.shape[0]
-                self._level = self._new_level(loudness_weights(self._layout, channels))
-            if not bool(torch.isfinite(block).all()):
-                self._not_finite = True
-                block = torch.nan_to_num(block, 0.0, 0.0, 0.0)
-            if float(block.abs().amax()) > _LARGEST:
-                self._too_large = True
-                block = block.clamp(-_LARGEST, _LARGEST)
-            self.level.hear(block)
-            self.push(mix_to_mono(block, self._layout))
-            if self._treatment.keeps_sides and channels == 2:
-                self._sides.push((block[0] - block[1]) / 2)
-            yield block
-        self.level.hear(torch.zeros(channels, 0), last=True)
-
-    def mono(self) -> Iterator[Tensor]:
-        """The mono mix of each block."""
-        for block in self.blocks():
-            yield mix_to_mono(block, self._layout)
-
-    def levelled(self, ears: Tensor, mono: Tensor, last: bool = False) -> Tensor:
-        """The ears that are finished, given the model's next ones and the mono sound they were made of."""
-        samples = ears.shape[-1]
-        strength = self._strength(samples)
-        if strength is not None:
-            ears = mono + strength * (ears - mono)
-        if self._sides.samples:
-            side = self._sides.take(samples)
-            ears = ears + torch.stack([side, -side])
-            mono = torch.where(side.abs() > mono.abs(), side, mono)  # both count for what is silent
-        self._done += samples
-        return self.level.process(ears, mono, last)
-
-    def _strength(self, samples: int) -> Tensor | float | None:
-        """The strength at each of the next samples; None where it is 1 throughout."""
-        untouched = self._treatment.untouched_s
-        if not untouched:
-            return None if self._treatment.strength == 1 else self._treatment.strength
-        time_s = (self._done + torch.arange(samples)) / self._rate
-        away_s = torch.stack([torch.maximum(begin - time_s, time_s - end) for begin, end in untouched]).amin(0)
-        return self._treatment.strength * (away_s / _FADE_S).clamp(0, 1)
-
-    def notes(self) -> list[str]:
-        found = []
-        if self._not_finite:
-            found.append("the input holds samples that are not finite; they are taken for silence")
-        if self._too_large:
-            found.append("the input holds samples more than 120 dB above full scale; they are taken for that level")
-        if self.level.lost_db > _NOTED_LOSS_DB:
-            found.append(
-                "the input is so loud that the louder ear had no room: "
-                f"keeping it from clipping cost {self.level.lost_db:.1f} dB of loudness"
-            )
-        if self.level.short_db > _NOTED_LOSS_DB:
-            found.append(
-                f"the input's channels cancel one another in the mono mix, of which no more than {LARGEST_GAIN_DB:.0f} "
-                f"dB are made up: up to {self.level.short_db:.0f} dB of loudness are missing"
-            )
-        return found
-
-
-def _pictures(
+def pictures_for(
     source: str | os.PathLike[str],
     spec: WindowSpec,
     session: BinauralSession | None,
@@ -394,7 +284,7 @@ def _pictures(
 
 
 @contextmanager
-def _a_core_left(is_needed: bool) -> Iterator[None]:
+def a_core_left(is_needed: bool) -> Iterator[None]:
     """Context in which operations leave a core to the thread that decodes all along.
 
     Without it, two threads that share an operation wait for each other, busily, while one of them has no core.
@@ -415,7 +305,7 @@ def works_without_picture(model: BinauralModel) -> bool:
     return bool(getattr(model, "works_without_picture", False))
 
 
-def _on_the_files_clock(session: BinauralSession | None, start_s: float) -> list[Source]:
+def on_the_files_clock(session: BinauralSession | None, start_s: float) -> list[Source]:
     """A session's sources, their times counted from the beginning of the file, not of the part."""
     sources = session.sources() if session is not None else []
     if not start_s:
@@ -426,7 +316,7 @@ def _on_the_files_clock(session: BinauralSession | None, start_s: float) -> list
     ]
 
 
-def _peak_memory_mib() -> float:
+def peak_memory_mib() -> float:
     """Highest resident memory of this process so far; NaN where the system does not report it."""
     try:
         import resource

@@ -179,6 +179,19 @@ class BinauralModel(Protocol):
         ...
 
 
+class Renderer(Protocol):
+    """What gives a source at a direction two ears; `models.positions.rendering.SourceRenderer` is one."""
+
+    def render(
+        self,
+        mono: Float[Tensor, "samples"],
+        azimuth: Float[Tensor, "points"],
+        elevation: Float[Tensor, "points"],
+    ) -> Float[Tensor, "2 samples"]:
+        """Both ears; the control points (radians) are spread evenly from the first sample to the last."""
+        ...
+
+
 class PlacesSources(Protocol):
     """What the class of a model offers that can be given the sources (`registry.Card.places_sources`)."""
 
@@ -192,6 +205,19 @@ class PlacesSources(Protocol):
             sources: standing or moving.
             hrtf: a SOFA file; None for KEMAR.
             field_of_view: horizontal angle of the picture in radians, or what gives it for the picture's size.
+        """
+        ...
+
+    @classmethod
+    def part_renderer(
+        cls, hrtf: str | os.PathLike[str] | None, sample_rate_hz: int, is_given: bool = False
+    ) -> Renderer:
+        """What gives the part of a source two ears, as the model does.
+
+        Args:
+            hrtf: as of `with_sources`.
+            sample_rate_hz: of the part.
+            is_given: whether the sources were given.
         """
         ...
 

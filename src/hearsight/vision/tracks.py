@@ -46,6 +46,7 @@ class Track:
         times_s: clip times, rising. `[points]`
         x, y: in the picture. `[points]`
         confidence: 0 to 1; the direction is drawn to the middle in proportion. `[points]`
+        gain_db: by which its part of the sound is to be louder; -inf where it is to be left out.
     """
 
     label: str
@@ -53,6 +54,7 @@ class Track:
     x: Float[np.ndarray, "points"]
     y: Float[np.ndarray, "points"]
     confidence: Float[np.ndarray, "points"]
+    gain_db: float = 0.0
 
     @classmethod
     def at(cls, label: str, x: float, y: float) -> "Track":
@@ -99,9 +101,9 @@ class Track:
 def read_tracks(file: str | os.PathLike[str], input: str | os.PathLike[str] | None = None) -> list[Track]:
     """Tracks from a report of `binauralize`, or any JSON with its `sources`.
 
-    Of each source `label` and `track` are read, of each point `time_s`, `x` and `y`: who gives tracks says where the
-    sources are, so a report's directions and its confidence, by which a search draws them to the middle, do not count.
-    A bare list of sources will do.
+    Of each source `label`, `track`, `gain_db` (-60 to 20, 0 if left out) and `muted` are read, of each point `time_s`,
+    `x` and `y`: who gives tracks says where the sources are, so a report's directions and its confidence, by which a
+    search draws them to the middle, do not count. A bare list of sources will do.
 
     Args:
         file: the JSON.
@@ -136,6 +138,26 @@ def read_untouched(
     if not all(math.isfinite(begin) and math.isfinite(end) and begin < end for begin, end in found):
         raise DataError(f'{file}: each stretch in "untouched" must begin before it ends')
     return found
+
+
+def read_rest_gain_db(file: str | os.PathLike[str], input: str | os.PathLike[str] | None = None) -> float:
+    """By how much a file of tracks wants what goes with no source to be louder: `gain_db` and `muted` of its "rest".
+
+    Raises:
+        DataError: as `read_tracks`, or a gain that is none.
+    """
+    value = _report_in(Path(file), input)
+    rest = value.get("rest") if isinstance(value, dict) else None
+    return _gain_db(rest, "the rest", Path(file)) if isinstance(rest, dict) else 0.0
+
+
+def _gain_db(source: dict[str, Any], name: str, file: Path) -> float:
+    gain_db, muted = source.get("gain_db", 0.0), source.get("muted", False)
+    if isinstance(gain_db, bool) or not isinstance(gain_db, int | float) or not -60 <= gain_db <= 20:
+        raise DataError(f'{file}: "gain_db" of {name} must be a number from -60 to 20 decibels')
+    if not isinstance(muted, bool):
+        raise DataError(f'{file}: "muted" of {name} must be true or false')
+    return -math.inf if muted else float(gain_db)
 
 
 def _report_in(file: Path, input: str | os.PathLike[str] | None) -> Any:
@@ -178,4 +200,5 @@ def _track(source: Any, index: int, file: Path) -> Track:
         rows.append(row)
     times_s, x, y = np.asarray(sorted(rows, key=lambda row: row[0])).T
     label = source.get("label")
-    return Track(label if isinstance(label, str) and label else f"source {index}", times_s, x, y, np.ones(len(rows)))
+    name = label if isinstance(label, str) and label else f"source {index}"
+    return Track(name, times_s, x, y, np.ones(len(rows)), _gain_db(source, f"source {index}", file))

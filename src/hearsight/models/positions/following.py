@@ -63,7 +63,13 @@ class Follower:
     def tracks(self) -> list[Track]:
         """All tracks so far."""
         return [
-            Track(source.label, *(np.asarray(v) for v in (source.times_s, source.x, source.y, source.confidence)))
+            Track(
+                source.label,
+                np.asarray(source.times_s),
+                np.asarray(source.x),
+                np.asarray(source.y),
+                np.asarray(source.confidence),
+            )
             for source in self._followed
             if source.times_s
         ]

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from hearsight.acoustics import FieldOfView, HRIRSet, load_hrirs, picture_field_of_view, resolved_field_of_view
 from hearsight.errors import ModelError
-from hearsight.models.interface import ClipInfo, Window, WindowSpec
+from hearsight.models.interface import ClipInfo, Renderer, Window, WindowSpec
 from hearsight.models.positions.following import Follower
 from hearsight.models.positions.rendering import SourceRenderer
 from hearsight.models.positions.search import HISTORY_S, SourceFinder
@@ -84,6 +84,13 @@ class Positions:
         return cls(sources, load_hrirs(hrtf, diffuse_field_equalized=True), field_of_view)
 
     @classmethod
+    def part_renderer(
+        cls, hrtf: str | os.PathLike[str] | None, sample_rate_hz: int, is_given: bool = True
+    ) -> SourceRenderer:
+        """See `models.interface.PlacesSources`."""
+        return SourceRenderer(load_hrirs(hrtf, diffuse_field_equalized=True), sample_rate_hz)
+
+    @classmethod
     def for_scene(cls, scene: Path, network: SavedNetwork | None = None, **options: Any) -> "Positions":
         """Given which performers sound, and where; see `models.interface.PlacesSources`."""
         return cls(**scene_options(scene) | options | {"sources": scene_tracks(scene)})
@@ -98,19 +105,6 @@ class Positions:
             raise ModelError("without a picture there is nothing to search; give positions (--source X,Y or --tracks)")
         field_of_view = resolved_field_of_view(self.field_of_view, clip.frame_size)
         return PositionsSession(self, clip.sample_rate_hz, field_of_view=field_of_view)
-
-
-class Renderer(Protocol):
-    """What gives a source at a direction two ears; `SourceRenderer` is one."""
-
-    def render(
-        self,
-        mono: Float[Tensor, "samples"],
-        azimuth: Float[Tensor, "points"],
-        elevation: Float[Tensor, "points"],
-    ) -> Float[Tensor, "2 samples"]:
-        """Both ears; the control points (radians) are spread evenly from the first sample to the last."""
-        ...
 
 
 class Splitter(Protocol):

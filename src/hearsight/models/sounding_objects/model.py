@@ -20,7 +20,7 @@ from hearsight.acoustics import (
     resolved_field_of_view,
 )
 from hearsight.errors import ModelError
-from hearsight.models.interface import BinauralModel, ClipInfo, Window, WindowSpec
+from hearsight.models.interface import BinauralModel, ClipInfo, Renderer, Window, WindowSpec
 from hearsight.models.positions import Positions
 from hearsight.models.positions.model import TICK_RATE_HZ
 from hearsight.models.sounding_objects.attribution import Attributor, ClassifiedWindow
@@ -133,6 +133,16 @@ class SoundingObjects:
         return GivenPositions(Positions.with_sources(sources, hrtf, field_of_view))
 
     @classmethod
+    def part_renderer(
+        cls, hrtf: str | os.PathLike[str] | None, sample_rate_hz: int, is_given: bool = False
+    ) -> Renderer:
+        """See `models.interface.PlacesSources`; q of `DifferenceFilters` is the usual one."""
+        if is_given:
+            return Positions.part_renderer(hrtf, sample_rate_hz)
+        stft = _transform(sample_rate_hz)
+        return DifferenceRenderer(DifferenceFilters(load_hrirs(hrtf), sample_rate_hz, stft.n_fft), stft)
+
+    @classmethod
     def for_scene(cls, scene: Path, network: "SoundClassifier | None" = None, **options: Any) -> BinauralModel:
         """Given what stands where, not what sounds (`TrueObjects`); see `models.interface.PlacesSources`."""
         objects = TrueObjects(scene)
@@ -176,9 +186,8 @@ class SoundingObjectsSession:
         self._rate = sample_rate_hz
         self._field_of_view = field_of_view
         self._tracker = model.tracker()
-        hop = max(1, round(HOP_SAMPLES / SAMPLE_RATE_HZ * sample_rate_hz))
-        n_fft = 1 << (4 * hop - 1).bit_length()
-        self._stft = STFT(n_fft, 4 * hop, hop)
+        self._stft = _transform(sample_rate_hz)
+        n_fft = self._stft.n_fft
         self._spread = MelBands(sample_rate_hz, n_fft)
         self._filters = DifferenceFilters(model.hrirs, sample_rate_hz, n_fft)
         self._widening = widening(torch.linspace(0, sample_rate_hz / 2, n_fft // 2 + 1))
@@ -436,6 +445,12 @@ class SoundingObjectsSession:
     def _bin_energy(self, power: Tensor) -> Tensor:
         """Energy of each bin: a band's mean power times the bins that it stands for."""
         return power * self._model.classifier.bands.weights.sum(1)[:, None]
+
+
+def _transform(sample_rate_hz: int) -> STFT:
+    """With the classifier's columns, at the sound's own rate."""
+    hop = max(1, round(HOP_SAMPLES / SAMPLE_RATE_HZ * sample_rate_hz))
+    return STFT(1 << (4 * hop - 1).bit_length(), 4 * hop, hop)
 
 
 def _is_anything_visible(seen: list[Sight]) -> bool:

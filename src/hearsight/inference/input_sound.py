@@ -1,0 +1,118 @@
+"""The sound of an input on its way through a model: mixed to mono, held until its ears are made, and levelled."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from hearsight.inference.loudness import LARGEST_GAIN_DB, LevelKeeper, loudness_weights
+from hearsight.inference.options import Treatment
+from hearsight.media import mix_to_mono
+
+_NOTED_LOSS_DB = 1.0
+_LARGEST = 1e6  # of full scale; what damaged floats hold beyond it would overflow
+_FADE_S = 0.05  # into and out of a stretch that is left untouched
+
+
+class SampleQueue:
+    """Samples in the order in which they came."""
+
+    def __init__(self) -> None:
+        self._parts: list[Tensor] = []
+        self.samples = 0
+
+    def push(self, part: Tensor) -> None:
+        self._parts.append(part)
+        self.samples += part.shape[-1]
+
+    def take(self, samples: int) -> Tensor:
+        joined = torch.cat(self._parts) if self._parts else torch.zeros(0)
+        self._parts = [joined[samples:].clone()]
+        self.samples -= samples
+        return joined[:samples]
+
+
+class InputSound(SampleQueue):
+    """The input's sound, mixed to mono, and held until the ears that are made of it are finished and levelled."""
+
+    def __init__(self, sound: Iterable[Tensor], layout: str, sample_rate_hz: int, treatment: Treatment) -> None:
+        super().__init__()
+        self._sound, self._layout, self._rate, self._treatment = sound, layout, sample_rate_hz, treatment
+        self._not_finite = self._too_large = False
+        self._sides = SampleQueue()
+        self._done = 0  # samples of ears that were levelled
+        self._level: LevelKeeper | None = None
+
+    @property
+    def level(self) -> LevelKeeper:
+        if self._level is None:  # no sound came at all
+            self._level = self._new_level([2.0])
+        return self._level
+
+    def _new_level(self, weights: Sequence[float]) -> LevelKeeper:
+        return LevelKeeper(self._rate, weights, self._treatment.true_peak_db, 10 ** (self._treatment.gain_db / 20))
+
+    def blocks(self) -> Iterator[Tensor]:
+        """The channels; what was given out is held as mono."""
+        channels = 1
+        for block in self._sound:
+            if self._level is None:
+                channels = block.shape[0]
+                self._level = self._new_level(loudness_weights(self._layout, channels))
+            if not bool(torch.isfinite(block).all()):
+                self._not_finite = True
+                block = torch.nan_to_num(block, 0.0, 0.0, 0.0)
+            if float(block.abs().amax()) > _LARGEST:
+                self._too_large = True
+                block = block.clamp(-_LARGEST, _LARGEST)
+            self.level.hear(block)
+            self.push(mix_to_mono(block, self._layout))
+            if self._treatment.keeps_sides and channels == 2:
+                self._sides.push((block[0] - block[1]) / 2)
+            yield block
+        self.level.hear(torch.zeros(channels, 0), last=True)
+
+    def mono(self) -> Iterator[Tensor]:
+        """The mono mix of each block."""
+        for block in self.blocks():
+            yield mix_to_mono(block, self._layout)
+
+    def levelled(self, ears: Tensor, mono: Tensor, last: bool = False) -> Tensor:
+        """The ears that are finished, given the model's next ones and the mono sound they were made of."""
+        samples = ears.shape[-1]
+        strength = self._strength(samples)
+        if strength is not None:
+            ears = mono + strength * (ears - mono)
+        if self._sides.samples:
+            side = self._sides.take(samples)
+            ears = ears + torch.stack([side, -side])
+            mono = torch.where(side.abs() > mono.abs(), side, mono)  # both count for what is silent
+        self._done += samples
+        return self.level.process(ears, mono, last)
+
+    def _strength(self, samples: int) -> Tensor | float | None:
+        """The strength at each of the next samples; None where it is 1 throughout."""
+        untouched = self._treatment.untouched_s
+        if not untouched:
+            return None if self._treatment.strength == 1 else self._treatment.strength
+        time_s = (self._done + torch.arange(samples)) / self._rate
+        away_s = torch.stack([torch.maximum(begin - time_s, time_s - end) for begin, end in untouched]).amin(0)
+        return self._treatment.strength * (away_s / _FADE_S).clamp(0, 1)
+
+    def notes(self) -> list[str]:
+        found = []
+        if self._not_finite:
+            found.append("the input holds samples that are not finite; they are taken for silence")
+        if self._too_large:
+            found.append("the input holds samples more than 120 dB above full scale; they are taken for that level")
+        if self.level.lost_db > _NOTED_LOSS_DB:
+            found.append(
+                "the input is so loud that the louder ear had no room: "
+                f"keeping it from clipping cost {self.level.lost_db:.1f} dB of loudness"
+            )
+        if self.level.short_db > _NOTED_LOSS_DB:
+            found.append(
+                f"the input's channels cancel one another in the mono mix, of which no more than {LARGEST_GAIN_DB:.0f} "
+                f"dB are made up: up to {self.level.short_db:.0f} dB of loudness are missing"
+            )
+        return found

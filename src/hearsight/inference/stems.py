@@ -1,0 +1,299 @@
+"""The parts of a clip's sound as files of a folder: one per source and the rest, and where the sources are."""
+
+import csv
+import json
+import math
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+from jaxtyping import Float
+
+from hearsight.errors import DataError, MediaError
+from hearsight.files import write_json, written_whole
+from hearsight.vision.tracks import Source, TrackPoint
+
+TRACKS = "tracks.json"
+TABLES = (TRACKS, "tracks.csv")
+REST = "rest"
+_BLOCK = 1 << 16
+_LONGEST_NAME = 80
+_LARGEST_WAV = (1 << 32) - (1 << 16)  # bytes
+
+
+@dataclass(frozen=True)
+class Stem:
+    """The sound of one source, or of what goes with none.
+
+    Attributes:
+        name: of its file, without suffix.
+        path: a WAV of one channel, 32-bit floating point.
+        source: who it is, where and when; None of the rest.
+    """
+
+    name: str
+    path: Path
+    source: Source | None
+
+
+@dataclass
+class Stems:
+    """The sound of a clip in parts that add up to its mono mix; what `hearsight.separate` gives.
+
+    Attributes:
+        folder: where the files are.
+        input: the clip.
+        model: name of what separated it.
+        sample_rate_hz, samples: of each stem.
+        stems: of the sources, the loudest first, and last the rest.
+        start_s: where the part that was separated begins in the clip; times of sources count from the clip's beginning.
+        is_given: whether the positions were given, not found.
+        louder_db: by how much the input, as a player plays it, is louder than its mono mix.
+        notes: plain sentences about what was weak, assumed or left out.
+    """
+
+    folder: Path
+    input: str
+    model: str
+    sample_rate_hz: int
+    samples: int
+    stems: list[Stem]
+    start_s: float = 0.0
+    is_given: bool = False
+    louder_db: float = 0.0
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def names(self) -> list[str]:
+        """Of the stems; the last one is "rest"."""
+        return [stem.name for stem in self.stems]
+
+    @property
+    def sources(self) -> list[Source]:
+        """Who the stems but the last are, where and when."""
+        return [stem.source for stem in self.stems if stem.source is not None]
+
+    @property
+    def duration_s(self) -> float:
+        """Of each stem."""
+        return self.samples / self.sample_rate_hz
+
+    def sound(self, name: str, start_s: float = 0.0, duration_s: float | None = None) -> Float[np.ndarray, "samples"]:
+        """A stem, or a part of it.
+
+        Args:
+            name: one of `names`.
+            start_s, duration_s: the part, counted from the stem's first sample; None: to the end.
+
+        Raises:
+            DataError: no such stem.
+        """
+        begin = round(start_s * self.sample_rate_hz)
+        end = self.samples if duration_s is None else min(self.samples, begin + round(duration_s * self.sample_rate_hz))
+        return self._read(self._called(name), begin, max(0, end - begin))
+
+    def blocks(self, block_samples: int = _BLOCK) -> Iterator[Float[np.ndarray, "stems samples"]]:
+        """All stems, block by block, the rest last."""
+        for begin in range(0, self.samples, block_samples):
+            samples = min(block_samples, self.samples - begin)
+            yield np.stack([self._read(stem, begin, samples) for stem in self.stems])
+
+    def at(self, begin: int, samples: int) -> Float[np.ndarray, "stems samples"]:
+        """Samples of all stems; zeros beyond the end."""
+        there = max(0, min(samples, self.samples - begin))
+        found = np.zeros((len(self.stems), samples), np.float32)
+        for row, stem in zip(found, self.stems, strict=True):
+            row[:there] = self._read(stem, begin, there)
+        return found
+
+    def moved(self, folder: Path) -> "Stems":
+        """The same after the folder was renamed."""
+        there = [replace(stem, path=folder / stem.path.name) for stem in self.stems]
+        return replace(self, folder=folder, stems=there)
+
+    def _called(self, name: str) -> Stem:
+        found = next((stem for stem in self.stems if stem.name == name), None)
+        if found is None:
+            raise DataError(f"there is no stem {name!r}; there are {', '.join(self.names)}")
+        return found
+
+    def _read(self, stem: Stem, begin: int, samples: int) -> Float[np.ndarray, "samples"]:
+        if samples == 0:
+            return np.zeros(0, np.float32)
+        try:
+            with soundfile.SoundFile(stem.path) as file:
+                file.seek(begin)
+                read = file.read(samples, dtype="float32")
+        except (soundfile.LibsndfileError, OSError) as error:
+            raise MediaError(f"{stem.path}: cannot be read ({error})") from error
+        if read.shape != (samples,):
+            raise MediaError(f"{stem.path}: is no sound of one channel and {self.samples} samples")
+        return np.asarray(read)
+
+    def write_tables(self) -> None:
+        """Write `tracks.json` and `tracks.csv` beside the stems."""
+        sources = [
+            {"label": source.label, "file": stem.path.name, "gain_db": 0.0, "muted": False, **_rounded(asdict(source))}
+            for stem, source in zip(self.stems, self.sources, strict=False)
+        ]
+        described = {
+            "input": self.input,
+            "model": self.model,
+            "sample_rate_hz": self.sample_rate_hz,
+            "samples": self.samples,
+            "start_s": self.start_s,
+            "is_given": self.is_given,
+            "louder_db": _rounded(self.louder_db),
+            "notes": self.notes,
+            "sources": sources,
+            "rest": {"file": self.stems[-1].path.name, "gain_db": 0.0, "muted": False},
+        }
+        write_json(self.folder / TRACKS, described)
+        with written_whole(self.folder / "tracks.csv") as path, open(path, "w", newline="", encoding="utf-8") as file:
+            table = csv.writer(file)
+            table.writerow(["source", "time_s", "x", "y", "azimuth_deg", "elevation_deg", "confidence"])
+            for name, source in zip(self.names, self.sources, strict=False):
+                table.writerows([name, *_rounded(list(asdict(point).values()))] for point in source.track)
+
+
+def open_stems(folder: str | os.PathLike[str]) -> Stems:
+    """The stems that `separate` wrote into a folder.
+
+    Raises:
+        DataError: there are none, or their `tracks.json` was damaged.
+    """
+    folder = Path(folder)
+    try:
+        described = json.loads((folder / TRACKS).read_text(encoding="utf-8-sig"))
+        stems = [
+            Stem(Path(each["file"]).stem, folder / Path(each["file"]).name, _source(each))
+            for each in described["sources"]
+        ]
+        stems.append(Stem(REST, folder / Path(described["rest"]["file"]).name, None))
+        return Stems(
+            folder,
+            str(described["input"]),
+            str(described["model"]),
+            int(described["sample_rate_hz"]),
+            int(described["samples"]),
+            stems,
+            float(described["start_s"]),
+            bool(described["is_given"]),
+            float(described["louder_db"]),
+            list(described["notes"]),
+        )
+    except OSError as error:
+        raise DataError(
+            f"{folder}: holds no stems ({error.strerror or error}); make them by hearsight separate"
+        ) from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(
+            f"{folder / TRACKS}: is no list of stems as hearsight separate writes it ({error!r})"
+        ) from error
+
+
+def _source(each: dict[str, Any]) -> Source:
+    return Source(str(each["label"]), float(each["energy_share"]), [TrackPoint(**point) for point in each["track"]])
+
+
+class PartFiles:
+    """Sounds on disk that are written block by block in any order, by name; what is not written is 0.
+
+    Args:
+        folder: an empty one.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._paths: dict[str, Path] = {}
+
+    def write(self, key: str, begin: int, block: Float[np.ndarray, "samples"]) -> None:
+        """Put samples at a place."""
+        is_new = key not in self._paths
+        path = self._paths.setdefault(key, self._folder / f"{len(self._paths)}.f32")
+        with open(path, "wb" if is_new else "r+b") as file:
+            file.seek(4 * begin)
+            file.write(np.ascontiguousarray(block, "<f4").tobytes())
+
+    def read(self, keys: Sequence[str], begin: int, samples: int) -> Float[np.ndarray, "samples"]:
+        """The sum of some of the sounds; keys that were never written count for nothing."""
+        total = np.zeros(samples)
+        for key in keys:
+            path = self._paths.get(key)
+            if path is not None and path.stat().st_size > 4 * begin:
+                read: np.ndarray = np.fromfile(path, "<f4", samples, offset=4 * begin)
+                total[: len(read)] += read
+        return total
+
+
+def write_stems(parts: PartFiles, mono: str, sources: Sequence[tuple[Source, tuple[str, ...]]], stems: Stems) -> None:
+    """Add the parts of each source up to its stem, and what they lack to the mono sound to the rest.
+
+    The rest is what is missing to the stems as they are rounded, so that the files add up to the mono sound as exactly
+    as 32 bits can.
+
+    Args:
+        parts: all sounds.
+        mono: key of the mono sound.
+        sources: with the keys of their parts.
+        stems: receives the stems.
+    """
+    names = file_names([source.label for source, _ in sources])
+    stems.stems = [
+        Stem(name, stems.folder / f"{name}.wav", source) for name, (source, _) in zip(names, sources, strict=True)
+    ]
+    stems.stems.append(Stem(REST, stems.folder / f"{REST}.wav", None))
+    form = "RF64" if 4 * stems.samples > _LARGEST_WAV else "WAV"
+    files: list[soundfile.SoundFile] = []
+    try:
+        for stem in stems.stems:
+            files.append(soundfile.SoundFile(stem.path, "w", stems.sample_rate_hz, 1, "FLOAT", format=form))
+        for begin in range(0, stems.samples, _BLOCK):
+            samples = min(_BLOCK, stems.samples - begin)
+            rest = parts.read([mono], begin, samples)
+            for file, (_, keys) in zip(files, sources, strict=False):
+                stem_block = parts.read(keys, begin, samples).astype(np.float32)
+                rest -= stem_block
+                file.write(stem_block)
+            files[-1].write(rest.astype(np.float32))
+    except soundfile.LibsndfileError as error:
+        raise MediaError(
+            f"{stems.folder}: stems cannot be written ({error.error_string}); is the disk full?"
+        ) from error
+    finally:
+        for file in files:
+            file.close()
+
+
+def file_names(labels: Sequence[str]) -> list[str]:
+    """Names for files, from what sources are called: without signs that file systems refuse, no two alike."""
+    plain = []
+    for label in labels:
+        name = re.sub(r'[\x00-\x1f/\\:*?"<>|]+', " ", label).strip(" .")
+        name = name.encode("utf-8", "replace")[:_LONGEST_NAME].decode("utf-8", "ignore").strip(" .") or "source"
+        plain.append(f"{name} (source)" if name.lower() in (REST, "tracks", "mix") else name)
+    same = [name.lower() for name in plain]
+    taken: set[str] = {name for name in same if same.count(name) == 1}
+    names = []
+    for name, key in zip(plain, same, strict=True):
+        if same.count(key) > 1:
+            number = next(n for n in range(1, len(same) + len(taken) + 1) if f"{key} {n}" not in taken)
+            name = f"{name} {number}"
+            taken.add(name.lower())
+        names.append(name)
+    return names
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _rounded(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_rounded(part) for part in value]
+    if isinstance(value, float):
+        return round(value, 4) if math.isfinite(value) else 0.0
+    return value

@@ -22,7 +22,7 @@ test: $(VENV)/.installed-dev system-libraries lint
 test-core: $(VENV)/.installed-dev system-libraries
 	$(BIN)/python -m pytest -m core $(SHAPES)
 
-test-heavy: $(VENV)/.installed-dev system-libraries browser
+test-heavy: $(VENV)/.installed-heavy system-libraries browser
 	$(BIN)/python -m pytest -m heavy
 
 lint: $(VENV)/.installed-dev
@@ -65,6 +65,10 @@ $(VENV)/.installed: $(VENV)/.created pyproject.toml constraints.txt
 
 $(VENV)/.installed-dev: $(VENV)/.installed
 	$(INSTALL) -e ".[dev]"
+	touch $@
+
+$(VENV)/.installed-heavy: $(VENV)/.installed-dev
+	$(INSTALL) -e ".[distributed]" "moto[server,s3]"
 	touch $@
 
 clean:

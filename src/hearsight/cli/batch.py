@@ -3,18 +3,20 @@
 import json
 import os
 import sys
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
-from multiprocessing import get_context
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from hearsight.cli.errors import progress_bar
 from hearsight.errors import HearsightError
-from hearsight.files import write_json
+from hearsight.files import make_folder, write_json, written_whole
 from hearsight.inference import Report, Request, run
+from hearsight.inference.remote import RemoteRequest, run_remote
+from hearsight.progress import Progress, no_progress
+from hearsight.workers import RayCluster, Workers, done_by_workers
 
 Existing = Literal["replace", "skip", "update"]
 
@@ -24,21 +26,32 @@ class Batch:
 
     Args:
         requests: what is to be done.
-        report: where to write the reports: a JSON object for one request, a list for several.
+        report: where to write the reports in the end: a JSON object for one request, a list for several; a Parquet
+            table, a row for each, by that suffix.
         existing: what to do with outputs that are there: "replace" them, "skip" them, or "update" those that are older
             than their input or, by an earlier report in the same file, were asked for differently.
         quiet: print nothing but errors.
+        manifest: a file of JSON lines that gets the report of each request as soon as it is done; what an earlier run
+            has put there, and is still as it was asked for, is not done again.
     """
 
-    def __init__(self, requests: list[Request], report: Path | None, existing: Existing, quiet: bool) -> None:
-        self._requests, self._report, self._existing, self._quiet = requests, report, existing, quiet
-        self._earlier = _earlier_reports(report) if existing != "replace" else {}
+    def __init__(
+        self,
+        requests: Sequence[Request | RemoteRequest],
+        report: Path | None,
+        existing: Existing,
+        quiet: bool,
+        manifest: Path | None = None,
+    ) -> None:
+        self._requests, self._report, self._quiet, self._manifest = requests, report, quiet, manifest
+        self._existing: Existing = "update" if manifest is not None and existing == "replace" else existing
+        self._earlier = _earlier_reports(manifest or report) if self._existing != "replace" else {}
 
-    def run(self, jobs: int, done: Callable[[Report], None]) -> None:
+    def run(self, jobs: Workers, done: Callable[[Report], None]) -> None:
         """Do all requests, `jobs` at a time; a failure of one leaves the others.
 
         Args:
-            jobs: processes.
+            jobs: processes, or a Ray cluster.
             done: called with the report of each.
 
         Raises:
@@ -51,66 +64,65 @@ class Batch:
             if reason is None:
                 wanted.append(number)
                 continue
-            if not self._quiet:
+            if not self._quiet and self._manifest is None:
                 print(f"{request.output}: {reason}; left as it is")
             earlier = self._earlier.get(str(request.input))
             entries[number] = earlier or {"input": str(request.input), "output": str(request.output), "skipped": reason}
+        if entries and not self._quiet and self._manifest is not None:
+            print(f"{len(entries)} of {len(self._requests)} are done already, by {self._manifest}")
         failed = 0
-        for number, result in self._results(wanted, jobs):
-            request = self._requests[number]
-            if isinstance(result, Report):
-                entries[number] = result.as_json()
-                if not self._quiet:
-                    done(result)
-                continue
-            if len(self._requests) == 1:
-                raise result
-            failed += 1
-            entries[number] = {"input": str(request.input), "error": str(result)}
-            print("hearsight: " + " ".join(str(result).split()), file=sys.stderr)
+        with _appended(self._manifest) as append:
+            for number, result in self._results(wanted, jobs):
+                request = self._requests[number]
+                if isinstance(result, Report):
+                    entries[number] = result.as_json()
+                    if not self._quiet:
+                        done(result)
+                else:
+                    entries[number] = {"input": str(request.input), "error": str(result)}
+                append(entries[number])
+                if isinstance(result, Report):
+                    continue
+                if len(self._requests) == 1:
+                    raise result
+                failed += 1
+                print("hearsight: " + " ".join(str(result).split()), file=sys.stderr)
         if self._report is not None:
-            listed = [entries[number] for number in range(len(self._requests))]
-            write_json(self._report, listed[0] if len(listed) == 1 else listed)
+            _write_report(self._report, [entries[number] for number in range(len(self._requests))])
         if failed:
             raise HearsightError(f"{failed} of {len(self._requests)} inputs failed (named above); the others are done")
 
-    def _results(self, wanted: list[int], jobs: int) -> Any:
+    def _results(self, wanted: list[int], jobs: Workers) -> Iterator[tuple[int, Report | HearsightError]]:
         """(number, report or error) of each request, as they are finished."""
-        if jobs == 1 or len(wanted) < 2:
+        if jobs == 1 or (len(wanted) < 2 and not isinstance(jobs, RayCluster)):
             for number in wanted:
                 request = self._requests[number]
-                try:
-                    with progress_bar(request.input.name, "s", self._quiet) as progress:
-                        result: Report | HearsightError = run(request, progress)
-                except HearsightError as error:
-                    result = error
-                yield number, result
+                with progress_bar(Path(request.input).name, "s", self._quiet) as progress:
+                    if len(self._requests) == 1:
+                        yield number, _run(request, progress)
+                    else:
+                        yield number, _run_alone((number, request), progress=progress)
             return
-        threads = max(1, (os.cpu_count() or 1) // jobs)
-        pool = ProcessPoolExecutor(min(jobs, len(wanted)), get_context("spawn"), _begin_worker, (threads,))
-        try:
-            # Models are made in the processes, which share nothing.
-            futures = {pool.submit(_run_alone, replace(self._requests[each], model=None)): each for each in wanted}
-            with progress_bar("files", "", self._quiet) as progress:
-                for count, future in enumerate(as_completed(futures), 1):
-                    try:
-                        result = future.result()
-                    except HearsightError as error:
-                        result = error
-                    progress(count, len(wanted))
-                    yield futures[future], result
-        except BaseException:
-            for process in list((getattr(pool, "_processes", None) or {}).values()):
-                process.terminate()
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
-        pool.shutdown()
+        # Models are made by the workers, which share nothing.
+        tasks = [(number, _without_what_is_shared(self._requests[number])) for number in wanted]
+        threads = 1 if isinstance(jobs, RayCluster) else max(1, (os.cpu_count() or 1) // jobs)
+        job = partial(_run_alone, reserved=getattr(self._requests[wanted[0]], "reserved", None))
+        results = done_by_workers(job, tasks, jobs, threads=threads, lost=_lost)
+        with progress_bar("files", "", self._quiet) as progress:
+            for count, ((number, _), result) in enumerate(results, 1):
+                progress(count, len(wanted))
+                yield number, result
 
-    def _reason_to_skip(self, request: Request) -> str | None:
+    def _reason_to_skip(self, request: Request | RemoteRequest) -> str | None:
         if self._existing == "replace":
             return None
-        output = request.output
-        if not os.path.exists(output):
+        earlier = self._earlier.get(str(request.input))
+        if isinstance(request, RemoteRequest):  # what is stored is not asked: that would take long
+            if earlier is None or (self._existing == "update" and earlier.get("settings") != _settings(request)):
+                return None
+            return "is done"
+        output = request.output if earlier is None else Path(earlier["output"])
+        if not os.path.exists(output) and self._manifest is None:  # a manifest names it; to ask each file takes long
             with suppress(HearsightError):
                 output = request.final_output()[0]
         if not os.path.exists(output):
@@ -120,43 +132,103 @@ class Batch:
         with suppress(OSError):
             if output.stat().st_mtime < request.input.stat().st_mtime:
                 return None
-        earlier = self._earlier.get(str(request.input))
-        if earlier is not None:
-            asked = json.loads(json.dumps(request.asked.as_settings()))
-            if earlier.get("settings") is not None and earlier["settings"] != asked:
-                return None
+        if earlier is not None and earlier.get("settings") not in (None, _settings(request)):
+            return None
         return "is newer than its input"
 
 
-def _earlier_reports(report: Path | None) -> dict[str, dict[str, Any]]:
-    """The reports in a file of an earlier run, by input; none if there is no such file."""
-    if report is None or not report.is_file():
+@contextmanager
+def _appended(manifest: Path | None) -> Iterator[Callable[[dict[str, Any]], None]]:
+    """Context that yields what adds an entry to a manifest, on the disk before it returns."""
+    if manifest is None:
+        yield lambda entry: None
+        return
+    make_folder(manifest.parent)
+    try:
+        torn = manifest.is_file() and not manifest.read_bytes().endswith(b"\n") and manifest.stat().st_size > 0
+        with open(manifest, "a", encoding="utf-8") as file:
+            if torn:  # by a run that was killed
+                file.write("\n")
+
+            def append(entry: dict[str, Any]) -> None:
+                file.write(json.dumps(entry) + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+
+            yield append
+    except OSError as error:
+        raise HearsightError(f"{manifest}: cannot be written ({error.strerror})") from error
+
+
+def _write_report(report: Path, entries: list[dict[str, Any]]) -> None:
+    if report.suffix.lower() != ".parquet":
+        write_json(report, entries[0] if len(entries) == 1 else entries)
+        return
+    import pyarrow
+    import pyarrow.parquet
+
+    plain = ("input", "output", "error", "skipped", "model", "duration_s", "sample_rate_hz", "realtime_factor")
+    more = ("peak_memory_mib", "loudness_lufs", "true_peak_db", "start_s")
+    table = {name: [entry.get(name) for entry in entries] for name in plain + more}
+    table["notes"] = [entry.get("notes", []) for entry in entries]
+    for name in ("sources", "settings"):
+        table[name] = [json.dumps(entry[name]) if name in entry else None for entry in entries]
+    with written_whole(report) as path:
+        pyarrow.parquet.write_table(pyarrow.table(table), path)
+
+
+def _earlier_reports(path: Path | None) -> dict[str, dict[str, Any]]:
+    """The reports in a file of an earlier run (a report or a manifest), by input; none if there is no such file."""
+    if path is None or not path.is_file():
         return {}
     try:
-        value = json.loads(report.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        value = json.loads(text) if path.suffix.lower() != ".jsonl" else _json_lines(text)
     except (OSError, ValueError):
         return {}
     listed = value if isinstance(value, list) else [value]
     return {
         str(each["input"]): each
         for each in listed
-        if isinstance(each, dict) and "input" in each and "error" not in each
+        if isinstance(each, dict) and "input" in each and "error" not in each and "output" in each
     }
 
 
-def _begin_worker(threads: int) -> None:
-    import signal
-
-    import torch
-
-    torch.set_num_threads(threads)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends its workers
-    signal.signal(signal.SIGTERM, _end)
+def _json_lines(text: str) -> list[Any]:
+    values = []
+    for line in text.splitlines():
+        with suppress(ValueError):  # half a line of a run that was killed
+            values.append(json.loads(line))
+    return values
 
 
-def _end(*_: object) -> None:
-    raise SystemExit(143)
+def _settings(request: Request | RemoteRequest) -> Any:
+    return json.loads(json.dumps(request.asked.as_settings()))
 
 
-def _run_alone(request: Request) -> Report:
-    return run(request)
+def _run(request: Request | RemoteRequest, progress: Progress) -> Report:
+    return run_remote(request, progress) if isinstance(request, RemoteRequest) else run(request, progress)
+
+
+def _without_what_is_shared(request: Request | RemoteRequest) -> Request | RemoteRequest:
+    """A request that is small to send: the model is made where it runs, the reserved names are the same for all."""
+    return request if isinstance(request, RemoteRequest) else replace(request, model=None, reserved=frozenset())
+
+
+def _run_alone(
+    task: tuple[int, Request | RemoteRequest], reserved: frozenset[Any] | None = None, progress: Progress = no_progress
+) -> Report | HearsightError:
+    """What one of several requests gives; no failure of it ends the others."""
+    request = task[1]
+    if reserved is not None and isinstance(request, Request):
+        request = replace(request, reserved=reserved)
+    try:
+        return _run(request, progress)
+    except HearsightError as error:
+        return error
+    except Exception as error:
+        return HearsightError(f"{request.input}: defect in hearsight, {type(error).__name__}: {error}")
+
+
+def _lost(task: tuple[int, Request | RemoteRequest]) -> HearsightError:
+    return HearsightError(f"{task[1].input}: its worker died each time, perhaps for want of memory")

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from hearsight.cli.errors import Quiet, one_line_errors, progress_bar
+from hearsight.cli.sharing import Ray, workers_of
 
 
 @one_line_errors
@@ -36,6 +37,7 @@ def benchmark(
     ] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda (all there are), cuda:1, mps.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; one per core or GPU by default.")] = None,
+    ray: Ray = None,
     partial: Annotated[
         bool, typer.Option("--partial", help="Leave out, for all systems, the clips that cannot be done, and say so.")
     ] = False,
@@ -82,7 +84,7 @@ def benchmark(
         chosen,
         out=chosen.out if out is None else str(out.resolve()),
         device=device or chosen.device,
-        workers=workers or chosen.workers,
+        workers=workers_of(ray, workers or chosen.workers, device or chosen.device),
         protocol=protocol or chosen.protocol,
         padding=padding or chosen.padding,
         faults=faults or chosen.faults,

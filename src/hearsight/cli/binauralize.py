@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hearsight.cli.errors import Quiet, one_line_errors
+from hearsight.cli.sharing import Ray, workers_of
 
 if TYPE_CHECKING:
     from hearsight.inference import Report
@@ -112,10 +113,13 @@ def _template(template: str) -> str:
 def binauralize(
     videos: Annotated[
         list[str],
-        typer.Argument(metavar="VIDEO...", help="Videos, sounds, any that FFmpeg reads; or folders that hold some."),
+        typer.Argument(
+            metavar="VIDEO...",
+            help="Videos, sounds, any that FFmpeg reads; folders of them, lists (.txt), URIs of storage services.",
+        ),
     ],
     output: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             "-o",
             "--output",
@@ -208,9 +212,21 @@ def binauralize(
         ),
     ] = False,
     jobs: Annotated[int, typer.Option(min=1, metavar="N", help="Do so many inputs at a time.")] = 1,
+    ray: Ray = None,
+    manifest: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.jsonl",
+            help="Note each input there as soon as it is done; a later run does only what is missing or was asked for "
+            "differently. OUTPUT/manifest.jsonl with --ray and several inputs.",
+        ),
+    ] = None,
     report: Annotated[
         Path | None,
-        typer.Option(metavar="FILE.json", help="Where to write what was done; a list of reports for several inputs."),
+        typer.Option(
+            metavar="FILE.json",
+            help="Where to write what was done; a list of reports for several inputs. FILE.parquet: a table.",
+        ),
     ] = None,
     quiet: Quiet = False,
 ) -> None:
@@ -225,10 +241,11 @@ def binauralize(
     # Before torch is loaded: its threads would wait by spinning, on cores on which the decoder and the encoder work.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from hearsight.cli.batch import Batch, Existing
-    from hearsight.inference import Options, plan
+    from hearsight.inference import Options
+    from hearsight.inference.remote import is_remote, plan_anywhere
 
-    if output is not None and len(videos) > 1:
-        _refuse_file_for_several(output)
+    if output is not None and len(videos) > 1 and not is_remote(output):
+        _refuse_file_for_several(Path(output))
     options = Options(
         audio_codec=audio_codec,
         start_s=start,
@@ -242,7 +259,7 @@ def binauralize(
         keep_original=keep_original,
         salvage=salvage,
     )
-    requests = plan(
+    requests = plan_anywhere(
         videos,
         output,
         model,
@@ -256,7 +273,9 @@ def binauralize(
         name=name,
     )
     existing: Existing = "skip" if no_overwrite else "update" if update else "replace"
-    Batch(requests, report, existing, quiet).run(jobs, _print_report)
+    if manifest is None and ray is not None and len(requests) > 1 and not is_remote(output or ""):
+        manifest = Path(requests[0].output).parent / "manifest.jsonl"
+    Batch(requests, report, existing, quiet, manifest).run(workers_of(ray, jobs, device), _print_report)
 
 
 def _refuse_file_for_several(output: Path) -> None:

@@ -3,6 +3,7 @@
 A command's module imports what it computes with inside its function, so that `hearsight --help` answers at once.
 """
 
+import sys
 from typing import Annotated
 
 import typer
@@ -19,6 +20,7 @@ from hearsight.cli.pseudo import pseudo
 from hearsight.cli.recipes import recipes
 from hearsight.cli.resplit import resplit
 from hearsight.cli.separate import separate
+from hearsight.cli.sharing import spelled_out
 from hearsight.cli.simulate import simulate
 from hearsight.cli.solos import solos
 from hearsight.cli.train import train
@@ -70,4 +72,4 @@ app.command("banks")(banks)
 
 def main() -> None:
     """Entry point of the console script."""
-    app()
+    app(spelled_out(sys.argv[1:]))

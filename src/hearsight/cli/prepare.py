@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from hearsight.cli.errors import Quiet, one_line_errors, progress_bar
+from hearsight.cli.sharing import Ray, workers_of
 
 
 @one_line_errors
@@ -68,6 +69,7 @@ def prepare(
         ),
     ] = None,
     workers: Annotated[int | None, typer.Option(help="Processes. Default: one per core.", min=1)] = None,
+    ray: Ray = None,
     seed: Annotated[
         int | None, typer.Option(help="Of what is drawn where no split is published. Default: 0.", show_default=False)
     ] = None,
@@ -93,7 +95,7 @@ def prepare(
             clip_seconds,
             view,
             ambisonics,
-            workers,
+            workers_of(ray, workers),
             seed,
             progress,
             hrtf,

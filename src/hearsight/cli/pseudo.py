@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from hearsight.cli.errors import Quiet, one_line_errors, progress_bar
+from hearsight.cli.sharing import Ray, workers_of
 
 
 def _numbers(text: str) -> str:
@@ -129,6 +130,7 @@ def pseudo(
         typer.Option(metavar="FOLDER", help="Where decoded clips are kept; FOLDER/prepared if not given."),
     ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes; the bytes do not depend on it.")] = 1,
+    ray: Ray = None,
     device: Annotated[str, typer.Option(help="Of the detector: cpu, cuda, ...")] = "cpu",
     quiet: Quiet = False,
 ) -> None:
@@ -179,7 +181,7 @@ def pseudo(
             hrirs,
             frame_rate,
             _parsed(shares),
-            workers,
+            workers_of(ray, workers),
             progress,
             split,
         )

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from hearsight.cli.errors import Quiet, one_line_errors, progress_bar
+from hearsight.cli.sharing import Ray, workers_of
 
 
 def _range(text: str) -> str:
@@ -69,6 +70,7 @@ def simulate(
         Path | None, typer.Option(metavar="FILE.sf2", help="General MIDI; pretty_midi's TimGM6mb if not given.")
     ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes; the bytes do not depend on it.")] = 1,
+    ray: Ray = None,
     sheet: Annotated[
         Path | None, typer.Option(metavar="FILE.jpg", help="Also draw the first twelve clips with their truth.")
     ] = None,
@@ -102,7 +104,9 @@ def simulate(
         distance_m=None if distance is None else _bounds(distance),
     )
     with progress_bar("simulating", "clips", quiet) as progress:
-        report = make(folder, clips, settings, workers=workers, sound_font=sound_font, progress=progress)
+        report = make(
+            folder, clips, settings, workers=workers_of(ray, workers), sound_font=sound_font, progress=progress
+        )
     with progress_bar("checking", "clips", quiet) as progress:
         check = check_folder(folder, progress)
     if check.faults:

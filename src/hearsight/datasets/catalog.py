@@ -28,6 +28,7 @@ from hearsight.datasets.surround_video import piece_clips, surround_clips, turni
 from hearsight.datasets.video_folder import folder_clips, listed_clips
 from hearsight.errors import DataError
 from hearsight.progress import Progress, no_progress
+from hearsight.workers import Workers
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ def prepare_dataset(
     clip_seconds: float | None = None,
     view: View | None = None,
     ambisonic_format: AmbisonicFormat | None = None,
-    workers: int | None = None,
+    workers: Workers | None = None,
     seed: int | None = None,
     progress: Progress = no_progress,
     hrtf: str | os.PathLike[str] | None = None,

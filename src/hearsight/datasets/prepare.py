@@ -29,7 +29,7 @@ from hearsight.errors import DataError, MediaError
 from hearsight.files import make_folder, write_json
 from hearsight.media import probe
 from hearsight.progress import Progress, no_progress
-from hearsight.workers import done_by_workers
+from hearsight.workers import Workers, done_by_workers
 
 Keep = Literal["all", "binaural", "mono"]
 _LARGEST_OFFSET_S = 0.5
@@ -71,7 +71,7 @@ def prepare(
     dataset: str,
     settings: PreparedSettings | None = None,
     cutting: Cutting | None = None,
-    workers: int | None = None,
+    workers: Workers | None = None,
     progress: Progress = no_progress,
 ) -> PrepareReport:
     """Decode clips into `folder` (`datasets.prepared` says what is in it).
@@ -88,7 +88,7 @@ def prepare(
         dataset: name for the index.
         settings: rates and sizes.
         cutting: how recordings are cut.
-        workers: processes; None for one per core.
+        workers: processes, or a Ray cluster; None for one process per core.
         progress: counts recordings.
 
     Raises:

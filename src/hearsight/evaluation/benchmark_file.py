@@ -39,6 +39,7 @@ from hearsight.evaluation.published import published_table
 from hearsight.models.registry import CARDS
 from hearsight.models.saving import role_and_source
 from hearsight.schema import typed
+from hearsight.workers import Workers
 
 DEFAULT_COLUMNS: tuple[str, ...] = ("stft", "env", "mag_released", "difference_phase", "snr_db", "lateral_deg")
 
@@ -175,7 +176,7 @@ class Benchmark:
         remarks: sentences that stand over the tables.
         out: folder of the results.
         device: "cpu", "cuda" (all there are), "cuda:1", "mps".
-        workers: processes; None for one per core, or one per GPU.
+        workers: processes, or a Ray cluster; None for one process per core, or one per GPU.
     """
 
     datasets: list[DatasetPart] = field(default_factory=list)
@@ -195,7 +196,7 @@ class Benchmark:
     remarks: list[str] = field(default_factory=list)
     out: str = "benchmark"
     device: str = "cpu"
-    workers: int | None = None
+    workers: Workers | None = None
 
     @property
     def rule(self) -> Protocol:

@@ -40,7 +40,7 @@ from hearsight.models.registry import card, find_card
 from hearsight.models.saving import load_network
 from hearsight.progress import Progress, no_progress
 from hearsight.signal import resample
-from hearsight.workers import done_by_workers
+from hearsight.workers import RayCluster, Workers, done_by_workers, workers_at_a_time
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def run_benchmark(benchmark: Benchmark, progress: Progress = no_progress, partia
     rule = benchmark.rule
     # A clip that is in several splits is one piece of work, unless the split has a model of its own.
     open_jobs = list({job.store: job for job in jobs if _stored(job, rule) is None}.values())
-    workers = benchmark.workers or _workers(benchmark.device)
+    workers: Workers = benchmark.workers or _workers(benchmark.device)
     total = len({job.store for job in jobs})
     done = total - len(open_jobs)
     progress(done, total)
@@ -212,15 +212,17 @@ def _filled_in(part: SystemPart, dataset: str, split: str) -> SystemPart:
     return dataclasses.replace(part, model=fill(part.model), predictions=fill(part.predictions))
 
 
-def _worked(jobs: list[Job], rule: Protocol, device: str, workers: int) -> Iterator[tuple[int, list[tuple[Job, str]]]]:
+def _worked(
+    jobs: list[Job], rule: Protocol, device: str, workers: Workers
+) -> Iterator[tuple[int, list[tuple[Job, str]]]]:
     """(how many were finished, which of them failed and why), as it comes."""
-    chunks = list(_chunks(jobs, workers))
+    chunks = list(_chunks(jobs, workers_at_a_time(workers)))
     if workers == 1 or len(jobs) < 2:
         measures = ClipMeasures(rule)
         for chunk in chunks:
             yield from _work_on(chunk, rule, device, measures)
         return
-    devices = _devices(device)
+    devices = [device] if isinstance(workers, RayCluster) else _devices(device)  # Ray shows a task its own
     tasks = [(chunk, devices[index % len(devices)]) for index, chunk in enumerate(chunks)]
     for _, result in done_by_workers(partial(_work_through, rule=rule), tasks, workers):
         yield result

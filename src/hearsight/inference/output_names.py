@@ -15,7 +15,7 @@ DEFAULT_NAME = "{name}.binaural{suffix}"
 _FIELDS = ("name", "suffix", "model", "number")
 _LONGEST_NAME = 255  # bytes
 # Suffixes of what cameras and recorders write, beside those that can be written.
-_READ_SUFFIXES = set(CONTAINERS) | {".insv", ".lrv", ".mod", ".tod", ".amv", ".rm", ".rmvb", ".swf", ".wtv", ".gxf"}
+READ_SUFFIXES = set(CONTAINERS) | {".insv", ".lrv", ".mod", ".tod", ".amv", ".rm", ".rmvb", ".swf", ".wtv", ".gxf"}
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,30 @@ def name_outputs(
     outputs = [output / path.name for path in outputs]
     _refuse_doubles(outputs)
     return NamedOutputs(files, outputs, in_folder=True)
+
+
+def listed(inputs: Sequence[str]) -> list[str]:
+    """The inputs, and instead of each text file (.txt) what it lists: a file, a folder or a URI a line.
+
+    Paths in a list are relative to its folder; empty lines, and those that begin with #, say nothing.
+
+    Raises:
+        HearsightError: a list that cannot be read or is empty.
+    """
+    every = []
+    for input in inputs:
+        if not input.lower().endswith(".txt") or "://" in input:
+            every.append(input)
+            continue
+        try:
+            lines = [line.strip() for line in Path(input).read_text(encoding="utf-8-sig").splitlines()]
+        except (OSError, ValueError) as error:
+            raise HearsightError(f"{input}: is no list of files, in UTF-8, a line each ({error})") from error
+        named = [line for line in lines if line and not line.startswith("#")]
+        if not named:
+            raise HearsightError(f"{input}: lists no files")
+        every += [line if "://" in line else os.path.join(os.path.dirname(input), line) for line in named]
+    return every
 
 
 def default_output(
@@ -173,7 +197,7 @@ def _files(input: Path, ours: Any) -> list[Path]:
     found = [
         path
         for path in entries
-        if path.suffix.lower() in _READ_SUFFIXES and not path.name.startswith(".") and path.is_file()
+        if path.suffix.lower() in READ_SUFFIXES and not path.name.startswith(".") and path.is_file()
     ]
     names = {path.stem for path in found}
     found = [path for path in found if not ours(path, names)]

@@ -30,7 +30,7 @@ from hearsight.pseudo.figure import draw_pairs, save_figure
 from hearsight.pseudo.pair_recipe import PairRecipe, PairSettings
 from hearsight.pseudo.pairs import PseudoPairs
 from hearsight.pseudo.prepared_mono_clips import PreparedMonoClips
-from hearsight.workers import done_by_workers
+from hearsight.workers import Workers, done_by_workers
 
 _FORMAT = 1
 _ON_CONTACT_SHEET = 12
@@ -56,7 +56,7 @@ def write_pairs(
     hrirs: HRIRSet | None = None,
     frame_rate_hz: float = 10.0,
     shares: Sequence[float] = (0.8, 0.1, 0.1),
-    workers: int = 1,
+    workers: Workers = 1,
     progress: Progress = no_progress,
     split: str | os.PathLike[str] | None = None,
 ) -> WrittenPairs:
@@ -76,8 +76,8 @@ def write_pairs(
         backgrounds, hrirs: as in `PseudoPairs`.
         frame_rate_hz: of the videos.
         shares: of training, validation and test.
-        workers: processes; the bytes do not depend on it. With more than one, a script that calls this needs the
-            `if __name__ == "__main__"` guard.
+        workers: processes, or a Ray cluster; the bytes do not depend on it. With more than one
+            process, a script that calls this needs the `if __name__ == "__main__"` guard.
         progress: counts pairs.
         split: a folder of lists that say for which part a clip is used (`datasets.selection.sorted_names`); clips that
             they do not name are left out. None: clips are dealt out at random, in the shares.

@@ -33,7 +33,7 @@ from hearsight.simulation.settings import CLIPS_PER_ROOM, Settings
 from hearsight.simulation.sound import FULL_SCALE, Sound, loudest_response, make_sound
 from hearsight.simulation.synthesizer import Synthesizer
 from hearsight.simulation.truth import truth_of, visible_boxes
-from hearsight.workers import done_by_workers
+from hearsight.workers import Workers, done_by_workers
 
 FORMAT = 1
 """Version of what is drawn and written; a folder of another version is not completed but refused."""
@@ -55,7 +55,7 @@ def simulate(
     folder: str | os.PathLike[str],
     clips: int,
     settings: Settings | None = None,
-    workers: int = 1,
+    workers: Workers = 1,
     sound_font: str | os.PathLike[str] | None = None,
     progress: Progress = no_progress,
 ) -> SimulateReport:
@@ -67,7 +67,8 @@ def simulate(
 
     Args:
         clips: how many there are to be in all.
-        workers: processes. With more than one, a script that calls this needs the `if __name__ == "__main__"` guard.
+        workers: processes, or a Ray cluster. With more than one process, a script that calls this needs the
+            `if __name__ == "__main__"` guard.
         sound_font: a General MIDI sound font; None is the one in pretty_midi's wheel.
         progress: given the number of clips done.
 
@@ -79,7 +80,7 @@ def simulate(
     settings = settings or Settings()
     if clips < 1 or clips > 999_999:
         raise DataError(f"{clips} clips: give 1 to 999999")
-    if workers < 1:
+    if isinstance(workers, int) and workers < 1:
         raise DataError(f"{workers} workers: give 1 or more")
     folder = Path(folder)
     font = Synthesizer(sound_font).sound_font

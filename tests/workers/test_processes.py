@@ -116,7 +116,7 @@ import sys
 from functools import partial
 from pathlib import Path
 from hearsight.workers import done_by_workers
-from test_workers import write_slowly
+from test_processes import write_slowly
 {guard}list(done_by_workers(partial(write_slowly, folder=Path(sys.argv[1])), [1, 2], 2))
 """
 

@@ -1,4 +1,4 @@
-"""One job done to many items in processes side by side: what finishes first comes first, what fails stops all."""
+"""One job done to many items in processes side by side on this machine."""
 
 import multiprocessing
 import os
@@ -26,24 +26,10 @@ Result = TypeVar("Result")
 _GRACE_S = 10.0  # for a stopped worker to delete what it has half written
 
 
-def done_by_workers(
-    job: Callable[[Task], Result], tasks: Sequence[Task], workers: int
+def done_by_processes(
+    job: Callable[[Task], Result], tasks: Sequence[Task], workers: int, threads: int = 1
 ) -> Iterator[tuple[Task, Result]]:
-    """Call `job` with each task and yield task and result as they come.
-
-    With one worker or one task that is this process, in the tasks' order; otherwise each worker is a fresh process of
-    one thread, in which all calls are to the same copy of `job`, so that it can keep what it loads. An error in a call,
-    or leaving the iteration (as an interrupt does), stops the other workers at once; they delete what they have half
-    written, and so they do when this process is killed.
-
-    Args:
-        job: can be pickled, and so can its results and errors.
-        workers: processes. With more than one, a script that calls this needs the `if __name__ == "__main__"` guard.
-
-    Raises:
-        HearsightError: a worker was killed, crashed, or could not begin.
-        What `job` raises.
-    """
+    """As `done_by_workers`, in fresh processes; one worker or one task needs none but this process."""
     if workers == 1 or len(tasks) < 2:
         for task in tasks:
             yield task, job(task)
@@ -54,7 +40,7 @@ def done_by_workers(
         path.write_bytes(pickle.dumps(job))
         others = set(multiprocessing.active_children())
         # Fresh, not forked: neither the threads of the libraries nor CUDA outlive a fork.
-        pool = ProcessPoolExecutor(min(workers, len(tasks)), multiprocessing.get_context("spawn"), _begin)
+        pool = ProcessPoolExecutor(min(workers, len(tasks)), multiprocessing.get_context("spawn"), _begin, (threads,))
         processes: set[BaseProcess] = set()
         waiting: dict[Future[Result], Task] = {}
         try:
@@ -101,10 +87,10 @@ def _cause(processes: set[BaseProcess]) -> str:
     return f"a worker was killed, probably for want of memory; {again}"
 
 
-def _begin() -> None:
+def _begin(threads: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent stops the workers
-    torch.set_num_threads(1)
-    cv2.setNumThreads(0)
+    torch.set_num_threads(threads)
+    cv2.setNumThreads(0 if threads == 1 else threads)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 

@@ -1,0 +1,51 @@
+"""Where commands share their work: processes of this machine, or a Ray cluster."""
+
+import re
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+if TYPE_CHECKING:
+    from hearsight.workers import RayCluster
+
+Count = TypeVar("Count")
+_ADDRESS = r"auto|local|ray://\S+|[\w.-]+:\d+"
+
+
+def _address(text: str | None) -> str | None:
+    if text is not None and not re.fullmatch(_ADDRESS, text):
+        raise typer.BadParameter(f"{text!r}: use auto, local, HOST:PORT or ray://HOST:PORT")
+    return text
+
+
+Ray = Annotated[
+    str | None,
+    typer.Option(
+        "--ray",
+        metavar="[ADDRESS]",
+        callback=_address,
+        help="Share the work in a Ray cluster: HOST:PORT, ray://HOST:PORT, local (one on this machine, as long as the "
+        "job takes), or auto, which is meant without an address: what RAY_ADDRESS or `ray start` names, else local.",
+    ),
+]
+
+
+def spelled_out(arguments: list[str]) -> list[str]:
+    """Arguments in which a `--ray` without an address has `auto`."""
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    options, rest = arguments[:end], arguments[end:]
+    spelled = []
+    for argument, following in zip(options, [*options[1:], ""], strict=False):
+        spelled.append(argument)
+        if argument == "--ray" and not re.fullmatch(_ADDRESS, following):
+            spelled.append("auto")
+    return spelled + rest
+
+
+def workers_of(ray: str | None, workers: Count, device: str = "cpu") -> "RayCluster | Count":
+    """The cluster where one was asked for, with a GPU for each task if that computes on one; else the workers."""
+    if ray is None:
+        return workers
+    from hearsight.workers import RayCluster
+
+    return RayCluster(ray, gpus=1.0 if device.startswith("cuda") else 0.0)

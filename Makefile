@@ -8,6 +8,8 @@ INSTALL := $(PIP) install --no-compile -c constraints.txt
 WORKERS ?= 2
 # Check the shapes in annotations at every call.
 SHAPES := --jaxtyping-packages=hearsight,shape_checks.checked
+# The files that hold the core tier, so that the others need not be read.
+CORE = $$($(BIN)/python tests/support/core_tier.py)
 
 .PHONY: demo test test-core test-heavy lint docs system-libraries browser benchmark clean
 
@@ -15,12 +17,12 @@ demo: $(VENV)/.installed
 	$(BIN)/hearsight demo demo
 
 test: $(VENV)/.installed-dev system-libraries lint
-	$(BIN)/python -m pytest -m core $(SHAPES) -n $(WORKERS) --dist loadgroup
+	$(BIN)/python -m pytest -m core $(SHAPES) -n $(WORKERS) --dist loadgroup $(CORE)
 	$(BIN)/python -m pytest -m "not core and not heavy" -n $(WORKERS) --dist loadgroup
 
 # The two minutes to run at every change.
 test-core: $(VENV)/.installed-dev system-libraries
-	$(BIN)/python -m pytest -m core $(SHAPES)
+	$(BIN)/python -m pytest -m core $(SHAPES) $(CORE)
 
 test-heavy: $(VENV)/.installed-heavy system-libraries browser
 	$(BIN)/python -m pytest -m heavy
@@ -28,7 +30,7 @@ test-heavy: $(VENV)/.installed-heavy system-libraries browser
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	$(BIN)/mypy --num-workers $(WORKERS)
 	$(BIN)/lint-imports
 
 # The documentation site, in site/; any broken link, and any page that the navigation lacks, is an error.
@@ -63,9 +65,9 @@ $(VENV)/.installed: $(VENV)/.created pyproject.toml constraints.txt
 	$(INSTALL) -e .
 	touch $@
 
-$(VENV)/.installed-dev: $(VENV)/.installed
+$(VENV)/.installed-dev: $(VENV)/.created pyproject.toml constraints.txt
 	$(INSTALL) -e ".[dev]"
-	touch $@
+	touch $(VENV)/.installed $@
 
 $(VENV)/.installed-heavy: $(VENV)/.installed-dev
 	$(INSTALL) -e ".[distributed]" "moto[server,s3]"

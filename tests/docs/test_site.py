@@ -67,3 +67,13 @@ def test_that_pages_named_in_code_exist() -> None:
                 if not (PROJECT / target).exists():
                     missing.append(f"{file.relative_to(PROJECT)}: {target}")
     assert missing == []
+
+
+def test_that_the_four_papers_can_be_cited() -> None:
+    (block,) = re.findall(r"```bibtex\n(.*?)```", (PROJECT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    entries = block.split("@inproceedings")[1:]
+    authors = [re.search(r"author = \{(\w+),", entry)[1] for entry in entries]  # type: ignore[index]
+    assert authors == ["Gao", "Zhou", "Xu", "Parida"]
+    for entry in entries:
+        assert set(re.findall(r"(\w+) = \{[^}]+\}", entry)) == {"title", "author", "booktitle", "year"}
+        assert entry.count("{") == entry.count("}")

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from hearsight.datasets.fair_play_layout import write_clip, write_splits
+from hearsight.media import write_wav
 
 RATE = 16_000
 
@@ -86,6 +87,15 @@ def write_dataset(folder: Path, clips: int = 4, seconds: float = 0.9, swapped: b
 def dataset(tmp_path_factory) -> Path:
     """Four clips of 0.9 s; not to be changed."""
     return write_dataset(tmp_path_factory.mktemp("concerts") / "concerts")
+
+
+@pytest.fixture(scope="session")
+def dubbed_dataset(tmp_path_factory) -> Path:
+    """Two clips whose ears are others than those in the videos; not to be changed."""
+    folder = write_dataset(tmp_path_factory.mktemp("dubbed") / "concerts", clips=2)
+    for number in (1, 2):
+        write_wav(folder / "binaural_audios" / f"{number:06d}.wav", panned_ears(100 + number, 0.3, 0.9), RATE)
+    return folder
 
 
 @pytest.fixture(scope="session")

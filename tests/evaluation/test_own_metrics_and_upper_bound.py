@@ -12,9 +12,11 @@ from hearsight.acoustics import load_hrirs
 from hearsight.cli.main import app
 from hearsight.errors import DataError
 from hearsight.evaluation import benchmark_and_report, parse_benchmark
+from hearsight.evaluation.comparison import read_ears
 from hearsight.evaluation.report.plots import TRUTH, colour
 from hearsight.evaluation.runner import run_benchmark
 from hearsight.evaluation.upper_bound import oracle_ears
+from hearsight.simulation import Settings, simulate
 
 OWN = """
 def loudest(prediction, truth, sample_rate_hz):
@@ -135,6 +137,41 @@ def test_predictions_of_a_benchmark_are_measured_alike_by_evaluate(dataset, syst
     rows = run_benchmark(benchmark(dataset, systems_module, tmp_path / "given", systems=again, datasets=named)).rows
     assert np.mean([row["stft"] for row in rows]) == pytest.approx(expected["stft"]["mean"], rel=1e-4, abs=1e-9)
     benchmark_and_report(what)
+
+
+def test_predictions_are_made_of_the_recorded_ears_and_not_of_the_videos_own_sound(
+    dubbed_dataset, systems_module, tmp_path
+):
+    benchmark_and_report(benchmark(dubbed_dataset, systems_module, tmp_path / "out"))
+    for system in ("mono-mono", "panned"):
+        truth, _ = soundfile.read(dubbed_dataset / "binaural_audios/000001.wav")
+        heard = read_ears(dubbed_dataset / "videos/000001.mp4")[0].sum(0)[: len(truth)]
+        predicted, _ = soundfile.read(tmp_path / f"out/predictions/{system}/bars/000001.wav")
+        np.testing.assert_allclose(predicted.sum(1), truth.sum(1), atol=2e-4)
+        assert np.abs(predicted.sum(1)[: len(heard)] - heard.numpy()).max() > 0.05
+
+
+@pytest.mark.heavy
+def test_in_a_room_the_oracle_is_nearer_to_the_truth_than_what_renders_true_positions(tmp_path):
+    duets = Settings(seed=3, seconds=3.0, performers=(2, 2), width=160, height=80, frame_rate_hz=5)
+    simulate(tmp_path / "duets", 2, duets)
+    systems = [
+        {"name": "Mono-Mono", "model": "mono-mono"},
+        {"name": "Positions", "model": "positions", "true_positions": True},
+        {"name": "Oracle", "oracle": True},
+    ]
+    part = {"name": "Duets", "folder": str(tmp_path / "duets"), "splits_folder": "none"}
+    results = run_benchmark(
+        parse_benchmark({"datasets": [part], "systems": systems, "workers": 1, "out": str(tmp_path / "out")})
+    )
+    assert not results.problems and len(results.rows) == 6
+    named = [system["name"] for system in systems]
+    errors = [[row["stft"] for row in results.rows if row["system"] == name] for name in named]
+    for mono, placed, oracle in zip(*errors, strict=True):
+        assert 0.01 < oracle < 0.8 * min(mono, placed)  # reflections keep it from the truth itself
+    for job in (job for job in results.jobs if job.system == "Oracle"):
+        truth, ears = read_ears(job.clip.sound)[0], read_ears(job.ears_path)[0]
+        torch.testing.assert_close(ears.sum(0), truth.sum(0), atol=1e-3, rtol=0)
 
 
 @pytest.fixture(scope="module")

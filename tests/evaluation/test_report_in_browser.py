@@ -1,26 +1,47 @@
-"""The report as its reader meets it: opened, sorted, played and switched in headless Chromium.
+"""The report as its reader meets it: opened, sorted, scrolled, played and switched in headless Chromium.
 
 Needs Debian's `chromium` and `chromium-driver` and `pip install selenium`.
 """
 
+import io
 import shutil
 import time
+from contextlib import contextmanager
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from hearsight.evaluation import benchmark_and_report, parse_benchmark
+from hearsight.evaluation.columns import METRICS
 
 pytestmark = pytest.mark.heavy
 
 
-@pytest.fixture(scope="module")
-def page(long_dataset, systems_module, tmp_path_factory):
-    """The report of a small benchmark, open in a browser."""
+@contextmanager
+def opened(content):
+    """The report of a benchmark, open in a browser whose window is 1400 pixels wide."""
     webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed (pip install selenium)")
     browser, driver = shutil.which("chromium"), shutil.which("chromedriver")
     if browser is None or driver is None:
         pytest.skip("no Chromium here (apt-get install chromium chromium-driver)")
-    what = parse_benchmark(
+    report = benchmark_and_report(parse_benchmark(content)).files["report.html"]
+    options = webdriver.ChromeOptions()
+    options.binary_location = browser
+    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--window-size=1400,1000"):
+        options.add_argument(argument)
+    chrome = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    try:
+        chrome.get(report.as_uri())
+        yield chrome
+    finally:
+        chrome.quit()
+
+
+@pytest.fixture(scope="module")
+def page(long_dataset, systems_module, tmp_path_factory):
+    """The report of a small benchmark."""
+    with opened(
         {
             "name": "Bars",
             "datasets": [{"name": "Bars", "folder": str(long_dataset)}],
@@ -32,16 +53,30 @@ def page(long_dataset, systems_module, tmp_path_factory):
             ],
             "bootstrap": 200, "report_clips": 2, "workers": 1, "out": str(tmp_path_factory.mktemp("report")),
         }
-    )  # fmt: skip
-    report = benchmark_and_report(what).files["report.html"]
-    options = webdriver.ChromeOptions()
-    options.binary_location = browser
-    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--window-size=1400,1000"):
-        options.add_argument(argument)
-    chrome = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
-    chrome.get(report.as_uri())
-    yield chrome
-    chrome.quit()
+    ) as chrome:  # fmt: skip
+        yield chrome
+
+
+@pytest.fixture(scope="module")
+def wide_page(dataset, systems_module, tmp_path_factory):
+    """The report of twelve systems with long names by every metric."""
+    names = [f"Panned with a gain of {gain / 10:g} and no picture at all" for gain in range(11)]
+    with opened(
+        {
+            "name": "Wide",
+            "datasets": [{"name": "Bars", "folder": str(dataset)}],
+            "systems": [
+                {"name": "Mono-Mono", "model": "mono-mono"},
+                *(
+                    {"name": name, "python": f"{systems_module}:panned", "options": {"gain": gain / 10}}
+                    for gain, name in enumerate(names)
+                ),
+            ],
+            "metrics": list(METRICS),
+            "bootstrap": 200, "report_clips": 1, "workers": 1, "out": str(tmp_path_factory.mktemp("wide")),
+        }
+    ) as chrome:  # fmt: skip
+        yield chrome
 
 
 def find(page, selector):
@@ -151,3 +186,44 @@ def test_a_click_into_a_picture_moves_and_another_player_stops_the_first(page):
     state = second.find_element("css selector", ".player")
     until(lambda: state.get_attribute("data-state") == "playing")
     assert first.find_element("css selector", ".player").get_attribute("data-state") == "paused"
+
+
+def seen(page, selector) -> np.ndarray:
+    """What the window shows of an element, as grey levels."""
+    picture = Image.open(io.BytesIO(find(page, selector).screenshot_as_png)).convert("L")
+    return np.asarray(picture, float)
+
+
+def test_a_table_wider_than_the_window_scrolls_beside_its_first_column(wide_page):
+    page, box = wide_page, "#results .scroll"
+    width, inner, outer, window = page.execute_script(
+        "const s = document.querySelector(arguments[0]);"
+        "return [s.clientWidth, s.scrollWidth, document.documentElement.scrollWidth, window.innerWidth]",
+        box,
+    )
+    assert window == 1400 and inner > 1.3 * width  # more than fits
+    assert outer <= window  # the page itself does not scroll sideways
+
+    def scrolled(left: int) -> dict[str, float]:
+        return page.execute_script(
+            "const s = document.querySelector(arguments[0]), row = s.querySelector('tbody tr');"
+            "s.scrollLeft = arguments[1]; const box = e => e.getBoundingClientRect();"
+            "return {first: box(row.cells[0]).left, firstRight: box(row.cells[0]).right,"
+            " second: box(row.cells[1]).left, last: box(row.cells[row.cells.length - 1]).right,"
+            " left: box(s).left, right: box(s).right}",
+            box,
+            left,
+        )
+
+    start = scrolled(0)
+    assert start["first"] == pytest.approx(start["left"], abs=1) and start["last"] > start["right"] + 100
+    assert start["firstRight"] < start["left"] + width / 2  # the fixed column leaves space for the others
+    at_start = seen(page, box)
+    end = scrolled(100_000)
+    assert end["first"] == pytest.approx(start["first"], abs=1)  # the fixed column
+    assert end["last"] <= end["right"] + 1 and end["second"] < end["firstRight"]
+    at_end = seen(page, box)
+    # A shadow where there is more: at the right edge in the beginning, beside the fixed column in the end.
+    assert np.median(at_start[:, -3]) < np.median(at_end[:, -3]) - 20
+    fixed = round(start["firstRight"] - start["left"])
+    assert np.median(at_end[:, fixed + 2]) < np.median(at_start[:, fixed + 2]) - 20

@@ -247,3 +247,43 @@ def _items_of_each_form(network: StereoNetwork, scenes: int) -> list[Item]:
     except DataError:
         return [everything]
     return [everything, stems_only]
+
+
+@pytest.mark.parametrize("name", ["mono2binaural", "apnet", "sep-stereo", "pseudobinaural", "beyond-mono"])
+def test_with_instance_norm_training_hears_an_item_without_the_others(name: str) -> None:
+    """What batch norm mixes in training; the visual part keeps its own norms."""
+    item = batch(small(name), scenes=3)
+    first = {}
+    for norm in ("batch", "instance"):
+        network = small(name, norm=norm).eval()
+        visual = network.encode_frames(item.frames)
+        mix = network.stft.forward(item.mono)
+        for part in network.modules():
+            if isinstance(part, torch.nn.BatchNorm2d | torch.nn.InstanceNorm2d):
+                part.train()
+        if isinstance(condition := getattr(network, "condition", None), torch.nn.Module):
+            condition.eval()
+        among, apart = (network.predict(mix[:k], visual[:k]).difference[:2] for k in (3, 2))
+        first[norm] = float((among - apart).detach().abs().max() / apart.detach().abs().max())
+    assert first["instance"] < 1e-4 < 1e-2 < first["batch"]
+
+
+def test_what_associates_sound_and_picture_can_have_a_rate_of_its_own() -> None:
+    network = small("sep-stereo")
+    groups = {group["name"]: group for group in network.parameter_groups(1e-3, 1e-4, 1e-2)}
+    assert {name: group["lr"] for name, group in groups.items()} == {"network": 1e-3, "visual": 1e-4, "fusion": 1e-2}
+    pyramids = [*network.fusion.parameters(), *network.separation.parameters()]
+    assert [id(p) for p in groups["fusion"]["params"]] == [id(p) for p in pyramids]
+    assert sum(len(group["params"]) for group in groups.values()) == len(list(network.parameters()))
+
+
+def test_associative_weights_are_drawn_from_a_normal_or_as_pytorch_draws_them() -> None:
+    """PyTorch's are even up to 1 / sqrt(inputs) (its documentation of Conv1d)."""
+    drawn, released = (small("apnet", fusion_weights=how).fusion for how in ("normal", "pytorch"))
+    for ours, theirs in zip(drawn.associations, released.associations, strict=True):
+        bound = theirs.transfer[0].in_channels ** -0.5
+        assert float(theirs.transfer[0].weight.abs().max()) <= bound
+        assert float(theirs.transfer[0].weight.std()) == pytest.approx(bound / 3**0.5, rel=0.15)
+        assert float(ours.transfer[0].weight.std()) == pytest.approx(0.02, rel=0.15)
+    with pytest.raises(ValueError, match="normal or pytorch"):
+        small("apnet", fusion_weights="zero")

@@ -156,3 +156,12 @@ def test_full_size_runs_on_the_published_segment() -> None:
     assert result.stems.shape == (1, 1, 512, 256)
     assert result.extras["components"].shape == (1, 32, 256, 256)
     assert math.isclose(sum(p.numel() for p in network.parameters()) / 1e6, 53.2, abs_tol=0.1)
+
+
+def test_with_instance_norm_training_hears_an_item_without_the_others() -> None:
+    network = small(norm="instance")
+    assert not any(isinstance(part, torch.nn.BatchNorm2d) for part in network.unet.modules())
+    mix = network.stft.forward(batch(network, scenes=3).mono)
+    network.unet.train()
+    with torch.no_grad():
+        torch.testing.assert_close(network.components_of(mix)[:2], network.components_of(mix[:2]), atol=1e-4, rtol=1e-4)

@@ -43,6 +43,20 @@ def test_natural_patches_are_as_large_as_in_their_own_picture(clips):
         assert source.place.width == pytest.approx((x1 - x0) * 720, abs=6)
 
 
+def test_responses_of_44_khz_at_16_khz_stretch_every_delay(clips):
+    delays = {}
+    for resampled in (True, False):
+        settings = PairSettings(mixing=(1.0,), rendering="direct", resample_hrirs=resampled)
+        pairs = PseudoPairs(clips, settings, seed=2)
+        recipe = pairs.recipe(0)
+        source = dataclasses.replace(recipe.sources[0], azimuth=math.radians(60), elevation=0.0)
+        ears = pairs.make(dataclasses.replace(recipe, sources=(source,))).ears
+        left, right = torch.fft.rfft(ears, n=2 * ears.shape[-1])
+        delays[resampled] = int(torch.fft.irfft(left.conj() * right).argmax())  # the right ear is later
+    assert 6 <= delays[True] <= 11  # Woodworth: 0.49 ms for a head of 8.75 cm
+    assert delays[False] == pytest.approx(44_100 / 16_000 * delays[True], abs=2)
+
+
 def test_red_and_blue_are_exchanged_for_the_network_alone(clips):
     plain = PseudoPairs(clips, PairSettings(), seed=4, hrirs=hrirs())
     exchanged = PseudoPairs(clips, PairSettings(exchange_red_blue=True), seed=4, hrirs=hrirs())
@@ -122,7 +136,7 @@ def test_pairs_follow_a_split_and_leave_out_what_it_does_not_name(clips, tmp_pat
 
 
 OPTIONS = """--elevation proportional --speakers surround-8 --decoding projection --level equal --patches natural
-    --resize 1,1 --canvas 640x360"""
+    --resize 1,1 --canvas 640x360 --keep-hrir-samples"""
 RELEASED = OPTIONS.split()
 
 
@@ -133,6 +147,7 @@ def test_the_released_column_is_one_command(material, tmp_path):
     settings = read_recipe(tmp_path / "pairs" / "recipes" / "000001.json").settings
     assert (settings.decoding, settings.level, settings.patch_scale) == ("projection", "equal", "natural")
     assert (settings.resize, settings.canvas, settings.speakers) == ((1.0, 1.0), (360, 640), "surround-8")
+    assert not settings.resample_hrirs
     page = (Path(__file__).parents[2] / "docs" / "how-to" / "pseudo-pairs.md").read_text()
     assert " ".join(RELEASED) in " ".join(page.replace("\\\n", " ").split())
 

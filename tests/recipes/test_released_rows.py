@@ -14,30 +14,33 @@ from hearsight.training.data import TrainingData
 
 
 @pytest.mark.parametrize(
-    ("reference", "batch", "epochs", "rate", "visual_rate", "decay", "every"),
+    ("reference", "batch", "epochs", "rate", "visual_rate", "fusion_rate", "decay", "every"),
     [  # as the options of the scripts say
-        ("2.5d-visual-sound/released:mono2binaural", 256, 1000, 1e-3, 1e-4, 0.94, 10),
-        ("sep-stereo/released:backbone", 256, 1000, 1e-3, 1e-4, 0.94, 10),
-        ("sep-stereo/released:apnet", 256, 1000, 1e-3, 1e-4, 0.94, 10),
-        ("sep-stereo/released:separation", 256, 200, 1e-3, 1e-4, 0.94, 2),
-        ("sep-stereo/released:both", 144, 100, 5e-4, 1e-5, 0.9, 5),
-        ("pseudobinaural/released:stereo-backbone", 256, 400, 1e-3, 1e-4, 0.94, 5),
-        ("pseudobinaural/released:stereo-apnet", 192, 400, 1e-3, 1e-4, 0.94, 5),
-        ("pseudobinaural/released:augment-backbone", 256, 300, 5e-4, 5e-5, 0.94, 5),
-        ("pseudobinaural/released:augment-apnet", 192, 300, 5e-4, 5e-5, 0.94, 5),
+        ("2.5d-visual-sound/released:mono2binaural", 256, 1000, 1e-3, 1e-4, None, 0.94, 10),
+        ("sep-stereo/released:backbone", 256, 1000, 1e-3, 1e-4, None, 0.94, 10),
+        ("sep-stereo/released:apnet", 256, 1000, 1e-3, 1e-4, 1e-3, 0.94, 10),
+        ("sep-stereo/released:separation", 256, 200, 1e-3, 1e-4, 1e-3, 0.94, 2),
+        ("sep-stereo/released:both", 144, 100, 5e-4, 1e-5, 1e-3, 0.9, 5),
+        ("pseudobinaural/released:stereo-backbone", 256, 400, 1e-3, 1e-4, None, 0.94, 5),
+        ("pseudobinaural/released:stereo-apnet", 192, 400, 1e-3, 1e-4, 1e-3, 0.94, 5),
+        ("pseudobinaural/released:augment-backbone", 256, 300, 5e-4, 5e-5, None, 0.94, 5),
+        ("pseudobinaural/released:augment-apnet", 192, 300, 5e-4, 5e-5, 1e-3, 0.94, 5),
     ],
 )
-def test_released_rows_have_the_schedule_of_the_scripts(reference, batch, epochs, rate, visual_rate, decay, every):
+def test_released_rows_have_the_schedule_of_the_scripts(
+    reference, batch, epochs, rate, visual_rate, fusion_rate, decay, every
+):
     schedule = read_recipe(reference).schedule
     assert (schedule.batch_size, schedule.epochs, schedule.decay, schedule.decay_every) == (batch, epochs, decay, every)
-    assert (schedule.learning_rate, schedule.visual_learning_rate) == (rate, visual_rate)
+    rates = (schedule.learning_rate, schedule.visual_learning_rate, schedule.fusion_learning_rate)
+    assert rates == (rate, visual_rate, fusion_rate)
     assert (schedule.weight_decay, schedule.separation_epochs) == (5e-4, 0)
 
 
 def test_released_networks_have_the_settings_of_the_scripts():
     def network(reference: str) -> APNet:
         built = build_network(read_recipe(reference, None, "small"))
-        assert isinstance(built, APNet) and built.released_losses
+        assert isinstance(built, APNet) and built.released_losses and built.fusion_weights == "pytorch"
         return built
 
     first = build_network(read_recipe("2.5d-visual-sound/released", None, "small"))

@@ -79,3 +79,6 @@ CORE: dict[str, tuple[str, ...]] = {
     ),
 }
 """Test functions by their file below `tests/`."""
+
+if __name__ == "__main__":
+    print(*(f"tests/{file}" for file in CORE))

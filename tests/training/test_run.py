@@ -231,6 +231,23 @@ def test_a_missing_logger_is_one_line(tmp_path, prepared, monkeypatch):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.heavy
+def test_weights_and_biases_gets_each_run_with_its_recipe_and_losses(tmp_path, prepared, monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    path = write_recipe(tmp_path, prepared)
+    for name, epochs in (("one", 2), ("two", 3)):
+        settings = read_recipe(path, {"schedule.epochs": str(epochs)})
+        train(settings, tmp_path / name, accelerator="cpu", wandb="ears")
+        (folder,) = (tmp_path / name / "wandb").glob("offline-run-*")
+        summary = json.loads((folder / "files" / "wandb-summary.json").read_text())
+        rows = list(csv.DictReader((tmp_path / name / "epochs.csv").open()))
+        assert summary["epoch"] == len(rows) - 1 == epochs - 1
+        for metric in ("train/loss", "val/loss", "val/stft"):
+            assert summary[metric] == pytest.approx(float(rows[-1][metric]), rel=1e-5)
+        config = yaml.safe_load((folder / "files" / "config.yaml").read_text())
+        assert config["schedule"]["value"]["epochs"] == epochs and config["model"]["value"]["system"] == "mono2binaural"
+
+
 RUN = """
 import sys, torch
 torch.set_num_threads(1)

@@ -122,7 +122,7 @@ class HRIRSet:
 
         PseudoBinaural's released code convolves HRIRs of 44.1 kHz with signals of 16 kHz, which stretches every
         interaural delay 2.76 times; this is what to call instead (`render` does when given the
-        sample rate).
+        sample rate). `pseudo.PairSettings(resample_hrirs=False)` does as they do.
         The result is kept, so asking again costs nothing.
         """
         if not sample_rate_hz > 0:

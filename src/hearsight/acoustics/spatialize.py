@@ -43,7 +43,7 @@ def spatialize(
             all: level differences only); `virtual-speakers`, the paper's choice: ambisonics of `order` decoded to
             virtual speakers (`layout`, `decoding`), each through its own HRIRs. The released code is `layout=
             "surround-8", decoding="projection"` (up to its level, and to its mixed sample rates: HRIRs of 44.1 kHz on
-            signals of 16 kHz, which stretches delays 2.76 times and is not reproduced).
+            signals of 16 kHz, which stretches delays 2.76 times; leave out `sample_rate_hz` for that).
         order: of the ambisonics, for `virtual-speakers`.
 
     Raises:

@@ -15,7 +15,7 @@ def prepare(
         str,
         typer.Argument(
             help="fair-play, music, music-stereo, yt-music, yt-clean, rec-street, yt-360, sphere360, youtube-asmr, "
-            "simulated or folder.",
+            "simulated, folder, or one of your own: package.module:name.",
             show_default=False,
         ),
     ],

@@ -112,6 +112,14 @@ def pseudo(
     equalize: Annotated[
         bool, typer.Option("--equalize", help="Diffuse-field equalise the ears: less colour, same directions.")
     ] = False,
+    keep_hrir_samples: Annotated[
+        bool,
+        typer.Option(
+            "--keep-hrir-samples",
+            help="Do not bring the ears to the rate of the sound: 44.1 kHz on 16 kHz, as released, makes delays "
+            "2.76 times as long.",
+        ),
+    ] = False,
     sample_rate: Annotated[int, typer.Option(min=8000, help="Of the sound, in hertz.")] = 16000,
     frame_rate: Annotated[float, typer.Option(min=1, help="Of the videos, per second.")] = 10.0,
     shares: Annotated[
@@ -159,6 +167,7 @@ def pseudo(
         patch_scale=patches,
         level=level,
         canvas=(int(canvas.partition("x")[2]), int(canvas.partition("x")[0])),
+        resample_hrirs=not keep_hrir_samples,
     )
     hrirs = load_hrirs(hrtf, diffuse_field_equalized=equalize)
     backgrounds = None if background == "black" else Backgrounds(background)

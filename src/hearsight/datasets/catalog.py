@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from importlib.metadata import entry_points
 from pathlib import Path
 
 from hearsight.datasets.clip import AmbisonicFormat, Clip
@@ -27,6 +28,7 @@ from hearsight.datasets.splits import (
 from hearsight.datasets.surround_video import piece_clips, surround_clips, turning_views
 from hearsight.datasets.video_folder import folder_clips, listed_clips
 from hearsight.errors import DataError
+from hearsight.own_code import imported, is_place
 from hearsight.progress import Progress, no_progress
 from hearsight.workers import Workers
 
@@ -72,7 +74,9 @@ def list_dataset(
     """The clips of a dataset by name (`DATASETS`), downloaded at `root`.
 
     Args:
-        name: of the dataset.
+        name: of the dataset: of `DATASETS`, of one that an installed package adds (`OWN_DATASETS`), or
+            "package.module:name" of one's own: a `Dataset`, or a class or function of the root that gives a `Listing`
+            or a list of `Clip`.
         root: its folder.
         lists: published lists: read, or as `read_lists` takes them.
         ambisonic_format: of the 360-degree sets.
@@ -80,9 +84,7 @@ def list_dataset(
     Raises:
         DataError: the name is unknown, the dataset is not as it should be, or a list is not one that it takes.
     """
-    if name not in DATASETS:
-        raise DataError(f"unknown dataset {name!r}; known: {', '.join(DATASETS)}")
-    dataset = DATASETS[name]
+    dataset = DATASETS.get(name) or _own_dataset(name)
     read = lists if isinstance(lists, Lists) else read_lists(lists)
     if read.choices and dataset.choices is None:
         raise DataError(
@@ -238,6 +240,32 @@ def _asmr(root: Path, lists: Lists, _: AmbisonicFormat) -> Listing:
 
 def _folder(root: Path, _: Lists, __: AmbisonicFormat) -> Listing:
     return Listing(folder_clips(root, "any"), Cutting(seconds=10.0))
+
+
+OWN_DATASETS = "hearsight.datasets"
+"""The group of entry points by which an installed package adds datasets: NAME = "package.module:name"."""
+
+
+def _own_dataset(name: str) -> Dataset:
+    added = {point.name: point.value for point in entry_points(group=OWN_DATASETS)}
+    place = added.get(name, name)
+    if name not in added and not is_place(name):
+        known = ", ".join([*DATASETS, *added])
+        raise DataError(f"unknown dataset {name!r}; known: {known}; or one of your own as package.module:name")
+    own = imported(place, DataError)
+    if isinstance(own, Dataset):
+        return own
+    if not callable(own):
+        raise DataError(f"{place}: is neither a Dataset nor a class or function of the dataset's folder")
+
+    def listing(root: Path, _: Lists, __: AmbisonicFormat) -> Listing:
+        given = own(root)
+        made = given if isinstance(given, Listing) else Listing(list(given) if isinstance(given, Sequence) else [])
+        if not made.clips or not all(isinstance(clip, Clip) for clip in made.clips):
+            raise DataError(f"{place}: gives no clips of {root}; it must give a Listing or a list of Clip")
+        return made
+
+    return Dataset(place, listing)
 
 
 _JSON, _IDS = "JSON as it is published", "ids, one a line"

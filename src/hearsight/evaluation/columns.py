@@ -1,7 +1,6 @@
 """The metrics that tables can show: their titles, which way is better, and those of one's own."""
 
 import functools
-import importlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from hearsight.errors import DataError
+from hearsight.own_code import imported
 
 OwnMetric = Callable[[Tensor, Tensor, int], Any]
 
@@ -83,15 +83,10 @@ def own_metric(metric: str) -> OwnMetric:
     Raises:
         DataError: it cannot be imported, or is no function.
     """
-    module, _, name = metric.partition(":")
-    try:
-        function = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise DataError(f"metrics: {metric} cannot be imported ({error})") from error
+    function: OwnMetric = imported(metric, DataError)
     if not callable(function):
         raise DataError(f"metrics: {metric} is no function")
-    made: OwnMetric = function
-    return made
+    return function
 
 
 def own_metrics(metrics: Sequence[str]) -> tuple[str, ...]:

@@ -2,7 +2,6 @@
 
 import dataclasses
 import hashlib
-import importlib
 import json
 import os
 from collections.abc import Iterator
@@ -38,6 +37,7 @@ from hearsight.media import write_wav
 from hearsight.models.interface import BinauralModel
 from hearsight.models.registry import card, find_card
 from hearsight.models.saving import load_network
+from hearsight.own_code import imported
 from hearsight.progress import Progress, no_progress
 from hearsight.signal import resample
 from hearsight.workers import RayCluster, Workers, done_by_workers, workers_at_a_time
@@ -171,12 +171,11 @@ def load_system(part: SystemPart, device: str, scene: Path | None = None) -> Bin
         ModelError: it cannot be loaded.
     """
     if part.python is not None:
-        module, _, name = part.python.partition(":")
+        make = imported(part.python)
         try:
-            made = getattr(importlib.import_module(module), name)(**part.options)
-        except (ImportError, AttributeError) as error:
-            raise ModelError(f"{part.name}: {part.python} cannot be imported ({error})") from error
-        return cast(BinauralModel, made)
+            return cast(BinauralModel, make(**part.options))
+        except TypeError as error:
+            raise ModelError(f"{part.name}: {part.python} does not take these options ({error})") from error
     assert part.model is not None
     try:
         if part.true_positions and scene is not None:

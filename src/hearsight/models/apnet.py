@@ -16,7 +16,8 @@ Separation", ECCV 2020, section 3.2, and its supplement.
   prediction", supplement). Each head's own spectrogram is in the extras; they need not add up to the mix, but the ears
   that hearsight makes of the difference do.
 - Training: Adam, rate 5e-4, batch 144. The released scripts train stereo alone by 2.5D Visual Sound's schedule, and
-  leave the associative layers' weights as PyTorch draws them; here they are drawn from N(0, 0.02) like the U-Net's.
+  leave the associative layers' weights as PyTorch draws them (`fusion_weights="pytorch"`); by default they are drawn
+  from N(0, 0.02) like the U-Net's.
 - Sizes: 35.5 million parameters, 11.2 million of them in the ResNet.
 """
 
@@ -25,7 +26,7 @@ from typing import Any, ClassVar, Literal
 
 import torch
 from jaxtyping import Complex, Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from hearsight.datasets.item import Item
 from hearsight.models.guided import GuidedUNet
@@ -36,6 +37,7 @@ from hearsight.signal import apply_mask, bounded_mask
 
 Fusion = Literal["pyramid", "outermost", "none"]
 Output = Literal["heads", "backbone"]
+FusionWeights = Literal["normal", "pytorch"]
 
 
 class APNet(GuidedUNet, StereoNetwork):
@@ -56,6 +58,8 @@ class APNet(GuidedUNet, StereoNetwork):
         loss: "squared" (the paper) or "absolute" errors (the released joint training).
         released_losses: weigh the terms as the released code does.
         dilated: whether the ResNet's last stage is dilated (see `nn.VisualResNet`).
+        fusion_weights: how the associative networks' weights are drawn, "normal" (from N(0, 0.02), like the U-Net's) or
+            "pytorch" (as the layers draw them by themselves, which the released scripts leave them at).
         backbone: further arguments, as `GuidedUNet`'s.
     """
 
@@ -73,11 +77,15 @@ class APNet(GuidedUNet, StereoNetwork):
         loss: Loss = "squared",
         released_losses: bool = False,
         dilated: bool = True,
+        fusion_weights: FusionWeights = "normal",
         **backbone: Any,
     ) -> None:
         super().__init__(segment, 2, 2, dilated=dilated, **backbone)
         if output not in ("heads", "backbone") or (output == "heads" and fusion == "none"):
             raise ValueError(f"output {output!r} is not to be had with fusion {fusion!r}")
+        if fusion_weights not in ("normal", "pytorch"):
+            raise ValueError(f"fusion_weights must be normal or pytorch, got {fusion_weights!r}")
+        self.fusion_weights = fusion_weights
         self.fusion = self.make_fusion(fusion)
         self.output = output
         self.backbone_weight = backbone_weight
@@ -91,15 +99,22 @@ class APNet(GuidedUNet, StereoNetwork):
         Raises:
             ValueError: there is none of that name.
         """
-        stage_channels = list(reversed(self.channels[:-1]))
-        positions = self.map_size[0] * self.map_size[1]
-        if fusion == "pyramid":
-            return AssociativePyramid(stage_channels, self.visual.out_channels, positions, self.norm)
-        if fusion == "outermost":
-            return OutermostAssociation(stage_channels, self.visual.out_channels, positions)
+        if fusion not in ("pyramid", "outermost", "none"):
+            raise ValueError(f"fusion must be pyramid, outermost or none, got {fusion!r}")
         if fusion == "none":
             return None
-        raise ValueError(f"fusion must be pyramid, outermost or none, got {fusion!r}")
+        stage_channels = list(reversed(self.channels[:-1]))
+        seen = self.visual.out_channels, self.map_size[0] * self.map_size[1]
+        made = (
+            AssociativePyramid(stage_channels, *seen, self.norm)
+            if fusion == "pyramid"
+            else OutermostAssociation(stage_channels, *seen)
+        )
+        if self.fusion_weights == "pytorch":
+            for layer in made.modules():
+                if isinstance(layer, nn.Conv1d | nn.ConvTranspose2d | nn.BatchNorm2d):
+                    layer.reset_parameters()
+        return made
 
     def predict(
         self, mix: Complex[Tensor, "batch frequency time"], visual: Tensor | tuple[Tensor, ...]

@@ -36,7 +36,15 @@ from hearsight.datasets.item import Item
 from hearsight.errors import ModelError
 from hearsight.models.interface import SegmentFormat, StereoNetwork, StereoResult
 from hearsight.models.losses import spectrogram_error, true_difference
-from hearsight.nn import AttentiveDecoder, DepthEstimator, VisionTransformer, depth_as_picture, downsample, draw_weights
+from hearsight.nn import (
+    AttentiveDecoder,
+    DepthEstimator,
+    Norm,
+    VisionTransformer,
+    depth_as_picture,
+    downsample,
+    draw_weights,
+)
 from hearsight.signal import apply_mask, bounded_mask, zeros_above
 
 MODALITIES = ("image", "depth")
@@ -70,6 +78,7 @@ class BeyondMono(StereoNetwork):
         image_weights, depth_weights: published weights of the transformers, by Hub name or folder; None for random
             ones.
         freeze_visual: do not train the transformers.
+        norm: of the audio encoder and the decoders (`nn.normalization`).
     """
 
     system: ClassVar[str] = "beyond-mono"
@@ -92,6 +101,7 @@ class BeyondMono(StereoNetwork):
         image_weights: str | None = None,
         depth_weights: str | None = None,
         freeze_visual: bool = False,
+        norm: Norm = "batch",
     ) -> None:
         super().__init__(segment)
         self.modalities = tuple(name for name in MODALITIES if name in modalities)
@@ -120,12 +130,12 @@ class BeyondMono(StereoNetwork):
                 nn.Conv2d(encoder.out_channels, width, kernel_size=1) for _ in encoder.taken
             )
         self.visual_channels = channels[-1]
-        self.down = nn.ModuleList(downsample(a, b) for a, b in pairwise([2, *channels]))
+        self.down = nn.ModuleList(downsample(a, b, norm) for a, b in pairwise([2, *channels]))
         draw_weights(self.down)
         outputs = {"stft": 2, "magnitude": 1, "phase": 1}
         self.decoders = nn.ModuleDict(
             {
-                name: AttentiveDecoder(channels, math.prod(self.places), len(self.modalities), outputs[name])
+                name: AttentiveDecoder(channels, math.prod(self.places), len(self.modalities), outputs[name], norm)
                 for name in self._needed_decoders()
             }
         )

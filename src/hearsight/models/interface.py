@@ -381,18 +381,33 @@ class AudioVisualNetwork(SavedNetwork, ABC):
         """
         return None
 
-    def parameter_groups(self, learning_rate: float, visual_learning_rate: float) -> list[Mapping[str, Any]]:
+    def parameter_groups(
+        self, learning_rate: float, visual_learning_rate: float, fusion_learning_rate: float | None = None
+    ) -> list[Mapping[str, Any]]:
         """Parameters for the optimiser: the visual backbone learns slower than the rest (2.5D Visual Sound, section 4).
 
-        Frozen parameters are in no group. A subclass's visual backbone is found by its attribute `visual`.
+        Each group has a `name`: "network", "visual" or "fusion". Frozen parameters are in no group. A subclass's visual
+        backbone is found by its attribute `visual`, networks that associate sound and picture by `fusion` and
+        `separation`.
+
+        Args:
+            learning_rate, visual_learning_rate: of the network and of its visual backbone.
+            fusion_learning_rate: of what associates sound and picture, a group of its own; None: as the network.
         """
-        visual = getattr(self, "visual", None)
-        slow = {id(p) for p in visual.parameters()} if isinstance(visual, nn.Module) else set()
-        groups: list[Mapping[str, Any]] = [
-            {"params": [p for p in self.parameters() if p.requires_grad and id(p) not in slow], "lr": learning_rate},
-            {"params": [p for p in self.parameters() if p.requires_grad and id(p) in slow], "lr": visual_learning_rate},
-        ]
-        return [group for group in groups if group["params"]]
+        rates = {"network": learning_rate, "visual": visual_learning_rate}
+        parts = {"visual": ["visual"]}
+        if fusion_learning_rate is not None:
+            rates["fusion"], parts["fusion"] = fusion_learning_rate, ["fusion", "separation"]
+        group_of = {
+            id(parameter): group
+            for group, names in parts.items()
+            for module in (getattr(self, name, None) for name in names)
+            if isinstance(module, nn.Module)
+            for parameter in module.parameters()
+        }
+        trained = [parameter for parameter in self.parameters() if parameter.requires_grad]
+        grouped = {name: [p for p in trained if group_of.get(id(p), "network") == name] for name in rates}
+        return [{"name": name, "params": params, "lr": rates[name]} for name, params in grouped.items() if params]
 
 
 @dataclass

@@ -30,7 +30,7 @@ from torch.nn import functional as F
 from hearsight.datasets.item import Item
 from hearsight.errors import DataError
 from hearsight.models.interface import SegmentFormat, SeparationNetwork, SeparationResult
-from hearsight.nn import ConditionalUNet, VisualResNet, draw_weights
+from hearsight.nn import ConditionalUNet, Norm, VisualResNet, draw_weights
 
 SOUND_OF_PIXELS = SegmentFormat(
     sample_rate_hz=11_025, samples=65_535, n_fft=1022, window_samples=1022, hop_samples=256, frame_size=(224, 224)
@@ -55,6 +55,7 @@ class PixelPlayer(SeparationNetwork):
         visual_widths, visual_depths, visual_weights, freeze_visual: as `nn.VisualResNet`.
         weigh_by_level: weigh each bin's loss by its log magnitude in the mix (the released code's option).
         floor: added to magnitudes before the logarithm.
+        norm: of the U-Net (`nn.normalization`).
     """
 
     system: ClassVar[str] = "pixel-player"
@@ -79,6 +80,7 @@ class PixelPlayer(SeparationNetwork):
         freeze_visual: bool = False,
         weigh_by_level: bool = False,
         floor: float = 1e-4,
+        norm: Norm = "batch",
     ) -> None:
         super().__init__(segment)
         if mask not in ("binary", "ratio"):
@@ -92,7 +94,7 @@ class PixelPlayer(SeparationNetwork):
         )
         self.visual.map_size(self.frame_size)  # refuses frames that the ResNet cannot take
         self.visual_head = nn.Conv2d(self.visual.out_channels, components, kernel_size=3, padding=1)
-        self.unet = ConditionalUNet(1, components, channels, condition_channels=0)
+        self.unet = ConditionalUNet(1, components, channels, condition_channels=0, norm=norm)
         self.scale = nn.Parameter(torch.ones(components))
         self.bias = nn.Parameter(torch.zeros(1))
         draw_weights(self.visual_head)

@@ -1,8 +1,6 @@
 """Every model that has a name."""
 
 import inspect
-import re
-import sys
 import warnings
 from dataclasses import dataclass
 from functools import cache
@@ -12,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from hearsight.errors import ModelError
+from hearsight.own_code import imported, is_place
 
 
 @dataclass(frozen=True)
@@ -48,12 +47,11 @@ class Card:
 
     def load_class(self) -> Any:
         """The class at `home`."""
-        return _imported(self.home) if self.home.startswith("hearsight.") else imported(self.home)
+        return _imported(self.home)
 
     def load_network_class(self) -> Any:
         """The class that is trained and saved: that at `network`, or at `home`."""
-        place = self.network or self.home
-        return _imported(place) if place.startswith("hearsight.") else imported(place)
+        return _imported(self.network or self.home)
 
 
 CARDS: tuple[Card, ...] = (
@@ -215,27 +213,7 @@ def find_card(name: str) -> Card | None:
     """
     now = current_name(name)
     known = next((card for card in (*CARDS, *own_cards()) if card.name == now), None)
-    return _own_card(now, now) if known is None and re.fullmatch(_PLACE, now) else known
-
-
-def imported(place: str) -> Any:
-    """What "package.module:name" stands for; modules in the working folder are found too.
-
-    Raises:
-        ModelError: it is written otherwise, or it cannot be imported.
-    """
-    if not re.fullmatch(_PLACE, place):
-        raise ModelError(f"{place!r}: give package.module:name")
-    here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.append(here)
-    try:
-        return _imported(place)
-    except Exception as error:  # importing runs the user's code
-        raise ModelError(f"{place}: cannot be imported ({type(error).__name__}: {error})") from error
-
-
-_PLACE = r"[A-Za-z_][\w.]*:[A-Za-z_]\w*"
+    return _own_card(now, now) if known is None and is_place(now) else known
 
 
 def _own_card(name: str, home: str) -> Card:
@@ -260,5 +238,7 @@ def card(name: str) -> Card:
 
 
 def _imported(place: str) -> Any:
+    if not place.startswith("hearsight."):
+        return imported(place)
     module, _, name = place.partition(":")
-    return getattr(import_module(module), name)
+    return getattr(import_module(module), name)  # its own errors: a missing extra is told by its name

@@ -63,6 +63,8 @@ class PairSettings:
         augment: take a random part of the canvas, 14/15 of each axis, and change brightness and colour by 0.7 to 1.3
             (2.5D Visual Sound, section 5), instead of scaling the whole canvas. The directions stay those of the whole
             canvas.
+        resample_hrirs: bring the head's responses to the rate of the sound; False: use their samples as they are, as
+            the released scripts do with responses of 44.1 kHz at 16 kHz, which makes delays 2.76 times as long.
         exchange_red_blue: in what a network gets, as the released scripts do to pseudo frames and not to recorded ones.
     """
 
@@ -81,6 +83,7 @@ class PairSettings:
     canvas: tuple[int, int] = (240, 480)
     view: tuple[int, int] = (224, 448)
     augment: bool = False
+    resample_hrirs: bool = True
     exchange_red_blue: bool = False
 
     def __post_init__(self) -> None:

@@ -84,7 +84,8 @@ class PseudoPairs(Dataset[Item]):
         self.seed = seed
         self.pairs = pairs
         self.backgrounds = backgrounds
-        self.hrirs = (hrirs or load_hrirs()).at_rate(clips.sample_rate_hz)
+        hrirs = hrirs or load_hrirs()
+        self.hrirs = hrirs.at_rate(clips.sample_rate_hz) if self.settings.resample_hrirs else hrirs
         samples = round(self.settings.duration_s * clips.sample_rate_hz)
         self.among = [
             number

@@ -199,6 +199,8 @@ class SchedulePart:
         accumulate: steps whose gradients are added before the weights move.
         learning_rate, visual_learning_rate: of the network, and of its visual backbone (of the classifier of
             `sounding-objects`: what joins it to the objects seen).
+        fusion_learning_rate: of what associates sound and picture (Sep-Stereo's pyramids and associative convolutions);
+            None: as of the network.
         weight_decay: of Adam.
         decay, decay_every: the rates are multiplied by `decay` every `decay_every` epochs.
         warm_up: in so many first steps the rates rise, and over the run they fall along half a cosine to almost
@@ -223,6 +225,7 @@ class SchedulePart:
     accumulate: Count = 1
     learning_rate: Positive = 1e-3
     visual_learning_rate: NotNegative = 1e-4
+    fusion_learning_rate: NotNegative | None = None
     weight_decay: NotNegative = 5e-4
     decay: Annotated[float, Range(above=0, most=1)] = 0.94
     decay_every: Count = 10

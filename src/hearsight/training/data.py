@@ -13,7 +13,7 @@ from hearsight.datasets.prepared import PreparedClip
 from hearsight.datasets.segments import Blend, SoloMixtures, StereoSegments
 from hearsight.errors import DataError
 from hearsight.models.interface import AudioVisualNetwork, StereoNetwork
-from hearsight.models.registry import imported
+from hearsight.own_code import imported
 from hearsight.recipes.recipe import PythonPart, Recipe
 from hearsight.training.clips import ChosenClips, MonoClips, choose_clips
 from hearsight.training.fit import check_fit

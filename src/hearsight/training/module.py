@@ -66,14 +66,12 @@ class TrainingModule(lightning.LightningModule):
 
     def configure_optimizers(self):  # type: ignore[no-untyped-def]
         schedule = self.schedule
-        visual = getattr(self.network, "visual", None)
-        slow = {id(p) for p in visual.parameters()} if isinstance(visual, torch.nn.Module) else set()
-        groups = [
-            {"name": "visual" if id(group["params"][0]) in slow else "network", **group}
-            for group in self.network.parameter_groups(schedule.learning_rate, schedule.visual_learning_rate)
-        ]
+        rates = (schedule.learning_rate, schedule.visual_learning_rate, schedule.fusion_learning_rate)
+        groups = [dict(group) for group in self.network.parameter_groups(*rates)]
         if not groups:
             raise DataError("nothing to train: every parameter of this network is frozen, or it has none")
+        if schedule.fusion_learning_rate is not None and not any(group.get("name") == "fusion" for group in groups):
+            raise DataError(f"schedule.fusion_learning_rate: this {self.network.system} has no fusion network")
         if self.tasks is not None:
             groups.append({"name": "auxiliary", "params": list(self.tasks.parameters()), "lr": schedule.learning_rate})
         optimizer = torch.optim.Adam(groups, betas=(0.9, 0.999), weight_decay=schedule.weight_decay)

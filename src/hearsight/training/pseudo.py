@@ -44,7 +44,7 @@ def pseudo_items(part: PseudoPart, chosen: MonoClips, network: AudioVisualNetwor
         duration_s=network.segment_samples / network.sample_rate_hz,
         view=(height, width),
     )
-    hrirs = load_hrirs(part.hrtf).at_rate(clips.sample_rate_hz)
+    hrirs = load_hrirs(part.hrtf)
     pairs = part.pairs_per_epoch or len(training)
     photographs = None if part.backgrounds is None else Backgrounds(part.backgrounds)
     plain = replace(settings, augment=False)

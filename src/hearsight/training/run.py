@@ -11,6 +11,7 @@ import subprocess
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -136,8 +137,12 @@ def train(
             log_every_n_steps=1,
         )
         before = checkpoints / "last.ckpt"
-        with _torch_threads(recipe.threads or 1):
-            trainer.fit(module, data, ckpt_path=str(before) if before.is_file() else None)
+        try:
+            with _torch_threads(recipe.threads or 1):
+                trainer.fit(module, data, ckpt_path=str(before) if before.is_file() else None)
+        finally:
+            if wandb is not None:  # otherwise the next run of this process would be logged as a part of this one
+                import_module("wandb").finish()
         if trainer.interrupted:
             raise KeyboardInterrupt
     if trainer.is_global_zero:

@@ -23,6 +23,8 @@ h2 { margin:4px 0 12px; font-size:20px; } h3 { margin:4px 0 10px; font-size:16px
   linear-gradient(to right,rgba(20,30,50,.28),transparent) left/14px 100% no-repeat scroll,
   linear-gradient(to left,rgba(20,30,50,.28),transparent) right/14px 100% no-repeat scroll; }
 .scroll td:first-child, .scroll th:first-child { position:sticky; left:0; background:var(--paper); }
+.scroll td:first-child { white-space:normal; min-width:12em; max-width:24em; }
+.scroll.scrolled td:first-child, .scroll.scrolled th:first-child { box-shadow:10px 0 10px -6px rgba(20,30,50,.4); }
 td .better { color:#00724f; font-weight:700; } td .worse { color:#b03020; font-weight:700; }
 table { border-collapse:collapse; font-variant-numeric:tabular-nums; font-size:14px; }
 th, td { padding:5px 12px; border-bottom:1px solid var(--line); text-align:right; white-space:nowrap; }
@@ -71,6 +73,8 @@ document.querySelectorAll("table.sortable").forEach(table => {
     body.append(...rows);
   }));
 });
+document.querySelectorAll(".scroll").forEach(box =>
+  box.addEventListener("scroll", () => box.classList.toggle("scrolled", box.scrollLeft > 0)));
 
 let context = null, playing = null;                                     // one sound at a time on the page
 class Player {

@@ -168,7 +168,7 @@ def test_in_a_room_the_oracle_is_nearer_to_the_truth_than_what_renders_true_posi
     named = [system["name"] for system in systems]
     errors = [[row["stft"] for row in results.rows if row["system"] == name] for name in named]
     for mono, placed, oracle in zip(*errors, strict=True):
-        assert 0.01 < oracle < 0.8 * min(mono, placed)  # reflections keep it from the truth itself
+        assert 0.01 < oracle < 0.9 * min(mono, placed)  # reflections keep it from the truth itself
     for job in (job for job in results.jobs if job.system == "Oracle"):
         truth, ears = read_ears(job.clip.sound)[0], read_ears(job.ears_path)[0]
         torch.testing.assert_close(ears.sum(0), truth.sum(0), atol=1e-3, rtol=0)

@@ -24,7 +24,8 @@ h2 { margin:4px 0 12px; font-size:20px; } h3 { margin:4px 0 10px; font-size:16px
   linear-gradient(to left,rgba(20,30,50,.28),transparent) right/14px 100% no-repeat scroll; }
 .scroll td:first-child, .scroll th:first-child { position:sticky; left:0; background:var(--paper); }
 .scroll td:first-child { white-space:normal; min-width:12em; max-width:24em; }
-.scroll.scrolled td:first-child, .scroll.scrolled th:first-child { box-shadow:10px 0 10px -6px rgba(20,30,50,.4); }
+.scroll.scrolled td:first-child::before, .scroll.scrolled th:first-child::before { content:""; position:absolute;
+  top:0; bottom:0; left:100%; width:14px; background:linear-gradient(to right,rgba(20,30,50,.28),transparent); }
 td .better { color:#00724f; font-weight:700; } td .worse { color:#b03020; font-weight:700; }
 table { border-collapse:collapse; font-variant-numeric:tabular-nums; font-size:14px; }
 th, td { padding:5px 12px; border-bottom:1px solid var(--line); text-align:right; white-space:nowrap; }

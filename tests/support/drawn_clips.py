@@ -13,7 +13,7 @@ def still_video(
     """A video of a still picture with this sound, coded without loss by default.
 
     Args:
-        path: its suffix tells the container.
+        path: its suffix says which container.
         sound: `[channels, samples]`, of one or two channels.
         size: rows and columns.
     """

@@ -241,4 +241,4 @@ def _imported(place: str) -> Any:
     if not place.startswith("hearsight."):
         return imported(place)
     module, _, name = place.partition(":")
-    return getattr(import_module(module), name)  # its own errors: a missing extra is told by its name
+    return getattr(import_module(module), name)  # errors as they are: they name a missing extra

@@ -44,7 +44,7 @@ benchmark: $(VENV)/.installed-dev system-libraries
 system-libraries:
 	@{ ldconfig -p || /sbin/ldconfig -p; } 2>/dev/null | grep -q libfluidsynth || $(call debian,libfluidsynth3)
 
-# The report's players are clicked in a real browser.
+# The report's players and the page are clicked in a real browser.
 browser:
 	@command -v chromium >/dev/null && command -v chromedriver >/dev/null || $(call debian,chromium chromium-driver)
 
@@ -70,7 +70,7 @@ $(VENV)/.installed-dev: $(VENV)/.created pyproject.toml constraints.txt
 	touch $(VENV)/.installed $@
 
 $(VENV)/.installed-heavy: $(VENV)/.installed-dev
-	$(INSTALL) -e ".[distributed]" "moto[server,s3]"
+	$(INSTALL) -e ".[distributed,app]" "moto[server,s3]"
 	touch $@
 
 clean:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from hearsight.cli.app import app as page
 from hearsight.cli.banks import banks
 from hearsight.cli.benchmark import benchmark
 from hearsight.cli.binauralize import binauralize
@@ -56,6 +57,7 @@ def _options(
 app.command("binauralize")(binauralize)
 app.command("separate")(separate)
 app.command("demo")(demo)
+app.command("app")(page)
 app.command("models")(models)
 app.command("evaluate")(evaluate)
 app.command("benchmark")(benchmark)

@@ -1,0 +1,79 @@
+"""The files of a scene that a visitor takes along."""
+
+import json
+import math
+import zipfile
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import torch
+
+from hearsight.acoustics import encode
+from hearsight.app.scene import Division, Scene
+from hearsight.files import write_json, written_whole
+from hearsight.inference import Report, default_output
+from hearsight.inference.options import Options
+from hearsight.inference.preparation import prepare
+from hearsight.inference.stem_rendering import directions_of, rendered
+from hearsight.inference.stems import TRACKS
+from hearsight.media import fitting_output
+from hearsight.progress import Progress
+
+
+def write_video(scene: Scene, division: Division, source: Path, out: Path, progress: Progress) -> str:
+    """The visitor's file with the scene's two ears: its picture copied, its sound as loud as the parts are now."""
+    return _write_video(scene, division, source, out, progress)[0].name
+
+
+def write_report(scene: Scene, division: Division, source: Path, out: Path, progress: Progress) -> str:
+    """What `binauralize --report` would write; `--tracks` takes it."""
+    _, report = _write_video(scene, division, source, out, progress)
+    write_json(out / "report.json", replace(report, input="", output="").as_json())
+    return "report.json"
+
+
+def write_stems(scene: Scene, division: Division, source: Path, out: Path, progress: Progress) -> str:
+    """The folder that `hearsight separate` writes, with the scene's places and gains, as one archive."""
+    with (
+        written_whole(out / "stems.zip") as temporary,
+        zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive,
+    ):
+        stems = division.placed(scene)
+        for number, stem in enumerate(stems.stems):
+            progress(number, len(stems.stems))
+            archive.write(stem.path, stem.path.name, compresslevel=1)
+        described = json.loads((stems.folder / TRACKS).read_text(encoding="utf-8"))
+        described["input"] = ""
+        for entry, stem, part in zip(described["sources"], stems.stems, division.parts(scene), strict=False):
+            gain_db = 20 * math.log10(part.gain) if part.gain else 0.0
+            entry |= asdict(stem.source) | {"gain_db": round(gain_db, 2), "muted": not part.gain} if stem.source else {}
+        archive.writestr(TRACKS, json.dumps(described, indent=2, ensure_ascii=False))
+    return "stems.zip"
+
+
+def write_ambisonics(scene: Scene, division: Division, source: Path, out: Path, progress: Progress) -> str:
+    """First-order ambisonics (AmbiX: ACN, SN3D) as a WAV of 4 channels; what goes with no source is in W alone."""
+    stems = division.placed(scene)
+    times_s = np.linspace(0, stems.duration_s, max(2, round(stems.duration_s / 0.1) + 1))
+    field = torch.zeros(4, stems.samples)
+    for number, (stem, gain) in enumerate(zip(stems.stems, division.gains(scene), strict=True)):
+        progress(number, len(stems.stems))
+        mono = gain * torch.from_numpy(stems.sound(stem.name))
+        if stem.source is None or not stem.source.track:
+            field[0] += mono
+        else:
+            field += encode(mono, *directions_of(stem.source, times_s))
+    field = field / field.abs().amax().clamp_min(1.0)
+    with written_whole(out / "ambisonics.wav") as temporary:
+        soundfile.write(temporary, field.numpy().T, stems.sample_rate_hz, subtype="PCM_24", format="WAVEX")
+    return "ambisonics.wav"
+
+
+def _write_video(scene: Scene, division: Division, source: Path, out: Path, progress: Progress) -> tuple[Path, Report]:
+    options = Options()
+    prepared = prepare(source, options)
+    target, _ = fitting_output(source, out / default_output(source).name.removeprefix("source."), prepared.selection)
+    gains = division.gains(scene)
+    return target, rendered(division.placed(scene), gains, target, options, prepared, progress=progress)

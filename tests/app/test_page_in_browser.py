@@ -1,0 +1,452 @@
+"""The page as a visitor meets it, in headless Chromium; what is heard is measured where Web Audio gives it out.
+
+Needs Debian's `chromium` and `chromium-driver`.
+"""
+
+import json
+import math
+import zipfile
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from served_page import browser, served, until
+
+from hearsight.acoustics import picture_to_direction
+from hearsight.media import read_sound
+from hearsight.simulation.demo_scene import sample_scene, write_sample_scene
+
+pytestmark = [pytest.mark.heavy, pytest.mark.timeout(900)]
+SECONDS = 12.0  # in less the search by motion does not find the ball
+JOB_S = 240  # that a job may take on a busy machine
+
+
+@pytest.fixture(scope="module")
+def address():
+    pytest.importorskip("gradio", reason="the extra app is not installed (pip install 'hearsight[app]')")
+    with served() as place:
+        yield place
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory):
+    path = tmp_path_factory.mktemp("video") / "A ball; & <b>notes.mp4"
+    write_sample_scene(sample_scene(SECONDS), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def downloads(tmp_path_factory):
+    return tmp_path_factory.mktemp("downloads")
+
+
+HEARD = """
+const [seconds, done] = arguments, { context, out } = hearsight.sound, split = context.createChannelSplitter(2);
+const ears = [0, 1].map(ear => { const node = context.createAnalyser(); split.connect(node, ear); return node; });
+out.connect(split);
+const sums = [0, 0], block = new Float32Array(2048), end = context.currentTime + seconds;
+let count = 0;
+const timer = setInterval(() => {
+  ears.forEach((node, ear) => {
+    node.getFloatTimeDomainData(block);
+    sums[ear] += block.reduce((sum, value) => sum + value * value, 0);
+  });
+  count += block.length;
+  if (context.currentTime < end) return;
+  clearInterval(timer); out.disconnect(split);
+  done(sums.map(sum => 10 * Math.log10(sum / count + 1e-12)));
+}, 20);
+"""
+# In an OfflineAudioContext the page's own sound is given out to the sample, whatever the machine has to do besides.
+OFFLINE = """
+const [actions, seconds, done] = arguments;
+(async () => {
+  const { Sound } = await import("./static/sound.js");
+  const live = hearsight.sound, rate = live.context.sampleRate;
+  const context = new OfflineAudioContext(2, Math.round(seconds * rate), rate);
+  context.resume = async () => {};
+  const sound = new Sound(rate, context);
+  sound.duration = live.duration;
+  sound.put(sound.original, live.original.buffer);
+  sound.convolvers.forEach((node, index) => { node.buffer = live.convolvers[index].buffer; });
+  sound.out.connect(context.destination);
+  const parts = [...live.parts].map(([number, part]) => ({ number, buffer: part.buffer, direction: part.direction,
+    volume: 1, stale: false, alone: part.alone }));
+  sound.set(parts, live.level.gain.value);
+  await sound.play();
+  const resume = OfflineAudioContext.prototype.resume.bind(context);
+  for (const [at, code] of actions)
+    context.suspend(at).then(() => { new Function("sound", "parts", code)(sound, parts); sound.encode(); resume(); });
+  const given = await context.startRendering();
+  clearInterval(sound.clock);
+  done([0, 1].map(ear => [...given.getChannelData(ear)].map(value => Math.round(value * 32768))));
+})().catch(error => done(String(error)));
+"""
+# Text whose contrast with what is behind it is below 4.5 (WCAG 2.2, AA).
+TOO_FAINT = """
+const share = value => value / 255 <= 0.04045 ? value / 255 / 12.92 : ((value / 255 + 0.055) / 1.055) ** 2.4;
+const light = colour => {
+  const [r, g, b] = colour.match(/[\\d.]+/g).map(Number).map(share);
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+};
+const behind = each => {
+  for (let element = each; element; element = element.parentElement) {
+    const colour = getComputedStyle(element).backgroundColor;
+    if (!colour.endsWith(", 0)")) return colour;
+  }
+  return "rgb(255, 255, 255)";
+};
+return [...document.querySelectorAll("#result :is(p, h2, th, td, legend, label, button, output, small, span)")]
+  .filter(each => each.offsetParent && each.textContent.trim() && !each.disabled && !each.closest("#stage"))
+  .filter(each => {
+    const [a, b] = [light(getComputedStyle(each).color), light(behind(each))].sort((x, y) => y - x);
+    return (a + 0.05) / (b + 0.05) < 4.5;
+  }).map(each => each.outerHTML.slice(0, 100));
+"""
+
+
+class Visitor:
+    """Somebody at the page."""
+
+    def __init__(self, chrome, address):
+        self.chrome = chrome
+        chrome.get(address)
+
+    def js(self, script, *values):
+        return self.chrome.execute_script(script, *values)
+
+    def find(self, selector):
+        return self.chrome.find_element("css selector", selector)
+
+    @property
+    def state(self):
+        return self.js("return document.body.dataset.state")
+
+    @property
+    def status(self):
+        return self.find("#status").text
+
+    def upload(self, path):
+        self.find("#file").send_keys(str(path))
+        until(lambda: self.state != "start", 60)
+        until(lambda: self.state != "work", JOB_S)
+
+    def settle(self):
+        until(
+            lambda: self.js("return hearsight.settled && ![...hearsight.sound.parts.values()].some(p => p.stale)"),
+            JOB_S,
+        )
+
+    def choose(self, choice):
+        self.js("document.querySelector(`#choices input[value='${arguments[0]}']`).click()", str(choice))
+
+    def play(self, from_s=0.0):
+        self.js("hearsight.sound.pause(); hearsight.sound.position = arguments[0]", from_s)
+        self.find("#play").click()
+        until(lambda: self.js("return hearsight.sound.playing && hearsight.sound.now() > arguments[0]", from_s + 0.1))
+
+    def heard_db(self, seconds=1.5):
+        """Level of the left and of the right ear over some time, in decibels of full scale, behind all else."""
+        return self.chrome.execute_async_script(HEARD, seconds)
+
+    def side_db(self, from_s=0.5, seconds=1.5):
+        """By how much the left ear is louder than the right."""
+        self.play(from_s)
+        left, right = self.heard_db(seconds)
+        assert max(left, right) > -60
+        return left - right
+
+
+@pytest.fixture(scope="module")
+def visitor(address, video, downloads):
+    with browser(downloads=str(downloads)) as chrome:
+        one = Visitor(chrome, address)
+        one.upload(video)
+        yield one
+
+
+def rendered(visitor, actions, seconds=4.0):
+    ears = visitor.chrome.execute_async_script(OFFLINE, actions, seconds)
+    assert not isinstance(ears, str), ears
+    return np.array(ears) / 32768
+
+
+def test_it_opens_without_an_error_and_asks_no_other_host(visitor, address):
+    assert [entry for entry in visitor.chrome.get_log("browser") if entry["level"] == "SEVERE"] == []
+    hosts = visitor.js("return performance.getEntriesByType('resource').map(entry => new URL(entry.name).origin)")
+    assert set(hosts) == {address.rstrip("/")} and len(hosts) > 5
+
+
+def test_what_was_found_is_shown(visitor):
+    assert visitor.state == "result"
+    sources = visitor.js("return hearsight.scene.sources")
+    assert len(sources) >= 1 and len(visitor.chrome.find_elements("css selector", "#markers button")) == len(sources)
+    # The ball starts at the left and is at the right in the middle of the clip.
+    first = sources[0]["track"]
+    assert np.interp(0.3, [p[0] for p in first], [p[1] for p in first]) < 0.4
+    assert np.interp(SECONDS / 2, [p[0] for p in first], [p[1] for p in first]) > 0.6
+    size = visitor.js("const v = document.getElementById('video'); return [v.videoWidth, v.videoHeight, v.muted]")
+    assert size == [640, 360, True]
+    drawn = visitor.js(
+        """return ['outlines', 'top'].map(id => {
+          const canvas = document.getElementById(id), pen = canvas.getContext('2d');
+          const { data } = pen.getImageData(0, 0, canvas.width, canvas.height);
+          return data.filter((value, index) => index % 4 === 3 && value).length; })"""
+    )
+    assert min(drawn) > 500
+    assert visitor.js("return document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_directions_are_those_of_the_package(visitor):
+    places = [[0.1, 0.2], [0.5, 0.5], [0.93, 0.7]]
+    found = visitor.chrome.execute_async_script(
+        """const [places, done] = arguments;
+        import("./static/stage.js").then(m => done(places.map(place => m.directionOf(place, 90, 0.5))));""",
+        places,
+    )
+    x, y = torch.tensor(places).T
+    expected = torch.stack(picture_to_direction(x, y, math.radians(45)), -1)
+    torch.testing.assert_close(torch.tensor(found), expected, atol=1e-5, rtol=0)
+
+
+def test_sound_goes_on_when_it_is_switched(visitor):
+    visitor.choose("binaural")
+    visitor.play(0.2)
+    sides, times = {}, []
+    for choice in ("original", "binaural", 0):
+        visitor.choose(choice)
+        left, right = visitor.heard_db(0.9)
+        assert max(left, right) > -55
+        sides[choice] = left - right
+        times.append(visitor.js("return hearsight.sound.now()"))
+        video_s = visitor.js("return document.getElementById('video').currentTime")
+        assert video_s == pytest.approx(visitor.js("return hearsight.sound.heard()"), abs=0.4)
+    assert abs(sides["original"]) < 0.1 < 1 < sides["binaural"]  # the ball is at the left
+    assert times == sorted(times) and times[-1] < SECONDS - 1
+    meters = visitor.js("return [...document.querySelectorAll('#levels b')].map(bar => bar.clientWidth)")
+    assert min(meters) > 20
+    visitor.find("#play").click()
+    assert not visitor.js("return hearsight.sound.playing")
+
+
+def test_switching_leaves_no_gap_and_stays_in_step_to_the_sample(visitor, video):
+    """Both ears of every choice have the same mean, the clip's sound: also while it changes from one to the other."""
+    actions = [[1.0, "sound.choose('original')"], [1.7, "sound.choose('binaural')"], [2.4, "sound.choose('original')"],
+               [3.1, "sound.choose('binaural')"]]  # fmt: skip
+    ears = rendered(visitor, actions)
+    sound, rate = read_sound(video)
+    ahead = round(0.06 * rate)
+    expected = sound[0].numpy()[: ears.shape[1] - ahead]
+    mean = ears.mean(0)[ahead:]
+    gain = (mean @ expected) / (expected @ expected)
+    assert gain == pytest.approx(1.0, abs=0.15)
+    error = np.square(mean - gain * expected).sum() / np.square(gain * expected).sum()
+    assert 10 * np.log10(error) < -15  # the difference in level between the choices
+    side = np.abs(ears[0] - ears[1])[ahead:]
+    assert side[int(1.2 * rate) : int(1.6 * rate)].max() < 1e-3 < side[int(1.9 * rate) : int(2.3 * rate)].max()
+
+
+def test_a_turned_head_hears_what_is_ahead_on_its_other_side(visitor):
+    def side_db(yaw, place):
+        code = f"sound.chosen = '0'; sound.parts.get(0).direction = () => [{place}, 0]; sound.turn({yaw}, 0)"
+        ears = rendered(visitor, [[0.01, code.replace("'0'", "0")]], 3.0)
+        return 10 * math.log10(np.square(ears[0]).sum() / np.square(ears[1]).sum())
+
+    quarter = math.pi / 2
+    assert side_db(quarter, 0.0) < -2 and side_db(-quarter, 0.0) > 2
+    assert abs(side_db(quarter, quarter)) < 0.5  # turned to the source
+    assert side_db(0.001, quarter) == pytest.approx(side_db(-quarter, 0.0), abs=0.5)  # the world turns the other way
+    assert abs(side_db(math.pi, 0.0)) < 0.5
+
+
+def test_the_head_is_turned_by_keys_and_by_the_mouse(visitor):
+    from selenium.webdriver import ActionChains, Keys
+
+    head = visitor.find("#head")
+    head.send_keys(*[Keys.PAGE_UP] * 3)
+    assert head.get_attribute("aria-valuetext") == "90° left"
+    visitor.choose(0)
+    turned = visitor.side_db(0.5)
+    head.send_keys(Keys.HOME)
+    assert head.get_attribute("aria-valuetext") == "ahead" and visitor.side_db(0.5) > turned + 2
+    ActionChains(visitor.chrome).move_to_element_with_offset(head, 0, -60).click_and_hold().move_by_offset(
+        60, 60
+    ).release().perform()
+    assert head.get_attribute("aria-valuetext") == "90° right"
+    visitor.find("#ahead").click()
+    visitor.choose("binaural")
+
+
+def test_a_dragged_source_is_heard_where_it_is_dropped_and_comes_back(visitor):
+    from selenium.webdriver import ActionChains
+
+    visitor.choose(0)
+    before = visitor.js("return hearsight.scene.sources[0].track")
+    at_left = visitor.side_db(0.2)
+    assert at_left > 1
+    visitor.js("hearsight.sound.pause(); hearsight.sound.position = 0.5")
+    marker, width = visitor.find("#markers button[data-part='0']"), visitor.find("#stage").size["width"]
+    mouse = ActionChains(visitor.chrome).move_to_element(marker).click_and_hold()
+    mouse.move_by_offset(width // 3, 0).move_by_offset(width // 3, 0).perform()
+    assert visitor.js("return hearsight.sound.parts.get(0).stale")
+    assert visitor.side_db(0.2) < -1  # while it is held, as ambisonics
+    mouse.release().perform()
+    visitor.settle()
+    assert "Rendered in" in visitor.status
+    at_right = visitor.side_db(0.2)
+    assert at_right < -1 and abs(at_right + at_left) < 4
+    visitor.find("#undo").click()
+    visitor.settle()
+    assert visitor.js("return hearsight.scene.sources[0].track") == before
+    assert visitor.side_db(0.2) == pytest.approx(at_left, abs=1)
+    visitor.find("#redo").click()
+    visitor.settle()
+    assert visitor.side_db(0.2) < -1
+    visitor.find("#undo").click()
+    visitor.settle()
+    visitor.choose("binaural")
+
+
+def test_all_is_done_by_keyboard(visitor):
+    from selenium.webdriver import Keys
+
+    before = visitor.js("return hearsight.scene.sources[0].track[0]")
+    marker = visitor.find("#markers button[data-part='0']")
+    marker.send_keys(Keys.ARROW_RIGHT, Keys.ARROW_RIGHT, Keys.ARROW_UP)
+    after = visitor.js("return hearsight.scene.sources[0].track[0]")
+    assert after[1] - before[1] == pytest.approx(0.04) and after[2] - before[2] == pytest.approx(-0.02)
+    visitor.settle()
+    body = visitor.find("#markers button[data-part='0']")
+    for _ in range(3):
+        body.send_keys(Keys.CONTROL, "z")
+        visitor.settle()
+    assert visitor.js("return hearsight.scene.sources[0].track[0]") == before
+    body.send_keys("0")
+    assert visitor.js("return hearsight.sound.chosen") == "original"
+    body.send_keys("1")
+    assert visitor.js("return hearsight.sound.chosen") == "binaural"
+    unnamed = visitor.js(
+        """return [...document.querySelectorAll('#result button, #result input, [role=slider]')].filter(each =>
+          !(each.getAttribute('aria-label') || each.textContent.trim() || each.labels?.[0]?.textContent.trim()))
+          .map(each => each.outerHTML)"""
+    )
+    assert unnamed == []
+
+
+def test_gain_mute_strength_and_field_of_view_are_heard(visitor):
+    visitor.choose("binaural")
+    visitor.play(0.2)
+    loud = max(visitor.heard_db())
+    visitor.find("#sources tbody input[type=checkbox]").click()
+    visitor.play(0.2)
+    assert max(visitor.heard_db()) < loud - 20
+    visitor.find("#sources tbody input[type=checkbox]").click()
+    visitor.js(
+        """const gain = document.querySelector('#sources tbody input[type=range]'); gain.value = -12;
+        gain.dispatchEvent(new Event('input')); gain.dispatchEvent(new Event('change'));"""
+    )
+    visitor.play(0.2)
+    assert max(visitor.heard_db()) == pytest.approx(loud - 12, abs=1.5)
+    visitor.find("#undo").click()
+    side = visitor.side_db(0.2)
+    for name, value in (("strength", 0), ("fov", 20)):
+        visitor.js(
+            """const slider = document.getElementById(arguments[0]); slider.value = arguments[1];
+            slider.dispatchEvent(new Event('input')); slider.dispatchEvent(new Event('change'));""",
+            name,
+            value,
+        )
+        visitor.settle()
+        assert abs(visitor.side_db(0.2)) < side / 2
+        visitor.find("#undo").click()
+        visitor.settle()
+
+
+def test_sources_are_added_divided_and_removed(visitor):
+    from selenium.webdriver import ActionChains
+
+    count = visitor.js("return hearsight.scene.sources.length")
+    visitor.find("#add").click()
+    assert visitor.find("#hint").is_displayed()
+    stage = visitor.find("#stage")
+    ActionChains(visitor.chrome).move_to_element_with_offset(stage, 100, -50).click().perform()
+    until(lambda: visitor.js("return hearsight.settled && hearsight.scene.sources.length") == count + 1, JOB_S)
+    shares = visitor.js("return hearsight.scene.sources.map(source => source.share)")
+    assert sum(shares) <= 1.01
+    visitor.find("#sources tbody tr:last-child button").click()
+    visitor.settle()
+    assert visitor.js("return [hearsight.scene.sources.length, hearsight.scene.away.length]") == [count, 1]
+    for _ in range(2):
+        visitor.find("#undo").click()
+        visitor.settle()
+    assert visitor.js("return hearsight.scene.sources.length") == count
+
+
+def test_downloads_hold_what_is_heard(visitor, downloads, video):
+    def downloaded(what):
+        before = set(downloads.iterdir())
+        visitor.find(f"[data-export={what}]").click()
+
+        def new():
+            assert "hearsight:" not in visitor.status
+            return [path for path in set(downloads.iterdir()) - before if path.suffix not in (".crdownload", ".tmp")]
+
+        return until(new, JOB_S)[0]
+
+    ears, rate = read_sound(downloaded("video"))
+    sound, _ = read_sound(video)
+    assert ears.shape[0] == 2 and ears.shape[1] == pytest.approx(sound.shape[1], abs=rate // 10)
+    first = ears[:, : rate // 2].square().sum(-1)
+    assert first[0] > 1.2 * first[1]
+    with zipfile.ZipFile(downloaded("stems")) as archive:
+        archive.extractall(downloads / "stems")
+    files = sorted((downloads / "stems").glob("*.wav"))
+    total = sum(soundfile.read(file, dtype="float32")[0] for file in files)
+    assert len(files) >= 2 and np.abs(total - sound[0].numpy()[: len(total)]).max() < 1e-4
+    report = json.loads(downloaded("report").read_text())
+    assert report["sources"][0]["track"] and report["model"] == "sounding-objects"
+    field, _ = soundfile.read(downloaded("ambisonics"))
+    assert field.shape[1] == 4 and np.square(field[:, 1]).sum() > 0
+
+
+def test_headphones_are_checked_ear_by_ear(visitor):
+    for ear, name in enumerate(("left", "right")):
+        visitor.find(f"#{name}").click()
+        levels = visitor.heard_db(0.4)
+        assert levels[ear] > -50 and levels[1 - ear] < -90
+        until(lambda: visitor.heard_db(0.1)[0] < -90 and visitor.heard_db(0.1)[1] < -90)
+
+
+def test_what_fails_gives_the_command_line_s_line(address, tmp_path):
+    bad, list_ = tmp_path / "bad.mp4", tmp_path / "list.m3u8"
+    bad.write_bytes(b"no video at all " * 1000)
+    list_.write_text("#EXTM3U\n#EXTINF:1,\nfile:///etc/passwd\n#EXT-X-ENDLIST\n")
+    with browser() as chrome:
+        one = Visitor(chrome, address)
+        for path in (bad, list_):
+            one.upload(path)
+            said = one.find("#problem").text
+            assert one.state == "start" and said.startswith(path.name) and "\n" not in said and "/tmp" not in said
+        one.find("#sample").click()
+        until(lambda: one.state == "work", 60)
+        one.find("#stop").click()
+        until(lambda: one.state == "start", 30)
+        assert not one.find("#problem").is_displayed()
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_it_fits_a_phone_light_and_dark(address, video, dark):
+    with browser((390, 844), dark) as chrome:
+        one = Visitor(chrome, address)
+        assert one.js("return document.documentElement.scrollWidth") <= 390
+        one.upload(video)
+        assert one.state == "result" and one.js("return document.documentElement.scrollWidth") <= 390
+        background = one.js("return getComputedStyle(document.body).backgroundColor")
+        assert (sum(map(int, background[4:-1].split(","))) < 120) == dark
+        small = one.js(
+            """return [...document.querySelectorAll('#result button')].filter(each => each.offsetParent
+              && each.getBoundingClientRect().height < 30).map(each => each.outerHTML)"""
+        )
+        assert small == []
+        assert one.js(TOO_FAINT) == []

@@ -1,0 +1,270 @@
+"""What a visitor, also a hostile one, gets from the page's server and what not. Jobs are tried in a browser."""
+
+import json
+import re
+import time
+from importlib import resources
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from hearsight.app.clips import Clips, shown_name
+from hearsight.app.guard import Guard, address_of
+from hearsight.app.settings import Settings
+from hearsight.errors import HearsightError
+
+DATA = bytes(range(256)) * 40
+
+
+def upload(client, name="concert.mp4", data=DATA, **kwargs):
+    return client.post(f"/clips?name={quote(name)}", content=data, **kwargs)
+
+
+def files_of(client):
+    return sorted(path for path in client.clips.folder.rglob("*") if path.is_file())
+
+
+def test_an_upload_lies_in_a_folder_of_its_own_that_only_its_secret_opens(page):
+    client = page()
+    first, second = upload(client).json(), upload(client).json()
+    assert first["token"] != second["token"] and re.fullmatch("[0-9a-f]{48}", first["token"])
+    assert [path.read_bytes() for path in files_of(client)] == [DATA, DATA]
+    assert oct(client.clips.folder.stat().st_mode & 0o777) == "0o700"
+    (client.clips.find(first["token"]).folder / "out" / "preview.mp4").write_bytes(b"0123456789")
+    assert client.get(f"/clips/{first['token']}/preview.mp4").content == b"0123456789"
+    part = client.get(f"/clips/{first['token']}/preview.mp4", headers={"range": "bytes=2-4"})
+    assert (part.status_code, part.content) == (206, b"234")
+    assert client.get(f"/clips/{second['token']}/preview.mp4").status_code == 404
+    assert client.delete(f"/clips/{first['token']}").status_code == 200
+    assert client.get(f"/clips/{first['token']}/preview.mp4").status_code == 404
+    assert len(files_of(client)) == 1
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../../../etc/passwd",
+        "..\\..\\boot.ini",
+        "/etc/shadow",
+        "a\0b\n.mp4",
+        ".." * 90 + ".mp4",
+        "",
+        "x" * 5000,
+        "con.mp4 ",
+    ],
+)
+def test_a_name_is_shown_and_never_a_path(page, name):
+    client = page()
+    label = upload(client, name).json()["label"]
+    assert label and label.isprintable() and len(label) <= 120 and not set(label) & set("/\\")
+    (file,) = files_of(client)
+    assert re.fullmatch(r"source(\.[a-z0-9]+)?", file.name) and re.fullmatch("[0-9a-f]{48}", file.parent.name)
+
+
+def test_a_long_name_keeps_its_suffix():
+    assert shown_name("é" * 300 + ".mkv").endswith(".mkv")
+
+
+def test_downloads_are_called_as_the_visitor_s_file(page):
+    client = page()
+    token = upload(client, "Wäsche; filename=x.mp4").json()["token"]
+    (client.clips.find(token).folder / "out" / "stems.zip").write_bytes(b"z")
+    said = client.get(f"/clips/{token}/stems.zip?download=true").headers["content-disposition"]
+    assert said == "attachment; filename*=UTF-8''W%C3%A4sche%3B%20filename%3Dx.stems.zip"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "source.mp4", "../source.mp4", "..%2fsource.mp4", "%2e%2e/source.mp4", "..%5csource.mp4",
+        "out/../../source.mp4", "%2fetc%2fpasswd", "....//etc/passwd", "link.json",
+        "preview.mp4%00.json", ".", "..", "",
+    ],
+)  # fmt: skip
+def test_no_file_but_a_job_s_can_be_read(page, path):
+    client = page()
+    token = upload(client).json()["token"]
+    (client.clips.find(token).folder / "out" / "link.json").symlink_to("/etc/passwd")
+    answer = client.get(f"/clips/{token}/{path}")
+    assert answer.status_code in (404, 405) and b"root:" not in answer.content and DATA[:100] not in answer.content
+
+
+@pytest.mark.parametrize("name", ["../server.py", "..%2fserver.py", "index.html", "%2e%2e%2fguard.py", "/etc/passwd"])
+def test_of_the_package_only_the_page_s_own_files_are_given(page, name):
+    assert page().get(f"/static/{name}").status_code == 404
+
+
+@pytest.mark.parametrize("token", ["0" * 48, "..", "%2e%2e", "x", "0" * 47 + "g"])
+def test_a_guessed_secret_opens_nothing(page, token):
+    client = page()
+    upload(client)
+    for answer in (client.get(f"/clips/{token}/preview.mp4"), client.post(f"/clips/{token}/job", json={})):
+        assert answer.status_code in (404, 405)
+
+
+def test_what_is_too_large_is_refused_and_nothing_of_it_kept(page):
+    client = page(largest_mb=0.01)
+    said = upload(client, data=bytes(10_001))
+    assert said.status_code == 413 and "concert.mp4" in said.json()["error"]
+
+    def without_length():
+        for _ in range(40):
+            yield bytes(1000)
+
+    assert upload(client, data=without_length()).status_code == 413
+    assert upload(client, data=b"").status_code == 400
+    assert upload(client, headers={"content-length": "20000000000000"}).status_code == 413
+    assert files_of(client) == [] and len(client.clips) == 0
+    assert upload(client, data=bytes(10_000)).status_code == 200
+
+
+def test_other_requests_than_uploads_are_short(page):
+    client = page()
+    token = upload(client).json()["token"]
+    assert client.post(f"/clips/{token}/job", content=b'{"a": "' + bytes(300_000) + b'"}').status_code == 413
+    for body in (b"", b"[1]", b"{", b"[" * 100_000, b"\xff\xfe"):
+        assert client.post(f"/clips/{token}/job", content=body).status_code == 400
+
+
+def test_an_address_may_upload_so_often_and_the_page_hold_so_many(page):
+    client = page(clips_per_hour=2)
+    assert [upload(client).status_code for _ in range(3)] == [200, 200, 429]
+    full = page(most_clips=1)
+    token = upload(full).json()["token"]
+    assert upload(full).status_code == 503
+    full.delete(f"/clips/{token}")
+    assert upload(full).status_code == 200
+
+
+def test_a_clip_that_nobody_uses_is_deleted_and_one_at_work_is_not(page):
+    client = page(kept_s=100.0)
+    unused, used, busy = (client.clips.find(upload(client).json()["token"]) for _ in range(3))
+    for clip in (unused, used, busy):
+        clip.used_s = time.monotonic() - 101
+    busy.is_busy = True
+    client.get(f"/clips/{used.token}/preview.mp4")
+    client.clips.delete_unused()
+    assert not unused.folder.exists() and used.folder.exists() and busy.folder.exists()
+
+
+def test_everything_is_deleted_when_the_page_ends():
+    clips = Clips(Settings())
+    clips.begin("x.mp4", "here").source.write_bytes(DATA)
+    clips.close()
+    assert not clips.folder.exists()
+
+
+def test_a_clip_has_one_ticket_that_counts_once():
+    clips = Clips(Settings())
+    clip = clips.begin("x.mp4", "here")
+    first, second = clips.give(clip, {"job": "open"}), clips.give(clip, {"job": "render"})
+    assert clips.take(first) is None and clips.take(second) is clip and clip.job == {"job": "render"}
+    assert clips.take(second) is None and clips.take("") is None
+    clips.close()
+
+
+def test_other_sites_pages_can_neither_send_nor_be_led_here(page):
+    client = page()
+    for headers in ({"origin": "http://evil.example"}, {"sec-fetch-site": "cross-site"}):
+        assert upload(client, headers=headers).status_code == 403
+    assert (
+        upload(client, headers={"origin": "http://127.0.0.1:7860", "sec-fetch-site": "same-origin"}).status_code == 200
+    )
+    assert page("http://evil.example").get("/").status_code == 421
+    assert page("http://localhost").get("/").status_code == 200
+    assert page("http://my.host", host="0.0.0.0").get("/").status_code == 200
+
+
+def test_with_a_password_nothing_is_given_before_it(page):
+    client = page(password="à secret")
+    for path in ("/limits", "/static/app.js", f"/clips/{'0' * 48}/preview.mp4"):
+        assert client.get(path).status_code == 401
+    assert upload(client).status_code == 401 and files_of(client) == []
+    assert client.get("/").status_code == 401 and "Password" in client.get("/").text
+    assert client.post("/login", data={"password": "guess"}).status_code == 401
+    entered = client.post("/login", data={"password": "à secret"})
+    assert entered.status_code == 303 and "HttpOnly" in entered.headers["set-cookie"]
+    assert client.get("/limits").status_code == 200
+    client.cookies.clear()
+    client.cookies.set("hearsight-page", "0" * 64)
+    assert client.get("/limits").status_code == 401
+    by_link = page(password="x")
+    assert by_link.get("/?password=x").status_code == 303 and by_link.get("/limits").status_code == 200
+
+
+def test_passwords_cannot_be_tried_without_end(page):
+    client = page(password="x")
+    tried = [client.post("/login", data={"password": str(number)}).status_code for number in range(12)]
+    assert tried == [401] * 10 + [429] * 2
+    assert client.post("/login", data={"password": "x"}).status_code == 429
+
+
+def test_behind_a_proxy_its_word_counts_and_not_what_the_visitor_wrote_before():
+    scope = {"client": ("10.0.0.1", 5)}
+    assert address_of(scope, {"x-forwarded-for": "1.2.3.4, 5.6.7.8"}, True) == "5.6.7.8"
+    assert address_of(scope, {"x-forwarded-for": "1.2.3.4"}, False) == "10.0.0.1"
+
+
+def test_of_gradio_the_queue_alone_is_open():
+    asked = []
+
+    async def gradio(scope, receive, send):
+        asked.append((scope["method"], scope["path"]))
+
+    guard = Guard(gradio, Settings())
+
+    def ask(method, path):
+        import asyncio
+
+        scope = {
+            "type": "http",
+            "method": method,
+            "path": path,
+            "query_string": b"",
+            "headers": [(b"host", b"localhost")],
+        }
+
+        async def receive():
+            return {"type": "http.request", "body": b""}
+
+        async def send(message):
+            pass
+
+        asyncio.run(guard(scope, receive, send))
+
+    for method, path in [
+        ("GET", "/queue/gradio_api/file=/etc/passwd"), ("POST", "/queue/gradio_api/upload"), ("GET", "/queue/"),
+        ("GET", "/queue/gradio_api/proxy=http://example.org"), ("POST", "/queue/gradio_api/run/work"),
+        ("POST", "/queue/gradio_api/call/work"), ("GET", "/queue/config"), ("GET", "/queue/gradio_api/queue/join"),
+        ("PUT", "/limits"), ("GET", "/queue"), ("POST", "/queue/gradio_api/cancel"),
+    ]:  # fmt: skip
+        ask(method, path)
+    assert asked == []
+    ask("POST", "/queue/gradio_api/queue/join")
+    ask("GET", "/queue/gradio_api/queue/data")
+    assert len(asked) == 2
+
+
+def test_browsers_may_load_nothing_from_elsewhere_and_the_page_asks_for_nothing(page):
+    client = page()
+    policy = client.get("/").headers["content-security-policy"]
+    assert "default-src 'self'" in policy and "http" not in policy and "unsafe" not in policy
+    folder = resources.files("hearsight.app") / "page"
+    assert isinstance(folder, Path)
+    names = {file.name for file in folder.iterdir()}
+    for name in names:
+        text = (folder / name).read_text("utf-8").replace("http://www.w3.org/2000/svg", "")
+        assert not re.search(r"https?://|//[a-z]+\.[a-z]", text), name
+    for name in names - {"index.html"}:
+        assert client.get(f"/static/{name}").status_code == 200
+
+
+def test_settings_that_make_no_sense_are_refused():
+    for wrong in ({"largest_mb": 0}, {"workers": 0}, {"kept_s": -1}, {"password": ""}):
+        with pytest.raises(HearsightError):
+            Settings(**wrong)
+
+
+def test_the_page_gets_its_limits(page):
+    assert json.loads(page(longest_s=90.0).get("/limits").text)["longest_s"] == 90

@@ -89,7 +89,8 @@ def _temporary_beside(target: Path, folder: Path) -> tuple[int | None, Path]:
 
 
 def _remove_stale(folder: Path) -> None:
-    """Remove what killed processes left half written in a folder: our hidden files that no process holds a lock of.
+    """Remove what killed processes left half written in a folder: our hidden files and folders that no process holds a
+    lock of.
 
     Once per folder and process. Younger files than a minute stay: their process may be about to lock them.
     """
@@ -104,13 +105,49 @@ def _remove_stale(folder: Path) -> None:
         return
     for entry in stale:
         try:
-            if not entry.is_file(follow_symlinks=False) or time.time() - entry.stat().st_mtime < _STALE_S:
+            if entry.is_symlink() or time.time() - entry.stat().st_mtime < _STALE_S:
                 continue
-            with open(entry.path, "rb") as file:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                os.unlink(entry.path)
+            held = os.open(entry.path, os.O_RDONLY)
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(entry.path) if entry.is_dir() else os.unlink(entry.path)
+            finally:
+                os.close(held)
         except OSError:
             continue
+
+
+@contextmanager
+def folder_for_scratch(beside: Path) -> Iterator[Path]:
+    """Context that yields a hidden folder beside a file, which is removed when the context ends.
+
+    What a killed process leaves the next output into that folder removes.
+
+    Raises:
+        HearsightError: the folder is missing or not writable, or the disk is full.
+    """
+    with _clear_os_errors(beside):
+        folder, lock = _hidden_folder(beside)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+            if lock is not None:
+                os.close(lock)
+
+
+def _hidden_folder(target: Path) -> tuple[Path, int | None]:
+    """A new hidden folder beside a path and, where the system has locks, a descriptor that holds one."""
+    _remove_stale(target.parent)
+    folder = Path(tempfile.mkdtemp(prefix=f".{target.name}{_MARK}"[: _LONGEST_NAME - 8], dir=target.parent))
+    try:
+        import fcntl
+
+        lock = os.open(folder, os.O_RDONLY)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    except (ImportError, OSError):  # Windows; network file systems without locks
+        return folder, None
+    return folder, lock
 
 
 @contextmanager
@@ -126,12 +163,12 @@ def folder_written_whole(target: str | os.PathLike[str]) -> Iterator[Path]:
     if target.is_file():
         raise HearsightError(f"{target}: is a file; name a folder")
     with _clear_os_errors(target):
-        temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+        temporary, lock = _hidden_folder(target)
         try:
             yield temporary
             _as_if_newly_created(temporary)
             if target.exists():
-                old = Path(tempfile.mkdtemp(prefix=f".{target.name}.old.", dir=target.parent))
+                old = Path(tempfile.mkdtemp(prefix=f".{target.name}{_MARK}old-", dir=target.parent))
                 os.replace(target, old / target.name)
                 os.replace(temporary, target)
                 shutil.rmtree(old)
@@ -140,6 +177,9 @@ def folder_written_whole(target: str | os.PathLike[str]) -> Iterator[Path]:
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
+        finally:
+            if lock is not None:
+                os.close(lock)
 
 
 def make_folder(folder: str | os.PathLike[str]) -> None:

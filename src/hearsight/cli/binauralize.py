@@ -109,6 +109,15 @@ def _template(template: str) -> str:
     return template
 
 
+class Format(StrEnum):
+    """What the sound becomes."""
+
+    binaural = "binaural"
+    ambix = "ambix"
+    adm = "adm"
+    stems = "stems"
+
+
 @one_line_errors
 def binauralize(
     videos: Annotated[
@@ -144,6 +153,14 @@ def binauralize(
             'the input\'s own sound there, "gain_db" and "muted" of a source change its level.',
         ),
     ] = None,
+    format: Annotated[
+        Format,
+        typer.Option(
+            help="Two ears; ambix: ambisonics beside the picture (.mp4, .mov) or alone (.wav); adm: objects (BW64); "
+            "stems: a folder, as by `hearsight separate`."
+        ),
+    ] = Format.binaural,
+    order: Annotated[int, typer.Option(min=1, max=3, help="Of ambisonics.")] = 1,
     hrtf: Annotated[Path | None, typer.Option(metavar="FILE.sofa", help="Another head than KEMAR's.")] = None,
     fov: Annotated[
         float | None,
@@ -258,6 +275,8 @@ def binauralize(
         video_track=video_track,
         keep_original=keep_original,
         salvage=salvage,
+        format=format.value,
+        ambisonic_order=order,
     )
     requests = plan_anywhere(
         videos,

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,14 +11,16 @@ from typing import Any
 from hearsight.errors import MediaError, ModelError
 from hearsight.files import make_folder, write_json
 from hearsight.inference.asked import Asked
-from hearsight.inference.engine import run_on_file
-from hearsight.inference.options import Options, Treatment
+from hearsight.inference.engine import peak_memory_mib, run_on_file
+from hearsight.inference.options import Format, Options, Treatment
 from hearsight.inference.output_names import DEFAULT_NAME, check_outputs, name_outputs, path_key
 from hearsight.inference.preparation import PreparedInput, prepare
 from hearsight.inference.report import Report
 from hearsight.inference.separation import separated, stems_folder
+from hearsight.inference.stem_formats import AMBIX_SUFFIXES, write_ambix, write_objects
 from hearsight.inference.stem_rendering import rendered
-from hearsight.media import fitting_output
+from hearsight.inference.stems import Stems
+from hearsight.media import CONTAINERS, fitting_output
 from hearsight.models.interface import BinauralModel, StereoNetwork
 from hearsight.progress import Progress, no_progress
 from hearsight.vision.tracks import read_rest_gain_db, read_tracks, read_untouched
@@ -113,9 +116,9 @@ class Request:
         Raises:
             MediaError: the input cannot be read, or there is no place for its picture.
         """
-        if self.is_named:
-            return self.output, None
         options = self.asked.options
+        if self.is_named or options.format != "binaural":
+            return self.output, None
         selection = (prepared or prepare(self.input, options)).selection
         output, note = fitting_output(self.input, self.output, selection, options.audio_codec)
         if output != self.output and path_key(output) in self.reserved:
@@ -139,8 +142,8 @@ def run(request: Request, progress: Progress = no_progress) -> Report:
         true_peak_db=options.true_peak_db,
         gain_db=prepared.gain_db,
     )
-    if asked.has_gains(request.input):
-        report = _with_gains(asked, request.input, output, prepared, treatment, progress)
+    if options.format != "binaural" or asked.has_gains(request.input):
+        report = _by_stems(asked, request.input, output, prepared, treatment, progress)
     else:
         is_plain = asked.model is None and not asked.sources and asked.tracks is None and options.strength > 0
         report = run_on_file(
@@ -159,19 +162,56 @@ def run(request: Request, progress: Progress = no_progress) -> Report:
     return replace(report, settings=asked.as_settings())
 
 
-def _with_gains(
+def _by_stems(
     asked: Asked, input: Path, output: Path, prepared: PreparedInput, treatment: Treatment, progress: Progress
 ) -> Report:
-    """Two ears of which some sources are louder, quieter or left out: separated on disk first."""
-    assert asked.tracks is not None
-    with stems_folder(None) as (folder, _):
+    """What is not two ears of the whole sound, made of its stems, which are separated on disk first."""
+    begun, options = time.monotonic(), asked.options
+    if options.format == "stems":
+        with stems_folder(output) as (folder, _):
+            stems = separated(asked, input, folder, prepared, progress)
+        return _report_of(stems, output, begun, [], prepared)
+    with stems_folder(None, beside=output) as (folder, _):
         try:
             stems = separated(asked, input, folder, prepared, progress)
-            given = [track.gain_db for track in read_tracks(asked.tracks, input)]
-            gains = [10 ** (gain_db / 20) for gain_db in (*given, read_rest_gain_db(asked.tracks, input))]
-            return rendered(stems, gains, output, asked.options, prepared, treatment, asked.hrtf, progress)
+            gains = [1.0] * len(stems.stems)
+            if asked.tracks is not None:
+                given = [track.gain_db for track in read_tracks(asked.tracks, input)]
+                gains = [10 ** (gain_db / 20) for gain_db in (*given, read_rest_gain_db(asked.tracks, input))]
+            if options.format == "binaural":
+                return rendered(stems, gains, output, options, prepared, treatment, asked.hrtf, progress)
+            if options.format == "adm":
+                notes = write_objects(stems, output, gains, progress)
+            else:
+                notes = write_ambix(stems, output, options.ambisonic_order, gains, options, prepared, progress)
+            return _report_of(stems, output, begun, notes, prepared)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _report_of(stems: Stems, output: Path, begun: float, notes: list[str], prepared: PreparedInput) -> Report:
+    return Report(
+        input=stems.input,
+        output=os.fspath(output),
+        duration_s=stems.duration_s,
+        sample_rate_hz=stems.sample_rate_hz,
+        model=stems.model,
+        realtime_factor=stems.duration_s / max(1e-9, time.monotonic() - begun),
+        peak_memory_mib=peak_memory_mib(),
+        sources=stems.sources,
+        notes=[*stems.notes, *notes],
+        start_s=stems.start_s,
+        sound_tracks=list(prepared.tracks),
+    )
+
+
+def _formatted(output: Path, format: Format) -> Path:
+    """The name of an output that was not named, in a format that has a suffix of its own."""
+    if format == "adm":
+        return output.with_suffix(".wav")
+    if format == "ambix" and output.suffix.lower() not in AMBIX_SUFFIXES:
+        return output.with_suffix(".wav" if CONTAINERS[output.suffix.lower()].is_sound_alone else ".mov")
+    return output.with_suffix("") if format == "stems" else output
 
 
 def plan(
@@ -211,7 +251,11 @@ def plan(
     )
     if sources and tracks is not None:
         raise ModelError("positions and tracks exclude each other; give one of them")
+    if name == DEFAULT_NAME and options.format != "binaural":
+        name = "{name}." + options.format + "{suffix}"
     named = name_outputs(inputs, None if output is None else Path(output), name, asked.as_settings()["model"])
+    if not named.is_file and options.format != "binaural":
+        named = replace(named, outputs=[_formatted(path, options.format) for path in named.outputs])
     check_outputs(named.inputs, named.outputs, report, [other for other in (tracks, hrtf) if other is not None])
     made = asked.make_model(named.inputs[0]) if tracks is None or len(named.inputs) == 1 else None
     reserved = frozenset(path_key(path) for path in (*named.inputs, *named.outputs))

@@ -9,6 +9,7 @@ from hearsight.errors import HearsightError
 from hearsight.inference.loudness import TRUE_PEAK_DB
 
 Stereo = Literal["mix", "keep"]
+Format = Literal["binaural", "ambix", "adm", "stems"]
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,10 @@ class Options:
         video_track: number (from 1) of the picture track.
         keep_original: keep the input's own sound as a further track.
         salvage: do what is there of a file that is cut off.
+        format: what the sound becomes: "binaural", two ears; "ambix", ambisonics beside the picture, or in a .wav;
+            "adm", objects, in a .wav (BW64); "stems", a folder as `separate` makes it. Level, strength of the ears and
+            sides of stereo belong to two ears alone.
+        ambisonic_order: of "ambix", 1 to 3.
 
     Raises:
         HearsightError: a value that is out of range.
@@ -45,6 +50,8 @@ class Options:
     video_track: int | None = None
     keep_original: bool = False
     salvage: bool = False
+    format: Format = "binaural"
+    ambisonic_order: int = 1
 
     def __post_init__(self) -> None:
         checks = [
@@ -52,6 +59,8 @@ class Options:
             (self.duration_s is None or 0 < self.duration_s < math.inf, "the duration must be longer than 0 s"),
             (0 <= self.strength <= 1, "the strength goes from 0 to 1"),
             (self.stereo in get_args(Stereo), "stereo is mix or keep"),
+            (self.format in get_args(Format), f"the format is {', '.join(get_args(Format))}"),
+            (1 <= self.ambisonic_order <= 3, "the order of ambisonics is 1 to 3"),
             (-20 <= self.true_peak_db <= 0, "the true peak must be from -20 to 0 dB of full scale"),
             (
                 self.loudness_lufs is None or -70 < self.loudness_lufs <= 0,

@@ -1,32 +1,37 @@
 """`hearsight.separate`: one call from a video to the parts of its sound, one per visible source."""
 
+import math
 import os
 import shutil
 import tempfile
 import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from hearsight.acoustics import picture_to_direction
 from hearsight.errors import DataError, HearsightError, MediaError, ModelError
-from hearsight.files import folder_written_whole
+from hearsight.files import folder_for_scratch, folder_written_whole
 from hearsight.inference.ambisonic_sound import ambisonic_order
 from hearsight.inference.asked import Asked
 from hearsight.inference.engine import a_core_left, on_the_files_clock, pictures_for, works_without_picture
 from hearsight.inference.input_sound import InputSound
 from hearsight.inference.loudness import loudness_weights
+from hearsight.inference.markers import MARKER_FILES, write_markers
 from hearsight.inference.options import Options, Treatment
 from hearsight.inference.preparation import PreparedInput, prepare
 from hearsight.inference.stems import TABLES, PartFiles, Stems, open_stems, write_stems
 from hearsight.inference.windowing import walk_parts
-from hearsight.media import mix_to_mono, read_audio
+from hearsight.media import is_equirectangular, mix_to_mono, read_audio
 from hearsight.models.interface import BinauralModel, PartsSession, SeeingSession
 from hearsight.progress import Progress, no_progress
 from hearsight.signal.loudness import LoudnessMeter
+from hearsight.vision.tracks import Source
 
 _BLOCK_SAMPLES = 1 << 15
 _MONO = "the mono mix"  # no key of a part has spaces at its ends or is called so
@@ -140,7 +145,10 @@ def separated(
     if not samples:
         raise MediaError(f"{input}: its sound is empty")
     keys = [keys for _, keys in session.keyed_sources()]
-    sources = list(zip(on_the_files_clock(session, selection.start_s), keys, strict=True))
+    located = on_the_files_clock(session, selection.start_s)
+    if _is_all_around(asked, input):
+        located = [_all_around(source) for source in located]
+    sources = list(zip(located, keys, strict=True))
     stems = Stems(
         folder=folder,
         input=os.fspath(input),
@@ -151,13 +159,31 @@ def separated(
         start_s=selection.start_s,
         is_given=asked.sources is not None or asked.tracks is not None,
         louder_db=_louder_db(meters),
+        frame_rate_hz=clip.frame_rate_hz,
         notes=list(dict.fromkeys([*prepared.notes, *session.notes(), *held.notes(), *notes])),
     )
     write_stems(parts, _MONO, sources, stems)
     shutil.rmtree(scratch)
     stems.write_tables()
+    write_markers(stems, stems.names[:-1], stems.sources)
     progress(stems.duration_s, stems.duration_s)
     return stems
+
+
+def _is_all_around(asked: Asked, input: str | os.PathLike[str]) -> bool:
+    """Whether the picture covers all directions: its file says so, or the user does."""
+    return asked.fov_degrees == 360 or is_equirectangular(input)
+
+
+def _all_around(source: Source) -> Source:
+    """A source whose directions are those of an equirectangular picture: x goes from 180 to -180 degrees."""
+    x, y = (torch.tensor([getattr(point, name) for point in source.track]) for name in "xy")
+    azimuth, elevation = picture_to_direction(x, y, 2 * math.pi, "equirectangular")
+    track = [
+        replace(point, azimuth_deg=math.degrees(a), elevation_deg=math.degrees(e))
+        for point, a, e in zip(source.track, azimuth.tolist(), elevation.tolist(), strict=True)
+    ]
+    return replace(source, track=track)
 
 
 def _louder_db(meters: list[LoudnessMeter]) -> float:
@@ -169,8 +195,19 @@ def _louder_db(meters: list[LoudnessMeter]) -> float:
 
 
 @contextmanager
-def stems_folder(output: str | os.PathLike[str] | None) -> Iterator[tuple[Path, Path | None]]:
-    """Context that gives an empty folder to write into, and where it will be when the context ends."""
+def stems_folder(
+    output: str | os.PathLike[str] | None, beside: Path | None = None
+) -> Iterator[tuple[Path, Path | None]]:
+    """Context that gives an empty folder to write into, and where it will be when the context ends.
+
+    Args:
+        output: the latter; None for a temporary folder, which is removed on errors alone.
+        beside: a file where a temporary folder finds as much room; None: where the system has such folders.
+    """
+    if output is None and beside is not None:
+        with folder_for_scratch(beside) as folder:
+            yield folder, None
+        return
     if output is None:
         folder = Path(tempfile.mkdtemp(prefix="hearsight-"))
         try:
@@ -191,7 +228,7 @@ def _refuse_what_is_not_ours(folder: Path) -> None:
     there = {entry.name for entry in folder.iterdir()}
     if there:
         with suppress(DataError):
-            there -= {stem.path.name for stem in open_stems(folder).stems} | set(TABLES)
+            there -= {stem.path.name for stem in open_stems(folder).stems} | {*TABLES, *MARKER_FILES}
     if there:
         raise HearsightError(
             f"{folder}: holds {sorted(there)[0]}, which would be lost with the folder; name a new or an empty folder"

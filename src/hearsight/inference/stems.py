@@ -55,6 +55,7 @@ class Stems:
         is_given: whether the positions were given, not found.
         louder_db: by how much the input, as a player plays it, is louder than its mono mix.
         notes: plain sentences about what was weak, assumed or left out.
+        frame_rate_hz: of the clip's picture; None: it has none.
     """
 
     folder: Path
@@ -67,6 +68,7 @@ class Stems:
     is_given: bool = False
     louder_db: float = 0.0
     notes: list[str] = field(default_factory=list)
+    frame_rate_hz: float | None = None
 
     @property
     def names(self) -> list[str]:
@@ -150,6 +152,7 @@ class Stems:
             "is_given": self.is_given,
             "louder_db": _rounded(self.louder_db),
             "notes": self.notes,
+            "frame_rate_hz": self.frame_rate_hz,
             "sources": sources,
             "rest": {"file": self.stems[-1].path.name, "gain_db": 0.0, "muted": False},
         }
@@ -186,6 +189,7 @@ def open_stems(folder: str | os.PathLike[str]) -> Stems:
             bool(described["is_given"]),
             float(described["louder_db"]),
             list(described["notes"]),
+            described["frame_rate_hz"],
         )
     except OSError as error:
         raise DataError(

@@ -3,6 +3,8 @@
 Clip time is counted in seconds from the first sample of the sound, as a player presents it; pictures may begin before.
 """
 
+from hearsight.media.adm import AdmObject, write_adm
+from hearsight.media.boxes import is_equirectangular
 from hearsight.media.codecs import SOUND_CODECS
 from hearsight.media.containers import CONTAINERS
 from hearsight.media.media_info import AudioInfo, MediaInfo, VideoInfo, probe
@@ -18,6 +20,7 @@ from hearsight.media.writer import BinauralWriter
 __all__ = [
     "CONTAINERS",
     "SOUND_CODECS",
+    "AdmObject",
     "AudioInfo",
     "BinauralWriter",
     "Choice",
@@ -30,6 +33,7 @@ __all__ = [
     "VideoInfo",
     "choose_streams",
     "fitting_output",
+    "is_equirectangular",
     "mix_to_mono",
     "part_start",
     "probe",
@@ -38,5 +42,6 @@ __all__ = [
     "read_small_frames",
     "read_sound",
     "stereo_image",
+    "write_adm",
     "write_wav",
 ]

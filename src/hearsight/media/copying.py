@@ -87,8 +87,8 @@ def why_no_picture(
     return None
 
 
-def add_encoder(output: OutputContainer, codec: SoundCodec, sample_rate_hz: int) -> AudioStream:
-    """A stream of the output that takes two channels from an encoder.
+def add_encoder(output: OutputContainer, codec: SoundCodec, sample_rate_hz: int, layout: str = "stereo") -> AudioStream:
+    """A stream of the output that takes two channels, or those of a layout, from an encoder.
 
     Raises:
         ValueError: the container does not take the codec.
@@ -96,7 +96,7 @@ def add_encoder(output: OutputContainer, codec: SoundCodec, sample_rate_hz: int)
     stream = output.add_stream(codec.encoder, rate=sample_rate_hz, options=dict(codec.options))
     assert isinstance(stream, AudioStream)
     encoder = stream.codec_context
-    encoder.layout = "stereo"
+    encoder.layout = layout
     if codec.sample_format:
         encoder.format = codec.sample_format
     if codec.bit_rate:

@@ -22,6 +22,7 @@ _MARGIN_DB = 0.6  # the encoder proper has another past than the one on trial
 _REACH_S = 0.03  # a peak is turned down from so much before it to so much after
 _MOST_ROUNDS = 6
 _FRAME_SAMPLES = 4096
+_MOST_PLANES = 8  # of a frame in PyAV
 _UNTRIED_DB = 2.0  # below the ceiling for a codec that cannot be tried
 
 
@@ -126,12 +127,15 @@ class EncodedPeak:
         return self._meter.peak_db
 
 
-def frames_of(ears: np.ndarray, sample_rate_hz: int, first: int = 0) -> list[AudioFrame]:
-    """Planar frames of both ears, with their times from sample `first` on."""
+def frames_of(ears: np.ndarray, sample_rate_hz: int, first: int = 0, layout: str = "stereo") -> list[AudioFrame]:
+    """Planar frames of both ears (or other channels), with their times from sample `first` on."""
     frames = []
     for begin in range(0, ears.shape[1], _FRAME_SAMPLES):
         part = np.ascontiguousarray(ears[:, begin : begin + _FRAME_SAMPLES])
-        frame = av.AudioFrame.from_ndarray(part, format="fltp", layout="stereo")
+        if len(part) > _MOST_PLANES:
+            frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(part.T).reshape(1, -1), "flt", layout)
+        else:
+            frame = av.AudioFrame.from_ndarray(part, format="fltp", layout=layout)
         frame.sample_rate = sample_rate_hz
         frame.time_base = Fraction(1, sample_rate_hz)
         frame.pts = first + begin

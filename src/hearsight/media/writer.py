@@ -23,7 +23,7 @@ from torch import Tensor
 
 from hearsight.errors import HearsightError, MediaError
 from hearsight.files import written_whole
-from hearsight.media.boxes import TWO_VIEWS, picture_marks
+from hearsight.media.boxes import SPHERICAL, TWO_VIEWS, add_boxes, ambisonic_box, picture_marks, spherical_boxes
 from hearsight.media.containers import MATROSKA, MOV_FAMILY, codec_for, container_for
 from hearsight.media.copying import (
     CopiedPackets,
@@ -88,6 +88,8 @@ class BinauralWriter:
             `part_start` gives.
         keep_original: copy the sound that the ears replace, too, behind them.
         true_peak_db: ceiling in decibels of full scale for the true peak after encoding; None: none.
+        ambisonic_order: of ambisonics (ACN, SN3D) that are written in the place of two ears, with the SA3D box that
+            says so; MP4 and MOV alone. None: two ears.
 
     Attributes:
         notes: plain sentences about what could not be kept.
@@ -107,8 +109,13 @@ class BinauralWriter:
         selection: Selection = WHOLE,
         keep_original: bool = False,
         true_peak_db: float | None = None,
+        ambisonic_order: int | None = None,
     ) -> None:
         self.notes: list[str] = []
+        self._order = ambisonic_order
+        self._channels = 2 if ambisonic_order is None else (ambisonic_order + 1) ** 2
+        # Encoders know no ambisonics; four channels without a meaning are what players expect of AAC.
+        self._layout = {2: "stereo", 4: "4.0"}.get(self._channels, f"ambisonic {ambisonic_order}")
         self._source, self._target = Path(source), Path(target)
         self._rate = sample_rate_hz
         self._selection, self._keep_original, self._ceiling_db = selection, keep_original, true_peak_db
@@ -119,13 +126,15 @@ class BinauralWriter:
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
+        if self._order is not None and self._container not in ("mp4", "mov"):
+            raise MediaError(f"{self._target}: ambisonics go into .mp4, .mov and .wav; name one of them")
         if not takes_sound(self._target_container, self._codec):
             raise MediaError(
                 f"{self._target}: {self._container} cannot hold {self._codec.encoder} sound; choose another audio codec"
             )
         start_s = clip_start(self._source, self._selection) + Fraction(self._selection.start_s)
         with ExitStack() as stack:
-            temporary = stack.enter_context(written_whole(self._target))
+            temporary = self._temporary = stack.enter_context(written_whole(self._target))
             source = stack.enter_context(open_source(self._source, self._selection.salvage))
             self._shift_s = self._shift(source, start_s)
             tables = read_tables(self._source) if restarts_clock(source) else None
@@ -145,7 +154,7 @@ class BinauralWriter:
             if not self._alone and "mov" in source.format.name:
                 self._note_lost_marks()
             self._copied = self._copied_packets(source, copies, start_s)
-            self._resampler = StreamResampler(self._rate, self._encoder.sample_rate, channels=2)
+            self._resampler = StreamResampler(self._rate, self._encoder.sample_rate, channels=self._channels)
             with self._write_errors():
                 self._output.start_encoding()
             self._peaks = EncodedPeak(self._codec, self._encoder)
@@ -156,15 +165,16 @@ class BinauralWriter:
             self._stack = stack.pop_all()
         return self
 
-    def write(self, ears: Float[Tensor, "2 samples"]) -> None:
-        """Append both ears, left first. What exceeds full scale is clipped where the codec takes integers.
+    def write(self, ears: Float[Tensor, "channels samples"]) -> None:
+        """Append both ears, left first, or the ambisonics. What exceeds full scale is clipped where the codec takes
+        integers.
 
         Raises:
-            ValueError: not two channels, or not finite.
+            ValueError: another number of channels, or not finite.
             HearsightError: the disk is full.
         """
-        if ears.ndim != 2 or ears.shape[0] != 2:
-            raise ValueError(f"ears must be [2, samples], not {list(ears.shape)}")
+        if ears.ndim != 2 or ears.shape[0] != self._channels:
+            raise ValueError(f"ears must be [{self._channels}, samples], not {list(ears.shape)}")
         ears = ears.detach().cpu().to(torch.float32)
         if not np.isfinite(ears.numpy()).all():
             raise ValueError("ears must be finite")
@@ -184,12 +194,13 @@ class BinauralWriter:
         if error_type is not None:
             return self._stack.__exit__(error_type, error, trace)
         with self._stack:
-            self._encode(self._guarded(self._resampler.process(torch.zeros(2, 0), last=True), last=True))
+            self._encode(self._guarded(self._resampler.process(torch.zeros(self._channels, 0), last=True), last=True))
             self._mux(self._encoder.encode(None))
             self._peaks.process(None)
             self._mux_copied(None)
             with self._write_errors():
                 self._output.close()
+            self._add_boxes()
             self._note_what_was_mended()
             if self._ceiling_db is not None and self.true_peak_db > self._ceiling_db + _HEARD_OVERSHOOT_DB:
                 self.notes.append(
@@ -197,6 +208,16 @@ class BinauralWriter:
                     f"{self._ceiling_db:.1f} dB that were asked for"
                 )
         return None
+
+    def _add_boxes(self) -> None:
+        """Add the boxes that FFmpeg does not write: of ambisonics, and in MOV those of spherical pictures."""
+        if self._container not in ("mp4", "mov") or self._alone:
+            return
+        boxes = {} if self._order is None else {self._sound.index: ambisonic_box(self._order)}
+        if self._container == "mov" and self._picture_index is not None:
+            spherical = spherical_boxes(self._source)
+            boxes |= {self._picture_index: spherical} if spherical else {}
+        add_boxes(self._temporary, boxes)
 
     def _note_what_was_mended(self) -> None:
         if self._moved:
@@ -217,6 +238,7 @@ class BinauralWriter:
         replaced = sound_streams(source, self._selection)
         others = [stream for stream in source.streams if self._is_wanted(source, stream, tables)]
         self._rotation_deg = self._rotation(source)
+        self._picture_index: int | None = None
         copies: dict[int, Stream] = {}
 
         def add(stream: Stream) -> None:
@@ -239,6 +261,8 @@ class BinauralWriter:
     def _note_lost_marks(self) -> None:
         """Say what players will no longer know of the picture: FFmpeg writes these boxes in MP4 and Matroska only."""
         for mark in picture_marks(self._source):
+            if mark == SPHERICAL and self._container == "mov":
+                continue  # written by `_add_boxes`
             if mark == TWO_VIEWS or self._container not in ("mp4", "matroska"):
                 self.notes.append(
                     f"that the picture is {mark} is lost in {self._container}: players will show it plain"
@@ -266,7 +290,7 @@ class BinauralWriter:
 
     def _add_sound(self, replaced: list[AudioStream]) -> None:
         rate = self._codec.rate_for(self._rate)
-        stream = self._sound = add_encoder(self._output, self._codec, rate)
+        stream = self._sound = add_encoder(self._output, self._codec, rate, self._layout)
         self._encoder = stream.codec_context
         if replaced:
             stream.metadata.update(kept_metadata(replaced[0].metadata))
@@ -298,6 +322,8 @@ class BinauralWriter:
             if is_shown:
                 self.notes += lost_of_picture(self._target_container, stream, self._rotation_deg)  # type: ignore[arg-type]
             copy = copy_into(self._target_container, source, stream, self._output)
+            if is_shown:
+                self._picture_index = copy.index
             if self._container == "mpegts" and restarts_clock(source):
                 copy.id = stream.id
             return copy
@@ -368,11 +394,11 @@ class BinauralWriter:
         self._position = 0 if self._alone or self._container in _WITHOUT_TIMES else round(start_s * rate)
         self._began = self._position
         if self._container in _WITHOUT_TIMES and not self._alone:  # silence stands before it
-            self._encode(torch.zeros(2, round(start_s * rate)))
+            self._encode(torch.zeros(self._channels, round(start_s * rate)))
 
     def _encode(self, ears: Float[Tensor, "2 samples"]) -> None:
         self._peaks.feed(ears)
-        for frame in frames_of(ears.numpy(), self._encoder.sample_rate, self._position):
+        for frame in frames_of(ears.numpy(), self._encoder.sample_rate, self._position, self._layout):
             self._position += frame.samples
             self._mux(self._encoder.encode(frame))
 

@@ -24,6 +24,7 @@ from hearsight.cli.separate import separate
 from hearsight.cli.sharing import spelled_out
 from hearsight.cli.simulate import simulate
 from hearsight.cli.solos import solos
+from hearsight.cli.study import study
 from hearsight.cli.train import train
 
 app = typer.Typer(
@@ -70,6 +71,7 @@ app.command("train", context_settings={"allow_extra_args": True, "ignore_unknown
 app.command("pseudo")(pseudo)
 app.command("simulate")(simulate)
 app.command("banks")(banks)
+app.add_typer(study, name="study")
 
 
 def main() -> None:

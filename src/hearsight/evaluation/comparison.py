@@ -227,8 +227,8 @@ def _pairs(
         if names is not None:
             raise DataError(f"{reference} is a file; a list of clips chooses among those of two folders")
         return [(prediction.name, reference, prediction)], []
-    true, true_problems = _sounds_below(reference, AUTHORS_FILES["reference"])
-    predicted, predicted_problems = _sounds_below(prediction, AUTHORS_FILES["prediction"])
+    true, true_problems = sounds_below(reference, AUTHORS_FILES["reference"])
+    predicted, predicted_problems = sounds_below(prediction, AUTHORS_FILES["prediction"])
     for folder, found in ((reference, true), (prediction, predicted)):
         if not found:
             raise DataError(f"{folder}: holds no sound or video file ({', '.join(SOUND_SUFFIXES + VIDEO_SUFFIXES)})")
@@ -240,7 +240,7 @@ def _pairs(
     return [(name, true[name], predicted[name]) for name in both], problems
 
 
-def _sounds_below(folder: Path, authors_file: str) -> tuple[dict[str, Path], list[str]]:
+def sounds_below(folder: Path, authors_file: str) -> tuple[dict[str, Path], list[str]]:
     """Sound and video files by their path below `folder` without suffix; hidden ones are left out.
 
     Of a folder that holds a file of this name the authors' scripts wrote, that file stands for the folder.

@@ -105,21 +105,42 @@ def write_results(
                 for metric in benchmark.metrics
             },
             "separation": [{"name": table.title, "mixtures": table.rows} for table in separation],
+            "clips": _clips_json(out, results.jobs),
             "problems": results.problems,
         },
     )
     return {name: out / name for name in (*texts, "per_clip.json", "results.json")}
 
 
-def _write_predictions(folder: Path, jobs: Sequence[Job]) -> None:
-    """The predicted ears by the names of their clips, as `hearsight evaluate` pairs them; links to those in the cache
-    where the file system has links."""
+def _clips_json(out: Path, jobs: Sequence[Job]) -> dict[str, dict[str, dict[str, str]]]:
+    """Where the files of each clip are, from `out`, and in the folder of which split its predictions are (the first
+    that it is in), for what is made of the results later."""
+    folders = _split_folders(jobs)
+    clips: dict[str, dict[str, dict[str, str]]] = {}
+    for job in jobs:
+        files = {"sound": job.clip.sound, "picture": job.clip.picture, "scene": job.clip.scene}
+        clips.setdefault(job.dataset, {}).setdefault(
+            job.clip.name,
+            {name: os.path.relpath(path, out) for name, path in files.items()}
+            | {"split": folders[job.dataset, job.clip.split]},
+        )
+    return clips
+
+
+def _split_folders(jobs: Sequence[Job]) -> dict[tuple[str, str], str]:
+    """The folder of a dataset's split among predictions; none ("") where the dataset has one split."""
     splits: dict[str, set[str]] = {}
     for job in jobs:
         splits.setdefault(job.dataset, set()).add(job.clip.split)
+    return {(job.dataset, job.clip.split): job.clip.split if len(splits[job.dataset]) > 1 else "" for job in jobs}
+
+
+def _write_predictions(folder: Path, jobs: Sequence[Job]) -> None:
+    """The predicted ears by the names of their clips, as `hearsight evaluate` pairs them; links to those in the cache
+    where the file system has links."""
+    folders = _split_folders(jobs)
     for job in jobs:
-        place = folder / file_name(job.system) / file_name(job.dataset)
-        place = place / job.clip.split if len(splits[job.dataset]) > 1 else place
+        place = folder / file_name(job.system) / file_name(job.dataset) / folders[job.dataset, job.clip.split]
         with written_whole(_with_folder(place / f"{job.clip.name}.wav")) as temporary:
             temporary.unlink()
             try:

@@ -36,6 +36,7 @@ PACKAGES = (
     "inference",
     "training",
     "evaluation",
+    "studies",
     "explain",
     "errors",
 )

@@ -163,13 +163,13 @@ def test_nothing_but_a_record_of_the_page_is_stored(served, study):
 
 
 def test_bodies_that_are_huge_half_or_of_another_site_are_refused(served, study, monkeypatch):
-    kind = {"Content-Type": "application/json"}
+    typed = {"Content-Type": "application/json"}
     assert send(served, b"a" * 20_000) == 413
-    assert ask(served, "POST", "/answers", b"{}", {**kind, "Content-Length": "99999999999999999999"})[0].status == 413
+    assert ask(served, "POST", "/answers", b"{}", {**typed, "Content-Length": "99999999999999999999"})[0].status == 413
     assert ask(served, "POST", "/answers", b"{}", {"Content-Type": "text/plain"})[0].status == 415
-    assert ask(served, "POST", "/answers", b"{}", {**kind, "Content-Length": "-5"})[0].status == 411
-    assert ask(served, "POST", "/study.js", b"{}", kind)[0].status == 404
-    assert ask(served, "PUT", "/answers", b"{}", kind)[0].status == 501
+    assert ask(served, "POST", "/answers", b"{}", {**typed, "Content-Length": "-5"})[0].status == 411
+    assert ask(served, "POST", "/study.js", b"{}", typed)[0].status == 404
+    assert ask(served, "PUT", "/answers", b"{}", typed)[0].status == 501
     assert ask(served, "DELETE", "/")[0].status == 501
     half = b"POST /answers HTTP/1.0\r\nContent-Type: application/json\r\nContent-Length: 500\r\n\r\n{"
     with socket.create_connection(served.server_address[:2], timeout=10) as client:

@@ -256,7 +256,8 @@ function next() {
 }
 
 function consent() {
-  const agreed = make("input", { type: "checkbox", id: "agreed" }), alert = alertBox();
+  const alert = alertBox();
+  const agreed = make("input", { type: "checkbox", id: "agreed", onchange: () => { alert.textContent = ""; } });
   const minutes = Math.max(2, Math.round(pages.reduce((sum, entry) => sum + 8 + 7 * soundsOf(entry).length, 120) / 60));
   show(study.title, "",
     ...study.consent.map(text => make("p", {}, text)),

@@ -62,7 +62,8 @@ def typed(annotation: Any, value: Any, place: str = "") -> Any:
     if origin in (Union, types.UnionType):
         if value is None and type(None) in arguments:
             return None
-        (inner,) = (argument for argument in arguments if argument is not type(None))
+        # Of several the first is what a file can hold; the others are given in Python alone.
+        inner = next(argument for argument in arguments if argument is not type(None))
         return typed(inner, value, place)
     if origin is Literal:
         if value not in arguments:

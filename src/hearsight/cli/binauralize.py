@@ -72,6 +72,14 @@ def _device(name: str) -> str:
     return name
 
 
+DeviceOption = Annotated[
+    str,
+    typer.Option(
+        "--device", callback=_device, help="For networks: cpu, cuda, mps; models that place sources use the CPU."
+    ),
+]
+
+
 def _codec(name: str | None) -> str | None:
     if name is not None and name not in AUDIO_CODECS:
         raise typer.BadParameter(f"{name!r}: use one of {', '.join(AUDIO_CODECS)}")
@@ -198,10 +206,7 @@ def binauralize(
         bool, typer.Option("--keep-original", help="Keep the input's own sound as a further track.")
     ] = False,
     salvage: Annotated[bool, typer.Option("--salvage", help="Do what is there of a file that is cut off.")] = False,
-    device: Annotated[
-        str,
-        typer.Option(callback=_device, help="For networks: cpu, cuda, mps; models that place sources use the CPU."),
-    ] = "cpu",
+    device: DeviceOption = "cpu",
     audio_codec: Annotated[
         str | None,
         typer.Option(

@@ -6,17 +6,22 @@ from typing import Annotated
 
 import typer
 
-from hearsight.cli.binauralize import PositionsOption, field_of_view_option, parsed_positions
+from hearsight.cli.binauralize import DeviceOption, PositionsOption, field_of_view_option, parsed_positions
 from hearsight.cli.errors import Quiet, one_line_errors, progress_bar
 
 
 @one_line_errors
 def separate(
-    video: Annotated[str, typer.Argument(metavar="VIDEO", help="A video that FFmpeg reads.")],
+    videos: Annotated[
+        list[str], typer.Argument(metavar="VIDEO [VIDEO]", help="A video; or two, whose sounds a network is to unmix.")
+    ],
     output: Annotated[
         Path, typer.Option("-o", "--output", metavar="FOLDER", help="Where to: a new folder, or one with stems.")
     ],
-    model: Annotated[str | None, typer.Option(help="What separates; sounding-objects if left out.")] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(help="sounding-objects if left out, positions, or the folder or Hub id of a separation network."),
+    ] = None,
     source: PositionsOption = None,
     tracks: Annotated[
         Path | None, typer.Option(metavar="FILE.json", help="Moving sources, in the format of --report.")
@@ -29,6 +34,7 @@ def separate(
     duration: Annotated[float | None, typer.Option(min=0.001, metavar="S", help="Do so many seconds.")] = None,
     audio_track: Annotated[str | None, typer.Option(metavar="N|LANGUAGE", help="The sound track.")] = None,
     video_track: Annotated[int | None, typer.Option(min=1, metavar="N", help="The picture track.")] = None,
+    device: DeviceOption = "cpu",
     salvage: Annotated[bool, typer.Option("--salvage", help="Do what is there of a file that is cut off.")] = False,
     quiet: Quiet = False,
 ) -> None:
@@ -36,31 +42,50 @@ def separate(
 
     Beside them, tracks.json and tracks.csv say where each source is, twice a second.
 
+    Two videos and a separation network: the sounds are mixed, separated by the pictures, and measured (SDR, SIR, SAR).
+
     Example: hearsight separate duet.mp4 -o stems
+
+    Example: hearsight separate violin.mp4 drums.mp4 --model runs/mix-and-separate/model -o unmixed
     """
+    if len(videos) > 2 or (len(videos) == 2 and (model is None or source or tracks)):
+        raise typer.BadParameter("two videos need --model FOLDER, and no sources; more cannot be separated")
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    from hearsight.inference import Options
+    from hearsight.inference import Options, separate_mix
     from hearsight.inference import separate as separate_stems
 
     options = Options(
         start_s=start, duration_s=duration, audio_track=audio_track, video_track=video_track, salvage=salvage
     )
-    with progress_bar(Path(video).name, "s", quiet) as progress:
-        stems = separate_stems(
-            video,
-            output,
-            model,
-            sources=parsed_positions(source),
-            tracks=tracks,
-            fov_degrees=fov,
-            options=options,
-            progress=progress,
-        )
+    ratios = None
+    with progress_bar(Path(videos[0]).name, "s", quiet) as progress:
+        if len(videos) == 2:
+            assert model is not None
+            pair = (videos[0], videos[1])
+            stems, ratios = separate_mix(pair, output, model, device=device, options=options, progress=progress)
+        else:
+            stems = separate_stems(
+                videos[0],
+                output,
+                model,
+                sources=parsed_positions(source),
+                tracks=tracks,
+                fov_degrees=fov,
+                device=device,
+                options=options,
+                progress=progress,
+            )
     if quiet:
         return
     print(f"{output}  ({stems.duration_s:.1f} s)")
     for stem in stems.stems:
         share = "" if stem.source is None else f"  ({100 * stem.source.energy_share:.0f} % of the sound)"
         print(f"  {stem.path.name}{share}")
+    if ratios is not None:
+        for number, name in enumerate(stems.names[:2]):
+            values = (
+                f"{measure} {getattr(ratios, measure.lower())[number]:.1f} dB" for measure in ("SDR", "SIR", "SAR")
+            )
+            print(f"  {name}: {', '.join(values)}")
     for note in stems.notes:
         print(f"  note: {note}")

@@ -10,7 +10,7 @@ from hearsight.inference.network_model import NeuralModel
 from hearsight.inference.options import Options
 from hearsight.inference.output_names import check_outputs, default_output
 from hearsight.inference.report import Report
-from hearsight.inference.separation import separate
+from hearsight.inference.separating import separate, separate_mix
 from hearsight.inference.stem_rendering import render_stems
 from hearsight.inference.stems import Stem, Stems, open_stems
 from hearsight.inference.windowing import walk
@@ -38,5 +38,6 @@ __all__ = [
     "run",
     "run_on_file",
     "separate",
+    "separate_mix",
     "walk",
 ]

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hearsight.errors import HearsightError, MediaError
-from hearsight.inference.binauralizing import Asked, Request, plan, run
+from hearsight.inference.asked import Asked
+from hearsight.inference.binauralizing import Request, plan, run
 from hearsight.inference.output_names import DEFAULT_NAME, READ_SUFFIXES, check_outputs, default_output, listed
 from hearsight.inference.report import Report
 from hearsight.progress import Progress, no_progress

@@ -1,11 +1,10 @@
-"""`hearsight.separate`: one call from a video to the parts of its sound, one per visible source."""
+"""A video through a model that gives the parts of its sound, into a folder that appears whole."""
 
 import math
 import os
 import shutil
 import tempfile
-import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -23,75 +22,17 @@ from hearsight.inference.engine import a_core_left, on_the_files_clock, pictures
 from hearsight.inference.input_sound import InputSound
 from hearsight.inference.loudness import loudness_weights
 from hearsight.inference.markers import MARKER_FILES, write_markers
-from hearsight.inference.options import Options, Treatment
-from hearsight.inference.preparation import PreparedInput, prepare
-from hearsight.inference.stems import TABLES, PartFiles, Stems, open_stems, write_stems
+from hearsight.inference.options import Treatment
+from hearsight.inference.preparation import PreparedInput
+from hearsight.inference.stems import MONO, TABLES, Stems, open_stems, parts_in, write_stems
 from hearsight.inference.windowing import walk_parts
 from hearsight.media import is_equirectangular, mix_to_mono, read_audio
-from hearsight.models.interface import BinauralModel, PartsSession, SeeingSession
+from hearsight.models.interface import PartsSession, SeeingSession
 from hearsight.progress import Progress, no_progress
 from hearsight.signal.loudness import LoudnessMeter
 from hearsight.vision.tracks import Source
 
 _BLOCK_SAMPLES = 1 << 15
-_MONO = "the mono mix"  # no key of a part has spaces at its ends or is called so
-
-
-def separate(
-    input: str | os.PathLike[str],
-    output: str | os.PathLike[str] | None = None,
-    model: str | os.PathLike[str] | BinauralModel | None = None,
-    *,
-    sources: Sequence[tuple[float, float]] | None = None,
-    tracks: str | os.PathLike[str] | None = None,
-    fov_degrees: float | None = None,
-    options: Options = Options(),  # noqa: B008 (frozen)
-    progress: Progress = no_progress,
-) -> Stems:
-    """Separate a video's sound into one part per visible source and the rest, which add up to the mono mix.
-
-        stems = hearsight.separate("duet.mp4")
-        for name, source in zip(stems.names, stems.sources):  # the last name is "rest"
-            cello = stems.sound(name)                          # float32 [samples], at stems.sample_rate_hz
-            print(name, source.track[0].azimuth_deg)           # where it is, twice a second
-        hearsight.render_stems(stems, "louder.mp4", gains_db={"cello": 6})
-
-    All stems have the length, the rate and the beginning of the clip's sound; nothing is made louder or quieter. The
-    video is walked through once, in memory that does not depend on its length: stems are written to disk as they come.
-
-    Args:
-        input: a video (or, with positions, a sound) that FFmpeg reads.
-        output: a folder for the stems, `tracks.json` and `tracks.csv`; it is written whole or not at all, and replaced
-            if it holds stems already. None: a temporary folder, which is removed with what is returned.
-        model: what places sources: a name or a loaded model; None is `sounding-objects`.
-        sources, tracks, fov_degrees: as of `hearsight.binauralize`.
-        options: which tracks and which part of the file; the rest of them is for two ears.
-        progress: called with seconds of the clip.
-
-    Raises:
-        MediaError: the input cannot be read, has no sound, or lacks the picture that the model needs.
-        ModelError: a model that gives no parts, or settings that it does not take.
-        DataError: tracks that cannot be used.
-        HearsightError: the folder cannot be written, or holds something else.
-    """
-    asked = Asked(
-        model,
-        tuple(sources) if sources else None,
-        None if tracks is None else Path(tracks),
-        None,
-        fov_degrees,
-        "cpu",
-        options,
-    )
-    if sources and tracks is not None:
-        raise ModelError("positions and tracks exclude each other; give one of them")
-    with stems_folder(output) as (folder, final):
-        prepared = prepare(input, options)
-        stems = separated(asked, input, folder, prepared, progress)
-    if final is not None:
-        return stems.moved(final)
-    weakref.finalize(stems, shutil.rmtree, folder, ignore_errors=True)
-    return stems
 
 
 def separated(
@@ -101,7 +42,7 @@ def separated(
     prepared: PreparedInput,
     progress: Progress = no_progress,
 ) -> Stems:
-    """As `separate`, of an input that was prepared, into an empty folder that is there."""
+    """`hearsight.separate` by a model that places sources, of an input that was prepared, into an empty folder."""
     clip, selection, layout = prepared.clip, prepared.selection, prepared.audio.layout
     model = asked.make_model(Path(input), selection.start_s)
     if model.spec.frames != "none" and clip.frame_size is None and not works_without_picture(model):
@@ -111,16 +52,14 @@ def separated(
         )
     session = model.session(clip)
     if not isinstance(session, PartsSession) or model.spec.sample_rate_hz is not None:
-        raise ModelError(f"{model.name} gives two ears and no parts; use sounding-objects or positions to separate")
+        raise ModelError(
+            f"{model.name} gives two ears and no parts; use sounding-objects, positions, or a separation network"
+        )
     notes: list[str] = []
     if ambisonic_order(layout) is not None:
         notes.append(f"the sound is ambisonics ({layout}): its channel W alone was separated")
     meters: list[LoudnessMeter] = []
-    sound = read_audio(input, _BLOCK_SAMPLES, notes, selection)
-    held = InputSound(sound, layout, clip.sample_rate_hz, Treatment())
-    scratch = folder / ".parts"
-    scratch.mkdir()
-    parts, samples = PartFiles(scratch), 0
+    held = InputSound(read_audio(input, _BLOCK_SAMPLES, notes, selection), layout, clip.sample_rate_hz, Treatment())
 
     def mono() -> Iterator[Tensor]:
         for block in held.blocks():
@@ -133,39 +72,33 @@ def separated(
             yield mixed
 
     with (
+        parts_in(folder) as parts,
         pictures_for(input, model.spec, session, clip, notes, selection) as pictures,
         a_core_left(isinstance(session, SeeingSession)),
     ):
-        for begin, count, found in walk_parts(session, model.spec, clip.sample_rate_hz, mono(), pictures, notes):
-            progress(begin / clip.sample_rate_hz, clip.duration_s)
-            parts.write(_MONO, begin, held.take(count).numpy())
-            for key, part in found.items():
-                parts.write(key, begin, part.numpy())
-            samples = begin + count
-    if not samples:
-        raise MediaError(f"{input}: its sound is empty")
-    keys = [keys for _, keys in session.keyed_sources()]
-    located = on_the_files_clock(session, selection.start_s)
-    if _is_all_around(asked, input):
-        located = [_all_around(source) for source in located]
-    sources = list(zip(located, keys, strict=True))
-    stems = Stems(
-        folder=folder,
-        input=os.fspath(input),
-        model=model.name,
-        sample_rate_hz=clip.sample_rate_hz,
-        samples=samples,
-        stems=[],
-        start_s=selection.start_s,
-        is_given=asked.sources is not None or asked.tracks is not None,
-        louder_db=_louder_db(meters),
-        frame_rate_hz=clip.frame_rate_hz,
-        notes=list(dict.fromkeys([*prepared.notes, *session.notes(), *held.notes(), *notes])),
-    )
-    write_stems(parts, _MONO, sources, stems)
-    shutil.rmtree(scratch)
-    stems.write_tables()
-    write_markers(stems, stems.names[:-1], stems.sources)
+        walked = walk_parts(session, model.spec, clip.sample_rate_hz, mono(), pictures, notes)
+        samples = parts.take(walked, held, clip, progress)
+        located = on_the_files_clock(session, selection.start_s)
+        if _is_all_around(asked, input):
+            located = [_all_around(source) for source in located]
+        keys = [keys for _, keys in session.keyed_sources()]
+        sources = list(zip(located, keys, strict=True))
+        stems = Stems(
+            folder=folder,
+            input=os.fspath(input),
+            model=model.name,
+            sample_rate_hz=clip.sample_rate_hz,
+            samples=samples,
+            stems=[],
+            start_s=selection.start_s,
+            is_given=asked.sources is not None or asked.tracks is not None,
+            louder_db=_louder_db(meters),
+            frame_rate_hz=clip.frame_rate_hz,
+            notes=list(dict.fromkeys([*prepared.notes, *session.notes(), *held.notes(), *notes])),
+        )
+        write_stems(parts, MONO, sources, stems)
+        stems.write_tables()
+        write_markers(stems, stems.names[:-1], stems.sources)
     progress(stems.duration_s, stems.duration_s)
     return stems
 

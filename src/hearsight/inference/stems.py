@@ -5,7 +5,9 @@ import json
 import math
 import os
 import re
-from collections.abc import Iterator, Sequence
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -13,14 +15,19 @@ from typing import Any
 import numpy as np
 import soundfile
 from jaxtyping import Float
+from torch import Tensor
 
 from hearsight.errors import DataError, MediaError
 from hearsight.files import write_json, written_whole
+from hearsight.inference.input_sound import SampleQueue
+from hearsight.models.interface import ClipInfo
+from hearsight.progress import Progress
 from hearsight.vision.tracks import Source, TrackPoint
 
 TRACKS = "tracks.json"
 TABLES = (TRACKS, "tracks.csv")
 REST = "rest"
+MONO = "the mono mix"  # key of what all parts add up to
 _BLOCK = 1 << 16
 _LONGEST_NAME = 80
 _LARGEST_WAV = (1 << 32) - (1 << 16)  # bytes
@@ -224,6 +231,30 @@ class PartFiles:
             file.seek(4 * begin)
             file.write(np.ascontiguousarray(block, "<f4").tobytes())
 
+    def take(
+        self,
+        walked: Iterable[tuple[int, int, Mapping[str, Float[Tensor, "samples"]]]],
+        mono: SampleQueue,
+        clip: ClipInfo,
+        progress: Progress,
+    ) -> int:
+        """Write parts as they are finished, and the mono sound that they are of; gives the samples.
+
+        Args:
+            walked: as `walk_parts` gives them.
+            mono: holds as much of the mono sound as was walked through.
+        """
+        samples = 0
+        for begin, count, found in walked:
+            progress(begin / clip.sample_rate_hz, clip.duration_s)
+            self.write(MONO, begin, mono.take(count).numpy())
+            for key, part in found.items():
+                self.write(key, begin, part.numpy())
+            samples = begin + count
+        if not samples:
+            raise MediaError("the sound is empty")
+        return samples
+
     def read(self, keys: Sequence[str], begin: int, samples: int) -> Float[np.ndarray, "samples"]:
         """The sum of some of the sounds; keys that were never written count for nothing."""
         total = np.zeros(samples)
@@ -233,6 +264,17 @@ class PartFiles:
                 read: np.ndarray = np.fromfile(path, "<f4", samples, offset=4 * begin)
                 total[: len(read)] += read
         return total
+
+
+@contextmanager
+def parts_in(folder: Path) -> Iterator[PartFiles]:
+    """Context that gives files in a folder that has none of its own, without them when it ends."""
+    scratch = folder / ".parts"
+    scratch.mkdir()
+    try:
+        yield PartFiles(scratch)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def write_stems(parts: PartFiles, mono: str, sources: Sequence[tuple[Source, tuple[str, ...]]], stems: Stems) -> None:

@@ -1,0 +1,369 @@
+"""Separation networks at work on files: one video with a picture of each source, or two videos and their mix."""
+
+import math
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+from torch.nn import functional as F
+
+from hearsight.acoustics import picture_field_of_view
+from hearsight.errors import MediaError, ModelError
+from hearsight.inference.asked import Asked, check_device
+from hearsight.inference.band_extension import FullBand
+from hearsight.inference.input_sound import InputSound, SampleQueue
+from hearsight.inference.markers import write_markers
+from hearsight.inference.options import Options, Treatment
+from hearsight.inference.preparation import PreparedInput, prepare
+from hearsight.inference.separation import separated
+from hearsight.inference.stems import MONO, PartFiles, Stems, parts_in, write_stems
+from hearsight.inference.windowing import walk_parts
+from hearsight.media import VideoFrame, mix_to_mono, read_audio, read_frames
+from hearsight.models.interface import ClipInfo, Separator, Window, WindowSpec
+from hearsight.models.saving import load_network
+from hearsight.nn.imagenet import normalize_picture
+from hearsight.progress import Progress, no_progress
+from hearsight.signal import StreamResampler
+from hearsight.vision.tracks import Source, Track, read_tracks
+
+if TYPE_CHECKING:
+    from hearsight.metrics import SeparationRatios
+
+_BLOCK_SAMPLES = 1 << 15
+_FRAME_RATE_HZ = 5.0
+_LONGEST_MEASURED_S = 120.0
+_SHAPE = 16 / 9  # of the part of the picture that stands for a source, as the clips that networks learn from have
+
+
+def loaded_separator(model: Any, device: str = "cpu") -> Separator | None:
+    """The separation network in a folder, of a Hub id, or given; None if it is another model.
+
+    Raises:
+        ModelError: a folder that cannot be read, or no such device.
+    """
+    if isinstance(model, str | os.PathLike):
+        text = os.fspath(model)
+        if not (os.sep in text or "/" in text or Path(text).exists()):
+            return None
+        model = load_network(text)
+    if not hasattr(model, "separate") or not hasattr(model, "segment_samples"):
+        return None
+    check_device(device)
+    return cast(Separator, model.eval().to(device))
+
+
+def network_stems_into(
+    folder: Path,
+    network: Separator,
+    asked: Asked,
+    input: str | os.PathLike[str],
+    prepared: PreparedInput,
+    progress: Progress = no_progress,
+) -> Stems:
+    """`hearsight.separate` by a separation network, which is shown the picture around each source.
+
+    The network is run by windows of its own length that overlap by half, with the frame nearest to each window's
+    middle: of it the part around the source, of several sources each a share of the picture's width, in the shape 16:9.
+    Above its band a stem is the share of the mix that it has in the network's highest trusted octave (`FullBand`).
+
+    Args:
+        folder: an empty one.
+        network: of any number of sources, or (Sep-Stereo) of two.
+        asked: positions or tracks; without, the two loudest sources that the default model finds are shown.
+
+    Raises:
+        DataError: a network of two sources and another number.
+        ModelError: fewer than two are found.
+        MediaError: there is no picture.
+    """
+    clip, selection = prepared.clip, prepared.selection
+    if clip.frame_size is None:
+        raise MediaError(f"{input}: has no picture, which a separation network needs")
+    given = _given(asked, input, selection.start_s)
+    notes: list[str] = []
+    if given is None:
+        given = _found(asked, input, folder, prepared)
+        notes.append(f"the network was shown what the default model found: {', '.join(t.label for t in given)}")
+    pictures = read_frames(input, _FRAME_RATE_HZ, _read_size(clip.frame_size), notes=notes, selection=selection)
+    session = _Session(network, clip, [track.label for track in given], asked.device)
+    sound = read_audio(input, _BLOCK_SAMPLES, notes, selection)
+    crops = (_around(frame, given, network.frame_size) for frame in pictures)
+    stems = _walked(session, clip, sound, prepared.audio.layout, crops, folder, input, prepared, notes, progress)
+    degrees = asked.fov_degrees
+    angle = picture_field_of_view(clip.frame_size) if degrees is None else math.radians(degrees)
+    times = np.arange(0, stems.duration_s, 0.5) + selection.start_s
+    stems.start_s, stems.is_given = selection.start_s, True
+    for stem, track in zip(stems.stems, given, strict=False):
+        assert stem.source is not None
+        stem.source.track = track.later(selection.start_s).points(times, angle)
+    stems.write_tables()
+    write_markers(stems, stems.names[:-1], stems.sources)
+    return stems
+
+
+def mix_into(
+    folder: Path,
+    network: Separator,
+    inputs: tuple[str | os.PathLike[str], str | os.PathLike[str]],
+    device: str,
+    options: Options,
+    progress: Progress,
+) -> tuple[Stems, "SeparationRatios | None"]:
+    """`separate_mix` into an empty folder."""
+    prepared = [prepare(each, options) for each in inputs]
+    for each, known in zip(inputs, prepared, strict=True):
+        if known.clip.frame_size is None:
+            raise MediaError(f"{each}: has no picture, which a separation network needs")
+    clip, size = prepared[0].clip, network.frame_size
+    notes: list[str] = []
+    (folder / ".true").mkdir()
+    true = PartFiles(folder / ".true")
+    frames = [
+        read_frames(each, _FRAME_RATE_HZ, size, notes=notes, selection=known.selection)
+        for each, known in zip(inputs, prepared, strict=True)
+    ]
+    both = (
+        VideoFrame(a.time_s, np.concatenate([a.rgb, b.rgb], 1), tick, a.shown_s)
+        for tick, (a, b) in enumerate(zip(*frames, strict=False))
+    )
+    session = _Session(network, clip, [Path(each).stem for each in inputs], device)
+    mix = _mixed(inputs, prepared, true, notes)
+    stems = _walked(session, clip, mix, "mono", both, folder, inputs[0], prepared[0], notes, progress)
+    stems.write_tables()
+    write_markers(stems, stems.names[:-1], stems.sources)
+    ratios = None
+    if stems.duration_s <= _LONGEST_MEASURED_S:
+        from hearsight.metrics import separation_ratios
+
+        references = np.stack([true.read([str(n)], 0, stems.samples) for n in range(2)])
+        estimates = np.stack([stems.sound(name) for name in stems.names[:2]]).astype(np.float64)
+        ratios = separation_ratios(torch.from_numpy(estimates), torch.from_numpy(references))
+    shutil.rmtree(folder / ".true")
+    return stems, ratios
+
+
+class _Session:
+    """A separation network as a `PartsSession`: its windows hold the pictures of all sources, side by side."""
+
+    def __init__(self, network: Separator, clip: ClipInfo, labels: Sequence[str], device: str) -> None:
+        self._network, self._labels, self._device = network, list(labels), device
+        self.keys = [str(number) for number in range(len(labels))]
+        self.name = str(getattr(network, "system", type(network).__name__))
+        window_s = cast(Any, network).segment_samples / network.sample_rate_hz
+        self.spec = WindowSpec(
+            network.sample_rate_hz, window_s, window_s / 2, "centre", _FRAME_RATE_HZ, frame_size=None, batch=8
+        )
+        self._energy, self._total = [0.0] * len(labels), 0.0
+
+    def parts(self, windows: list[Window], seen: Any = None) -> list[dict[str, Float[Tensor, "samples"]]]:
+        """The stem of each source; two channels are added up."""
+        width = self._network.frame_size[1]
+        pictures = [
+            torch.stack(
+                [normalize_picture(w.frames[0].rgb[:, n * width : (n + 1) * width]) for n in range(len(self.keys))]
+            )
+            for w in windows
+        ]
+        mix = torch.stack([window.mono for window in windows])
+        with torch.no_grad():
+            stems = self._network.separate(mix.to(self._device), torch.stack(pictures).to(self._device)).cpu()
+        stems = stems.sum(2) if stems.ndim == 4 else stems
+        self._total += float(mix.square().sum())
+        for number in range(len(self.keys)):
+            self._energy[number] += float(stems[:, number].square().sum())
+        return [dict(zip(self.keys, each, strict=True)) for each in stems]
+
+    def process(self, windows: list[Window]) -> Float[Tensor, "windows 2 samples"]:
+        """It gives no ears."""
+        raise NotImplementedError
+
+    def sources(self) -> list[Source]:
+        """One per picture, in their order."""
+        return [source for source, _ in self.keyed_sources()]
+
+    def keyed_sources(self) -> list[tuple[Source, tuple[str, ...]]]:
+        """The sources, and the key of the parts of each."""
+        return [
+            (Source(label, min(1.0, energy / max(self._total, 1e-20)), []), (key,))
+            for label, energy, key in zip(self._labels, self._energy, self.keys, strict=True)
+        ]
+
+    def notes(self) -> list[str]:
+        """None of its own."""
+        return []
+
+
+def _walked(
+    session: _Session,
+    clip: ClipInfo,
+    sound: Iterable[Tensor],
+    layout: str,
+    pictures: Iterable[VideoFrame],
+    folder: Path,
+    input: str | os.PathLike[str],
+    prepared: PreparedInput,
+    notes: list[str],
+    progress: Progress,
+) -> Stems:
+    """The stems of one walk, without tracks."""
+    held = InputSound(sound, layout, clip.sample_rate_hz, Treatment())
+    with parts_in(folder) as parts:
+        mono = SampleQueue()
+        walked = _at_the_clips_rate(session, clip.sample_rate_hz, held, mono, pictures, notes)
+        samples = parts.take(walked, mono, clip, progress)
+        stems = Stems(
+            folder=folder,
+            input=os.fspath(input),
+            model=session.name,
+            sample_rate_hz=clip.sample_rate_hz,
+            samples=samples,
+            stems=[],
+            frame_rate_hz=clip.frame_rate_hz,
+        )
+        write_stems(parts, MONO, session.keyed_sources(), stems)
+    stems.notes = list(dict.fromkeys([*prepared.notes, *held.notes(), *notes]))
+    progress(stems.duration_s, stems.duration_s)
+    return stems
+
+
+def _at_the_clips_rate(
+    session: _Session,
+    sample_rate_hz: int,
+    held: InputSound,
+    mono: SampleQueue,
+    pictures: Iterable[VideoFrame],
+    notes: list[str],
+) -> Iterator[tuple[int, int, dict[str, Float[Tensor, "samples"]]]]:
+    """`walk_parts` at the network's rate, with stems resampled back and continued above its band.
+
+    A stem s of a sound m is the difference d = 2 s - m of what `FullBand` takes for ears, m + d = 2 s and m - d: its
+    share of the highest octave is the amplitude of s over that of s and m - s, which s gets above, too.
+
+    Args:
+        mono: is given the mono sound of what is finished.
+    """
+    own_hz, keys = session.spec.sample_rate_hz, session.keys
+    assert own_hz is not None
+    there, back = StreamResampler(sample_rate_hz, own_hz, 1), StreamResampler(own_hz, sample_rate_hz, len(keys))
+    bands = [FullBand(sample_rate_hz, own_hz) for _ in keys]
+    waiting, below = SampleQueue(), [SampleQueue() for _ in keys]
+    begin = 0
+
+    def resampled() -> Iterator[Tensor]:
+        for block in held.mono():
+            yield there.process(block[None])[0]
+        yield there.process(torch.zeros(1, 0), last=True)[0]
+
+    def finished(stems: Tensor, last: bool) -> tuple[int, int, dict[str, Tensor]]:
+        nonlocal begin
+        for queue, stem in zip(below, stems, strict=True):
+            queue.push(stem)
+        ready = min(below[0].samples, held.samples)
+        sound, low = held.take(ready), [queue.take(ready) for queue in below]
+        if last:  # resampling there and back may lose or add a sample at the end
+            rest = held.take(held.samples)
+            sound, low = torch.cat([sound, rest]), [F.pad(each, (0, rest.shape[-1])) for each in low]
+        waiting.push(sound)
+        whole = [band.process(sound, 2 * each - sound, last) for band, each in zip(bands, low, strict=True)]
+        done = waiting.take(whole[0].shape[-1])
+        mono.push(done)
+        start, begin = begin, begin + done.shape[-1]
+        return start, done.shape[-1], {k: (done + each) / 2 for k, each in zip(keys, whole, strict=True)}
+
+    for _, samples, parts in walk_parts(session, session.spec, own_hz, resampled(), pictures, notes):
+        stems = torch.stack([parts.get(key, torch.zeros(samples)) for key in keys])
+        yield finished(back.process(stems), last=False)
+    yield finished(back.process(torch.zeros(len(keys), 0), last=True), last=True)
+
+
+def _given(asked: Asked, input: str | os.PathLike[str], start_s: float) -> list[Track] | None:
+    """Given sources, on the clock of the part that is separated."""
+    if asked.sources:
+        return [Track.at(f"source {number}", x, y) for number, (x, y) in enumerate(asked.sources, 1)]
+    return None if asked.tracks is None else [track.later(-start_s) for track in read_tracks(asked.tracks, input)]
+
+
+def _found(asked: Asked, input: str | os.PathLike[str], folder: Path, prepared: PreparedInput) -> list[Track]:
+    """The loudest two sources that the default model finds."""
+    scratch = folder / ".found"
+    scratch.mkdir()
+    try:
+        by_default = Asked(fov_degrees=asked.fov_degrees, options=asked.options)
+        found = separated(by_default, input, scratch, prepared).sources[:2]
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    if len(found) < 2:
+        raise ModelError(
+            f"{input}: {len(found)} sources were found, and two are needed; say where they are (--source X,Y)"
+        )
+    tracks = []
+    for source in found:
+        times_s, x, y = (np.array([getattr(point, name) for point in source.track]) for name in ("time_s", "x", "y"))
+        tracks.append(Track(source.label, times_s - prepared.selection.start_s, x, y, np.ones(len(x))))
+    return tracks
+
+
+def _read_size(displayed: tuple[int, int]) -> tuple[int, int]:
+    """Large enough to cut pictures of sources from."""
+    scale = min(1.0, (720 * 1280 / (displayed[0] * displayed[1])) ** 0.5)
+    return max(1, round(displayed[0] * scale)), max(1, round(displayed[1] * scale))
+
+
+def _around(frame: VideoFrame, tracks: Sequence[Track], size: tuple[int, int]) -> VideoFrame:
+    """The pictures around all sources, each in the network's size, side by side."""
+    height, width = frame.rgb.shape[:2]
+    across = round(width / max(1, len(tracks)))
+    down = min(height, round(across / _SHAPE))
+    cut = []
+    for track in tracks:
+        x, y, _ = (float(value[0]) for value in track.positions(np.array([frame.time_s])))
+        left = int(np.clip(round(x * width - across / 2), 0, width - across))
+        top = int(np.clip(round(y * height - down / 2), 0, height - down))
+        cut.append(_resized(frame.rgb[top : top + down, left : left + across], size))
+    return VideoFrame(frame.time_s, np.concatenate(cut, axis=1), frame.number, frame.shown_s)
+
+
+def _resized(rgb: UInt8[np.ndarray, "height width 3"], size: tuple[int, int]) -> UInt8[np.ndarray, "rows columns 3"]:
+    shrinks = rgb.shape[0] > size[0]
+    return np.asarray(cv2.resize(rgb, size[::-1], interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC))
+
+
+def _mixed(
+    inputs: Sequence[str | os.PathLike[str]], prepared: Sequence[PreparedInput], true: PartFiles, notes: list[str]
+) -> Iterator[Float[Tensor, "1 samples"]]:
+    """The sum of the mono sounds of two files at the first one's rate, as long as the shorter; each is kept, too."""
+    rate = prepared[0].clip.sample_rate_hz
+    queues, ended = [SampleQueue(), SampleQueue()], [False, False]
+    streams = [_mono_at(rate, each, known, notes) for each, known in zip(inputs, prepared, strict=True)]
+    begin = 0
+    while True:
+        for n, stream in enumerate(streams):
+            while not ended[n] and queues[n].samples < _BLOCK_SAMPLES:
+                block = next(stream, None)
+                ended[n] = block is None
+                if block is not None:
+                    queues[n].push(block)
+        samples = min(_BLOCK_SAMPLES, *(queue.samples for queue in queues))
+        if not samples:
+            return
+        sounds = [queue.take(samples) for queue in queues]
+        for n, sound in enumerate(sounds):
+            true.write(str(n), begin, sound.numpy())
+        begin += samples
+        yield (sounds[0] + sounds[1])[None]
+
+
+def _mono_at(
+    rate: int, path: str | os.PathLike[str], prepared: PreparedInput, notes: list[str]
+) -> Iterator[Float[Tensor, "samples"]]:
+    resampler = StreamResampler(prepared.clip.sample_rate_hz, rate, 1)
+    for block in read_audio(path, _BLOCK_SAMPLES, notes, prepared.selection):
+        yield resampler.process(mix_to_mono(torch.nan_to_num(block, 0.0, 0.0, 0.0), prepared.audio.layout)[None])[0]
+    yield resampler.process(torch.zeros(1, 0), last=True)[0]

@@ -30,7 +30,7 @@ test-heavy: $(VENV)/.installed-heavy system-libraries browser
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy --num-workers $(WORKERS)
+	$(BIN)/mypy
 	$(BIN)/lint-imports
 
 # The documentation site, in site/; any broken link, and any page that the navigation lacks, is an error.

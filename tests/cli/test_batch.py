@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from tiers import thinned
 from typer.testing import CliRunner, Result
 
 from hearsight.cli.binauralize import AUDIO_CODECS
@@ -99,6 +100,7 @@ def test_what_is_there_is_left_or_done_again_where_something_changed(folder: Pat
     assert (out / "a.binaural.wav").stat().st_mtime_ns == third and (out / "b.binaural.flac").is_file()
 
 
+@pytest.mark.heavy
 def test_several_at_a_time_give_the_same_and_name_what_fails(folder: Path, tmp_path: Path) -> None:
     (folder / "bad.mp4").write_text("no video")
     done = _run(folder, "-o", tmp_path / "two", "--jobs", "2", "--report", tmp_path / "r.json", *MONO)
@@ -131,7 +133,7 @@ def test_one_unreadable_input_stops_no_batch(folder: Path, tmp_path: Path) -> No
     assert _names(tmp_path / "out") == ["a.binaural.wav"]
 
 
-@pytest.mark.parametrize("name", [os.fsdecode(b"caf\xe9.wav"), "日本.wav", "n" * 243 + ".wav"])
+@pytest.mark.parametrize("name", thinned([os.fsdecode(b"caf\xe9.wav"), "日本.wav", "n" * 243 + ".wav"]))
 def test_any_name_goes_whatever_the_terminal_can_print(folder: Path, name: str) -> None:
     source = (folder / "a.wav").rename(folder / name)
     command = [sys.executable, "-c", MAIN, "binauralize", source, folder / "b.flac", "-o", folder / "out"]
@@ -143,7 +145,7 @@ def test_any_name_goes_whatever_the_terminal_can_print(folder: Path, name: str) 
     assert len(list((folder / "out").iterdir())) == 2
 
 
-@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("ending", thinned([signal.SIGTERM, signal.SIGHUP]))
 def test_a_process_that_is_asked_to_end_leaves_nothing(tmp_path: Path, ending: signal.Signals) -> None:
     source = tmp_path / "in.wav"
     soundfile.write(source, np.random.default_rng(0).normal(0, 0.05, 600 * RATE), RATE)

@@ -5,6 +5,7 @@ import re
 import shlex
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner
 
 from hearsight.cli.main import app
@@ -36,6 +37,7 @@ def commands() -> list[str]:
     return text.splitlines()
 
 
+@pytest.mark.heavy
 def test_the_tutorial_leads_from_nothing_to_a_report(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (file,) = blocks("yaml")

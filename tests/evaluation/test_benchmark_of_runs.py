@@ -164,6 +164,7 @@ def test_every_row_that_is_trained_says_on_what_and_how_it_is_measured():
         assert row_of(recipe) == row
 
 
+@pytest.mark.heavy
 def test_one_trained_network_serves_as_three_systems(prepared, tmp_path):
     torch.manual_seed(0)
     reference = "sep-stereo/table-1:fair-play/sep-stereo"

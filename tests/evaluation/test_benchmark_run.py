@@ -129,6 +129,7 @@ def test_workers_give_what_one_process_gives(dataset, systems_module, tmp_path, 
     assert done[0] == (0, 12) and done[-1] == (12, 12)
 
 
+@pytest.mark.heavy
 def test_a_killed_worker_is_reported_and_the_run_goes_on(dataset, systems_module, tmp_path, monkeypatch):
     with pytest.raises(HearsightError, match="a worker was killed, probably for want of memory"):
         run_benchmark(benchmark(dataset, systems_module, tmp_path / "out", workers=2), KillAWorker())

@@ -497,6 +497,7 @@ def _command(*arguments: str | Path) -> list[str]:
     return [sys.executable, "-c", _RUN, "binauralize", *map(str, arguments)]
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     "shares",
     [(0.8,), pytest.param((0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 0.99, 0.999, 1.0), marks=pytest.mark.heavy)],
@@ -536,6 +537,7 @@ def _has_grown(folder: Path, size: float) -> bool:
     return False
 
 
+@pytest.mark.heavy
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root may mount a tmpfs")
 def test_a_full_disk_is_one_clear_line(tmp_path: Path, clip: Path) -> None:
     small = tmp_path / "small"

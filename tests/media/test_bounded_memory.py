@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from media_clips import Clip, make_clip
+from tiers import thinned
 
 from hearsight.media import BinauralWriter, read_audio, read_frames
 
@@ -81,7 +82,7 @@ def peak_growth_mib(work: Callable[[Path], None], path: Path) -> float:
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's account of a process's memory")
-@pytest.mark.parametrize("work", [copy_with_new_sound, copy_late_and_at_once, read_pictures])
+@pytest.mark.parametrize("work", thinned([copy_with_new_sound, copy_late_and_at_once, read_pictures]))
 def test_ten_minutes_take_as_much_memory_as_one(clips, work):
     # Ten minutes are 230 MB of float samples, 700 MB of pictures at 2 Hz, and 90 MB of packets.
     assert clips[10].stat().st_size > 60e6
@@ -93,7 +94,7 @@ def decoded_frames(least_pixels: int) -> int:
     return sum(type(item) is av.VideoFrame and item.height * item.width >= least_pixels for item in gc.get_objects())
 
 
-@pytest.mark.parametrize("rate_hz", [None, 5.0])
+@pytest.mark.parametrize("rate_hz", thinned([None, 5.0]))
 @pytest.mark.parametrize("read_as", [{}, {"rotation_deg": 90}, {"interlaced": True, "picture": "mpeg2video"}])
 def test_pictures_that_were_shown_are_not_kept(tmp_path, rate_hz, read_as):
     """Not even until Python collects cycles of references: a decoded frame of 1080p is 3 MiB."""

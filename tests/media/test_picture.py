@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from media_clips import CONTAINERS, Clip
 from media_clips import make_clip as write_clip
+from tiers import thinned
 
 from hearsight.errors import MediaError
 from hearsight.media import picture as reading
@@ -57,7 +58,7 @@ def test_ticks_get_the_frame_that_is_shown_then(make_clip, container):
 
 
 @pytest.mark.parametrize("offset_s", [0.0, 0.32, -0.32])
-@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+@pytest.mark.parametrize("suffix", thinned([".mp4", ".mkv"]))
 def test_time_zero_is_the_first_sample_of_the_sound(make_clip, suffix, offset_s):
     # What would begin before 0 is cut off by MP4's edit list, so the later one is moved.
     starts = {"sound_start_s": max(offset_s, 0), "picture_start_s": max(-offset_s, 0)}
@@ -74,8 +75,8 @@ def test_time_zero_is_the_first_sample_of_the_sound(make_clip, suffix, offset_s)
     )
 
 
-@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".ts"])
-@pytest.mark.parametrize("frame_rate", [Fraction(25), Fraction(30_000, 1001), Fraction(30), Fraction(60)])
+@pytest.mark.parametrize("suffix", thinned([".mp4", ".mkv", ".ts"]))
+@pytest.mark.parametrize("frame_rate", thinned([Fraction(25), Fraction(30_000, 1001), Fraction(30), Fraction(60)], 2))
 def test_pictures_that_no_tick_shows_are_passed_over_and_the_rest_stay_the_same(
     tmp_path, monkeypatch, frame_rate, suffix
 ):
@@ -113,7 +114,7 @@ def test_pictures_that_no_tick_shows_are_passed_over_and_the_rest_stay_the_same(
 TIMES = [0.0, 0.1, 0.13, 0.2, 0.5, 0.54, 0.6, 0.72, 0.9, 1.0, 1.9]
 
 
-@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".ts"])
+@pytest.mark.parametrize("suffix", thinned([".mp4", ".mkv", ".ts"]))
 def test_a_variable_frame_rate_holds_each_frame_until_the_next(make_clip, suffix):
     path = make_clip(f"in{suffix}", frame_times_s=TIMES, draw=numbered)
     start = probe(path)
@@ -164,7 +165,7 @@ def test_a_late_start_shows_what_the_whole_shows_then(make_clip, container):
     assert late == own[-len(late) :] and late[0] <= 1.1 + 1e-6 < late[1]
 
 
-@pytest.mark.parametrize("turned_deg", [0, 90, 180, 270])
+@pytest.mark.parametrize("turned_deg", thinned([0, 90, 180, 270], 2))
 @pytest.mark.parametrize("mirrored", [False, True])
 def test_frames_are_turned_as_the_display_matrix_says(make_clip, turned_deg, mirrored):
     path = make_clip("in.mp4", rotation_deg=turned_deg, mirrored=mirrored, draw=quadrants)
@@ -180,7 +181,7 @@ def test_frames_are_turned_as_the_display_matrix_says(make_clip, turned_deg, mir
     assert corners(stretched.rgb) == list(grid.flatten())
 
 
-@pytest.mark.parametrize("size", [(47, 63), (1, 17), (33, 3), (240, 321)])
+@pytest.mark.parametrize("size", thinned([(size,) for size in [(47, 63), (1, 17), (33, 3), (240, 321)]], 2))
 @pytest.mark.parametrize(("picture", "pixels"), [("ffv1", "yuv444p"), ("libvpx-vp9", "yuv420p"), ("png", "rgb24")])
 def test_odd_sizes(make_clip, size, picture, pixels):
     name, sound = ("in.mov", "pcm_s16le") if picture == "png" else ("in.mkv", "flac")

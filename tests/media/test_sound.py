@@ -10,6 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from media_clips import click_times
+from tiers import thinned
 
 from hearsight.errors import HearsightError, MediaError
 from hearsight.media import mix_to_mono, probe, read_audio, read_sound, write_wav
@@ -24,8 +25,8 @@ def sine(rate: int, channels: int, seconds: float = 0.5) -> np.ndarray:
 @pytest.mark.parametrize(
     ("subtype", "bits"), [("PCM_U8", 8), ("PCM_16", 16), ("PCM_24", 24), ("PCM_32", 24), ("FLOAT", 24), ("DOUBLE", 24)]
 )
-@pytest.mark.parametrize("rate", [8_000, 44_100, 192_000])
-@pytest.mark.parametrize("channels", [1, 2, 6])
+@pytest.mark.parametrize("rate", thinned([8_000, 44_100, 192_000]))
+@pytest.mark.parametrize("channels", thinned([1, 2, 6], 2))
 def test_every_sample_format_is_read_as_float_of_full_scale_one(tmp_path, subtype, bits, rate, channels):
     sound = sine(rate, channels)
     soundfile.write(tmp_path / "in.wav", sound, rate, subtype=subtype)
@@ -165,7 +166,7 @@ def test_jitter_of_timestamps_is_no_gap(tmp_path, jitter):
     assert notes == []
 
 
-@pytest.mark.parametrize("drift", [500e-6, -500e-6, 5e-3])
+@pytest.mark.parametrize("drift", thinned([500e-6, -500e-6, 5e-3]))
 @pytest.mark.parametrize("jitter_s", [0.0, 0.003])
 def test_a_clock_that_drifts_is_followed_without_a_click(tmp_path, drift, jitter_s):
     rate, samples, count = 48000, 1024, 3000

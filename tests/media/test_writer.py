@@ -19,6 +19,7 @@ from media_clips import (
     packet_hash,
     packet_times,
 )
+from tiers import thinned
 
 from hearsight.errors import HearsightError, MediaError
 from hearsight.media import BinauralWriter, Selection, mix_to_mono, probe, read_audio, read_frames, read_sound
@@ -52,7 +53,7 @@ def test_picture_packets_keep_every_bit_and_sound_its_place(tmp_path, container,
     assert notes == []
 
 
-@pytest.mark.parametrize("suffix", [".mov", ".mkv", ".ts", ".flv", ".3gp"])
+@pytest.mark.parametrize("suffix", thinned([".mov", ".mkv", ".ts", ".flv", ".3gp"], 2))
 def test_another_container_keeps_picture_and_sound_in_step(tmp_path, suffix):
     source = make_clip(tmp_path / "in.mp4", Clip(sound_start_s=0.1, sample_rate_hz=44100))
     target, back = tmp_path / f"out{suffix}", tmp_path / "back.mp4"
@@ -65,7 +66,7 @@ def test_another_container_keeps_picture_and_sound_in_step(tmp_path, suffix):
     assert info.video is not None and info.video.start_s < 0.15  # though a broadcast's clock begins later
 
 
-@pytest.mark.parametrize("suffix", [".ts", ".mkv", ".mp4"])
+@pytest.mark.parametrize("suffix", thinned([".ts", ".mkv", ".mp4"]))
 def test_lost_packets_of_sound_do_not_move_what_follows(tmp_path, suffix):
     lossy = Clip(dropped_packets=tuple(range(25, 40)), clicks_s=(0.2, 1.4), flashes_s=(0.2, 1.4))
     source = make_clip(tmp_path / "in.ts", lossy)
@@ -73,7 +74,7 @@ def test_lost_packets_of_sound_do_not_move_what_follows(tmp_path, suffix):
     assert np.abs(clicks_after_flashes(tmp_path / f"out{suffix}")).max() < 0.001
 
 
-@pytest.mark.parametrize("suffix", [".ts", ".mkv", ".mp4"])
+@pytest.mark.parametrize("suffix", thinned([".ts", ".mkv", ".mp4"]))
 def test_a_clock_that_starts_anew_midway_keeps_both_parts(tmp_path, suffix):
     first = make_clip(tmp_path / "first.ts", Clip(clicks_s=(0.4, 1.2), flashes_s=(0.4, 1.2)))
     second = make_clip(tmp_path / "second.ts", Clip(clicks_s=(0.6, 1.4), flashes_s=(0.6, 1.4)))
@@ -89,7 +90,7 @@ def test_a_clock_that_starts_anew_midway_keeps_both_parts(tmp_path, suffix):
     assert len(shown) == 100 and np.abs(np.diff(shown) - 0.04).max() < 0.002
 
 
-@pytest.mark.parametrize("suffix", [".mov", ".mp4", ".mkv"])
+@pytest.mark.parametrize("suffix", thinned([".mov", ".mp4", ".mkv"]))
 def test_a_trimmed_picture_stays_trimmed_or_a_note_says_otherwise(tmp_path, suffix):
     whole = make_clip(tmp_path / "in.mov", Clip(clicks_s=(0.6, 1.2), flashes_s=(0.6, 1.2)))
     data = bytearray(whole.read_bytes())
@@ -163,7 +164,7 @@ def test_metadata_of_phones_and_time_code_survive(tmp_path):
             assert [stream.type for stream in container.streams] == ["video", "audio", "data"]
 
 
-@pytest.mark.parametrize("flags", ["frag_keyframe+empty_moov", "dash+delay_moov"])
+@pytest.mark.parametrize("flags", thinned(["frag_keyframe+empty_moov", "dash+delay_moov"]))
 def test_fragmented_files_are_copied_as_well(tmp_path, flags):
     source = make_clip(tmp_path / "in.mp4", Clip(container_options={"movflags": flags}))
     two_ears(source, tmp_path / "out.mp4")
@@ -195,7 +196,7 @@ def test_the_default_sound_track_is_the_one_that_is_replaced(tmp_path):
         assert replaced.disposition == av.stream.Disposition.default
 
 
-@pytest.mark.parametrize("suffix", [".mkv", ".mp4", ".avi"])
+@pytest.mark.parametrize("suffix", thinned([".mkv", ".mp4", ".avi"]))
 def test_packets_whose_times_go_back_are_put_in_order_with_a_note(tmp_path, suffix):
     whole = make_clip(tmp_path / "whole.mkv", Clip(picture="mpeg4", sound="flac"))
     source = tmp_path / "in.mkv"
@@ -314,8 +315,10 @@ def test_index_stands_before_the_media_so_that_it_plays_while_loading(tmp_path):
     assert data.index(b"moov") < data.index(b"mdat")
 
 
-@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
-@pytest.mark.parametrize(("turned_deg", "mirrored"), [(90, False), (180, False), (270, False), (0, True), (90, True)])
+@pytest.mark.parametrize("suffix", thinned([".mp4", ".mov", ".mkv"]))
+@pytest.mark.parametrize(
+    ("turned_deg", "mirrored"), thinned([(90, False), (180, False), (270, False), (0, True), (90, True)], 2)
+)
 def test_rotation_survives(tmp_path, suffix, turned_deg, mirrored):
     source = make_clip(tmp_path / f"in{suffix}", Clip(rotation_deg=turned_deg, mirrored=mirrored))
     two_ears(source, tmp_path / f"out{suffix}")
@@ -329,7 +332,7 @@ def test_rotation_survives(tmp_path, suffix, turned_deg, mirrored):
     assert matrix(tmp_path / f"out{suffix}") == matrix(source)
 
 
-@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
+@pytest.mark.parametrize("suffix", thinned([".mp4", ".mov", ".mkv"]))
 def test_pixel_aspect_ratio_survives(tmp_path, suffix):
     def anamorphic(output):
         output.streams.video[0].codec_context.sample_aspect_ratio = Fraction(4, 3)
@@ -431,7 +434,7 @@ def contents(path: Path) -> dict:
     return {"streams": streams, "chapters": chapters, "texts": texts, "tags": tags}
 
 
-@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
+@pytest.mark.parametrize("suffix", thinned([".mp4", ".mov", ".mkv"]))
 def test_subtitles_chapters_metadata_cover_and_other_tracks_are_kept(tmp_path, suffix):
     source = clip_with_everything(tmp_path / f"in{suffix}")
     target = tmp_path / f"out{suffix}"
@@ -570,8 +573,8 @@ def test_rates_that_a_codec_lacks_are_raised_to_the_next(tmp_path):
     assert np.abs(clicks_after_flashes(tmp_path / "out.mp4")).max() < 0.001
 
 
-@pytest.mark.parametrize("rate", [8_000, 11_025, 22_050, 32_000, 96_000, 192_000])
-@pytest.mark.parametrize("suffix", [".mkv", ".mov"])
+@pytest.mark.parametrize("rate", thinned([8_000, 11_025, 22_050, 32_000, 96_000, 192_000], 2))
+@pytest.mark.parametrize("suffix", thinned([".mkv", ".mov"]))
 def test_any_rate_is_kept_where_the_codec_has_it(tmp_path, rate, suffix):
     source = make_clip(tmp_path / "in.mov", Clip(sound="pcm_s16le", sample_rate_hz=rate))
     two_ears(source, tmp_path / f"out{suffix}", audio_codec="flac" if suffix == ".mkv" else "pcm16")

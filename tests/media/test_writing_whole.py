@@ -73,6 +73,7 @@ def write_in_a_process(source: Path, target: Path, stop_after: int | None, sign:
     return process.exitcode, reported
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".wav"])
 def test_a_killed_process_leaves_a_whole_file_or_none(tmp_path, long_clip, suffix):
     code, blocks = write_in_a_process(long_clip, tmp_path / f"all{suffix}", None, signal.SIGKILL)

@@ -72,6 +72,7 @@ def test_direct_sound_falls_with_distance(bank: RoomBank) -> None:
     assert -8 < slope < -4.5  # 6 dB each time the distance doubles, but for the head's shadow and early reflections
 
 
+@pytest.mark.heavy
 def test_rooms_ring_as_long_as_they_say(bank: RoomBank) -> None:
     """Schroeder's integral of the octaves of 500 Hz and 1 kHz, fitted from -5 to -20 dB."""
     ratios = []
@@ -99,6 +100,7 @@ def test_dead_rooms_are_more_direct_than_live_ones_at_a_distance(bank: RoomBank)
     assert min(outdoors) > np.mean(living) + 5
 
 
+@pytest.mark.heavy
 def test_the_same_seed_gives_the_same_rooms(tmp_path: Path, bank: RoomBank) -> None:
     again = make_room_bank(tmp_path / "rooms", seed=3, rooms=2, sources_per_room=3, workers=1)
     assert again.sources == bank.sources[:6]

@@ -27,7 +27,7 @@ def _always(names: tuple[str, ...]) -> list[Any]:
 
 
 COMPILED = _always(())
-CAPTURED = _always(tuple(name for name in NETWORKS if name != "beyond-mono"))
+CAPTURED = _always(("mono2binaural",))
 EXPORTED = _always(("mono2binaural",))
 
 

@@ -95,6 +95,7 @@ def test_separation_equals_the_published_network(released) -> None:
     assert distance("sep-stereo/apnet_left", network(mix(), frames()).extras["left"]) < TOLERANCE
 
 
+@pytest.mark.heavy
 @torch.no_grad()
 def test_a_second_fusion_file_separates(released) -> None:
     files = [released["dilated"], released["sep-audio"], released["apnet"], released["apnet"]]
@@ -105,6 +106,7 @@ def test_a_second_fusion_file_separates(released) -> None:
     )
 
 
+@pytest.mark.heavy
 @torch.no_grad()
 def test_unet_out_predicts_with_the_backbone(released) -> None:
     files = [released["dilated"], released["sep-audio"], released["apnet"]]

@@ -69,6 +69,7 @@ def test_binary_masks_pass_a_bin_or_silence_it() -> None:
     assert (passed | (stems == 0)).all()
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     ("mask", "rows"),
     [
@@ -148,6 +149,7 @@ def test_two_channels_and_items_without_stems_are_refused() -> None:
         small(mask="soft")
 
 
+@pytest.mark.heavy
 def test_full_size_runs_on_the_published_segment() -> None:
     torch.manual_seed(0)
     network = PixelPlayer(segment=SOUND_OF_PIXELS).eval()

@@ -75,6 +75,7 @@ def on_the_same_data() -> list[list[str]]:
     return [references for references in groups.values() if len(references) > 1]
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("references", on_the_same_data(), ids=lambda references: references[0])
 def test_rows_on_the_same_data_are_different_functions(references: list[str]) -> None:
     functions = {reference: function_of(read_recipe(reference)) for reference in references}

@@ -157,6 +157,7 @@ def separating() -> tuple[SepStereo, Item]:
     return network.eval(), item
 
 
+@pytest.mark.heavy
 def test_separation_is_learned_from_solo_clips() -> None:
     network, item = separating()
     assert item.stems is not None and item.stem_frames is not None
@@ -167,6 +168,7 @@ def test_separation_is_learned_from_solo_clips() -> None:
     assert (swapped - item.stems.flip(1)).square().sum() < 0.1 * energy
 
 
+@pytest.mark.heavy
 def test_stereo_comes_of_separation_alone() -> None:
     """Without having heard any stereo, sources come out on the side where they are seen (supplement 1.1)."""
     network, item = separating()

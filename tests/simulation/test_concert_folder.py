@@ -155,6 +155,7 @@ def test_the_same_seed_gives_the_same_bytes_with_any_number_of_workers(tiny_set,
     assert digests(tmp_path / "two") == digests(tiny_set)
 
 
+@pytest.mark.heavy
 def test_another_seed_gives_other_clips(tiny_set, tmp_path):
     simulate(tmp_path / "other", 1, replace(TINY, seed=7))
     ours, theirs = digests(tiny_set), digests(tmp_path / "other")
@@ -162,6 +163,7 @@ def test_another_seed_gives_other_clips(tiny_set, tmp_path):
         assert ours[name] != theirs[name]
 
 
+@pytest.mark.heavy
 def test_a_set_is_completed_and_extended_to_the_same_bytes(tiny_set, tmp_path):
     folder = tmp_path / "part"
     assert simulate(folder, 3, TINY).reused == 0
@@ -184,6 +186,7 @@ def test_a_set_from_before_rooms_and_distances_could_be_chosen_is_completed(tiny
     assert digests(folder) == digests(tiny_set)
 
 
+@pytest.mark.heavy
 def test_a_killed_run_is_completed_to_the_same_bytes(tiny_set, tmp_path):
     folder = tmp_path / "killed"
     command = [

@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tiers import thinned
 
 from hearsight.acoustics import direction_to_picture
 from hearsight.simulation import SIMULATED_INSTRUMENTS, Settings
@@ -43,7 +44,7 @@ def scenes_where(choice, settings_, count, first=1):
     return found
 
 
-@pytest.mark.parametrize("projection", ["cylinder", "pinhole"])
+@pytest.mark.parametrize("projection", thinned(["cylinder", "pinhole"]))
 def test_projecting_the_direction_of_a_pixel_gives_the_pixel(projection):
     camera = Camera(32, 16, projection)
     x, y = np.meshgrid((np.arange(32) + 0.5) / 32, (np.arange(16) + 0.5) / 16)
@@ -113,7 +114,7 @@ def test_the_nearer_of_two_objects_hides_the_other_in_any_order():
         assert (canvas.owner == 2).any()
 
 
-@pytest.mark.parametrize("projection", ["cylinder", "pinhole"])
+@pytest.mark.parametrize("projection", thinned(["cylinder", "pinhole"]))
 def test_depth_is_the_distance_to_the_walls_along_each_ray(projection):
     choice = Settings(seed=9, seconds=1.0, width=96, height=48, frame_rate_hz=1, projection=projection)
     for scene in scenes_where(lambda scene: True, choice, 4):
@@ -130,7 +131,7 @@ def test_depth_is_the_distance_to_the_walls_along_each_ray(projection):
         assert (view.depth <= wall * 1.0001).all() and (view.depth > 0.2).all()
 
 
-@pytest.mark.parametrize("projection", ["cylinder", "pinhole"])
+@pytest.mark.parametrize("projection", thinned(["cylinder", "pinhole"]))
 def test_a_source_is_drawn_where_its_direction_says_in_every_frame_of_moving_clips(projection):
     """What is drawn of an instrument (found by its pixels) stays around the sound's place in the picture."""
     choice = Settings(seed=12, seconds=2.0, width=160, height=80, frame_rate_hz=5, projection=projection)
@@ -183,6 +184,7 @@ def test_truth_positions_agree_with_the_mapping_in_every_frame():
             assert np.abs(turned).max() < 25 and np.ptp(turned) > 0.05  # only the head moves, and it does
 
 
+@pytest.mark.heavy
 def test_a_turned_view_of_the_panorama_is_what_drawing_anew_gives():
     choice = Settings(seed=12, seconds=1.0, width=160, height=80, frame_rate_hz=2)
     scene = scenes_where(lambda scene: scene.listener.motion == "pan", choice, 1)[0]
@@ -279,6 +281,7 @@ def test_boxes_hold_what_is_seen():
     assert none is None and nothing is None
 
 
+@pytest.mark.heavy
 def test_every_instrument_is_seen_large_enough_and_differs_from_the_others():
     """At 2.5 m each instrument covers a part of the picture, and no two silhouettes are alike."""
     choice = Settings(seed=31, seconds=1.0, performers=(1, 1), width=160, height=80, frame_rate_hz=1)
@@ -297,6 +300,7 @@ def test_every_instrument_is_seen_large_enough_and_differs_from_the_others():
     assert len({mask.tobytes() for mask in shapes.values()}) == len(SIMULATED_INSTRUMENTS)
 
 
+@pytest.mark.heavy
 def test_clips_move_the_camera_about_as_often_as_documented():
     motions = [random_scene(Settings(seed=5), number).listener.motion for number in range(1, 301)]
     assert 0.24 < motions.count("sway") / 300 < 0.43

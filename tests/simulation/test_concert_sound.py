@@ -8,6 +8,7 @@ import pytest
 import soundfile
 import torch
 from scipy.signal import butter, fftconvolve, sosfiltfilt
+from tiers import thinned
 
 from hearsight.acoustics import load_hrirs
 from hearsight.errors import DataError
@@ -70,7 +71,7 @@ def test_image_sources_are_those_of_pyroomacoustics():
         np.testing.assert_allclose((amplitude * length / lost)[:6], expected[:6], rtol=1e-4)
 
 
-@pytest.mark.parametrize("azimuth_deg", [-50, 0, 35])
+@pytest.mark.parametrize("azimuth_deg", thinned([-50, 0, 35]))
 def test_direct_sound_falls_by_six_decibels_per_doubling_and_comes_later(hrirs, azimuth_deg):
     room = an_open_room(hrirs)
     click = np.zeros(4000)
@@ -93,6 +94,7 @@ def test_direct_sound_falls_by_six_decibels_per_doubling_and_comes_later(hrirs, 
     np.testing.assert_allclose(np.diff(peaks), np.array([1.5, 3.0]) / SPEED_OF_SOUND, atol=2.5 / RATE)
 
 
+@pytest.mark.heavy
 def test_reverberant_energy_follows_the_classical_formula(hrirs):
     """After the direct sound: 4 pi c T / (6 ln 10 V) exp(-6 ln 10 t / T), averaged over rooms (Barron, 1988)."""
     errors = []
@@ -124,6 +126,7 @@ def test_reverberant_energy_follows_the_classical_formula(hrirs):
     assert np.abs(errors).max() < 5
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     ("number", "asked"), [(n, (0.2, 0.8)) for n in (1, 5, 9, 13, 17, 21)] + [(n, (0.2, 0.3)) for n in (3, 7)]
 )

@@ -58,6 +58,7 @@ def test_flips_are_known_from_sound_and_picture_together() -> None:
     assert sum(learned(network, tasks, blind, 120)[-10:]) / 10 > 0.6 * 0.69
 
 
+@pytest.mark.heavy
 def test_responses_are_known_from_the_picture() -> None:
     network, tasks, item = answering_response()
     losses = learned(network, tasks, item, 60)

@@ -116,6 +116,7 @@ def test_a_run_leaves_a_model_and_reports_its_errors(tmp_path, banks):
     assert "part_error" in (model / "README.md").read_text()
 
 
+@pytest.mark.heavy
 def test_an_interrupted_run_ends_with_the_weights_of_an_undisturbed_one(tmp_path, banks):
     settings = recipe(banks, schedule__epochs="3")
     whole = weights(train(settings, tmp_path / "whole", accelerator="cpu"))
@@ -173,6 +174,7 @@ def test_what_does_not_fit_is_said_in_one_line(tmp_path, banks):
     refused(ModelError, "learns from mixtures", data__mixtures="null", data__solo__folder=str(tmp_path))
 
 
+@pytest.mark.heavy
 def test_one_command_trains_all_stages(banks, tmp_path):
     keys = {
         "model.settings": SMALL,

@@ -355,6 +355,7 @@ def test_two_processes_train_systems_that_leave_parameters_unused(tmp_path, prep
     assert weights(tmp_path / "run" / "model")
 
 
+@pytest.mark.heavy
 def test_a_network_that_reads_depth_maps_trains_and_validates_on_them(tmp_path):
     """Its estimator is not there: without the items' own maps this would fail."""
     panned_set(tmp_path / "deep", clips=8, depth=True)
@@ -393,6 +394,7 @@ def test_workers_give_the_same_model_as_none(tmp_path, prepared):
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
+@pytest.mark.heavy
 def test_separation_comes_first_then_both(prepared):
     from hearsight.datasets.prepared import PreparedSet
 

@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 from pose_pictures import on_canvas, pose_pictures
+from tiers import thinned
 
 from hearsight.vision.pose import KEYPOINTS, PoseNetwork
 
@@ -15,7 +16,7 @@ def network() -> PoseNetwork:
     return PoseNetwork()
 
 
-@pytest.mark.parametrize("name", pose_pictures())
+@pytest.mark.parametrize("name", thinned(pose_pictures(), 2))
 def test_the_network_gives_what_the_original_graph_gives(network, name):
     found = network(pose_pictures()[name])
     keypoints = ORIGINAL[name][:, :51].reshape(6, 17, 3)

@@ -1,5 +1,6 @@
 """Sets of head-related impulse responses (HRIRs): loading, sample rates, directions between the measured ones."""
 
+import functools
 import math
 import os
 from pathlib import Path
@@ -28,6 +29,8 @@ def load_hrirs(
 ) -> "HRIRSet":
     """Load an HRIR set from a SOFA file (SimpleFreeFieldHRIR); without a path the KEMAR set of the package.
 
+    The package's set is read once and shared; a set does not change.
+
     Time zero: measured responses begin with the sound's way from the loudspeaker. The same number of samples is
     dropped from (or put before) all of them, so that the earliest onset over all directions and both ears is at
     0.25 ms; nothing is shifted by a fraction of a sample, and all differences between ears and directions stay. With
@@ -46,7 +49,17 @@ def load_hrirs(
     Raises:
         DataError: the file is missing, is not SOFA, is of another convention, or its content contradicts itself.
     """
-    path = KEMAR if path is None else Path(path)
+    if path is None:
+        return _packaged(diffuse_field_equalized, normalized)
+    return _loaded(Path(path), diffuse_field_equalized, normalized)
+
+
+@functools.cache
+def _packaged(diffuse_field_equalized: bool, normalized: bool) -> "HRIRSet":
+    return _loaded(KEMAR, diffuse_field_equalized, normalized)
+
+
+def _loaded(path: Path, diffuse_field_equalized: bool, normalized: bool) -> "HRIRSet":
     measured = read_sofa_hrirs(path)
     responses = _with_delays(measured.responses, measured.delays_samples)
     responses = _without_silent_end(_from_time_zero(responses, measured.sample_rate_hz))

@@ -109,6 +109,7 @@ def test_a_soloist_is_heard_where_it_is_seen(sound_class: str, label: str) -> No
     assert interaural_level_difference_db(middle, RATE).abs().max() < 0.1
 
 
+@pytest.mark.heavy
 def test_what_the_room_says_is_less_to_the_side_than_what_comes_straight(monkeypatch: pytest.MonkeyPatch) -> None:
     classifier = concert().classifier
     forward = classifier.forward
@@ -202,7 +203,9 @@ def test_without_any_instrument_what_moves_with_the_sound_is_found() -> None:
     assert sum(found.energy_share for found in session.sources()) <= 1 + 1e-6
 
 
-@pytest.mark.parametrize("seed", [3, 4, 5])
+@pytest.mark.parametrize(
+    "seed", [3, pytest.param(4, marks=pytest.mark.heavy), pytest.param(5, marks=pytest.mark.heavy)]
+)
 def test_without_any_instrument_what_moves_to_other_sounds_is_not_taken_for_the_source(seed: int) -> None:
     sound = hits(12.0, struck(12.0, 0))
     session = begin(lambda _: [])
@@ -231,6 +234,7 @@ def test_what_nothing_explains_is_wide_in_the_middle_and_turned_round_with_the_p
     assert 0.15 < float((ears[0] - ears[1]).std() / 2 / sound.std()) < 0.25
 
 
+@pytest.mark.heavy
 def test_an_instrument_that_appears_takes_over_and_the_search_is_let_go() -> None:
     sound = played("cello", 30.0)
     session = begin(lambda time: [("cello", 0.15)] if 10 < time < 20 else [])

@@ -70,7 +70,7 @@ $(VENV)/.installed-dev: $(VENV)/.created pyproject.toml constraints.txt
 	touch $(VENV)/.installed $@
 
 $(VENV)/.installed-heavy: $(VENV)/.installed-dev
-	$(INSTALL) -e ".[distributed,app]" "moto[server,s3]"
+	$(INSTALL) -e ".[distributed,app]" "moto[server,s3]" wandb
 	touch $@
 
 clean:

@@ -133,6 +133,7 @@ def test_one_unreadable_input_stops_no_batch(folder: Path, tmp_path: Path) -> No
     assert _names(tmp_path / "out") == ["a.binaural.wav"]
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("name", thinned([os.fsdecode(b"caf\xe9.wav"), "日本.wav", "n" * 243 + ".wav"]))
 def test_any_name_goes_whatever_the_terminal_can_print(folder: Path, name: str) -> None:
     source = (folder / "a.wav").rename(folder / name)
@@ -145,6 +146,7 @@ def test_any_name_goes_whatever_the_terminal_can_print(folder: Path, name: str) 
     assert len(list((folder / "out").iterdir())) == 2
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("ending", thinned([signal.SIGTERM, signal.SIGHUP]))
 def test_a_process_that_is_asked_to_end_leaves_nothing(tmp_path: Path, ending: signal.Signals) -> None:
     source = tmp_path / "in.wav"

@@ -81,6 +81,7 @@ def peak_growth_mib(work: Callable[[Path], None], path: Path) -> float:
     return float(grown)
 
 
+@pytest.mark.heavy
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's account of a process's memory")
 @pytest.mark.parametrize("work", thinned([copy_with_new_sound, copy_late_and_at_once, read_pictures]))
 def test_ten_minutes_take_as_much_memory_as_one(clips, work):
@@ -95,7 +96,7 @@ def decoded_frames(least_pixels: int) -> int:
 
 
 @pytest.mark.parametrize("rate_hz", thinned([None, 5.0]))
-@pytest.mark.parametrize("read_as", [{}, {"rotation_deg": 90}, {"interlaced": True, "picture": "mpeg2video"}])
+@pytest.mark.parametrize("read_as", thinned([{}, {"rotation_deg": 90}, {"interlaced": True, "picture": "mpeg2video"}]))
 def test_pictures_that_were_shown_are_not_kept(tmp_path, rate_hz, read_as):
     """Not even until Python collects cycles of references: a decoded frame of 1080p is 3 MiB."""
     path = make_clip(tmp_path / "in.mov", Clip(seconds=3, size=(96, 128), **read_as))

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from media_clips import Clip, make_clip
+from tiers import thinned
 
 from hearsight.media import BinauralWriter, read_sound
 from hearsight.media.codecs import SOUND_CODECS
@@ -25,7 +26,7 @@ def bursts(seconds: float = 2.0) -> torch.Tensor:
     return torch.from_numpy(ears).float() * 0.89
 
 
-@pytest.mark.parametrize("codec", ["aac", "mp3", "opus", "ac3", "flac"])
+@pytest.mark.parametrize("codec", thinned(["aac", "flac", "mp3", "opus", "ac3"], 2))
 def test_the_decoded_output_stays_below_the_ceiling(tmp_path, codec):
     source = make_clip(tmp_path / "in.mkv", Clip(picture=None, sound="flac", seconds=2))
     ears = bursts()

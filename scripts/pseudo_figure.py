@@ -22,7 +22,7 @@ from hearsight.pseudo import (
     read_clip_list,
     save_figure,
 )
-from simulated_solos import box_of_soloist
+from hearsight.pseudo.simulated_solos import box_of_soloist
 
 
 def main(solos: Path, target: Path) -> None:

@@ -305,6 +305,9 @@ def test_clips_move_the_camera_about_as_often_as_documented():
     motions = [random_scene(Settings(seed=5), number).listener.motion for number in range(1, 301)]
     assert 0.24 < motions.count("sway") / 300 < 0.43
     assert 0.05 < motions.count("pan") / 300 < 0.16
+    still = [random_scene(Settings(seed=5, still_camera=True), number) for number in range(1, 11)]
+    assert all(np.ptp(scene.listener.to_head(np.linspace(0, 5, 11)), axis=0).max() == 0 for scene in still)
+    assert [scene.room for scene in still] == [random_scene(Settings(seed=5), number).room for number in range(1, 11)]
 
 
 def test_performers_stand_within_the_room_apart_and_in_view():

@@ -19,6 +19,7 @@ from hearsight.cli.models import models
 from hearsight.cli.prepare import prepare
 from hearsight.cli.pseudo import pseudo
 from hearsight.cli.recipes import recipes
+from hearsight.cli.reproduce import reproduce
 from hearsight.cli.resplit import resplit
 from hearsight.cli.separate import separate
 from hearsight.cli.sharing import spelled_out
@@ -68,6 +69,7 @@ app.command("resplit")(resplit)
 app.command("solos")(solos)
 app.command("recipes")(recipes)
 app.command("train", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(train)
+app.command("reproduce", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(reproduce)
 app.command("pseudo")(pseudo)
 app.command("simulate")(simulate)
 app.command("banks")(banks)

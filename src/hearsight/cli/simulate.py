@@ -66,6 +66,7 @@ def simulate(
             help="Distance of the performers in metres, all alike likely; if not given, mostly about 2, at most 5.5.",
         ),
     ] = None,
+    still: Annotated[bool, typer.Option("--still", help="The camera never turns.")] = False,
     sound_font: Annotated[
         Path | None, typer.Option(metavar="FILE.sf2", help="General MIDI; pretty_midi's TimGM6mb if not given.")
     ] = None,
@@ -102,6 +103,7 @@ def simulate(
         field_of_view_deg=fov,
         reverberation_s=_bounds(reverberation),
         distance_m=None if distance is None else _bounds(distance),
+        still_camera=still,
     )
     with progress_bar("simulating", "clips", quiet) as progress:
         report = make(

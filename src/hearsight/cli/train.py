@@ -78,7 +78,7 @@ def train(
         model = folder / "model"
         if len(references) > 1 and resume and model.is_dir():
             continue  # an earlier stage that is done
-        with _shown(f"training {settings.model.system}", quiet) as reporter:
+        with shown(f"training {settings.model.system}", quiet) as reporter:
             model = train(settings, folder, resume, device, devices, nodes, reporter, wandb)
     if not quiet:
         assert model is not None
@@ -89,7 +89,7 @@ def train(
 
 
 @contextmanager
-def _shown(label: str, quiet: bool) -> "Iterator[Reporter]":
+def shown(label: str, quiet: bool) -> "Iterator[Reporter]":
     """What a run reports, on standard error: a line after every epoch, and on a terminal a bar with the loss."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn

@@ -9,14 +9,17 @@ from hearsight.recipes.recipe import (
     recipe_as_mapping,
     run_folder,
 )
-from hearsight.recipes.tables import Row, packaged_rows, stages
+from hearsight.recipes.tables import Claim, Row, Table, packaged_rows, printed_tables, stages
 
 __all__ = [
+    "Claim",
     "Recipe",
     "Row",
+    "Table",
     "differences_from_row",
     "override_pairs",
     "packaged_rows",
+    "printed_tables",
     "profile_file",
     "read_recipe",
     "recipe_as_mapping",

@@ -25,9 +25,12 @@ rows:
 ```
 
 `train: false` marks a row with nothing to train, `stages: [ROW, ROW]` rows that are trained one after the other, each
-from the model of the one before.
+from the model of the one before. For `hearsight reproduce`, a row may say that it is another one shown mirrored
+pictures (`mirrors: ROW`) or which trained model it takes (`needs: {model.settings.binauralizer: PAPER/TABLE:ROW}`), and
+a table what it is printed to show (`claims: [{says: pictures help, better: ROW, worse: ROW}]`).
 """
 
+import re
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -43,8 +46,25 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # reads the same, ten t
 HOME = Path(__file__).parent
 SHARED = ("base", "profiles")
 """Folders of `HOME` whose files are no recipes by themselves."""
+_PRINTED = re.compile(r"(supplement-)?(table|figure)-\w+")  # other files are what tables need, or are no paper's
 SOURCES = ("stereo", "solo", "pseudo", "mixtures", "python")
 """The keys of a recipe's data that name items to train on."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What a table is printed to show: that one of its rows is better than another.
+
+    Attributes:
+        says: the claim in words.
+        better, worse: keys of the rows.
+        metric: by which of the table's columns; None: its first.
+    """
+
+    says: str
+    better: str
+    worse: str
+    metric: str | None = None
 
 
 @dataclass(frozen=True)
@@ -79,6 +99,8 @@ class Row:
         note: what differs from the paper, if anything.
         train: whether there is something to train.
         content: of the recipe, before it is checked.
+        mirrors: the key of the row whose model is shown mirrored pictures.
+        needs: keys of the recipe, and the rows whose trained models they name.
     """
 
     reference: str
@@ -91,6 +113,29 @@ class Row:
     note: str
     train: bool
     content: dict[str, Any]
+    mirrors: str | None = None
+    needs: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table that comes with hearsight.
+
+    Attributes:
+        reference: `PAPER/TABLE`, by the names of the folder and the file.
+        paper, table: as printed.
+        protocol, columns: how it is measured, and by which metrics.
+        claims: what it is printed to show.
+        rows: on each dataset.
+    """
+
+    reference: str
+    paper: str
+    table: str
+    protocol: str | None
+    columns: list[str]
+    claims: list[Claim]
+    rows: list[Row]
 
 
 @dataclass(frozen=True)
@@ -102,6 +147,7 @@ class _Table:
     columns: list[str] = field(default_factory=list)
     datasets: dict[str, DatasetColumns] = field(default_factory=dict)
     stages: list[str] = field(default_factory=list)
+    claims: list[Claim] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -110,6 +156,8 @@ class _Row:
     published: dict[str, list[float]] = field(default_factory=dict)
     note: str = ""
     train: bool = True
+    mirrors: str | None = None
+    needs: dict[str, str] = field(default_factory=dict)
 
 
 def packaged_rows(paper: str | None = None) -> list[Row]:
@@ -118,12 +166,45 @@ def packaged_rows(paper: str | None = None) -> list[Row]:
     Raises:
         DataError: there is no such paper; the message lists those there are.
     """
+    return [row for file in _files(paper) for row in _rows(file, read_yaml(file))]
+
+
+def printed_tables(name: str) -> list[Table]:
+    """The printed table `PAPER/TABLE` (`2.5d-visual-sound/1`, `sep-stereo/figure-5b`), or all those of a paper.
+
+    Raises:
+        DataError: there is no such paper or table; the message lists those there are.
+    """
+    paper, _, wanted = name.partition("/")
+    files = {file.stem: file for file in _files(paper) if _PRINTED.fullmatch(file.stem)}
+    if wanted:
+        found = next((stem for stem in (wanted, f"table-{wanted}") if stem in files), None)
+        if found is None:
+            raise DataError(f"{paper} has no table {wanted!r} here; known: {', '.join(files)}")
+        files = {found: files[found]}
+    return [_printed(file, f"{paper}/{stem}") for stem, file in files.items()]
+
+
+def _printed(file: Path, reference: str) -> Table:
+    content = read_yaml(file)
+    rows = list(_rows(file, content))
+    claims: list[Claim] = _checked(file, list[Claim], content.get("claims") or [], "claims")
+    keys = {row.key for row in rows}
+    for claim in claims:
+        if unknown := {claim.better, claim.worse} - keys:
+            raise DataError(f"{file}: claims: no row {unknown.pop()!r}; known: {', '.join(sorted(keys))}")
+    first = rows[0]
+    return Table(
+        reference, first.paper, first.table, content.get("protocol"), content.get("columns") or [], claims, rows
+    )
+
+
+def _files(paper: str | None) -> list[Path]:
     papers = sorted(folder.name for folder in HOME.iterdir() if folder.is_dir() and any(folder.glob("*.yaml")))
     papers = [name for name in papers if name not in SHARED]
     if paper is not None and paper not in papers:
         raise DataError(f"no recipes of {paper!r}; known: {', '.join(papers)}")
-    files = [file for name in papers if paper in (None, name) for file in sorted((HOME / name).glob("*.yaml"))]
-    return [row for file in files for row in _rows(file, read_yaml(file))]
+    return [file for name in papers if paper in (None, name) for file in sorted((HOME / name).glob("*.yaml"))]
 
 
 def stages(reference: str | Path) -> list[str]:
@@ -260,6 +341,8 @@ def _rows(path: Path, content: Mapping[str, Any], seen: tuple[str, ...] = (), on
                 note="; ".join(note for note in (row.note, "" if columns is None else columns.note) if note),
                 train=row.train,
                 content=recipe if columns is None else _on_dataset(recipe, table, row, columns),
+                mirrors=row.mirrors,
+                needs=row.needs,
             )
 
 
@@ -301,11 +384,21 @@ def table_row(path: Path, name: str | None, reference: str, seen: tuple[str, ...
     raise DataError(f"{reference}: {why}: {known}")
 
 
+def table_row_of(reference: str) -> Row:
+    """The row that `PAPER/TABLE:ROW` names.
+
+    Raises:
+        DataError: there is none.
+    """
+    path, name = locate(reference)
+    return table_row(path, name, reference)
+
+
 def _name(row: Row) -> str:
     return row.reference.rpartition(":")[2]
 
 
-def _checked(path: Path, cls: Any, content: Mapping[str, Any], place: str) -> Any:
+def _checked(path: Path, cls: Any, content: Any, place: str) -> Any:
     try:
         return typed(cls, content, place)
     except DataError as error:

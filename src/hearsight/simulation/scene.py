@@ -227,6 +227,8 @@ def _random_listener(rng: np.random.Generator, room: Room, settings: Settings) -
         motion = "pan"
         side = rng.choice([-1, 1])
         pan = tuple(float(v) for v in side * np.deg2rad(rng.uniform([-16, 8], [-8, 16])))
+    if settings.still_camera:
+        motion, waves, pan = "still", (), (0.0, 0.0)
     return Attributor(
         (float(place[0]), float(place[1]), float(height)), float(yaw), motion, waves, pan, settings.seconds
     )  # fmt: skip

@@ -43,6 +43,8 @@ class Settings:
             (0, 0): open air, where nothing is reflected (the room is only drawn).
         distance_m: shortest and longest distance of a performer's sound from the head along the floor, all alike
             likely; None: most often about 2 m, at most 5 m, and piano and drums farther off.
+        still_camera: the head, and the camera with it, never turns, as in FAIR-Play's recordings; otherwise it does in
+            two clips of five.
     """
 
     seed: int = 0
@@ -56,6 +58,7 @@ class Settings:
     field_of_view_deg: float = 120.0
     reverberation_s: tuple[float, float] = (0.2, 0.8)
     distance_m: tuple[float, float] | None = None
+    still_camera: bool = False
 
     def __post_init__(self) -> None:
         if self.seed < 0:

@@ -166,7 +166,9 @@ def _claim(folder: Path, clips: int, settings: Settings, font: Path) -> None:
         for key in ("format", "clips_per_room", "sound_font"):
             if found.get(key) != wanted[key]:
                 raise DataError(f"{folder}: holds a set with another {key.replace('_', ' ')}; name another folder")
-        before_it_could_be_chosen = {key: Settings().as_json()[key] for key in ("reverberation_s", "distance_m")}
+        before_it_could_be_chosen = {
+            key: Settings().as_json()[key] for key in ("reverberation_s", "distance_m", "still_camera")
+        }
         for key, value in settings.as_json().items():
             other = found.get("settings", {}).get(key, before_it_could_be_chosen.get(key))
             if other != value:

@@ -1,0 +1,7 @@
+"""Tables of the papers from nothing: data, training, measurement, report."""
+
+from hearsight.evaluation.reproduction.data import DataSources
+from hearsight.evaluation.reproduction.plan import TablePlan, plan
+from hearsight.evaluation.reproduction.run import Reproduced, open_runs, reproduce, training_seconds
+
+__all__ = ["DataSources", "Reproduced", "TablePlan", "open_runs", "plan", "reproduce", "training_seconds"]

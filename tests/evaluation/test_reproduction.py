@@ -1,0 +1,177 @@
+"""Reproduction of tables: what is planned from what data, what is left after an interruption, and what is concluded."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from hearsight.cli.main import app
+from hearsight.errors import DataError
+from hearsight.evaluation.reproduction import DataSources, open_runs, plan
+from hearsight.evaluation.reproduction.results import MeasuredRow, table_text, verdict
+from hearsight.evaluation.statistics import bootstrap_over_seeds, paired_bootstrap
+from hearsight.pseudo.simulated_solos import box_of_soloist
+from hearsight.recipes import Claim, printed_tables
+
+PAPERS = ("2.5d-visual-sound", "sep-stereo", "pseudobinaural", "beyond-mono")
+
+
+def test_every_table_of_the_four_papers_is_planned_on_simulated_worlds(tmp_path):
+    tables = {}
+    for paper in PAPERS:
+        for one in plan(paper, DataSources(tmp_path, small=True), "small"):
+            tables.setdefault(one.table.reference, []).append(one)
+            assert one.runs and all(run.recipe.model.size == "small" for run in one.runs)
+            for run in one.runs:  # nothing is read from where the profile alone would look
+                for part in (run.recipe.data.stereo, run.recipe.data.solo, run.recipe.data.pseudo):
+                    assert part is None or str(tmp_path) in part.folder
+    wanted = {
+        "2.5d-visual-sound": {"table-1", "table-2"},
+        "sep-stereo": {"table-1", "table-2", "figure-5b", "supplement-table-1"},
+        "pseudobinaural": {*(f"table-{number}" for number in range(1, 7)), "figure-5"},
+        "beyond-mono": {"table-1", "table-2", "table-3"},
+    }
+    assert set(tables) == {f"{paper}/{table}" for paper, names in wanted.items() for table in names}
+    crossed = tables["pseudobinaural/table-2"]
+    assert [one.test.name for one in crossed] == ["rooms", "other-rooms"]  # each is measured, the other trained on
+    assert all(
+        run.recipe.data.stereo is None or "other-rooms" in run.recipe.data.stereo.folder for run in crossed[0].runs
+    )
+    depth = {run.label: run.recipe for run in tables["beyond-mono/table-1"][0].runs}
+    assert depth["+depth"].data.with_depth and not depth["+image"].data.with_depth
+
+
+def test_claims_compare_rows_of_their_table():
+    for paper in PAPERS:
+        for table in printed_tables(paper):
+            published = {row.key: row.published for row in table.rows if row.dataset is table.rows[0].dataset}
+            for claim in table.claims:
+                metric = claim.metric or table.columns[0]
+                values = [published[key].get(metric) for key in (claim.better, claim.worse)]
+                if None not in values:  # the printed values bear the claim out
+                    assert (values[0] > values[1]) == (metric in ("sdr", "sir", "sar", "snr_db")), claim
+
+
+def test_given_data_are_taken_with_all_splits_and_worlds_with_one(tmp_path):
+    given = {"fair-play": tmp_path / "FAIR-Play"}
+    (one,) = plan("2.5d-visual-sound/1", DataSources(tmp_path, given))
+    assert len(one.splits) == 10 and one.dataset == "FAIR-Play" and one.names == {"fair-play"}
+    assert {run.recipe.data.stereo.split for run in one.runs} == {f"splits/split{number}" for number in range(1, 11)}
+    assert all(run.recipe.model.size == "full" and run.recipe.reproduces is not None for run in one.runs)
+    (few,) = plan("2.5d-visual-sound/1", DataSources(tmp_path, given), seeds=2, splits=3)
+    assert len(few.runs) == 2 * 3 * 2  # two trained rows
+    (simulated,) = plan("2.5d-visual-sound/1", DataSources(tmp_path, small=True), "small", seeds=3)
+    assert len(simulated.runs) == 2 * 3 and simulated.runs[0].recipe.reproduces is None  # the card claims no table
+    with pytest.raises(DataError, match="fair-play and music"):
+        plan("sep-stereo/1", DataSources(tmp_path, {"youtube-asmr": tmp_path}))
+    with pytest.raises(DataError, match="known: table-1"):
+        plan("2.5d-visual-sound/9", DataSources(tmp_path))
+
+
+def test_a_row_that_two_tables_share_is_trained_once_and_what_is_done_is_left_alone(tmp_path):
+    sources = DataSources(tmp_path, small=True)
+    one, other = (plan(f"pseudobinaural/{number}", sources, "small", seeds=2) for number in (1, 3))
+    shared = {run.folder for run in one[0].runs} & {run.folder for run in other[0].runs}
+    assert {folder.name.split("-")[1] for folder in shared} == {"0", "1"} and len(shared) == 2
+    todo = open_runs([*one, *other])
+    assert len(todo) == len({run.folder for run in todo}) == len(one[0].runs) + len(other[0].runs) - 2
+    done = todo[0].model
+    done.mkdir(parents=True)
+    (done / "config.json").write_text("{}")
+    assert [run.folder for run in open_runs([*one, *other])] == [run.folder for run in todo[1:]]
+    moved = plan("pseudobinaural/1", replace(sources, out=tmp_path / "elsewhere"), "small", seeds=2)
+    assert [run.folder.name for run in moved[0].runs] == [run.folder.name for run in one[0].runs]
+    longer = plan("pseudobinaural/1", sources, "small", seeds=2, overrides={"schedule.epochs": "3"})
+    assert not {run.folder for run in longer[0].runs} & {run.folder for run in one[0].runs}
+
+
+def test_what_a_row_needs_is_trained_before_it(tmp_path):
+    (one,) = plan("2.5d-visual-sound/2", DataSources(tmp_path, small=True), "small", seeds=2)
+    needed = {run.seed: run for run in one.before}
+    assert sorted(needed) == [0, 1] and one.runs[:2] == one.before and one.separates
+    for run in one.runs[2:]:
+        if run.label == "Predicted Binaural":
+            assert run.recipe.model.settings["binauralizer"] == str(needed[run.seed].model)
+    assert all(run.recipe.data.solo.folder == str(tmp_path.resolve() / "data" / "solos") for run in one.runs[2:])
+
+
+def test_a_bootstrap_over_seeds_covers_the_true_difference_as_often_as_it_says():
+    """200 experiments with known effects of clip and seed: five seeds, forty clips, true difference -0.3."""
+    random = np.random.default_rng(1)
+    covered = 0
+    for number in range(200):
+        clips = random.normal(0, 1.0, 40)
+        rows = [mean + clips + random.normal(0, 0.1, (5, 1)) + random.normal(0, 0.3, (5, 40)) for mean in (0.7, 1.0)]
+        test = bootstrap_over_seeds(*rows, resamplings=500, seed=number)
+        covered += test.low <= -0.3 <= test.high
+    assert 0.82 < covered / 200 <= 1.0  # a little less than 95 %: five seeds are drawn from themselves
+    single = random.normal(1, 1, (2, 30))
+    ours, plain = bootstrap_over_seeds(single[:1], single[1:]), paired_bootstrap(single[0], single[1])
+    assert ours.difference == pytest.approx(plain.difference) and ours.low == pytest.approx(plain.low, abs=0.03)
+    with pytest.raises(ValueError, match="same clips"):
+        bootstrap_over_seeds(np.zeros((2, 3)), np.zeros((2, 4)))
+
+
+def test_a_claim_is_confirmed_contradicted_or_left_open():
+    clips = np.linspace(0, 1, 20)
+
+    def row(key: str, mean: float, spread: float = 0.0) -> MeasuredRow:
+        values = mean + clips + spread * np.array([[-1.0], [1.0]])
+        return MeasuredRow(key, key, {"stft": 0.9}, {"stft": values, "sdr": values})
+
+    rows = {one.key: one for one in (row("good", 1.0), row("bad", 2.0), row("wild", 1.9, 1.5))}
+    rows["absent"] = MeasuredRow("absent", "absent", {"stft": 1.1}, {})
+    outcomes = [
+        verdict(Claim("", better, worse), rows, metric).outcome
+        for better, worse, metric in (
+            ("good", "bad", "stft"), ("bad", "good", "stft"), ("bad", "good", "sdr"), ("wild", "bad", "stft"),
+            ("good", "absent", "stft"),
+        )
+    ]  # fmt: skip
+    assert outcomes == ["confirmed", "contradicted", "confirmed", "undecided", "not run"]
+    few = {key: replace(one, values={"stft": one.values["stft"][:, :3]}) for key, one in rows.items() if one.values}
+    assert verdict(Claim("", "good", "bad"), few, "stft").outcome == "undecided"
+    told = [verdict(Claim("pictures help", "good", "bad"), rows, "stft")]
+    text = table_text("A table", ["stft"], list(rows.values()), told, ["A remark."])
+    assert "| good | 1.500 [" in text and "| absent | – | 1.1 |" in text and "-1.0000 [-1.000, -1.000]" in text
+
+
+def test_the_box_of_a_soloist_covers_all_its_moments():
+    track = [{"box": [0.2, 0.3, 0.4, 0.9]}, {"box": None}, {"box": [0.1, 0.35, 0.35, 0.95]}]
+    player = {"track": track, "silent": False}
+    assert box_of_soloist({"performers": [player]}) == (0.1, 0.3, 0.4, 0.95)
+    for performers in ([player, player], [{**player, "silent": True}], [{**player, "track": track[1:2]}]):
+        assert box_of_soloist({"performers": performers}) is None
+
+
+def test_the_command_refuses_data_that_no_row_takes(tmp_path):
+    for arguments, told in (
+        (["--data", "fair-play"], "NAME=FOLDER"),
+        (["--data", f"fair-play={tmp_path}", "--data", f"music={tmp_path}"], "no row"),
+        (["--schedule.epochs"], "has no value"),
+    ):
+        result = CliRunner().invoke(app, ["reproduce", "2.5d-visual-sound/1", "-o", str(tmp_path), *arguments])
+        assert result.exit_code == 1 and told in result.stderr and len(result.stderr.splitlines()) == 1
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.heavy
+def test_a_table_is_reproduced_from_nothing_and_taken_up_again(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    tiny = ["--schedule.epochs", "1", "--schedule.batch_size", "4", "--schedule.warm_up", "1", "--workers", "0"]
+    command = ["reproduce", "2.5d-visual-sound/1", "--profile", "small", "--clips", "10", "--seeds", "1", *tiny]
+    planned = CliRunner().invoke(app, [*command, "--dry-run"])
+    assert planned.exit_code == 0 and "2 trainings" in planned.stdout and not (tmp_path / "reproduced").exists()
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 0, result.output
+    rows = json.loads((tmp_path / "reproduced/2.5d-visual-sound/table-1/fair-play/table.json").read_text())["rows"]
+    assert set(rows) == {"Mono-Mono", "Audio-Only", "Flipped-Visual", "Mono2Binaural"}
+    assert all(row["stft"]["low"] <= row["stft"]["mean"] <= row["stft"]["high"] for row in rows.values())
+    assert rows["Mono2Binaural"]["stft"]["published"] == 0.836
+    weights = {path: path.stat().st_mtime_ns for path in tmp_path.glob("reproduced/runs/*/model/*.safetensors")}
+    assert len(weights) == 2
+    again = CliRunner().invoke(app, command)
+    assert again.exit_code == 0 and again.stdout == result.stdout
+    assert weights == {path: path.stat().st_mtime_ns for path in tmp_path.glob("reproduced/runs/*/model/*.safetensors")}

@@ -66,7 +66,8 @@ def field_of_view_option(degrees: float | None) -> float | None:
     return degrees
 
 
-def _device(name: str) -> str:
+def named_device(name: str) -> str:
+    """Refuses what is no name of a device."""
     if not re.fullmatch(r"cpu|mps|cuda(:\d+)?", name):
         raise typer.BadParameter(f"{name!r}: use cpu, cuda, cuda:N or mps")
     return name
@@ -86,7 +87,7 @@ def _codec(name: str | None) -> str | None:
     return name
 
 
-def _model(name: str | None) -> str | None:
+def named_model(name: str | None) -> str | None:
     """Refuses a name that is neither a model's, nor a path, nor a Hub id."""
     if name is None or os.path.exists(name) or re.fullmatch(r"[\w.-]+/[\w.-]+", name) or os.sep in name:
         return name
@@ -103,7 +104,8 @@ def _model_names() -> list[str]:
     return [card.name for card in CARDS if card.task == "binaural"]
 
 
-def _complete_model(incomplete: str) -> list[str]:
+def complete_model(incomplete: str) -> list[str]:
+    """For completion in a shell."""
     return [name for name in _model_names() if name.startswith(incomplete)]
 
 
@@ -147,8 +149,8 @@ def binauralize(
     model: Annotated[
         str | None,
         typer.Option(
-            callback=_model,
-            autocompletion=_complete_model,
+            callback=named_model,
+            autocompletion=complete_model,
             help="A name (see `hearsight models`), a folder or a Hub id; sounding-objects if left out.",
         ),
     ] = None,

@@ -14,6 +14,7 @@ from hearsight.cli.benchmark import benchmark
 from hearsight.cli.binauralize import binauralize
 from hearsight.cli.demo import demo
 from hearsight.cli.evaluate import evaluate
+from hearsight.cli.explain import explain
 from hearsight.cli.import_weights import import_weights
 from hearsight.cli.models import models
 from hearsight.cli.prepare import prepare
@@ -58,6 +59,7 @@ def _options(
 
 app.command("binauralize")(binauralize)
 app.command("separate")(separate)
+app.command("explain")(explain)
 app.command("demo")(demo)
 app.command("app")(page)
 app.command("models")(models)

@@ -36,6 +36,7 @@ from hearsight.evaluation.protocols import (
     separation_protocol,
 )
 from hearsight.evaluation.published import published_table
+from hearsight.explain import METHODS
 from hearsight.models.registry import CARDS
 from hearsight.models.saving import role_and_source
 from hearsight.schema import typed
@@ -157,12 +158,58 @@ class SeparationSystemPart:
 
 
 @dataclass(frozen=True)
+class MapsPart:
+    """A table of how well explanation maps point at what sounds (`explain.score`), on simulated clips.
+
+    Attributes:
+        name: in the report.
+        folder: a dataset in FAIR-Play's layout with `scenes/`, as `hearsight simulate` writes it.
+        systems: networks, or models that place sources.
+        methods: of `hearsight explain`; those that a system does not have are passed over.
+        split, splits_folder, part, limit: as for a dataset; without a split, all clips.
+        rate_hz: maps per second.
+        patch, step: of occlusion, in pixels of the network's frame.
+        against: what occlusion shows, the rise of the loss against the recorded ears ("truth"), or the change of the
+            "prediction".
+        random_weights: also score each network with random weights.
+    """
+
+    name: str
+    folder: str
+    systems: list["MapsSystemPart"]
+    methods: list[str] = field(default_factory=lambda: list(METHODS))
+    split: str | None = None
+    splits_folder: str = "splits"
+    part: str = "test"
+    limit: int | None = None
+    rate_hz: float = 1.0
+    patch: int | None = None
+    step: int | None = None
+    against: str = "truth"
+    random_weights: bool = True
+
+
+@dataclass(frozen=True)
+class MapsSystemPart:
+    """A model whose maps are scored; those of one `family` (seeds of one system) are one row of the table."""
+
+    name: str
+    model: str
+    family: str | None = None
+
+    @property
+    def row(self) -> str:
+        """What it is called in the table."""
+        return self.family or self.name
+
+
+@dataclass(frozen=True)
 class Benchmark:
     """A benchmark.
 
     Attributes:
         name: title of the report.
-        datasets, systems, separation: see there.
+        datasets, systems, separation, maps: see there.
         protocol: how it is measured.
         padding: "reflect" or "zeros", of the protocol's transform; None for the protocol's own.
         faults: of the authors' scripts that are reproduced in running networks (`evaluation.protocols`).
@@ -182,6 +229,7 @@ class Benchmark:
     datasets: list[DatasetPart] = field(default_factory=list)
     systems: list[SystemPart] = field(default_factory=list)
     separation: list[SeparationPart] = field(default_factory=list)
+    maps: list[MapsPart] = field(default_factory=list)
     name: str = "Benchmark"
     protocol: str = DEFAULT_PROTOCOL
     padding: str | None = None
@@ -246,7 +294,9 @@ def parse_benchmark(content: Any) -> Benchmark:
 
 
 def _check(benchmark: Benchmark) -> None:
-    if bool(benchmark.datasets) != bool(benchmark.systems) or not (benchmark.datasets or benchmark.separation):
+    if bool(benchmark.datasets) != bool(benchmark.systems) or not (
+        benchmark.datasets or benchmark.separation or benchmark.maps
+    ):
         raise DataError("datasets and systems must each name at least one")
     for what, names in (
         ("datasets", [part.name for part in benchmark.datasets]),
@@ -293,6 +343,14 @@ def _check(benchmark: Benchmark) -> None:
                     f"separation ({part.name}, {separator.name}): ears must be mono, mono-mono, true, own or the name "
                     f"of a system, not {separator.ears!r}"
                 )
+    for maps in benchmark.maps:
+        for method in maps.methods:
+            if method not in METHODS:
+                raise DataError(f"maps ({maps.name}): unknown method {method!r}; known: {', '.join(METHODS)}")
+        if maps.against not in ("truth", "prediction"):
+            raise DataError(f"maps ({maps.name}): against is truth or prediction, not {maps.against!r}")
+        if not 0 < maps.rate_hz <= 30:
+            raise DataError(f"maps ({maps.name}): rate_hz must be above 0 and at most 30, not {maps.rate_hz:g}")
 
 
 def _check_published(benchmark: Benchmark) -> None:
@@ -346,5 +404,15 @@ def _with_absolute_folders(benchmark: Benchmark, base: Path) -> Benchmark:
                 ],
             )
             for part in benchmark.separation
+        ],
+        maps=[
+            dataclasses.replace(
+                part,
+                folder=absolute(part.folder),
+                systems=[
+                    dataclasses.replace(system, model=model(system.model) or system.model) for system in part.systems
+                ],
+            )
+            for part in benchmark.maps
         ],
     )

@@ -11,6 +11,7 @@ from hearsight.errors import DataError
 from hearsight.evaluation.benchmark_file import Benchmark
 from hearsight.evaluation.cache import file_name
 from hearsight.evaluation.columns import column
+from hearsight.evaluation.maps import MapsTable, maps_tables
 from hearsight.evaluation.report import html_report
 from hearsight.evaluation.runner import Job, Results, run_benchmark
 from hearsight.evaluation.separation import SeparationTable, separation_tables
@@ -63,23 +64,29 @@ def benchmark_and_report(benchmark: Benchmark, partial: bool = False, progress: 
     if results.problems and not (partial and results.rows):
         named = "; ".join(results.problems[:3]) + (" ..." if len(results.problems) > 3 else "")
         raise DataError(f"{len(results.problems)} could not be done (--partial leaves them out): {named}")
-    return Written(write_results(benchmark, results, list(separation_tables(benchmark, progress))), results.problems)
+    separation = list(separation_tables(benchmark, progress))
+    maps = list(maps_tables(benchmark, progress))
+    return Written(write_results(benchmark, results, separation, maps), results.problems)
 
 
 def write_results(
-    benchmark: Benchmark, results: Results, separation: Sequence[SeparationTable] = ()
+    benchmark: Benchmark,
+    results: Results,
+    separation: Sequence[SeparationTable] = (),
+    maps: Sequence[MapsTable] = (),
 ) -> dict[str, Path]:
     """Write what `benchmark_and_report` lists, each file whole or not at all; their paths by their names."""
     out = Path(benchmark.out)
     tables = [result_table(benchmark, results.rows, part.name) for part in benchmark.datasets]
     rankings = rank(benchmark, results)
+    others: list[SeparationTable | MapsTable] = [*separation, *maps]
     texts = {
         "per_clip.csv": csv_of(results.rows),
-        "tables.md": _markdown(benchmark, results, rankings, separation),
+        "tables.md": _markdown(benchmark, results, rankings, others),
         "tables.tex": "\n".join(
-            [*map(latex, tables), *(latex_text_grid(t.grid, f"{t.title}. {t.note}") for t in separation)]
+            [*map(latex, tables), *(latex_text_grid(t.grid, f"{t.title}. {t.note}") for t in others)]
         ),
-        "report.html": html_report(benchmark, results, rankings, [(t.title, t.grid, t.note) for t in separation]),
+        "report.html": html_report(benchmark, results, rankings, separation, maps),
     }
     for name, text in texts.items():
         with written_whole(out / name) as temporary:
@@ -106,6 +113,7 @@ def write_results(
             },
             "separation": [{"name": table.title, "mixtures": table.rows} for table in separation],
             "clips": _clips_json(out, results.jobs),
+            "maps": [{"name": table.title, "clips": table.rows} for table in maps],
             "problems": results.problems,
         },
     )
@@ -191,7 +199,7 @@ def _ranking_json(benchmark: Benchmark, ranking: Ranking) -> dict[str, Any]:
 
 
 def _markdown(
-    benchmark: Benchmark, results: Results, rankings: list[Ranking], separation: Sequence[SeparationTable]
+    benchmark: Benchmark, results: Results, rankings: list[Ranking], others: Sequence[SeparationTable | MapsTable]
 ) -> str:
     parts = [f"# {benchmark.name}\n", *(f"{remark}\n" for remark in benchmark.remarks)]
     parts += [markdown(result_table(benchmark, results.rows, part.name)) for part in benchmark.datasets]
@@ -206,7 +214,7 @@ def _markdown(
                 values = dict(points)
                 grid.append([family, *(f"{values[s].mean:.4f}" if s in values else "–" for s in shares)])
             parts.append(f"### With less data: {title_of(metric)}\n\n{markdown_grid(grid)}\n")
-    parts += [f"### {table.title}\n\n{markdown_grid(table.grid)}\n\n{table.note}\n" for table in separation]
+    parts += [f"### {table.title}\n\n{markdown_grid(table.grid)}\n\n{table.note}\n" for table in others]
     for dataset, better, worse, gains in rankings:
         for title, entries in (("best", gains[:10]), ("worst", gains[::-1][:10])):
             grid = [["Clip", "Gain", better, worse]]

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from itertools import combinations
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -41,6 +42,7 @@ MIX = "mix"
 PAIR_SEED = 1234  # of the released scripts
 _WINDOWS_AT_ONCE = 8
 _CLIPS_IN_MEMORY = 12
+_MOST_EXAMPLES = 3  # mixtures in the report
 
 
 @dataclass(frozen=True)
@@ -52,12 +54,31 @@ class SeparationTable:
         rows: `system`, `clip` ("A + B"), `sdr`, `sir`, `sar` in decibels (mean of the two sources); a mixture in which
             a source or an estimate is silent has no values, and no system is averaged over it.
         grid: the table as texts, its first row the header.
+        examples: the first mixtures, to be heard.
     """
 
     title: str
     rows: list[Row]
     grid: list[list[str]]
     note: str
+    examples: list["SeparationExample"]
+
+
+@dataclass(frozen=True)
+class SeparationExample:
+    """One mixture and what each system makes of it.
+
+    Attributes:
+        name: of the mixture, "A + B".
+        sources: the two clips: name, picture, and the middle of what is mixed, in seconds of the clip.
+        truth: the sources, at the rate of the benchmark's protocol.
+        estimates: the same of each system, by its name.
+    """
+
+    name: str
+    sources: tuple[tuple[str, Path, float], tuple[str, Path, float]]
+    truth: Float[Tensor, "2 samples"]
+    estimates: dict[str, Float[Tensor, "2 _samples"]]
 
 
 def separation_table(part: SeparationPart, benchmark: Benchmark, progress: Progress = no_progress) -> SeparationTable:
@@ -81,8 +102,8 @@ def separation_table(part: SeparationPart, benchmark: Benchmark, progress: Progr
     pairs = _pairs(clips, rule)
     solos = _Solos(part, rule)
     rows: list[Row] = []
-    for number, system in enumerate(part.systems):
-        work = _SystemWork(part, system, benchmark, rule)
+    works = [_SystemWork(part, system, benchmark, rule) for system in part.systems]
+    for number, (system, work) in enumerate(zip(part.systems, works, strict=True)):
         for done, (a, b) in enumerate(pairs):
             progress(number * len(pairs) + done, len(pairs) * len(part.systems))
             values = work.values(solos.of(a), solos.of(b))
@@ -93,7 +114,13 @@ def separation_table(part: SeparationPart, benchmark: Benchmark, progress: Progr
     note += f"; {len(undefined)} left out, because a source or an estimate is silent" if undefined else ""
     source, grid = _grid(part, kept)
     note += f". Published values: {source}." if source else "."
-    return SeparationTable(part.name, rows, grid, f"{note} Protocol: {rule.name}.")
+    examples = []
+    for a, b in pairs[: min(benchmark.report_clips, _MOST_EXAMPLES)]:
+        mixture = _mixture(part, rule, solos.of(a), solos.of(b))
+        rate = benchmark.rule.sample_rate_hz
+        estimates = {work.name: work.estimates(mixture, rate) for work in works if work.name != MIX}
+        examples.append(mixture.example(rate, estimates))
+    return SeparationTable(part.name, rows, grid, f"{note} Protocol: {rule.name}.", examples)
 
 
 def _grid(part: SeparationPart, rows: Sequence[Row]) -> tuple[str, list[list[str]]]:
@@ -215,6 +242,15 @@ class _Mixture:
         gains = [normalize_rms(part)[1] for part in self.sources(rate, shortest)]
         return [part * gain for part, gain in zip(cut, gains, strict=True)]
 
+    def example(self, rate: int, estimates: dict[str, Tensor]) -> SeparationExample:
+        """The mixture to be heard, at a rate."""
+        own = [model_sum(resample(solo.whole, solo.rate, rate))[None] for solo in (self.a, self.b)]
+        middle = [start + self.duration_s / 2 for start in self.start_s]
+        first, second = (
+            (solo.name, solo.picture, time_s) for solo, time_s in zip((self.a, self.b), middle, strict=True)
+        )
+        return SeparationExample(self.name, (first, second), torch.cat(self.parts(own, rate)), estimates)
+
     def sources(self, rate: int, samples: int) -> Float[Tensor, "2 samples"]:
         """The mono sounds of both, levels as recorded."""
         return torch.stack(
@@ -257,6 +293,7 @@ class _SystemWork:
         self._said += [part.offset_s, part.duration_s]
         self._models = files_of_model(system.model) + files_of_model(ears.model if ears else None)
         self._folder = cache_folder(benchmark) / "separation" / file_name(part.name) / file_name(system.name)
+        self.name = MIX if system.model == MIX else system.name
 
     @cached_property
     def _loaded(self) -> tuple[Separator | None, "_Ears | None"]:
@@ -275,6 +312,12 @@ class _SystemWork:
             values = _measured(*self._loaded, mixture, self._rule.hop_s, self._benchmark.device)
             keep_values(path, depends_on, values)
         return values
+
+    def estimates(self, mixture: _Mixture, rate: int) -> Float[Tensor, "2 samples"]:
+        """The two sources of a mixture as the system separates them, at a rate; computed anew."""
+        separator, heard = self._loaded
+        estimates, _ = _separated(separator, heard, mixture, self._rule.hop_s, self._benchmark.device)
+        return resample(estimates, 16_000 if separator is None else separator.sample_rate_hz, rate)
 
 
 def _key(name: str) -> str:
@@ -339,6 +382,17 @@ class _Ears:
 def _measured(
     separator: Separator | None, heard: _Ears | None, mixture: _Mixture, hop_s: float, device: str
 ) -> dict[str, float]:
+    estimates, references = _separated(separator, heard, mixture, hop_s, device)
+    ratios = separation_ratios(estimates, references)
+    if not bool(ratios.defined.all()):
+        return {}
+    return {"sdr": float(ratios.sdr.mean()), "sir": float(ratios.sir.mean()), "sar": float(ratios.sar.mean())}
+
+
+def _separated(
+    separator: Separator | None, heard: _Ears | None, mixture: _Mixture, hop_s: float, device: str
+) -> tuple[Float[Tensor, "2 samples"], Float[Tensor, "2 samples"]]:
+    """Estimates and true sources, at the separator's rate."""
     rate = 16_000 if separator is None else separator.sample_rate_hz
     own = [model_sum(resample(solo.whole, solo.rate, rate))[None] for solo in (mixture.a, mixture.b)]
     references = torch.cat(mixture.parts(own, rate))
@@ -348,10 +402,7 @@ def _measured(
         a, b = mixture.parts([heard.of(solo) for solo in (mixture.a, mixture.b)], rate)
         stems = _in_windows(separator, (a + b)[..., : references.shape[-1]], mixture, hop_s, device)
         estimates = stems.sum(1)
-    ratios = separation_ratios(estimates, references[..., : estimates.shape[-1]])
-    if not bool(ratios.defined.all()):
-        return {}
-    return {"sdr": float(ratios.sdr.mean()), "sir": float(ratios.sir.mean()), "sar": float(ratios.sar.mean())}
+    return estimates, references[..., : estimates.shape[-1]]
 
 
 def _in_windows(

@@ -1,9 +1,11 @@
-"""Activation maps: what the visual network responds to (PseudoBinaural, appendix C, figure 4)."""
+"""Activation: what the visual network responds to (PseudoBinaural, appendix C and figure 4).
 
-import cv2
-import numpy as np
+With V_c(p) the last feature map of the visual network, the heat of place p is the mean over its channels c, scaled to
+go from 0 to 1 in each picture: (mean_c V_c(p) - min) / (max - min). The sound has no part in it.
+"""
+
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 from torch import Tensor
 
 from hearsight.models.interface import AudioVisualNetwork
@@ -14,27 +16,17 @@ def activation_map(
     network: AudioVisualNetwork,
     frames: Float[Tensor, "batch 3 height width"],
     encoded: Tensor | tuple[Tensor, ...] | None = None,
-) -> Float[Tensor, "batch height width"] | None:
-    """Mean of a network's `feature_map` over its channels, from 0 to 1 in each picture, stretched to its size.
-
-    PseudoBinaural, appendix C. A map that is the same everywhere is 0. None for a network that makes no map of frames.
+) -> Float[Tensor, "batch h w"] | None:
+    """The heat of each place of a network's `feature_map`; None for a network that makes no map of frames.
 
     Args:
         encoded: what the network made of the frames, if that is known.
     """
     features = network.feature_map(frames, encoded)
-    if features is None:
-        return None
-    mean = features.float().mean(1)
-    low, high = mean.amin((1, 2), keepdim=True), mean.amax((1, 2), keepdim=True)
-    scaled = (mean - low) / (high - low).clamp_min(1e-12)
-    size = (int(frames.shape[-2]), int(frames.shape[-1]))
-    return torch.nn.functional.interpolate(scaled[:, None], size, mode="bilinear", align_corners=False)[:, 0]
+    return None if features is None else scaled(features.float().mean(1))
 
 
-def overlay(
-    picture: UInt8[np.ndarray, "height width 3"], heat: Float[np.ndarray, "height width"], share: float = 0.4
-) -> UInt8[np.ndarray, "height width 3"]:
-    """The map in colours (blue 0, red 1) over the RGB picture, with a share of 0.4 as in the paper."""
-    colours = cv2.applyColorMap(np.round(255 * np.clip(heat, 0, 1)).astype(np.uint8), cv2.COLORMAP_JET)[..., ::-1]
-    return np.round((1 - share) * picture + share * colours).astype(np.uint8)
+def scaled(maps: Float[Tensor, "batch h w"]) -> Float[Tensor, "batch h w"]:
+    """Each map from 0 to 1; one that is the same everywhere is 0."""
+    low, high = maps.amin((1, 2), keepdim=True), maps.amax((1, 2), keepdim=True)
+    return (maps - low) / (high - low).clamp_min(1e-12)

@@ -109,7 +109,7 @@ class NeuralModel:
             frame_size=_picture_size(network, self.crops) if network.needs_frames else None,
             batch=batch,
         )
-        self._fast: _Runner | None = None
+        self._fast: Runner | None = None
         self.remarks: list[str] = []
 
     def session(self, clip: ClipInfo) -> "NeuralSession":
@@ -180,22 +180,22 @@ class NeuralModel:
         centre_s = (start + self.network.segment_samples / 2) / self.network.sample_rate_hz
         return [min(pictures, key=lambda frame: abs(frame.time_s - centre_s))]
 
-    def _runner(self, mono: Tensor, frame: Tensor) -> "_Runner":
+    def runner(self, mono: Tensor, frame: Tensor) -> "Runner":
         """The fastest way to run the network whose result is right, found on the first sound that comes."""
         if self._fast is None:
             self._fast = self._choose(mono, frame)
         return self._fast
 
-    def _choose(self, mono: Tensor, frame: Tensor) -> "_Runner":
+    def _choose(self, mono: Tensor, frame: Tensor) -> "Runner":
         if float(rms(mono)) < _QUIET:
             generator = torch.Generator().manual_seed(0)
             mono = (0.1 * torch.randn(mono.shape, generator=generator)).to(mono)
         mono, frame = mono[None], frame[None]
-        plain = _Runner(self.network, None)
+        plain = Runner(self.network, None)
         with observed(self.network) as notes:
             reference = plain.ears(mono, frame)
 
-        def error_db(runner: _Runner) -> float:
+        def error_db(runner: Runner) -> float:
             return level_error_db(runner.ears(mono, frame), reference)
 
         if self.precision == "bfloat16" or (self.precision == "auto" and computes_bfloat16(self.device)):
@@ -203,7 +203,7 @@ class NeuralModel:
             if low_db <= _TOLERANCE_DB or self.precision == "bfloat16":
                 return low
             high, high_db = self._built(notes, torch.float32, error_db)
-            mixed = _Runner(low.network, low.dtype, encoder=high)
+            mixed = Runner(low.network, low.dtype, encoder=high)
             good = error_db(mixed) <= _TOLERANCE_DB
             used = "used for the sound, not for the pictures" if good else "not used"
             self.remarks.append(f"bfloat16 would have changed the ears by up to {low_db:.2f} dB; {used}")
@@ -217,12 +217,12 @@ class NeuralModel:
         return plain
 
     def _built(
-        self, notes: Observed, dtype: torch.dtype, error_db: Callable[["_Runner"], float]
-    ) -> tuple["_Runner", float]:
+        self, notes: Observed, dtype: torch.dtype, error_db: Callable[["Runner"], float]
+    ) -> tuple["Runner", float]:
         """The network in a precision, with fused activations where the machine can do that, and its error."""
 
-        def runner() -> _Runner:
-            return _Runner(accelerated(self.network, notes, dtype), None if dtype == torch.float32 else dtype)
+        def runner() -> Runner:
+            return Runner(accelerated(self.network, notes, dtype), None if dtype == torch.float32 else dtype)
 
         fast = runner()
         with observed(fast.network) as seen:
@@ -262,7 +262,7 @@ class NeuralSession:
             )
         pictures = [self._picture(window) for window in windows]
         with torch.no_grad():
-            runner = self._model._runner(mono[int(rms(mono).argmax())], self._model.normalized(pictures[:1])[0])
+            runner = self._model.runner(mono[int(rms(mono).argmax())], self._model.normalized(pictures[:1])[0])
             self._encode(runner, pictures)
             visual = _gather([self._encoded[frame.number] for frame in pictures])
             difference, confidence = runner.predict(mono, visual)
@@ -295,7 +295,7 @@ class NeuralSession:
         centre_s = window.start_s + network.segment_samples / network.sample_rate_hz / 2
         return min(window.frames, key=lambda frame: abs(frame.time_s - centre_s))
 
-    def _encode(self, runner: "_Runner", pictures: list[Frame]) -> None:
+    def _encode(self, runner: "Runner", pictures: list[Frame]) -> None:
         """Encode the pictures that are new, several at once, and forget the oldest that this batch does not need."""
         needed = {frame.number: frame for frame in pictures}
         new = [frame for number, frame in needed.items() if number not in self._encoded]
@@ -312,10 +312,10 @@ class NeuralSession:
             self._encoded.popitem(last=False)
 
 
-class _Runner:
+class Runner:
     """A network, the precision it runs in (None: that of its weights), and who encodes its pictures (None: itself)."""
 
-    def __init__(self, network: Any, dtype: torch.dtype | None, encoder: "_Runner | None" = None) -> None:
+    def __init__(self, network: Any, dtype: torch.dtype | None, encoder: "Runner | None" = None) -> None:
         self.network = network
         self.dtype = dtype
         self._encoder = encoder
@@ -330,6 +330,15 @@ class _Runner:
             return self._encoder.encode(frames)
         with torch.no_grad(), self._cast(frames.device):
             return self.network.encode_frames(frames)
+
+    def spectrogram(self, mono: Tensor, visual: Encoded) -> tuple[Tensor, Tensor]:
+        """The predicted spectrogram of l - r at the network's own level, and the gain from `mono` to that level.
+        `[windows, frequency, time]`, `[windows]`"""
+        with torch.no_grad():
+            gain = self.network.level_gain(mono)
+            with self._cast(mono.device):
+                result = self.network.predict(self.network.stft.forward(mono * gain[:, None]), visual)
+            return result.difference.to(torch.complex64), gain
 
     def difference(self, mono: Tensor, visual: Encoded) -> Tensor:
         """The difference of the ears, at the level of `mono`. `[windows, samples]`"""

@@ -7,6 +7,7 @@ from hearsight.media.adm import AdmObject, write_adm
 from hearsight.media.boxes import is_equirectangular
 from hearsight.media.codecs import SOUND_CODECS
 from hearsight.media.containers import CONTAINERS
+from hearsight.media.encoding import DRAWN_SUFFIXES, write_video
 from hearsight.media.media_info import AudioInfo, MediaInfo, VideoInfo, probe
 from hearsight.media.mono import mix_to_mono
 from hearsight.media.outputs import fitting_output, part_start
@@ -19,6 +20,7 @@ from hearsight.media.writer import BinauralWriter
 
 __all__ = [
     "CONTAINERS",
+    "DRAWN_SUFFIXES",
     "SOUND_CODECS",
     "AdmObject",
     "AudioInfo",
@@ -43,5 +45,6 @@ __all__ = [
     "read_sound",
     "stereo_image",
     "write_adm",
+    "write_video",
     "write_wav",
 ]

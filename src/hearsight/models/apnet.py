@@ -147,6 +147,13 @@ class APNet(GuidedUNet, StereoNetwork):
             return StereoResult(extras["backbone"], extras)
         return StereoResult(extras["left"] - extras["right"], extras)
 
+    def association(
+        self, mix: Complex[Tensor, "batch frequency time"], visual: Tensor | tuple[Tensor, ...]
+    ) -> Float[Tensor, "batch h w f t"] | None:
+        """Output of the outermost associative convolution; None with fusion "none"."""
+        associated = self.predict(mix, visual).extras.get("associated")
+        return None if associated is None else associated.unflatten(1, self.map_size)
+
     def losses(self, result: StereoResult, item: Item) -> dict[str, Tensor]:
         """`backbone` (L_D) and `heads` (L_rl)."""
         return self.stereo_losses(result, *true_ears(item, self.stft, self.system).unbind(1))

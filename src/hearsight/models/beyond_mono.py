@@ -37,6 +37,7 @@ from hearsight.errors import ModelError
 from hearsight.models.interface import SegmentFormat, StereoNetwork, StereoResult
 from hearsight.models.losses import spectrogram_error, true_difference
 from hearsight.nn import (
+    Attended,
     AttentiveDecoder,
     DepthEstimator,
     Norm,
@@ -206,12 +207,7 @@ class BeyondMono(StereoNetwork):
             everything: run every decoder and fill `extras`; otherwise only what the result is made of.
         """
         assert isinstance(visual, Tensor)
-        x = torch.stack([mix.real, mix.imag], dim=1)
-        encoded = []
-        for stage in self.down:
-            x = stage(x)
-            encoded.append(x)
-        seen = visual.unbind(1)
+        encoded, seen = self._heard(mix), visual.unbind(1)
         decoded = {
             name: decoder(encoded, seen)
             for name, decoder in self.decoders.items()
@@ -230,11 +226,35 @@ class BeyondMono(StereoNetwork):
             difference = zeros_above(whole, mix.shape[-2] - whole.shape[-2])
         if not everything:
             return StereoResult(difference)
-        drawn = decoded["stft" if "stft" in decoded else "magnitude"].attention
-        for i, maps in enumerate(drawn, start=1):
-            for name, part in zip(self.modalities, maps.chunk(len(self.modalities), dim=1), strict=True):
-                extras[f"attention_{name}_{i}"] = part.unflatten(1, self.places)
+        drawn = decoded["stft" if "stft" in decoded else "magnitude"]
+        extras |= {f"attention_{name}_{i}": part for (name, i), part in self._attention_of(drawn).items()}
         return StereoResult(difference, extras)
+
+    def attention(
+        self, mix: Complex[Tensor, "batch frequency time"], visual: Tensor | tuple[Tensor, ...]
+    ) -> dict[str, Float[Tensor, "batch h w f t"]]:
+        """Cosine similarities at each stage of the mask's decoder, coarse to fine, of each modality (section 3.4)."""
+        assert isinstance(visual, Tensor)
+        decoder = self.decoders["stft" if "stft" in self.decoders else "magnitude"]
+        drawn = self._attention_of(decoder(self._heard(mix), visual.unbind(1)))
+        return {f"{name}, stage {i}": part for (name, i), part in drawn.items()}
+
+    def _heard(self, mix: Complex[Tensor, "batch frequency time"]) -> list[Tensor]:
+        """The outputs of the audio encoder's stages, fine to coarse."""
+        x = torch.stack([mix.real, mix.imag], dim=1)
+        encoded = []
+        for stage in self.down:
+            x = stage(x)
+            encoded.append(x)
+        return encoded
+
+    def _attention_of(self, decoded: Attended) -> dict[tuple[str, int], Float[Tensor, "batch h w f t"]]:
+        """By modality and stage."""
+        return {
+            (name, i): part.unflatten(1, self.places)
+            for i, maps in enumerate(decoded.attention, start=1)
+            for name, part in zip(self.modalities, maps.chunk(len(self.modalities), dim=1), strict=True)
+        }
 
     def losses(self, result: StereoResult, item: Item) -> dict[str, Tensor]:
         """The terms of equation 10 that have a weight: `difference`, `magnitude`, `phase`, `reconstruction`."""

@@ -143,6 +143,16 @@ class CCStereo(StereoNetwork):
         encoded = self._encoded(mix)
         return self._decoded(mix, encoded, self._bottleneck(encoded[-1], visual), visual)
 
+    def attention(
+        self, mix: Complex[Tensor, "batch frequency time"], visual: Tensor | tuple[Tensor, ...]
+    ) -> dict[str, Float[Tensor, "batch h w f t"]]:
+        """Weights of the cross-attention, mean over heads (equation 2), and the similarity of AVAD (equation 4)."""
+        assert isinstance(visual, Tensor)
+        audio = self._encoded(mix)[-1]
+        weights = self.fusion.attention(audio, self.project(visual))
+        similarity = self.predict(mix, visual).extras["attention_similarity"]
+        return {"cross-attention": weights, "similarity": similarity}
+
     def losses(self, result: StereoResult, item: Item) -> dict[str, Tensor]:
         """`difference`, `amplitude` and `phase`, weighted (equations 6 to 8); `loss_terms` adds `contrastive`."""
         weights = self.loss_weights
@@ -283,6 +293,15 @@ class AttentiveFusion(nn.Module):
         x = self.among_norm(x + self.among(query, query, x, need_weights=False)[0])  # equation 3
         x = self.feed_norm(x + self.feed(x))
         return x.transpose(1, 2).unflatten(2, audio.shape[-2:])
+
+    def attention(
+        self, audio: Float[Tensor, "batch width f t"], visual: Float[Tensor, "batch width h w"]
+    ) -> Float[Tensor, "batch h w f t"]:
+        """Weights of the cross-attention, mean over heads; those of a position of the sound add up to one."""
+        query = audio.flatten(2).transpose(1, 2) + self.audio_positions
+        seen = visual.flatten(2).transpose(1, 2)
+        weights = self.cross(query, seen + self.visual_positions, seen)[1]
+        return weights.transpose(1, 2).unflatten(1, visual.shape[-2:]).unflatten(3, audio.shape[-2:])
 
 
 class AdaptiveDenormalization(nn.Module):

@@ -27,7 +27,7 @@ from hearsight.models.saving import SavedNetwork
 from hearsight.models.windows import separate_in_windows, separation_gain
 from hearsight.signal import STFT, TARGET_RMS, LevelRule, left_right, level_gain
 from hearsight.vision.frames import Frame, SmallFrame, small_size
-from hearsight.vision.tracks import Source, Track
+from hearsight.vision.tracks import SeenObject, Source, Track
 
 
 @dataclass(frozen=True)
@@ -165,6 +165,19 @@ class PartsSession(BinauralSession, Protocol):
 
     def keyed_sources(self) -> list[tuple[Source, tuple[str, ...]]]:
         """What `sources` gives, each with the keys of its parts. Parts of other keys count for nothing seen."""
+        ...
+
+
+@runtime_checkable
+class WatchedSession(BinauralSession, Protocol):
+    """A session that can show what it sees and hears, for `explain.objects`."""
+
+    def watch(self) -> None:
+        """Keep what `objects` is made of, from now on."""
+        ...
+
+    def objects(self) -> list[SeenObject]:
+        """The objects so far, the loudest first."""
         ...
 
 
@@ -466,6 +479,20 @@ class StereoNetwork(AudioVisualNetwork):
         encoded = self.encode_frames(frames) if encoded is None else encoded
         maps = [one for one in (encoded if isinstance(encoded, tuple) else (encoded,)) if one.ndim == 4]
         return maps[0] if maps and maps[0].numel() else None
+
+    def association(
+        self, mix: Complex[Tensor, "batch frequency time"], visual: Tensor | tuple[Tensor, ...]
+    ) -> Float[Tensor, "batch h w f t"] | None:
+        """The audio features that go with each place of the picture; None for a network without associative
+        convolution. `explain.association` draws them."""
+        return None
+
+    def attention(
+        self, mix: Complex[Tensor, "batch frequency time"], visual: Tensor | tuple[Tensor, ...]
+    ) -> dict[str, Float[Tensor, "batch h w f t"]]:
+        """How much each position of the sound attends to each place of the picture, by the attention's name; empty for
+        a network without any. `explain.attention` draws it."""
+        return {}
 
     def loss_terms(self, item: Item) -> dict[str, Tensor]:
         """Named, weighted loss terms of a batch of segments: spectrograms, prediction and `losses` in one call."""

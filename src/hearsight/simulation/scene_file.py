@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,40 @@ def sounding_sources(scene: Path) -> list[dict[str, Any]]:
     if not isinstance(sources, list) or not all(isinstance(source, dict) for source in sources):
         raise DataError(f"{scene}: lists neither performers nor sources")
     return [source for source in sources if not source.get("silent", False)]
+
+
+def sounding_boxes(scene: Path, times_s: Sequence[float], window_s: float) -> list[list[list[float]]]:
+    """Boxes of the performers of a simulated concert, with their instruments, that sound around each of some times.
+
+    A performer sounds if a note of theirs is played within the window around the time; one who is out of the picture
+    has no box. A box is left, top, right, bottom, in parts of the picture.
+
+    Raises:
+        DataError: the file is missing, or is no scene of a simulated concert.
+    """
+    if not scene.is_file():
+        raise DataError(f"{scene}: is missing, so it is not known where anybody is")
+    boxes: list[list[list[float]]] = []
+    try:
+        performers = [
+            (
+                [(float(onset), float(onset + duration)) for onset, duration, *_ in performer["notes"]],
+                np.array([point["time_s"] for point in performer["track"]]),
+                [point["box"] for point in performer["track"]],
+            )
+            for performer in sounding_sources(scene)
+        ]
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{scene}: is no scene of a simulated concert, which has notes and boxes") from error
+    for time_s in times_s:
+        first_s, last_s = time_s - window_s / 2, time_s + window_s / 2
+        found = []
+        for notes, track_s, box in performers:
+            now = box[max(0, int(np.searchsorted(track_s, time_s + 1e-6)) - 1)]
+            if now is not None and any(onset < last_s and end > first_s for onset, end in notes):
+                found.append([float(side) for side in now])
+        boxes.append(found)
+    return boxes
 
 
 def _content(scene: Path) -> dict[str, Any]:

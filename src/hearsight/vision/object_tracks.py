@@ -43,6 +43,7 @@ class ObjectTrack:
             picture over the last 10 s, 0.9 nine times as much. While the picture is frozen it stays what it was.
             `[times]`
         is_person: whether it is a person, with what is seen at the hands as evidence.
+        height: in parts of the picture's height; None where only the width is known. `[times]`
     """
 
     number: int
@@ -54,6 +55,13 @@ class ObjectTrack:
     strength: Float[np.ndarray, "times"]
     motion: Float[np.ndarray, "times"]
     is_person: bool = False
+    height: Float[np.ndarray, "times"] | None = None
+
+    @property
+    def place(self) -> Float[np.ndarray, "times 4"]:
+        """x, y, width and height; the height is NaN where it is not known."""
+        height = np.full(len(self.y), np.nan) if self.height is None else self.height
+        return np.stack([self.x, self.y, self.width, height], axis=-1)
 
 
 class ObjectTracks(TrackMemory["_Known"]):

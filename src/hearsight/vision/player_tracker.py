@@ -96,5 +96,5 @@ def _player(person: PersonTrack, held: list[ObjectTrack]) -> ObjectTrack:
         label = strongest.label
     return ObjectTrack(
         FIRST_PERSON + person.number, label, x, person.y, person.width, person.evidence, person.presence, motion,
-        is_person=True,
+        is_person=True, height=person.box[:, 3] - person.box[:, 1],
     )  # fmt: skip

@@ -15,6 +15,8 @@ from torch import Tensor
 from hearsight.acoustics import picture_to_direction
 from hearsight.errors import DataError
 
+_RADIUS = 0.05  # of the picture's width, of a source of which only the place is known
+
 
 @dataclass
 class TrackPoint:
@@ -28,6 +30,27 @@ class TrackPoint:
     confidence: float
 
 
+@dataclass(frozen=True)
+class SeenObject:
+    """An object in the picture, and its part of the sound.
+
+    Attributes:
+        label: what it is.
+        share: its part of the clip's energy, 0 to 1.
+        times_s: clip times, rising. `[times]`
+        place: x and y of its middle, width and height, in parts of the picture; the height is NaN where only the width
+            is known. `[times, 4]`
+        energy: of its part of the sound from each time to the next, in squares of full scale; None where only its share
+            is known. `[times]`
+    """
+
+    label: str
+    share: float
+    times_s: Float[np.ndarray, "times"]
+    place: Float[np.ndarray, "times 4"]
+    energy: Float[np.ndarray, "times"] | None = None
+
+
 @dataclass
 class Source:
     """A located source, as in the report; `energy_share` is its part of the clip's energy, 0 to 1."""
@@ -35,6 +58,12 @@ class Source:
     label: str
     energy_share: float
     track: list[TrackPoint]
+
+    def as_seen(self) -> SeenObject:
+        """As an object a tenth of the picture wide, of which the height and the level over time are not known."""
+        times_s, x, y = np.array([(point.time_s, point.x, point.y) for point in self.track]).reshape(-1, 3).T
+        place = np.stack([x, y, np.full(len(x), 2 * _RADIUS), np.full(len(x), np.nan)], axis=-1)
+        return SeenObject(self.label, self.energy_share, times_s, place)
 
 
 @dataclass

@@ -52,6 +52,8 @@ button.track { border-left-width:6px; } button.track.on { background:#16213a; co
 figure { margin:0 0 8px; } figcaption { font-size:12.5px; color:var(--soft); }
 .over { position:relative; } .over img { width:100%; display:block; border-radius:4px; image-rendering:auto; }
 .cursor { position:absolute; top:0; bottom:0; width:2px; left:0; background:#37e; mix-blend-mode:difference; }
+.maps { display:flex; flex-wrap:wrap; gap:10px; } .maps img { width:100%; display:block; border-radius:4px; }
+.maps figure { width:250px; } .mixture { display:grid; gap:8px 14px; grid-template-columns:repeat(2,1fr); }
 .two { display:grid; grid-template-columns:repeat(auto-fit,minmax(420px,1fr)); gap:20px; }
 details summary { cursor:pointer; color:var(--accent); }
 """

@@ -51,10 +51,7 @@ def clip_section(
     for index, track in enumerate(tracks):
         on = " on" if index == len(tracks) - 1 else ""
         shade = f' style="border-color:{track.colour}"' if track.colour else ""
-        buttons.append(
-            f'<button class="track{on}" data-track="{escape(track.name, quote=True)}"{shade} '
-            f'data-audio="{_flac(track.ears * gain, sample_rate_hz)}">{escape(track.name)}</button>'
-        )
+        buttons.append(track_button(track.name, track.ears * gain, sample_rate_hz, f"track{on}", shade))
         panels.append(
             f'<div class="panel{on}" data-panel="{escape(track.name, quote=True)}">'
             f'<figure><figcaption>Spectrogram, left over right, 0–8 kHz</figcaption><div class="over">'
@@ -70,10 +67,27 @@ def clip_section(
     return (
         f'<article class="clip" id="{anchor}"><h3>{escape(title)}</h3><div class="columns"><div class="side">'
         f'<img class="frame" alt="frame of the clip" src="{frame_image(picture, duration / 2)}">'
-        f'<div class="player" data-duration="{duration:.3f}"><button class="play" aria-label="play">▶</button>'
-        f'<input class="seek" type="range" min="0" max="{duration:.3f}" step="0.01" value="0" aria-label="position">'
-        f'<span class="time">0.0 / {duration:.1f} s</span><div class="tracks">{"".join(buttons)}</div></div>'
+        f"{player(duration, buttons)}"
         f'{_lateral_plot(tracks, lookup)}</div><div class="main">{"".join(panels)}</div></div>{values}</article>'
+    )
+
+
+def player(duration_s: float, buttons: Sequence[str]) -> str:
+    """HTML of a player whose tracks are the buttons (`track_button`), one of them with the class "on"."""
+    return (
+        f'<div class="player" data-duration="{duration_s:.3f}"><button class="play" aria-label="play">▶</button>'
+        f'<input class="seek" type="range" min="0" max="{duration_s:.3f}" step="0.01" value="0" aria-label="position">'
+        f'<span class="time">0.0 / {duration_s:.1f} s</span><div class="tracks">{"".join(buttons)}</div></div>'
+    )
+
+
+def track_button(
+    name: str, ears: Float[Tensor, "channels samples"], sample_rate_hz: int, classes: str = "track", style: str = ""
+) -> str:
+    """HTML of a button that plays a sound."""
+    return (
+        f'<button class="{classes}" data-track="{escape(name, quote=True)}"{style} '
+        f'data-audio="{_flac(ears, sample_rate_hz)}">{escape(name)}</button>'
     )
 
 

@@ -20,14 +20,15 @@ SPECTROGRAM_RANGE_DB = 80.0
 _ALL = WindowSpec(None, 1.0, 1.0, frame_rate_hz=10.0, frame_size=None)
 
 
-def spectrogram_image(ears: Float[Tensor, "2 samples"], loudest: float) -> str:
-    """Spectrogram of the left ear over that of the right, as a PNG; `loudest` is the magnitude that is white."""
-    level = 20 * torch.log10(spectrogram(ears).abs().clamp_min(1e-9) / max(loudest, 1e-9))
+def spectrogram_image(channels: Float[Tensor, "channels samples"], loudest: float) -> str:
+    """Spectrogram of the first channel over that of the next, as a PNG; `loudest` is the magnitude that is white."""
+    level = 20 * torch.log10(spectrogram(channels).abs().clamp_min(1e-9) / max(loudest, 1e-9))
     shown = ((level / SPECTROGRAM_RANGE_DB + 1).clamp(0, 1) * 255).round().to(torch.uint8).numpy()
-    halves = [_columns(half[::-1], WIDTH) for half in shown]
-    halves = [cv2.resize(half, (WIDTH, 110), interpolation=cv2.INTER_AREA) for half in halves]
+    parts = [_columns(part[::-1], WIDTH) for part in shown]
+    parts = [cv2.resize(part, (WIDTH, 110), interpolation=cv2.INTER_AREA) for part in parts]
     rule = np.full((2, WIDTH), 255, np.uint8)
-    return _png(cv2.applyColorMap(np.concatenate([halves[0], rule, halves[1]]), cv2.COLORMAP_MAGMA))
+    lines = [line for part in parts for line in (part, rule)][:-1]
+    return _png(cv2.applyColorMap(np.concatenate(lines), cv2.COLORMAP_MAGMA))
 
 
 def level_map(ears: Float[Tensor, "2 samples"], sample_rate_hz: int) -> str:
@@ -53,9 +54,14 @@ def frame_image(picture: Path, time_s: float) -> str:
             break
     if nearest is None:
         return ""
-    height, width = nearest.rgb.shape[:2]
-    shape = (480, max(1, round(480 * height / width)))
-    rgb = cv2.resize(nearest.rgb, shape, interpolation=cv2.INTER_AREA if width > 480 else cv2.INTER_CUBIC)
+    return picture_image(nearest.rgb, 480)
+
+
+def picture_image(picture: UInt8[np.ndarray, "height width 3"], wide: int) -> str:
+    """An RGB picture as a JPEG so many pixels wide."""
+    height, width = picture.shape[:2]
+    shape = (wide, max(1, round(wide * height / width)))
+    rgb = cv2.resize(picture, shape, interpolation=cv2.INTER_AREA if width > wide else cv2.INTER_CUBIC)
     _, data = cv2.imencode(".jpg", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 82])
     return "data:image/jpeg;base64," + base64.b64encode(data.tobytes()).decode()
 

@@ -9,10 +9,14 @@ from hearsight.evaluation.benchmark_file import Benchmark
 from hearsight.evaluation.clips import truth_of
 from hearsight.evaluation.columns import METRICS, column
 from hearsight.evaluation.comparison import read_ears
+from hearsight.evaluation.maps import MapsTable
 from hearsight.evaluation.report.assets import SCRIPT, STYLE
 from hearsight.evaluation.report.clip import TRUTH, Track, clip_section
+from hearsight.evaluation.report.images import picture_image
+from hearsight.evaluation.report.mixture import mixture_section
 from hearsight.evaluation.report.plots import colour, gain_plot, line_plot, strip_plot
 from hearsight.evaluation.runner import Job, Results
+from hearsight.evaluation.separation import SeparationTable
 from hearsight.evaluation.statistics import Gain, Ranking, Row, per_clip
 from hearsight.evaluation.tables import (
     ResultTable,
@@ -32,17 +36,19 @@ def html_report(
     benchmark: Benchmark,
     results: Results,
     rankings: Sequence[Ranking],
-    separation: Sequence[tuple[str, Grid, str]] = (),
+    separation: Sequence[SeparationTable] = (),
+    maps: Sequence[MapsTable] = (),
 ) -> str:
     """The whole page: one self-contained HTML text that needs no network.
 
     Args:
         rankings: dataset, the two systems, and the clips by gain; the first and last of the first ranking of each
             dataset are the clips to be heard.
-        separation: title, grid and note of each separation table.
+        separation, maps: further tables, with their examples.
     """
     parts = [_tables(benchmark, results), _plots(benchmark, results.rows), _cross(benchmark, results.rows)]
-    parts += [_curves(benchmark, results.rows), _separation(separation), _rankings(benchmark, rankings)]
+    parts += [_curves(benchmark, results.rows), _separation(benchmark, separation), _maps(maps)]
+    parts += [_rankings(benchmark, rankings)]
     parts += [_clips(benchmark, results, rankings), _all_clips(results.rows)]
     problems = ""
     if results.problems:
@@ -55,7 +61,8 @@ def html_report(
         f'<a href="#{name}">{title}</a>'
         for name, title in (
             ("results", "Results"), ("plots", "Plots"), ("cross", "Across datasets"), ("curves", "Low data"),
-            ("separation", "Separation"), ("ranking", "Ranking"), ("clips", "Listen"), ("all", "All clips"),
+            ("separation", "Separation"), ("maps", "Maps"), ("ranking", "Ranking"), ("clips", "Listen"),
+            ("all", "All clips"),
         )
         if any(f'id="{name}"' in section for section in sections)
     )  # fmt: skip
@@ -150,13 +157,36 @@ def _curves(benchmark: Benchmark, rows: Sequence[Row]) -> str:
     return f'<section id="curves"><h2>With less data</h2><div class="plots">{"".join(plots)}</div></section>'
 
 
-def _separation(tables: Sequence[tuple[str, Grid, str]]) -> str:
+def _separation(benchmark: Benchmark, tables: Sequence[SeparationTable]) -> str:
     if not tables:
         return ""
-    inner = "".join(
-        f'<h3>{escape(title)}</h3>{_grid(grid)}<p class="note">{escape(note)}</p>' for title, grid, note in tables
+    inner = "".join(_noted(table) for table in tables)
+    examples = "".join(
+        mixture_section(f"mixture-{index}", example, benchmark.rule.sample_rate_hz)
+        for index, example in enumerate(example for table in tables for example in table.examples)
     )
-    return f'<section id="separation"><h2>Separation</h2>{inner}</section>'
+    return f'<section id="separation"><h2>Separation</h2>{inner}</section>{examples}'
+
+
+def _maps(tables: Sequence[MapsTable]) -> str:
+    if not tables:
+        return ""
+    inner = ""
+    for table in tables:
+        inner += _noted(table)
+        for clip in dict.fromkeys(clip for clip, _, _ in table.examples):
+            figures = "".join(
+                f'<figure><img alt="map" src="{picture_image(picture, 320)}">'
+                f"<figcaption>{escape(name)}</figcaption></figure>"
+                for one, name, picture in table.examples
+                if one == clip
+            )
+            inner += f'<p class="note">{escape(clip)}</p><div class="maps">{figures}</div>'
+    return f'<section id="maps"><h2>Where the maps point</h2>{inner}</section>'
+
+
+def _noted(table: SeparationTable | MapsTable) -> str:
+    return f'<h3>{escape(table.title)}</h3>{_grid(table.grid)}<p class="note">{escape(table.note)}</p>'
 
 
 def _rankings(benchmark: Benchmark, rankings: Sequence[Ranking]) -> str:

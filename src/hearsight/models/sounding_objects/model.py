@@ -44,11 +44,12 @@ from hearsight.vision.mouth_motion import MouthMotion
 from hearsight.vision.object_tracks import ObjectTrack
 from hearsight.vision.people_detector import PeopleDetector
 from hearsight.vision.player_tracker import PlayerTracker
-from hearsight.vision.tracks import Source, Track, TrackPoint
+from hearsight.vision.tracks import SeenObject, Source, Track, TrackPoint
 
 _WINDOW_S = COLUMNS * HOP_SAMPLES / SAMPLE_RATE_HZ
 _BATCH = 4
 _POINT_S = 0.5
+_WATCHED_COLUMNS = 6  # 0.1 s, from one to the next that is kept for `objects`
 _VISIBLE = 0.12  # strength of an object from which on it is taken for a source
 
 
@@ -202,6 +203,7 @@ class SoundingObjectsSession:
         self._searches: list[MotionSearch] = []
         self._total_energy = self._rest_energy = 0.0
         self._classified_s = 0.0
+        self._is_watched = False
 
     def see(self, frame: Frame | SmallFrame) -> None:
         """The clip's next frame, or one that was seen already."""
@@ -294,6 +296,18 @@ class SoundingObjectsSession:
             for source, keys in search.keyed_sources(self._total_energy):
                 found.append((source, tuple(f"{number} {key}" for key in keys)))
         return sorted(found, key=lambda each: -each[0].energy_share)
+
+    def watch(self) -> None:
+        """Keep the place and the energy of each object ten times a second."""
+        self._is_watched = True
+
+    def objects(self) -> list[SeenObject]:
+        """People and instruments with a fiftieth of the sound at least, and what a search by motion found."""
+        merged = merged_sources(list(self._summaries.values()), self._total_energy)
+        found = [source.as_seen(self._total_energy) for source in merged if source.watched]
+        for search in self._searches:
+            found += [source.as_seen() for source, _ in search.keyed_sources(self._total_energy) if source.track]
+        return sorted(found, key=lambda one: -one.share)
 
     def notes(self) -> list[str]:
         """What was seen, how much of the sound goes with none of it, and what was done without."""
@@ -419,6 +433,11 @@ class SoundingObjectsSession:
             entry.evidence += (track.evidence * presence(track)[:, None]).mean(0)
             entry.windows += 1
             made_by = classes[..., first:].exp() * kernels[index][:, None, None]
+            if self._is_watched:
+                begins = np.arange(0, new.shape[-1], _WATCHED_COLUMNS)
+                scale = by_part[index] / max(float(energy[index]), 1e-20)
+                kept = scale * np.add.reduceat(new[index].sum(0).numpy(), begins)
+                entry.watched.append((times[first:][begins], track.place[first:][begins], kept))
             energies = (new[index] * made_by / made_by.sum(0).clamp_min(1e-20)).sum((-2, -1))
             entry.classes += by_part[index] * (energies / energies.sum().clamp_min(1e-20)).numpy()
             azimuth, elevation = self._directions(track)

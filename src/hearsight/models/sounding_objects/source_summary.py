@@ -8,7 +8,7 @@ from jaxtyping import Float
 from hearsight.mixtures.sound_classes import SOUND_CLASSES
 from hearsight.vision.appearance import APPEARANCE, APPEARANCE_CLASSES, IMAGENET_INSTRUMENTS
 from hearsight.vision.peaks import likeliest_class
-from hearsight.vision.tracks import Source, TrackPoint
+from hearsight.vision.tracks import SeenObject, Source, TrackPoint
 
 LEAST_SHARE = 0.02  # of the clip's energy; sources with less are not reported
 
@@ -37,6 +37,7 @@ class SourceSummary:
         evidence: of instruments at a person's hands, summed over windows. `[22]`
         windows: in which it was there.
         numbers: of the tracks that it is.
+        watched: times, places and energies of the stretches that were watched (`SeenObject`).
     """
 
     appearance: str
@@ -47,6 +48,7 @@ class SourceSummary:
     evidence: Float[np.ndarray, "seen"] = field(default_factory=lambda: np.zeros(len(IMAGENET_INSTRUMENTS)))
     windows: int = 0
     numbers: list[int] = field(default_factory=list)
+    watched: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = field(default_factory=list)
 
     def name(self) -> str:
         """What a person would call it: "cello", "person playing cello", "speaker", "person"."""
@@ -59,6 +61,12 @@ class SourceSummary:
     def as_source(self, total_energy: float) -> Source:
         """What the report says of it."""
         return Source(self.name(), self.energy / total_energy, self.points)
+
+    def as_seen(self, total_energy: float) -> SeenObject:
+        """What was watched of it."""
+        times_s, place, energy = (np.concatenate(parts) for parts in zip(*self.watched, strict=True))
+        order = np.argsort(times_s, kind="stable")
+        return SeenObject(self.name(), self.energy / total_energy, times_s[order], place[order], energy[order])
 
 
 def _named(appearance: str, classes: Float[np.ndarray, "classes"]) -> str:
@@ -100,6 +108,7 @@ def merged_sources(objects: list[SourceSummary], total_energy: float) -> list[So
                     evidence=object_track.evidence.copy(),
                     points=list(object_track.points),
                     numbers=list(object_track.numbers),
+                    watched=list(object_track.watched),
                 )
             )
         else:
@@ -132,6 +141,7 @@ def _join(source: SourceSummary, object_track: SourceSummary) -> None:
     source.evidence += object_track.evidence
     source.windows += object_track.windows
     source.numbers += object_track.numbers
+    source.watched += object_track.watched
     own = {point.time_s: point for point in source.points}
     for point in object_track.points:
         known = own.get(point.time_s)

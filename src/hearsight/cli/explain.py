@@ -1,0 +1,99 @@
+"""`hearsight explain`: a video in, the same video with a map of why a model hears what it hears out."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hearsight.cli.binauralize import complete_model, named_device, named_model
+from hearsight.cli.errors import Quiet, one_line_errors, progress_bar
+
+
+class How(StrEnum):
+    """The methods of `hearsight.explain`."""
+
+    occlusion = "occlusion"
+    activation = "activation"
+    association = "association"
+    attention = "attention"
+    objects = "objects"
+
+
+@one_line_errors
+def explain(
+    video: Annotated[str, typer.Argument(metavar="VIDEO", help="Any video that FFmpeg reads.")],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="FILE.mp4|FOLDER",
+            help="The drawn video; or a folder, which gets it, stills with a bar of colours, the maps and notes.",
+        ),
+    ],
+    model: Annotated[
+        str | None,
+        typer.Option(
+            callback=named_model,
+            autocompletion=complete_model,
+            help="A name (see `hearsight models`), a folder or a Hub id; sounding-objects if left out.",
+        ),
+    ] = None,
+    method: Annotated[
+        How | None,
+        typer.Option(help="What is drawn; objects for models that place sources, occlusion for networks."),
+    ] = None,
+    truth: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="EARS", help="Recorded ears of the video: occlusion shows the loss against them, as in the paper."
+        ),
+    ] = None,
+    rate: Annotated[float, typer.Option(metavar="HZ", help="Maps per second.")] = 1.0,
+    patch: Annotated[
+        int | None, typer.Option(min=1, help="Side of the patch that covers, in pixels of the network's frame. [32]")
+    ] = None,
+    step: Annotated[
+        int | None, typer.Option(min=1, help="Distance of patches; side by side if left out, finer if smaller.")
+    ] = None,
+    stills: Annotated[int, typer.Option(min=0, help="How many pictures of the video a folder gets.")] = 6,
+    start: Annotated[
+        float, typer.Option(min=0, metavar="S", help="Begin at this second, at the key frame before it.")
+    ] = 0.0,
+    duration: Annotated[float | None, typer.Option(min=0.001, metavar="S", help="Do so many seconds.")] = None,
+    device: Annotated[str, typer.Option(callback=named_device, help="For networks: cpu, cuda, mps.")] = "cpu",
+    quiet: Quiet = False,
+) -> None:
+    """Draw over a video why a model hears what it hears, with the binaural sound that it makes.
+
+    The default model's people and instruments are outlined, each as bright as its part of the sound is loud. Of a
+    network: occlusion (what changes when a place is covered), activation, association and attention maps, where it has
+    them.
+
+    Example: hearsight explain concert.mp4 -o concert.explained.mp4
+
+    Example: hearsight explain concert.mp4 -o maps --model runs/apnet/model --method association
+    """
+    from hearsight.explain import explain as explained
+
+    with progress_bar("explaining", "s", quiet) as progress:
+        found = explained(
+            video,
+            output,
+            model,
+            method=None if method is None else method.value,
+            truth=truth,
+            rate_hz=rate,
+            patch=patch,
+            step=step,
+            stills=stills,
+            start_s=start,
+            duration_s=duration,
+            device=device,
+            progress=progress,
+        )
+    if not quiet:
+        print(f"{output}  ({found.model}, {found.method}: {found.meaning})")
+        for note in found.notes:
+            print(f"  note: {note}")

@@ -1,0 +1,117 @@
+"""Maps and outlines drawn over pictures, in colours that a bar beside them explains."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import cv2
+import numpy as np
+from jaxtyping import Float, UInt8
+
+Picture = UInt8[np.ndarray, "height width 3"]
+
+SHARE = 0.4  # of the map's colours in the picture (PseudoBinaural, appendix C)
+RANGE_DB = 40.0  # below the loudest moment of any object, at which an outline is black
+_BAR, _TEXT = 18, 92  # pixels of the colour bar, and of what is written beside it
+_FONT = cv2.FONT_HERSHEY_SIMPLEX
+# Okabe and Ito's colours, distinct to everyone.
+_COLOURS = ((230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (204, 121, 167), (213, 94, 0))
+_GAP = 4
+
+
+def overlay(picture: Picture, heat: Float[np.ndarray, "_rows _columns"], share: float = SHARE) -> Picture:
+    """A map, stretched bilinearly to the RGB picture, over it in colours from blue (0) to red (1)."""
+    height, width = picture.shape[:2]
+    wide = cv2.resize(np.asarray(heat, np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(cv2.addWeighted(picture, 1 - share, _coloured(wide), share, 0), np.uint8)
+
+
+def outlined(picture: Picture, objects: Sequence[tuple[str, Float[np.ndarray, "4"], float]]) -> Picture:
+    """Outlines of objects: each an ellipse as bright as its part of the sound is loud, with its name.
+
+    Args:
+        objects: name, (x, y, width, height) in parts of the picture (a circle where the height is NaN), and brightness
+            from 0 to 1; each place in the list has its colour.
+    """
+    drawn = picture.copy()
+    height, width = picture.shape[:2]
+    thick = max(1, round(min(height, width) / 150))
+    size = max(0.4, min(height, width) / 800)
+    for index, (name, place, bright) in enumerate(objects):
+        if not np.isfinite(place[:3]).all() or bright <= 0:
+            continue
+        x, y, across, tall = place
+        half = across * width / 2, (across * width if math.isnan(tall) else tall * height) / 2
+        centre = round(x * width), round(y * height)
+        axes = max(2, round(half[0])), max(2, round(half[1]))
+        colour = tuple(round(bright * part) for part in _COLOURS[index % len(_COLOURS)])
+        cv2.ellipse(drawn, centre, axes, 0, 0, 360, (0, 0, 0), thick + 2, cv2.LINE_AA)
+        cv2.ellipse(drawn, centre, axes, 0, 0, 360, colour, thick, cv2.LINE_AA)
+        above = centre[1] - axes[1] - round(12 * size)
+        _write(drawn, name, centre[0] - axes[0], above if above > 24 * size else round(30 * size), size, colour)
+    return drawn
+
+
+def panels(pictures: Mapping[str, Picture], longest: int) -> Picture:
+    """One picture as it is; several side by side in rows, with their names: "image, stage 1" in the row "image".
+
+    Args:
+        longest: side in pixels that the whole may have at most.
+    """
+    if len(pictures) == 1:
+        return next(iter(pictures.values()))
+    rows: dict[str, list[str]] = {}
+    for name in pictures:
+        rows.setdefault(name.partition(",")[0] if "," in name else "", []).append(name)
+    columns = max(len(row) for row in rows.values())
+    height, width = next(iter(pictures.values())).shape[:2]
+    scale = min(1.0, longest / (columns * width), longest / (len(rows) * height))
+    size = max(16, round(width * scale)), max(16, round(height * scale))
+    lines = []
+    for row in rows.values():
+        cells = []
+        for name in row:
+            cell = np.asarray(cv2.resize(pictures[name], size, interpolation=cv2.INTER_AREA), np.uint8)
+            _write(cell, name, 4, 14, 0.4, (255, 255, 255))
+            cells += [cell, np.zeros((size[1], _GAP, 3), np.uint8)]
+        line = np.hstack(cells[:-1])
+        lines += [np.pad(line, ((0, 0), (0, columns * (size[0] + _GAP) - _GAP - line.shape[1]), (0, 0)))]
+        lines += [np.zeros((_GAP, line.shape[1] if len(row) == columns else lines[-1].shape[1], 3), np.uint8)]
+    return np.vstack(lines[:-1])
+
+
+def with_bar(picture: Picture, top: str, bottom: str, title: str, heat: bool = True) -> Picture:
+    """A still: the picture, beside it the bar of colours (or of brightness) with its two ends, below it a title."""
+    height = picture.shape[0]
+    ramp = np.linspace(1, 0, height, dtype=np.float32)[:, None].repeat(_BAR, axis=1)
+    bar = _coloured(ramp) if heat else np.round(255 * ramp).astype(np.uint8)[..., None].repeat(3, axis=2)
+    beside = np.full((height, _TEXT, 3), 255, np.uint8)
+    _plain(beside, top, 4, 12)
+    _plain(beside, bottom, 4, height - 5)
+    still = np.hstack([picture, np.full((height, 6, 3), 255, np.uint8), bar, beside])
+    below = np.full((24, still.shape[1], 3), 255, np.uint8)
+    _plain(below, title, 4, 16)
+    return np.vstack([still, below])
+
+
+def brightness(energy: Float[np.ndarray, "*any"], loudest: float) -> Float[np.ndarray, "*any"]:
+    """From energies to brightness: 1 for the loudest, 0 from 40 dB below it on."""
+    level_db = 10 * np.log10(np.maximum(energy, 1e-20) / max(loudest, 1e-20))
+    return np.clip(1 + level_db / RANGE_DB, 0, 1)
+
+
+def _coloured(heat: Float[np.ndarray, "height width"]) -> Picture:
+    steps = np.round(255 * np.clip(heat, 0, 1)).astype(np.uint8)
+    return np.ascontiguousarray(cv2.applyColorMap(steps, cv2.COLORMAP_JET)[..., ::-1])
+
+
+def _plain(picture: Picture, text: str, x: int, y: int) -> None:
+    cv2.putText(picture, text, (x, y), _FONT, 0.38, (0, 0, 0), 1, cv2.LINE_AA)
+
+
+def _write(picture: Picture, text: str, x: int, y: int, size: float, colour: Sequence[int]) -> None:
+    (wide, _), _ = cv2.getTextSize(text, _FONT, size, 1)
+    x = max(2, min(x, picture.shape[1] - wide - 2))
+    # The dark rim is the same text moved about: a thicker one would be wider too.
+    for right, down in ((-1, 0), (1, 0), (0, -1), (0, 1), (1, 1)):
+        cv2.putText(picture, text, (x + right, y + down), _FONT, size, (0, 0, 0), 1, cv2.LINE_AA)
+    cv2.putText(picture, text, (x, y), _FONT, size, tuple(colour), 1, cv2.LINE_AA)

@@ -3,6 +3,7 @@
 import json
 import shutil
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from hearsight.errors import DataError, ModelError
 from hearsight.evaluation import benchmark_and_report, parse_benchmark
 from hearsight.evaluation import separation as module
 from hearsight.evaluation.protocols import separation_protocol
+from hearsight.evaluation.report.mixture import mixture_section
 from hearsight.evaluation.separation import separation_table
 from hearsight.models.mix_and_separate import MixAndSeparate
 from hearsight.models.mono2binaural import Mono2Binaural
@@ -110,6 +112,23 @@ def test_a_benchmark_writes_the_table_with_published_values(dataset, systems_mod
     assert r"SDR (dB) $\uparrow$" in tex and 'id="separation"' in page
     (table,) = json.loads(files["results.json"].read_text())["separation"]
     assert len({(row["system"], row["clip"]) for row in table["mixtures"]}) == 4 * 3
+
+
+def test_the_report_shows_mixtures_with_their_spectrograms_and_players(dataset, systems_module, separators, tmp_path):
+    systems = [{"name": "Mix", "model": "mix"}, {"name": "Mono", "model": str(separators / "mono")}]
+    what = replace(benchmark(dataset, systems_module, tmp_path, systems), report_clips=2)
+    table = separation_table(what.separation[0], what)
+    assert [example.name for example in table.examples] == ["000001 + 000002", "000001 + 000004"]
+    example = table.examples[0]
+    ears = [
+        soundfile.read(dataset / "binaural_audios" / f"{name}.wav", dtype="float32")[0] for name in ("000001", "000002")
+    ]
+    np.testing.assert_allclose(example.truth, [one.sum(1)[:12_800] for one in ears], atol=1e-5)
+    assert set(example.estimates) == {"Mono"}
+    page = mixture_section("mixture-0", example, 16_000)
+    # The mix, two estimates and two truths; pictures of both clips; each sound on a button of the player.
+    assert page.count('alt="spectrogram"') == page.count('class="track') == 5 and page.count('class="frame"') == 2
+    assert page.count("data:audio/flac") == 5 and "Truth: 000002" in page and "Mono: 000001" in page
 
 
 def test_a_second_run_computes_nothing_and_a_changed_clip_only_its_mixtures(

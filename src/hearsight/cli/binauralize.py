@@ -66,7 +66,7 @@ def field_of_view_option(degrees: float | None) -> float | None:
     return degrees
 
 
-def named_device(name: str) -> str:
+def device_option(name: str) -> str:
     """Refuses what is no name of a device."""
     if not re.fullmatch(r"cpu|mps|cuda(:\d+)?", name):
         raise typer.BadParameter(f"{name!r}: use cpu, cuda, cuda:N or mps")
@@ -87,7 +87,7 @@ def _codec(name: str | None) -> str | None:
     return name
 
 
-def named_model(name: str | None) -> str | None:
+def model_option(name: str | None) -> str | None:
     """Refuses a name that is neither a model's, nor a path, nor a Hub id."""
     if name is None or os.path.exists(name) or re.fullmatch(r"[\w.-]+/[\w.-]+", name) or os.sep in name:
         return name
@@ -149,7 +149,7 @@ def binauralize(
     model: Annotated[
         str | None,
         typer.Option(
-            callback=named_model,
+            callback=model_option,
             autocompletion=complete_model,
             help="A name (see `hearsight models`), a folder or a Hub id; sounding-objects if left out.",
         ),

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from hearsight.cli.binauralize import complete_model, named_device, named_model
+from hearsight.cli.binauralize import complete_model, device_option, model_option
 from hearsight.cli.errors import Quiet, one_line_errors, progress_bar
 
 
@@ -35,7 +35,7 @@ def explain(
     model: Annotated[
         str | None,
         typer.Option(
-            callback=named_model,
+            callback=model_option,
             autocompletion=complete_model,
             help="A name (see `hearsight models`), a folder or a Hub id; sounding-objects if left out.",
         ),
@@ -62,7 +62,7 @@ def explain(
         float, typer.Option(min=0, metavar="S", help="Begin at this second, at the key frame before it.")
     ] = 0.0,
     duration: Annotated[float | None, typer.Option(min=0.001, metavar="S", help="Do so many seconds.")] = None,
-    device: Annotated[str, typer.Option(callback=named_device, help="For networks: cpu, cuda, mps.")] = "cpu",
+    device: Annotated[str, typer.Option(callback=device_option, help="For networks: cpu, cuda, mps.")] = "cpu",
     quiet: Quiet = False,
 ) -> None:
     """Draw over a video why a model hears what it hears, with the binaural sound that it makes.

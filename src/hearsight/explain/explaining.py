@@ -22,8 +22,7 @@ from hearsight.explain.moments import Moment, moments_of_file
 from hearsight.explain.objects import STEP_S, Watching, at_steps, shortened
 from hearsight.explain.occlusion import Occlusion
 from hearsight.files import make_folder, same_path, write_json, written_whole
-from hearsight.inference import NeuralModel, Options
-from hearsight.inference.binauralizing import choose_model
+from hearsight.inference import NeuralModel, Options, choose_model
 from hearsight.inference.engine import run_on_file
 from hearsight.inference.preparation import PreparedInput, prepare
 from hearsight.media import DRAWN_SUFFIXES, read_audio, read_frames, write_video

@@ -87,7 +87,8 @@ def test_every_pair_is_mixed_and_measured_as_mir_eval_does(dataset, systems_modu
             return torch.stack([mix / 2 + mix.abs() / 9, mix / 3 - mix.roll(7, -1).abs() / 9], dim=1)
 
     heard = module._Ears(what.separation[0].systems[0], Guess(), what)
-    measured = module._measured(Guess(), heard, mixture(what, "000001", "000002"), 0.1, "cpu")
+    separated = module._separated(Guess(), heard, mixture(what, "000001", "000002"), 0.1, "cpu")
+    measured = module._ratios(*separated)
     mix = torch.from_numpy(references.sum(0))
     estimates = Guess().separate(mix.unsqueeze(0), torch.zeros(1, 2, 3, 64, 128))[0].numpy()
     with warnings.catch_warnings():
@@ -127,7 +128,7 @@ def test_the_report_shows_mixtures_with_their_spectrograms_and_players(dataset, 
     assert set(example.estimates) == {"Mono"}
     page = mixture_section("mixture-0", example, 16_000)
     # The mix, two estimates and two truths; pictures of both clips; each sound on a button of the player.
-    assert page.count('alt="spectrogram"') == page.count('class="track') == 5 and page.count('class="frame"') == 2
+    assert page.count('alt="spectrogram"') == page.count("data-track=") == 5 and page.count('class="frame"') == 2
     assert page.count("data:audio/flac") == 5 and "Truth: 000002" in page and "Mono: 000001" in page
 
 
@@ -137,8 +138,8 @@ def test_a_second_run_computes_nothing_and_a_changed_clip_only_its_mixtures(
     copy = shutil.copytree(dataset, tmp_path / "copy")
     network = shutil.copytree(separators / "ears", tmp_path / "network")
     measured, loaded = [], []
-    measure, load = module._measured, module._separator
-    monkeypatch.setattr(module, "_measured", lambda *given: measured.append(given[2].name) or measure(*given))
+    measure, load = module._separated, module._separator
+    monkeypatch.setattr(module, "_separated", lambda *given: measured.append(given[2].name) or measure(*given))
     monkeypatch.setattr(module, "_separator", lambda *given: loaded.append(given) or load(*given))
 
     def run(**changes):
@@ -164,8 +165,8 @@ def test_a_second_run_computes_nothing_and_a_changed_clip_only_its_mixtures(
 
 
 def test_silent_mixtures_are_kept_as_having_no_values(dataset, systems_module, separators, tmp_path, monkeypatch):
-    asked = []
-    monkeypatch.setattr(module, "_measured", lambda *given: asked.append(given) or {})
+    asked, silence = [], torch.zeros(2, 8_000)
+    monkeypatch.setattr(module, "_separated", lambda *given: asked.append(given) or (silence, silence))
     what = benchmark(dataset, systems_module, tmp_path, [{"name": "Mono", "model": str(separators / "mono")}])
     for _ in range(2):
         assert "3 left out, because" in separation_table(what.separation[0], what).note

@@ -22,6 +22,7 @@ from hearsight.evaluation.benchmark_file import (
 )
 from hearsight.evaluation.cache import cache_folder, file_name, files_of_model, fingerprint, keep_values, kept_values
 from hearsight.evaluation.clips import BenchmarkClip, clips_called, clips_of, pictures_of, sound_of
+from hearsight.evaluation.comparison import read_ears
 from hearsight.evaluation.measures import VERSION
 from hearsight.evaluation.prediction import model_input, predict_ears
 from hearsight.evaluation.protocols import SeparationProtocol, separation_protocol
@@ -30,6 +31,7 @@ from hearsight.evaluation.runner import load_system
 from hearsight.evaluation.statistics import Row, summary
 from hearsight.evaluation.trained import check_unseen
 from hearsight.inference import NeuralModel
+from hearsight.media import write_wav
 from hearsight.metrics import separation_ratios
 from hearsight.models.interface import Separator, WindowSpec
 from hearsight.models.saving import load_network
@@ -103,10 +105,11 @@ def separation_table(part: SeparationPart, benchmark: Benchmark, progress: Progr
     solos = _Solos(part, rule)
     rows: list[Row] = []
     works = [_SystemWork(part, system, benchmark, rule) for system in part.systems]
+    shown = min(benchmark.report_clips, _MOST_EXAMPLES)
     for number, (system, work) in enumerate(zip(part.systems, works, strict=True)):
         for done, (a, b) in enumerate(pairs):
             progress(number * len(pairs) + done, len(pairs) * len(part.systems))
-            values = work.values(solos.of(a), solos.of(b))
+            values = work.values(solos.of(a), solos.of(b), is_shown=done < shown)
             rows.append({"system": system.name, "split": "", "clip": f"{a.name} + {b.name}"} | values)
     undefined = {row["clip"] for row in rows if "sdr" not in row}
     kept = [row for row in rows if row["clip"] not in undefined]
@@ -115,11 +118,10 @@ def separation_table(part: SeparationPart, benchmark: Benchmark, progress: Progr
     source, grid = _grid(part, kept)
     note += f". Published values: {source}." if source else "."
     examples = []
-    for a, b in pairs[: min(benchmark.report_clips, _MOST_EXAMPLES)]:
+    for a, b in pairs[:shown]:
         mixture = _mixture(part, rule, solos.of(a), solos.of(b))
-        rate = benchmark.rule.sample_rate_hz
-        estimates = {work.name: work.estimates(mixture, rate) for work in works if work.name != MIX}
-        examples.append(mixture.example(rate, estimates))
+        estimates = {work.name: work.estimates(a.name, b.name) for work in works if work.name != MIX}
+        examples.append(mixture.example(benchmark.rule.sample_rate_hz, estimates))
     return SeparationTable(part.name, rows, grid, f"{note} Protocol: {rule.name}.", examples)
 
 
@@ -302,22 +304,35 @@ class _SystemWork:
         separator = _separator(self._system, self._benchmark.device)
         return separator, _Ears(self._system, separator, self._benchmark)
 
-    def values(self, a: _Solo, b: _Solo) -> dict[str, float]:
-        """Kept from an earlier run, or measured and kept; none if a source or an estimate is silent."""
+    def values(self, a: _Solo, b: _Solo, is_shown: bool = False) -> dict[str, float]:
+        """Kept from an earlier run, or measured and kept; none if a source or an estimate is silent.
+
+        Args:
+            is_shown: keep what `estimates` gives too.
+        """
         depends_on = fingerprint(self._said, [a.sound, a.picture, b.sound, b.picture, *self._models])
-        path = self._folder / f"{_key(a.name)}+{_key(b.name)}.json"
+        path, sounds = self._path(a.name, b.name, ".json"), self._path(a.name, b.name, ".wav")
         values = kept_values(path, depends_on)
-        if values is None:
+        is_shown = is_shown and self.name != MIX
+        if values is None or (is_shown and not sounds.is_file()):
+            sounds.unlink(missing_ok=True)  # of what has changed
             mixture = _mixture(self._part, self._rule, a, b)
-            values = _measured(*self._loaded, mixture, self._rule.hop_s, self._benchmark.device)
+            separator, heard = self._loaded
+            estimates, references = _separated(separator, heard, mixture, self._rule.hop_s, self._benchmark.device)
+            values = _ratios(estimates, references)
+            if is_shown and separator is not None:
+                rate = self._benchmark.rule.sample_rate_hz
+                sounds.parent.mkdir(parents=True, exist_ok=True)
+                write_wav(sounds, resample(estimates, separator.sample_rate_hz, rate).numpy(), rate)
             keep_values(path, depends_on, values)
         return values
 
-    def estimates(self, mixture: _Mixture, rate: int) -> Float[Tensor, "2 samples"]:
-        """The two sources of a mixture as the system separates them, at a rate; computed anew."""
-        separator, heard = self._loaded
-        estimates, _ = _separated(separator, heard, mixture, self._rule.hop_s, self._benchmark.device)
-        return resample(estimates, 16_000 if separator is None else separator.sample_rate_hz, rate)
+    def estimates(self, a: str, b: str) -> Float[Tensor, "2 samples"]:
+        """The two sources of a mixture that is shown, as the system separates them, at the protocol's rate."""
+        return read_ears(self._path(a, b, ".wav"))[0]
+
+    def _path(self, a: str, b: str, suffix: str) -> Path:
+        return self._folder / f"{_key(a)}+{_key(b)}{suffix}"
 
 
 def _key(name: str) -> str:
@@ -379,10 +394,7 @@ class _Ears:
         return self._predicted[clip.name]
 
 
-def _measured(
-    separator: Separator | None, heard: _Ears | None, mixture: _Mixture, hop_s: float, device: str
-) -> dict[str, float]:
-    estimates, references = _separated(separator, heard, mixture, hop_s, device)
+def _ratios(estimates: Float[Tensor, "2 samples"], references: Float[Tensor, "2 samples"]) -> dict[str, float]:
     ratios = separation_ratios(estimates, references)
     if not bool(ratios.defined.all()):
         return {}

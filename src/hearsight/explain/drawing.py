@@ -51,6 +51,13 @@ def outlined(picture: Picture, objects: Sequence[tuple[str, Float[np.ndarray, "4
     return drawn
 
 
+def labelled(picture: Picture, text: str) -> Picture:
+    """The picture with a text in its upper left corner."""
+    drawn = picture.copy()
+    _write(drawn, text, 4, 14, 0.4, (255, 255, 255))
+    return drawn
+
+
 def panels(pictures: Mapping[str, Picture], longest: int) -> Picture:
     """One picture as it is; several side by side in rows, with their names: "image, stage 1" in the row "image".
 
@@ -70,8 +77,7 @@ def panels(pictures: Mapping[str, Picture], longest: int) -> Picture:
     for row in rows.values():
         cells = []
         for name in row:
-            cell = np.asarray(cv2.resize(pictures[name], size, interpolation=cv2.INTER_AREA), np.uint8)
-            _write(cell, name, 4, 14, 0.4, (255, 255, 255))
+            cell = labelled(np.asarray(cv2.resize(pictures[name], size, interpolation=cv2.INTER_AREA), np.uint8), name)
             cells += [cell, np.zeros((size[1], _GAP, 3), np.uint8)]
         line = np.hstack(cells[:-1])
         lines += [np.pad(line, ((0, 0), (0, columns * (size[0] + _GAP) - _GAP - line.shape[1]), (0, 0)))]

@@ -66,8 +66,7 @@ def field_of_view_option(degrees: float | None) -> float | None:
     return degrees
 
 
-def device_option(name: str) -> str:
-    """Refuses what is no name of a device."""
+def _device(name: str) -> str:
     if not re.fullmatch(r"cpu|mps|cuda(:\d+)?", name):
         raise typer.BadParameter(f"{name!r}: use cpu, cuda, cuda:N or mps")
     return name

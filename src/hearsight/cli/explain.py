@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from hearsight.cli.binauralize import complete_model, device_option, model_option
+from hearsight.cli.binauralize import DeviceOption, complete_model, model_option
 from hearsight.cli.errors import Quiet, one_line_errors, progress_bar
 
 
@@ -62,7 +62,7 @@ def explain(
         float, typer.Option(min=0, metavar="S", help="Begin at this second, at the key frame before it.")
     ] = 0.0,
     duration: Annotated[float | None, typer.Option(min=0.001, metavar="S", help="Do so many seconds.")] = None,
-    device: Annotated[str, typer.Option(callback=device_option, help="For networks: cpu, cuda, mps.")] = "cpu",
+    device: DeviceOption = "cpu",
     quiet: Quiet = False,
 ) -> None:
     """Draw over a video why a model hears what it hears, with the binaural sound that it makes.

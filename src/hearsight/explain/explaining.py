@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import cv2
 import numpy as np
@@ -364,9 +364,10 @@ def _write_folder(folder: Path, found: Explanation, stills: _Stills) -> None:
             if not cv2.imwrite(str(temporary), picture[..., ::-1]):
                 raise HearsightError(f"{path}: cannot be written; is the disk full?")
         found.files.append(path)
+    arrays: dict[str, Any] = {"times_s": found.times_s, **found.maps}
     if found.maps:
         with written_whole(folder / "maps.npz") as temporary, open(temporary, "wb") as file:
-            np.savez_compressed(file, **{"times_s": found.times_s, **found.maps})
+            np.savez_compressed(file, **arrays)
         found.files.append(folder / "maps.npz")
     write_json(
         folder / "explanation.json",

@@ -60,7 +60,7 @@ def at_steps(
             energy = one.share * mix_energy
         else:
             step = np.clip((one.times_s / STEP_S + 0.5).astype(int), 0, max(0, steps - 1))
-            energy = np.bincount(step, one.energy, minlength=steps)[:steps]
+            energy = np.bincount(step, one.energy, minlength=steps)[:steps].astype(np.float64)
         apart = np.abs(one.times_s[np.minimum(nearest, len(one.times_s) - 1)] - times)
         apart = np.minimum(apart, np.abs(one.times_s[nearest - 1] - times))
         found.append((f"{one.label} {100 * one.share:.0f} %", place, np.where(apart > 1.0, 0.0, energy)))

@@ -4,8 +4,6 @@ import pytest
 
 from hearsight.app.settings import Settings
 
-pytest.importorskip("fastapi", reason="the extra app is not installed (pip install 'hearsight[app]')")
-
 
 @pytest.fixture
 def page():

@@ -60,7 +60,7 @@ const timer = setInterval(() => {
 """
 # In an OfflineAudioContext the page's own sound is given out to the sample, whatever the machine has to do besides.
 OFFLINE = """
-const [actions, seconds, done] = arguments;
+const [seconds, done] = arguments, actions = [ACTIONS];
 (async () => {
   const { Sound } = await import("./static/sound.js");
   const live = hearsight.sound, rate = live.context.sampleRate;
@@ -76,8 +76,7 @@ const [actions, seconds, done] = arguments;
   sound.set(parts, live.level.gain.value);
   await sound.play();
   const resume = OfflineAudioContext.prototype.resume.bind(context);
-  for (const [at, code] of actions)
-    context.suspend(at).then(() => { new Function("sound", "parts", code)(sound, parts); sound.encode(); resume(); });
+  for (const [at, act] of actions) context.suspend(at).then(() => { act(sound); sound.encode(); resume(); });
   const given = await context.startRendering();
   clearInterval(sound.clock);
   done([0, 1].map(ear => [...given.getChannelData(ear)].map(value => Math.round(value * 32768))));
@@ -143,7 +142,10 @@ class Visitor:
 
     def play(self, from_s=0.0):
         self.js("hearsight.sound.pause(); hearsight.sound.position = arguments[0]", from_s)
-        self.find("#play").click()
+        if self.js("return hearsight.sound.context.state") == "running":  # a click would let go of what the mouse holds
+            self.js("hearsight.sound.play()")
+        else:
+            self.find("#play").click()
         until(lambda: self.js("return hearsight.sound.playing && hearsight.sound.now() > arguments[0]", from_s + 0.1))
 
     def heard_db(self, seconds=1.5):
@@ -167,7 +169,9 @@ def visitor(address, video, downloads):
 
 
 def rendered(visitor, actions, seconds=4.0):
-    ears = visitor.chrome.execute_async_script(OFFLINE, actions, seconds)
+    # Written into the script, since the page allows no code that is made of text.
+    written = ", ".join(f"[{at}, sound => {{ {code} }}]" for at, code in actions)
+    ears = visitor.chrome.execute_async_script(OFFLINE.replace("ACTIONS", written), seconds)
     assert not isinstance(ears, str), ears
     return np.array(ears) / 32768
 
@@ -211,18 +215,15 @@ def test_directions_are_those_of_the_package(visitor):
 
 
 def test_sound_goes_on_when_it_is_switched(visitor):
-    visitor.choose("binaural")
     visitor.play(0.2)
-    sides, times = {}, []
+    times = []
     for choice in ("original", "binaural", 0):
         visitor.choose(choice)
-        left, right = visitor.heard_db(0.9)
-        assert max(left, right) > -55
-        sides[choice] = left - right
+        assert max(visitor.heard_db(0.7)) > -55
         times.append(visitor.js("return hearsight.sound.now()"))
-        video_s = visitor.js("return document.getElementById('video').currentTime")
-        assert video_s == pytest.approx(visitor.js("return hearsight.sound.heard()"), abs=0.4)
-    assert abs(sides["original"]) < 0.1 < 1 < sides["binaural"]  # the ball is at the left
+        assert visitor.js("return hearsight.sound.playing")
+        seen, heard = visitor.js("return [document.getElementById('video').currentTime, hearsight.sound.heard()]")
+        assert seen == pytest.approx(heard, abs=0.4)
     assert times == sorted(times) and times[-1] < SECONDS - 1
     meters = visitor.js("return [...document.querySelectorAll('#levels b')].map(bar => bar.clientWidth)")
     assert min(meters) > 20
@@ -230,10 +231,22 @@ def test_sound_goes_on_when_it_is_switched(visitor):
     assert not visitor.js("return hearsight.sound.playing")
 
 
+def test_each_choice_is_what_it_says(visitor):
+    sides = {}
+    for choice in ("original", "binaural", 0):
+        visitor.choose(choice)
+        sides[choice] = visitor.side_db(0.2, 0.8)
+    assert abs(sides["original"]) < 0.1 and sides["binaural"] > 1  # the ball is at the left
+    assert sides[0] == pytest.approx(sides["binaural"], abs=1.5)
+    visitor.choose("rest")
+    visitor.play(0.2)
+    assert max(visitor.heard_db(0.8)) < -60  # all sound is the ball's
+
+
 def test_switching_leaves_no_gap_and_stays_in_step_to_the_sample(visitor, video):
     """Both ears of every choice have the same mean, the clip's sound: also while it changes from one to the other."""
-    actions = [[1.0, "sound.choose('original')"], [1.7, "sound.choose('binaural')"], [2.4, "sound.choose('original')"],
-               [3.1, "sound.choose('binaural')"]]  # fmt: skip
+    choices = ["original", "binaural", "original", "binaural"]
+    actions = [(1.0 + 0.7 * number, f"sound.choose('{choice}')") for number, choice in enumerate(choices)]
     ears = rendered(visitor, actions)
     sound, rate = read_sound(video)
     ahead = round(0.06 * rate)
@@ -249,8 +262,8 @@ def test_switching_leaves_no_gap_and_stays_in_step_to_the_sample(visitor, video)
 
 def test_a_turned_head_hears_what_is_ahead_on_its_other_side(visitor):
     def side_db(yaw, place):
-        code = f"sound.chosen = '0'; sound.parts.get(0).direction = () => [{place}, 0]; sound.turn({yaw}, 0)"
-        ears = rendered(visitor, [[0.01, code.replace("'0'", "0")]], 3.0)
+        code = f"sound.chosen = 0; sound.parts.get(0).direction = () => [{place}, 0]; sound.turn({yaw}, 0)"
+        ears = rendered(visitor, [(0.01, code)], 3.0)
         return 10 * math.log10(np.square(ears[0]).sum() / np.square(ears[1]).sum())
 
     quarter = math.pi / 2
@@ -291,7 +304,7 @@ def test_a_dragged_source_is_heard_where_it_is_dropped_and_comes_back(visitor):
     mouse.move_by_offset(width // 3, 0).move_by_offset(width // 3, 0).perform()
     assert visitor.js("return hearsight.sound.parts.get(0).stale")
     assert visitor.side_db(0.2) < -1  # while it is held, as ambisonics
-    mouse.release().perform()
+    ActionChains(visitor.chrome).release().perform()
     visitor.settle()
     assert "Rendered in" in visitor.status
     at_right = visitor.side_db(0.2)
@@ -374,7 +387,7 @@ def test_sources_are_added_divided_and_removed(visitor):
     until(lambda: visitor.js("return hearsight.settled && hearsight.scene.sources.length") == count + 1, JOB_S)
     shares = visitor.js("return hearsight.scene.sources.map(source => source.share)")
     assert sum(shares) <= 1.01
-    visitor.find("#sources tbody tr:last-child button").click()
+    visitor.js("document.querySelector('#sources tbody tr:last-child button').click()")
     visitor.settle()
     assert visitor.js("return [hearsight.scene.sources.length, hearsight.scene.away.length]") == [count, 1]
     for _ in range(2):

@@ -10,7 +10,7 @@ import soundfile
 import torch
 
 from hearsight.acoustics import encode, rotate_ambisonics, rotation_matrix
-from hearsight.app import exports
+from hearsight.app import exports, work
 from hearsight.app.scene import Division, Scene, page_decoder, write_ears
 from hearsight.errors import DataError
 from hearsight.inference.stems import Stem, Stems
@@ -154,3 +154,17 @@ def test_stems_and_report_are_the_command_line_s_files(clip, tmp_path):
     exports.write_report(scene, division, source, tmp_path, no_progress)
     text = (tmp_path / "report.json").read_text()
     assert json.loads(text)["model"] == "sounding-objects" and str(folder.parent) not in text
+
+
+def test_the_sound_is_divided_among_the_sources_of_a_scene(clip, tmp_path):
+    source, _ = clip
+    (tmp_path / "out").mkdir()
+    said = []
+    job = {"folder": str(tmp_path), "source": str(source), **one(part=None, label="viola")}
+    made = work.divide(job, work.JobProgress(said.append))
+    assert [each["label"] for each in made["sources"]] == ["viola", "flute"] and made["splits"] == {"split1": 2}
+    assert sorted(part["part"] for part in made["parts"]) == [0, 1, 2]
+    assert all((tmp_path / "out" / part["file"]).is_file() for part in made["parts"])
+    assert 0 <= said[0]["progress"] <= said[-1]["progress"] <= 1
+    with pytest.raises(DataError):
+        work.divide(job | {"sources": []}, work.JobProgress(said.append))

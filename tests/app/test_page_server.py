@@ -2,6 +2,7 @@
 
 import json
 import re
+import socket
 import time
 from importlib import resources
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from hearsight.app.clips import Clips, shown_name
 from hearsight.app.guard import Guard, address_of
+from hearsight.app.server import serve
 from hearsight.app.settings import Settings
 from hearsight.errors import HearsightError
 
@@ -268,3 +270,10 @@ def test_settings_that_make_no_sense_are_refused():
 
 def test_the_page_gets_its_limits(page):
     assert json.loads(page(longest_s=90.0).get("/limits").text)["longest_s"] == 90
+
+
+def test_a_port_that_is_taken_and_a_host_that_is_none_are_refused_in_one_line():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        for place in ({"port": taken.getsockname()[1]}, {"host": "192.0.2.1"}):
+            with pytest.raises(HearsightError, match="--port"):
+                serve(Settings(**place))

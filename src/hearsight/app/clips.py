@@ -13,9 +13,9 @@ from typing import Any
 
 from hearsight.app.settings import Settings
 from hearsight.errors import HearsightError
-from hearsight.media import CONTAINERS
 
 _TOKEN = re.compile(r"[0-9a-f]{48}")
+_SUFFIX = re.compile(r"\.[a-z0-9]{1,5}")
 _NAME = re.compile(r"[a-z0-9-]{1,80}\.[a-z0-9]{2,5}")
 _LONGEST_LABEL = 120
 
@@ -98,7 +98,7 @@ class Clips:
             token = secrets.token_hex(24)
             folder = self.folder / token
             (folder / "out").mkdir(parents=True, mode=0o700)
-            clip = Clip(token, folder, label, folder / f"source{suffix if suffix in CONTAINERS else ''}", now)
+            clip = Clip(token, folder, label, folder / f"source{suffix if _SUFFIX.fullmatch(suffix) else ''}", now)
             self._clips[token] = clip
         return clip
 

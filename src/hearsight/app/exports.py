@@ -6,17 +6,13 @@ import zipfile
 from dataclasses import asdict, replace
 from pathlib import Path
 
-import numpy as np
-import soundfile
-import torch
-
-from hearsight.acoustics import encode
 from hearsight.app.scene import Division, Scene
 from hearsight.files import write_json, written_whole
 from hearsight.inference import Report, default_output
 from hearsight.inference.options import Options
 from hearsight.inference.preparation import prepare
-from hearsight.inference.stem_rendering import directions_of, rendered
+from hearsight.inference.stem_formats import write_ambix
+from hearsight.inference.stem_rendering import rendered
 from hearsight.inference.stems import TRACKS
 from hearsight.media import fitting_output
 from hearsight.progress import Progress
@@ -54,20 +50,8 @@ def write_stems(scene: Scene, division: Division, source: Path, out: Path, progr
 
 
 def write_ambisonics(scene: Scene, division: Division, source: Path, out: Path, progress: Progress) -> str:
-    """First-order ambisonics (AmbiX: ACN, SN3D) as a WAV of 4 channels; what goes with no source is in W alone."""
-    stems = division.placed(scene)
-    times_s = np.linspace(0, stems.duration_s, max(2, round(stems.duration_s / 0.1) + 1))
-    field = torch.zeros(4, stems.samples)
-    for number, (stem, gain) in enumerate(zip(stems.stems, division.gains(scene), strict=True)):
-        progress(number, len(stems.stems))
-        mono = gain * torch.from_numpy(stems.sound(stem.name))
-        if stem.source is None or not stem.source.track:
-            field[0] += mono
-        else:
-            field += encode(mono, *directions_of(stem.source, times_s))
-    field = field / field.abs().amax().clamp_min(1.0)
-    with written_whole(out / "ambisonics.wav") as temporary:
-        soundfile.write(temporary, field.numpy().T, stems.sample_rate_hz, subtype="PCM_24", format="WAVEX")
+    """First-order ambisonics (AmbiX) as a WAV of 4 channels."""
+    write_ambix(division.placed(scene), out / "ambisonics.wav", gains=division.gains(scene), progress=progress)
     return "ambisonics.wav"
 
 

@@ -237,13 +237,13 @@ def serve(settings: Settings, ready: Callable[[str], None] = lambda address: Non
     Raises:
         HearsightError: the port is taken, or the address is none of this machine.
     """
-    import uvicorn
-
     try:
         listening = socket.create_server((settings.host, settings.port), family=_family(settings.host))
     except (OSError, OverflowError) as error:
         words = getattr(error, "strerror", None) or error
         raise HearsightError(f"{settings.host}:{settings.port}: {words}; name another one (--port, --host)") from None
+    import uvicorn
+
     config = uvicorn.Config(
         make_app(settings),
         log_level="warning",

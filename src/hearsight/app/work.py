@@ -50,7 +50,7 @@ class JobProgress:
                 return
             share = begins + (ends - begins) * min(1.0, done / total if total else 0.0)
             self._said_s, taken_s = now, now - self._began_s
-            left_s = taken_s * (1 - share) / share if share > 0.02 else None
+            left_s = taken_s * (1 - share) / share if share > 0.06 else None
             self._say({"progress": round(share, 3), "doing": doing, "left_s": left_s})
 
         self._said_s = 0.0
@@ -189,7 +189,7 @@ def _divided(
     """A new division of the sound, by what is found or by a scene, and its ears."""
     from hearsight.app.scene import Scene, write_ears
     from hearsight.files import write_json
-    from hearsight.inference.separation import separate
+    from hearsight.inference import separate
 
     folder = Path(job["folder"])
     name = f"split{1 + sum(each.is_dir() for each in folder.glob('split*'))}"

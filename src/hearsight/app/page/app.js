@@ -178,8 +178,8 @@ async function render() {
   const state = scene, began = performance.now();
   try {
     say("Rendering what changed …");
-    const made = await server.run(token, asked(state, "render"), news => {
-      if ("waiting" in news) say(`Waiting: ${news.waiting} in the queue`); });
+    const made = await server.run(token, asked(state, "render"), news => say("waiting" in news
+      ? `Waiting: ${news.waiting} in the queue` : "Rendering what changed …"));
     for (const part of made.parts) {
       const source = partsOf(state).find(each => each.part === part.part);
       ears.set(`${state.split} ${part.part}`, { ...part, recipe: recipe(state, source?.track ? source : null) });
@@ -355,7 +355,7 @@ function marker(source) {
     if (before !== scene) { past.push(before); future = []; $("undo").disabled = false; $("redo").disabled = true; }
     update();
   };
-  button.addEventListener("pointerup", dropped); button.addEventListener("pointercancel", dropped);
+  for (const name of ["pointerup", "pointercancel", "lostpointercapture"]) button.addEventListener(name, dropped);
   button.addEventListener("keydown", event => {
     const step = { ArrowLeft: [-STEP, 0], ArrowRight: [STEP, 0], ArrowUp: [0, -STEP], ArrowDown: [0, STEP] }[event.key];
     if (step) {

@@ -38,6 +38,18 @@ def _positions(texts: list[str] | None) -> list[str] | None:
     return texts
 
 
+def _stretches(texts: list[str] | None) -> list[str] | None:
+    """Refuses what is no stretch of time."""
+    for text in texts or []:
+        try:
+            begin, end = _position(text)
+        except ValueError:
+            raise typer.BadParameter(f"{text!r}: give FROM,TO, two numbers of seconds, as in 12,15.5") from None
+        if not begin < end:
+            raise typer.BadParameter(f"{text!r}: must begin before it ends")
+    return texts
+
+
 PositionsOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -183,6 +195,15 @@ def binauralize(
     strength: Annotated[
         float, typer.Option(min=0, max=1, help="0: the input's own sound, 1: the model's; between: nearer the middle.")
     ] = 1.0,
+    centre_speech: Annotated[
+        bool, typer.Option("--centre-speech", help="Leave speech in the middle, whoever speaks, as films do.")
+    ] = False,
+    untouched: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FROM,TO", callback=_stretches, help="Leave the sound as it is between two seconds. Repeatable."
+        ),
+    ] = None,
     stereo: Annotated[
         Stereo,
         typer.Option(help="Of a stereo input, mix both channels, or keep what differs beside the ears."),
@@ -283,6 +304,8 @@ def binauralize(
         salvage=salvage,
         format=format.value,
         ambisonic_order=order,
+        centre_speech=centre_speech,
+        untouched_s=tuple(_position(text) for text in untouched or []),
     )
     requests = plan_anywhere(
         videos,

@@ -47,7 +47,15 @@ class Asked:
         if self.tracks is not None:
             given = [track.later(-start_s) for track in read_tracks(self.tracks, input)]
         return choose_model(
-            self.model, self.sources, None, self.hrtf, self.fov_degrees, self.device, given=given, spread=spread
+            self.model,
+            self.sources,
+            None,
+            self.hrtf,
+            self.fov_degrees,
+            self.device,
+            given=given,
+            spread=spread,
+            centre_speech=self.options.centre_speech,
         )
 
     def has_gains(self, input: Path) -> bool:
@@ -84,12 +92,14 @@ def choose_model(
     *,
     given: Sequence[Track] | None = None,
     spread: float = 1.0,
+    centre_speech: bool = False,
 ) -> BinauralModel:
     """The model that `binauralize` would use for these arguments (see there), to use it for several clips.
 
     Args:
         given: tracks that were read already.
         spread: what the field of view is multiplied by.
+        centre_speech: leave speech in the middle.
 
     Raises:
         ModelError, DataError: as `binauralize`.
@@ -104,6 +114,8 @@ def choose_model(
             raise ModelError(
                 f"positions, tracks, HRTF and field of view are for the models {placing}; {name} takes none"
             )
+        if centre_speech:
+            raise ModelError("speech is left in the middle by the model sounding-objects alone")
         if isinstance(model, StereoNetwork):
             return NeuralModel(model, device)
         return load(model, device) if isinstance(model, str | os.PathLike) else model
@@ -121,7 +133,7 @@ def choose_model(
     def field_of_view(size: tuple[int, int] | None) -> float:
         return spread * (picture_field_of_view(size) if fov_degrees is None else math.radians(fov_degrees))
 
-    placed: BinauralModel = known.load_class().with_sources(given, hrtf, field_of_view)
+    placed: BinauralModel = known.load_class().with_sources(given, hrtf, field_of_view, centre_speech)
     return placed
 
 

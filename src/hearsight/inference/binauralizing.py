@@ -134,7 +134,9 @@ def run(request: Request, progress: Progress = no_progress) -> Report:
     if request.makes_folder:
         make_folder(output.parent)
     start_s = prepared.selection.start_s
-    untouched = read_untouched(asked.tracks, request.input) if asked.tracks is not None else []
+    untouched = [*options.untouched_s]
+    if asked.tracks is not None:
+        untouched += read_untouched(asked.tracks, request.input)
     treatment = Treatment(
         strength=1.0 if asked.places_sources or options.strength == 0 else options.strength,
         untouched_s=[(begin - start_s, end - start_s) for begin, end in untouched],

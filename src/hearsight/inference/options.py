@@ -34,6 +34,8 @@ class Options:
             "adm", objects, in a .wav (BW64); "stems", a folder as `separate` makes it. Level, strength of the ears and
             sides of stereo belong to two ears alone.
         ambisonic_order: of "ambix", 1 to 3.
+        centre_speech: leave speech in the middle, whoever speaks; for the model sounding-objects.
+        untouched_s: stretches, (from, to) in seconds of the file, that keep the input's own sound.
 
     Raises:
         HearsightError: a value that is out of range.
@@ -52,6 +54,8 @@ class Options:
     salvage: bool = False
     format: Format = "binaural"
     ambisonic_order: int = 1
+    centre_speech: bool = False
+    untouched_s: tuple[tuple[float, float], ...] = ()
 
     def __post_init__(self) -> None:
         checks = [
@@ -61,6 +65,7 @@ class Options:
             (self.stereo in get_args(Stereo), "stereo is mix or keep"),
             (self.format in get_args(Format), f"the format is {', '.join(get_args(Format))}"),
             (1 <= self.ambisonic_order <= 3, "the order of ambisonics is 1 to 3"),
+            (all(begin < end for begin, end in self.untouched_s), "a stretch left as it is must begin before it ends"),
             (-20 <= self.true_peak_db <= 0, "the true peak must be from -20 to 0 dB of full scale"),
             (
                 self.loudness_lufs is None or -70 < self.loudness_lufs <= 0,

@@ -27,7 +27,7 @@ _NAMED_IN_TS = {"h264", "hevc", "vvc", "mpeg2video", "mpeg1video", "mpeg4"} | {
 }
 _NAMED_IN_FLV = {"h264", "hevc", "av1", "vp9", "flv1", "flashsv", "flashsv2", "vp6f", "vp6a", "h263"}
 # Containers that keep the shape of pixels of a copied picture beside its packets.
-_KEEPS_ASPECT = MOV_FAMILY | {"avi", "asf", "nut", "mxf"}
+_KEEPS_ASPECT = MOV_FAMILY | MATROSKA | {"avi", "asf", "nut", "mxf"}
 _KEEPS_ROTATION = MOV_FAMILY | MATROSKA
 _TRIED_PACKETS = 4
 
@@ -154,13 +154,19 @@ def lost_of_picture(container: Container, picture: VideoStream, rotation_deg: in
         lost.append(
             f"the picture's rotation by {rotation_deg} degrees was left out: {container.muxer} has no place for it"
         )
-    said, own = picture.sample_aspect_ratio, picture.codec_context.sample_aspect_ratio
-    if said and (own or Fraction(1)) != said and container.muxer not in _KEEPS_ASPECT:
+    said = aspect_beside_packets(picture)
+    if said is not None and container.muxer not in _KEEPS_ASPECT:
         lost.append(
             f"the picture's pixel aspect ratio {said.numerator}:{said.denominator} was left out: "
             f"{container.muxer} has no place for it"
         )
     return lost
+
+
+def aspect_beside_packets(picture: VideoStream) -> Fraction | None:
+    """The shape of pixels that a file says beside a picture's packets; None where these say the same."""
+    said, own = picture.sample_aspect_ratio, picture.codec_context.sample_aspect_ratio
+    return said if said and (own or Fraction(1)) != said else None
 
 
 def steady_frame_s(stream: VideoStream) -> Fraction | None:

@@ -19,6 +19,7 @@ from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
 from hearsight.errors import MediaError
+from hearsight.media import matroska
 from hearsight.media.boxes import is_encrypted
 from hearsight.media.completeness import missing_part
 from hearsight.media.selection import WHOLE, Selection
@@ -31,6 +32,11 @@ _LISTS = {"hls", "dash", "concat", "concatf", "sdp", "rtsp", "lavfi", "imf", "bl
 _PICTURES = {"image2", "image2pipe", "ico", "jpegxl_anim"}
 # What counts as a break in a clock that may break, as in FFmpeg's own tools.
 _BREAK_AHEAD_S, _BREAK_BACK_S = 10, Fraction(1, 10)
+_ASF_HEADER = 1 << 16  # bytes in which an ASF file says that it is encrypted
+_ASF_ENCRYPTION = (
+    bytes.fromhex("fbb3112223bdd211b4b700a0c955fc6e"),  # Content Encryption Object
+    bytes.fromhex("14e68a292226174cb935dae07ee9289c"),  # Extended Content Encryption Object
+)
 _NOT_THE_PICTURE = Disposition.attached_pic | Disposition.timed_thumbnails
 
 
@@ -228,6 +234,12 @@ def _refuse_what_is_no_media(path: Path, container: InputContainer) -> None:
 def _is_encrypted(path: Path, container: InputContainer) -> bool:
     if container.format.name.startswith("mov"):
         return is_encrypted(path)
+    if container.format.name.startswith("matroska"):
+        return matroska.is_encrypted(path)
+    if container.format.name == "asf":
+        with open(path, "rb") as file:
+            header = file.read(_ASF_HEADER)
+        return any(name in header for name in _ASF_ENCRYPTION)
     tables = read_tables(path) if container.format.name == "mpegts" else None
     return tables is not None and tables.is_scrambled
 

@@ -28,6 +28,7 @@ from hearsight.media.containers import MATROSKA, MOV_FAMILY, codec_for, containe
 from hearsight.media.copying import (
     CopiedPackets,
     add_encoder,
+    aspect_beside_packets,
     codec_name,
     copy_into,
     first_packets,
@@ -41,6 +42,7 @@ from hearsight.media.copying import (
     written_anew,
 )
 from hearsight.media.cover_art import attach_cover, ogg_cover
+from hearsight.media.matroska import set_pixel_aspect
 from hearsight.media.media_info import clip_start, probe
 from hearsight.media.opening import (
     is_picture,
@@ -210,7 +212,12 @@ class BinauralWriter:
         return None
 
     def _add_boxes(self) -> None:
-        """Add the boxes that FFmpeg does not write: of ambisonics, and in MOV those of spherical pictures."""
+        """Add what PyAV cannot have FFmpeg write: the box of ambisonics, in MOV those of spherical pictures, in
+        Matroska the shape of pixels."""
+        if self._container in MATROSKA and self._aspect is not None and self._picture_index is not None:
+            if not set_pixel_aspect(self._temporary, self._picture_index, self._aspect):
+                self.notes.append(f"the picture's pixel aspect ratio {self._aspect} was left out: FFmpeg left no room")
+            return
         if self._container not in ("mp4", "mov") or self._alone:
             return
         boxes = {} if self._order is None else {self._sound.index: ambisonic_box(self._order)}
@@ -239,6 +246,7 @@ class BinauralWriter:
         others = [stream for stream in source.streams if self._is_wanted(source, stream, tables)]
         self._rotation_deg = self._rotation(source)
         self._picture_index: int | None = None
+        self._aspect: Fraction | None = None
         copies: dict[int, Stream] = {}
 
         def add(stream: Stream) -> None:
@@ -324,6 +332,7 @@ class BinauralWriter:
             copy = copy_into(self._target_container, source, stream, self._output)
             if is_shown:
                 self._picture_index = copy.index
+                self._aspect = aspect_beside_packets(stream)  # type: ignore[arg-type]
             if self._container == "mpegts" and restarts_clock(source):
                 copy.id = stream.id
             return copy

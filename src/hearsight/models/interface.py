@@ -210,7 +210,11 @@ class PlacesSources(Protocol):
 
     @classmethod
     def with_sources(
-        cls, sources: Sequence[Track] | None, hrtf: str | os.PathLike[str] | None, field_of_view: FieldOfView
+        cls,
+        sources: Sequence[Track] | None,
+        hrtf: str | os.PathLike[str] | None,
+        field_of_view: FieldOfView,
+        centre_speech: bool = False,
     ) -> BinauralModel:
         """The model for a clip whose sources are given, or (None) are to be found.
 
@@ -218,6 +222,10 @@ class PlacesSources(Protocol):
             sources: standing or moving.
             hrtf: a SOFA file; None for KEMAR.
             field_of_view: horizontal angle of the picture in radians, or what gives it for the picture's size.
+            centre_speech: leave voices in the middle, whoever speaks.
+
+        Raises:
+            ModelError: speech is to be left in the middle by a model that cannot distinguish it.
         """
         ...
 

@@ -78,9 +78,15 @@ class Positions:
 
     @classmethod
     def with_sources(
-        cls, sources: Sequence[Track] | None, hrtf: str | os.PathLike[str] | None, field_of_view: FieldOfView
+        cls,
+        sources: Sequence[Track] | None,
+        hrtf: str | os.PathLike[str] | None,
+        field_of_view: FieldOfView,
+        centre_speech: bool = False,
     ) -> "Positions":
         """See `models.interface.PlacesSources`."""
+        if centre_speech:
+            raise ModelError("the model positions cannot distinguish speech; use sounding-objects to leave it centred")
         return cls(sources, load_hrirs(hrtf, diffuse_field_equalized=True), field_of_view)
 
     @classmethod
@@ -269,12 +275,12 @@ class PositionsSession:
         nothing = torch.zeros_like(mono)
         if not tracks:
             return mono[None]
-        if len(tracks) == 1:
-            return torch.stack([mono, nothing])
         parts = self._first_splitter.split(window) if self._first_splitter is not None else None
         if parts is not None:
             self._distinguished_s += new_s
             return parts
+        if len(tracks) == 1:
+            return torch.stack([mono, nothing])
         if self._splitter is None:
             history = round(HISTORY_S * TICK_RATE_HZ)
             self._splitter = MotionSplitter(self._rate, TICK_RATE_HZ, history, len(tracks))

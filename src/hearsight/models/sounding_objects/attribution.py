@@ -19,7 +19,7 @@ from hearsight.signal.mel_bands import COLUMNS, HOP_SAMPLES, N_FFT, SAMPLE_RATE_
 SILENCE = 1e-9  # mean power of a window that is not listened to
 REST_WEIGHT = 0.2  # of what no object explains, beside objects that are seen: mostly what is seen is what plays
 
-_DRUMS = SOUND_CLASSES.index("drums")
+_DRUMS, _VOICE = SOUND_CLASSES.index("drums"), SOUND_CLASSES.index("voice")
 _PERCUSSION = 2.0  # power of `percussiveness` that drums are likelier by
 _BANDS_AROUND, _COLUMNS_AROUND = 15, 17  # of a bin, in which hits and tones are searched for; 0.27 s
 _MOST_TONAL, _MOST_PERCUSSIVE = -3.0, 1.0
@@ -153,6 +153,11 @@ class Attributor:
     def _power(self, mono: Float[Tensor, "samples"]) -> Float[Tensor, "bands columns"]:
         there = resample(mono, self._rate, SAMPLE_RATE_HZ) if self._rate != SAMPLE_RATE_HZ else mono
         return self._classifier.bands.powers(self._stft.forward(there))[..., :COLUMNS]
+
+
+def voice_share(classified: ClassifiedWindow) -> Float[Tensor, "bands columns"]:
+    """How likely each bin is a voice's."""
+    return classified.classes[_VOICE].exp() * (classified.power > SILENCE)
 
 
 def _smoothed(

@@ -16,7 +16,7 @@ from hearsight.errors import ModelError
 from hearsight.models.interface import BinauralSession, ClipInfo, Window, WindowSpec
 from hearsight.models.positions import Positions
 from hearsight.models.positions.model import TICK_RATE_HZ, PositionsSession
-from hearsight.models.sounding_objects.attribution import REST_WEIGHT, Attributor
+from hearsight.models.sounding_objects.attribution import REST_WEIGHT, Attributor, voice_share
 from hearsight.models.sounding_objects.classifier import SoundClassifier
 from hearsight.models.sounding_objects.following import FollowedTracks
 from hearsight.signal import STFT
@@ -52,6 +52,7 @@ class GivenPositions:
         positions: holds the tracks, renders, and splits where nothing is seen.
         classifier: of the sound; None for the package's weights. Not needed for a single source.
         detector: of instruments; None for the published ImageNet weights. Not needed for a single source.
+        centre_speech: leave voices in the middle; needs the classifier for a single source, too.
         people: finds the people that the positions follow (`FollowedTracks`); None for the published weights. Not
             needed for a single source, which stays where it was put.
 
@@ -69,12 +70,14 @@ class GivenPositions:
         classifier: SoundClassifier | None = None,
         detector: InstrumentDetector | None = None,
         people: PeopleDetector | None = None,
+        centre_speech: bool = False,
     ) -> None:
+        self.centre_speech = centre_speech
         if positions.given is None:
             raise ModelError("no source is given; without positions use the model sounding-objects itself")
         self.positions = positions
         self.tracks: list[Track] = positions.given
-        if len(self.tracks) == 1:  # all sound is its: nothing is to be distinguished
+        if len(self.tracks) == 1 and not centre_speech:  # all sound is its: nothing is to be distinguished
             self.spec = positions.spec
             return
         classifier = classifier if classifier is not None else SoundClassifier.shipped()
@@ -95,7 +98,7 @@ class GivenPositions:
 
     def session(self, clip: ClipInfo) -> BinauralSession:
         """Begin a clip; without a picture the sound is split evenly."""
-        if len(self.tracks) == 1:
+        if len(self.tracks) == 1 and not self.centre_speech:
             return self.positions.session(clip)
         field_of_view = resolved_field_of_view(self.positions.field_of_view, clip.frame_size)
         return GivenPositionsSession(self, clip.sample_rate_hz, field_of_view)
@@ -158,6 +161,7 @@ class ClassifierSplitter:
     def __init__(self, model: GivenPositions, sample_rate_hz: int, tracks: list[Track]) -> None:
         self._classifier = model.classifier
         self._tracks = tracks
+        self._centre_speech = model.centre_speech
         self._places = PositionEvidence(tracks, model.detector)
         self._attributor = Attributor(model.classifier, sample_rate_hz, model.spec.hop_s, _BALANCE)
         self._rate = sample_rate_hz
@@ -175,18 +179,24 @@ class ClassifierSplitter:
                 self._places.update(frame)
         self._parts = {}
         asked = self._kernels()
-        if asked is None:
+        if asked is None and not self._centre_speech:
             return
-        kernels, weights = asked
         numbers = range(1, len(self._tracks) + 1)
         classified = self._attributor.classify(windows)
+        if asked is None:  # all alike, but for the speech
+            even = torch.tensor([1 / len(numbers)] * len(numbers) + [0.0])[:, None, None]
+            for window, entry in zip(windows, classified, strict=True):
+                self._parts[window.start_s] = even * (1 - voice_share(entry))
+            return
+        kernels, weights = asked
         # Twice, as `SoundingObjectsSession` does: what these windows hold first, then the parts in its light.
         for entry in classified:
             self._attributor.remember(
                 entry, self._attributor.parts(entry, kernels, numbers, weights, decisive=True), numbers
             )
         for window, entry in zip(windows, classified, strict=True):
-            self._parts[window.start_s] = self._attributor.parts(entry, kernels, numbers, weights, decisive=True)
+            parts = self._attributor.parts(entry, kernels, numbers, weights, decisive=True)
+            self._parts[window.start_s] = parts * (1 - voice_share(entry)) if self._centre_speech else parts
 
     def split(self, window: Window) -> Float[Tensor, "parts samples"] | None:
         """The stem of each source and the rest, which add up to the sound; None where it cannot."""
@@ -203,13 +213,14 @@ class ClassifierSplitter:
 
     def notes(self) -> list[str]:
         """What is seen at each position; nothing of a clip without picture."""
+        centred = ["speech stays in the middle, as was asked for"] if self._centre_speech else []
         if not self._places.has_frames:
-            return []
+            return centred
         detections = [
             f"{track.label} {_most_likely(evidence)}"
             for track, evidence in zip(self._tracks, self._places.evidence, strict=True)
         ]
-        return [f"seen at the given positions: {', '.join(detections)}"]
+        return [f"seen at the given positions: {', '.join(detections)}", *centred]
 
     def _kernels(self) -> tuple[Float[Tensor, "parts classes"], Float[np.ndarray, "parts"]] | None:
         """Of each source and of the rest, and what they count for; None if they distinguish nothing."""

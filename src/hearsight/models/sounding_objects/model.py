@@ -23,7 +23,7 @@ from hearsight.errors import ModelError
 from hearsight.models.interface import BinauralModel, ClipInfo, Renderer, Window, WindowSpec
 from hearsight.models.positions import Positions
 from hearsight.models.positions.model import TICK_RATE_HZ
-from hearsight.models.sounding_objects.attribution import Attributor, ClassifiedWindow
+from hearsight.models.sounding_objects.attribution import Attributor, ClassifiedWindow, voice_share
 from hearsight.models.sounding_objects.classifier import SoundClassifier
 from hearsight.models.sounding_objects.decorrelation import leaning, widening
 from hearsight.models.sounding_objects.given_positions import GivenPositions
@@ -84,6 +84,7 @@ class SoundingObjects:
         hrirs: the head; None for KEMAR.
         field_of_view: horizontal angle of the picture in radians, or what gives it for the picture's size.
         tracker: makes what follows the objects of a clip (the truth of a simulated one, say); None for `PlayerTracker`.
+        centre_speech: leave voices in the middle, as films do, whoever speaks: of each bin the likelihood of a voice.
 
     Raises:
         DependencyError: the package with the ImageNet weights is missing.
@@ -98,7 +99,9 @@ class SoundingObjects:
         hrirs: HRIRSet | None = None,
         field_of_view: FieldOfView = picture_field_of_view,
         tracker: "Callable[[], SourceTracker] | None" = None,
+        centre_speech: bool = False,
     ) -> None:
+        self.centre_speech = centre_speech
         classifier = classifier if classifier is not None else SoundClassifier.shipped()
         self.classifier = classifier.eval().float()
         self._needs_picture = tracker is None
@@ -126,12 +129,16 @@ class SoundingObjects:
 
     @classmethod
     def with_sources(
-        cls, sources: Sequence[Track] | None, hrtf: str | os.PathLike[str] | None, field_of_view: FieldOfView
+        cls,
+        sources: Sequence[Track] | None,
+        hrtf: str | os.PathLike[str] | None,
+        field_of_view: FieldOfView,
+        centre_speech: bool = False,
     ) -> BinauralModel:
         """See `models.interface.PlacesSources`; with sources it is `GivenPositions`."""
         if sources is None:
-            return cls(hrirs=load_hrirs(hrtf), field_of_view=field_of_view)
-        return GivenPositions(Positions.with_sources(sources, hrtf, field_of_view))
+            return cls(hrirs=load_hrirs(hrtf), field_of_view=field_of_view, centre_speech=centre_speech)
+        return GivenPositions(Positions.with_sources(sources, hrtf, field_of_view), centre_speech=centre_speech)
 
     @classmethod
     def part_renderer(
@@ -279,6 +286,8 @@ class SoundingObjectsSession:
         for window, entry, sight, voice in zip(windows, classified, seen, voices, strict=True):
             parts = self._parts(entry, sight.tracks, voice)
             self._summarise(window, entry, parts, sight.tracks)
+            if self._model.centre_speech:  # what is missing to 1 stays in the middle, as it is
+                parts = parts * (1 - voice_share(entry))
             found.append((window, parts, sight, entry))
         return found
 
@@ -314,12 +323,19 @@ class SoundingObjectsSession:
         notes: list[str] = []
         if not self._total_energy:
             return notes
+        hrirs = self._model.hrirs
+        kept_s = self._stft.n_fft / self._rate
+        if hrirs.taps / hrirs.sample_rate_hz > 1.01 * kept_s:
+            lasts_ms = 1000 * hrirs.taps / hrirs.sample_rate_hz
+            notes.append(f"of the HRTF's responses, {lasts_ms:.0f} ms long, the first {1000 * kept_s:.0f} ms are used")
         by_motion = sum(search.energy for search in self._searches) / self._total_energy
         if by_motion > 0:
             part = "the clip" if by_motion > 0.999 else f"{100 * by_motion:.0f} % of the sound"
             nobody = f"nobody and no instrument is seen during {part}"
             notes.append(f"{nobody}: what moves in step with the sound was searched for")
             notes += self._searches[-1].notes()
+        if self._model.centre_speech:
+            notes.append("speech stays in the middle, as was asked for")
         rest = self._rest_energy / self._total_energy
         if rest > 0.25:
             notes.append(f"{100 * rest:.0f} % of the sound goes with nothing that is seen, and stays in the middle")

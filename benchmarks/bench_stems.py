@@ -1,0 +1,159 @@
+"""SDR, SIR and SAR of the stems that `hearsight separate` makes, on clips whose parts are known.
+
+    python benchmarks/bench_stems.py [--concerts FOLDER] [--duets FOLDER] [--clips N] [--network FOLDER] [--json FILE]
+
+- `--concerts`: a folder of `hearsight simulate`; without it 4 clips of 8 s with two or three performers are made. The
+  truth is the mean of both ears of each performer, in its room.
+- `--duets`: clips and `labels.json` as for `real_duets.py`: two filmed solos side by side, equally strong.
+
+Each clip is separated with what is true of the picture (concerts: who stands where, `TrueObjects`; duets: both places
+given) and automatically. A found source is taken for the performer nearest to it across the picture, each for one; a
+performer who is not found gets the rest. Beside them: the mix itself for every source, the ideal ratio mask (|s| over
+the sum of all |s|, of the true sounds), and each `--network`, a folder of a separation network, shown the true places.
+BSS Eval 3 without a search for the best order; mean over all sources that sound.
+"""
+
+import argparse
+import json
+import math
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.optimize import linear_sum_assignment
+
+import hearsight
+from hearsight.media import mix_to_mono, probe, read_sound
+from hearsight.metrics import separation_ratios
+from hearsight.models.saving import load_network
+from hearsight.models.sounding_objects import SoundingObjects
+from hearsight.signal import STFT
+from real_duets import read_solos, write_duet
+
+Values = dict[str, list[tuple[float, float, float]]]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--concerts", type=Path)
+    parser.add_argument("--duets", type=Path)
+    parser.add_argument("--clips", type=int, help="no more concerts than this")
+    parser.add_argument("--network", type=Path, action="append", default=[], help="repeatable")
+    parser.add_argument("--json", type=Path, help="write the numbers here")
+    chosen = parser.parse_args()
+    told: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        if chosen.concerts or not chosen.duets:
+            concerts = chosen.concerts or made_concerts(Path(folder) / "concerts")
+            told["concerts"] = table("simulated concerts", of_concerts(concerts, chosen.clips, chosen.network))
+        if chosen.duets:
+            told["duets"] = table("real duets", of_duets(chosen.duets, Path(folder), chosen.network))
+    if chosen.json:
+        chosen.json.write_text(json.dumps(told, indent=1))
+
+
+def made_concerts(folder: Path) -> Path:
+    from typer.testing import CliRunner
+
+    from hearsight.cli.main import app
+
+    arguments = ["simulate", str(folder), "--clips", "4", "--seconds", "8", "--performers", "2-3", "--seed", "21"]
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 0, done.output
+    return folder
+
+
+def of_concerts(folder: Path, most: int | None, networks: list[Path]) -> Values:
+    values: Values = {}
+    for scene_file in sorted((folder / "scenes").glob("*.json"))[:most]:
+        scene = json.loads(scene_file.read_text())
+        performers = [each for each in scene["performers"] if not each["silent"]]
+        references = np.stack([read_sound(folder / each["stem_ears"])[0].numpy().mean(0) for each in performers])
+        places = [float(np.mean([point["x"] for point in each["track"]])) for each in performers]
+        clip = folder / "videos" / f"{scene_file.stem}.mp4"
+        models = {"true positions": SoundingObjects.for_scene(scene_file), "automatic": None}
+        for name, model in models.items():
+            add(values, name, estimates(hearsight.separate(clip, None, model), places), references)
+        of_references(values, clip, references, places, networks)
+        print(f"  {scene_file.stem}: {', '.join(each['label'] for each in performers)}; "
+              + ", ".join(f"{name} {np.mean([v[0] for v in all_values[-len(places):]]):.1f}"
+                          for name, all_values in values.items()), flush=True)  # fmt: skip
+    return values
+
+
+def of_duets(folder: Path, scratch: Path, networks: list[Path]) -> Values:
+    values: Values = {}
+    solos = read_solos(folder)
+    for left in solos:
+        for right in solos:
+            if left is right:
+                continue
+            clip = scratch / f"{left.name}-{right.name}.mkv"
+            sounds, _, tracks = write_duet(left, right, clip)
+            references, places = torch.stack(sounds).numpy(), [float(x.mean()) for x in tracks]
+            given = [(x, 0.6) for x in places]
+            add(values, "true positions", estimates(hearsight.separate(clip, sources=given), places), references)
+            add(values, "automatic", estimates(hearsight.separate(clip), places), references)
+            of_references(values, clip, references, places, networks)
+            print(f"  {clip.stem}: " + ", ".join(f"{name} {np.mean([v[0] for v in each[-2:]]):.1f}"
+                                                 for name, each in values.items()), flush=True)  # fmt: skip
+    return values
+
+
+def of_references(
+    values: Values, clip: Path, references: np.ndarray, places: list[float], networks: list[Path]
+) -> None:
+    """What the mix, the ideal ratio mask and networks reach."""
+    audio = probe(clip).audio
+    assert audio is not None
+    mix = mix_to_mono(read_sound(clip)[0], audio.layout)
+    samples = min(mix.shape[-1], references.shape[-1])
+    add(values, "the mix", mix.expand(len(places), -1).numpy(), references)
+    stft = STFT(1024, 1024, 256)
+    true = stft.forward(torch.from_numpy(references[:, :samples]).float()).abs()
+    masks = true / true.sum(0).clamp_min(1e-9)
+    add(values, "ideal ratio mask", stft.inverse(masks * stft.forward(mix[:samples]), samples).numpy(), references)
+    for network in networks:
+        if len(places) != 2 and hasattr(load_network(network), "separation"):
+            continue  # Sep-Stereo separates two
+        stems = hearsight.separate(clip, None, network, sources=[(x, 0.6) for x in places])
+        add(values, network.name, np.stack([stems.sound(name) for name in stems.names[:-1]]), references)
+
+
+def estimates(stems: "hearsight.Stems", places: list[float]) -> np.ndarray:
+    """For each performer the stem of the source that is nearest; the rest for one who was not found."""
+    found = [float(np.mean([point.x for point in source.track])) for source in stems.sources]
+    distance = np.abs(np.array(places)[:, None] - np.array(found)[None])
+    taken = dict(zip(*linear_sum_assignment(distance), strict=True))
+    return np.stack([stems.sound(stems.names[taken.get(n, -1)]) for n in range(len(places))])
+
+
+def add(values: Values, name: str, estimated: np.ndarray, references: np.ndarray) -> None:
+    samples = min(estimated.shape[-1], references.shape[-1])
+    both = (torch.from_numpy(each[:, :samples].astype(np.float64)) for each in (estimated, references))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        ratios = separation_ratios(*both)
+    values.setdefault(name, []).extend(
+        zip(*(each.tolist() for each in (ratios.sdr, ratios.sir, ratios.sar)), strict=True)
+    )
+
+
+def table(title: str, values: Values) -> dict[str, Any]:
+    """Print the means and give them back."""
+    print(f"\n{title}\n{'':>20} {'SDR':>7} {'over mix':>9} {'SIR':>7} {'SAR':>7}   sources")
+    base = np.mean([sdr for sdr, _, _ in values["the mix"]])
+    told = {}
+    for name, each in values.items():
+        sdr, sir, sar = np.mean(each, axis=0)
+        error = np.std([value[0] for value in each], ddof=1) / math.sqrt(len(each))
+        print(f"{name:>20} {sdr:7.2f} {sdr - base:9.2f} {sir:7.2f} {sar:7.2f}   {len(each)} (SDR ± {error:.2f})")
+        told[name] = {"sdr": sdr, "over_mix": sdr - base, "sir": sir, "sar": sar, "sources": len(each)}
+    return told
+
+
+if __name__ == "__main__":
+    main()

@@ -27,8 +27,12 @@ def _parsed(text: str) -> tuple[float, ...]:
 
 def _range(text: str) -> str:
     if len(_numbers(text).split(",")) != 2:
-        raise typer.BadParameter(f"{text!r}: give the smallest and the largest factor, such as 0.8,1")
+        raise typer.BadParameter(f"{text!r}: give the smallest and the largest, such as 0.8,1")
     return text
+
+
+def _optional_range(text: str | None) -> str | None:
+    return None if text is None else _range(text)
 
 
 def _size(text: str) -> str:
@@ -108,6 +112,14 @@ def pseudo(
         Literal["pseudo-inverse", "projection"],
         typer.Option(help="To the virtual speakers: equation 7, or the released code's."),
     ] = "pseudo-inverse",
+    reverberation: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MIN,MAX",
+            callback=_optional_range,
+            help="Hear the pairs in simulated rooms of such reverberation times in seconds; the paper's have none.",
+        ),
+    ] = None,
     hrtf: Annotated[Path | None, typer.Option(metavar="FILE.sofa", help="Measured ears; KEMAR if not given.")] = None,
     equalize: Annotated[
         bool, typer.Option("--equalize", help="Diffuse-field equalise the ears: less colour, same directions.")
@@ -166,6 +178,7 @@ def pseudo(
         resize=(_parsed(resize)[0], _parsed(resize)[1]),
         patch_scale=patches,
         level=level,
+        reverberation_s=None if reverberation is None else (_parsed(reverberation)[0], _parsed(reverberation)[1]),
         canvas=(int(canvas.partition("x")[2]), int(canvas.partition("x")[0])),
         resample_hrirs=not keep_hrir_samples,
     )

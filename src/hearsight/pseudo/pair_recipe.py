@@ -65,6 +65,9 @@ class PairSettings:
             canvas.
         resample_hrirs: bring the head's responses to the rate of the sound; False: use their samples as they are, as
             the released scripts do with responses of 44.1 kHz at 16 kHz, which makes delays 2.76 times as long.
+        reverberation_s: shortest and longest reverberation time of simulated rooms in which the pairs are heard, the
+            direct sound by `rendering` (`pseudo.rooms`); None: no room, the paper's.
+        distance_m: in a room, least and greatest distance of a source.
         exchange_red_blue: in what a network gets, as the released scripts do to pseudo frames and not to recorded ones.
     """
 
@@ -84,6 +87,8 @@ class PairSettings:
     view: tuple[int, int] = (224, 448)
     augment: bool = False
     resample_hrirs: bool = True
+    reverberation_s: tuple[float, float] | None = None
+    distance_m: tuple[float, float] = (0.5, 2.0)
     exchange_red_blue: bool = False
 
     def __post_init__(self) -> None:
@@ -117,6 +122,12 @@ class PairSettings:
             )
         if not 0 < self.resize[0] <= self.resize[1]:
             raise DataError(f"resize {self.resize}: give the smallest and the largest factor, above 0")
+        if self.reverberation_s is not None and not 0 < self.reverberation_s[0] < self.reverberation_s[1] <= 5:
+            raise DataError(
+                f"reverberation {self.reverberation_s}: give the shortest and the longest time, within 0-5 s"
+            )
+        if not 0.2 <= self.distance_m[0] <= self.distance_m[1]:
+            raise DataError(f"distance {self.distance_m}: give the least and the greatest distance, from 0.2 m on")
         if min(self.canvas) < 2 * SMALLEST_PATCH or min(self.view) < 1:
             raise DataError(f"canvas {self.canvas} and view {self.view}: give (height, width) in pixels")
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, get_worker_info
 
 from hearsight.acoustics import HRIRSet, load_hrirs, spatialize
+from hearsight.acoustics.convolution import convolve
 from hearsight.datasets.augmentation import jittered
 from hearsight.datasets.item import Item
 from hearsight.errors import DataError
@@ -26,6 +27,7 @@ from hearsight.pseudo.pair_recipe import (
     draw_recipe,
 )
 from hearsight.pseudo.prepared_mono_clips import PreparedMonoClips
+from hearsight.pseudo.rooms import PairRooms
 from hearsight.signal import normalize_rms
 
 
@@ -86,6 +88,7 @@ class PseudoPairs(Dataset[Item]):
         self.backgrounds = backgrounds
         hrirs = hrirs or load_hrirs()
         self.hrirs = hrirs.at_rate(clips.sample_rate_hz) if self.settings.resample_hrirs else hrirs
+        self._rooms = PairRooms(self.hrirs.at_rate(clips.sample_rate_hz))
         samples = round(self.settings.duration_s * clips.sample_rate_hz)
         self.among = [
             number
@@ -188,7 +191,8 @@ class PseudoPairs(Dataset[Item]):
 
     def _rendered(self, recipe: PairRecipe) -> Float[Tensor, "2 samples"]:
         """Both ears. What a clip sounds like before its segment still rings in the ears, so it is rendered, too."""
-        before = self.hrirs.taps
+        rooms = self._reflections(recipe)
+        before = max([self.hrirs.taps, *(added.shape[-1] for added in rooms)])
         sounds = torch.stack([self._segment(recipe, source, before) for source in recipe.sources])
         azimuth = torch.tensor([source.azimuth for source in recipe.sources], dtype=torch.float64)
         elevation = torch.tensor([source.elevation for source in recipe.sources], dtype=torch.float64)
@@ -202,7 +206,19 @@ class PseudoPairs(Dataset[Item]):
             layout=settings.speakers,
             decoding=settings.decoding,
         )
+        for sound, added in zip(sounds, rooms, strict=False):  # none without a room
+            ears = ears + convolve(sound[None], added)[..., : sound.shape[-1]]
         return ears[..., before:]
+
+    def _reflections(self, recipe: PairRecipe) -> list[Float[Tensor, "2 _samples"]]:
+        """What a room adds to each source; nothing without a room."""
+        settings = recipe.settings
+        if settings.reverberation_s is None:
+            return []
+        azimuths, elevations = ([getattr(one, name) for one in recipe.sources] for name in ("azimuth", "elevation"))
+        return self._rooms.reflections(
+            azimuths, elevations, settings.reverberation_s, settings.distance_m, recipe.seed, recipe.index
+        )
 
     def _background(self, recipe: PairRecipe) -> UInt8[np.ndarray, "height width 3"]:
         height, width = recipe.settings.canvas

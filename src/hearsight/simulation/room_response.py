@@ -152,6 +152,20 @@ class RoomResponse:
         whole[:, : late.shape[1]] += late
         return whole
 
+    def reflections(
+        self, source: NDArray[np.float64], to_head: NDArray[np.float64], rng: np.random.Generator
+    ) -> Signal:
+        """The response without the direct sound, time 0 being the direct sound's arrival (to the sample before), where
+        the direct sound has the level that it has at 1 m. `[2, samples]`"""
+        images, fade = self._early_images(source)
+        others = Images(images.vectors[1:], images.amplitude[1:])
+        early, late = self._early(others, fade[1:], to_head[None])[0], self.late(source, rng)
+        whole = np.zeros((2, max(early.shape[1], late.shape[1])))
+        whole[:, : early.shape[1]] += early
+        whole[:, : late.shape[1]] += late
+        direct = float(images.distance[0])
+        return whole[:, int(direct / SPEED_OF_SOUND * self.rate) :] * direct
+
     def late(self, source: NDArray[np.float64], rng: np.random.Generator) -> Signal:
         """The diffuse part of the response. `[2, samples]`
 

@@ -11,7 +11,6 @@ Importing this package loads nothing heavy; the names below are loaded on first 
 """
 
 from importlib import import_module
-from importlib.metadata import version as _version
 from typing import TYPE_CHECKING, Any
 
 from hearsight.errors import DataError, DependencyError, HearsightError, MediaError, ModelError
@@ -29,7 +28,8 @@ if TYPE_CHECKING:
         separate,
     )
 
-__version__ = _version("hearsight")
+    __version__: str
+
 __all__ = [
     "DataError",
     "DependencyError",
@@ -50,6 +50,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("hearsight")
     if name in __all__:
         return getattr(import_module("hearsight.inference"), name)
     raise AttributeError(f"module 'hearsight' has no attribute {name!r}")

@@ -12,7 +12,6 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from importlib.metadata import requires
 from typing import Annotated, Any
 
 import typer
@@ -116,6 +115,8 @@ def extra_of(module: str) -> str | None:
 
     Extras and what they bring are read from the metadata of the installed package.
     """
+    from importlib.metadata import requires
+
     package = _PACKAGES.get(module.partition(".")[0], module.partition(".")[0])
     for requirement in requires("hearsight") or []:
         name, _, marker = requirement.partition(";")

@@ -68,6 +68,7 @@ def test_a_clip_in_two_parts_is_refused(tmp_path):
         write_splits(tmp_path, {"training": ["000001"]})
 
 
+@pytest.mark.wrong_shapes
 @pytest.mark.parametrize(
     ("frames", "ears", "message"),
     [

@@ -610,6 +610,7 @@ def test_a_source_without_a_picture_gives_sound_alone(tmp_path):
         assert info.video is None and info.audio is not None and info.audio.channels == 2
 
 
+@pytest.mark.wrong_shapes
 @pytest.mark.parametrize("bad", [torch.zeros(1, 10), torch.zeros(10), torch.full((2, 10), float("nan"))])
 def test_what_is_not_two_finite_ears_is_refused_and_nothing_is_left(tmp_path, bad):
     source = make_clip(tmp_path / "in.mp4", Clip())

@@ -160,9 +160,7 @@ class Small:
 
 
 def test_who_sees_frames_as_they_come_gets_each_once_and_before_its_windows() -> None:
-    spec = WindowSpec(
-        sample_rate_hz=None, window_s=0.4, hop_s=0.2, frames="all", frame_rate_hz=10, batch=2, small_area=100
-    )
+    spec = WindowSpec(sample_rate_hz=None, window_s=0.4, hop_s=0.2, frames="all", frame_rate_hz=10, batch=2)
     grey = np.zeros((9, 16), np.uint8)
     pictures = [Small(k / 10, k, grey, np.zeros((2, 2, 3), np.uint8) if k % 4 == 0 else None) for k in range(30)]
     session = FrameSession()

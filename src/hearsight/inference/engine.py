@@ -27,6 +27,7 @@ from hearsight.models.interface import BinauralModel, BinauralSession, ClipInfo,
 from hearsight.progress import Progress, no_progress
 from hearsight.signal import StreamResampler, difference
 from hearsight.signal.loudness import LoudnessMeter
+from hearsight.vision.frames import SmallCopies
 from hearsight.vision.tracks import Source
 
 _BLOCK_SAMPLES = 1 << 15
@@ -271,12 +272,14 @@ def pictures_for(
     """Context that gives the pictures that the model asks for, decoded ahead by a thread while others are processed."""
     if session is None or spec.frames == "none" or clip.frame_size is None:
         return nullcontext(())
-    size, small = spec.frame_size_of(clip.frame_size), spec.small_size_of(clip.frame_size)
+    size = spec.frame_size_of(clip.frame_size)
     height, width = size if size is not None else clip.frame_size
+    copies: SmallCopies | None = getattr(session, "small_copies", None) if isinstance(session, SeeingSession) else None
     pictures: Iterator[Picture]
-    if small is not None and isinstance(session, SeeingSession):
-        pictures = read_small_frames(source, spec.frame_rate_hz, small, size, spec.colours_every, notes, selection)
-        frame_bytes = small[0] * small[1] + 3 * height * width // spec.colours_every
+    if copies is not None:
+        small, every = copies.size_of(clip.frame_size), copies.colours_every
+        pictures = read_small_frames(source, spec.frame_rate_hz, small, size, every, notes, selection)
+        frame_bytes = small[0] * small[1] + 3 * height * width // every
     else:
         pictures = read_frames(source, spec.frame_rate_hz, size, notes=notes, selection=selection)
         frame_bytes = 3 * height * width

@@ -26,7 +26,7 @@ from hearsight.errors import DataError
 from hearsight.models.saving import SavedNetwork
 from hearsight.models.windows import separate_in_windows, separation_gain
 from hearsight.signal import STFT, TARGET_RMS, LevelRule, left_right, level_gain
-from hearsight.vision.frames import Frame, SmallFrame, small_size
+from hearsight.vision.frames import Frame, PictureArea, SmallFrame
 from hearsight.vision.tracks import SeenObject, Source, Track
 
 
@@ -41,11 +41,9 @@ class WindowSpec:
         window_s, hop_s: length and distance of its windows in seconds.
         frames: "none", "centre" (the frame nearest to the window's centre) or "all" (every frame of the window).
         frame_rate_hz: how many frames per second are read; unused with "none".
-        frame_size: (height, width) in pixels to which frames are stretched; None keeps the picture's own size.
+        frame_size: (height, width) in pixels to which frames are stretched, or an area in the picture's own shape; None
+            keeps the picture's own size.
         batch: how many windows it likes to be handed at once.
-        frame_area: instead of `frame_size`, about how many pixels frames have in the picture's own shape.
-        small_area: about how many pixels the small grey copies have that a `SeeingSession` may get; None for no copies.
-        colours_every: with `small_area`, one of so many frames has colours.
     """
 
     sample_rate_hz: int | None
@@ -53,28 +51,14 @@ class WindowSpec:
     hop_s: float
     frames: Literal["none", "centre", "all"] = "centre"
     frame_rate_hz: float = 10.0
-    frame_size: tuple[int, int] | None = (224, 448)
+    frame_size: tuple[int, int] | PictureArea | None = (224, 448)
     batch: int = 1
-    frame_area: int | None = None
-    small_area: int | None = None
-    colours_every: int = 1
-
-    def small_size_of(self, displayed: tuple[int, int]) -> tuple[int, int] | None:
-        """(height, width) in pixels of the small grey copies of a picture that is displayed in this size."""
-        return None if self.small_area is None else small_size(displayed, self.small_area)
 
     def frame_size_of(self, displayed: tuple[int, int] | None) -> tuple[int, int] | None:
-        """(height, width) in pixels of the frames of a picture that is displayed in this size; None for its own size.
-
-        With a `frame_area`, sides are the multiples of 32 nearest to that area and the picture's shape.
-        """
-        if self.frame_area is None:
+        """(height, width) in pixels of the frames of a picture displayed in this size; None for its own size."""
+        if not isinstance(self.frame_size, PictureArea):
             return self.frame_size
-        if displayed is None:
-            return None
-        scale = (self.frame_area / (displayed[0] * displayed[1])) ** 0.5
-        height, width = (max(1, round(side * scale / 32)) * 32 for side in displayed)
-        return height, width
+        return None if displayed is None else self.frame_size.size_of(displayed)
 
 
 @dataclass(frozen=True)
@@ -126,10 +110,10 @@ class SeeingSession(BinauralSession, Protocol):
     """A session that takes frames as they are read, so that nobody has to keep them.
 
     With `frames="all"`, the engine shows it each frame once, in order, and hands it windows without frames; a window
-    comes when all frames before its end were shown. Windows that hold frames are taken as well. If its model's spec has
-    a `small_area`, the engine may show small copies, of which only some have colours.
+    comes when all frames before its end were shown. Windows that hold frames are taken as well.
 
     `see` and `seen` are called by one thread, and `process` by another, at the same time.
+    A session with an attribute `small_copies` (`vision.frames.SmallCopies`) is shown those in place of frames.
     """
 
     def see(self, frame: Frame | SmallFrame) -> None:

@@ -1,14 +1,18 @@
 """Spectrograms in the 128 mel bands of the sound classifier, and masks of bands back to every bin."""
 
+import numpy as np
 import torch
 from jaxtyping import Complex, Float
 from torch import Tensor, nn
+
+from hearsight.signal.stft import STFT
 
 # Of the spectrograms that the sound classifier of the default model takes, and its training mixtures hold:
 SAMPLE_RATE_HZ = 16_000
 N_FFT = 1024  # of its spectrograms
 HOP_SAMPLES = 256  # between columns: 16 ms
-COLUMNS = 256  # of a window of training: 4.1 s
+COLUMNS = 256  # of a window of training
+WINDOW_S = COLUMNS * HOP_SAMPLES / SAMPLE_RATE_HZ  # 4.1
 BANDS = 128
 LOWEST_HZ, HIGHEST_HZ = 30.0, 8_000.0
 
@@ -45,6 +49,34 @@ class MelBands(nn.Module):
     def to_bins(self, mask: Float[Tensor, "*batch bands columns"]) -> Float[Tensor, "*batch bins columns"]:
         """A mask of bands as one of bins; the highest band's holds up to the Nyquist frequency."""
         return self.weights.T @ mask
+
+
+class BandMasks:
+    """Masks of the classifier's bands and columns on a sound at a rate of its own.
+
+    Attributes:
+        stft: the transform at that rate, with columns as far apart as the classifier's.
+        bands: of its spectrograms.
+    """
+
+    def __init__(self, sample_rate_hz: int) -> None:
+        hop = max(1, round(HOP_SAMPLES / SAMPLE_RATE_HZ * sample_rate_hz))
+        self.stft = STFT(1 << (4 * hop - 1).bit_length(), 4 * hop, hop)
+        self.bands = MelBands(sample_rate_hz, self.stft.n_fft)
+        self._rate = sample_rate_hz
+
+    def nearest(self, columns: int, of_masks: int) -> np.ndarray:
+        """The column of the masks that is nearest to each column of a spectrogram."""
+        times = np.arange(columns) * self.stft.hop_samples / self._rate
+        return np.clip(np.rint(times * SAMPLE_RATE_HZ / HOP_SAMPLES).astype(int), 0, of_masks - 1)
+
+    def parts(
+        self, mono: Float[Tensor, "samples"], masks: Float[Tensor, "parts bands columns"]
+    ) -> Float[Tensor, "parts samples"]:
+        """What each mask leaves of a sound that is longer than a column."""
+        spectrogram = self.stft.forward(mono)
+        nearest = self.nearest(spectrogram.shape[-1], masks.shape[-1])
+        return self.stft.inverse(spectrogram * self.bands.to_bins(masks[..., nearest]), mono.shape[-1])
 
 
 def _averages(weights: Tensor, position: Tensor) -> Tensor:

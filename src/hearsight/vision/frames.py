@@ -30,11 +30,36 @@ class SmallFrame:
     rgb: UInt8[np.ndarray, "height width 3"] | None = None
 
 
-def small_size(size: tuple[int, int], area: int) -> tuple[int, int]:
-    """(height, width) of a copy of about `area` pixels in the same shape: not larger, but no side below 48 pixels."""
-    scale = min(1.0, (area / (size[0] * size[1])) ** 0.5)
-    height, width = (max(_LEAST_SMALL_SIDE, round(side * scale)) for side in size)
-    return height, width
+@dataclass(frozen=True)
+class PictureArea:
+    """A size of frames in the picture's own shape: about so many pixels in all, sides that are multiples of 32."""
+
+    pixels: int
+
+    def size_of(self, displayed: tuple[int, int]) -> tuple[int, int]:
+        """(height, width) in pixels for a picture that is displayed in this size."""
+        scale = (self.pixels / (displayed[0] * displayed[1])) ** 0.5
+        height, width = (max(1, round(side * scale / 32)) * 32 for side in displayed)
+        return height, width
+
+
+@dataclass(frozen=True)
+class SmallCopies:
+    """Small grey copies of the pictures of a clip, as `SmallFrame`s.
+
+    Attributes:
+        pixels: about so many; not more than the picture has, but no side below 48.
+        colours_every: one of so many has the picture's colours too.
+    """
+
+    pixels: int
+    colours_every: int = 1
+
+    def size_of(self, displayed: tuple[int, int]) -> tuple[int, int]:
+        """(height, width) in pixels for a picture that is displayed in this size."""
+        scale = min(1.0, (self.pixels / (displayed[0] * displayed[1])) ** 0.5)
+        height, width = (max(_LEAST_SMALL_SIDE, round(side * scale)) for side in displayed)
+        return height, width
 
 
 def lighter_on_the_right(rgb: UInt8[np.ndarray, "height width 3"]) -> bool | None:

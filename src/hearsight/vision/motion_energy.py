@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from numpy.typing import NDArray
 
-from hearsight.vision.frames import small_size
+from hearsight.vision.frames import SmallCopies
 from hearsight.vision.motion import GRID, MotionMeter
 
 SMALL_AREA = 180 * 320  # pixels of the copies that are compared
@@ -53,7 +53,7 @@ def largest_shift(camera: Float[np.ndarray, "3 3"]) -> float:
 def small_grey(rgb: UInt8[np.ndarray, "height width 3"]) -> UInt8[np.ndarray, "rows columns"]:
     """A grey copy of about 180 x 320 pixels, in which motion is measured."""
     grey = cv2.cvtColor(np.ascontiguousarray(rgb), cv2.COLOR_RGB2GRAY)
-    height, width = small_size(grey.shape[:2], SMALL_AREA)
+    height, width = SmallCopies(SMALL_AREA).size_of(grey.shape[:2])
     return np.asarray(cv2.resize(grey, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
 
 

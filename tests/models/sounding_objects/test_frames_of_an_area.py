@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from hearsight.models.interface import ClipInfo, Window, WindowSpec
+from hearsight.vision.frames import PictureArea
 from hearsight.vision.tracks import Source
 
 AREA = 448 * 800
@@ -24,12 +25,12 @@ def spec(**settings: object) -> WindowSpec:
     [((1080, 1920), (448, 800)), ((1920, 1080), (800, 448)), ((240, 480), (416, 832)), ((600, 600), (608, 608))],
 )
 def test_sides_are_multiples_of_32_in_the_pictures_shape(displayed: tuple[int, int], wanted: tuple[int, int]) -> None:
-    assert spec(frame_area=AREA).frame_size_of(displayed) == wanted
+    assert spec(frame_size=PictureArea(AREA)).frame_size_of(displayed) == wanted
 
 
 @given(st.integers(16, 4320), st.integers(16, 4320))
 def test_any_picture_gets_frames(height: int, width: int) -> None:
-    size = spec(frame_area=AREA).frame_size_of((height, width))
+    size = spec(frame_size=PictureArea(AREA)).frame_size_of((height, width))
     assert size is not None
     assert size[0] >= 32 <= size[1]
     assert size[0] % 32 == size[1] % 32 == 0
@@ -38,14 +39,14 @@ def test_any_picture_gets_frames(height: int, width: int) -> None:
 def test_without_an_area_the_size_holds() -> None:
     assert spec(frame_size=(224, 448)).frame_size_of((1080, 1920)) == (224, 448)
     assert spec(frame_size=None).frame_size_of((1080, 1920)) is None
-    assert spec(frame_area=AREA).frame_size_of(None) is None
+    assert spec(frame_size=PictureArea(AREA)).frame_size_of(None) is None
 
 
 class _Shapes:
     """A model that keeps the shapes of the frames it is given."""
 
     name = "shapes"
-    spec = WindowSpec(None, 0.5, 0.5, frames="all", frame_rate_hz=4.0, frame_area=96 * 160)
+    spec = WindowSpec(None, 0.5, 0.5, frames="all", frame_rate_hz=4.0, frame_size=PictureArea(96 * 160))
 
     def __init__(self) -> None:
         self.seen: set[tuple[int, ...]] = set()

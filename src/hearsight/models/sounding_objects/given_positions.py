@@ -19,10 +19,9 @@ from hearsight.models.positions.model import TICK_RATE_HZ, PositionsSession
 from hearsight.models.sounding_objects.attribution import REST_WEIGHT, Attributor, voice_share
 from hearsight.models.sounding_objects.classifier import SoundClassifier
 from hearsight.models.sounding_objects.following import FollowedTracks
-from hearsight.signal import STFT
-from hearsight.signal.mel_bands import COLUMNS, HOP_SAMPLES, SAMPLE_RATE_HZ, MelBands
+from hearsight.signal.mel_bands import WINDOW_S, BandMasks
 from hearsight.vision.appearance import IMAGENET_INSTRUMENTS
-from hearsight.vision.frames import Frame
+from hearsight.vision.frames import Frame, PictureArea
 from hearsight.vision.instrument_detector import FRAME_AREA, EvidenceMap, InstrumentDetector
 from hearsight.vision.instrument_tracker import DETECTION_INTERVAL_S
 from hearsight.vision.people_detector import PeopleDetector
@@ -84,15 +83,13 @@ class GivenPositions:
         self.classifier = classifier.eval().float()
         self.detector = detector if detector is not None else InstrumentDetector()
         self.people = people if people is not None else PeopleDetector()
-        window_s = COLUMNS * HOP_SAMPLES / SAMPLE_RATE_HZ
         self.spec = WindowSpec(
             sample_rate_hz=None,
-            window_s=window_s,
-            hop_s=window_s / 2,
+            window_s=WINDOW_S,
+            hop_s=WINDOW_S / 2,
             frames="all",
             frame_rate_hz=TICK_RATE_HZ,
-            frame_size=None,
-            frame_area=FRAME_AREA,
+            frame_size=PictureArea(FRAME_AREA),
             batch=4,
         )
 
@@ -164,11 +161,7 @@ class ClassifierSplitter:
         self._centre_speech = model.centre_speech
         self._places = PositionEvidence(tracks, model.detector)
         self._attributor = Attributor(model.classifier, sample_rate_hz, model.spec.hop_s, _BALANCE)
-        self._rate = sample_rate_hz
-        hop = max(1, round(HOP_SAMPLES / SAMPLE_RATE_HZ * sample_rate_hz))
-        n_fft = 1 << (4 * hop - 1).bit_length()
-        self._stft = STFT(n_fft, 4 * hop, hop)
-        self._spread = MelBands(sample_rate_hz, n_fft)
+        self._masks = BandMasks(sample_rate_hz)
         self._parts: dict[float, Float[Tensor, "parts bands columns"]] = {}
 
     @torch.inference_mode()
@@ -202,13 +195,9 @@ class ClassifierSplitter:
         """The stem of each source and the rest, which add up to the sound; None where it cannot."""
         parts = self._parts.pop(window.start_s, None)
         mono = window.mono
-        if parts is None or mono.shape[-1] <= self._stft.n_fft:
+        if parts is None or mono.shape[-1] <= self._masks.stft.n_fft:
             return None
-        spectrogram = self._stft.forward(mono)
-        times = np.arange(spectrogram.shape[-1]) * self._stft.hop_samples / self._rate
-        nearest = np.clip(np.rint(times * SAMPLE_RATE_HZ / HOP_SAMPLES).astype(int), 0, parts.shape[-1] - 1)
-        masks = self._spread.to_bins(parts[:-1, :, nearest])
-        stems = self._stft.inverse(spectrogram * masks, mono.shape[-1])
+        stems = self._masks.parts(mono, parts[:-1])
         return torch.cat([stems, (mono - stems.sum(0))[None]])
 
     def notes(self) -> list[str]:

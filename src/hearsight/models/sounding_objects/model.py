@@ -33,10 +33,9 @@ from hearsight.models.sounding_objects.source_summary import SourceSummary, merg
 from hearsight.models.sounding_objects.speakers import Speakers
 from hearsight.models.sounding_objects.true_objects import TrueObjects
 from hearsight.models.sounding_objects.wiener_panning import DifferenceFilters, DifferenceRenderer, pointing
-from hearsight.signal import STFT
-from hearsight.signal.mel_bands import BANDS, COLUMNS, HOP_SAMPLES, SAMPLE_RATE_HZ, MelBands
+from hearsight.signal.mel_bands import BANDS, HOP_SAMPLES, SAMPLE_RATE_HZ, WINDOW_S, BandMasks
 from hearsight.simulation.scene_file import scene_options
-from hearsight.vision.frames import Frame, SmallFrame
+from hearsight.vision.frames import Frame, PictureArea, SmallCopies, SmallFrame
 from hearsight.vision.instrument_detector import FRAME_AREA, InstrumentDetector
 from hearsight.vision.instrument_tracker import FRAME_RATE_HZ
 from hearsight.vision.motion_energy import SMALL_AREA, small_grey
@@ -46,7 +45,6 @@ from hearsight.vision.people_detector import PeopleDetector
 from hearsight.vision.player_tracker import PlayerTracker
 from hearsight.vision.tracks import SeenObject, Source, Track, TrackPoint
 
-_WINDOW_S = COLUMNS * HOP_SAMPLES / SAMPLE_RATE_HZ
 _BATCH = 4
 _POINT_S = 0.5
 _WATCHED_COLUMNS = 6  # 0.1 s, from one to the next that is kept for `objects`
@@ -116,14 +114,11 @@ class SoundingObjects:
         self.field_of_view = field_of_view
         self.spec = WindowSpec(
             sample_rate_hz=None,
-            window_s=_WINDOW_S,
-            hop_s=_WINDOW_S / 2,
+            window_s=WINDOW_S,
+            hop_s=WINDOW_S / 2,
             frames="all",
             frame_rate_hz=TICK_RATE_HZ,
-            frame_size=None,
-            frame_area=FRAME_AREA,
-            small_area=SMALL_AREA,
-            colours_every=round(TICK_RATE_HZ / FRAME_RATE_HZ),
+            frame_size=PictureArea(FRAME_AREA),
             batch=_BATCH,
         )
 
@@ -147,7 +142,7 @@ class SoundingObjects:
         """See `models.interface.PlacesSources`; q of `DifferenceFilters` is the usual one."""
         if is_given:
             return Positions.part_renderer(hrtf, sample_rate_hz)
-        stft = _transform(sample_rate_hz)
+        stft = BandMasks(sample_rate_hz).stft
         return DifferenceRenderer(DifferenceFilters(load_hrirs(hrtf), sample_rate_hz, stft.n_fft), stft)
 
     @classmethod
@@ -187,6 +182,8 @@ class Sight(NamedTuple):
 class SoundingObjectsSession:
     """`SoundingObjects` at work on a clip."""
 
+    small_copies = SmallCopies(SMALL_AREA, round(TICK_RATE_HZ / FRAME_RATE_HZ))
+
     def __init__(
         self, model: SoundingObjects, sample_rate_hz: int, field_of_view: float = DEFAULT_FIELD_OF_VIEW
     ) -> None:
@@ -194,11 +191,10 @@ class SoundingObjectsSession:
         self._rate = sample_rate_hz
         self._field_of_view = field_of_view
         self._tracker = model.tracker()
-        self._stft = _transform(sample_rate_hz)
-        n_fft = self._stft.n_fft
-        self._spread = MelBands(sample_rate_hz, n_fft)
-        self._filters = DifferenceFilters(model.hrirs, sample_rate_hz, n_fft)
-        self._widening = widening(torch.linspace(0, sample_rate_hz / 2, n_fft // 2 + 1))
+        self._masks = BandMasks(sample_rate_hz)
+        self._stft, self._spread = self._masks.stft, self._masks.bands
+        self._filters = DifferenceFilters(model.hrirs, sample_rate_hz, self._stft.n_fft)
+        self._widening = widening(torch.linspace(0, sample_rate_hz / 2, self._stft.bins))
         self._leaning = 0
         self._attributor = Attributor(model.classifier, sample_rate_hz, model.spec.hop_s)
         self._summaries: dict[int, SourceSummary] = {}
@@ -393,7 +389,7 @@ class SoundingObjectsSession:
         if mono.shape[-1] <= self._stft.n_fft or not (sight.tracks or sight.leaning):
             return mono.expand(2, -1)
         spectrogram = self._stft.forward(mono)
-        nearest = self._nearest(spectrogram.shape[-1], parts.shape[-1])
+        nearest = self._masks.nearest(spectrogram.shape[-1], parts.shape[-1])
         combined = self._spread.to_bins(parts[-1][:, nearest]) * (sight.leaning * self._widening)[:, None]
         straight = None if direct is None else self._spread.to_bins(pointing(direct[:, nearest]))
         for part, track in zip(parts, sight.tracks, strict=False):
@@ -407,19 +403,8 @@ class SoundingObjectsSession:
         """The mono sound of each object's part, by the object's number."""
         if not sight.tracks or window.mono.shape[-1] <= self._stft.n_fft:
             return {}
-        spectrogram = self._stft.forward(window.mono)
-        nearest = self._nearest(spectrogram.shape[-1], parts.shape[-1])
-        return {
-            str(track.number): self._stft.inverse(
-                spectrogram * self._spread.to_bins(part[:, nearest]), window.mono.shape[-1]
-            )
-            for part, track in zip(parts, sight.tracks, strict=False)
-        }
-
-    def _nearest(self, columns: int, of_parts: int) -> np.ndarray:
-        """The column of a window's parts that is nearest to each column of its spectrogram."""
-        times = np.arange(columns) * self._stft.hop_samples / self._rate
-        return np.clip(np.rint(times * SAMPLE_RATE_HZ / HOP_SAMPLES).astype(int), 0, of_parts - 1)
+        stems = self._masks.parts(window.mono, parts[: len(sight.tracks)])
+        return {str(track.number): stem for track, stem in zip(sight.tracks, stems, strict=True)}
 
     def _directions(self, track: ObjectTrack) -> tuple[np.ndarray, np.ndarray]:
         """Azimuth and elevation in radians; what has left the picture is heard at its edge."""
@@ -480,12 +465,6 @@ class SoundingObjectsSession:
     def _bin_energy(self, power: Tensor) -> Tensor:
         """Energy of each bin: a band's mean power times the bins that it stands for."""
         return power * self._model.classifier.bands.weights.sum(1)[:, None]
-
-
-def _transform(sample_rate_hz: int) -> STFT:
-    """With the classifier's columns, at the sound's own rate."""
-    hop = max(1, round(HOP_SAMPLES / SAMPLE_RATE_HZ * sample_rate_hz))
-    return STFT(1 << (4 * hop - 1).bit_length(), 4 * hop, hop)
 
 
 def _is_anything_visible(seen: list[Sight]) -> bool:

@@ -22,7 +22,7 @@ import numpy as np
 from ray.cluster_utils import Cluster
 
 from hearsight.cli.batch import Batch
-from hearsight.inference import plan
+from hearsight.inference import Asked, plan
 from hearsight.workers import RayCluster, Workers
 
 TARGET = 0.9
@@ -90,7 +90,7 @@ def write_clip(path: Path, seconds: float) -> None:
 
 def timed(folder: Path, out: Path, model: str, workers: Workers) -> dict[str, float]:
     """Do all clips; how many a second, and what is there in the end."""
-    requests = plan([folder], out, model)
+    requests = plan([folder], out, Asked(model))
     begun = time.perf_counter()
     Batch(requests, None, "replace", True, out / "manifest.jsonl").run(workers, lambda _: None)
     seconds = time.perf_counter() - begun

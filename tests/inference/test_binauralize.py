@@ -22,7 +22,7 @@ import torch
 
 import hearsight
 from hearsight.errors import DataError, HearsightError, MediaError, ModelError
-from hearsight.inference import Model, NeuralModel, choose_model, default_output, ears_of
+from hearsight.inference import Model, NeuralModel, Options, choose_model, default_output, ears_of
 from hearsight.media import read_sound
 from hearsight.models.baselines import MonoMono
 from hearsight.models.interface import ClipInfo, Window, WindowSpec
@@ -562,6 +562,6 @@ def test_a_picture_held_upright_covers_less_and_strength_narrows_it_too() -> Non
             session = model.session(ClipInfo(16_000, 1.0, 15.0, size))
             azimuths.append(session.sources()[0].track[0].azimuth_deg)
         assert azimuths == pytest.approx([60, 19], abs=0.1)
-    narrow = choose_model("positions", sources=[(0.0, 0.5)], fov_degrees=90.0, spread=0.5)
+    narrow = choose_model("positions", sources=[(0.0, 0.5)], fov_degrees=90.0, options=Options(strength=0.5))
     session = narrow.session(ClipInfo(16_000, 1.0, 15.0, (320, 180)))
     assert session.sources()[0].track[0].azimuth_deg == pytest.approx(22.5)

@@ -18,7 +18,7 @@ from media_clips import Clip, make_clip
 from zoo import ANIMALS
 
 from hearsight.errors import HearsightError
-from hearsight.inference import plan, run
+from hearsight.inference import Asked, plan, run
 from hearsight.media import probe, read_audio
 
 pytestmark = pytest.mark.heavy
@@ -59,7 +59,7 @@ def _work(folder: Path, requests, answers) -> None:
         answers.put(("begun", seed, ""))
         source, out = folder / name, folder / "out"
         try:
-            (request,) = plan([source], out, "mono-mono")
+            (request,) = plan([source], out, Asked("mono-mono"))
             report = run(request)
             info = probe(report.output)
             assert info.audio is not None
@@ -140,7 +140,7 @@ def test_a_process_ended_at_any_moment_leaves_a_whole_output_or_none(
         from hearsight.cli.errors import one_line_errors
 
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115
-        one_line_errors(lambda: run(plan([source], target, "mono-mono")[0]) and None)()
+        one_line_errors(lambda: run(plan([source], target, Asked("mono-mono"))[0]) and None)()
 
     def ended(target: Path, after_s: float | None) -> float:
         process = context.Process(target=work, args=(target,))

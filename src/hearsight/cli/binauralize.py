@@ -285,7 +285,7 @@ def binauralize(
     # Before torch is loaded: its threads would wait by spinning, on cores on which the decoder and the encoder work.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from hearsight.cli.batch import Batch, Existing
-    from hearsight.inference import Options
+    from hearsight.inference import Asked, Options
     from hearsight.inference.remote import is_remote, plan_anywhere
 
     if output is not None and len(videos) > 1 and not is_remote(output):
@@ -307,19 +307,8 @@ def binauralize(
         centre_speech=centre_speech,
         untouched_s=tuple(_position(text) for text in untouched or []),
     )
-    requests = plan_anywhere(
-        videos,
-        output,
-        model,
-        sources=parsed_positions(source),
-        tracks=tracks,
-        hrtf=hrtf,
-        fov_degrees=fov,
-        device=device,
-        options=options,
-        report=report,
-        name=name,
-    )
+    asked = Asked(model, parsed_positions(source), tracks, hrtf, fov, device, options)
+    requests = plan_anywhere(videos, output, asked, report=report, name=name)
     existing: Existing = "skip" if no_overwrite else "update" if update else "replace"
     if manifest is None and ray is not None and len(requests) > 1 and not is_remote(output or ""):
         manifest = Path(requests[0].output).parent / "manifest.jsonl"

@@ -1,6 +1,6 @@
 """A file through a model, in windows, batches and constant memory."""
 
-from hearsight.inference.asked import DEFAULT_MODEL, choose_model
+from hearsight.inference.asked import DEFAULT_MODEL, Asked, choose_model
 from hearsight.inference.binauralizing import Request, binauralize, plan, run
 from hearsight.inference.engine import ears_of, run_on_file
 from hearsight.inference.listing import list_models
@@ -17,6 +17,7 @@ from hearsight.inference.windowing import walk
 
 __all__ = [
     "DEFAULT_MODEL",
+    "Asked",
     "Model",
     "NeuralModel",
     "Options",

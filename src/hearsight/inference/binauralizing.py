@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from hearsight.errors import MediaError, ModelError
+from hearsight.errors import MediaError
 from hearsight.files import make_folder, write_json
 from hearsight.inference.asked import Asked
 from hearsight.inference.engine import peak_memory_mib, run_on_file
@@ -71,18 +71,8 @@ def binauralize(
         DataError: a SOFA file or tracks that cannot be used.
         HearsightError: the output cannot be written.
     """
-    (request,) = plan(
-        [input],
-        output,
-        model,
-        sources=sources,
-        tracks=tracks,
-        hrtf=hrtf,
-        fov_degrees=fov_degrees,
-        device=device,
-        options=options,
-        report=report,
-    )
+    asked = Asked(model, sources, tracks, hrtf, fov_degrees, device, options)
+    (request,) = plan([input], output, asked, report=report)
     done = run(request, progress)
     if report is not None:
         write_json(report, done.as_json())
@@ -219,14 +209,8 @@ def _formatted(output: Path, format: Format) -> Path:
 def plan(
     inputs: Sequence[str | os.PathLike[str]],
     output: str | os.PathLike[str] | None = None,
-    model: str | os.PathLike[str] | BinauralModel | StereoNetwork | None = None,
+    asked: Asked = Asked(),  # noqa: B008 (frozen)
     *,
-    sources: Sequence[tuple[float, float]] | None = None,
-    tracks: str | os.PathLike[str] | None = None,
-    hrtf: str | os.PathLike[str] | None = None,
-    fov_degrees: float | None = None,
-    device: str = "cpu",
-    options: Options = Options(),  # noqa: B008 (frozen)
     report: str | os.PathLike[str] | None = None,
     name: str = DEFAULT_NAME,
 ) -> list[Request]:
@@ -236,32 +220,22 @@ def plan(
         inputs: files, and folders, which stand for the videos and sounds in them; each goes to a file of its own.
         output: a file for a single input, or a folder (a name without suffix); None is beside each input.
         name: of outputs that are not named (`output_names.name_outputs`).
-        others: as of `binauralize`.
+        report: where reports will be written.
 
     Raises:
         ModelError, DataError: the model cannot be made of these arguments.
         HearsightError: an output or the report would replace an input or another output, or has no place to go.
     """
-    asked = Asked(
-        model,
-        tuple(sources) if sources else None,
-        None if tracks is None else Path(tracks),
-        None if hrtf is None else Path(hrtf),
-        fov_degrees,
-        device,
-        options,
-    )
-    if sources and tracks is not None:
-        raise ModelError("positions and tracks exclude each other; give one of them")
-    if name == DEFAULT_NAME and options.format != "binaural":
-        name = "{name}." + options.format + "{suffix}"
+    output_format = asked.options.format
+    if name == DEFAULT_NAME and output_format != "binaural":
+        name = "{name}." + output_format + "{suffix}"
     named = name_outputs(inputs, None if output is None else Path(output), name, asked.as_settings()["model"])
-    if not named.is_file and options.format != "binaural":
-        named = replace(named, outputs=[_formatted(path, options.format) for path in named.outputs])
-    check_outputs(named.inputs, named.outputs, report, [other for other in (tracks, hrtf) if other is not None])
-    made = asked.make_model(named.inputs[0]) if tracks is None or len(named.inputs) == 1 else None
+    if not named.is_file and output_format != "binaural":
+        named = replace(named, outputs=[_formatted(path, output_format) for path in named.outputs])
+    check_outputs(named.inputs, named.outputs, report, asked.files)
+    made = asked.make_model(named.inputs[0]) if asked.tracks is None or len(named.inputs) == 1 else None
     reserved = frozenset(path_key(path) for path in (*named.inputs, *named.outputs))
     return [
-        Request(*each, asked, None if tracks is not None else made, named.is_file, named.in_folder, reserved)
+        Request(*each, asked, None if asked.tracks is not None else made, named.is_file, named.in_folder, reserved)
         for each in zip(named.inputs, named.outputs, strict=True)
     ]

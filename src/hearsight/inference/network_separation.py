@@ -31,7 +31,7 @@ from hearsight.models.saving import load_network
 from hearsight.nn.imagenet import normalize_picture
 from hearsight.progress import Progress, no_progress
 from hearsight.signal import StreamResampler
-from hearsight.vision.tracks import Source, Track, read_tracks
+from hearsight.vision.tracks import Source, Track
 
 if TYPE_CHECKING:
     from hearsight.metrics import SeparationRatios
@@ -86,7 +86,7 @@ def network_stems_into(
     clip, selection = prepared.clip, prepared.selection
     if clip.frame_size is None:
         raise MediaError(f"{input}: has no picture, which a separation network needs")
-    given = _given(asked, input, selection.start_s)
+    given = asked.given(input, selection.start_s)
     notes: list[str] = []
     if given is None:
         given = _found(asked, input, folder, prepared)
@@ -281,13 +281,6 @@ def _at_the_clips_rate(
         stems = torch.stack([parts.get(key, torch.zeros(samples)) for key in keys])
         yield finished(back.process(stems), last=False)
     yield finished(back.process(torch.zeros(len(keys), 0), last=True), last=True)
-
-
-def _given(asked: Asked, input: str | os.PathLike[str], start_s: float) -> list[Track] | None:
-    """Given sources, on the clock of the part that is separated."""
-    if asked.sources:
-        return [Track.at(f"source {number}", x, y) for number, (x, y) in enumerate(asked.sources, 1)]
-    return None if asked.tracks is None else [track.later(-start_s) for track in read_tracks(asked.tracks, input)]
 
 
 def _found(asked: Asked, input: str | os.PathLike[str], folder: Path, prepared: PreparedInput) -> list[Track]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hearsight.errors import HearsightError, MediaError
 from hearsight.inference.asked import Asked
@@ -45,7 +45,12 @@ class RemoteRequest:
 
 
 def plan_anywhere(
-    inputs: Sequence[str], output: str | None, model: str | None = None, *, name: str = DEFAULT_NAME, **asked: Any
+    inputs: Sequence[str],
+    output: str | None,
+    asked: Asked,
+    *,
+    report: str | os.PathLike[str] | None = None,
+    name: str = DEFAULT_NAME,
 ) -> list[Request] | list[RemoteRequest]:
     """As `plan`, also for URIs and lists of files.
 
@@ -58,25 +63,20 @@ def plan_anywhere(
     """
     inputs = listed(inputs)
     if not any(is_remote(each) for each in (*inputs, output or "")):
-        return plan(inputs, output, model, name=name, **asked)
+        return plan(inputs, output, asked, report=report, name=name)
     if output is None:
         raise HearsightError("files of a storage service need a folder for the outputs: -o FOLDER or -o s3://...")
-    report = asked.pop("report", None)
-    check_outputs([], [], report, [each for each in (asked["tracks"], asked["hrtf"]) if each is not None])
-    sources = asked.pop("sources")
-    wanted = Asked(model, tuple(sources) if sources else None, **asked)
+    check_outputs([], [], report, asked.files)
     files = [file for each in inputs for file in _files(each)]
     names = [
-        default_output(file.rpartition("/")[2], name, wanted.as_settings()["model"], number).name
+        default_output(file.rpartition("/")[2], name, asked.as_settings()["model"], number).name
         for number, file in enumerate(files, 1)
     ]
     twice = next((each for each, count in Counter(names).items() if count > 1), None)
     if twice is not None:
         raise HearsightError(f"two inputs would both become {output.rstrip('/')}/{twice}; do them in jobs of their own")
-    wanted.make_model()  # refuses what it does not take, before any work
-    return [
-        RemoteRequest(file, f"{output.rstrip('/')}/{each}", wanted) for file, each in zip(files, names, strict=True)
-    ]
+    asked.make_model()  # refuses what it does not take, before any work
+    return [RemoteRequest(file, f"{output.rstrip('/')}/{each}", asked) for file, each in zip(files, names, strict=True)]
 
 
 def run_remote(request: RemoteRequest, progress: Progress = no_progress) -> Report:

@@ -4,7 +4,6 @@ import os
 import shutil
 import weakref
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hearsight.errors import ModelError
@@ -62,11 +61,7 @@ def separate(
         DataError: tracks that cannot be used.
         HearsightError: the folder cannot be written, or holds something else.
     """
-    if sources and tracks is not None:
-        raise ModelError("positions and tracks exclude each other; give one of them")
-    given = tuple(sources) if sources else None
-    file = None if tracks is None else Path(tracks)
-    asked = Asked(model, given, file, None, fov_degrees, device, options)
+    asked = Asked(model, sources, tracks, None, fov_degrees, device, options)
     network = None if model is None else loaded_separator(model, device)
     with stems_folder(output) as (folder, final):
         prepared = prepare(input, options)

@@ -72,9 +72,9 @@ def left(train: list[dict[str, np.ndarray]], test: list[dict[str, np.ndarray]], 
 def oracle_left(folder: Path, name: str) -> tuple[float, float]:
     """The squared error of the oracle's difference, and of none."""
     ears, rate = read_ears(folder / "binaural_audios" / f"{name}.wav")
-    told = oracle_ears(folder / "scenes" / f"{name}.json", mix(ears), rate)
+    given = oracle_ears(folder / "scenes" / f"{name}.json", mix(ears), rate)
     peak = ears.abs().max().clamp_min(1e-6)
-    true, predicted = (spectra((one[0] - one[1]) / peak) for one in (ears, told))
+    true, predicted = (spectra((one[0] - one[1]) / peak) for one in (ears, given))
     return float(np.mean(np.abs(true - predicted) ** 2)), float(np.mean(np.abs(true) ** 2))
 
 

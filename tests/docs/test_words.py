@@ -14,8 +14,9 @@ NOWHERE = r"kinds?|looks?|looked|looking|tells?|told|telling|things?|stirs?|stir
 # A person has eyes and ears and a building doors; the parts of the code have other names.
 NOT_IN_NAMES = r"eye|ear|doors?|house|floors|room_of"
 
+# NumPy, OpenTimelineIO, inspect, files, and former names of ours.
 FORMS_OF_LIBRARIES = re.compile(
-    r'kind="stable"|\]\.kind is |\.tell\(\)|--kind\b|look\.\{name'  # NumPy, inspect, files; former names
+    r'kind="stable"|"kind": "Audio"|\]\.kind is |\.tell\(\)|--kind\b|look\.\{name'
     r"|(?:np|torch)\.eye\(|doors\b(?=, tele)|outdoors"
 )
 

@@ -24,7 +24,7 @@ def test_every_table_of_the_four_papers_is_planned_on_simulated_worlds(tmp_path)
         for one in plan(paper, DataSources(tmp_path, small=True), "small"):
             tables.setdefault(one.table.reference, []).append(one)
             assert one.runs and all(run.recipe.model.size == "small" for run in one.runs)
-            for run in one.runs:  # nothing is read from where the profile alone would look
+            for run in one.runs:  # nothing is read from where the profile alone would read
                 for part in (run.recipe.data.stereo, run.recipe.data.solo, run.recipe.data.pseudo):
                     assert part is None or str(tmp_path) in part.folder
     wanted = {
@@ -133,8 +133,8 @@ def test_a_claim_is_confirmed_contradicted_or_left_open():
     assert outcomes == ["confirmed", "contradicted", "confirmed", "undecided", "not run"]
     few = {key: replace(one, values={"stft": one.values["stft"][:, :3]}) for key, one in rows.items() if one.values}
     assert verdict(Claim("", "good", "bad"), few, "stft").outcome == "undecided"
-    told = [verdict(Claim("pictures help", "good", "bad"), rows, "stft")]
-    text = table_text("A table", ["stft"], list(rows.values()), told, ["A remark."])
+    reported = [verdict(Claim("pictures help", "good", "bad"), rows, "stft")]
+    text = table_text("A table", ["stft"], list(rows.values()), reported, ["A remark."])
     assert "| good | 1.500 [" in text and "| absent | – | 1.1 |" in text and "-1.0000 [-1.000, -1.000]" in text
 
 
@@ -147,13 +147,13 @@ def test_the_box_of_a_soloist_covers_all_its_moments():
 
 
 def test_the_command_refuses_data_that_no_row_takes(tmp_path):
-    for arguments, told in (
+    for arguments, reported in (
         (["--data", "fair-play"], "NAME=FOLDER"),
         (["--data", f"fair-play={tmp_path}", "--data", f"music={tmp_path}"], "no row"),
         (["--schedule.epochs"], "has no value"),
     ):
         result = CliRunner().invoke(app, ["reproduce", "2.5d-visual-sound/1", "-o", str(tmp_path), *arguments])
-        assert result.exit_code == 1 and told in result.stderr and len(result.stderr.splitlines()) == 1
+        assert result.exit_code == 1 and reported in result.stderr and len(result.stderr.splitlines()) == 1
     assert not list(tmp_path.iterdir())
 
 

@@ -171,7 +171,7 @@ def test_objects_move_on_the_shortest_way_without_gaps(tmp_path: Path) -> None:
 
 
 def test_a_file_beyond_4_gb_is_bw64(tmp_path: Path) -> None:
-    samples = 500_000_000  # of one channel, 1.5 GB; told as three channels' size only
+    samples = 500_000_000  # of one channel, 1.5 GB; said to be three channels' size only
     many = [AdmObject(str(n), [0.0], [0.0], [0.0]) for n in range(3)]
     write_adm(tmp_path / "out.wav", many, [], samples, RATE, "long")  # the header alone
     head = (tmp_path / "out.wav").read_bytes()[:48]

@@ -111,8 +111,8 @@ def _print_plan(plans: "list[TablePlan]", sources: "DataSources") -> None:
         print(f"\n{one.table.reference}: {one.dataset}")
         for row in one.rows:
             if not row.runs:
-                told = f"{row.mirrors}, mirrored pictures" if row.mirrors else row.model or "published value alone"
-                print(f"  {row.row.label}: nothing to train ({told})")
+                why = f"{row.mirrors}, mirrored pictures" if row.mirrors else row.model or "published value alone"
+                print(f"  {row.row.label}: nothing to train ({why})")
             for run in row.runs:
                 state = "trained" if run.done else _minutes(seconds.get(run.folder))
                 print(f"  {row.row.label}, {run.split}, seed {run.seed}: {state}")

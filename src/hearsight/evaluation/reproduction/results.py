@@ -106,12 +106,12 @@ def table_json(metrics: Sequence[str], rows: Sequence[MeasuredRow], verdicts: Se
 
     def of_row(row: MeasuredRow, metric: str) -> dict[str, Any]:
         values = row.values.get(metric)
-        told: dict[str, Any] = {"published": row.published.get(metric)}
+        compared: dict[str, Any] = {"published": row.published.get(metric)}
         if values is not None:
             test = bootstrap_over_seeds(values)
-            told |= {"mean": test.difference, "low": test.low, "high": test.high, "seeds": values.mean(1).tolist()}
-            told["clips"] = values.shape[1]
-        return told
+            compared |= {"mean": test.difference, "low": test.low, "high": test.high, "seeds": values.mean(1).tolist()}
+            compared["clips"] = values.shape[1]
+        return compared
 
     return {
         "rows": {row.label: {metric: of_row(row, metric) for metric in metrics} for row in rows},

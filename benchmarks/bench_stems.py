@@ -44,15 +44,15 @@ def main() -> None:
     parser.add_argument("--network", type=Path, action="append", default=[], help="repeatable")
     parser.add_argument("--json", type=Path, help="write the numbers here")
     chosen = parser.parse_args()
-    told: dict[str, Any] = {}
+    measured: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
         if chosen.concerts or not chosen.duets:
             concerts = chosen.concerts or made_concerts(Path(folder) / "concerts")
-            told["concerts"] = table("simulated concerts", of_concerts(concerts, chosen.clips, chosen.network))
+            measured["concerts"] = table("simulated concerts", of_concerts(concerts, chosen.clips, chosen.network))
         if chosen.duets:
-            told["duets"] = table("real duets", of_duets(chosen.duets, Path(folder), chosen.network))
+            measured["duets"] = table("real duets", of_duets(chosen.duets, Path(folder), chosen.network))
     if chosen.json:
-        chosen.json.write_text(json.dumps(told, indent=1))
+        chosen.json.write_text(json.dumps(measured, indent=1))
 
 
 def made_concerts(folder: Path) -> Path:
@@ -146,13 +146,13 @@ def table(title: str, values: Values) -> dict[str, Any]:
     """Print the means and give them back."""
     print(f"\n{title}\n{'':>20} {'SDR':>7} {'over mix':>9} {'SIR':>7} {'SAR':>7}   sources")
     base = np.mean([sdr for sdr, _, _ in values["the mix"]])
-    told = {}
+    measured = {}
     for name, each in values.items():
         sdr, sir, sar = np.mean(each, axis=0)
         error = np.std([value[0] for value in each], ddof=1) / math.sqrt(len(each))
         print(f"{name:>20} {sdr:7.2f} {sdr - base:9.2f} {sir:7.2f} {sar:7.2f}   {len(each)} (SDR ± {error:.2f})")
-        told[name] = {"sdr": sdr, "over_mix": sdr - base, "sir": sir, "sar": sar, "sources": len(each)}
-    return told
+        measured[name] = {"sdr": sdr, "over_mix": sdr - base, "sir": sir, "sar": sar, "sources": len(each)}
+    return measured
 
 
 if __name__ == "__main__":

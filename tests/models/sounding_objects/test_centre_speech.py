@@ -48,14 +48,17 @@ def side_energy(ears: torch.Tensor) -> tuple[float, float]:
 @pytest.mark.parametrize("sources", [[(0.1, 0.5)], [(0.1, 0.5), (0.2, 0.5)]])
 def test_voice_stays_in_the_middle(half_is_voice: None, sources: list[tuple[float, float]]) -> None:
     plain, centred = (
-        choose_model(sources=sources, centre_speech=wanted).session(ClipInfo(RATE, 4.0)) for wanted in (False, True)
+        choose_model(sources=sources, options=Options(centre_speech=wanted)).session(ClipInfo(RATE, 4.0))
+        for wanted in (False, True)
     )
     window = Window(0.0, noise())
     low, high = side_energy(plain.process([window])[0])
     low_centred, high_centred = side_energy(centred.process([window])[0])
     assert high_centred < 0.02 * high and low_centred > 0.5 * low
     assert any("speech stays in the middle" in note for note in centred.notes())
-    (parts,) = choose_model(sources=sources, centre_speech=True).session(ClipInfo(RATE, 4.0)).parts([window])
+    (parts,) = (
+        choose_model(sources=sources, options=Options(centre_speech=True)).session(ClipInfo(RATE, 4.0)).parts([window])
+    )
     left = window.mono - sum(parts.values())
     assert torch.fft.rfft(left).abs()[-1000:].sum() > 0.8 * torch.fft.rfft(window.mono).abs()[-1000:].sum()
 

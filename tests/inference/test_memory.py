@@ -39,6 +39,33 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 """
 
 
+_SEPARATED = """
+import resource, sys, tempfile
+import numpy as np, soundfile, torch
+torch.set_num_threads(1)
+import hearsight
+seconds, rate = int(sys.argv[1]), 16_000
+noise = 0.1 * np.random.default_rng(0).standard_normal(rate)
+with tempfile.TemporaryDirectory() as folder:
+    with soundfile.SoundFile(f"{folder}/in.wav", "w", rate, 1) as file:
+        for _ in range(seconds):
+            file.write(noise)
+    stems = hearsight.separate(f"{folder}/in.wav", f"{folder}/stems", sources=[(0.2, 0.5)])
+    assert stems.samples == seconds * rate
+    hearsight.render_stems(stems, f"{folder}/out.wav", gains_db={"source 1": -3})
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+"""
+
+
+@pytest.mark.heavy
+def test_stems_are_made_and_rendered_in_memory_that_does_not_grow() -> None:
+    peaks = []
+    for seconds in ("30", "1800"):
+        command = [sys.executable, "-c", _SEPARATED, seconds]
+        peaks.append(float(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
+    assert peaks[1] < peaks[0] + 40
+
+
 def _peak_mib(way: str, seconds: int) -> float:
     child = subprocess.run(
         [sys.executable, "-c", _CHILD, way, str(seconds)], check=True, capture_output=True, text=True

@@ -32,6 +32,7 @@ _WINDOW_S, _HOP_S, _BATCH = 6.0, 3.0, 4
 _FRAME_SIZE = (180, 320)
 _CONTROL_S = 0.1  # between control points of a rendered path
 _LONGEST_FREEZE_TICKS = 5
+_LONG_S = 0.1  # of an HRTF's responses; heads ring for a hundredth of a second
 
 
 class Positions:
@@ -214,6 +215,12 @@ class PositionsSession:
         notes = []
         if self._follower is not None:
             notes += self._follower.notes()
+        hrirs = self._model.hrirs
+        if hrirs.taps > _LONG_S * hrirs.sample_rate_hz and isinstance(self._renderer, SourceRenderer):
+            notes.append(
+                f"the HRTF's responses last {hrirs.taps / hrirs.sample_rate_hz:.2f} s, as of a room: preparing "
+                f"its {len(hrirs.azimuth)} directions takes much longer than that of heads alone"
+            )
         whole_s = self._even_s + self._split_s + self._distinguished_s
         if self._distinguished_s > 0:
             part = (

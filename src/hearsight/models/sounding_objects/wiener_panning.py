@@ -48,6 +48,8 @@ class DifferenceFilters:
 
     def __init__(self, hrirs: HRIRSet, sample_rate_hz: int, n_fft: int) -> None:
         self._hrirs = hrirs.at_rate(sample_rate_hz)
+        if self._hrirs.taps > n_fft:  # what is beyond is not used, and would take long to be interpolated
+            self._hrirs = self._hrirs.replaced(self._hrirs.responses[..., :n_fft], sample_rate_hz)
         self._n_fft = n_fft
         self._frequency = torch.linspace(0, sample_rate_hz / 2, n_fft // 2 + 1)
         self._usual = DIRECT_LOW + (DIRECT_HIGH - DIRECT_LOW) * _ramp(self._frequency, DIRECT_FROM_HZ, DIRECT_TO_HZ)

@@ -16,6 +16,7 @@ from hearsight.errors import DataError, HearsightError, ModelError
 from hearsight.evaluation import benchmark_and_report, parse_benchmark, protocol
 from hearsight.evaluation.runner import plan, run_benchmark
 from hearsight.evaluation.tables import cross_dataset_tables, latex, low_data_curves, markdown, result_table
+from hearsight.studies import find_material
 
 
 def benchmark(dataset, systems_module, out, **changes):
@@ -81,6 +82,21 @@ def test_tables_and_report_name_everything(written):
     assert page.startswith("<!doctype html>") and "Panning &lt;bars&gt;" in page
     assert page.count('<article class="clip"') == 2 and page.count('data-audio="data:audio/flac') == 2 * 5
     assert "http://" not in page and "https://" not in page  # nothing is loaded from elsewhere
+
+
+def test_a_listening_study_finds_every_clip_with_its_recording_picture_and_direction(written, dataset):
+    what, _ = written
+    material = find_material(Path(what.out))
+    assert material.systems == ["Mono-Mono", "Flipped", "Panned"]
+    assert sorted(clip.name for clip in material.clips) == [f"Bars/{number:06d}" for number in range(1, 5)]
+    for clip in material.clips:
+        name = clip.name.partition("/")[2]
+        assert all(path.is_file() and path.stem == name for path in clip.predictions.values())
+        assert set(clip.predictions) == set(material.systems)
+        assert clip.recorded.samefile(dataset / "binaural_audios" / f"{name}.wav")
+        assert clip.picture.samefile(dataset / "videos" / f"{name}.mp4")
+        (source,) = clip.sources
+        assert source.label == "bar" and source.azimuth_deg == pytest.approx((0.5 - int(name) / 5) * 120)
 
 
 def test_a_second_run_computes_nothing_and_a_changed_clip_only_itself(dataset, systems_module, tmp_path, monkeypatch):

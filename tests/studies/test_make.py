@@ -1,6 +1,7 @@
 """What `study make` writes: loudness, order, blindness, traps, and what it refuses."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -76,8 +77,8 @@ def test_mono_and_recorded_of_a_rating_are_what_they_are_called(material, tmp_pa
     study = made(tmp_path / "study", material, Part("rating", "rating", "How close?", items=1), practice=False)
     (page,) = read_public(study)["parts"][0]["pages"]
     names = {system: sound for sound, system in read_made(study)["key"][page["id"]]["systems"].items()}
-    assert set(names) == {"Mono-Mono", "Mono2Binaural", "PseudoBinaural", "Recorded", "Mono", "Swapped ears"}
-    mono, recorded = samples_of(study, names["Mono"])[0], samples_of(study, names["Recorded"])[0]
+    assert set(names) == {"Mono-Mono", "Mono2Binaural", "PseudoBinaural", "Recorded", "Mono anchor", "Swapped ears"}
+    mono, recorded = samples_of(study, names["Mono anchor"])[0], samples_of(study, names["Recorded"])[0]
     np.testing.assert_array_equal(mono[0], mono[1])
     assert np.corrcoef(mono[0], recorded.sum(0))[0, 1] > 0.9999
     assert page["reference"] == names["Recorded"]
@@ -151,6 +152,19 @@ def test_a_table_of_directions_takes_the_place_of_scenes(material, tmp_path):
     assert found == {("oboe", "right"), ("harp", "centre")}
 
 
+def test_without_recordings_nothing_is_screened_by_them_and_that_is_said(material, tmp_path):
+    for system in ("Mono-Mono", "PseudoBinaural"):
+        shutil.copytree(material / system, tmp_path / "folder" / system)
+    shutil.copytree(material / "scenes", tmp_path / "folder" / "scenes")
+    part = Part("direction", "direction", "Where is the {instrument}?", recorded=True, items=2)
+    result = make_study(Study([part], practice=False), find_material(tmp_path / "folder"), tmp_path / "study")
+    assert result.notes == ["direction: there are no recorded ears, so no page screens listeners by them"]
+    systems = [system for page in read_made(result.folder)["key"].values() for system in page["systems"].values()]
+    assert sorted(systems) == ["Mono-Mono"] * 2 + ["PseudoBinaural"] * 2
+    with pytest.raises(DataError, match="recorded ears"):
+        made(tmp_path / "other", tmp_path / "folder", Part("rating", "rating", "How close?"))
+
+
 def test_webmushra_gets_pages_whose_files_exist(material, tmp_path):
     study = make_study(
         Study(
@@ -209,6 +223,11 @@ def test_what_cannot_be_made_is_refused_and_leaves_nothing(material, tmp_path):
         made(tmp_path / "study", material, Part("a", "choice", "Which?", picture="video"))
     with pytest.raises(DataError, match="there is no system 'Best'"):
         made(tmp_path / "study", material, Part("a", "choice", "Which?", systems=["Best"]))
+    (tmp_path / "named").mkdir()
+    (tmp_path / "named" / "Recorded").symlink_to(material / "PseudoBinaural")
+    (tmp_path / "named" / "B").symlink_to(material / "Mono-Mono")
+    with pytest.raises(DataError, match="called 'Recorded'"):
+        made(tmp_path / "study", tmp_path / "named", Part("a", "choice", "Which?"))
     silent = write_material(tmp_path / "silent", {"A": 0.0, "B": 1.0}, clips=1)
     write_wav(silent / "A" / "000001.wav", np.zeros((2, 16_000), np.float32), 16_000)
     with pytest.raises(DataError, match="000001, A: is silent"):

@@ -12,7 +12,7 @@ import yaml
 from hearsight.errors import DataError
 from hearsight.schema import Range, typed
 
-RECORDED, MONO, SWAPPED = "Recorded", "Mono", "Swapped ears"
+RECORDED, MONO, SWAPPED = "Recorded", "Mono anchor", "Swapped ears"
 """What is made of the recorded ears: themselves, their mix in both ears, and left exchanged with right."""
 
 CONSENT = (
@@ -138,8 +138,11 @@ def systems_of(part: Part, known: Sequence[str]) -> list[str]:
     """The systems of a part, among those that there are.
 
     Raises:
-        DataError: one is not there, or there are too few.
+        DataError: one is not there, there are too few, or one has a name that is taken.
     """
+    for name in (RECORDED, MONO, SWAPPED):
+        if known.count(name) > (name == RECORDED):
+            raise DataError(f"a system is called {name!r}, which is what is made of the recorded ears; rename it")
     wanted = part.systems or [name for name in known if name != RECORDED]
     if missing := [name for name in wanted if name not in known]:
         raise DataError(f"{part.name}: there is no system {missing[0]!r}; there are {', '.join(known)}")

@@ -8,7 +8,7 @@ import math
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.resources import as_file, files
 from pathlib import Path
 from random import Random
@@ -83,7 +83,10 @@ def make_study(
         raise DataError(f"{folder}: holds answers; name another folder")
     random = Random(study.seed)
     notes: list[str] = []
-    parts = [(part, *_pages_of(part, study, material, random, notes)) for part in study.parts]
+    parts = [
+        (part, *_pages_of(part, study, material, random, notes))
+        for part in (_without_recordings(part, material, notes) for part in study.parts)
+    ]
     wanted: dict[str, tuple[Clip, list[str]]] = {}
     for _, pages, practice in parts:
         for page in [*pages, *practice]:
@@ -123,6 +126,14 @@ def make_study(
         )
     pages_of_one = sum(_pages_of_one(part, pages) for part, pages, _ in parts)
     return MadeStudy(folder, pages_of_one, notes)
+
+
+def _without_recordings(part: Part, material: Material, notes: list[str]) -> Part:
+    """The part without what screens listeners by recorded ears, if there are none of any clip."""
+    if any(clip.recorded is not None for clip in material.clips) or not (part.traps or part.recorded):
+        return part
+    notes.append(f"{part.name}: there are no recorded ears, so no page screens listeners by them")
+    return replace(part, traps=0, recorded=False)
 
 
 def _pages_of(

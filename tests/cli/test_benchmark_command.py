@@ -133,6 +133,7 @@ def test_the_path_from_training_to_a_row_works_as_documented(trained):
     assert json.loads(evaluated.stdout)["metrics"]["stft"] == pytest.approx(np.mean(ours), rel=0.01)
 
 
+@pytest.mark.heavy
 def test_padding_and_faults_of_the_released_scripts_are_options(trained, tmp_path):
     values = {}
     for name, options in {

@@ -69,15 +69,18 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return dict(zip(commands, done.stdout.splitlines(), strict=True))
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("name", ["seen", "names"])
 def test_the_core_install_places_sounds(outcomes: dict[str, str], name: str) -> None:
     assert outcomes[name].startswith("0")
 
 
+@pytest.mark.heavy
 def test_models_that_need_an_extra_are_listed_with_a_note(outcomes: dict[str, str]) -> None:
     assert re.fullmatch(r"0 note: \d+ of these run only with the extra .research.: pip install .*", outcomes["sizes"])
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("name", ["train", "benchmark", "evaluate", "simulate"])
 def test_a_command_whose_extra_is_missing_names_it_in_one_line(outcomes: dict[str, str], name: str) -> None:
     assert re.fullmatch(r"1 hearsight: this needs \w+, .* pip install 'hearsight\[research\]'", outcomes[name])

@@ -158,6 +158,7 @@ def test_sound_at_the_side_keeps_its_level_and_balance(tmp_path: Path, make: Cal
     assert interaural_level_difference_db(ears, RATE).nan_to_num(10.0).min() > 3
 
 
+@pytest.mark.heavy
 def test_silence_stays_silence_in_the_file(tmp_path: Path) -> None:
     make_clip(tmp_path / "clip.mkv", np.zeros(len(AT)))
     report = hearsight.binauralize(tmp_path / "clip.mkv", tmp_path / "out.wav")

@@ -246,6 +246,7 @@ def test_an_instrument_that_appears_takes_over_and_the_search_is_let_go() -> Non
     assert any("% of the sound" in note and "no instrument is seen" in note for note in session.notes())
 
 
+@pytest.mark.heavy
 def test_memory_does_not_grow_with_the_clip() -> None:
     """An object with a number of its own comes every five seconds."""
     count = [0]

@@ -94,6 +94,7 @@ def test_an_idle_instrument_is_an_object_only_while_it_is_in_the_picture(tmp_pat
     assert [track.label for track in watcher.at(np.array([1.0, 1.5]))] == ["piano", "cello"]
 
 
+@pytest.mark.heavy
 def test_idle_instruments_are_where_they_are_drawn(tmp_path):
     settings = Settings(seed=5, seconds=1.0, width=240, height=120, frame_rate_hz=1)
     compared = []

@@ -1,6 +1,6 @@
 """A contact sheet of explanation maps: rows are simulated clips, columns models, white boxes what sounds.
 
-    python scripts/explain_sheet.py players-test explain.jpg --clips 4 \\
+    python scripts/explain_sheet.py players-test docs/images/explain.jpg --clips 4 \\
         runs/small/mono2binaural-0/model:occlusion runs/small/apnet-0/model:association
 """
 

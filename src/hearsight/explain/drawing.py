@@ -16,6 +16,7 @@ _FONT = cv2.FONT_HERSHEY_SIMPLEX
 # Okabe and Ito's colours, distinct to everyone.
 _COLOURS = ((230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (204, 121, 167), (213, 94, 0))
 _GAP = 4
+_LEGIBLE = 0.7  # brightness of a name at least
 
 
 def overlay(picture: Picture, heat: Float[np.ndarray, "_rows _columns"], share: float = SHARE) -> Picture:
@@ -47,6 +48,7 @@ def outlined(picture: Picture, objects: Sequence[tuple[str, Float[np.ndarray, "4
         cv2.ellipse(drawn, centre, axes, 0, 0, 360, (0, 0, 0), thick + 2, cv2.LINE_AA)
         cv2.ellipse(drawn, centre, axes, 0, 0, 360, colour, thick, cv2.LINE_AA)
         above = centre[1] - axes[1] - round(12 * size)
+        colour = tuple(round(max(bright, _LEGIBLE) * part) for part in _COLOURS[index % len(_COLOURS)])
         _write(drawn, name, centre[0] - axes[0], above if above > 24 * size else round(30 * size), size, colour)
     return drawn
 

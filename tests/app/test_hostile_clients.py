@@ -1,5 +1,6 @@
 """Clients that no browser is, and many at a time, against the page as it is served."""
 
+import io
 import itertools
 import json
 import os
@@ -13,6 +14,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+import soundfile
 from served_page import served, until
 
 from hearsight.simulation.demo_scene import sample_scene, write_sample_scene
@@ -181,9 +183,12 @@ def test_twenty_at_once_are_all_served_and_none_sees_another_s(place, clips):
         tokens = list(visitors.map(visit, range(VISITORS)))
     assert len(set(tokens)) == VISITORS
     with client(address) as http:
+        for token, (_, seconds) in zip(tokens, clips, strict=True):
+            own = soundfile.info(io.BytesIO(http.get(f"/clips/{token}/original.flac").content))
+            assert own.duration == pytest.approx(seconds, abs=0.049)  # clips of others are 0.1 s longer or shorter
         for first, second in itertools.pairwise(tokens):
-            for part in seen[second]["parts"]:
-                assert http.get(f"/clips/{first}/{part['file']}").status_code == 404
+            names = {part["file"] for part in seen[second]["parts"]} - {part["file"] for part in seen[first]["parts"]}
+            assert all(http.get(f"/clips/{first}/{name}").status_code == 404 for name in names)
         for token in tokens:
             http.delete(f"/clips/{token}")
 

@@ -187,6 +187,7 @@ def test_more_objects_than_tools_take_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.heavy
+@pytest.mark.timeout(900)
 def test_the_ebu_renderer_plays_objects_where_they_are(tmp_path: Path) -> None:
     """PyPI `ear` in an environment of its own, to 5.1 and 7.1.4."""
     environment = tmp_path / "ear"

@@ -69,13 +69,14 @@ def left(train: list[dict[str, np.ndarray]], test: list[dict[str, np.ndarray]], 
     )
 
 
-def oracle_left(folder: Path, name: str) -> tuple[float, float]:
-    """The squared error of the oracle's difference, and of none."""
-    ears, rate = read_ears(folder / "binaural_audios" / f"{name}.wav")
-    given = oracle_ears(folder / "scenes" / f"{name}.json", mix(ears), rate)
-    peak = ears.abs().max().clamp_min(1e-6)
-    true, predicted = (spectra((one[0] - one[1]) / peak) for one in (ears, given))
-    return float(np.mean(np.abs(true - predicted) ** 2)), float(np.mean(np.abs(true) ** 2))
+def oracle_left(folder: Path, names: list[str]) -> np.ndarray:
+    """The squared error of the oracle's difference on each clip, mean over bins."""
+    errors = []
+    for name in names:
+        ears, rate = read_ears(folder / "binaural_audios" / f"{name}.wav")
+        wrong = oracle_ears(folder / "scenes" / f"{name}.json", mix(ears), rate) - ears
+        errors.append(np.mean(np.abs(spectra((wrong[0] - wrong[1]) / ears.abs().max().clamp_min(1e-6))) ** 2))
+    return np.array(errors)
 
 
 def main() -> None:
@@ -91,15 +92,15 @@ def main() -> None:
     test = [clip_of(folder, name) for name in held_out]
     mono = np.array([np.mean(np.abs(clip["difference"]) ** 2) for clip in test])
     alone = np.array([len(clip["functions"]) == 1 for clip in test])
-    print(f"{len(train)} clips fitted, {len(test)} measured; STFT of Mono-Mono {mono.mean() / 2:.3f}")
-    oracle = np.array([oracle_left(folder, name) for name in held_out])
-    for what, errors, of in (
-        ("mix and true azimuths", left(train, test, of_azimuths), mono),
-        ("true parts and true azimuths", left(train, test, of_parts), mono),
-        ("oracle: true parts, KEMAR's directions, nothing fitted", oracle[:, 0], oracle[:, 1]),
+    print(f"{len(train)} clips fitted, {len(test)} measured; STFT of Mono-Mono {mono.mean() / 2:.3f}", flush=True)
+    for what, errors_of in (
+        ("mix and true azimuths", lambda: left(train, test, of_azimuths)),
+        ("true parts and true azimuths", lambda: left(train, test, of_parts)),
+        ("oracle: true parts, KEMAR's directions, nothing fitted", lambda: oracle_left(folder, held_out)),
     ):
-        solo = 1 - errors[alone].mean() / of[alone].mean()
-        print(f"{what}: {1 - errors.mean() / of.mean():.0%} less (one player: {solo:.0%})")
+        errors = errors_of()
+        solo = 1 - errors[alone].mean() / mono[alone].mean()
+        print(f"{what}: {1 - errors.mean() / mono.mean():.0%} less (one player: {solo:.0%})", flush=True)
     print("FAIR-Play, ten splits, as printed: Mono-Mono 1.155, Mono2Binaural 28% less (0.836), later work 32% (0.787)")
 
 

@@ -41,7 +41,7 @@ def kept_values(path: Path, depends_on: str) -> dict[str, float] | None:
 
 
 def files_of_model(source: str | None) -> list[Path]:
-    """The files of a model that is a folder, or of a named one whose weights are in the package.
+    """The files of a model that is a folder, or of a named one whose weights are in the package; not its card.
 
     What other names mean changes with the code only, which is not watched.
     """
@@ -49,7 +49,7 @@ def files_of_model(source: str | None) -> list[Path]:
     folder = known.weights_folder if known is not None else Path(role_and_source(source)[1]) if source else None
     if folder is None or not folder.is_dir():
         return []
-    return sorted(path for path in folder.rglob("*") if path.is_file())
+    return sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix != ".md")
 
 
 def file_name(name: str) -> str:

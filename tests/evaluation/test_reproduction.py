@@ -11,7 +11,7 @@ from hearsight.cli.main import app
 from hearsight.errors import DataError
 from hearsight.evaluation.reproduction import DataSources, open_runs, plan
 from hearsight.evaluation.reproduction.results import MeasuredRow, table_text, verdict
-from hearsight.evaluation.reproduction.run import tell_cards
+from hearsight.evaluation.reproduction.run import add_to_cards
 from hearsight.evaluation.statistics import bootstrap_over_seeds, paired_bootstrap
 from hearsight.pseudo.simulated_solos import box_of_soloist
 from hearsight.recipes import Claim, printed_tables
@@ -139,7 +139,7 @@ def test_a_claim_is_confirmed_contradicted_or_left_open():
     assert "| good | 1.500 [" in text and "| absent | – | 1.1 |" in text and "-1.0000 [-1.000, -1.000]" in text
 
 
-def test_a_card_tells_what_its_seed_was_measured_at_once(tmp_path):
+def test_a_card_says_once_what_its_seed_was_measured_at(tmp_path):
     (one,) = plan("2.5d-visual-sound/1", DataSources(tmp_path, small=True), "small", seeds=2)
     measured = []
     for number, row in enumerate(one.rows):
@@ -149,7 +149,7 @@ def test_a_card_tells_what_its_seed_was_measured_at_once(tmp_path):
         values = {"stft": np.array([[1.0, 1.0], [2.0, 2.0]]) + number} if row.runs else {}
         measured.append(MeasuredRow(row.row.key, row.row.label, {}, values))
     for _ in range(2):
-        tell_cards(one, measured, "here")
+        add_to_cards(one, measured, "here")
     for number, row in enumerate(one.rows):
         for run in row.runs:
             card = (run.model / "README.md").read_text()
@@ -193,8 +193,8 @@ def test_a_table_is_reproduced_from_nothing_and_taken_up_again(tmp_path, monkeyp
     weights = {path: path.stat().st_mtime_ns for path in tmp_path.glob("reproduced/runs/*/model/*.safetensors")}
     assert len(weights) == 2
     cards = [path.read_text() for path in tmp_path.glob("reproduced/runs/*/model/README.md")]
-    told = "Measured by `hearsight reproduce 2.5d-visual-sound/table-1`"
-    assert all(card.count(told) == 1 and "rooms in its place" in card for card in cards)
+    begin = "Measured by `hearsight reproduce 2.5d-visual-sound/table-1`"
+    assert all(card.count(begin) == 1 and "rooms in its place" in card for card in cards)
     again = CliRunner().invoke(app, command)
     assert cards == [path.read_text() for path in tmp_path.glob("reproduced/runs/*/model/README.md")]
     assert again.exit_code == 0 and again.stdout == result.stdout

@@ -108,7 +108,7 @@ def _measured_table(one: TablePlan, sources: DataSources, bars: Bars, device: st
     )
     with written_whole(one.out / "table.md") as temporary:
         temporary.write_text(text, encoding="utf-8")
-    tell_cards(one, measured, f"{title}, {one.dataset}; {_remarks(one, sources, benchmark)[-1]}")
+    add_to_cards(one, measured, f"{title}, {one.dataset}; {_remarks(one, sources, benchmark)[-1]}")
     runs: dict[str, list[str]] = {}
     for run in one.runs:
         runs.setdefault(run.label, []).append(run.folder.name)
@@ -116,18 +116,18 @@ def _measured_table(one: TablePlan, sources: DataSources, bars: Bars, device: st
     return Reproduced(text, one.out / "table.md", files["report.html"])
 
 
-def tell_cards(one: TablePlan, measured: Sequence[MeasuredRow], where: str) -> None:
-    """Add to each trained model's card what its seed was measured at; what an earlier run told of the table goes."""
+def add_to_cards(one: TablePlan, measured: Sequence[MeasuredRow], where: str) -> None:
+    """Add to each trained model's card what its seed was measured at; what an earlier run wrote of the table goes."""
     begin = f"Measured by `hearsight reproduce {one.table.reference}`"
     for row, values in zip(one.rows, measured, strict=True):
         seeds = list(dict.fromkeys(run.seed for run in row.runs))
         for run in row.runs:
             card = run.model / "README.md"
-            told = [
+            listed = [
                 f"{metric} {of_seeds[seeds.index(run.seed)].mean():.4g}" for metric, of_seeds in values.values.items()
             ]
             kept = [part for part in card.read_text(encoding="utf-8").rstrip().split("\n\n") if begin not in part]
-            text = f"{begin} ({where}): {', '.join(told)}, mean over clips and splits with this seed."
+            text = f"{begin} ({where}): {', '.join(listed)}, mean over clips and splits with this seed."
             with written_whole(card) as temporary:
                 temporary.write_text("\n\n".join([*kept, text]) + "\n", encoding="utf-8")
 

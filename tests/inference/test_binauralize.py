@@ -565,3 +565,12 @@ def test_a_picture_held_upright_covers_less_and_strength_narrows_it_too() -> Non
     narrow = choose_model("positions", sources=[(0.0, 0.5)], fov_degrees=90.0, options=Options(strength=0.5))
     session = narrow.session(ClipInfo(16_000, 1.0, 15.0, (320, 180)))
     assert session.sources()[0].track[0].azimuth_deg == pytest.approx(22.5)
+
+
+def test_a_lens_says_how_wide_the_picture_is_unless_the_user_does() -> None:
+    clip = ClipInfo(16_000, 1.0, 15.0, (1080, 1920), focal_length_mm=26.0)
+    angles = [
+        choose_model("positions", sources=[(0.0, 0.5)], **given).session(clip).sources()[0].track[0].azimuth_deg
+        for given in ({}, {"fov_degrees": 90.0}, {"options": Options(strength=0.5)})
+    ]
+    assert angles == pytest.approx([71.9 / 2, 45, 71.9 / 4], abs=0.1)

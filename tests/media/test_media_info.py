@@ -224,3 +224,20 @@ def test_metadata_that_is_not_unicode_is_no_obstacle(tmp_path, make_clip):
     path = tmp_path / "latin.mkv"
     path.write_bytes(data.replace(b"caf_", b"caf\xe9"))
     assert probe(path).audio is not None
+
+
+@pytest.mark.parametrize(("written", "read"), [("26", 26.0), ("0", None), ("wide", None), (None, None)])
+def test_the_lens_of_a_phone_is_read(tmp_path, written, read):
+    path = tmp_path / "phone.mov"
+    with av.open(str(path), "w", options={"movflags": "use_metadata_tags"}) as container:
+        if written is not None:
+            container.metadata["com.apple.quicktime.camera.focal_length.35mm_equivalent"] = written
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for number in range(5):
+            frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 40 * number, np.uint8), "rgb24")
+            frame.pts, frame.time_base = number, Fraction(1, 25)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    info = probe(path)
+    assert info.video is not None and info.video.focal_length_mm == read

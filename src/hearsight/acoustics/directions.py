@@ -20,8 +20,8 @@ ElevationLaw = Literal["cylinder", "proportional", "equirectangular"]
 DEFAULT_FIELD_OF_VIEW = 2 * math.pi / 3  # 120 degrees: PseudoBinaural, section 3.2
 _WIDE = 16 / 9  # width over height from which on a picture covers that
 
-FieldOfView = float | Callable[[tuple[int, int] | None], float]
-"""Horizontal angle of a picture in radians, or what gives it for a picture's (height, width)."""
+FieldOfView = float | Callable[[tuple[int, int] | None, float | None], float]
+"""Horizontal angle of a picture in radians, or what gives it for a picture's (height, width) and its lens."""
 
 
 @numpy_friendly
@@ -38,23 +38,30 @@ def from_cartesian(vector: Float[Tensor, "*batch 3"]) -> tuple[Float[Tensor, "*b
     return torch.atan2(y, x), torch.atan2(z, torch.hypot(x, y))
 
 
-def picture_field_of_view(size: tuple[int, int] | None) -> float:
-    """Horizontal angle that a picture is taken to cover, in radians, by its shape.
+def picture_field_of_view(size: tuple[int, int] | None, focal_length_mm: float | None = None) -> float:
+    """Horizontal angle that a picture is taken to cover, in radians.
 
-    120 degrees from 16:9 on, as in the papers, and in proportion to width over height below: 38 degrees of a phone held
-    upright, 67.5 of a square.
+    Through a lens that is known, and distorts nothing, what that shows. Else by the picture's shape: 120 degrees from
+    16:9 on, as in the papers, and in proportion to width over height below: 38 degrees of a phone held upright, 67.5 of
+    a square.
 
     Args:
         size: (height, width); None where there is no picture.
+        focal_length_mm: as of a picture of 36 x 24 mm with the same angle over its diagonal; None: unknown.
     """
     if size is None:
         return DEFAULT_FIELD_OF_VIEW
-    return DEFAULT_FIELD_OF_VIEW * min(1.0, size[1] / size[0] / _WIDE)
+    height, width = size
+    if focal_length_mm is not None:
+        return 2 * math.atan(math.hypot(36, 24) / 2 / focal_length_mm * width / math.hypot(width, height))
+    return DEFAULT_FIELD_OF_VIEW * min(1.0, width / height / _WIDE)
 
 
-def resolved_field_of_view(field_of_view: FieldOfView, size: tuple[int, int] | None) -> float:
-    """The angle for a picture of (height, width)."""
-    return field_of_view(size) if callable(field_of_view) else field_of_view
+def resolved_field_of_view(
+    field_of_view: FieldOfView, size: tuple[int, int] | None, focal_length_mm: float | None = None
+) -> float:
+    """The angle for a picture of (height, width), taken through a lens that may be known."""
+    return field_of_view(size, focal_length_mm) if callable(field_of_view) else field_of_view
 
 
 @numpy_friendly

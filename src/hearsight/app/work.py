@@ -105,7 +105,7 @@ def open_clip(job: dict[str, Any], job_progress: JobProgress) -> dict[str, Any]:
             prepared.selection,
             job_progress.stage("Making a preview", 0.02, 0.25),
         )
-    fov_deg = math.degrees(picture_field_of_view(clip.frame_size))
+    fov_deg = math.degrees(picture_field_of_view(clip.frame_size, clip.focal_length_mm))
     found = _divided(job, None, fov_deg, 1.0, job_progress, 0.25)
     rendered = _sum_of_ears(out, found["parts"])
     level_db = integrated_loudness(original.expand(2, -1), rate) - integrated_loudness(rendered, rate)

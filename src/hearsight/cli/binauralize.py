@@ -188,8 +188,8 @@ def binauralize(
         typer.Option(
             metavar="DEGREES",
             callback=field_of_view_option,
-            help="Horizontal angle that the picture covers; by its shape if not given: 120 from 16:9 on, 38 of a phone "
-            "held upright.",
+            help="Horizontal angle that the picture covers; if not given, by the lens where the file names it (as "
+            "phones do), else by the shape: 120 from 16:9 on, 38 of a phone held upright.",
         ),
     ] = None,
     strength: Annotated[

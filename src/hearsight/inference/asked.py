@@ -87,8 +87,9 @@ class Asked:
         # Sources are drawn together by a narrower picture; what a network makes is treated in the engine.
         fov_degrees, strength, centre_speech = self.fov_degrees, self.options.strength, self.options.centre_speech
 
-        def field_of_view(size: tuple[int, int] | None) -> float:
-            return strength * (picture_field_of_view(size) if fov_degrees is None else math.radians(fov_degrees))
+        def field_of_view(size: tuple[int, int] | None, focal_length_mm: float | None) -> float:
+            seen = picture_field_of_view(size, focal_length_mm) if fov_degrees is None else math.radians(fov_degrees)
+            return strength * seen
 
         given = self.given(input, start_s)
         placed: BinauralModel = known.load_class().with_sources(given, self.hrtf, field_of_view, centre_speech)

@@ -58,8 +58,9 @@ def binauralize(
             "untouched" (a list of [from, to] in seconds) keep the input's own sound, and a source's "gain_db" and
             "muted" make its part of the sound louder, quieter or silent.
         hrtf: for `sounding-objects` and `positions`: a SOFA file; None is KEMAR.
-        fov_degrees: for `sounding-objects` and `positions`: the horizontal angle that the picture covers; None: 120
-            from 16:9 on, less the narrower it is, 38 of a phone held upright.
+        fov_degrees: for `sounding-objects` and `positions`: the horizontal angle that the picture covers; None: the
+            lens's where the file names its focal length, else 120 from 16:9 on, less the narrower it is, 38 of a phone
+            held upright.
         device: for a network: "cpu", "cuda", "mps".
         options: codec, part, strength, level, tracks of the file: see `Options`.
         report: where to write the report as JSON.

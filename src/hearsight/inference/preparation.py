@@ -131,6 +131,7 @@ def _clip(media: MediaInfo, audio: AudioInfo, selection: Selection) -> ClipInfo:
         duration_s=duration_s,
         frame_rate_hz=video.frame_rate_hz if video else None,
         frame_size=(video.height, video.width) if video else None,
+        focal_length_mm=video.focal_length_mm if video else None,
     )
 
 

@@ -191,7 +191,9 @@ def _moved(
     stems: Stems, positions: Mapping[str, tuple[float, float]], fov_degrees: float | None, prepared: PreparedInput
 ) -> Stems:
     """The stems with some sources at other places."""
-    angle = picture_field_of_view(prepared.clip.frame_size) if fov_degrees is None else math.radians(fov_degrees)
+    clip = prepared.clip
+    seen = picture_field_of_view(clip.frame_size, clip.focal_length_mm)
+    angle = seen if fov_degrees is None else math.radians(fov_degrees)
     for name in positions:
         if name not in stems.names or name == REST:
             raise DataError(f"there is no source {name!r}; there are {', '.join(stems.names[:-1]) or 'none'}")

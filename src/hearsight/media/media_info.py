@@ -42,6 +42,9 @@ class AudioInfo:
     duration_s: float | None
 
 
+_SHORTEST_LENS_MM, _LONGEST_LENS_MM = 5.0, 1_000.0  # beyond which what a file says is no lens
+
+
 @dataclass(frozen=True)
 class VideoInfo:
     """A picture track as it is shown.
@@ -53,6 +56,7 @@ class VideoInfo:
         start_s: when a player shows the first frame, on the container's clock (less `AudioInfo.start_s` is clip time).
         rotation_deg: by which the decoded picture is turned counter-clockwise for display: 0, 90, 180 or 270.
         interlaced: whether the first frame is; `read_frames` deinterlaces.
+        focal_length_mm: that the camera says it had, as of a 36 x 24 mm picture; None where it says nothing.
     """
 
     width: int
@@ -62,6 +66,7 @@ class VideoInfo:
     start_s: float
     rotation_deg: int
     interlaced: bool
+    focal_length_mm: float | None = None
 
 
 @dataclass(frozen=True)
@@ -117,10 +122,23 @@ def probe(path: str | os.PathLike[str], selection: Selection = WHOLE) -> MediaIn
                 start_s=float(frame_time(frame)),
                 rotation_deg=turns * 90,
                 interlaced=frame.interlaced_frame,
+                focal_length_mm=_focal_length_mm(container, picture),
             )
         if audio is None and video is None:
             raise MediaError(f"{path}: nothing in it can be decoded; it is damaged or of an unknown codec")
     return MediaInfo(os.fspath(path), names, duration_s, audio, video)
+
+
+def _focal_length_mm(container: InputContainer, picture: Stream) -> float | None:
+    """The 35 mm equivalent that phones write beside the picture or the file."""
+    for key, value in (*picture.metadata.items(), *container.metadata.items()):
+        if key.lower().endswith("camera.focal_length.35mm_equivalent"):
+            try:
+                length_mm = float(value)
+            except ValueError:
+                return None
+            return length_mm if _SHORTEST_LENS_MM <= length_mm <= _LONGEST_LENS_MM else None
+    return None
 
 
 def first_frames(

@@ -78,6 +78,7 @@ class ClipInfo:
     duration_s: float | None
     frame_rate_hz: float | None = None  # None: no picture
     frame_size: tuple[int, int] | None = None  # (height, width)
+    focal_length_mm: float | None = None  # of the camera's lens, as of a 36 x 24 mm picture; None: unknown
 
 
 class BinauralSession(Protocol):

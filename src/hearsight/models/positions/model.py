@@ -110,7 +110,7 @@ class Positions:
         """
         if clip.frame_rate_hz is None and not self.works_without_picture:
             raise ModelError("without a picture there is nothing to search; give positions (--source X,Y or --tracks)")
-        field_of_view = resolved_field_of_view(self.field_of_view, clip.frame_size)
+        field_of_view = resolved_field_of_view(self.field_of_view, clip.frame_size, clip.focal_length_mm)
         return PositionsSession(self, clip.sample_rate_hz, field_of_view=field_of_view)
 
 

@@ -129,3 +129,28 @@ def evidence(**places: float) -> EvidenceMap:
     for name, place in places.items():
         found[7, int(np.argmin(np.abs(x - place))), IMAGENET_INSTRUMENTS.index(name)] = 0.9
     return EvidenceMap(found, x, y)
+
+
+def test_a_doubtful_person_begins_nothing_and_keeps_who_was_there():
+    sure, doubtful = people(0.4), people(0.4)
+    doubtful = People(np.array([0.15]), doubtful.box, doubtful.keypoints, doubtful.keypoint_score)
+    assert followed([doubtful] * 6).at(np.arange(3.0)) == []
+    (track,) = followed([sure] + [doubtful] * 9).at(np.arange(0, 4.6, 0.5))
+    np.testing.assert_allclose(track.presence, 1.0)
+
+
+def test_a_mouth_is_below_the_eyes_by_their_distance_in_pixels():
+    """A face in a picture twice as wide as high: eyes 0.02 of the width apart, ears 0.04."""
+    face = people(0.5)
+    for name, x, y in (
+        ("left eye", 0.51, 0.3),
+        ("right eye", 0.49, 0.3),
+        ("left ear", 0.52, 0.3),
+        ("right ear", 0.48, 0.3),
+    ):
+        face.keypoints[0, KEYPOINTS.index(name)] = (x, y)
+    tracks = PeopleTracks()
+    tracks.update(0.0, face, aspect=2.0)
+    (mouth,) = tracks.faces()
+    assert (mouth.x, mouth.y) == pytest.approx((0.5, 0.3 + 1.25 * 0.02 * 2))
+    assert (mouth.width, mouth.height) == pytest.approx((1.2 * 0.02, 0.9 * 0.02 * 2))

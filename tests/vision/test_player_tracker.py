@@ -13,12 +13,13 @@ from hearsight.vision.pose import People
 
 class SeenInstruments(InstrumentDetector):
     def __init__(self, seen: EvidenceMap) -> None:
-        self._seen_always = seen
+        self._seen_always, self.detected_s = seen, list[float]()
 
     def forget(self) -> None:
         pass
 
     def evidence_map(self, frame: Frame) -> EvidenceMap:
+        self.detected_s.append(frame.time_s)
         return self._seen_always
 
 

@@ -1,4 +1,4 @@
-"""How much moves at the faces of people, tick by tick."""
+"""How much moves at the mouths of people, tick by tick, beyond what their heads do."""
 
 from collections import deque
 from dataclasses import dataclass
@@ -10,7 +10,11 @@ from jaxtyping import Float, UInt8
 _BLUR_PIXELS = 0.8
 _CUT_GREY_LEVELS = 25.0  # mean change of a picture that is another scene
 _FEWEST_PIXELS = 4  # of a side of a mouth's region
+_UPPER = (-1.75, -0.7)  # upper and lower edge of eyes and nose, in heights of the mouth's region from its middle
+_LEAST_UPPER_PIXELS = 8  # of a side of that, below which a head's own motion is not measured
+_MOST_SHIFT_PIXELS = 4.0  # that a head moves from tick to tick
 _KEPT_S = 12.0
+_LEAST_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -31,43 +35,100 @@ class Face:
 
 
 class MouthMotion:
-    """Grey levels by which mouths change from tick to tick, beyond what the whole picture does."""
+    """Grey levels by which mouths change from tick to tick, beyond what the head and the whole picture do.
+
+    A head's motion is that of eyes and nose, by phase correlation; the picture before is moved along, and what still
+    changes at eyes and nose (the head turns, the light flickers) is subtracted from what changes at the mouth. Between
+    detections the mouth is followed by the same motion.
+    """
 
     def __init__(self) -> None:
         self._before: Float[np.ndarray, "rows columns"] | None = None
         self._levels: deque[tuple[float, dict[int, float]]] = deque()
+        self._followed: dict[int, tuple[Face, Float[np.ndarray, "2"]]] = {}  # as found, and pixels moved since
 
     def update(self, time_s: float, grey: UInt8[np.ndarray, "rows columns"], faces: list[Face]) -> None:
         """The clip's next picture, small and grey, and the faces in it; times rise from call to call."""
-        now = cv2.GaussianBlur(grey.astype(np.float32), (0, 0), _BLUR_PIXELS)
-        before, self._before = self._before, np.asarray(now, np.float32)
+        if not faces and not self._levels:
+            self._before = None
+            return
+        now = np.asarray(cv2.GaussianBlur(grey.astype(np.float32), (0, 0), _BLUR_PIXELS), np.float32)
+        before, self._before = self._before, now
         if before is None or before.shape != now.shape:
             return
         change = cv2.absdiff(now, before)
         if float(change.mean()) > _CUT_GREY_LEVELS:
+            self._followed = {}
             return
         usual = float(np.median(change))
-        self._levels.append((time_s, {face.number: _level(change, face, usual) for face in faces}))
+        self._levels.append((time_s, {face.number: self._level(before, now, face, usual) for face in faces}))
         while self._levels[0][0] < time_s - _KEPT_S:
             self._levels.popleft()
 
     def at(self, number: int, times_s: Float[np.ndarray, "times"]) -> Float[np.ndarray, "times"] | None:
-        """The motion of a person's mouth at these times; None if its face was seen in fewer than half of the ticks
-        between them."""
+        """The motion of a person's mouth at these times, NaN where the face is not seen yet or no more; None if it was
+        seen in fewer than half of the ticks between, or for less than half a second."""
         first, last = (float(times_s[0]) - 0.1, float(times_s[-1]) + 0.1) if len(times_s) else (0.0, 0.0)
         inside = [(time_s, levels) for time_s, levels in self._levels if first <= time_s <= last]
         known = [(time_s, levels[number]) for time_s, levels in inside if number in levels]
-        if len(known) < 2 or 2 * len(known) < len(inside):
+        if len(known) < 2 or known[-1][0] - known[0][0] < _LEAST_S:
+            return None
+        if 2 * len(known) < sum(known[0][0] <= time_s <= known[-1][0] for time_s, _ in inside):
             return None
         own_s, level = np.array(known).T
-        return np.interp(times_s, own_s, level)
+        return np.interp(times_s, own_s, level, left=np.nan, right=np.nan)
+
+    def _level(
+        self,
+        before: Float[np.ndarray, "rows columns"],
+        now: Float[np.ndarray, "rows columns"],
+        face: Face,
+        usual: float,
+    ) -> float:
+        rows, columns = now.shape
+        found, moved = self._followed.get(face.number, (face, np.zeros(2)))
+        if found != face:  # seen anew
+            moved = np.zeros(2)
+        at = np.array([face.x * columns, face.y * rows]) + moved
+        width, height = max(face.width * columns, _FEWEST_PIXELS), max(face.height * rows, _FEWEST_PIXELS)
+        mouth = _region(now.shape, at - (width / 2, height / 2), at + (width / 2, height / 2))
+        upper = _region(now.shape, at + (-width * 0.7, _UPPER[0] * height), at + (width * 0.7, _UPPER[1] * height))
+        shift = np.zeros(2)
+        size = now[upper].shape
+        if min(size) >= _LEAST_UPPER_PIXELS:
+            window = cv2.createHanningWindow(size[::-1], cv2.CV_32F)
+            parts = np.ascontiguousarray(before[upper]), np.ascontiguousarray(now[upper])
+            head = np.array(cv2.phaseCorrelate(*parts, window)[0])
+            if float(np.linalg.norm(head)) <= _MOST_SHIFT_PIXELS:
+                shift = head
+        self._followed[face.number] = face, moved + shift
+        still = max(usual, _change(before, now, upper, shift))
+        return max(0.0, _change(before, now, mouth, shift) - still)
 
 
-def _level(change: Float[np.ndarray, "rows columns"], face: Face, usual: float) -> float:
-    rows, columns = change.shape
-    half_width = max(face.width * columns, _FEWEST_PIXELS) / 2
-    half_height = max(face.height * rows, _FEWEST_PIXELS) / 2
-    left, right = (int(np.clip(round(face.x * columns + side), 0, columns)) for side in (-half_width, half_width))
-    top, bottom = (int(np.clip(round(face.y * rows + side), 0, rows)) for side in (-half_height, half_height))
-    region = change[top:bottom, left:right]
-    return max(0.0, float(region.mean()) - usual) if region.size else 0.0
+_Region = tuple[slice, slice]
+
+
+def _region(shape: tuple[int, ...], upper_left: np.ndarray, lower_right: np.ndarray) -> _Region:
+    (left, top), (right, bottom) = (
+        np.clip(np.rint(corner), 0, (shape[1], shape[0])).astype(int) for corner in (upper_left, lower_right)
+    )
+    return slice(top, bottom), slice(left, right)
+
+
+def _change(
+    before: Float[np.ndarray, "rows columns"],
+    now: Float[np.ndarray, "rows columns"],
+    region: _Region,
+    shift: Float[np.ndarray, "2"],
+) -> float:
+    """Change of grey levels in a region of `now`, mean of the quarter that changes most, from the picture before moved
+    by `shift` pixels."""
+    part = now[region]
+    if not part.size:
+        return 0.0
+    middle = ((region[1].start + region[1].stop - 1) / 2, (region[0].start + region[0].stop - 1) / 2)
+    moved = cv2.getRectSubPix(before, part.shape[::-1], (middle[0] - float(shift[0]), middle[1] - float(shift[1])))
+    change = cv2.absdiff(np.ascontiguousarray(part), moved).ravel()
+    most = 3 * len(change) // 4
+    return float(np.partition(change, most)[most:].mean())

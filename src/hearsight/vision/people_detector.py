@@ -10,7 +10,8 @@ from hearsight.vision.frames import Frame, lighter_on_the_right
 from hearsight.vision.pose import STRIDE, People, PoseNetwork
 
 LEAST_SCORE = 0.2  # of what is taken for a person
-_AREA = 256 * 512  # pixels that the network is given
+KNOWN_SCORE = 0.12  # of one who was found before: of a face that fills the picture, scores are low
+PEOPLE_AREA = 256 * 512  # pixels that the network is given
 _TILE = 0.6  # of the picture's sides; neighbours overlap by a fifth
 _SMALL = 0.3  # of the picture's height: where people are below it, others may be too small to be found
 _OVERLAP = 0.4  # intersection over union, from which on two are one person
@@ -37,7 +38,8 @@ class PeopleDetector:
         self._is_mirrored: bool | None = None
 
     def detect(self, frame: Frame, in_tiles: bool = False) -> People:
-        """People in a frame of a clip with a score above 0.2, the surest first.
+        """People in a frame of a clip, the surest first; those with a score below 0.2 are to be believed if they were
+        there before only.
 
         Args:
             frame: of the clip.
@@ -47,7 +49,8 @@ class PeopleDetector:
             self._is_mirrored = lighter_on_the_right(frame.rgb)
         rgb = np.ascontiguousarray(frame.rgb[:, ::-1] if self._is_mirrored else frame.rgb)
         people = self._seen(rgb)
-        if in_tiles and (len(people) == 0 or float(_heights(people).max()) < _SMALL):
+        sure = people.chosen(people.score > LEAST_SCORE)
+        if in_tiles and (len(sure) == 0 or float(_heights(sure).max()) < _SMALL):
             people = _distinct([people, *self._of_tiles(rgb)])
         return people.mirrored() if self._is_mirrored else people
 
@@ -56,7 +59,7 @@ class PeopleDetector:
         shrinks = height * width < rgb.shape[0] * rgb.shape[1]
         method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
         people = self._network(np.asarray(cv2.resize(rgb, (width, height), interpolation=method), np.uint8))
-        return _distinct([people.chosen(people.score > LEAST_SCORE)])
+        return _distinct([people.chosen(people.score > KNOWN_SCORE)])
 
     def _of_tiles(self, rgb: UInt8[np.ndarray, "height width 3"]) -> list[People]:
         height, width = rgb.shape[:2]
@@ -76,7 +79,7 @@ class PeopleDetector:
 
 def _network_size(size: tuple[int, int]) -> tuple[int, int]:
     """(height, width) of about 131,072 pixels in the shape of `size`, with sides that are multiples of 32."""
-    scale = (_AREA / (size[0] * size[1])) ** 0.5
+    scale = (PEOPLE_AREA / (size[0] * size[1])) ** 0.5
     height, width = (max(3, round(side * scale / STRIDE)) * STRIDE for side in size)
     return height, width
 

@@ -9,6 +9,7 @@ from scipy.optimize import linear_sum_assignment
 from hearsight.vision.appearance import IMAGENET_INSTRUMENTS
 from hearsight.vision.instrument_detector import EvidenceMap
 from hearsight.vision.mouth_motion import Face
+from hearsight.vision.people_detector import LEAST_SCORE
 from hearsight.vision.pose import KEYPOINTS, People
 from hearsight.vision.track_memory import Tracked, TrackMemory, carried, mean_within, step
 
@@ -26,8 +27,8 @@ _NEWS = 0.04  # of the picture's width, by which a person moves if that is news
 _HEAD = [KEYPOINTS.index(name) for name in ("nose", "left eye", "right eye", "left ear", "right ear")]
 _NOSE, _EYES = KEYPOINTS.index("nose"), [KEYPOINTS.index(name) for name in ("left eye", "right eye")]
 _EARS = [KEYPOINTS.index(name) for name in ("left ear", "right ear")]
-_MOUTH_BELOW = 0.9  # of the way from the eyes to the nose, that the mouth is below the nose
-_MOUTH_WIDE, _MOUTH_TALL = 1.4, 1.4  # of the distance of the eyes, and of the way to the nose
+_MOUTH_BELOW = 1.25  # of the distance of the eyes, that the mouth is below them
+_MOUTH_WIDE, _MOUTH_TALL = 1.2, 0.9  # of the same distance: the region in which a mouth moves
 _WRISTS = [KEYPOINTS.index(name) for name in ("left wrist", "right wrist")]
 
 
@@ -79,13 +80,14 @@ class PeopleTracks(TrackMemory["_Known"]):
     where hidden, and fades within 1.5 s.
     """
 
-    def update(self, time_s: float, people: People, seen: EvidenceMap | None = None) -> bool:
+    def update(self, time_s: float, people: People, seen: EvidenceMap | None = None, aspect: float = 16 / 9) -> bool:
         """What is found at this time; the times rise from call to call.
 
         Args:
             time_s: of the picture.
             people: in it.
             seen: evidence of instruments in it, if it was searched for.
+            aspect: width of the picture over its height.
 
         Returns:
             whether another detection is worth while soon: somebody comes, goes, is hidden or moves.
@@ -93,7 +95,7 @@ class PeopleTracks(TrackMemory["_Known"]):
         is_first = self._detected_s is None
         elapsed = 0.0 if self._detected_s is None else time_s - self._detected_s
         self._now_s = self._detected_s = time_s
-        found = [_places(people, index) for index in range(len(people))]
+        found = [_places(people, index, aspect) for index in range(len(people))]
         pairs = _assigned(self._known, found)
         is_news = False
         for known, index in pairs:
@@ -104,7 +106,7 @@ class PeopleTracks(TrackMemory["_Known"]):
                 known.miss(elapsed)
                 is_news = True
         for index, place in enumerate(found):
-            if index not in matched and len(self._known) < MOST_PEOPLE:
+            if index not in matched and people.score[index] > LEAST_SCORE and len(self._known) < MOST_PEOPLE:
                 self._known.append(_Known(self._number(), place, float(people.score[index])))
                 is_news = True
         for known in self._known:
@@ -242,19 +244,22 @@ class _Known(Tracked[_Point]):
         )  # fmt: skip
 
 
-def _places(people: People, index: int) -> Float[np.ndarray, "6 2"]:
-    """Places of a person as of `_Known`; the head is the box's upper end where no face is seen, and the
-    hands are the box's middle where no wrist is."""
+def _places(people: People, index: int, aspect: float) -> Float[np.ndarray, "6 2"]:
+    """Places of a person as of `_Known`, in a picture `aspect` times as wide as high.
+
+    The head is the box's upper end where no face is seen, and the hands are the box's middle where no wrist is.
+    """
     box, points, scores = people.box[index], people.keypoints[index], people.keypoint_score[index]
     middle, head = (box[:2] + box[2:]) / 2, np.array([(box[0] + box[2]) / 2, 0.85 * box[1] + 0.15 * box[3]])
     faces = [number for number in _HEAD if scores[number] > _SEEN_KEYPOINT]
     wrists = [number for number in _WRISTS if scores[number] > _SEEN_KEYPOINT]
     mouth = size = np.full(2, np.nan)
     if scores[[_NOSE, *_EYES]].min() > _SEEN_KEYPOINT:
-        below = points[_NOSE] - points[_EYES].mean(0)
-        apart = max(abs(np.diff(points[_EYES][:, 0])[0]), abs(np.diff(points[_EARS][:, 0])[0]) / 2)
-        mouth = points[_NOSE] + _MOUTH_BELOW * below
-        size = np.array([_MOUTH_WIDE * apart, _MOUTH_TALL * abs(below[1])])
+        apart = abs(np.diff(points[_EYES][:, 0])[0])
+        if scores[_EARS].min() > _SEEN_KEYPOINT:
+            apart = (apart + abs(np.diff(points[_EARS][:, 0])[0]) / 2) / 2
+        mouth = points[_EYES].mean(0) + (0, _MOUTH_BELOW * apart * aspect)
+        size = np.array([_MOUTH_WIDE * apart, _MOUTH_TALL * apart * aspect])
     return np.stack(
         [
             box[:2],

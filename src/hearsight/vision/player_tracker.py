@@ -67,7 +67,9 @@ class PlayerTracker(InstrumentTracker):
             in_tiles = frame.time_s - self._tiles_s >= _TILES_EVERY_S - _EARLY_S
             self._people_s = frame.time_s
             self._tiles_s = frame.time_s if in_tiles else self._tiles_s
-            is_news = self._people.update(frame.time_s, self._people_detector.detect(frame, in_tiles), self.latest)
+            found = self._people_detector.detect(frame, in_tiles)
+            aspect = frame.rgb.shape[1] / frame.rgb.shape[0]
+            is_news = self._people.update(frame.time_s, found, self.latest, aspect)
             self._people_interval_s = DETECTION_INTERVAL_S if is_news else _SETTLED_INTERVAL_S
 
 

@@ -51,22 +51,25 @@ def test_an_idle_instrument_counts_fully_where_nobody_is():
     assert kernel_of(track("harp", False)).weights[0] == 1
 
 
-def test_the_voice_is_the_speakers_where_hands_are_empty_and_anybodys_where_people_play():
-    voice = SOUND_CLASSES.index("voice")
-    with torch.no_grad():
-        speaker, listener, rest = source_kernels(
-            Association(), [track(None), track(None, number=2)], {1: 0.9, 2: 0.05}
-        ).classes[:, voice]
-        one, other, _ = source_kernels(
-            Association(), [track("harp"), track("harp", number=2)], {1: 0.9, 2: 0.05}
-        ).classes[:, voice]
-    assert speaker > 10 * listener and speaker > rest
-    assert one == other > 0
+def test_people_with_empty_hands_are_speakers_and_players_are_not():
+    assert kernel_of(track(None), track(None, number=2)).are_speakers
+    assert not kernel_of(track("harp"), track("harp", number=2)).are_speakers
+    assert not kernel_of(track("harp", False)).are_speakers
 
 
 def test_only_several_people_are_decided_among():
-    assert not kernel_of(track("harp"), track("cello", False)).decisive
-    assert kernel_of(track("harp"), track(None)).decisive
+    assert kernel_of(track("harp"), track("cello", False)).decisive is None
+    assert kernel_of(track("harp"), track("drum", number=2)).decisive == 1
+
+
+def test_people_who_may_sound_alike_are_not_decided_between_and_share_the_sound():
+    alike = kernel_of(track(None), track(None, number=2))
+    assert alike.decisive == pytest.approx(0, abs=1e-6)
+    attributor = Attributor(SoundClassifier(), 16_000, 2.0)
+    classes = torch.randn(len(SOUND_CLASSES), 128, 40).log_softmax(0)
+    classified = ClassifiedWindow(torch.ones(128, 40), classes, torch.ones(128, 40))
+    parts = attributor.parts(classified, alike.classes, (1, 2), alike.weights, None, alike.decisive)
+    np.testing.assert_allclose(parts[0], parts[1], rtol=1e-4)
 
 
 def test_deciding_gives_a_likelier_player_nearly_all_and_still_adds_up():
@@ -76,8 +79,8 @@ def test_deciding_gives_a_likelier_player_nearly_all_and_still_adds_up():
     classes[SOUND_CLASSES.index("cello"), 64:] += 0.4
     classes = (classes / classes.sum(0)).log()
     classified = ClassifiedWindow(torch.ones(128, 40), classes, torch.ones(128, 40))
-    kernels, weights, decisive = kernel_of(track("harp"), track("cello", number=2))
-    usual, decided = (attributor.parts(classified, kernels, (1, 2), weights, None, how) for how in (False, decisive))
+    kernels, weights, decisive, _ = kernel_of(track("harp"), track("cello", number=2))
+    usual, decided = (attributor.parts(classified, kernels, (1, 2), weights, None, how) for how in (None, decisive))
     np.testing.assert_allclose(decided.sum(0), 1, atol=1e-5)
     assert decided[0, :60].min() > 0.97 and decided[1, 68:].min() > 0.97
     assert decided[0, :60].mean() > usual[0, :60].mean()

@@ -7,12 +7,13 @@ from talking_people import FRAME_RATE_HZ, talking
 
 from hearsight.mixtures.sound_classes import SOUND_CLASSES
 from hearsight.models.sounding_objects.attribution import ClassifiedWindow
-from hearsight.models.sounding_objects.speakers import Speakers
+from hearsight.models.sounding_objects.speakers import Speakers, Voices
 from hearsight.signal.mel_bands import COLUMNS, HOP_SAMPLES, SAMPLE_RATE_HZ
 from hearsight.vision.frames import Frame
 from hearsight.vision.instrument_detector import EvidenceMap, InstrumentDetector
 from hearsight.vision.motion_energy import small_grey
 from hearsight.vision.mouth_motion import Face, MouthMotion
+from hearsight.vision.object_tracks import ObjectTrack
 from hearsight.vision.player_tracker import PlayerTracker
 
 SECONDS = 4.0
@@ -55,8 +56,9 @@ def shares(openings: list[np.ndarray | None], places: list[float], voice: float 
         mouths.update(time_s, small_grey(picture), tracker.faces())
     tracks = sorted(tracker.at(TIMES), key=lambda track: float(track.x.mean()))
     moving = {track.number: mouths.at(track.number, TIMES) for track in tracks}
-    entry = Speakers().update(classified(voice), {k: v for k, v in moving.items() if v is not None}, tracks)
-    return [entry.get(track.number, 0.0) for track in tracks]
+    known = {number: motion for number, motion in moving.items() if motion is not None}
+    voices = Speakers().update(classified(voice), known, tracks, TIMES)
+    return voices.shares.mean(1).tolist()
 
 
 @pytest.mark.parametrize("talker", [0, 1])
@@ -96,3 +98,30 @@ def test_mouth_motion_is_that_of_the_mouth_and_is_unknown_without_a_face() -> No
     assert moving is not None and moving.min() > 30
     assert still is not None and still.max() < 1
     assert unknown is None
+
+
+def test_the_voice_changes_sides_when_another_begins_to_talk_within_a_window() -> None:
+    tracks = [person(number, x) for number, x in ((1, 0.25), (2, 0.75))]
+    moves = 12.0 * (np.sin(2 * np.pi * 4 * TIMES) > 0)
+    mouths = {1: moves * (TIMES < 2), 2: moves * (TIMES >= 2)}
+    shares = Speakers().update(classified(), mouths, tracks, TIMES).shares
+    early, late = TIMES < 1.5, TIMES > 2.5
+    assert shares[0, early].min() > 0.6 and shares[1, late].min() > 0.6
+    assert shares[1, early].max() < 0.1 and shares[0, late].max() < 0.1
+
+
+def test_given_voices_take_the_voice_and_leave_the_rest_of_the_sound() -> None:
+    heard = torch.zeros(128, COLUMNS)
+    heard[:64] = 1
+    shares = np.stack([np.full(COLUMNS, 0.7), np.zeros(COLUMNS)])
+    parts = torch.full((3, 128, COLUMNS), 1 / 3)
+    given = Voices(shares, heard).given(parts)
+    np.testing.assert_allclose(given[:, :64, 0].mean(1), [0.7, 0, 0.3], atol=1e-6)
+    np.testing.assert_allclose(given[:, 64:], 1 / 3, atol=1e-6)
+
+
+def person(number: int, x: float) -> ObjectTrack:
+    full = np.ones(COLUMNS)
+    return ObjectTrack(
+        number, "person", x * full, 0.5 * full, 0.2 * full, np.zeros((COLUMNS, 22), np.float32), full, full, True
+    )

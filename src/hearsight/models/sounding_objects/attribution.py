@@ -95,7 +95,7 @@ class Attributor:
         numbers: Sequence[int],
         weights: Float[np.ndarray, "parts"],
         x: Float[np.ndarray, "objects"] | None = None,
-        decisive: bool = False,
+        decisive: float | None = None,
     ) -> Float[Tensor, "parts bands columns"]:
         """Each object's part of each bin, and the rest's.
 
@@ -108,8 +108,9 @@ class Attributor:
             numbers: of the objects.
             weights: what each of them, and the rest, counts for.
             x: where the objects are across the picture, from 0 to 1; None if each has a place of its own.
-            decisive: give each bin to one part nearly whole, by what is heard around it too; who was heard less over
-                the last seconds counts more. For players who are known to be there, whatever they play.
+            decisive: from 0, share each bin as likely as it is each part's, to 1, give it to one part nearly whole, by
+                what is heard around it too; who was heard less over the last seconds counts more. For players who are
+                known to be there, whatever they play. None for objects that may be there for nothing.
         """
         near = np.eye(len(numbers) + 1)
         if x is not None:
@@ -118,15 +119,15 @@ class Attributor:
         expected = expected - expected.logsumexp(0, keepdim=True)
         share = np.array([self._shares.get(number, 0.0) for number in (*numbers, _REST)])
         share = near @ share + _SHARE_FLOOR
-        weight = (share / share.max()) ** (_SHARE_BALANCE if decisive else self._share_memory) * weights
+        weight = (share / share.max()) ** (_SHARE_BALANCE if decisive is not None else self._share_memory) * weights
         kernels = kernels * torch.from_numpy(weight.astype(np.float32))[:, None]
         likely = expected.exp()
-        if decisive:
+        if decisive is not None:
             likely[_DRUMS] += _NOISE_OF_DRUMS * likely[_OTHER]
         mixed = torch.einsum("pk,kft->pft", kernels, likely)
         sharpness = _SHARPNESS
-        if decisive:
-            mixed, sharpness = _smoothed(mixed, classified.power), _DECISIVE_SHARPNESS
+        if decisive is not None:
+            mixed, sharpness = _smoothed(mixed, classified.power), _DECISIVE_SHARPNESS**decisive
         neighbours = torch.from_numpy(near.astype(np.float32))
         of_place = torch.einsum("pq,qft->pft", neighbours, mixed).pow(sharpness)
         own = mixed.pow(sharpness)

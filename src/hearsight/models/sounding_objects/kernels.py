@@ -18,9 +18,8 @@ _CLEAR = 0.3  # evidence at a person's hands from which on it is sure what is he
 _SURE = 0.85  # part of a person's kernel that is what is held, then; the rest is any sound at all
 _IDLE, _IDLE_MOTION = 0.05, 0.6  # weight of an instrument that nobody is near, and motion from which on it counts more
 _REST_BESIDE_ONE, _REST_BESIDE_PEOPLE = 0.05, 0.15  # weight of what nothing seen explains
+_DISTINCT = 0.15  # part of two people's kernels that is not common, from which on they are decided between
 _TALKING = 0.4  # mean clearness of what people hold, below which they are taken for speakers: else for players
-_VOICED = 0.3  # likelihood of voice to come from who speaks
-_VOICE = SOUND_CLASSES.index("voice")
 _OTHER = len(SOUND_CLASSES) - 1
 
 
@@ -30,17 +29,19 @@ class Kernels(NamedTuple):
     Attributes:
         classes: how likely each class of sound is to come from each. `[parts, classes]`
         weights: what each counts for. `[parts]`
-        decisive: whether several people are there, among whom the sound is to be divided (`Attributor.parts`).
+        decisive: if several people are there, how clearly the sound can be divided among them, from 0 (all may sound
+            alike) to 1 (`Attributor.parts`); else None.
+        are_speakers: whether people are there who mostly hold nothing. Of those who hold instruments the voice is not
+            asked for: real instruments are heard as voices in part.
     """
 
     classes: Float[Tensor, "parts classes"]
     weights: Float[np.ndarray, "parts"]
-    decisive: bool = False
+    decisive: float | None = None
+    are_speakers: bool = False
 
 
-def source_kernels(
-    association: Association, tracks: list[ObjectTrack], voices: dict[int, float] | None = None
-) -> Kernels:
+def source_kernels(association: Association, tracks: list[ObjectTrack]) -> Kernels:
     """Kernels of visible sources.
 
     A person may sound like what is seen at the hands (by `association`), as far as that is clear, and else like
@@ -50,8 +51,6 @@ def source_kernels(
     Args:
         association: of evidence with classes of sound.
         tracks: of the sources.
-        voices: each person's share of the voice, by number (`Speakers`); the rest has what is missing to 1. None,
-            or where people hold instruments: whoever is there may be heard as a voice, as real instruments are in part.
     """
     evidence = np.stack([(track.evidence * presence(track)[:, None]).mean(0) for track in tracks])
     classes = association(torch.from_numpy(evidence.astype(np.float32))[None])[0]
@@ -71,10 +70,16 @@ def source_kernels(
     of_idle = _IDLE + np.maximum(motion - _IDLE_MOTION, 0)
     rest = _REST_BESIDE_ONE if is_person.sum() == 1 else _REST_BESIDE_PEOPLE
     weights = np.array([*np.where(is_person, of_people, of_idle) * there, rest])
-    if voices is not None and clear[is_person].mean() < _TALKING:
-        shares = np.array([*(voices.get(track.number, 0.0) for track in tracks), 1 - sum(voices.values())])
-        classes[:, _VOICE] = torch.from_numpy((_VOICED * shares / np.maximum(weights, 1e-3)).astype(np.float32))
-    return Kernels(classes, weights, bool(is_person.sum() > 1))
+    talking = bool(clear[is_person].mean() < _TALKING)
+    decisive = _distinctness(classes[:-1][torch.from_numpy(is_person)]) if is_person.sum() > 1 else None
+    return Kernels(classes, weights, decisive, talking)
+
+
+def _distinctness(classes: Float[Tensor, "people classes"]) -> float:
+    """How little kernels that add up to 1 have in common, mean of all pairs; 1 from `_DISTINCT` on."""
+    apart = 1 - torch.minimum(classes[:, None], classes[None]).sum(-1)
+    pairs = len(classes) * (len(classes) - 1)
+    return min(1.0, float(apart.fill_diagonal_(0).sum()) / pairs / _DISTINCT)
 
 
 def presence(track: ObjectTrack) -> Float[np.ndarray, "times"]:

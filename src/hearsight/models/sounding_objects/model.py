@@ -27,10 +27,10 @@ from hearsight.models.sounding_objects.attribution import Attributor, Classified
 from hearsight.models.sounding_objects.classifier import SoundClassifier
 from hearsight.models.sounding_objects.decorrelation import leaning, widening
 from hearsight.models.sounding_objects.given_positions import GivenPositions
-from hearsight.models.sounding_objects.kernels import presence, source_kernels
+from hearsight.models.sounding_objects.kernels import Kernels, presence, source_kernels
 from hearsight.models.sounding_objects.motion_fallback import GreyFrameBuffer, MotionSearch
 from hearsight.models.sounding_objects.source_summary import SourceSummary, merged_sources
-from hearsight.models.sounding_objects.speakers import Speakers
+from hearsight.models.sounding_objects.speakers import Speakers, Voices
 from hearsight.models.sounding_objects.true_objects import TrueObjects
 from hearsight.models.sounding_objects.wiener_panning import DifferenceFilters, DifferenceRenderer, pointing
 from hearsight.signal.mel_bands import BANDS, HOP_SAMPLES, SAMPLE_RATE_HZ, WINDOW_S, BandMasks
@@ -48,6 +48,8 @@ from hearsight.vision.tracks import SeenObject, Source, Track, TrackPoint
 _BATCH = 4
 _POINT_S = 0.5
 _WATCHED_COLUMNS = 6  # 0.1 s, from one to the next that is kept for `objects`
+_LEAST_PART = 1e-3  # of any bin, below which an object is not rendered
+_UNDECIDED = 0.5  # distinctness of several people, below which it is not clear whose the sound is
 _VISIBLE = 0.12  # strength of an object from which on it is taken for a source
 
 
@@ -159,7 +161,7 @@ class SoundingObjects:
         """
         if clip.frame_rate_hz is None and self._needs_picture:
             raise ModelError("without a picture there is nothing to see; give positions to the model positions")
-        field_of_view = resolved_field_of_view(self.field_of_view, clip.frame_size)
+        field_of_view = resolved_field_of_view(self.field_of_view, clip.frame_size, clip.focal_length_mm)
         return SoundingObjectsSession(self, clip.sample_rate_hz, field_of_view)
 
 
@@ -177,6 +179,15 @@ class Sight(NamedTuple):
     grey_frames: list[Frame]
     leaning: int
     mouths: dict[int, Float[np.ndarray, "columns"]] = {}  # noqa: RUF012 (of a NamedTuple; never changed)
+
+
+class _Attributed(NamedTuple):
+    """Of a window: whose each bin is, how much of it comes straight, and how far it is a voice that has been given to
+    who speaks (None where nobody is asked for). All of bands and columns."""
+
+    parts: Float[Tensor, "parts bands columns"]
+    direct: Float[Tensor, "bands columns"]
+    narrated: Float[Tensor, "bands columns"] | None
 
 
 class SoundingObjectsSession:
@@ -204,7 +215,7 @@ class SoundingObjectsSession:
         self._speakers = Speakers()
         self._moving: MotionSearch | None = None
         self._searches: list[MotionSearch] = []
-        self._total_energy = self._rest_energy = 0.0
+        self._total_energy = self._rest_energy = self._undecided_energy = 0.0
         self._classified_s = 0.0
         self._is_watched = False
 
@@ -239,8 +250,10 @@ class SoundingObjectsSession:
         seen = self._seen(windows, seen)
         if not _is_anything_visible(seen):
             return self._by_motion(windows, seen)
-        found = self._attributed(windows, seen)
-        return torch.stack([self._ears(window, parts, sight, heard.direct) for window, parts, sight, heard in found])
+        return torch.stack(
+            [self._ears(window, found.parts, sight, found.direct, found.narrated)
+             for window, sight, found in zip(windows, seen, self._attributed(windows, seen), strict=True)]
+        )  # fmt: skip
 
     @torch.inference_mode()
     def parts(
@@ -249,10 +262,11 @@ class SoundingObjectsSession:
         """Each source's part of each window; see `models.interface.PartsSession`."""
         seen = self._seen(windows, seen)
         if _is_anything_visible(seen):
-            return [self._stems(window, parts, sight) for window, parts, sight, _ in self._attributed(windows, seen)]
+            found = self._attributed(windows, seen)
+            return [self._stems(*each) for each in zip(windows, (each.parts for each in found), seen, strict=True)]
         search = self._search(windows)
-        found = search.parts(windows, [sight.grey_frames for sight in seen])
-        return [{f"{len(self._searches)} {key}": stem for key, stem in stems.items()} for stems in found]
+        searched = search.parts(windows, [sight.grey_frames for sight in seen])
+        return [{f"{len(self._searches)} {key}": stem for key, stem in stems.items()} for stems in searched]
 
     def _seen(self, windows: list[Window], seen: list[Sight] | None) -> list[Sight]:
         """What was seen of windows, some of which may hold their frames themselves."""
@@ -263,28 +277,31 @@ class SoundingObjectsSession:
                 self.see(frame)
         return self.seen(windows)
 
-    def _attributed(
-        self, windows: list[Window], seen: list[Sight]
-    ) -> "list[tuple[Window, Float[Tensor, 'parts bands columns'], Sight, ClassifiedWindow]]":
+    def _attributed(self, windows: list[Window], seen: list[Sight]) -> "list[_Attributed]":
         """Which part of each window is whose."""
         if self._moving is not None:
             self._moving.end()
             self._moving = None
         classified = self._attributor.classify(windows)
-        # Twice: what these windows hold first, then the parts in its light.
-        voices = [
-            self._speakers.update(entry, sight.mouths, sight.tracks)
-            for entry, sight in zip(classified, seen, strict=True)
+        kernels = [
+            source_kernels(self._model.classifier.association, sight.tracks) if sight.tracks else None for sight in seen
         ]
-        for entry, sight, voice in zip(classified, seen, voices, strict=True):
-            self._attributor.remember(entry, self._parts(entry, sight.tracks, voice), _numbers(sight.tracks))
+        voices = [
+            self._speakers.update(entry, sight.mouths, sight.tracks, self._attributor.times(window))
+            if kernel is not None and kernel.are_speakers
+            else None
+            for window, entry, sight, kernel in zip(windows, classified, seen, kernels, strict=True)
+        ]
+        # Twice: what these windows hold first, then the parts in its light.
+        for entry, sight, kernel, voice in zip(classified, seen, kernels, voices, strict=True):
+            self._attributor.remember(entry, self._parts(entry, sight.tracks, kernel, voice), _numbers(sight.tracks))
         found = []
-        for window, entry, sight, voice in zip(windows, classified, seen, voices, strict=True):
-            parts = self._parts(entry, sight.tracks, voice)
-            self._summarise(window, entry, parts, sight.tracks)
+        for window, entry, sight, kernel, voice in zip(windows, classified, seen, kernels, voices, strict=True):
+            parts = self._parts(entry, sight.tracks, kernel, voice)
+            self._summarise(window, entry, parts, sight.tracks, kernel, voice)
             if self._model.centre_speech:  # what is missing to 1 stays in the middle, as it is
                 parts = parts * (1 - voice_share(entry))
-            found.append((window, parts, sight, entry))
+            found.append(_Attributed(parts, entry.direct, None if voice is None else voice.heard))
         return found
 
     def sources(self) -> list[Source]:
@@ -332,6 +349,12 @@ class SoundingObjectsSession:
             notes += self._searches[-1].notes()
         if self._model.centre_speech:
             notes.append("speech stays in the middle, as was asked for")
+        undecided = self._undecided_energy / self._total_energy
+        if undecided > 0.25:
+            notes.append(
+                f"several people are seen, and nothing says which of them {100 * undecided:.0f} % of the sound comes "
+                "from: it is spread among them"
+            )
         rest = self._rest_energy / self._total_energy
         if rest > 0.25:
             notes.append(f"{100 * rest:.0f} % of the sound goes with nothing that is seen, and stays in the middle")
@@ -369,30 +392,36 @@ class SoundingObjectsSession:
         return float(window.mono[first:].double().square().sum())
 
     def _parts(
-        self, classified: ClassifiedWindow, tracks: list[ObjectTrack], voices: dict[int, float]
+        self, classified: ClassifiedWindow, tracks: list[ObjectTrack], kernels: Kernels | None, voices: Voices | None
     ) -> Float[Tensor, "parts bands columns"]:
         """Each object's part of each bin, and the rest's; who is not there at a moment has none of it."""
-        if not tracks:
+        if kernels is None:
             return torch.ones(1, *classified.power.shape)
         places = np.array([float(track.x.mean()) for track in tracks])
-        kernels, weights, decisive = source_kernels(self._model.classifier.association, tracks, voices)
-        parts = self._attributor.parts(classified, kernels, _numbers(tracks), weights, places, decisive)
+        parts = self._attributor.parts(
+            classified, kernels.classes, _numbers(tracks), kernels.weights, places, kernels.decisive
+        )
+        if voices is not None:
+            parts = voices.given(parts)
         there = np.stack([presence(track) if track.is_person else np.ones(len(track.x)) for track in tracks])
         parts[:-1] *= torch.from_numpy(there.astype(np.float32))[:, None, : parts.shape[-1]]
         parts[-1] += 1e-6  # where nobody is, all is the rest's
         return parts / parts.sum(0)
 
     def _ears(
-        self, window: Window, parts: Tensor, sight: Sight, direct: Tensor | None = None
+        self, window: Window, parts: Tensor, sight: Sight, direct: Tensor | None = None, narrated: Tensor | None = None
     ) -> Float[Tensor, "2 samples"]:
         mono = window.mono
         if mono.shape[-1] <= self._stft.n_fft or not (sight.tracks or sight.leaning):
             return mono.expand(2, -1)
         spectrogram = self._stft.forward(mono)
         nearest = self._masks.nearest(spectrogram.shape[-1], parts.shape[-1])
-        combined = self._spread.to_bins(parts[-1][:, nearest]) * (sight.leaning * self._widening)[:, None]
+        wide = parts[-1] if narrated is None else parts[-1] * (1 - narrated)  # a narrator's voice stays as it is
+        combined = self._spread.to_bins(wide[:, nearest]) * (sight.leaning * self._widening)[:, None]
         straight = None if direct is None else self._spread.to_bins(pointing(direct[:, nearest]))
         for part, track in zip(parts, sight.tracks, strict=False):
+            if float(part.max()) < _LEAST_PART:
+                continue
             azimuth, elevation = self._directions(track)
             filters = self._filters(azimuth[nearest], elevation[nearest], straight)
             combined += self._spread.to_bins(part[:, nearest]) * filters
@@ -413,7 +442,13 @@ class SoundingObjectsSession:
         return azimuth.numpy(), elevation.numpy()
 
     def _summarise(
-        self, window: Window, classified: ClassifiedWindow, parts: Tensor, tracks: list[ObjectTrack]
+        self,
+        window: Window,
+        classified: ClassifiedWindow,
+        parts: Tensor,
+        tracks: list[ObjectTrack],
+        kernels: Kernels | None,
+        voices: Voices | None,
     ) -> None:
         """Count the energies and the points of what this window is the first to hold."""
         power, classes = classified.power, classified.classes
@@ -425,7 +460,11 @@ class SoundingObjectsSession:
         self._rest_energy += by_part[-1]
         self._total_energy += sum(by_part)
         times = window.start_s + np.arange(parts.shape[-1]) * step_s
-        kernels = source_kernels(self._model.classifier.association, tracks).classes if tracks else torch.zeros(0)
+        if kernels is None:
+            return
+        if kernels.decisive is not None and kernels.decisive < _UNDECIDED:
+            shared = new[:-1] if voices is None else new[:-1] * (1 - voices.heard[:, first:])
+            self._undecided_energy += float(shared.sum() / new.sum().clamp_min(1e-20)) * sum(by_part)
         for index, track in enumerate(tracks):
             entry = self._summaries.setdefault(
                 track.number, SourceSummary(track.label, is_person=track.is_person, numbers=[track.number])
@@ -433,7 +472,7 @@ class SoundingObjectsSession:
             entry.energy += by_part[index]
             entry.evidence += (track.evidence * presence(track)[:, None]).mean(0)
             entry.windows += 1
-            made_by = classes[..., first:].exp() * kernels[index][:, None, None]
+            made_by = classes[..., first:].exp() * kernels.classes[index][:, None, None]
             if self._is_watched:
                 begins = np.arange(0, new.shape[-1], _WATCHED_COLUMNS)
                 scale = by_part[index] / max(float(energy[index]), 1e-20)

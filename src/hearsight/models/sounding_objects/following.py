@@ -10,7 +10,7 @@ from hearsight.vision.people_detector import PeopleDetector
 from hearsight.vision.people_tracks import PeopleTracks, PersonTrack
 from hearsight.vision.tracks import Track
 
-_INTERVAL_S = 0.5
+FOLLOWED_EVERY_S = 0.5
 _EARLY_S = 0.01
 _NEAR = 0.03  # of the picture's width beside a person's box, within which a position is that person's
 _LEAST_MOVE = 0.01  # of the picture's width, below which a person stands still
@@ -42,7 +42,7 @@ class FollowedTracks:
 
     def update(self, frame: Frame) -> None:
         """The clip's next frame, or one that was seen already."""
-        if frame.time_s - self._detected_s < _INTERVAL_S - _EARLY_S:
+        if frame.time_s - self._detected_s < FOLLOWED_EVERY_S - _EARLY_S:
             return
         self._detected_s = frame.time_s
         self._people.update(frame.time_s, self._detector.detect(frame))

@@ -18,13 +18,13 @@ from hearsight.models.positions import Positions
 from hearsight.models.positions.model import TICK_RATE_HZ, PositionsSession
 from hearsight.models.sounding_objects.attribution import REST_WEIGHT, Attributor, voice_share
 from hearsight.models.sounding_objects.classifier import SoundClassifier
-from hearsight.models.sounding_objects.following import FollowedTracks
+from hearsight.models.sounding_objects.following import FOLLOWED_EVERY_S, FollowedTracks
 from hearsight.signal.mel_bands import WINDOW_S, BandMasks
 from hearsight.vision.appearance import IMAGENET_INSTRUMENTS
 from hearsight.vision.frames import Frame, PictureArea
 from hearsight.vision.instrument_detector import FRAME_AREA, EvidenceMap, InstrumentDetector
 from hearsight.vision.instrument_tracker import DETECTION_INTERVAL_S
-from hearsight.vision.people_detector import PeopleDetector
+from hearsight.vision.people_detector import PEOPLE_AREA, PeopleDetector
 from hearsight.vision.people_tracks import evidence_around
 from hearsight.vision.tracks import Source, Track
 
@@ -40,7 +40,7 @@ _BALANCE = -0.5  # power of a source's share so far: who placed it says that it 
 class GivenPositions:
     """The model `sounding-objects` with sources at given positions, standing or moving.
 
-    Rendering, and everything about a single source, is `Positions`'s. Several sources share the sound by classifier:
+    Rendering is `Positions`'s. All sound comes from a single source. Several sources share the sound by classifier:
     evidence for instruments around each position makes its kernel over the classes that `SoundClassifier` hears, as it
     does for the objects that `SoundingObjects` finds by itself. A position at which no instrument is seen (a singer, an
     electric keyboard) may sound like anything, and gets what goes with none of the instruments; if all positions show
@@ -53,7 +53,7 @@ class GivenPositions:
         detector: of instruments; None for the published ImageNet weights. Not needed for a single source.
         centre_speech: leave voices in the middle; needs the classifier for a single source, too.
         people: finds the people that the positions follow (`FollowedTracks`); None for the published weights. Not
-            needed for a single source, which stays where it was put.
+            needed for a single source that moves as the user says.
 
     Raises:
         ModelError: no position is given.
@@ -76,13 +76,22 @@ class GivenPositions:
             raise ModelError("no source is given; without positions use the model sounding-objects itself")
         self.positions = positions
         self.tracks: list[Track] = positions.given
-        if len(self.tracks) == 1 and not centre_speech:  # all sound is its: nothing is to be distinguished
+        is_alone = len(self.tracks) == 1 and not centre_speech
+        if is_alone and len(self.tracks[0].times_s) > 1:  # nothing is to be distinguished, and nobody to be followed
             self.spec = positions.spec
+            return
+        self.people = people if people is not None else PeopleDetector()
+        if is_alone:  # all sound is its
+            self.spec = replace(
+                positions.spec,
+                frames="all",
+                frame_rate_hz=1 / FOLLOWED_EVERY_S,
+                frame_size=PictureArea(PEOPLE_AREA),
+            )
             return
         classifier = classifier if classifier is not None else SoundClassifier.shipped()
         self.classifier = classifier.eval().float()
         self.detector = detector if detector is not None else InstrumentDetector()
-        self.people = people if people is not None else PeopleDetector()
         self.spec = WindowSpec(
             sample_rate_hz=None,
             window_s=WINDOW_S,
@@ -95,9 +104,9 @@ class GivenPositions:
 
     def session(self, clip: ClipInfo) -> BinauralSession:
         """Begin a clip; without a picture the sound is split evenly."""
-        if len(self.tracks) == 1 and not self.centre_speech:
+        if self.spec is self.positions.spec:
             return self.positions.session(clip)
-        field_of_view = resolved_field_of_view(self.positions.field_of_view, clip.frame_size)
+        field_of_view = resolved_field_of_view(self.positions.field_of_view, clip.frame_size, clip.focal_length_mm)
         return GivenPositionsSession(self, clip.sample_rate_hz, field_of_view)
 
 
@@ -108,7 +117,10 @@ class GivenPositionsSession:
         self._following = FollowedTracks(model.tracks, model.people)
         positions = copy(model.positions)
         positions.given = self._following.tracks
-        self._splitter = ClassifierSplitter(model, sample_rate_hz, self._following.tracks)
+        tracks = self._following.tracks
+        self._splitter = (
+            ClassifierSplitter(model, sample_rate_hz, tracks) if len(tracks) > 1 or model.centre_speech else None
+        )
         self._session = PositionsSession(
             positions, sample_rate_hz, splitter=self._splitter, field_of_view=field_of_view
         )
@@ -128,6 +140,8 @@ class GivenPositionsSession:
         for window in windows:
             for frame in window.frames:
                 self._following.update(frame)
+        if self._splitter is None:
+            return [Window(window.start_s, window.mono) for window in windows]
         self._splitter.take(windows)
         return [Window(window.start_s, window.mono, [_small(f) for f in window.frames]) for window in windows]
 
@@ -142,8 +156,10 @@ class GivenPositionsSession:
     def notes(self) -> list[str]:
         """What is seen at the positions, and how the sound was split."""
         followed = [self._following.tracks[index].label for index in sorted(self._following.followed)]
-        notes = [f"each follows the person it was put at: {', '.join(followed)}"] if followed else []
-        return notes + self._splitter.notes() + self._session.notes()
+        notes = [f"follows the person it was put at: {', '.join(followed)}"] if followed else []
+        if self._splitter is not None:
+            notes += self._splitter.notes()
+        return notes + self._session.notes()
 
 
 class ClassifierSplitter:
@@ -185,10 +201,10 @@ class ClassifierSplitter:
         # Twice, as `SoundingObjectsSession` does: what these windows hold first, then the parts in its light.
         for entry in classified:
             self._attributor.remember(
-                entry, self._attributor.parts(entry, kernels, numbers, weights, decisive=True), numbers
+                entry, self._attributor.parts(entry, kernels, numbers, weights, decisive=1.0), numbers
             )
         for window, entry in zip(windows, classified, strict=True):
-            parts = self._attributor.parts(entry, kernels, numbers, weights, decisive=True)
+            parts = self._attributor.parts(entry, kernels, numbers, weights, decisive=1.0)
             self._parts[window.start_s] = parts * (1 - voice_share(entry)) if self._centre_speech else parts
 
     def split(self, window: Window) -> Float[Tensor, "parts samples"] | None:

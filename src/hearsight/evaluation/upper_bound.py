@@ -11,10 +11,11 @@ from torch import Tensor
 from hearsight.acoustics import load_hrirs
 from hearsight.errors import DataError
 from hearsight.evaluation.comparison import read_ears
-from hearsight.signal import left_right, mix, resample
+from hearsight.signal import difference, left_right, mix, resample
 from hearsight.simulation.scene_file import sounding_sources
 
 _WINDOW_S, _HOPS = 0.064, 4
+_BANDS_PER_OCTAVE = 3
 _FLOOR = 0.02  # of the power of l + r over its mean: where a direction all but cancels it
 
 
@@ -24,8 +25,12 @@ def oracle_ears(scene: Path, mono_mix: Float[Tensor, "samples"], sample_rate_hz:
     Each performer's part of the mix (l + r of what the ears heard of it alone, room included) is given the difference
     that the KEMAR set has in the performer's direction, D = (H_l - H_r) / (H_l + H_r) times the part, in windows of
     64 ms; noise stays in the middle. Without reverberation and with the head of the simulation this is the truth, up to
-    where H_l + H_r all but cancels, which is regularised. In a room it is the best that placing each part in one
-    direction gives, not the truth: reflections come from elsewhere.
+    where H_l + H_r all but cancels, which is regularised.
+
+    In a room only a share of a part comes from the performer's direction; the rest are reflections from elsewhere. The
+    oracle knows that share, too: in each third of an octave the difference is multiplied by the factor from 0 to 1
+    that leaves the least squared error to the part's true difference. So it is the best that placing each part in one
+    direction gives, and no worse than the middle for any part; it is not the truth.
 
     Args:
         scene: `scenes/NAME.json`, beside `stems/`.
@@ -38,7 +43,7 @@ def oracle_ears(scene: Path, mono_mix: Float[Tensor, "samples"], sample_rate_hz:
     if not scene.is_file():
         raise DataError(f"{scene}: is missing, so the true parts are not known")
     samples = mono_mix.shape[-1]
-    difference = torch.zeros(samples)
+    placed = torch.zeros(samples)
     for source in sounding_sources(scene):
         try:
             stem = scene.parent.parent / str(source["stem_ears"])
@@ -50,25 +55,38 @@ def oracle_ears(scene: Path, mono_mix: Float[Tensor, "samples"], sample_rate_hz:
                 f"{scene}: names no stem and directions of a performer; the oracle is of simulated concerts"
             ) from error
         ears, rate = read_ears(stem)
-        part = mix(resample(ears, rate, sample_rate_hz))
-        part = torch.nn.functional.pad(part, (0, max(0, samples - part.shape[-1])))[:samples]
-        difference += _placed(part, np.array(track), sample_rate_hz)
-    return left_right(mono_mix, difference)
+        ears = resample(ears, rate, sample_rate_hz)
+        ears = torch.nn.functional.pad(ears, (0, max(0, samples - ears.shape[-1])))[:, :samples]
+        placed += _placed(ears, np.array(track), sample_rate_hz)
+    return left_right(mono_mix, placed)
 
 
 def _placed(
-    part: Float[Tensor, "samples"], track: Float[np.ndarray, "3 points"], sample_rate_hz: int
+    ears: Float[Tensor, "2 samples"], track: Float[np.ndarray, "3 points"], sample_rate_hz: int
 ) -> Float[Tensor, "samples"]:
-    """l - r of a part of the mix whose direction moves along a track (seconds, degrees)."""
+    """l - r of a part, given as both ears heard it alone, as if it came from a track (seconds, degrees)."""
     size = 2 ** round(np.log2(_WINDOW_S * sample_rate_hz))
     hop = size // _HOPS
     window = torch.hann_window(size).sqrt()
     options: dict[str, Any] = {"n_fft": size, "hop_length": hop, "window": window}
-    bins = torch.stft(part, **options, center=True, pad_mode="constant", return_complex=True)
+    stacked = torch.stack([mix(ears), difference(ears)])
+    bins, true = torch.stft(stacked, **options, center=True, pad_mode="constant", return_complex=True)
     times = np.arange(bins.shape[-1]) * hop / sample_rate_hz
     azimuth, elevation = (torch.from_numpy(np.radians(np.interp(times, track[0], row))).float() for row in track[1:])
     ratio = _difference_over_sum(azimuth, elevation, sample_rate_hz, size)
-    return torch.istft(bins * ratio.transpose(0, 1), **options, center=True, length=part.shape[-1])
+    placed = bins * ratio.transpose(0, 1)
+    return torch.istft(placed * _share(placed, true)[:, None], **options, center=True, length=ears.shape[-1])
+
+
+def _share(
+    placed: Complex[Tensor, "frequency time"], true: Complex[Tensor, "frequency time"]
+) -> Float[Tensor, "frequency"]:
+    """The factors from 0 to 1, one a third of an octave, by which what is placed comes nearest to what is true."""
+    bin_number = torch.arange(len(placed))
+    band = (_BANDS_PER_OCTAVE * torch.log2(bin_number.clamp(min=1))).long()
+    alike = torch.zeros(int(band[-1]) + 1).index_add(0, band, (true * placed.conj()).real.sum(1))
+    power = torch.zeros_like(alike).index_add(0, band, placed.abs().square().sum(1))
+    return (alike / power.clamp(min=torch.finfo(power.dtype).tiny)).clamp(0, 1)[band]
 
 
 def _difference_over_sum(

@@ -96,7 +96,7 @@ def main() -> None:
     for what, errors_of in (
         ("mix and true azimuths", lambda: left(train, test, of_azimuths)),
         ("true parts and true azimuths", lambda: left(train, test, of_parts)),
-        ("oracle: true parts, KEMAR's directions, nothing fitted", lambda: oracle_left(folder, held_out)),
+        ("oracle: true parts in KEMAR's directions, each with its best share", lambda: oracle_left(folder, held_out)),
     ):
         errors = errors_of()
         solo = 1 - errors[alone].mean() / mono[alone].mean()

@@ -478,3 +478,13 @@ def test_it_fits_a_phone_light_and_dark(address, video, dark):
         )
         assert small == []
         assert one.js(TOO_FAINT) == []
+
+
+def test_a_visitor_types_the_password():
+    pytest.importorskip("gradio", reason="the extra app is not installed (pip install 'hearsight[app]')")
+    with served("--password", "open, sesame") as place, browser() as chrome:
+        chrome.get(place)
+        chrome.find_element("name", "password").send_keys("guess\n")
+        until(lambda: "That is not the password." in chrome.page_source)
+        chrome.find_element("name", "password").send_keys("open, sesame\n")
+        until(lambda: "Drop a video here" in chrome.page_source)

@@ -16,6 +16,9 @@ def run(*arguments):
     return CliRunner().invoke(app, ["benchmark", *map(str, arguments)])
 
 
+pytestmark = pytest.mark.xdist_group("benchmark command")  # what its tests share is made once
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """Two clips and a benchmark file beside them."""

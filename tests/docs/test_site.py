@@ -11,6 +11,9 @@ import pytest
 PROJECT = Path(__file__).resolve().parents[2]
 
 
+pytestmark = pytest.mark.xdist_group("site")  # what its tests share is made once
+
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The site without what takes long: mkdocstrings and the clips of the home page."""

@@ -78,6 +78,7 @@ def test_compiled_agrees_with_eager(name: str) -> None:
         assert_same(torch.compile(network)(*inputs), network(*inputs), share=1e-4)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("name", EXPORTED)
 def test_exported_to_onnx_agrees_with_eager(name: str) -> None:
     onnxruntime = pytest.importorskip("onnxruntime")

@@ -22,14 +22,11 @@ def _is_network(name: str) -> bool:
 
 
 NETWORKS = [known.name for known in CARDS if known.task == "separation" and _is_network(known.name)]
-# All tests of one network run in one process, which trains it once; one is among the quick checks.
+# All tests of one network run in one process, which trains it once, among the heavy checks.
 TRAINED = [
     pytest.param(
         name,
-        marks=[
-            pytest.mark.xdist_group(f"separation, {name}"),
-            *([] if name == "mix-and-separate" else [pytest.mark.heavy]),
-        ],
+        marks=[pytest.mark.xdist_group(f"separation, {name}"), pytest.mark.heavy],
     )
     for name in NETWORKS
 ]

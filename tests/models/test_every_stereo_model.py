@@ -28,8 +28,8 @@ NETWORKS = [known.name for known in CARDS if known.task == "binaural" and _is_ne
 FROM_SOLOS = ("sep-stereo-unsupervised",)
 LEARNING = [name for name in NETWORKS if name != "mono-mono" and name not in FROM_SOLOS]
 SEEING = [name for name in NETWORKS if card(name).load_class().needs_frames and name not in FROM_SOLOS]
-# To train among the quick checks: one that predicts the difference, and one with heads and separation.
-QUICK = ("mono2binaural", "sep-stereo")
+# To train among the quick checks: one that predicts the difference.
+QUICK = ("mono2binaural",)
 
 
 def to_train(names: list[str]) -> list[Any]:

@@ -25,6 +25,9 @@ from hearsight.models.sep_stereo import SepStereo, UNetOut
 TOLERANCE = 1e-4  # of an output's scale
 
 
+pytestmark = pytest.mark.xdist_group("import weights")  # what its tests share is made once
+
+
 @pytest.fixture(scope="module")
 def released(tmp_path_factory) -> Mapping[str, Path]:
     """The released files by short names, as the authors' code writes them (some from `DataParallel`)."""

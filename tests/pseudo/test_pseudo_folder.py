@@ -116,6 +116,7 @@ def test_a_killed_worker_is_reported_and_the_run_goes_on(written, clips, tmp_pat
     assert contents(tmp_path / "pairs") == contents(written)
 
 
+@pytest.mark.heavy
 def test_a_longer_run_keeps_the_pairs_that_are_there(clips, tmp_path):
     arguments = {"settings": PairSettings(duration_s=0.63, mixing=(1.0,)), "hrirs": hrirs()}
     first = write_pairs(tmp_path, clips, 2, **arguments)

@@ -233,6 +233,7 @@ def moved_with(scene, choice, seed):
     return results
 
 
+@pytest.mark.heavy
 def test_those_who_play_move_with_their_onsets():
     choice = Settings(seed=21, seconds=5.0, performers=(1, 1), width=120, height=60)
     found = {}
@@ -251,6 +252,7 @@ def test_those_who_play_move_with_their_onsets():
     assert np.mean(list(found.values())) > 0.4, found
 
 
+@pytest.mark.heavy
 def test_those_who_rest_do_not_move_with_the_onsets_of_others():
     choice = Settings(seed=21, seconds=5.0, performers=(2, 3), width=120, height=60)
 

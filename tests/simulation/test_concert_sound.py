@@ -242,6 +242,7 @@ def test_the_sound_follows_the_turning_head(hrirs):
     assert lags[0] > 1e-4 and lags[-1] < -1e-4  # first at the left (right ear later), then at the right
 
 
+@pytest.mark.heavy
 def test_direct_sound_of_solo_clips_comes_from_where_the_truth_says(solo_set):
     """Ears and dry stems on disk give the response; its first 3 ms give the interaural time difference."""
     lags, azimuths = [], []

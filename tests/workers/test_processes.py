@@ -68,6 +68,7 @@ def end_itself(number, how):
     time.sleep(0.2)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     ("how", "message"),
     [
@@ -99,6 +100,7 @@ def wait_until(condition, seconds=60.0):
     assert condition()
 
 
+@pytest.mark.heavy
 def test_leaving_stops_the_workers_at_once_and_they_clean_up(tmp_path):
     done = done_by_workers(partial(write_slowly, folder=tmp_path), range(5), 2)
     assert next(done)[0] == 0

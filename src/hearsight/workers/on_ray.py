@@ -2,6 +2,7 @@
 
 import logging
 import os
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from hearsight.errors import HearsightError
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
-_TRIES = 4  # of a task whose worker or machine dies: what Ray does of itself
+_TRIES = 4  # of a task whose worker or machine dies; Ray Data of itself would try for ever
 
 
 @dataclass(frozen=True)
@@ -62,12 +63,15 @@ def done_by_ray(
         context.log_internal_stack_trace_to_stdout = False
         reference = ray.put((os.getcwd(), pickle.dumps(job)))
         rows = [{"number": number, "task": pickle.dumps(task)} for number, task in enumerate(tasks)]
-        done = ray.data.from_items(rows, override_num_blocks=len(rows)).map(
-            _do,
-            fn_kwargs={"reference": reference},
-            num_cpus=1,
-            num_gpus=cluster.gpus or None,
-        )
+        with warnings.catch_warnings():  # of the only way to say `max_retries`, which has no successor yet
+            warnings.simplefilter("ignore")
+            done = ray.data.from_items(rows, override_num_blocks=len(rows)).map(
+                _do,
+                fn_kwargs={"reference": reference},
+                num_cpus=1,
+                num_gpus=cluster.gpus or None,
+                max_retries=_TRIES - 1,
+            )
         missing = set(range(len(tasks)))
         for row in done.iter_rows():
             missing.discard(row["number"])

@@ -100,9 +100,10 @@ def recipe_list() -> str:
 
 def model_index() -> str:
     """The list of models."""
-    from hearsight.models.registry import CARDS
+    from hearsight.models.registry import CARDS, zoo_cards
 
-    rows = [f"| [`{card.name}`]({card.name}.md) | {card.task} | {card.summary} |" for card in CARDS]
+    cards = (*CARDS, *zoo_cards())
+    rows = [f"| [`{card.name}`]({card.name}.md) | {card.task} | {card.summary} |" for card in cards]
     return "\n".join(
         [
             "# Model cards",
@@ -118,8 +119,10 @@ def model_index() -> str:
 
 
 def model_cards() -> dict[str, str]:
-    """A page for each model: its entry in the registry and the docstring of its file, which is its card."""
+    """A page for each model: its entry in the registry and the docstring of its file, which is its card; of a trained
+    network that comes with the package the card that lies beside it."""
     from hearsight.models.registry import CARDS
+    from hearsight.models.zoo import zoo_models
 
     pages = {}
     for card in CARDS:
@@ -134,6 +137,8 @@ def model_cards() -> dict[str, str]:
         if "_" not in card.home.rpartition(":")[2]:
             text += f"\nCode: `{card.home}`.\n"
         pages[card.name] = text
+    for model in zoo_models():
+        pages[model.name] = (model.folder / "README.md").read_text(encoding="utf-8").split("---", 2)[-1].lstrip()
     return pages
 
 

@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 import hearsight
 from hearsight.cli.main import app
 from hearsight.errors import HearsightError
-from hearsight.models.registry import CARDS
+from hearsight.models.registry import CARDS, zoo_cards
 
 RATE = 16_000
 
@@ -186,7 +186,7 @@ def test_help_has_an_example(command: str) -> None:
 def test_models_lists_every_name_with_task_size_and_source() -> None:
     done = _run("models", "--json")
     entries = {entry["name"]: entry for entry in json.loads(done.stdout)}
-    assert list(entries) == [card.name for card in CARDS]
+    assert list(entries) == [card.name for card in (*CARDS, *zoo_cards())]
     assert entries["sounding-objects"]["ready"] and 1e6 < entries["sounding-objects"]["parameters"] < 3e6
     assert entries["positions"]["ready"] and entries["positions"]["parameters"] == 0
     assert not entries["mono2binaural"]["ready"] and entries["mono2binaural"]["parameters"] > 1e7

@@ -110,9 +110,9 @@ def model_option(name: str | None) -> str | None:
 
 
 def _model_names() -> list[str]:
-    from hearsight.models.registry import CARDS
+    from hearsight.models.registry import CARDS, zoo_cards
 
-    return [card.name for card in CARDS if card.task == "binaural"]
+    return [card.name for card in (*CARDS, *zoo_cards()) if card.task == "binaural"]
 
 
 def complete_model(incomplete: str) -> list[str]:

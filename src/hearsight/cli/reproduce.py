@@ -48,6 +48,13 @@ def reproduce(
         int | None, typer.Option(min=10, help="Of a simulated set. Default: 1600 if small, else 2000.")
     ] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of all that is made.")] = Path("reproduced"),
+    zoo: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Afterwards, put a network of each system of all tables in --out here, small, with a card.",
+        ),
+    ] = None,
     device: Annotated[Literal["auto", "cpu", "cuda", "mps"], typer.Option(help="What computes.")] = "auto",
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be trained and about how long, and make nothing.")
@@ -63,7 +70,7 @@ def reproduce(
     Example: hearsight reproduce 2.5d-visual-sound/1 --profile small
     """
     from hearsight.errors import DataError
-    from hearsight.evaluation.reproduction import DataSources, plan
+    from hearsight.evaluation.reproduction import DataSources, plan, write_zoo
     from hearsight.evaluation.reproduction import reproduce as run
     from hearsight.evaluation.reproduction.data import SMALL_EPOCHS
     from hearsight.recipes import override_pairs
@@ -97,6 +104,9 @@ def reproduce(
     for done in run(plans, sources, bars, reporters, device):
         if not quiet:
             print(f"{done.text}\ntable: {done.table}\nreport: {done.report}\n")
+    for network in write_zoo(out, zoo) if zoo is not None else []:
+        if not quiet:
+            print(f"network: {network}")
 
 
 def _print_plan(plans: "list[TablePlan]", sources: "DataSources") -> None:

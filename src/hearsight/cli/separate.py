@@ -20,7 +20,9 @@ def separate(
     ],
     model: Annotated[
         str | None,
-        typer.Option(help="sounding-objects if left out, positions, or the folder or Hub id of a separation network."),
+        typer.Option(
+            help="sounding-objects if left out, positions, or a separation network: a name, a folder, a Hub id."
+        ),
     ] = None,
     source: PositionsOption = None,
     tracks: Annotated[

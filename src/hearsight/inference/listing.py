@@ -4,12 +4,14 @@ from typing import Any
 
 from torch import nn
 
-from hearsight.models.registry import CARDS, Card, own_cards
+from hearsight.models.registry import CARDS, Card, own_cards, zoo_cards
+from hearsight.models.zoo import zoo_model
 
 
 def list_models(count: bool = True) -> list[dict[str, Any]]:
     """One entry per model: `name`, `task`, `ready`, `parameters` (None if not counted, or if
-    a package that the network needs is not installed), `source`, `summary`.
+    a package that the network needs is not installed), `source`, `summary`; of a small trained network that comes with
+    the package `card`, too: what it was trained on and measured at.
 
     Args:
         count: build each network on the meta device (no memory, no weights) and count its parameters.
@@ -22,13 +24,16 @@ def list_models(count: bool = True) -> list[dict[str, Any]]:
             "parameters": _counted(card) if count else None,
             "source": card.source,
             "summary": card.summary,
+            **({} if (known := zoo_model(card.name)) is None else {"card": known.content}),
         }
-        for card in (*CARDS, *own_cards())
+        for card in (*CARDS, *zoo_cards(), *own_cards())
     ]
 
 
 def _counted(card: Card) -> int | None:
     """Parameters; None for a class of another package that cannot be made, so that one unfinished hides no other."""
+    if (known := zoo_model(card.name)) is not None:
+        return int(known.content["parameters"])
     if card in CARDS:
         return _parameters(card.load_network_class())
     try:

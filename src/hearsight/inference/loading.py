@@ -15,7 +15,7 @@ from hearsight.errors import ModelError
 from hearsight.inference.engine import unlevelled_ears
 from hearsight.inference.network_model import NeuralModel
 from hearsight.models.interface import BinauralModel, BinauralSession, ClipInfo, StereoNetwork, WindowSpec
-from hearsight.models.registry import CARDS, Card, card, current_name
+from hearsight.models.registry import CARDS, Card, card, current_name, zoo_cards
 from hearsight.models.saving import load_network
 from hearsight.vision.frames import Frame
 
@@ -41,10 +41,11 @@ def load(name: str | os.PathLike[str], device: str = "cpu", **options: Any) -> "
     """
     text = current_name(os.fspath(name))
     known = next((entry for entry in CARDS if entry.name == text), None)
+    known = known or next((entry for entry in zoo_cards() if entry.name == text), None)
     if known is not None:
         return _named(known, device, options)
     if not Path(text).exists() and not _like_a_path(text):
-        names = ", ".join(entry.name for entry in CARDS if entry.task == "binaural")
+        names = ", ".join(entry.name for entry in (*CARDS, *zoo_cards()) if entry.task == "binaural")
         raise ModelError(f"unknown model {text!r}; known: {names}; or name a folder or a Hugging Face Hub id")
     network = load_network(text)
     if isinstance(network, StereoNetwork):
@@ -146,6 +147,10 @@ def _named(entry: Card, device: str, options: Mapping[str, Any]) -> Model:
             f"{entry.name} has no weights here: train it (hearsight train), import the authors' (hearsight "
             "import-weights), or name the folder or Hugging Face Hub id of a trained one"
         )
+    if is_network and entry.weights is not None:
+        network = load_network(entry.name)
+        assert isinstance(network, StereoNetwork)
+        return _neural(network, device, {"name": entry.name, **options})
     return _neural(cls(), device, options) if is_network else _on_cpu(cls(), device, options)
 
 

@@ -4,6 +4,7 @@ import math
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -27,7 +28,9 @@ from hearsight.inference.stems import MONO, PartFiles, Stems, parts_in, write_st
 from hearsight.inference.windowing import walk_parts
 from hearsight.media import VideoFrame, mix_to_mono, read_audio, read_frames
 from hearsight.models.interface import ClipInfo, Separator, Window, WindowSpec
+from hearsight.models.registry import find_card
 from hearsight.models.saving import load_network
+from hearsight.models.zoo import zoo_model
 from hearsight.nn.imagenet import normalize_picture
 from hearsight.progress import Progress, no_progress
 from hearsight.signal import StreamResampler
@@ -42,26 +45,42 @@ _LONGEST_MEASURED_S = 120.0
 _SHAPE = 16 / 9  # of the part of the picture that stands for a source, as the clips that networks learn from have
 
 
-def loaded_separator(model: Any, device: str = "cpu") -> Separator | None:
-    """The separation network in a folder, of a Hub id, or given; None if it is another model.
+@dataclass(frozen=True)
+class LoadedSeparator:
+    """A separation network on the device that it computes on, and what it is called in `tracks.json`."""
+
+    network: Separator
+    name: str
+
+
+def loaded_separator(model: Any, device: str = "cpu") -> LoadedSeparator | None:
+    """The separation network of a name, in a folder, of a Hub id, or given; None if it is another model.
 
     Raises:
-        ModelError: a folder that cannot be read, or no such device.
+        ModelError: a folder that cannot be read, a separation network that has no weights, or no such device.
     """
+    name = None
     if isinstance(model, str | os.PathLike):
         text = os.fspath(model)
-        if not (os.sep in text or "/" in text or Path(text).exists()):
+        known = find_card(text)
+        if known is not None and known.task == "separation" and not known.ready:
+            raise ModelError(f"{text} has no weights here: train it (hearsight train), or name a trained one's folder")
+        if zoo_model(text) is not None:
+            name = text
+        elif known is not None or not (os.sep in text or "/" in text or Path(text).exists()):
             return None
         model = load_network(text)
     if not hasattr(model, "separate") or not hasattr(model, "segment_samples"):
         return None
     check_device(device)
-    return cast(Separator, model.eval().to(device))
+    return LoadedSeparator(
+        cast(Separator, model.eval().to(device)), name or str(getattr(model, "system", type(model).__name__))
+    )
 
 
 def network_stems_into(
     folder: Path,
-    network: Separator,
+    separator: LoadedSeparator,
     asked: Asked,
     input: str | os.PathLike[str],
     prepared: PreparedInput,
@@ -75,7 +94,7 @@ def network_stems_into(
 
     Args:
         folder: an empty one.
-        network: of any number of sources, or (Sep-Stereo) of two.
+        separator: of any number of sources, or (Sep-Stereo) of two.
         asked: positions or tracks; without, the two loudest sources that the default model finds are shown.
 
     Raises:
@@ -92,7 +111,8 @@ def network_stems_into(
         given = _found(asked, input, folder, prepared)
         notes.append(f"the network was shown what the default model found: {', '.join(t.label for t in given)}")
     pictures = read_frames(input, _FRAME_RATE_HZ, _read_size(clip.frame_size), notes=notes, selection=selection)
-    session = _Session(network, clip, [track.label for track in given], asked.device)
+    network = separator.network
+    session = _Session(separator, [track.label for track in given], asked.device)
     sound = read_audio(input, _BLOCK_SAMPLES, notes, selection)
     crops = (_around(frame, given, network.frame_size) for frame in pictures)
     stems = _walked(session, clip, sound, prepared.audio.layout, crops, folder, input, prepared, notes, progress)
@@ -110,7 +130,7 @@ def network_stems_into(
 
 def mix_into(
     folder: Path,
-    network: Separator,
+    separator: LoadedSeparator,
     inputs: tuple[str | os.PathLike[str], str | os.PathLike[str]],
     device: str,
     options: Options,
@@ -121,7 +141,7 @@ def mix_into(
     for each, known in zip(inputs, prepared, strict=True):
         if known.clip.frame_size is None:
             raise MediaError(f"{each}: has no picture, which a separation network needs")
-    clip, size = prepared[0].clip, network.frame_size
+    clip, size = prepared[0].clip, separator.network.frame_size
     notes: list[str] = []
     (folder / ".true").mkdir()
     true = PartFiles(folder / ".true")
@@ -133,7 +153,7 @@ def mix_into(
         VideoFrame(a.time_s, np.concatenate([a.rgb, b.rgb], 1), tick, a.shown_s)
         for tick, (a, b) in enumerate(zip(*frames, strict=False))
     )
-    session = _Session(network, clip, [Path(each).stem for each in inputs], device)
+    session = _Session(separator, [Path(each).stem for each in inputs], device)
     mix = _mixed(inputs, prepared, true, notes)
     stems = _walked(session, clip, mix, "mono", both, folder, inputs[0], prepared[0], notes, progress)
     stems.write_tables()
@@ -152,10 +172,10 @@ def mix_into(
 class _Session:
     """A separation network as a `PartsSession`: its windows hold the pictures of all sources, side by side."""
 
-    def __init__(self, network: Separator, clip: ClipInfo, labels: Sequence[str], device: str) -> None:
+    def __init__(self, separator: LoadedSeparator, labels: Sequence[str], device: str) -> None:
+        self.name, network = separator.name, separator.network
         self._network, self._labels, self._device = network, list(labels), device
         self.keys = [str(number) for number in range(len(labels))]
-        self.name = str(getattr(network, "system", type(network).__name__))
         window_s = cast(Any, network).segment_samples / network.sample_rate_hz
         self.spec = WindowSpec(
             network.sample_rate_hz, window_s, window_s / 2, "centre", _FRAME_RATE_HZ, frame_size=None, batch=8

@@ -48,8 +48,8 @@ def separate(
         output: a folder for the stems, `tracks.json` and `tracks.csv`; it is written whole or not at all, and replaced
             if it holds stems already. None: a temporary folder, which is removed with what is returned.
         model: what places sources: a name or a loaded model; None is `sounding-objects`. Or a trained separation
-            network (Mix-and-Separate, PixelPlayer, Sep-Stereo), in a folder, of a Hub id, or as it is: it is shown the
-            picture around each source, of those that are given or of the two loudest that the default model finds.
+            network (Mix-and-Separate, PixelPlayer, Sep-Stereo), by name, in a folder, of a Hub id, or as it is: it is
+            shown the picture around each source, of those given or of the two loudest that the default model finds.
         sources, tracks, fov_degrees: as of `hearsight.binauralize`.
         device: for a network: "cpu", "cuda", "mps".
         options: which tracks and which part of the file; the rest of them is for two ears.
@@ -88,7 +88,8 @@ def separate_mix(
 
     Args:
         inputs: both; the mix is as long as the shorter one, at the rate of the first.
-        model: a separation network, in a folder, of a Hub id, or as it is; it is shown each video's whole frames.
+        model: a separation network, by name, in a folder, of a Hub id, or as it is; it is shown each video's whole
+            frames.
         output, device, options, progress: as of `separate`.
 
     Returns:

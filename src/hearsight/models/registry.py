@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from hearsight.errors import ModelError
+from hearsight.models.zoo import zoo_models
 from hearsight.own_code import imported, is_place
 
 
@@ -196,6 +197,24 @@ def current_name(name: str) -> str:
     return FORMER_NAMES[name]
 
 
+@cache
+def zoo_cards() -> tuple[Card, ...]:
+    """The small trained networks that come with the package, ready to be used by name.
+
+    Raises:
+        ModelError: one of their cards is damaged.
+    """
+    systems = {card.name: card for card in CARDS}
+    cards = []
+    for model in zoo_models():
+        system = systems.get(model.system)
+        if system is None:
+            raise ModelError(f"{model.folder}: of an unknown system, {model.system!r}; install hearsight again")
+        place = str(model.folder)
+        cards.append(Card(model.name, system.home, system.task, model.source, model.summary, True, weights=place))
+    return tuple(cards)
+
+
 OWN_MODELS = "hearsight.models"
 """The group of entry points by which an installed package adds models: NAME = "package.module:Class"."""
 
@@ -212,7 +231,8 @@ def find_card(name: str) -> Card | None:
     "package.module:Class" is a class of the user's own; modules in the working folder are found too.
     """
     now = current_name(name)
-    known = next((card for card in (*CARDS, *own_cards()) if card.name == now), None)
+    known = next((card for card in CARDS if card.name == now), None)
+    known = known or next((card for card in (*zoo_cards(), *own_cards()) if card.name == now), None)
     return _own_card(now, now) if known is None and is_place(now) else known
 
 

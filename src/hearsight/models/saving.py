@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from hearsight.errors import DependencyError, ModelError
 from hearsight.files import folder_written_whole, write_json, write_tensors, written_whole
 from hearsight.models.registry import card
+from hearsight.models.zoo import zoo_model
 
 FORMAT = 1
 CONFIG_FILE = "config.json"
@@ -29,8 +30,9 @@ def load_network(folder_or_hub_id: str | Path, revision: str | None = None) -> "
     """The network saved in a folder or under a Hub id, of the class that its configuration names, in evaluation mode.
 
     Args:
-        folder_or_hub_id: a folder written by `save_pretrained`, or "owner/name" on the Hugging Face Hub. "NAME@FOLDER"
-            takes the tensors into another system that reads them: `unet-out@runs/sep-stereo/model`.
+        folder_or_hub_id: a folder written by `save_pretrained`, "owner/name" on the Hugging Face Hub, or a network that
+            comes with the package (`small-mono2binaural`). "NAME@FOLDER" takes the tensors into another system that
+            reads them: `unet-out@runs/sep-stereo/model`.
         revision: branch, tag or commit on the Hub.
 
     Raises:
@@ -210,7 +212,11 @@ def load_checked(network: nn.Module, tensors: Mapping[str, Tensor], source: str)
 
 
 def _local_folder(folder_or_hub_id: str | Path, revision: str | None) -> Path:
-    """The folder itself, or the Hub's files in the local cache."""
+    """The folder itself, one of the package, or the Hub's files in the local cache."""
+    known = zoo_model(str(folder_or_hub_id))
+    if known is not None:
+        known.check()
+        return known.folder
     if Path(folder_or_hub_id).is_dir():
         return Path(folder_or_hub_id)
     name = str(folder_or_hub_id)

@@ -1,0 +1,92 @@
+"""Small trained networks that come with the package: a folder each in `data`, as `hearsight reproduce --zoo` writes it.
+
+Beside `config.json` and `model.safetensors` a folder holds `card.json`: what the network was trained on, what it was
+measured at, and the SHA-256 of both files. None of them is a paper's checkpoint.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from hearsight.errors import ModelError
+
+HOME = Path(__file__).parent / "data"
+CARD_FILE = "card.json"
+NO_CHECKPOINT = "It is not the paper's checkpoint, and its scores cannot be compared with published ones."
+
+
+@dataclass(frozen=True)
+class ZooModel:
+    """A trained network that has a name.
+
+    Attributes:
+        name: what users type.
+        folder: where its files are.
+        content: of its `card.json`.
+    """
+
+    name: str
+    folder: Path
+    content: dict[str, Any]
+
+    @property
+    def system(self) -> str:
+        """The system that it is, in the registry."""
+        return str(self.content["system"])
+
+    @property
+    def summary(self) -> str:
+        """What it was trained on and scores."""
+        said = self.content
+        clips = ", ".join(f"{part['clips']} {part['dataset']} clips ({part['folder']})" for part in said["trained_on"])
+        scores = "; ".join(
+            f"{metric.upper()} {one['this_seed']:.3g}"
+            + (f" where {said['beside']} has {one['beside']:.3g}" if "beside" in one else "")
+            for metric, one in said["scores"].items()
+        )
+        return f"Trained on {clips}: {scores}."
+
+    @property
+    def source(self) -> str:
+        """Where it is from."""
+        said = self.content
+        return f"hearsight reproduce {said['reference']}, row {said['row']}, seed {said['seed']}. {NO_CHECKPOINT}"
+
+    def check(self) -> None:
+        """Compare its files with what its card says of them.
+
+        Raises:
+            ModelError: one is missing, or another.
+        """
+        for name, expected in self.content["sha256"].items():
+            file = self.folder / name
+            if not file.is_file():
+                raise ModelError(f"{self.name}: {file} is missing; install hearsight again")
+            if hashlib.sha256(file.read_bytes()).hexdigest() != expected:
+                raise ModelError(f"{self.name}: {file} is not the file that belongs to it; install hearsight again")
+
+
+@cache
+def zoo_models() -> tuple[ZooModel, ...]:
+    """Those in the package, by name.
+
+    Raises:
+        ModelError: a card is damaged.
+    """
+    found = []
+    for file in sorted(HOME.glob(f"*/{CARD_FILE}")):
+        try:
+            model = ZooModel(file.parent.name, file.parent, json.loads(file.read_text(encoding="utf-8")))
+            _ = model.system, model.summary, model.source, dict(model.content["sha256"])
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ModelError(f"{file}: is damaged ({error}); install hearsight again") from error
+        found.append(model)
+    return tuple(found)
+
+
+def zoo_model(name: str) -> ZooModel | None:
+    """The network of that name; None if there is none."""
+    return next((model for model in zoo_models() if model.name == name), None)

@@ -33,7 +33,8 @@ def clip(tmp_path_factory):
     for name, x, sound in zip(("cello", "flute", "rest"), (0.2, 0.8, None), sounds, strict=True):
         path = folder / "split1" / f"{name}.wav"
         soundfile.write(path, sound, RATE, subtype="FLOAT")
-        point = None if x is None else TrackPoint(0.0, x, 0.5, 120 * (0.5 - x), 0.0, 1.0)
+        size = (0.2, 0.6) if name == "cello" else (None, None)  # the flute was given by hand
+        point = None if x is None else TrackPoint(0.0, x, 0.5, 120 * (0.5 - x), 0.0, 1.0, *size)
         stems.append(Stem(name, path, None if point is None else Source(name, 0.5, [point])))
     source = folder / "source.wav"
     soundfile.write(source, sounds.sum(0), RATE, subtype="FLOAT")
@@ -154,6 +155,8 @@ def test_stems_and_report_are_the_command_line_s_files(clip, tmp_path):
     exports.write_report(scene, division, source, tmp_path, no_progress)
     text = (tmp_path / "report.json").read_text()
     assert json.loads(text)["model"] == "sounding-objects" and str(folder.parent) not in text
+    cello, flute = (each["track"][-1] for each in described["sources"])
+    assert (cello["x"], cello["width"], cello["height"]) == (0.1, 0.2, 0.6) and not {"width", "height"} & set(flute)
 
 
 def test_the_sound_is_divided_among_the_sources_of_a_scene(clip, tmp_path):

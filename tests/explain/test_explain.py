@@ -147,7 +147,7 @@ class Shown:
         return torch.stack([window.mono.expand(2, -1) for window in windows])
 
     def sources(self):
-        return [Source("horn", 0.8, [TrackPoint(t, 0.75, 0.5, 0.0, 0.0, 1.0) for t in (0.0, 1.0, 1.5)])]
+        return [Source("horn", 0.8, [TrackPoint(t, 0.75, 0.5, 0.0, 0.0, 1.0, 0.1) for t in (0.0, 1.0, 1.5)])]
 
     def notes(self):
         return []
@@ -187,6 +187,21 @@ def test_a_session_without_objects_is_asked_for_its_sources():
     watching.session(None)
     (one,) = watching.objects()
     assert one.label == "horn" and one.energy is None and one.place[0, :2].tolist() == [0.75, 0.5]
+    assert one.place[0, 2] == 0.1 and np.isnan(one.place[:, 3]).all()
+
+
+def test_an_outline_is_as_large_as_what_is_seen_and_a_place_alone_is_a_cross():
+    black = np.zeros((200, 400, 3), np.uint8)
+
+    def extent(*place):
+        rows, columns = np.nonzero(outlined(black, [("", np.array(place), 1.0)]).max(-1) > 60)
+        return np.ptp(columns) / 400, np.ptp(rows) / 200
+
+    assert extent(0.5, 0.6, 0.3, 0.5) == pytest.approx((0.3, 0.5), abs=0.03)
+    assert extent(0.5, 0.6, 0.1, math.nan) == pytest.approx((0.1, 0.2), abs=0.03)
+    assert max(extent(0.5, 0.6, math.nan, math.nan)) < 0.06
+    point = TrackPoint(0.0, 0.5, 0.6, 0.0, 0.0, 1.0, 0.3, 0.5)
+    assert Source("horn", 1.0, [point]).as_seen().place.tolist() == [[0.5, 0.6, 0.3, 0.5]]
 
 
 def test_the_overlay_is_red_where_the_map_is_high():

@@ -64,3 +64,15 @@ def test_people_who_stand_still_are_searched_for_once_a_second():
     tracked(evidence(), detector, 6.0)
     assert np.diff(detector.detected_s)[2:].min() >= 1.0
     assert detector.detected_s[0] == 0
+
+
+def test_a_player_is_as_wide_as_the_person_with_what_is_held():
+    (alone,) = tracked(evidence(), SeenPeople(people(0.3)))
+    (player,) = tracked(evidence(cello=0.38), SeenPeople(people(0.3)))
+    (instrument,) = tracked(evidence(cello=0.38), SeenPeople(people()))
+    x, _, width, height = player.place[-1]
+    for one in (alone, instrument):  # both lie within it, from side to side
+        assert x - width / 2 <= one.x[-1] - one.width[-1] / 2 + 1e-6
+        assert x + width / 2 >= one.x[-1] + one.width[-1] / 2 - 1e-6
+    assert alone.width[-1] < width < alone.width[-1] + 2 * instrument.width[-1] and height == alone.place[-1, 3]
+    assert np.isfinite(instrument.place[:, 2:]).all() and (instrument.place[:, 2:] > 0).all()

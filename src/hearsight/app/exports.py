@@ -3,7 +3,7 @@
 import json
 import math
 import zipfile
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 from hearsight.app.scene import Division, Scene
@@ -44,7 +44,8 @@ def write_stems(scene: Scene, division: Division, source: Path, out: Path, progr
         described["input"] = ""
         for entry, stem, part in zip(described["sources"], stems.stems, division.parts(scene), strict=False):
             gain_db = 20 * math.log10(part.gain) if part.gain else 0.0
-            entry |= asdict(stem.source) | {"gain_db": round(gain_db, 2), "muted": not part.gain} if stem.source else {}
+            if stem.source is not None:
+                entry |= stem.source.as_json() | {"gain_db": round(gain_db, 2), "muted": not part.gain}
         archive.writestr(TRACKS, json.dumps(described, indent=2, ensure_ascii=False))
     return "stems.zip"
 

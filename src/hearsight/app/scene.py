@@ -23,7 +23,7 @@ from hearsight.app.preview import write_flac
 from hearsight.errors import DataError
 from hearsight.inference.stem_rendering import StemsModel
 from hearsight.inference.stems import Stems, open_stems
-from hearsight.vision.tracks import Track, TrackPoint
+from hearsight.vision.tracks import Source, Track, TrackPoint
 
 MOST_SOURCES = 16
 _MOST_POINTS = 20_000
@@ -155,7 +155,7 @@ class Division:
         placed = []
         for stem, part in zip(self.stems.stems, self.parts(scene), strict=True):
             if stem.source is not None:
-                points = [] if part.track is None else self._points(part.track, scene.field_of_view)
+                points = [] if part.track is None else self._points(part.track, scene.field_of_view, stem.source)
                 label = stem.source.label if part.track is None else part.track.label
                 stem = replace(stem, source=replace(stem.source, label=label, track=points))
             placed.append(stem)
@@ -177,9 +177,15 @@ class Division:
         ears: Tensor = self._model.renderer.render(mono, *picture_to_direction(across, down, field_of_view))
         return ears
 
-    def _points(self, track: Track, field_of_view: float) -> list[TrackPoint]:
+    def _points(self, track: Track, field_of_view: float, found: Source) -> list[TrackPoint]:
+        """A track as in the report, as large as the source was found."""
         held = replace(track, x=np.clip(track.x, 0, 1), y=np.clip(track.y, 0, 1))
-        return held.points(np.linspace(0, self.stems.duration_s, self._steps(_POINT_S)), field_of_view)
+        times_s = np.linspace(0, self.stems.duration_s, self._steps(_POINT_S))
+        points, seen = held.points(times_s, field_of_view), found.as_seen()
+        if len(seen.times_s) and np.isfinite(seen.place).all():
+            width, height = (np.interp(times_s, seen.times_s, size).tolist() for size in seen.place.T[2:])
+            points = [replace(p, width=w, height=h) for p, w, h in zip(points, width, height, strict=True)]
+        return points
 
     def _steps(self, seconds: float) -> int:
         return max(2, round(self.stems.duration_s / seconds) + 1)

@@ -206,6 +206,7 @@ def _divided(
             "label": source.label,
             "energy_share": source.energy_share,
             "track": [[point.time_s, point.x, point.y] for point in source.track] or [[0.0, 0.5, 0.5]],
+            "size": [[p.time_s, p.width, p.height] for p in source.track if p.width and p.height],
         }
         for part, source in enumerate(stems.sources)
     ]

@@ -17,6 +17,7 @@ _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _COLOURS = ((230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (204, 121, 167), (213, 94, 0))
 _GAP = 4
 _LEGIBLE = 0.7  # brightness of a name at least
+_MARKER = 0.02  # of the picture's shorter side: half the size of the cross at a source of which only the place is known
 
 
 def overlay(picture: Picture, heat: Float[np.ndarray, "_rows _columns"], share: float = SHARE) -> Picture:
@@ -30,23 +31,28 @@ def outlined(picture: Picture, objects: Sequence[tuple[str, Float[np.ndarray, "4
     """Outlines of objects: each an ellipse as bright as its part of the sound is loud, with its name.
 
     Args:
-        objects: name, (x, y, width, height) in parts of the picture (a circle where the height is NaN), and brightness
-            from 0 to 1; each place in the list has its colour.
+        objects: name, (x, y, width, height) in parts of the picture (a circle where the height is NaN, a cross where
+            the width is), and brightness from 0 to 1; each place in the list has its colour.
     """
     drawn = picture.copy()
     height, width = picture.shape[:2]
     thick = max(1, round(min(height, width) / 150))
     size = max(0.4, min(height, width) / 800)
     for index, (name, place, bright) in enumerate(objects):
-        if not np.isfinite(place[:3]).all() or bright <= 0:
+        if not np.isfinite(place[:2]).all() or bright <= 0:
             continue
         x, y, across, tall = place
         half = across * width / 2, (across * width if math.isnan(tall) else tall * height) / 2
+        if math.isnan(across):
+            half = (_MARKER * min(height, width),) * 2
         centre = round(x * width), round(y * height)
         axes = max(2, round(half[0])), max(2, round(half[1]))
         colour = tuple(round(bright * part) for part in _COLOURS[index % len(_COLOURS)])
-        cv2.ellipse(drawn, centre, axes, 0, 0, 360, (0, 0, 0), thick + 2, cv2.LINE_AA)
-        cv2.ellipse(drawn, centre, axes, 0, 0, 360, colour, thick, cv2.LINE_AA)
+        for shade, line in (((0, 0, 0), thick + 2), (colour, thick)):
+            if math.isnan(across):
+                cv2.drawMarker(drawn, centre, shade, cv2.MARKER_CROSS, 2 * axes[0], line, cv2.LINE_AA)
+            else:
+                cv2.ellipse(drawn, centre, axes, 0, 0, 360, shade, line, cv2.LINE_AA)
         above = centre[1] - axes[1] - round(12 * size)
         colour = tuple(round(max(bright, _LEGIBLE) * part) for part in _COLOURS[index % len(_COLOURS)])
         _write(drawn, name, centre[0] - axes[0], above if above > 24 * size else round(30 * size), size, colour)

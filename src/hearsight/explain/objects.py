@@ -17,6 +17,7 @@ from hearsight.vision.tracks import SeenObject
 
 STEP_S = 0.1
 _CELLS = (28, 56)
+_SPREAD = 0.1  # of the picture's width, over which the energy of an object of unknown width is spread
 
 
 class Watching:
@@ -78,7 +79,8 @@ def objects_map(
     Args:
         objects: what `at_steps` gives.
         time_s, window_s: over which energies are added up, and places averaged with them as weights.
-        picture_shape: width over height, by which an object of unknown height is a circle.
+        picture_shape: width over height, by which an object of unknown height is a circle; one of unknown width is a
+            tenth of the picture wide.
     """
     y, x = np.meshgrid(*((np.arange(side) + 0.5) / side for side in _CELLS), indexing="ij")
     heat = np.zeros(_CELLS, np.float32)
@@ -89,8 +91,9 @@ def objects_map(
         if weight.sum() <= 0:
             continue
         middle = (place[first:last] * weight[:, None]).sum(0) / weight.sum()
-        tall = middle[2] * picture_shape if np.isnan(middle[3]) else middle[3]
-        across, tall = max(middle[2], 2 / _CELLS[1]), max(tall, 2 / _CELLS[0])
+        across = _SPREAD if np.isnan(middle[2]) else middle[2]
+        tall = across * picture_shape if np.isnan(middle[3]) else middle[3]
+        across, tall = max(across, 2 / _CELLS[1]), max(tall, 2 / _CELLS[0])
         inside = ((x - middle[0]) / across) ** 2 + ((y - middle[1]) / tall) ** 2 <= 0.25
         if inside.any():
             heat[inside] += weight.sum() / inside.sum()

@@ -44,7 +44,7 @@ class Report:
 
     def as_json(self) -> dict[str, Any]:
         """The object that `--report` writes; times to the millisecond, the rest to four digits."""
-        return _rounded(asdict(self))
+        return _rounded({**asdict(self), "sources": [source.as_json() for source in self.sources]})
 
 
 def _rounded(value: Any) -> Any:

@@ -8,7 +8,7 @@ import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -147,7 +147,13 @@ class Stems:
     def write_tables(self) -> None:
         """Write `tracks.json` and `tracks.csv` beside the stems."""
         sources = [
-            {"label": source.label, "file": stem.path.name, "gain_db": 0.0, "muted": False, **_rounded(asdict(source))}
+            {
+                "label": source.label,
+                "file": stem.path.name,
+                "gain_db": 0.0,
+                "muted": False,
+                **_rounded(source.as_json()),
+            }
             for stem, source in zip(self.stems, self.sources, strict=False)
         ]
         described = {
@@ -166,7 +172,7 @@ class Stems:
         write_json(self.folder / TRACKS, described)
         with written_whole(self.folder / "tracks.csv") as path, open(path, "w", newline="", encoding="utf-8") as file:
             table = csv.writer(file)
-            table.writerow(["source", "time_s", "x", "y", "azimuth_deg", "elevation_deg", "confidence"])
+            table.writerow(["source", *(each.name for each in fields(TrackPoint))])
             for name, source in zip(self.names, self.sources, strict=False):
                 table.writerows([name, *_rounded(list(asdict(point).values()))] for point in source.track)
 

@@ -34,7 +34,8 @@ class ObjectTrack:
         number: counts objects from 1; stays the object's own.
         label: the class that it resembles most, as ImageNet names it.
         x, y: its centre in the picture, 0 to 1; beyond that where the camera has turned away from it. `[times]`
-        width: of the part that gives evidence, in parts of the picture's width. `[times]`
+        width: of the part that gives evidence, or of a person and what is held, in parts of the picture's width.
+            `[times]`
         evidence: for each of `IMAGENET_INSTRUMENTS`, smoothed; adds up to how sure the detector is that it is an
             instrument. `[times, 22]`
         strength: the same sum, made to rise and fall smoothly where the object appears and goes; 0 where it is not
@@ -160,6 +161,7 @@ class _Point:
     x: float
     y: float
     width: float
+    height: float
     strength: float
     motion: float
     evidence: Float[np.ndarray, "seen"]
@@ -225,14 +227,15 @@ class _Known(Tracked[_Point]):
 
     def now(self, time_s: float) -> _Point:
         evidence = (self.shares * self.strength).astype(np.float32)
-        return _Point(time_s, self.x, self.y, self.width, self.strength * self.presence, self.motion, evidence)
+        strength = self.strength * self.presence
+        return _Point(time_s, self.x, self.y, self.width, self.height, strength, self.motion, evidence)
 
     def at(self, times_s: Float[np.ndarray, "times"]) -> ObjectTrack:
-        values = self.interpolated(times_s, lambda p: (p.x, p.y, p.width, p.strength, p.motion, *p.evidence))
-        x, y, width, strength, motion = values[:, :5].T
+        values = self.interpolated(times_s, lambda p: (p.x, p.y, p.width, p.height, p.strength, p.motion, *p.evidence))
+        x, y, width, height, strength, motion = values[:, :6].T
         strength = np.where(times_s < self.begins_s, 0.0, strength)
         label = IMAGENET_INSTRUMENTS[int(np.argmax(self.shares))]
-        return ObjectTrack(self.number, label, x, y, width, values[:, 5:], strength, motion)
+        return ObjectTrack(self.number, label, x, y, width, values[:, 6:], strength, motion, height=height)
 
 
 def _nearest(peak: Peak, waiting: list[_Known]) -> _Known | None:

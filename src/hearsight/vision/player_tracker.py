@@ -88,15 +88,17 @@ def _holder(instrument: ObjectTrack, people: list[PersonTrack]) -> PersonTrack |
 
 
 def _player(person: PersonTrack, held: list[ObjectTrack]) -> ObjectTrack:
-    """A person as a track, a third of the way to the strongest instrument held."""
-    x, motion = person.x, person.motion
+    """A person as a track, a third of the way to the strongest instrument held, so wide that both are within it."""
+    x, half = person.x, person.width / 2
     label = "person"
     if held:
         strongest = max(held, key=lambda instrument: float(instrument.strength.mean()))
-        share = np.minimum(strongest.strength / np.maximum(strongest.strength.max(), 1e-6), 1.0) / 3
-        x = x + (strongest.x - x) * share
+        share = np.minimum(strongest.strength / np.maximum(strongest.strength.max(), 1e-6), 1.0)
+        x = x + (strongest.x - x) * share / 3
         label = strongest.label
+        beside = np.abs(person.x - x) + half
+        half = beside + share * np.maximum(0, np.abs(strongest.x - x) + strongest.width / 2 - beside)
     return ObjectTrack(
-        FIRST_PERSON + person.number, label, x, person.y, person.width, person.evidence, person.presence, motion,
+        FIRST_PERSON + person.number, label, x, person.y, 2 * half, person.evidence, person.presence, person.motion,
         is_person=True, height=person.box[:, 3] - person.box[:, 1],
     )  # fmt: skip

@@ -3,7 +3,7 @@
 import json
 import math
 import os
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,19 @@ from torch import Tensor
 from hearsight.acoustics import picture_to_direction
 from hearsight.errors import DataError
 
-_RADIUS = 0.05  # of the picture's width, of a source of which only the place is known
-
 
 @dataclass
 class TrackPoint:
-    """Where a source was at a time; `x`, `y` in the picture (0 to 1), angles in degrees, confidence 0 to 1."""
+    """Where a source was at a time.
+
+    Attributes:
+        time_s: clip time.
+        x, y: in the picture, 0 to 1.
+        azimuth_deg, elevation_deg: from where it is heard.
+        confidence: 0 to 1.
+        width, height: of what is seen there, around `x` and `y`, in parts of the picture's; None where only the place
+            is known.
+    """
 
     time_s: float
     x: float
@@ -28,6 +35,8 @@ class TrackPoint:
     azimuth_deg: float
     elevation_deg: float
     confidence: float
+    width: float | None = None
+    height: float | None = None
 
 
 @dataclass(frozen=True)
@@ -38,8 +47,8 @@ class SeenObject:
         label: what it is.
         share: its part of the clip's energy, 0 to 1.
         times_s: clip times, rising. `[times]`
-        place: x and y of its middle, width and height, in parts of the picture; the height is NaN where only the width
-            is known. `[times, 4]`
+        place: x and y of its middle, width and height, in parts of the picture; NaN where the height, or both, are not
+            known. `[times, 4]`
         energy: of its part of the sound from each time to the next, in squares of full scale; None where only its share
             is known. `[times]`
     """
@@ -60,10 +69,15 @@ class Source:
     track: list[TrackPoint]
 
     def as_seen(self) -> SeenObject:
-        """As an object a tenth of the picture wide, of which the height and the level over time are not known."""
-        times_s, x, y = np.array([(point.time_s, point.x, point.y) for point in self.track]).reshape(-1, 3).T
-        place = np.stack([x, y, np.full(len(x), 2 * _RADIUS), np.full(len(x), np.nan)], axis=-1)
-        return SeenObject(self.label, self.energy_share, times_s, place)
+        """As an object of which the level over time is not known."""
+        points = [(p.time_s, p.x, p.y, p.width, p.height) for p in self.track]
+        rows = np.array(points, dtype=np.float64).reshape(-1, 5)  # None becomes NaN
+        return SeenObject(self.label, self.energy_share, rows[:, 0], rows[:, 1:])
+
+    def as_json(self) -> dict[str, Any]:
+        """As the report has it; of points, what is not known is left out."""
+        track = [{name: value for name, value in asdict(point).items() if value is not None} for point in self.track]
+        return {"label": self.label, "energy_share": self.energy_share, "track": track}
 
 
 @dataclass

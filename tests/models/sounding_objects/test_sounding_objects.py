@@ -43,7 +43,9 @@ class FixedTracks:
             evidence[:, IMAGENET_INSTRUMENTS.index(label)] = self._strength
             strength, motion = self._strength * steady, 0.5 * steady
             place = (x * steady, 0.5 * steady, 0.1 * steady)
-            found.append(ObjectTrack(1 + IMAGENET_INSTRUMENTS.index(label), label, *place, evidence, strength, motion))
+            number = 1 + IMAGENET_INSTRUMENTS.index(label)
+            height = 0.3 + 0.01 * np.asarray(times_s)
+            found.append(ObjectTrack(number, label, *place, evidence, strength, motion, height=height))
         return found
 
 
@@ -145,6 +147,20 @@ def test_the_report_is_within_its_bounds() -> None:
         for point in source.track:
             assert 0 <= point.x <= 1 and 0 <= point.y <= 1 and 0 <= point.confidence <= 1
             assert abs(point.azimuth_deg) <= 60.1 and abs(point.elevation_deg) <= 90
+
+
+def test_the_report_has_the_extent_that_explanations_draw() -> None:
+    session = begin(lambda _: [("cello", 0.2)])
+    session.watch()
+    sound = played("cello", 4.0)
+    list(walk(session, concert().spec, RATE, [sound], black(4.0)))
+    (source,), (drawn,) = session.sources(), session.objects()
+    reported = source.as_seen()
+    np.testing.assert_allclose(reported.place[:, 2], 0.1)
+    np.testing.assert_allclose(reported.place[:, 3], 0.3 + 0.01 * reported.times_s, atol=1e-3)
+    drawn_there = np.stack([np.interp(reported.times_s, drawn.times_s, part) for part in drawn.place.T], -1)
+    np.testing.assert_allclose(reported.place, drawn_there, atol=2e-3)
+    assert source.as_json()["track"][2]["width"] == pytest.approx(0.1)
 
 
 def test_silence_stays_silent() -> None:

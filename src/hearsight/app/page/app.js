@@ -2,7 +2,7 @@
 
 import * as server from "./server.js";
 import { Sound } from "./sound.js";
-import { COLOURS, clock, directionOf, drawLevels, drawOutlines, drawTop, inWords, placeAt } from "./stage.js";
+import { COLOURS, clock, directionOf, drawLevels, drawOutlines, drawSide, drawTop, inWords, placeAt } from "./stage.js";
 
 const $ = id => document.getElementById(id);
 const body = document.body;
@@ -110,7 +110,8 @@ async function open(made) {
 function sourcesOf(made, before = []) {
   return made.sources.map((source, part) => {
     const old = before[part];
-    return { part, label: source.label, track: source.track, share: source.energy_share, width: source.width,
+    return { part, label: source.label, track: source.track, share: source.energy_share,
+      size: source.size.length ? source.size : old?.size ?? [],   // to divide the sound anew sees nobody anew
       gain_db: old?.gain_db ?? 0, muted: old?.muted ?? false, colour: old?.colour ?? COLOURS[part % COLOURS.length] };
   });
 }
@@ -239,11 +240,12 @@ function shown() {
   const sources = scene.sources.map(source => ({ ...source,
     sign: sign(source), faint: source.muted || !["binaural", "original", source.part].includes(sound.chosen) }));
   drawLevels(bars, sound.playing ? sound.levels() : [-100, -100]);
-  const seen = [now, sound.yaw, sound.chosen, $("stage").clientWidth, getComputedStyle(body).color].join();
+  const seen = [now, sound.yaw, sound.pitch, sound.chosen, $("stage").clientWidth, getComputedStyle(body).color].join();
   if (drawn.scene === scene && drawn.seen === seen) return;
   drawn = { scene, seen };
   drawOutlines($("outlines"), sources, now);
   drawTop($("top"), sources, now, sound.yaw, scene.fov, scene.strength);
+  drawSide($("side"), sources, now, sound.yaw, sound.pitch, scene.fov, scene.strength);
   for (const marker of $("markers").children) {
     const [x, y] = placeAt(current(Number(marker.dataset.part)).track, now);
     marker.style.left = `${Math.min(97, Math.max(3, 100 * x))}%`; marker.style.top = `${Math.min(95, Math.max(5, 100 * y))}%`;
@@ -361,7 +363,7 @@ function marker(source) {
     if (step) {
       event.preventDefault();
       change(edited(source.part, { track: shifted(current(source.part).track, ...step) }));
-      say(`${source.label}: ${inWords(directionOf(placeAt(current(source.part).track, sound.now()), scene.fov, scene.strength)[0])}`);
+      say(`${source.label}: ${inWords(...directionOf(placeAt(current(source.part).track, sound.now()), scene.fov, scene.strength))}`);
     } else if (event.key === "Delete" || event.key === "Backspace") { event.preventDefault(); removeSource(source.part); }
   });
   return button;
@@ -389,37 +391,47 @@ $("stage").addEventListener("dblclick", event => {
 async function addSource(x, y) {
   setAdding(false);
   const number = scene.sources.length;
-  await split({ ...scene, sources: [...scene.sources, { part: null, label: "added", track: [[0, x, y]],
+  await split({ ...scene, sources: [...scene.sources, { part: null, label: "added", track: [[0, x, y]], size: [],
     gain_db: 0, muted: false, colour: COLOURS[number % COLOURS.length] }] });
 }
 
 // ---- the head, headphones, settings, downloads, keys
 
-const head = $("head");
-function turnTo(yaw) {
-  yaw = Math.atan2(Math.sin(yaw), Math.cos(yaw));
-  sound.turn(yaw, 0);
-  const angle = Math.round(yaw * 180 / Math.PI);
-  head.setAttribute("aria-valuenow", -angle); head.setAttribute("aria-valuetext", inWords(yaw));
-  $("turned").textContent = Math.abs(angle) < 1 ? "" : `Turned ${inWords(yaw)}.`;
+const head = $("head"), nod = $("nod"), degrees = radians => Math.round(radians * 180 / Math.PI);
+function turnTo(yaw, pitch) {
+  yaw = Math.atan2(Math.sin(yaw), Math.cos(yaw)); pitch = Math.max(-Math.PI / 2, Math.min(Math.PI / 2, pitch));
+  sound.turn(yaw, pitch);
+  head.setAttribute("aria-valuenow", -degrees(yaw)); head.setAttribute("aria-valuetext", inWords(yaw));
+  nod.setAttribute("aria-valuenow", degrees(pitch));
+  nod.setAttribute("aria-valuetext", degrees(pitch) ? inWords(0, pitch).replace("ahead, ", "") : "level");
+  $("turned").textContent = degrees(yaw) || degrees(pitch) ? `Turned ${inWords(yaw, pitch).replace("ahead, ", "")}` : "";
 }
-const pointed = event => {
-  const box = head.getBoundingClientRect();
-  return Math.atan2(box.left + box.width / 2 - event.clientX, box.top + box.height / 2 - event.clientY);
-};
-head.addEventListener("pointerdown", event => {
-  head.setPointerCapture(event.pointerId);
-  const from = pointed(event) - sound.yaw, move = each => turnTo(pointed(each) - from);
-  head.addEventListener("pointermove", move);
-  const end = () => head.removeEventListener("pointermove", move);
-  head.addEventListener("pointerup", end, { once: true }); head.addEventListener("pointercancel", end, { once: true });
+// The view from above is turned like a dial, that from the side is pulled up and down.
+function turnedBy(view, begin) {
+  view.addEventListener("pointerdown", event => {
+    view.setPointerCapture(event.pointerId);
+    const move = begin(event, view.getBoundingClientRect());
+    view.addEventListener("pointermove", move);
+    const end = () => view.removeEventListener("pointermove", move);
+    for (const name of ["pointerup", "pointercancel"]) view.addEventListener(name, end, { once: true });
+  });
+  view.addEventListener("keydown", event => {
+    const [yaw, pitch] = { ArrowLeft: [5, 0], ArrowRight: [-5, 0], ArrowUp: [0, 5], ArrowDown: [0, -5],
+      PageUp: view === nod ? [0, 30] : [30, 0], PageDown: view === nod ? [0, -30] : [-30, 0] }[event.key] ?? [0, 0];
+    if (yaw || pitch) { event.preventDefault(); turnTo(sound.yaw + yaw * Math.PI / 180, sound.pitch + pitch * Math.PI / 180); }
+    if (event.key === "Home") { event.preventDefault(); turnTo(0, 0); }
+  });
+}
+turnedBy(head, (event, box) => {
+  const pointed = each => Math.atan2(box.left + box.width / 2 - each.clientX, box.top + box.height / 2 - each.clientY);
+  const from = pointed(event) - sound.yaw;
+  return each => turnTo(pointed(each) - from, sound.pitch);
 });
-head.addEventListener("keydown", event => {
-  const step = { ArrowLeft: 5, ArrowRight: -5, ArrowUp: 5, ArrowDown: -5, PageUp: 30, PageDown: -30 }[event.key];
-  if (step) { event.preventDefault(); turnTo(sound.yaw + step * Math.PI / 180); }
-  if (event.key === "Home") { event.preventDefault(); turnTo(0); }
+turnedBy(nod, (event, box) => {
+  const from = sound.pitch;
+  return each => turnTo(sound.yaw, from + (event.clientY - each.clientY) / (0.38 * box.height));
 });
-$("ahead").addEventListener("click", () => turnTo(0));
+$("ahead").addEventListener("click", () => turnTo(0, 0));
 $("left").addEventListener("click", () => { sound.pause(); sound.check(0); say("This is your left ear."); });
 $("right").addEventListener("click", () => { sound.pause(); sound.check(1); say("This is your right ear."); });
 

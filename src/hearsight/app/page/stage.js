@@ -1,6 +1,7 @@
-// What is drawn: outlines over the picture, the head from above, levels.
+// What is drawn: outlines over the picture, the head from above and from the side, levels.
 
 export const COLOURS = ["#0b63b5", "#b84a00", "#00755a", "#a33b7d", "#7a5c00", "#4f6476", "#6b4fb3", "#8a1c3b"];
+const MARKER = 22;               // pixels, half of the round button at a source
 const degrees = radians => radians * 180 / Math.PI;
 
 // Where a source is at a time: a track is a list of [time, x, y], straight between its points.
@@ -19,9 +20,10 @@ export function directionOf([x, y], fovDegrees, strength) {
   return [(0.5 - clip(x)) * fovDegrees * strength * Math.PI / 180, Math.atan((0.5 - clip(y)) * 2 * Math.PI / 3)];
 }
 
-export function inWords(azimuth) {
-  const angle = Math.round(Math.abs(degrees(azimuth)));
-  return angle < 1 ? "ahead" : `${angle}° ${azimuth > 0 ? "left" : "right"}`;
+export function inWords(azimuth, elevation = 0) {
+  const [side, height] = [azimuth, elevation].map(angle => Math.round(Math.abs(degrees(angle))));
+  const words = side < 1 ? "ahead" : `${side}° ${azimuth > 0 ? "left" : "right"}`;
+  return height < 1 ? words : `${words}, ${height}° ${elevation > 0 ? "up" : "down"}`;
 }
 
 export function drawOutlines(canvas, sources, time) {
@@ -34,19 +36,25 @@ export function drawOutlines(canvas, sources, time) {
   pen.clearRect(0, 0, width, height);
   const written = [];
   for (const source of sources) {
-    const [x, y] = placeAt(source.track, time), across = Math.max(14, (source.width ?? 0.09) / 2 * width);
+    const [x, y] = placeAt(source.track, time);
+    let down = MARKER;
     pen.globalAlpha = source.faint ? 0.35 : 1;
-    pen.beginPath();
-    pen.ellipse(x * width, y * height, across, Math.min(across * 1.5, height * 0.3), 0, 0, 2 * Math.PI);
-    pen.lineWidth = 6; pen.strokeStyle = "#fff"; pen.stroke();
-    pen.lineWidth = 3; pen.strokeStyle = source.colour; pen.stroke();
+    if (source.size.length) {   // of one that was given by hand, or found by motion, the marker alone is shown
+      const [wide, high] = placeAt(source.size, time);
+      down = Math.max(down, high / 2 * height);
+      pen.beginPath();
+      pen.ellipse(x * width, y * height, Math.max(MARKER, wide / 2 * width), down, 0, 0, 2 * Math.PI);
+      pen.lineWidth = 6; pen.strokeStyle = "#fff"; pen.stroke();
+      pen.lineWidth = 3; pen.strokeStyle = source.colour; pen.stroke();
+    }
+    pen.lineWidth = 3; pen.strokeStyle = source.colour;
     pen.beginPath();      // where it goes in the next three seconds
     for (let at = 0; at <= 3; at += 0.25) {
       const [px, py] = placeAt(source.track, time + at);
       pen[at ? "lineTo" : "moveTo"](px * width, py * height);
     }
     pen.setLineDash([2, 6]); pen.stroke(); pen.setLineDash([]);
-    let under = Math.min(height - 12, y * height + Math.min(across * 1.5, height * 0.3) + 16);
+    let under = Math.min(height - 12, y * height + down + 16);
     pen.font = "600 14px system-ui"; pen.textAlign = "center"; pen.textBaseline = "middle"; pen.lineJoin = "round";
     const half = pen.measureText(source.label).width / 2 + 4, at = Math.min(width - half, Math.max(half, x * width));
     while (written.some(other => Math.abs(other.under - under) < 18 && Math.abs(other.at - at) < other.half + half))
@@ -58,34 +66,58 @@ export function drawOutlines(canvas, sources, time) {
   pen.globalAlpha = 1;
 }
 
-export function drawTop(canvas, sources, time, yaw, fovDegrees, strength) {
+// A view of the head in its circle, and the sources around it at [across, down] of the circle's radius.
+function drawView(canvas, words, drawn, sources) {
   const pen = canvas.getContext("2d"), side = canvas.width, middle = side / 2, ring = side * 0.38;
-  const style = getComputedStyle(canvas), ink = style.getPropertyValue("--ink"), line = style.getPropertyValue("--line");
-  const paper = style.getPropertyValue("--paper"), accent = style.getPropertyValue("--accent");
-  const at = (azimuth, far) => [middle - far * Math.sin(azimuth), middle - far * Math.cos(azimuth)];
+  const style = getComputedStyle(canvas), colour = name => style.getPropertyValue(name);
   pen.clearRect(0, 0, side, side);
-  pen.fillStyle = paper; pen.strokeStyle = line; pen.lineWidth = 2;
+  pen.fillStyle = colour("--paper"); pen.strokeStyle = colour("--line"); pen.lineWidth = 2;
   pen.beginPath(); pen.arc(middle, middle, ring, 0, 2 * Math.PI); pen.fill(); pen.stroke();
-  const half = fovDegrees / 2 * Math.PI / 180;     // what the picture covers
-  pen.beginPath(); pen.moveTo(middle, middle);
-  pen.arc(middle, middle, ring, -Math.PI / 2 - half, -Math.PI / 2 + half); pen.closePath();
-  pen.globalAlpha = 0.12; pen.fillStyle = accent; pen.fill(); pen.globalAlpha = 1;
-  pen.fillStyle = ink; pen.font = "20px system-ui"; pen.textAlign = "center"; pen.textBaseline = "middle";
-  pen.fillText("picture", middle, side * 0.045);
-  pen.save(); pen.translate(middle, middle); pen.rotate(-yaw);
-  pen.fillStyle = ink; pen.beginPath(); pen.arc(0, 0, 40, 0, 2 * Math.PI); pen.fill();
-  pen.beginPath(); pen.moveTo(-12, -36); pen.lineTo(0, -56); pen.lineTo(12, -36); pen.fill();
-  for (const ear of [-1, 1]) { pen.beginPath(); pen.ellipse(ear * 42, 2, 8, 15, 0, 0, 2 * Math.PI); pen.fill(); }
-  pen.fillStyle = paper; pen.font = "bold 20px system-ui"; pen.fillText("L", -22, 4); pen.fillText("R", 22, 4);
-  pen.restore();
-  for (const source of sources) {
-    const [azimuth] = directionOf(placeAt(source.track, time), fovDegrees, strength), [x, y] = at(azimuth, ring);
+  pen.textAlign = "center"; pen.textBaseline = "middle";
+  drawn(pen, middle, ring, colour);
+  pen.fillStyle = colour("--ink"); pen.font = "20px system-ui"; pen.fillText(words, middle, side * 0.045);
+  for (const { source, across, down } of sources) {
+    const [x, y] = [middle + across * ring, middle + down * ring];
     pen.globalAlpha = source.faint ? 0.35 : 1;
     pen.beginPath(); pen.arc(x, y, 17, 0, 2 * Math.PI); pen.fillStyle = source.colour; pen.fill();
-    pen.lineWidth = 3; pen.strokeStyle = paper; pen.stroke();
+    pen.lineWidth = 3; pen.strokeStyle = colour("--paper"); pen.stroke();
     pen.fillStyle = "#fff"; pen.font = "bold 20px system-ui"; pen.fillText(source.sign, x, y + 1);
     pen.globalAlpha = 1;
   }
+}
+
+export function drawTop(canvas, sources, time, yaw, fovDegrees, strength) {
+  drawView(canvas, "from above", (pen, middle, ring, colour) => {
+    const half = fovDegrees / 2 * Math.PI / 180;     // what the picture covers
+    pen.beginPath(); pen.moveTo(middle, middle);
+    pen.arc(middle, middle, ring, -Math.PI / 2 - half, -Math.PI / 2 + half); pen.closePath();
+    pen.globalAlpha = 0.12; pen.fillStyle = colour("--accent"); pen.fill(); pen.globalAlpha = 1;
+    pen.save(); pen.translate(middle, middle); pen.rotate(-yaw);
+    pen.fillStyle = colour("--ink"); pen.beginPath(); pen.arc(0, 0, 40, 0, 2 * Math.PI); pen.fill();
+    pen.beginPath(); pen.moveTo(-12, -36); pen.lineTo(0, -56); pen.lineTo(12, -36); pen.fill();
+    for (const ear of [-1, 1]) { pen.beginPath(); pen.ellipse(ear * 42, 2, 8, 15, 0, 0, 2 * Math.PI); pen.fill(); }
+    pen.fillStyle = colour("--paper"); pen.font = "bold 20px system-ui"; pen.fillText("L", -22, 4); pen.fillText("R", 22, 4);
+    pen.restore();
+  }, sources.map(source => {
+    const [azimuth] = directionOf(placeAt(source.track, time), fovDegrees, strength);
+    return { source, across: -Math.sin(azimuth), down: -Math.cos(azimuth) };
+  }));
+}
+
+// From the right side of the head as it is turned: ahead of it is to the right, and what is beside it is near the middle.
+export function drawSide(canvas, sources, time, yaw, pitch, fovDegrees, strength) {
+  drawView(canvas, "from the side", (pen, middle, ring, colour) => {
+    pen.strokeStyle = colour("--line"); pen.setLineDash([6, 6]);
+    pen.beginPath(); pen.moveTo(middle - ring, middle); pen.lineTo(middle + ring, middle); pen.stroke(); pen.setLineDash([]);
+    pen.save(); pen.translate(middle, middle); pen.rotate(-pitch);
+    pen.fillStyle = colour("--ink"); pen.beginPath(); pen.ellipse(-2, 0, 42, 46, 0, 0, 2 * Math.PI); pen.fill();
+    pen.beginPath(); pen.moveTo(36, -14); pen.lineTo(56, 6); pen.lineTo(34, 12); pen.fill();
+    pen.fillStyle = colour("--paper"); pen.beginPath(); pen.ellipse(-4, 2, 8, 14, 0, 0, 2 * Math.PI); pen.fill();
+    pen.restore();
+  }, sources.map(source => {
+    const [azimuth, elevation] = directionOf(placeAt(source.track, time), fovDegrees, strength);
+    return { source, across: Math.cos(elevation) * Math.cos(azimuth - yaw), down: -Math.sin(elevation) };
+  }));
 }
 
 export function drawLevels(bars, levels) {

@@ -481,7 +481,7 @@ class SoundingObjectsSession:
             energies = (new[index] * made_by / made_by.sum(0).clamp_min(1e-20)).sum((-2, -1))
             entry.classes += by_part[index] * (energies / energies.sum().clamp_min(1e-20)).numpy()
             azimuth, elevation = self._directions(track)
-            there = presence(track)
+            there, place = presence(track), track.place
             for column in range(first, parts.shape[-1]):
                 point = round(times[column] / _POINT_S)
                 if abs(times[column] - point * _POINT_S) > step_s / 2 + 1e-6 or track.strength[column] <= 0:
@@ -498,6 +498,7 @@ class SoundingObjectsSession:
                         float(np.degrees(azimuth[column])),
                         float(np.degrees(elevation[column])),
                         sure * min(1.0, float(there[column])),
+                        *(float(size) if np.isfinite(size) else None for size in place[column, 2:]),
                     )
                 )
 

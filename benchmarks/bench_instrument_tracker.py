@@ -3,10 +3,10 @@
     python benchmarks/bench_instrument_tracker.py
     python benchmarks/bench_instrument_tracker.py --clock cpu --json tracker.json
 
-Pictures are of 448 x 800 pixels and change from frame to frame. Compared in one run: float32 and bfloat16, which only
-processors with AMX or AVX-512-BF16 are faster in, on one thread and on two. Columns: milliseconds of a detection (at
-most 100 on two cores), of one measurement of motion, of the search for peaks and tracks after a detection,
-and of a second of a clip with everything (two detections, four measurements).
+Pictures are of 448 x 800 pixels and change from frame to frame; one thread. Columns: milliseconds of a detection, of
+the same network's features in PyTorch (plain convolutions, in the same run), of one measurement of motion, of the
+search for peaks and tracks after a detection, and of a second of a clip with everything (two detections, four
+measurements).
 """
 
 import argparse
@@ -20,6 +20,7 @@ import cv2
 import numpy as np
 import torch
 
+from hearsight.nn.efficientnet_lite import EfficientNetLite0, lite_picture
 from hearsight.vision.frames import Frame
 from hearsight.vision.instrument_detector import InstrumentDetector
 from hearsight.vision.instrument_tracker import FRAME_RATE_HZ, InstrumentTracker
@@ -38,26 +39,18 @@ def main() -> None:
     parser.add_argument("--json", help="file to write the numbers to")
     arguments = parser.parse_args()
     clock = time.perf_counter if arguments.clock == "wall" else time.process_time
-    rows = []
-    print(f"{'precision':>9} {'threads':>7} {'seen ms':>8} {'motion ms':>9} {'tracks ms':>9} {'second ms':>9}")
-    for threads in (1,) if arguments.clock == "cpu" else (1, 2):
-        torch.set_num_threads(threads)
-        cv2.setNumThreads(threads)
-        for dtype in (torch.float32, torch.bfloat16):
-            row = measured(dtype, arguments.repeats, clock)
-            rows.append({"precision": str(dtype).removeprefix("torch."), "threads": threads, **row})
-            print(
-                f"{rows[-1]['precision']:>9} {threads:>7} {row['detection_ms']:8.1f} {row['motion_ms']:9.1f} "
-                f"{row['tracks_ms']:9.1f} {row['second_ms']:9.1f}",
-                flush=True,
-            )
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    row = measured(arguments.repeats, clock)
+    for name, took_ms in row.items():
+        print(f"{name.removesuffix('_ms'):<20}{took_ms:8.1f} ms")
     if arguments.json:
-        about = {"clock": arguments.clock, "torch": torch.__version__, "cores": os.cpu_count(), "rows": rows}
+        about = {"clock": arguments.clock, "torch": torch.__version__, "cores": os.cpu_count(), **row}
         with open(arguments.json, "w", encoding="utf-8") as file:
             json.dump(about, file, indent=2)
 
 
-def measured(dtype: torch.dtype, repeats: int, clock: Callable[[], float]) -> dict[str, float]:
+def measured(repeats: int, clock: Callable[[], float]) -> dict[str, float]:
     """Milliseconds of each part, on smooth noise that drifts."""
     rng = np.random.default_rng(0)
     wide = cv2.resize(rng.integers(0, 256, (60, 120, 3), dtype=np.uint8), (1000, 500), interpolation=cv2.INTER_CUBIC)
@@ -65,14 +58,19 @@ def measured(dtype: torch.dtype, repeats: int, clock: Callable[[], float]) -> di
         Frame(k / FRAME_RATE_HZ, k, np.ascontiguousarray(wide[k % 20 : k % 20 + SIZE[0], 2 * k : 2 * k + SIZE[1]]))
         for k in range(2 * repeats + 1)
     ]
-    detector, meter, tracks = InstrumentDetector(dtype=dtype), MotionEnergyMeter(), ObjectTracks()
+    network = EfficientNetLite0.pretrained()
+    detector, meter, tracks = InstrumentDetector(network), MotionEnergyMeter(), ObjectTracks()
+    pictures = [lite_picture(torch.from_numpy(frame.rgb)[None]) for frame in frames[:repeats]]
     seen = detector.see(frames[0].rgb)
     tracker = InstrumentTracker(detector)
     tracker.update(frames[0])
     second = timed(lambda index: tracker.update(frames[index + 1]), 2 * repeats, clock)
     meter.measure(frames[0].rgb, 0.25)
+    with torch.inference_mode():
+        plain = timed(lambda index: network.features(pictures[index]), repeats, clock)
     return {
         "detection_ms": statistics.median(timed(lambda index: detector.see(frames[index].rgb), repeats, clock)),
+        "in_pytorch_ms": statistics.median(plain),
         "motion_ms": statistics.median(timed(lambda index: meter.measure(frames[index].rgb, 0.25), repeats, clock)),
         "tracks_ms": statistics.median(timed(lambda index: tracks.update(0.5 * index, seen), repeats, clock)),
         "second_ms": FRAME_RATE_HZ * statistics.mean(second),

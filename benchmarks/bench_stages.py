@@ -127,9 +127,9 @@ def shown(clip: Path, model: SoundingObjects) -> None:
     with av.open(str(clip)) as container:
         size = (container.streams.video[0].height, container.streams.video[0].width)
     spec = model.spec
-    small = spec.small_size_of(size)
-    assert small is not None
-    for _ in read_small_frames(clip, spec.frame_rate_hz, small, spec.frame_size_of(size), spec.colours_every):
+    copies = SoundingObjectsSession.small_copies
+    small, colours = copies.size_of(size), spec.frame_size_of(size)
+    for _ in read_small_frames(clip, spec.frame_rate_hz, small, colours, copies.colours_every):
         pass
 
 

@@ -3,7 +3,6 @@
 import cv2
 import numpy as np
 import pytest
-import torch
 from drawn_instruments import cut_out, pasted, photograph
 from hypothesis import given
 from hypothesis import strategies as st
@@ -137,12 +136,6 @@ def test_places_reach_from_edge_to_edge(detector: InstrumentDetector) -> None:
     columns = network_size((97, 193))[1]
     np.testing.assert_allclose(evidence_map.x, (np.arange(len(evidence_map.x)) * 32 + 0.5) / columns)
     np.testing.assert_allclose(evidence_map.x + evidence_map.x[::-1], 1)
-
-
-def test_half_precision_sees_the_same(detector: InstrumentDetector) -> None:
-    picture = pasted(photograph("flower.jpg", (448, 800)), cut_out("harp", 240), 0.4, 0.6)
-    rounded = InstrumentDetector(dtype=torch.bfloat16).see(picture)
-    assert np.abs(rounded.evidence - detector.see(picture).evidence).max() < 0.1
 
 
 def test_the_pictures_edges_are_not_taken_for_instruments(detector: InstrumentDetector) -> None:

@@ -32,7 +32,7 @@ _STAGES = (
 _STEM = 32
 _NORM_EPSILON = 1e-3
 # Of 8-bit colours: Lite models are fed with (colour - 127) / 128, not with ImageNet's normalisation.
-_MIDDLE, _SPREAD = 127.0, 128.0
+MIDDLE, SPREAD = 127.0, 128.0
 
 
 class EfficientNetLite0(nn.Module):
@@ -102,7 +102,7 @@ def lite_picture(
     rgb: UInt8[Tensor, "*batch height width 3"], dtype: torch.dtype = torch.float32
 ) -> Float[Tensor, "*batch 3 height width"]:
     """8-bit RGB pictures as Lite networks take them: (colour - 127) / 128, colours first (channels last in memory)."""
-    return rgb.to(dtype).sub_(_MIDDLE).div_(_SPREAD).movedim(-1, -3)
+    return rgb.to(dtype).sub_(MIDDLE).div_(SPREAD).movedim(-1, -3)
 
 
 class _Bottleneck(nn.Module):

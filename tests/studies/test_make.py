@@ -192,6 +192,47 @@ def test_webmushra_gets_pages_whose_files_exist(material, tmp_path):
                 samples, rate = soundfile.read(tmp_path / file)
                 assert samples.shape == (16_000, 2) and rate == 16_000
     assert "Recorded" not in groups[0][1]["stimuli"]  # webMUSHRA adds the reference itself
+    follows_webmushra_documentation(config, tmp_path)
+
+
+LIKERT = {"type", "id", "name", "mustRate", "mustPlayback", "stimuli", "response"}
+DOCUMENTED = {  # the options of each page in webMUSHRA's doc/experimenter.md
+    "generic": {"type", "id", "name", "content"},
+    "volume": {"type", "id", "name", "content", "stimulus", "defaultVolume"},
+    "mushra": {
+        "type", "id", "name", "content", "showWaveform", "enableLooping", "strict", "reference", "createAnchor35",
+        "createAnchor70", "randomize", "showConditionNames", "stimuli",
+    },
+    # Of these the content is not documented, but shown; without it they show "undefined".
+    "likert_multi_stimulus": {*LIKERT, "content"},
+    "likert_single_stimulus": {*LIKERT, "content"},
+    "finish": {"type", "name", "content", "showResults", "writeResults"},
+}  # fmt: skip
+YES_OR_NO = {
+    "showWaveform", "enableLooping", "strict", "createAnchor35", "createAnchor70", "randomize", "showConditionNames",
+    "mustRate", "showResults", "writeResults",
+}  # fmt: skip
+
+
+def follows_webmushra_documentation(config, root):
+    """Check a configuration, whose paths are relative to webMUSHRA's folder, by what its documentation says."""
+    assert set(config) == {
+        "testname", "testId", "bufferSize", "stopOnErrors", "showButtonPreviousPage", "remoteService", "pages",
+    }  # fmt: skip
+    assert config["bufferSize"] in (256, 512, 1024, 2048, 4096, 8192, 16384)
+    pages = [page for entry in config["pages"] for page in (entry[1:] if isinstance(entry, list) else [entry])]
+    assert pages[-1]["type"] == "finish" and all(page["type"] != "finish" for page in pages[:-1])
+    identifiers = [page["id"] for page in pages[:-1]]
+    assert len(set(identifiers)) == len(identifiers)
+    for page in pages:
+        assert set(page) == DOCUMENTED[page["type"]]
+        assert all(isinstance(page[name], bool) for name in YES_OR_NO & set(page))
+        assert all(isinstance(page[name], str) for name in {"id", "name", "content"} & set(page))
+        assert page.get("mustPlayback", "ended") in ("ended", "processUpdate")
+        assert all(set(point) <= {"value", "label"} for point in page.get("response", []))
+        files = [page[name] for name in ("reference", "stimulus") if name in page] + [*page.get("stimuli", {}).values()]
+        assert all(file.startswith("configs/") and (root / file).is_file() for file in files)
+        assert 0 <= page.get("defaultVolume", 0) <= 1
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ _SOUNDS = "resources/hearsight"
 def export_webmushra(study: Path, target: Path) -> list[str]:
     """Write a folder whose content goes into webMUSHRA's `configs`: `STUDY.yaml`, and the sounds as WAV.
 
+    Pages and keys are those of its `doc/experimenter.md`. The volume is set by the study's first sound.
     A rating, and a choice with a reference, become a `mushra` page (its paired comparison can only ask which of two
     sounds is the reference); a choice without one a `likert_multi_stimulus` page, a direction a
     `likert_single_stimulus` page of left, centre and right.
@@ -34,7 +35,18 @@ def export_webmushra(study: Path, target: Path) -> list[str]:
     public, key = made["public"], made["key"]
     notes = ["webMUSHRA has no headphone check and no resuming, and `study analyse` does not read its results"]
     consent = "".join(f"<p>{text}</p>" for text in public["consent"])
-    pages: list[Any] = [{"type": "generic", "id": "consent", "name": public["title"], "content": consent}]
+    place = f"configs/{_SOUNDS}/{public['id']}"
+    pages: list[Any] = [
+        {"type": "generic", "id": "consent", "name": public["title"], "content": consent},
+        {
+            "type": "volume",
+            "id": "volume",
+            "name": "Set the volume",
+            "content": "Set a volume that is comfortable, and do not change it afterwards.",
+            "stimulus": f"{place}/{public['parts'][0]['pages'][0]['sounds'][0]}.wav",
+            "defaultVolume": 0.5,
+        },
+    ]
     with folder_written_whole(target) as temporary:
         folder = temporary / _SOUNDS / public["id"]
         folder.mkdir(parents=True)
@@ -52,7 +64,7 @@ def export_webmushra(study: Path, target: Path) -> list[str]:
                 for sound in used:
                     samples, rate = soundfile.read(sound_file(study / PUBLIC, sound), dtype="int16")
                     soundfile.write(folder / f"{sound}.wav", samples, rate, subtype="PCM_16")
-                group.append(_page(part, page, key[page["id"]]["systems"], f"configs/{_SOUNDS}/{public['id']}"))
+                group.append(_page(part, page, key[page["id"]]["systems"], place))
             pages.append(group)
         pages.append({"type": "finish", "name": "Thank you", "content": "", "showResults": False, "writeResults": True})
         config = {
@@ -90,6 +102,8 @@ def _page(part: dict[str, Any], page: dict[str, Any], systems: dict[str, str], p
             "reference": f"{place}/{page['reference']}.wav",
             "createAnchor35": False,
             "createAnchor70": False,
+            "randomize": True,
+            "showConditionNames": False,
             "stimuli": stimuli,
         }
     single = part["page"] == "direction"

@@ -70,6 +70,62 @@ def test_the_box_is_that_of_the_rfc() -> None:
     assert ambisonic_box(1).hex() == wanted
 
 
+_SOUND_HEADERS = {0: 28, 1: 28 + 16, 2: 28 + 36}  # bytes of a sound's sample description before its boxes, by version
+
+
+def _as_the_injector_reads(path: Path) -> list[bytes]:
+    """The boxes of the sound's sample description, found as Google's injector (spatial-media) finds them.
+
+    From the outermost box inwards, each as long as it says; in the sample description behind a header whose length goes
+    by its version; nothing may be left over.
+    """
+
+    def boxes(data: bytes) -> list[tuple[bytes, bytes]]:
+        found, at = [], 0
+        while at < len(data):
+            size = int.from_bytes(data[at : at + 4], "big")
+            assert 8 <= size <= len(data) - at, f"a box of {size} bytes in {len(data) - at}"
+            found.append((data[at + 4 : at + 8], data[at + 8 : at + size]))
+            at += size
+        return found
+
+    def inner(content: bytes, *names: bytes) -> list[bytes]:
+        for name in names:
+            content = next(part for one, part in boxes(content) if one == name)
+        return [_box(*each) for each in boxes(content)]
+
+    (moov,) = (content for name, content in boxes(path.read_bytes()) if name == b"moov")
+    for track in (content for name, content in boxes(moov) if name == b"trak"):
+        (handler,) = (part for part in inner(track, b"mdia") if part[4:8] == b"hdlr")
+        if handler[16:20] == b"soun":
+            (description,) = (part for part in inner(track, b"mdia", b"minf", b"stbl") if part[4:8] == b"stsd")
+            ((_, entry),) = boxes(description[16:])
+            return [_box(*each) for each in boxes(entry[_SOUND_HEADERS[int.from_bytes(entry[8:10], "big")] :])]
+    raise AssertionError("no sound")
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "order"),
+    [
+        ("out.mp4", "aac", 1),
+        ("out.mov", "aac", 1),
+        ("out.mov", "pcm16", 1),
+        ("out.mov", "pcm24", 1),
+        ("o.mov", "pcm24", 3),
+    ],
+)
+def test_the_box_stands_where_the_injector_looks_for_it(
+    clip: Path, tmp_path: Path, name: str, codec: str, order: int
+) -> None:
+    with BinauralWriter(clip, tmp_path / name, RATE, codec, ambisonic_order=order) as writer:
+        writer.write(tones((order + 1) ** 2))
+    wanted = struct.pack(">BBI", 0, 0, order)  # version, type
+    wanted += struct.pack(">BBI", 0, 0, (order + 1) ** 2) + b"".join(
+        struct.pack(">I", n) for n in range((order + 1) ** 2)
+    )
+    assert _as_the_injector_reads(tmp_path / name).count(_box(b"SA3D", wanted)) == 1
+
+
 @pytest.mark.skipif(shutil.which("ffprobe") is None, reason="the program ffprobe is not installed")
 def test_ffprobe_reads_ambisonics(clip: Path, tmp_path: Path) -> None:
     with BinauralWriter(clip, tmp_path / "out.mov", RATE, "pcm24", ambisonic_order=1) as writer:

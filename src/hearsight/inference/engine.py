@@ -5,7 +5,6 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import replace
 
 import cv2
 import torch
@@ -28,7 +27,6 @@ from hearsight.progress import Progress, no_progress
 from hearsight.signal import StreamResampler, difference
 from hearsight.signal.loudness import LoudnessMeter
 from hearsight.vision.frames import SmallCopies
-from hearsight.vision.tracks import Source
 
 _BLOCK_SAMPLES = 1 << 15
 _SILENT_DB = -80.0
@@ -133,7 +131,7 @@ def run_on_file(
         model=name,
         realtime_factor=duration_s / max(1e-9, time.monotonic() - begun),
         peak_memory_mib=peak_memory_mib(),
-        sources=on_the_files_clock(session, prepared.selection.start_s),
+        sources=[source.later(prepared.selection.start_s) for source in (session.sources() if session else [])],
         notes=list(dict.fromkeys([*prepared.notes, *(session.notes() if session else []), *writer.notes, *notes])),
         start_s=prepared.selection.start_s,
         loudness_lufs=meter.lufs,
@@ -306,17 +304,6 @@ def a_core_left(is_needed: bool) -> Iterator[None]:
 def works_without_picture(model: BinauralModel) -> bool:
     """Whether a model that needs pictures can do without one."""
     return bool(getattr(model, "works_without_picture", False))
-
-
-def on_the_files_clock(session: BinauralSession | None, start_s: float) -> list[Source]:
-    """A session's sources, their times counted from the beginning of the file, not of the part."""
-    sources = session.sources() if session is not None else []
-    if not start_s:
-        return sources
-    return [
-        replace(source, track=[replace(point, time_s=point.time_s + start_s) for point in source.track])
-        for source in sources
-    ]
 
 
 def peak_memory_mib() -> float:

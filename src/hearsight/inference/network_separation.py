@@ -4,7 +4,7 @@ import math
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -20,14 +20,13 @@ from hearsight.errors import MediaError, ModelError
 from hearsight.inference.asked import Asked, check_device
 from hearsight.inference.band_extension import FullBand
 from hearsight.inference.input_sound import InputSound, SampleQueue
-from hearsight.inference.markers import write_markers
 from hearsight.inference.options import Options, Treatment
 from hearsight.inference.preparation import PreparedInput, prepare
-from hearsight.inference.separation import separated
-from hearsight.inference.stems import MONO, PartFiles, Stems, parts_in, write_stems
+from hearsight.inference.separation import described, parts_written, separated
+from hearsight.inference.stems import PartFiles, Stems
 from hearsight.inference.windowing import walk_parts
 from hearsight.media import VideoFrame, mix_to_mono, read_audio, read_frames
-from hearsight.models.interface import ClipInfo, Separator, Window, WindowSpec
+from hearsight.models.interface import Separator, Window, WindowSpec
 from hearsight.models.registry import find_card
 from hearsight.models.saving import load_network
 from hearsight.models.zoo import zoo_model
@@ -113,19 +112,17 @@ def network_stems_into(
     pictures = read_frames(input, _FRAME_RATE_HZ, _read_size(clip.frame_size), notes=notes, selection=selection)
     network = separator.network
     session = _Session(separator, [track.label for track in given], asked.device)
-    sound = read_audio(input, _BLOCK_SAMPLES, notes, selection)
+    held = InputSound(
+        read_audio(input, _BLOCK_SAMPLES, notes, selection), prepared.audio.layout, clip.sample_rate_hz, Treatment()
+    )
     crops = (_around(frame, given, network.frame_size) for frame in pictures)
-    stems = _walked(session, clip, sound, prepared.audio.layout, crops, folder, input, prepared, notes, progress)
+    stems = _stems(session, held, crops, folder, input, prepared, notes, progress)
     degrees = asked.fov_degrees
     angle = picture_field_of_view(clip.frame_size) if degrees is None else math.radians(degrees)
     times = np.arange(0, stems.duration_s, 0.5) + selection.start_s
-    stems.start_s, stems.is_given = selection.start_s, True
-    for stem, track in zip(stems.stems, given, strict=False):
-        assert stem.source is not None
-        stem.source.track = track.later(selection.start_s).points(times, angle)
-    stems.write_tables()
-    write_markers(stems, stems.names[:-1], stems.sources)
-    return stems
+    stems.is_given = True
+    tracks = (track.later(selection.start_s).points(times, angle) for track in given)
+    return described(stems, [replace(s, track=track) for s, track in zip(stems.sources, tracks, strict=True)])
 
 
 def mix_into(
@@ -154,10 +151,9 @@ def mix_into(
         for tick, (a, b) in enumerate(zip(*frames, strict=False))
     )
     session = _Session(separator, [Path(each).stem for each in inputs], device)
-    mix = _mixed(inputs, prepared, true, notes)
-    stems = _walked(session, clip, mix, "mono", both, folder, inputs[0], prepared[0], notes, progress)
-    stems.write_tables()
-    write_markers(stems, stems.names[:-1], stems.sources)
+    held = InputSound(_mixed(inputs, prepared, true, notes), "mono", clip.sample_rate_hz, Treatment())
+    stems = _stems(session, held, both, folder, inputs[0], prepared[0], notes, progress)
+    described(stems, stems.sources)
     ratios = None
     if stems.duration_s <= _LONGEST_MEASURED_S:
         from hearsight.metrics import separation_ratios
@@ -170,7 +166,7 @@ def mix_into(
 
 
 class _Session:
-    """A separation network as a `PartsSession`: its windows hold the pictures of all sources, side by side."""
+    """A separation network as a `PartsSession`; its windows hold the pictures of all sources, side by side."""
 
     def __init__(self, separator: LoadedSeparator, labels: Sequence[str], device: str) -> None:
         self.name, network = separator.name, separator.network
@@ -200,14 +196,6 @@ class _Session:
             self._energy[number] += float(stems[:, number].square().sum())
         return [dict(zip(self.keys, each, strict=True)) for each in stems]
 
-    def process(self, windows: list[Window]) -> Float[Tensor, "windows 2 samples"]:
-        """It gives no ears."""
-        raise NotImplementedError
-
-    def sources(self) -> list[Source]:
-        """One per picture, in their order."""
-        return [source for source, _ in self.keyed_sources()]
-
     def keyed_sources(self) -> list[tuple[Source, tuple[str, ...]]]:
         """The sources, and the key of the parts of each."""
         return [
@@ -220,11 +208,9 @@ class _Session:
         return []
 
 
-def _walked(
+def _stems(
     session: _Session,
-    clip: ClipInfo,
-    sound: Iterable[Tensor],
-    layout: str,
+    held: InputSound,
     pictures: Iterable[VideoFrame],
     folder: Path,
     input: str | os.PathLike[str],
@@ -233,23 +219,10 @@ def _walked(
     progress: Progress,
 ) -> Stems:
     """The stems of one walk, without tracks."""
-    held = InputSound(sound, layout, clip.sample_rate_hz, Treatment())
-    with parts_in(folder) as parts:
-        mono = SampleQueue()
-        walked = _at_the_clips_rate(session, clip.sample_rate_hz, held, mono, pictures, notes)
-        samples = parts.take(walked, mono, clip, progress)
-        stems = Stems(
-            folder=folder,
-            input=os.fspath(input),
-            model=session.name,
-            sample_rate_hz=clip.sample_rate_hz,
-            samples=samples,
-            stems=[],
-            frame_rate_hz=clip.frame_rate_hz,
-        )
-        write_stems(parts, MONO, session.keyed_sources(), stems)
+    mono = SampleQueue()
+    walked = _at_the_clips_rate(session, prepared.clip.sample_rate_hz, held, mono, pictures, notes)
+    stems = parts_written(folder, input, prepared, session, session.name, walked, mono, progress)
     stems.notes = list(dict.fromkeys([*prepared.notes, *held.notes(), *notes]))
-    progress(stems.duration_s, stems.duration_s)
     return stems
 
 

@@ -4,13 +4,14 @@ import math
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from hearsight.acoustics import picture_to_direction
@@ -18,8 +19,8 @@ from hearsight.errors import DataError, HearsightError, MediaError, ModelError
 from hearsight.files import folder_for_scratch, folder_written_whole
 from hearsight.inference.ambisonic_sound import ambisonic_order
 from hearsight.inference.asked import Asked
-from hearsight.inference.engine import a_core_left, on_the_files_clock, pictures_for, works_without_picture
-from hearsight.inference.input_sound import InputSound
+from hearsight.inference.engine import a_core_left, pictures_for, works_without_picture
+from hearsight.inference.input_sound import InputSound, SampleQueue
 from hearsight.inference.loudness import loudness_weights
 from hearsight.inference.markers import MARKER_FILES, write_markers
 from hearsight.inference.options import Treatment
@@ -72,34 +73,61 @@ def separated(
             yield mixed
 
     with (
-        parts_in(folder) as parts,
         pictures_for(input, model.spec, session, clip, notes, selection) as pictures,
         a_core_left(isinstance(session, SeeingSession)),
     ):
         walked = walk_parts(session, model.spec, clip.sample_rate_hz, mono(), pictures, notes)
-        samples = parts.take(walked, held, clip, progress)
-        located = on_the_files_clock(session, selection.start_s)
-        if _is_all_around(asked, input):
-            located = [_all_around(source) for source in located]
-        keys = [keys for _, keys in session.keyed_sources()]
-        sources = list(zip(located, keys, strict=True))
+        stems = parts_written(folder, input, prepared, session, model.name, walked, held, progress)
+    located = [source.later(selection.start_s) for source in stems.sources]
+    if _is_all_around(asked, input):
+        located = [_all_around(source) for source in located]
+    stems.is_given = asked.sources is not None or asked.tracks is not None
+    stems.louder_db = _louder_db(meters)
+    stems.notes = list(dict.fromkeys([*prepared.notes, *session.notes(), *held.notes(), *notes]))
+    return described(stems, located)
+
+
+def parts_written(
+    folder: Path,
+    input: str | os.PathLike[str],
+    prepared: PreparedInput,
+    session: PartsSession,
+    model: str,
+    walked: Iterable[tuple[int, int, Mapping[str, Float[Tensor, "samples"]]]],
+    mono: SampleQueue,
+    progress: Progress,
+) -> Stems:
+    """Stems of parts as they are finished, in a folder that lacks what `described` adds.
+
+    Args:
+        folder: an empty one.
+        session: that gives the parts; its sources are on the clock of what was prepared.
+        model: its name.
+        walked: as of `walk_parts`.
+        mono: holds as much of the mono sound as was walked through.
+    """
+    with parts_in(folder) as parts:
         stems = Stems(
             folder=folder,
             input=os.fspath(input),
-            model=model.name,
-            sample_rate_hz=clip.sample_rate_hz,
-            samples=samples,
+            model=model,
+            sample_rate_hz=prepared.clip.sample_rate_hz,
+            samples=parts.take(walked, mono, prepared.clip, progress),
             stems=[],
-            start_s=selection.start_s,
-            is_given=asked.sources is not None or asked.tracks is not None,
-            louder_db=_louder_db(meters),
-            frame_rate_hz=clip.frame_rate_hz,
-            notes=list(dict.fromkeys([*prepared.notes, *session.notes(), *held.notes(), *notes])),
+            start_s=prepared.selection.start_s,
+            frame_rate_hz=prepared.clip.frame_rate_hz,
         )
-        write_stems(parts, MONO, sources, stems)
-        stems.write_tables()
-        write_markers(stems, stems.names[:-1], stems.sources)
+        write_stems(parts, MONO, session.keyed_sources(), stems)
     progress(stems.duration_s, stems.duration_s)
+    return stems
+
+
+def described(stems: Stems, sources: Sequence[Source]) -> Stems:
+    """Stems of sources of which it is known where they are, with their tables and markers written."""
+    placed = [replace(stem, source=source) for stem, source in zip(stems.stems, sources, strict=False)]
+    stems.stems = [*placed, stems.stems[-1]]
+    stems.write_tables()
+    write_markers(stems, stems.names[:-1], stems.sources)
     return stems
 
 

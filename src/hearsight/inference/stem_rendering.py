@@ -149,7 +149,7 @@ class StemsSession:
         """Those that are heard, on the clock of the stems."""
         stems = self._model.stems
         return [
-            replace(source, track=[replace(p, time_s=p.time_s - stems.start_s) for p in source.track])
+            source.later(-stems.start_s)
             for source, gain in zip(stems.sources, self._model.gains, strict=False)
             if gain > 0
         ]

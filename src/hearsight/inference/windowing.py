@@ -146,15 +146,13 @@ class _Parts:
     """A session that gives parts where it is asked for ears."""
 
     def __init__(self, session: PartsSession) -> None:
-        self._session = session
         self.process = session.parts
-        self.sources, self.notes = session.sources, session.notes
 
 
 class _SeeingParts(_Parts):
     def __init__(self, session: Any) -> None:
         super().__init__(session)
-        self.see, self.seen = session.see, session.seen
+        self.see, self.seen, self.sources, self.notes = session.see, session.seen, session.sources, session.notes
 
 
 # (first sample, `[window]`) of windows that are processed together

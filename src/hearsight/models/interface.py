@@ -137,11 +137,11 @@ class SeeingSession(BinauralSession, Protocol):
 
 
 @runtime_checkable
-class PartsSession(BinauralSession, Protocol):
-    """A session that can say, instead of giving ears, which part of the sound is whose."""
+class PartsSession(Protocol):
+    """A session that says which part of the sound is whose; a `BinauralSession` may be one, too."""
 
     def parts(self, windows: list[Window], seen: Any = None) -> list[dict[str, Float[Tensor, "samples"]]]:
-        """Of each window the part of each source, by a key; called in the place of `process`, with the same.
+        """Of each window the part of each source, by a key; with the windows that `process` would get.
 
         What is missing to the window's sound goes with nothing that is seen. One source may have several keys one after
         the other; `keyed_sources` says which.
@@ -149,7 +149,11 @@ class PartsSession(BinauralSession, Protocol):
         ...
 
     def keyed_sources(self) -> list[tuple[Source, tuple[str, ...]]]:
-        """What `sources` gives, each with the keys of its parts. Parts of other keys count for nothing seen."""
+        """The sources so far, each with the keys of its parts. Parts of other keys count for nothing seen."""
+        ...
+
+    def notes(self) -> list[str]:
+        """As of a `BinauralSession`."""
         ...
 
 

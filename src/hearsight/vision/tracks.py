@@ -68,6 +68,10 @@ class Source:
     energy_share: float
     track: list[TrackPoint]
 
+    def later(self, seconds: float) -> "Source":
+        """The same source by a clock that is behind by so much."""
+        return replace(self, track=[replace(point, time_s=point.time_s + seconds) for point in self.track])
+
     def as_seen(self) -> SeenObject:
         """As an object of which the level over time is not known."""
         points = [(p.time_s, p.x, p.y, p.width, p.height) for p in self.track]

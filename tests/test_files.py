@@ -58,6 +58,22 @@ def test_a_folder_replaces_the_old_one_only_when_complete(tmp_path):
     assert names(tmp_path) == ["model"]
 
 
+def test_a_folder_that_cannot_get_its_name_leaves_the_old_one(tmp_path, monkeypatch):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "old").write_text("old")
+    renamed = os.replace
+
+    def failing(source, target):
+        if target == tmp_path / "out" and "old-" not in str(source):
+            raise KeyboardInterrupt  # when the old folder was moved away
+        renamed(source, target)
+
+    monkeypatch.setattr(os, "replace", failing)
+    with pytest.raises(KeyboardInterrupt), folder_written_whole(tmp_path / "out") as folder:
+        (folder / "new").write_text("new")
+    assert [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")] == ["out", "out/old"]
+
+
 def test_what_cannot_be_written_is_one_clear_line(tmp_path):
     (tmp_path / "file").write_text("")
     (tmp_path / "folder").mkdir()

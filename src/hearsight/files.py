@@ -169,9 +169,15 @@ def folder_written_whole(target: str | os.PathLike[str]) -> Iterator[Path]:
             _as_if_newly_created(temporary)
             if target.exists():
                 old = Path(tempfile.mkdtemp(prefix=f".{target.name}{_MARK}old-", dir=target.parent))
-                os.replace(target, old / target.name)
-                os.replace(temporary, target)
-                shutil.rmtree(old)
+                try:
+                    os.replace(target, old / target.name)
+                    os.replace(temporary, target)
+                except BaseException:
+                    if not target.exists():  # ended between the two
+                        os.replace(old / target.name, target)
+                    raise
+                finally:
+                    shutil.rmtree(old, ignore_errors=True)
             else:
                 os.replace(temporary, target)
         except BaseException:

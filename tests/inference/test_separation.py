@@ -181,6 +181,37 @@ def test_a_folder_with_other_files_is_left_as_it_is(stems: Stems, clip: Path, tm
     assert np.array_equal(stems.sound("drums"), sound)
 
 
+@pytest.mark.parametrize(("failure", "is_there"), [(RuntimeError, False), (KeyboardInterrupt, True)])
+def test_a_failure_at_any_moment_leaves_no_folder_or_the_old_one(
+    tmp_path: Path, failure: type[BaseException], is_there: bool
+) -> None:
+    """While it walks, and when all stems are written but the folder has not got its name."""
+    sound = np.random.default_rng(0).normal(0, 0.05, 3 * RATE)
+    soundfile.write(tmp_path / "in.wav", sound, RATE)
+    output = tmp_path / "out"
+    if is_there:
+        hearsight.separate(tmp_path / "in.wav", output, sources=[(0.2, 0.5)])
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    calls = 0
+    while True:  # until it comes through: that many moments there are
+        left = calls = calls + 1
+
+        def failing(done: float, total: float | None) -> None:
+            nonlocal left
+            left -= 1
+            if not left:
+                raise failure
+
+        try:
+            hearsight.separate(tmp_path / "in.wav", output, sources=[(0.8, 0.5)], progress=failing)
+            break
+        except failure:
+            assert before == {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+            assert output.exists() == is_there and len(list(tmp_path.iterdir())) == 1 + is_there
+    assert calls > 2 and hearsight.open_stems(output).names == ["source 1", "rest"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.wav", "out"]
+
+
 def test_a_temporary_folder_goes_with_its_stems(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "in.wav", np.random.default_rng(0).normal(0, 0.05, RATE), RATE)
     found = hearsight.separate(tmp_path / "in.wav", sources=[(0.2, 0.5)])

@@ -6,20 +6,25 @@ Half of the seeds are the same in each run, the other half fresh; both are print
 import multiprocessing
 import os
 import random
+import shutil
 import signal
 import sys
 import time
 import traceback
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from media_clips import Clip, make_clip
 from zoo import ANIMALS
 
 from hearsight.errors import HearsightError
-from hearsight.inference import Asked, plan, run
-from hearsight.media import probe, read_audio
+from hearsight.inference import Asked, open_stems, plan, run, separate
+from hearsight.inference.markers import MARKER_FILES
+from hearsight.inference.stems import TABLES
+from hearsight.media import mix_to_mono, probe, read_audio, read_sound
 
 pytestmark = pytest.mark.heavy
 
@@ -127,10 +132,47 @@ def test_damaged_files_are_refused_in_one_line_or_done(tmp_path: Path, capsys: p
     assert not faults, "\n".join(faults[:20])
 
 
+def _binauralized(source: Path, target: Path) -> None:
+    run(plan([source], target, Asked("mono-mono"))[0])
+
+
+def _whole_binaural(target: Path) -> None:
+    """Raises unless all of the file is there."""
+    assert probe(target).duration_s == pytest.approx(20, abs=0.1)
+
+
+def _separated(source: Path, target: Path) -> None:
+    separate(source, target, sources=[(0.2, 0.5), (0.8, 0.5)])
+
+
+def _whole_stems(target: Path) -> None:
+    """Raises unless all files of the folder are there and belong together."""
+    stems = open_stems(target)
+    mono = mix_to_mono(read_sound(target.parent.parent / "in.mp4")[0], "stereo").numpy()
+    assert np.allclose(sum(stems.sound(name).astype(np.float64) for name in stems.names), mono, atol=1e-6)
+    files = {path.name for path in target.iterdir()}
+    assert files == {*(stem.path.name for stem in stems.stems), *TABLES, *MARKER_FILES}
+
+
 @pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("name", "make", "check", "is_there"),
+    [
+        ("out.mp4", _binauralized, _whole_binaural, False),
+        ("stems", _separated, _whole_stems, False),
+        ("stems", _separated, _whole_stems, True),
+    ],
+)
 def test_a_process_ended_at_any_moment_leaves_a_whole_output_or_none(
-    tmp_path: Path, ending: signal.Signals, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    ending: signal.Signals,
+    name: str,
+    make: Callable[[Path, Path], None],
+    check: Callable[[Path], None],
+    is_there: bool,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    """Of an output that is there already: the old one, the new one, or (between two renamings) none."""
     source = make_clip(tmp_path / "in.mp4", Clip(seconds=20))
     seed = int(time.time())
     rng = random.Random(seed)
@@ -140,7 +182,7 @@ def test_a_process_ended_at_any_moment_leaves_a_whole_output_or_none(
         from hearsight.cli.errors import one_line_errors
 
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115
-        one_line_errors(lambda: run(plan([source], target, Asked("mono-mono"))[0]) and None)()
+        one_line_errors(lambda: make(source, target))()
 
     def ended(target: Path, after_s: float | None) -> float:
         process = context.Process(target=work, args=(target,))
@@ -153,23 +195,27 @@ def test_a_process_ended_at_any_moment_leaves_a_whole_output_or_none(
         process.join()
         return time.monotonic() - begun
 
-    whole_s = ended(tmp_path / "whole.mp4", None)
-    whole = probe(tmp_path / "whole.mp4").duration_s
+    (tmp_path / "whole").mkdir()
+    whole_s = ended(tmp_path / "whole" / name, None)
+    check(tmp_path / "whole" / name)
     counts: Counter[str] = Counter()
-    for number in range(KILLS // 2):
+    for number in range(KILLS // 4):
         folder = tmp_path / f"{number}"
         folder.mkdir()
-        ended(folder / "out.mp4", rng.uniform(0, 1.1 * whole_s))
+        if is_there:
+            shutil.copytree(tmp_path / "whole" / name, folder / name)
+        ended(folder / name, rng.uniform(0, 1.1 * whole_s))
         left = sorted(path.name for path in folder.iterdir())
-        if "out.mp4" in left:
-            assert probe(folder / "out.mp4").duration_s == pytest.approx(whole, abs=0.1)
-            left.remove("out.mp4")
+        if name in left:
+            check(folder / name)
+            left.remove(name)
             counts["whole"] += 1
         else:
             counts["none"] += 1
-        assert all(name.startswith(".") for name in left)
+        assert all(each.startswith(".") for each in left)
         assert not left or ending == signal.SIGKILL, "SIGTERM leaves nothing hidden"
     with capsys.disabled():
         print(
-            f"\n{KILLS // 2} processes ended by {ending.name} within {1.1 * whole_s:.1f} s, seed {seed}: {dict(counts)}"
+            f"\n{name}{', there before' if is_there else ''}: {KILLS // 4} processes ended by {ending.name} within "
+            f"{1.1 * whole_s:.1f} s, seed {seed}: {dict(counts)}"
         )

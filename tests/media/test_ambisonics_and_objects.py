@@ -114,7 +114,7 @@ def _as_the_injector_reads(path: Path) -> list[bytes]:
         ("o.mov", "pcm24", 3),
     ],
 )
-def test_the_box_stands_where_the_injector_looks_for_it(
+def test_the_box_stands_where_the_injector_reads_it(
     clip: Path, tmp_path: Path, name: str, codec: str, order: int
 ) -> None:
     with BinauralWriter(clip, tmp_path / name, RATE, codec, ambisonic_order=order) as writer:

@@ -1,9 +1,9 @@
 """Reads head-related impulse responses from SOFA files (AES69)."""
 
 import os
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -30,22 +30,25 @@ def read_sofa_hrirs(path: str | os.PathLike[str]) -> MeasuredResponses:
     Raises:
         DataError: the file is missing, is not SOFA, is of another convention, or its content contradicts itself.
     """
+    import h5py  # a heavy import, needed only here
+
     path = Path(path)
     if not path.is_file():
         raise DataError(f"{path}: no such file; name a SOFA file with head-related impulse responses")
-    content = _read(path)
-    convention = getattr(content, "GLOBAL_SOFAConventions", None)
-    if convention != "SimpleFreeFieldHRIR":
-        raise DataError(f"{path}: holds {convention}, not SimpleFreeFieldHRIR; convert it, or use another file")
     try:
-        responses = np.asarray(content.Data_IR, dtype=np.float64)
-        rate = float(np.asarray(content.Data_SamplingRate).reshape(-1)[0])
-        delays = np.asarray(content.Data_Delay, dtype=np.float64)
-        azimuth, elevation, distance = _spherical(content.SourcePosition, content.SourcePosition_Type)
-        ears, _, _ = _spherical(content.ReceiverPosition, content.ReceiverPosition_Type)
-        view = _spherical(content.ListenerView, getattr(content, "ListenerView_Type", "cartesian"))
-    except (AttributeError, ValueError, TypeError, IndexError) as error:
-        raise DataError(f"{path}: the SOFA data is incomplete ({error}); export the file again") from error
+        with h5py.File(path, "r") as file:  # SOFA is netCDF-4, which is HDF5
+            convention = _text(file.attrs.get("SOFAConventions"))
+            if convention != "SimpleFreeFieldHRIR":
+                raise DataError(f"{path}: holds {convention}, not SimpleFreeFieldHRIR; convert it, or use another file")
+            responses, delays = (np.asarray(file[name], np.float64) for name in ("Data.IR", "Data.Delay"))
+            rate = float(np.asarray(file["Data.SamplingRate"]).reshape(-1)[0])
+            azimuth, elevation, distance = _spherical(file["SourcePosition"])
+            ears, _, _ = _spherical(file["ReceiverPosition"])
+            view = _spherical(file["ListenerView"])
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read as SOFA ({_first_line(error)}); name a SOFA file (AES69)") from error
+    except (AttributeError, KeyError, ValueError, TypeError, IndexError) as error:
+        raise DataError(f"{path}: the SOFA data is incomplete ({_first_line(error)}); export the file again") from error
     if responses.ndim != 3 or responses.shape[1] != 2 or len(ears) != 2:
         raise DataError(f"{path}: needs two ears, its responses have the shape {responses.shape}; use another file")
     if responses.shape[0] != len(azimuth) or responses.shape[0] == 0 or not rate > 0:
@@ -64,24 +67,18 @@ def read_sofa_hrirs(path: str | os.PathLike[str]) -> MeasuredResponses:
     )
 
 
-def _read(path: Path):  # type: ignore[no-untyped-def]
-    import sofar  # a heavy import, needed only here
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return sofar.read_sofa(str(path), verify=False, verbose=False)
-    except Exception as error:  # the reader raises whatever HDF5, netCDF or its own checks raise
-        raise DataError(f"{path}: cannot be read as SOFA ({_first_line(error)}); name a SOFA file (AES69)") from error
-
-
 def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
-def _spherical(position: np.ndarray, coordinates: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _text(attribute: Any) -> str:
+    return attribute.decode() if isinstance(attribute, bytes) else str(attribute)
+
+
+def _spherical(variable: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Azimuth, elevation (radians) and distance of SOFA positions `[count, 3]` or `[count, 3, 1]`."""
-    position = np.asarray(position, dtype=np.float64)
+    coordinates = _text(variable.attrs.get("Type", "cartesian"))
+    position = np.asarray(variable, dtype=np.float64)
     position = position.reshape(-1, 3) if position.ndim < 3 else position[..., 0].reshape(-1, 3)
     first, second, third = position.T
     if coordinates == "spherical":

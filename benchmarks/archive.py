@@ -92,7 +92,9 @@ def timed(folder: Path, out: Path, model: str, workers: Workers) -> dict[str, fl
     """Do all clips; how many a second, and what is there in the end."""
     requests = plan([folder], out, Asked(model))
     begun = time.perf_counter()
-    Batch(requests, None, "replace", True, out / "manifest.jsonl").run(workers, lambda _: None)
+    with Batch(requests, None, "replace", True, out / "manifest.jsonl") as batch:
+        for _ in batch.done_side_by_side(workers):
+            pass
     seconds = time.perf_counter() - begun
     lines = [json.loads(line) for line in (out / "manifest.jsonl").read_text().splitlines()]
     assert len({line["input"] for line in lines}) == len(lines), "a clip was done twice"

@@ -21,7 +21,7 @@ from media_clips import Clip, make_clip
 from zoo import ANIMALS
 
 from hearsight.errors import HearsightError
-from hearsight.inference import Asked, open_stems, plan, run, separate
+from hearsight.inference import Asked, open_stems, plan, separate
 from hearsight.inference.markers import MARKER_FILES
 from hearsight.inference.stems import TABLES
 from hearsight.media import mix_to_mono, probe, read_audio, read_sound
@@ -65,7 +65,7 @@ def _work(folder: Path, requests, answers) -> None:
         source, out = folder / name, folder / "out"
         try:
             (request,) = plan([source], out, Asked("mono-mono"))
-            report = run(request)
+            report = request.run()
             info = probe(report.output)
             assert info.audio is not None
             assert sum(block.shape[1] for block in read_audio(report.output)) > 0
@@ -133,7 +133,7 @@ def test_damaged_files_are_refused_in_one_line_or_done(tmp_path: Path, capsys: p
 
 
 def _binauralized(source: Path, target: Path) -> None:
-    run(plan([source], target, Asked("mono-mono"))[0])
+    plan([source], target, Asked("mono-mono"))[0].run()
 
 
 def _whole_binaural(target: Path) -> None:

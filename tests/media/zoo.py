@@ -16,7 +16,7 @@ import numpy as np
 from media_clips import Clip, clicks_after_flashes, make_clip, packet_hash
 
 from hearsight.errors import HearsightError
-from hearsight.inference import Asked, Options, plan, run
+from hearsight.inference import Asked, Options, plan
 from hearsight.media import Selection, probe
 
 SECONDS = 1.0
@@ -77,7 +77,7 @@ def outcome(animal: Animal, folder: Path) -> tuple[str, str]:
     source = animal.make(folder)
     try:
         (request,) = plan([source], folder / "out", Asked("mono-mono", options=Options(**animal.options)))
-        report = run(request)
+        report = request.run()
     except HearsightError as error:
         assert not list((folder / "out").glob("*")), "nothing half written"
         return "refused", str(error).removeprefix(f"{source}: ")

@@ -38,7 +38,7 @@ def test_ray_needs_no_address(given, spelled):
 
 
 def test_a_wrong_address_is_wrong_usage():
-    done = CliRunner().invoke(app, ["binauralize", "x.wav", "--ray", "no address"])
+    done = CliRunner().invoke(app, ["binauralize", "x.wav", "--ray=no address"])
     assert done.exit_code == 2 and "HOST:PORT" in done.output
 
 

@@ -4,7 +4,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,16 +13,17 @@ from typing import Any, Literal
 from hearsight.cli.errors import progress_bar
 from hearsight.errors import HearsightError
 from hearsight.files import make_folder, write_json, written_whole
-from hearsight.inference import Report, Request, run
-from hearsight.inference.remote import RemoteRequest, run_remote
-from hearsight.progress import Progress, no_progress
+from hearsight.inference import Report, Request
+from hearsight.inference.remote import RemoteRequest
 from hearsight.workers import RayCluster, Workers, done_by_workers
 
 Existing = Literal["replace", "skip", "update"]
 
 
 class Batch:
-    """A job of one or more requests.
+    """Context of a job of one or more requests: which of them are wanted, and what has become of each.
+
+    Where the context ends, the report is written.
 
     Args:
         requests: what is to be done.
@@ -33,6 +34,12 @@ class Batch:
         quiet: print nothing but errors.
         manifest: a file of JSON lines that gets the report of each request as soon as it is done; what an earlier run
             has put there, and is still as it was asked for, is not done again.
+
+    Attributes:
+        wanted: (number, request) of those that are to be done.
+
+    Raises:
+        HearsightError: at the end: some of several requests failed, or a file cannot be written.
     """
 
     def __init__(
@@ -46,72 +53,68 @@ class Batch:
         self._requests, self._report, self._quiet, self._manifest = requests, report, quiet, manifest
         self._existing: Existing = "update" if manifest is not None and existing == "replace" else existing
         self._earlier = _earlier_reports(manifest or report) if self._existing != "replace" else {}
+        self._entries: dict[int, dict[str, Any]] = {}
+        self._failed = 0
+        self._open = ExitStack()
+        self.wanted: list[tuple[int, Request | RemoteRequest]] = []
 
-    def run(self, jobs: Workers, done: Callable[[Report], None]) -> None:
-        """Do all requests, `jobs` at a time; a failure of one leaves the others.
-
-        Args:
-            jobs: processes, or a Ray cluster.
-            done: called with the report of each.
-
-        Raises:
-            HearsightError: the single request failed, or some of several did.
-        """
-        entries: dict[int, dict[str, Any]] = {}
-        wanted = []
+    def __enter__(self) -> "Batch":
         for number, request in enumerate(self._requests):
             reason = self._reason_to_skip(request)
             if reason is None:
-                wanted.append(number)
+                self.wanted.append((number, request))
                 continue
             if not self._quiet and self._manifest is None:
                 print(f"{request.output}: {reason}; left as it is")
-            earlier = self._earlier.get(str(request.input))
-            entries[number] = earlier or {"input": str(request.input), "output": str(request.output), "skipped": reason}
-        if entries and not self._quiet and self._manifest is not None:
-            print(f"{len(entries)} of {len(self._requests)} are done already, by {self._manifest}")
-        failed = 0
-        with _appended(self._manifest) as append:
-            for number, result in self._results(wanted, jobs):
-                request = self._requests[number]
-                if isinstance(result, Report):
-                    entries[number] = result.as_json()
-                    if not self._quiet:
-                        done(result)
-                else:
-                    entries[number] = {"input": str(request.input), "error": str(result)}
-                append(entries[number])
-                if isinstance(result, Report):
-                    continue
-                if len(self._requests) == 1:
-                    raise result
-                failed += 1
-                print("hearsight: " + " ".join(str(result).split()), file=sys.stderr)
-        if self._report is not None:
-            _write_report(self._report, [entries[number] for number in range(len(self._requests))])
-        if failed:
-            raise HearsightError(f"{failed} of {len(self._requests)} inputs failed (named above); the others are done")
+            left = {"input": str(request.input), "output": str(request.output), "skipped": reason}
+            self._entries[number] = self._earlier.get(str(request.input)) or left
+        if self._entries and not self._quiet and self._manifest is not None:
+            print(f"{len(self._entries)} of {len(self._requests)} are done already, by {self._manifest}")
+        self._append = self._open.enter_context(_appended(self._manifest))
+        return self
 
-    def _results(self, wanted: list[int], jobs: Workers) -> Iterator[tuple[int, Report | HearsightError]]:
-        """(number, report or error) of each request, as they are finished."""
-        if jobs == 1 or (len(wanted) < 2 and not isinstance(jobs, RayCluster)):
-            for number in wanted:
-                request = self._requests[number]
-                with progress_bar(Path(request.input).name, "s", self._quiet) as progress:
-                    if len(self._requests) == 1:
-                        yield number, _run(request, progress)
-                    else:
-                        yield number, _run_alone((number, request), progress=progress)
+    def __exit__(self, error_type: type[BaseException] | None, *error: object) -> None:
+        self._open.close()
+        if error_type is not None:
             return
+        if self._report is not None:
+            _write_report(self._report, [self._entries[number] for number in range(len(self._requests))])
+        if self._failed:
+            failed = f"{self._failed} of {len(self._requests)} inputs failed (named above)"
+            raise HearsightError(f"{failed}; the others are done")
+
+    def done(self, number: int, report: Report) -> None:
+        """Note that a request was done."""
+        self._entries[number] = report.as_json()
+        self._append(self._entries[number])
+
+    def failed(self, number: int, error: Exception) -> None:
+        """Note that a request failed, so that the others are still done; that of a single one is raised."""
+        if len(self._requests) == 1:
+            raise error
+        request = self._requests[number]
+        if not isinstance(error, HearsightError):
+            error = HearsightError(f"{request.input}: defect in hearsight, {type(error).__name__}: {error}")
+        self._entries[number] = {"input": str(request.input), "error": str(error)}
+        self._append(self._entries[number])
+        self._failed += 1
+        print("hearsight: " + " ".join(str(error).split()), file=sys.stderr)
+
+    def done_side_by_side(self, workers: Workers) -> Iterator[Report]:
+        """Do what is wanted in several processes, or in a Ray cluster; the reports as they come, noted already."""
         # Models are made by the workers, which share nothing.
-        tasks = [(number, _without_what_is_shared(self._requests[number])) for number in wanted]
-        threads = 1 if isinstance(jobs, RayCluster) else max(1, (os.cpu_count() or 1) // jobs)
-        job = partial(_run_alone, reserved=getattr(self._requests[wanted[0]], "reserved", None))
-        results = done_by_workers(job, tasks, jobs, threads=threads, lost=_lost)
+        tasks = [(number, _without_what_is_shared(request)) for number, request in self.wanted]
+        threads = 1 if isinstance(workers, RayCluster) else max(1, (os.cpu_count() or 1) // workers)
+        reserved = getattr(self.wanted[0][1], "reserved", None) if self.wanted else None
+        results = done_by_workers(partial(_run_alone, reserved=reserved), tasks, workers, threads=threads, lost=_lost)
         with progress_bar("files", "", self._quiet) as progress:
             for count, ((number, _), result) in enumerate(results, 1):
-                progress(count, len(wanted))
-                yield number, result
+                progress(count, len(tasks))
+                if isinstance(result, Report):
+                    self.done(number, result)
+                    yield result
+                else:
+                    self.failed(number, result)
 
     def _reason_to_skip(self, request: Request | RemoteRequest) -> str | None:
         if self._existing == "replace":
@@ -206,27 +209,21 @@ def _settings(request: Request | RemoteRequest) -> Any:
     return json.loads(json.dumps(request.asked.as_settings()))
 
 
-def _run(request: Request | RemoteRequest, progress: Progress) -> Report:
-    return run_remote(request, progress) if isinstance(request, RemoteRequest) else run(request, progress)
-
-
 def _without_what_is_shared(request: Request | RemoteRequest) -> Request | RemoteRequest:
     """A request that is small to send: the model is made where it runs, the reserved names are the same for all."""
     return request if isinstance(request, RemoteRequest) else replace(request, model=None, reserved=frozenset())
 
 
-def _run_alone(
-    task: tuple[int, Request | RemoteRequest], reserved: frozenset[Any] | None = None, progress: Progress = no_progress
-) -> Report | HearsightError:
+def _run_alone(task: tuple[int, Request | RemoteRequest], reserved: frozenset[Any] | None) -> Report | HearsightError:
     """What one of several requests gives; no failure of it ends the others."""
     request = task[1]
     if reserved is not None and isinstance(request, Request):
         request = replace(request, reserved=reserved)
     try:
-        return _run(request, progress)
+        return request.run()
     except HearsightError as error:
         return error
-    except Exception as error:
+    except Exception as error:  # not itself: it may not be one that can be sent
         return HearsightError(f"{request.input}: defect in hearsight, {type(error).__name__}: {error}")
 
 

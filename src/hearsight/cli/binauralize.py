@@ -1,7 +1,6 @@
 """`hearsight binauralize`: videos in, the same videos with two ears out."""
 
 import os
-import re
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -9,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hearsight.cli.errors import Quiet, one_line_errors
+from hearsight.cli import options
+from hearsight.cli.errors import Quiet, one_line_errors, progress_bar
 from hearsight.cli.sharing import Ray, workers_of
 
 if TYPE_CHECKING:
@@ -26,23 +26,11 @@ class Stereo(StrEnum):
     keep = "keep"
 
 
-def _positions(texts: list[str] | None) -> list[str] | None:
-    """Refuses what is no X,Y; a wrong option is reported as Typer reports all."""
-    for text in texts or []:
-        try:
-            x, y = _position(text)
-        except ValueError:
-            raise typer.BadParameter(f"{text!r}: give X,Y, two numbers from 0 to 1, as in 0.25,0.5") from None
-        if not (0 <= x <= 1 and 0 <= y <= 1):
-            raise typer.BadParameter(f"{text!r}: X and Y go from 0 (left, top) to 1 (right, bottom)")
-    return texts
-
-
 def _stretches(texts: list[str] | None) -> list[str] | None:
     """Refuses what is no stretch of time."""
     for text in texts or []:
         try:
-            begin, end = _position(text)
+            begin, end = options.pair(text)
         except ValueError:
             raise typer.BadParameter(f"{text!r}: give FROM,TO, two numbers of seconds, as in 12,15.5") from None
         if not begin < end:
@@ -50,74 +38,10 @@ def _stretches(texts: list[str] | None) -> list[str] | None:
     return texts
 
 
-PositionsOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--source",
-        metavar="X,Y",
-        callback=_positions,
-        help="Where a source is: 0,0 is top left, 1,1 bottom right. Repeatable.",
-    ),
-]
-
-
-def parsed_positions(texts: list[str] | None) -> list[tuple[float, float]] | None:
-    """The positions that `PositionsOption` took; None if there are none."""
-    return [_position(text) for text in texts or []] or None
-
-
-def _position(text: str) -> tuple[float, float]:
-    x, y = (float(part) for part in text.split(","))
-    return x, y
-
-
-def field_of_view_option(degrees: float | None) -> float | None:
-    """Refuses an angle that no picture has."""
-    if degrees is not None and not 0 < degrees <= 360:
-        raise typer.BadParameter(f"{degrees:g}: must be above 0 and at most 360 degrees")
-    return degrees
-
-
-def _device(name: str) -> str:
-    if not re.fullmatch(r"cpu|mps|cuda(:\d+)?", name):
-        raise typer.BadParameter(f"{name!r}: use cpu, cuda, cuda:N or mps")
-    return name
-
-
-DeviceOption = Annotated[
-    str,
-    typer.Option(
-        "--device", callback=_device, help="For networks: cpu, cuda, mps; models that place sources use the CPU."
-    ),
-]
-
-
 def _codec(name: str | None) -> str | None:
     if name is not None and name not in AUDIO_CODECS:
         raise typer.BadParameter(f"{name!r}: use one of {', '.join(AUDIO_CODECS)}")
     return name
-
-
-def model_option(name: str | None) -> str | None:
-    """Refuses a name that is neither a model's, nor a path, nor a Hub id."""
-    if name is None or os.path.exists(name) or re.fullmatch(r"[\w.-]+/[\w.-]+", name) or os.sep in name:
-        return name
-    from hearsight.models.registry import find_card
-
-    if name.startswith(".") or find_card(name) is not None:
-        return name
-    raise typer.BadParameter(f"{name!r}: unknown; known: {', '.join(_model_names())}; or a folder or a Hub id")
-
-
-def _model_names() -> list[str]:
-    from hearsight.models.registry import CARDS, zoo_cards
-
-    return [card.name for card in (*CARDS, *zoo_cards()) if card.task == "binaural"]
-
-
-def complete_model(incomplete: str) -> list[str]:
-    """For completion in a shell."""
-    return [name for name in _model_names() if name.startswith(incomplete)]
 
 
 def _complete_codec(incomplete: str) -> list[str]:
@@ -157,23 +81,9 @@ def binauralize(
             "out. Suffixes of sounds (.wav, ...) hold the sound alone. What is there is replaced, except inputs.",
         ),
     ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            callback=model_option,
-            autocompletion=complete_model,
-            help="A name (see `hearsight models`), a folder or a Hub id; sounding-objects if left out.",
-        ),
-    ] = None,
-    source: PositionsOption = None,
-    tracks: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE.json",
-            help='Moving sources, in the format of --report; its list "untouched" of [from, to] in seconds keeps '
-            'the input\'s own sound there, "gain_db" and "muted" of a source change its level.',
-        ),
-    ] = None,
+    model: options.Model = None,
+    source: options.Positions = None,
+    tracks: options.Tracks = None,
     format: Annotated[
         Format,
         typer.Option(
@@ -182,16 +92,8 @@ def binauralize(
         ),
     ] = Format.binaural,
     order: Annotated[int, typer.Option(min=1, max=3, help="Of ambisonics.")] = 1,
-    hrtf: Annotated[Path | None, typer.Option(metavar="FILE.sofa", help="Another head than KEMAR's.")] = None,
-    fov: Annotated[
-        float | None,
-        typer.Option(
-            metavar="DEGREES",
-            callback=field_of_view_option,
-            help="Horizontal angle that the picture covers; if not given, by the lens where the file names it (as "
-            "phones do), else by the shape: 120 from 16:9 on, 38 of a phone held upright.",
-        ),
-    ] = None,
+    hrtf: options.Hrtf = None,
+    fov: options.FieldOfView = None,
     strength: Annotated[
         float, typer.Option(min=0, max=1, help="0: the input's own sound, 1: the model's; between: nearer the middle.")
     ] = 1.0,
@@ -208,27 +110,21 @@ def binauralize(
         Stereo,
         typer.Option(help="Of a stereo input, mix both channels, or keep what differs beside the ears."),
     ] = Stereo.mix,
-    start: Annotated[
-        float, typer.Option(min=0, metavar="S", help="Begin at this second, at the key frame before it.")
-    ] = 0.0,
-    duration: Annotated[
-        float | None, typer.Option(min=0.001, metavar="S", help="Do so many seconds: a preview.")
-    ] = None,
+    start: options.Start = 0.0,
+    duration: options.Duration = None,
     loudness: Annotated[
         float | None, typer.Option(min=-69, max=0, metavar="LUFS", help="Integrated loudness; the input's if left out.")
     ] = None,
     true_peak: Annotated[
         float, typer.Option(min=-20, max=0, metavar="DBTP", help="Highest true peak after encoding.")
     ] = -1.0,
-    audio_track: Annotated[
-        str | None, typer.Option(metavar="N|LANGUAGE", help="The sound track; chosen by what is in them if left out.")
-    ] = None,
-    video_track: Annotated[int | None, typer.Option(min=1, metavar="N", help="The picture track.")] = None,
+    audio_track: options.AudioTrack = None,
+    video_track: options.VideoTrack = None,
     keep_original: Annotated[
         bool, typer.Option("--keep-original", help="Keep the input's own sound as a further track.")
     ] = False,
-    salvage: Annotated[bool, typer.Option("--salvage", help="Do what is there of a file that is cut off.")] = False,
-    device: DeviceOption = "cpu",
+    salvage: options.Salvage = False,
+    device: options.Device = "cpu",
     audio_codec: Annotated[
         str | None,
         typer.Option(
@@ -290,7 +186,7 @@ def binauralize(
 
     if output is not None and len(videos) > 1 and not is_remote(output):
         _refuse_file_for_several(Path(output))
-    options = Options(
+    of_file = Options(
         audio_codec=audio_codec,
         start_s=start,
         duration_s=duration,
@@ -305,14 +201,29 @@ def binauralize(
         format=format.value,
         ambisonic_order=order,
         centre_speech=centre_speech,
-        untouched_s=tuple(_position(text) for text in untouched or []),
+        untouched_s=tuple(options.pair(text) for text in untouched or []),
     )
-    asked = Asked(model, parsed_positions(source), tracks, hrtf, fov, device, options)
+    asked = Asked(model, options.parsed_positions(source), tracks, hrtf, fov, device, of_file)
     requests = plan_anywhere(videos, output, asked, report=report, name=name)
     existing: Existing = "skip" if no_overwrite else "update" if update else "replace"
     if manifest is None and ray is not None and len(requests) > 1 and not is_remote(output or ""):
         manifest = Path(requests[0].output).parent / "manifest.jsonl"
-    Batch(requests, report, existing, quiet, manifest).run(workers_of(ray, jobs, device), _print_report)
+    workers = workers_of(ray, jobs, device)
+    show = (lambda done: None) if quiet else _print_report
+    with Batch(requests, report, existing, quiet, manifest) as batch:
+        if workers != 1 and (ray is not None or len(batch.wanted) > 1):
+            for done in batch.done_side_by_side(workers):
+                show(done)
+            return
+        for number, request in batch.wanted:
+            try:
+                with progress_bar(Path(request.input).name, "s", quiet) as progress:
+                    done = request.run(progress)
+            except Exception as error:
+                batch.failed(number, error)
+            else:
+                batch.done(number, done)
+                show(done)
 
 
 def _refuse_file_for_several(output: Path) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from hearsight.cli.binauralize import DeviceOption, complete_model, model_option
+from hearsight.cli import options
 from hearsight.cli.errors import Quiet, one_line_errors, progress_bar
 
 
@@ -32,14 +32,7 @@ def explain(
             help="The drawn video; or a folder, which gets it, stills with a bar of colours, the maps and notes.",
         ),
     ],
-    model: Annotated[
-        str | None,
-        typer.Option(
-            callback=model_option,
-            autocompletion=complete_model,
-            help="A name (see `hearsight models`), a folder or a Hub id; sounding-objects if left out.",
-        ),
-    ] = None,
+    model: options.Model = None,
     method: Annotated[
         How | None,
         typer.Option(help="What is drawn; objects for models that place sources, occlusion for networks."),
@@ -58,11 +51,9 @@ def explain(
         int | None, typer.Option(min=1, help="Distance of patches; side by side if left out, finer if smaller.")
     ] = None,
     stills: Annotated[int, typer.Option(min=0, help="How many pictures of the video a folder gets.")] = 6,
-    start: Annotated[
-        float, typer.Option(min=0, metavar="S", help="Begin at this second, at the key frame before it.")
-    ] = 0.0,
-    duration: Annotated[float | None, typer.Option(min=0.001, metavar="S", help="Do so many seconds.")] = None,
-    device: DeviceOption = "cpu",
+    start: options.Start = 0.0,
+    duration: options.Duration = None,
+    device: options.Device = "cpu",
     quiet: Quiet = False,
 ) -> None:
     """Draw over a video why a model hears what it hears, with the binaural sound that it makes.

@@ -3,10 +3,10 @@
 A command's module imports what it computes with inside its function, so that `hearsight --help` answers at once.
 """
 
-import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from hearsight.cli.app import app as page
 from hearsight.cli.banks import banks
@@ -29,8 +29,18 @@ from hearsight.cli.solos import solos
 from hearsight.cli.study import study
 from hearsight.cli.train import train
 
+
+class _Commands(TyperGroup):
+    """The commands, with the arguments spelled out that Typer cannot read as they are."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        rest: list[str] = super().parse_args(ctx, spelled_out(args))
+        return rest
+
+
 app = typer.Typer(
     name="hearsight",
+    cls=_Commands,
     help="Give any video two ears: mono sound and pictures in, binaural sound out.",
     no_args_is_help=True,
     add_completion=True,
@@ -77,7 +87,5 @@ app.command("simulate")(simulate)
 app.command("banks")(banks)
 app.add_typer(study, name="study")
 
-
-def main() -> None:
-    """Entry point of the console script."""
-    app(spelled_out(sys.argv[1:]))
+main = app
+"""Entry point of the console script."""

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from hearsight.cli.binauralize import DeviceOption, PositionsOption, field_of_view_option, parsed_positions
+from hearsight.cli import options
 from hearsight.cli.errors import Quiet, one_line_errors, progress_bar
 
 
@@ -24,20 +24,15 @@ def separate(
             help="sounding-objects if left out, positions, or a separation network: a name, a folder, a Hub id."
         ),
     ] = None,
-    source: PositionsOption = None,
-    tracks: Annotated[
-        Path | None, typer.Option(metavar="FILE.json", help="Moving sources, in the format of --report.")
-    ] = None,
-    fov: Annotated[
-        float | None,
-        typer.Option(metavar="DEGREES", callback=field_of_view_option, help="Horizontal angle of the picture."),
-    ] = None,
-    start: Annotated[float, typer.Option(min=0, metavar="S", help="Begin at this second.")] = 0.0,
-    duration: Annotated[float | None, typer.Option(min=0.001, metavar="S", help="Do so many seconds.")] = None,
-    audio_track: Annotated[str | None, typer.Option(metavar="N|LANGUAGE", help="The sound track.")] = None,
-    video_track: Annotated[int | None, typer.Option(min=1, metavar="N", help="The picture track.")] = None,
-    device: DeviceOption = "cpu",
-    salvage: Annotated[bool, typer.Option("--salvage", help="Do what is there of a file that is cut off.")] = False,
+    source: options.Positions = None,
+    tracks: options.Tracks = None,
+    fov: options.FieldOfView = None,
+    start: options.Start = 0.0,
+    duration: options.Duration = None,
+    audio_track: options.AudioTrack = None,
+    video_track: options.VideoTrack = None,
+    device: options.Device = "cpu",
+    salvage: options.Salvage = False,
     quiet: Quiet = False,
 ) -> None:
     """Separate the sound of a video: a WAV per visible source and one of the rest, which add up to the mono mix.
@@ -56,7 +51,7 @@ def separate(
     from hearsight.inference import Options, separate_mix
     from hearsight.inference import separate as separate_stems
 
-    options = Options(
+    of_file = Options(
         start_s=start, duration_s=duration, audio_track=audio_track, video_track=video_track, salvage=salvage
     )
     ratios = None
@@ -64,17 +59,17 @@ def separate(
         if len(videos) == 2:
             assert model is not None
             pair = (videos[0], videos[1])
-            stems, ratios = separate_mix(pair, output, model, device=device, options=options, progress=progress)
+            stems, ratios = separate_mix(pair, output, model, device=device, options=of_file, progress=progress)
         else:
             stems = separate_stems(
                 videos[0],
                 output,
                 model,
-                sources=parsed_positions(source),
+                sources=options.parsed_positions(source),
                 tracks=tracks,
                 fov_degrees=fov,
                 device=device,
-                options=options,
+                options=of_file,
                 progress=progress,
             )
     if quiet:

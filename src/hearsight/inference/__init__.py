@@ -1,7 +1,7 @@
 """A file through a model, in windows, batches and constant memory."""
 
 from hearsight.inference.asked import DEFAULT_MODEL, Asked, choose_model
-from hearsight.inference.binauralizing import Request, binauralize, plan, run
+from hearsight.inference.binauralizing import Request, binauralize, plan
 from hearsight.inference.engine import ears_of, run_on_file
 from hearsight.inference.listing import list_models
 from hearsight.inference.loading import Model, load
@@ -36,7 +36,6 @@ __all__ = [
     "open_stems",
     "plan",
     "render_stems",
-    "run",
     "run_on_file",
     "separate",
     "separate_mix",

@@ -1,13 +1,17 @@
-"""A difference of the ears that a model predicted up to its own Nyquist frequency, continued over the whole band."""
+"""What a model with a sample rate of its own predicted up to its Nyquist frequency, continued over the whole band."""
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from scipy.signal import firwin, oaconvolve
 from torch import Tensor
+from torch.nn import functional as F
 
+from hearsight.inference.input_sound import InputSound, SampleQueue
+from hearsight.signal import StreamResampler
 from hearsight.signal.context import ContextStream
 
 TRUSTED = 0.9  # of the model's Nyquist frequency; above it resamplers and the papers' missing highest bin take over
@@ -66,6 +70,54 @@ class FullBand:
         pan = (left - right) / (left + right + floor)
         whole = low_difference + pan * (mono - low_mono)
         return torch.from_numpy(whole[inner].astype(np.float32))[None]
+
+
+class OwnRate:
+    """A sound on its way through a model that has a sample rate of its own, there and back.
+
+    Args:
+        held: the input's sound, of which what is finished is taken.
+        sample_rate_hz: of that sound.
+        model_rate_hz: of the model.
+        count: how many differences from the mono sound the model gives: one for two ears.
+    """
+
+    def __init__(self, held: InputSound, sample_rate_hz: int, model_rate_hz: int, count: int = 1) -> None:
+        self._held = held
+        self._there = StreamResampler(sample_rate_hz, model_rate_hz, 1)
+        self._back = StreamResampler(model_rate_hz, sample_rate_hz, count)
+        self._bands = [FullBand(sample_rate_hz, model_rate_hz) for _ in range(count)]
+        self._below, self._waiting = SampleQueue(), SampleQueue()  # the model's sounds; mono without its differences
+
+    def resampled(self) -> Iterator[Float[Tensor, "samples"]]:
+        """The mono sound at the model's rate."""
+        for mono in self._held.mono():
+            yield self._there.process(mono[None])[0]
+        yield self._there.process(torch.zeros(1, 0), last=True)[0]
+
+    def whole(
+        self, given: Float[Tensor, "count samples"], last: bool = False, stems: bool = False
+    ) -> tuple[Float[Tensor, "count ready"], Float[Tensor, "ready"]]:
+        """Differences over the whole band that are finished, and the mono sound there.
+
+        Args:
+            given: the model's next ones, at its rate.
+            stems: each is a part s of the mono sound m instead, which stands for the difference d = 2 s - m: of what
+                `FullBand` takes for ears, m + d = 2 s and m - d, its share of the highest octave is the amplitude of s
+                over that of s and m - s, which s gets above, too.
+        """
+        self._below.push(self._back.process(given, last))
+        ready = min(self._below.samples, self._held.samples)
+        mono, low = self._held.take(ready), self._below.take(ready)
+        if last:  # resampling there and back may lose or add a sample at the end
+            rest = self._held.take(self._held.samples)
+            mono, low = torch.cat([mono, rest]), F.pad(low, (0, rest.shape[-1]))
+        self._waiting.push(mono)
+        differences = 2 * low - mono if stems else low
+        whole = torch.stack(
+            [band.process(mono, each, last) for band, each in zip(self._bands, differences, strict=True)]
+        )
+        return whole, self._waiting.take(whole.shape[-1])
 
 
 def _filtered(signal: np.ndarray, kernel: np.ndarray) -> np.ndarray:

@@ -74,7 +74,7 @@ def binauralize(
     """
     asked = Asked(model, sources, tracks, hrtf, fov_degrees, device, options)
     (request,) = plan([input], output, asked, report=report)
-    done = run(request, progress)
+    done = request.run(progress)
     if report is not None:
         write_json(report, done.as_json())
     return done
@@ -116,43 +116,42 @@ class Request:
             raise MediaError(f"{self.input}: would become {output}, which is another file of this job; use -o FILE")
         return output, note
 
-
-def run(request: Request, progress: Progress = no_progress) -> Report:
-    """Give one file two ears; see `binauralize`."""
-    asked, options = request.asked, request.asked.options
-    prepared = prepare(request.input, options)
-    output, note = request.final_output(prepared)
-    if request.makes_folder:
-        make_folder(output.parent)
-    start_s = prepared.selection.start_s
-    untouched = [*options.untouched_s]
-    if asked.tracks is not None:
-        untouched += read_untouched(asked.tracks, request.input)
-    treatment = Treatment(
-        strength=1.0 if asked.places_sources or options.strength == 0 else options.strength,
-        untouched_s=[(begin - start_s, end - start_s) for begin, end in untouched],
-        keeps_sides=options.stereo == "keep" or options.strength == 0,
-        true_peak_db=options.true_peak_db,
-        gain_db=prepared.gain_db,
-    )
-    if options.format != "binaural" or asked.has_gains(request.input):
-        report = _by_stems(asked, request.input, output, prepared, treatment, progress)
-    else:
-        is_plain = asked.model is None and not asked.sources and asked.tracks is None and options.strength > 0
-        report = run_on_file(
-            request.model or asked.make_model(request.input, start_s),
-            request.input,
-            output,
-            options,
-            progress,
-            prepared=prepared,
-            treatment=treatment,
-            decodes_ambisonics=is_plain,
-            hrtf=None if asked.hrtf is None else str(asked.hrtf),
+    def run(self, progress: Progress = no_progress) -> Report:
+        """Give the file two ears; see `binauralize`."""
+        asked, options = self.asked, self.asked.options
+        prepared = prepare(self.input, options)
+        output, note = self.final_output(prepared)
+        if self.makes_folder:
+            make_folder(output.parent)
+        start_s = prepared.selection.start_s
+        untouched = [*options.untouched_s]
+        if asked.tracks is not None:
+            untouched += read_untouched(asked.tracks, self.input)
+        treatment = Treatment(
+            strength=1.0 if asked.places_sources or options.strength == 0 else options.strength,
+            untouched_s=[(begin - start_s, end - start_s) for begin, end in untouched],
+            keeps_sides=options.stereo == "keep" or options.strength == 0,
+            true_peak_db=options.true_peak_db,
+            gain_db=prepared.gain_db,
         )
-    if note is not None:
-        report.notes.insert(0, note)
-    return replace(report, settings=asked.as_settings())
+        if options.format != "binaural" or asked.has_gains(self.input):
+            report = _by_stems(asked, self.input, output, prepared, treatment, progress)
+        else:
+            is_plain = asked.model is None and not asked.sources and asked.tracks is None and options.strength > 0
+            report = run_on_file(
+                self.model or asked.make_model(self.input, start_s),
+                self.input,
+                output,
+                options,
+                progress,
+                prepared=prepared,
+                treatment=treatment,
+                decodes_ambisonics=is_plain,
+                hrtf=None if asked.hrtf is None else str(asked.hrtf),
+            )
+        if note is not None:
+            report.notes.insert(0, note)
+        return replace(report, settings=asked.as_settings())
 
 
 def _by_stems(

@@ -10,12 +10,11 @@ import cv2
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn import functional as F
 
 from hearsight.errors import MediaError
 from hearsight.inference.ambisonic_sound import AmbisonicDecoder, ambisonic_order
-from hearsight.inference.band_extension import FullBand
-from hearsight.inference.input_sound import InputSound, SampleQueue
+from hearsight.inference.band_extension import OwnRate
+from hearsight.inference.input_sound import InputSound
 from hearsight.inference.options import Options, Treatment
 from hearsight.inference.preparation import PreparedInput, prepare
 from hearsight.inference.report import Report
@@ -24,7 +23,7 @@ from hearsight.inference.windowing import Picture, walk
 from hearsight.media import BinauralWriter, Selection, read_audio, read_frames, read_small_frames
 from hearsight.models.interface import BinauralModel, BinauralSession, ClipInfo, SeeingSession, WindowSpec
 from hearsight.progress import Progress, no_progress
-from hearsight.signal import StreamResampler, difference
+from hearsight.signal import difference
 from hearsight.signal.loudness import LoudnessMeter
 from hearsight.vision.frames import SmallCopies
 
@@ -148,7 +147,7 @@ def ears_of(
     layout: str,
     pictures: Iterable[Picture] = (),
     notes: list[str] | None = None,
-    treatment: Treatment = Treatment(),  # noqa: B008 (frozen)
+    treatment: Treatment | None = Treatment(),  # noqa: B008 (frozen)
 ) -> Iterator[Float[Tensor, "2 samples"]]:
     """Both ears of a sound of any number of channels, at its own rate, as they are finished; as long as the sound.
 
@@ -161,14 +160,29 @@ def ears_of(
     Args:
         layout: FFmpeg's name of the channels.
         notes: filled with plain sentences about what had to be changed.
-        treatment: how the ears are mixed with the input, and how loud they become.
+        treatment: how the ears are mixed with the input, and how loud they become; None: as the model gives them.
     """
     notes = notes if notes is not None else []
-    held = InputSound(sound, layout, sample_rate_hz, treatment)
-    for ears, mono in _unlevelled(session, spec, sample_rate_hz, held, pictures, notes):
-        yield held.levelled(ears, mono)
-    yield held.levelled(torch.zeros(2, 0), torch.zeros(0), last=True)
-    notes += held.notes()
+    held = InputSound(sound, layout, sample_rate_hz, treatment or Treatment())
+    own = None if spec.sample_rate_hz is None else OwnRate(held, sample_rate_hz, spec.sample_rate_hz)
+    sound_of_model = held.mono() if own is None else own.resampled()
+    for ears in walk(session, spec, spec.sample_rate_hz or sample_rate_hz, sound_of_model, pictures, notes):
+        if own is None:
+            mono = held.take(ears.shape[-1])
+        else:
+            ears, mono = _ears(*own.whole(difference(ears)[None]))
+        yield ears if treatment is None else held.levelled(ears, mono)
+    if own is not None:
+        ears, mono = _ears(*own.whole(torch.zeros(1, 0), last=True))
+        yield ears if treatment is None else held.levelled(ears, mono)
+    if treatment is not None:
+        yield held.levelled(torch.zeros(2, 0), torch.zeros(0), last=True)
+        notes += held.notes()
+
+
+def _ears(differences: Tensor, mono: Tensor) -> tuple[Tensor, Tensor]:
+    """(ears, mono)."""
+    return torch.stack([mono + differences[0], mono - differences[0]]), mono
 
 
 def field_ears(
@@ -190,73 +204,6 @@ def field_ears(
     yield held.levelled(ears, held.take(ears.shape[-1]))
     yield held.levelled(torch.zeros(2, 0), torch.zeros(0), last=True)
     notes += held.notes()
-
-
-def unlevelled_ears(
-    session: BinauralSession,
-    spec: WindowSpec,
-    sample_rate_hz: int,
-    mono: Float[Tensor, "samples"],
-    pictures: Iterable[Picture] = (),
-) -> Float[Tensor, "2 samples"]:
-    """Both ears of a mono sound as the model gives them: `ears_of` without `LevelKeeper`."""
-    held = InputSound([mono[None]], "mono", sample_rate_hz, Treatment())
-    blocks = [ears for ears, _ in _unlevelled(session, spec, sample_rate_hz, held, pictures, [])]
-    return torch.cat(blocks, dim=-1)
-
-
-def _unlevelled(
-    session: BinauralSession,
-    spec: WindowSpec,
-    sample_rate_hz: int,
-    held: InputSound,
-    pictures: Iterable[Picture],
-    notes: list[str],
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """(ears, mono) as the model gives them."""
-    if spec.sample_rate_hz is not None:
-        yield from _with_difference(session, spec, sample_rate_hz, held, pictures, notes)
-        return
-    for ears in walk(session, spec, sample_rate_hz, held.mono(), pictures, notes):
-        yield ears, held.take(ears.shape[-1])
-
-
-def _with_difference(
-    session: BinauralSession,
-    spec: WindowSpec,
-    sample_rate_hz: int,
-    held: InputSound,
-    pictures: Iterable[Picture],
-    notes: list[str],
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """(ears, mono) from a model that has a sample rate of its own."""
-    assert spec.sample_rate_hz is not None
-    there = StreamResampler(sample_rate_hz, spec.sample_rate_hz, 1)
-    back = StreamResampler(spec.sample_rate_hz, sample_rate_hz, 1)
-    band = FullBand(sample_rate_hz, spec.sample_rate_hz)
-    waiting, below = SampleQueue(), SampleQueue()  # mono samples whose full-band difference is not ready; differences
-
-    def resampled() -> Iterator[Tensor]:
-        for mono in held.mono():
-            yield there.process(mono[None])[0]
-        yield there.process(torch.zeros(1, 0), last=True)[0]
-
-    def joined(last: bool) -> tuple[Tensor, Tensor]:
-        ready = min(below.samples, held.samples)
-        mono, low = held.take(ready), below.take(ready)
-        if last:  # resampling there and back may lose or add a sample at the end
-            rest = held.take(held.samples)
-            mono, low = torch.cat([mono, rest]), F.pad(low, (0, rest.shape[-1]))
-        waiting.push(mono)
-        whole = band.process(mono, low, last)
-        mono = waiting.take(whole.shape[-1])
-        return torch.stack([mono + whole, mono - whole]), mono
-
-    for ears in walk(session, spec, spec.sample_rate_hz, resampled(), pictures, notes):
-        below.push(back.process(difference(ears)[None])[0])
-        yield joined(last=False)
-    below.push(back.process(torch.zeros(1, 0), last=True)[0])
-    yield joined(last=True)
 
 
 def pictures_for(

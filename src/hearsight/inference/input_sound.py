@@ -15,7 +15,7 @@ _FADE_S = 0.05  # into and out of a stretch that is left untouched
 
 
 class SampleQueue:
-    """Samples in the order in which they came."""
+    """Samples of one or more channels in the order in which they came."""
 
     def __init__(self) -> None:
         self._parts: list[Tensor] = []
@@ -26,10 +26,10 @@ class SampleQueue:
         self.samples += part.shape[-1]
 
     def take(self, samples: int) -> Tensor:
-        joined = torch.cat(self._parts) if self._parts else torch.zeros(0)
-        self._parts = [joined[samples:].clone()]
+        joined = torch.cat(self._parts, dim=-1) if self._parts else torch.zeros(0)
+        self._parts = [joined[..., samples:].clone()]
         self.samples -= samples
-        return joined[:samples]
+        return joined[..., :samples]
 
 
 class InputSound(SampleQueue):

@@ -12,7 +12,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from hearsight.errors import ModelError
-from hearsight.inference.engine import unlevelled_ears
+from hearsight.inference.engine import ears_of
 from hearsight.inference.network_model import NeuralModel
 from hearsight.models.interface import BinauralModel, BinauralSession, ClipInfo, StereoNetwork, WindowSpec
 from hearsight.models.registry import CARDS, Card, card, current_name, zoo_cards
@@ -109,7 +109,10 @@ class Model:
         clip = ClipInfo(sample_rate, duration_s, frame_rate if pictures else None, size)
         with torch.no_grad():
             sound = signal.detach().to("cpu", torch.float32)
-            ears = unlevelled_ears(self.session(clip), self.spec, sample_rate, sound, pictures)
+            blocks = ears_of(
+                self.session(clip), self.spec, sample_rate, [sound[None]], "mono", pictures, treatment=None
+            )
+            ears = torch.cat(list(blocks), dim=-1)
         return ears.numpy() if isinstance(mono, np.ndarray) else ears.to(signal.device)
 
 

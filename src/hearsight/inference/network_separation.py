@@ -13,12 +13,11 @@ import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
-from torch.nn import functional as F
 
 from hearsight.acoustics import picture_field_of_view
 from hearsight.errors import MediaError, ModelError
 from hearsight.inference.asked import Asked, check_device
-from hearsight.inference.band_extension import FullBand
+from hearsight.inference.band_extension import OwnRate
 from hearsight.inference.input_sound import InputSound, SampleQueue
 from hearsight.inference.options import Options, Treatment
 from hearsight.inference.preparation import PreparedInput, prepare
@@ -236,44 +235,24 @@ def _at_the_clips_rate(
 ) -> Iterator[tuple[int, int, dict[str, Float[Tensor, "samples"]]]]:
     """`walk_parts` at the network's rate, with stems resampled back and continued above its band.
 
-    A stem s of a sound m is the difference d = 2 s - m of what `FullBand` takes for ears, m + d = 2 s and m - d: its
-    share of the highest octave is the amplitude of s over that of s and m - s, which s gets above, too.
-
     Args:
         mono: is given the mono sound of what is finished.
     """
     own_hz, keys = session.spec.sample_rate_hz, session.keys
     assert own_hz is not None
-    there, back = StreamResampler(sample_rate_hz, own_hz, 1), StreamResampler(own_hz, sample_rate_hz, len(keys))
-    bands = [FullBand(sample_rate_hz, own_hz) for _ in keys]
-    waiting, below = SampleQueue(), [SampleQueue() for _ in keys]
+    own = OwnRate(held, sample_rate_hz, own_hz, len(keys))
     begin = 0
 
-    def resampled() -> Iterator[Tensor]:
-        for block in held.mono():
-            yield there.process(block[None])[0]
-        yield there.process(torch.zeros(1, 0), last=True)[0]
-
-    def finished(stems: Tensor, last: bool) -> tuple[int, int, dict[str, Tensor]]:
+    def finished(stems: Tensor, last: bool = False) -> tuple[int, int, dict[str, Tensor]]:
         nonlocal begin
-        for queue, stem in zip(below, stems, strict=True):
-            queue.push(stem)
-        ready = min(below[0].samples, held.samples)
-        sound, low = held.take(ready), [queue.take(ready) for queue in below]
-        if last:  # resampling there and back may lose or add a sample at the end
-            rest = held.take(held.samples)
-            sound, low = torch.cat([sound, rest]), [F.pad(each, (0, rest.shape[-1])) for each in low]
-        waiting.push(sound)
-        whole = [band.process(sound, 2 * each - sound, last) for band, each in zip(bands, low, strict=True)]
-        done = waiting.take(whole[0].shape[-1])
+        whole, done = own.whole(stems, last, stems=True)
         mono.push(done)
         start, begin = begin, begin + done.shape[-1]
-        return start, done.shape[-1], {k: (done + each) / 2 for k, each in zip(keys, whole, strict=True)}
+        return start, done.shape[-1], dict(zip(keys, (done + whole) / 2, strict=True))
 
-    for _, samples, parts in walk_parts(session, session.spec, own_hz, resampled(), pictures, notes):
-        stems = torch.stack([parts.get(key, torch.zeros(samples)) for key in keys])
-        yield finished(back.process(stems), last=False)
-    yield finished(back.process(torch.zeros(len(keys), 0), last=True), last=True)
+    for _, samples, parts in walk_parts(session, session.spec, own_hz, own.resampled(), pictures, notes):
+        yield finished(torch.stack([parts.get(key, torch.zeros(samples)) for key in keys]))
+    yield finished(torch.zeros(len(keys), 0), last=True)
 
 
 def _found(asked: Asked, input: str | os.PathLike[str], folder: Path, prepared: PreparedInput) -> list[Track]:

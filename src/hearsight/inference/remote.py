@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from hearsight.errors import HearsightError, MediaError
 from hearsight.inference.asked import Asked
-from hearsight.inference.binauralizing import Request, plan, run
+from hearsight.inference.binauralizing import Request, plan
 from hearsight.inference.output_names import DEFAULT_NAME, READ_SUFFIXES, check_outputs, default_output, listed
 from hearsight.inference.report import Report
 from hearsight.progress import Progress, no_progress
@@ -42,6 +42,26 @@ class RemoteRequest:
     input: str
     output: str
     asked: Asked
+
+    def run(self, progress: Progress = no_progress) -> Report:
+        """Fetch a file, give it two ears, and store it; see `binauralize`.
+
+        Raises:
+            MediaError, HearsightError: as `binauralize`; or the service cannot be read or written.
+        """
+        with tempfile.TemporaryDirectory(prefix="hearsight-") as folder:
+            source, target = Path(folder) / "input", Path(folder) / "output"
+            source.mkdir()
+            target.mkdir()
+            fetched = source / self.input.rpartition("/")[2]
+            _fetch(self.input, fetched)
+            try:
+                done = Request(fetched, target / self.output.rpartition("/")[2], self.asked).run(progress)
+            except HearsightError as error:
+                raise type(error)(str(error).replace(str(fetched), self.input)) from error
+            stored = self.output.rpartition("/")[0] + "/" + Path(done.output).name
+            _store(Path(done.output), stored)
+        return replace(done, input=self.input, output=stored)
 
 
 def plan_anywhere(
@@ -77,27 +97,6 @@ def plan_anywhere(
         raise HearsightError(f"two inputs would both become {output.rstrip('/')}/{twice}; do them in jobs of their own")
     asked.make_model()  # refuses what it does not take, before any work
     return [RemoteRequest(file, f"{output.rstrip('/')}/{each}", asked) for file, each in zip(files, names, strict=True)]
-
-
-def run_remote(request: RemoteRequest, progress: Progress = no_progress) -> Report:
-    """Fetch a file, give it two ears, and store it; see `binauralize`.
-
-    Raises:
-        MediaError, HearsightError: as `binauralize`; or the service cannot be read or written.
-    """
-    with tempfile.TemporaryDirectory(prefix="hearsight-") as folder:
-        source, target = Path(folder) / "input", Path(folder) / "output"
-        source.mkdir()
-        target.mkdir()
-        fetched = source / request.input.rpartition("/")[2]
-        _fetch(request.input, fetched)
-        try:
-            done = run(Request(fetched, target / request.output.rpartition("/")[2], request.asked), progress)
-        except HearsightError as error:
-            raise type(error)(str(error).replace(str(fetched), request.input)) from error
-        stored = request.output.rpartition("/")[0] + "/" + Path(done.output).name
-        _store(Path(done.output), stored)
-    return replace(done, input=request.input, output=stored)
 
 
 def _files(place: str) -> list[str]:

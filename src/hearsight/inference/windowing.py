@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
 from typing import Any, Protocol
 
 import numpy as np
@@ -82,11 +83,14 @@ def walk(
     sound = _Counted(mono)
     joined = OverlapAdd(_weight(*_window_and_hop(spec, sample_rate_hz)))
     replaced = 0
-    for start, given, ears, confidence in _walked(session, spec, sample_rate_hz, sound, pictures):
-        if not bool(torch.isfinite(ears).all()):
-            replaced += 1
-            ears = (given / 2).expand(2, -1)
-        yield joined.add(ears.float().cpu(), start, confidence)
+    for starts, windows, seen in _batches(session, spec, sample_rate_hz, sound, pictures):
+        ears_of_windows = session.process(windows, *seen)
+        sure = confidences(session, len(windows))
+        for start, window, ears, confidence in zip(starts, windows, ears_of_windows, sure, strict=True):
+            if not bool(torch.isfinite(ears).all()):
+                replaced += 1
+                ears = (window.mono / 2).expand(2, -1)
+            yield joined.add(ears.float().cpu(), start, confidence)
     left = sound.samples - joined.start
     yield joined.finish()[:, :left]
     _note_replaced(replaced, notes)
@@ -110,13 +114,14 @@ def walk_parts(
     sound = _Counted(mono)
     joined = KeyedOverlapAdd(_weight(*_window_and_hop(spec, sample_rate_hz)))
     replaced = 0
-    splitting = _SeeingParts(session) if isinstance(session, SeeingSession) else _Parts(session)
-    for start, _, parts, confidence in _walked(splitting, spec, sample_rate_hz, sound, pictures):
-        sane = {key: part.float().cpu() for key, part in parts.items() if bool(torch.isfinite(part).all())}
-        replaced += len(sane) < len(parts)
-        begin, samples, finished = joined.start, start - joined.start, joined.add(sane, start, confidence)
-        if samples:
-            yield begin, samples, finished
+    for starts, windows, seen in _batches(session, spec, sample_rate_hz, sound, pictures):
+        parts_of_windows = session.parts(windows, *seen)
+        for start, parts, confidence in zip(starts, parts_of_windows, confidences(session, len(windows)), strict=True):
+            sane = {key: part.float().cpu() for key, part in parts.items() if bool(torch.isfinite(part).all())}
+            replaced += len(sane) < len(parts)
+            begin, samples, finished = joined.start, start - joined.start, joined.add(sane, start, confidence)
+            if samples:
+                yield begin, samples, finished
     begin, samples = joined.start, sound.samples - joined.start
     if samples > 0:
         yield begin, samples, {key: part[:samples] for key, part in joined.finish().items()}
@@ -142,90 +147,52 @@ class _Counted:
             yield block
 
 
-class _Parts:
-    """A session that gives parts where it is asked for ears."""
-
-    def __init__(self, session: PartsSession) -> None:
-        self.process = session.parts
-
-
-class _SeeingParts(_Parts):
-    def __init__(self, session: Any) -> None:
-        super().__init__(session)
-        self.see, self.seen, self.sources, self.notes = session.see, session.seen, session.sources, session.notes
-
-
-# (first sample, `[window]`) of windows that are processed together
-_Batches = Iterator[list[tuple[int, Tensor]]]
-# (first sample, `[window]`, what the session gives, confidence) of each window
-_Ears = Iterator[tuple[int, Tensor, Any, float]]
-
-
 def _window_and_hop(spec: WindowSpec, sample_rate_hz: int) -> tuple[int, int]:
     """In samples."""
     return max(1, round(spec.window_s * sample_rate_hz)), max(1, round(spec.hop_s * sample_rate_hz))
 
 
-def _walked(
+# first samples of windows that are processed together, the windows, and what a session that sees saw for them, if any
+_Batch = tuple[list[int], list[Window], tuple[Any, ...]]
+
+
+def _batches(
     session: Any, spec: WindowSpec, sample_rate_hz: int, mono: Iterable[Tensor], pictures: Iterable[Picture]
-) -> _Ears:
-    """What a session gives of each window; a sound shorter than a window is padded."""
+) -> Iterator[_Batch]:
+    """The windows of a sound; a sound shorter than a window is padded."""
+    cut = _cut(mono, *_window_and_hop(spec, sample_rate_hz))
+    together = iter(lambda: list(islice(cut, spec.batch)), [])
+    if spec.frames != "all" or not isinstance(session, SeeingSession):
+        held = _Pictures(pictures, spec)
+        for batch in together:
+            starts_s = [start / sample_rate_hz for start, _ in batch]
+            windows = [
+                Window(start_s, samples, held.of(start_s, spec.window_s))
+                for start_s, (_, samples) in zip(starts_s, batch, strict=True)
+            ]
+            yield [start for start, _ in batch], windows, ()
+        return
+    shown = _Shown(pictures, session, spec)
 
-    def batches() -> _Batches:
-        batch: list[tuple[int, Tensor]] = []
-        for each in _cut(mono, *_window_and_hop(spec, sample_rate_hz)):
-            batch.append(each)
-            if len(batch) == spec.batch:
-                yield batch
-                batch = []
-        if batch:
-            yield batch
-
-    if spec.frames == "all" and isinstance(session, SeeingSession):
-        return _shown_and_processed(batches(), session, _Shown(pictures, session, spec), spec, sample_rate_hz)
-    return _processed(batches(), session, _Pictures(pictures, spec), spec, sample_rate_hz)
-
-
-def confidences(session: BinauralSession, count: int) -> list[float]:
-    """How much each of the `count` windows that a session has just processed counts where windows overlap."""
-    return session.confidences() if isinstance(session, ConfidentSession) else [1.0] * count
-
-
-def _processed(
-    batches: _Batches, session: BinauralSession, pictures: "_Pictures", spec: WindowSpec, sample_rate_hz: int
-) -> _Ears:
-    for batch in batches:
-        windows = []
-        for start, samples in batch:
-            start_s = start / sample_rate_hz
-            windows.append(Window(start_s, samples, pictures.of(start_s, spec.window_s)))
-        processed = session.process(windows)
-        for (start, samples), ears, sure in zip(batch, processed, confidences(session, len(batch)), strict=True):
-            yield start, samples, ears, sure
-
-
-def _shown_and_processed(
-    batches: _Batches, session: SeeingSession, shown: "_Shown", spec: WindowSpec, sample_rate_hz: int
-) -> _Ears:
-    def prepare(windows: list[Window]) -> Any:
+    def see(windows: list[Window]) -> Any:
         shown.until(windows[-1].start_s + spec.window_s)
         return session.seen(windows)
 
-    def process(batch: list[tuple[int, Tensor]], windows: list[Window], seen: Future[Any]) -> _Ears:
-        processed = session.process(windows, seen.result())
-        for (start, samples), ears, sure in zip(batch, processed, confidences(session, len(batch)), strict=True):
-            yield start, samples, ears, sure
-
     with ThreadPoolExecutor(1, "seeing") as thread:
-        latest: tuple[list[tuple[int, Tensor]], list[Window], Future[Any]] | None = None
-        for batch in batches:
+        latest: tuple[list[int], list[Window], Future[Any]] | None = None
+        for batch in together:
             windows = [Window(start / sample_rate_hz, samples, []) for start, samples in batch]
-            following = batch, windows, thread.submit(prepare, windows)
+            following = [start for start, _ in batch], windows, thread.submit(see, windows)
             if latest is not None:
-                yield from process(*latest)
+                yield latest[0], latest[1], (latest[2].result(),)
             latest = following
         if latest is not None:
-            yield from process(*latest)
+            yield latest[0], latest[1], (latest[2].result(),)
+
+
+def confidences(session: Any, count: int) -> list[float]:
+    """How much each of the `count` windows that a session has just processed counts where windows overlap."""
+    return session.confidences() if isinstance(session, ConfidentSession) else [1.0] * count
 
 
 def _weight(window: int, hop: int) -> Tensor:

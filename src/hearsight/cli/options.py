@@ -1,0 +1,121 @@
+"""Options that several commands have; each is written once."""
+
+import os
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def pair(text: str) -> tuple[float, float]:
+    """Two numbers with a comma between.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    first, second = (float(part) for part in text.split(","))
+    return first, second
+
+
+def _positions(texts: list[str] | None) -> list[str] | None:
+    """Refuses what is no X,Y; a wrong option is reported as Typer reports all."""
+    for text in texts or []:
+        try:
+            x, y = pair(text)
+        except ValueError:
+            raise typer.BadParameter(f"{text!r}: give X,Y, two numbers from 0 to 1, as in 0.25,0.5") from None
+        if not (0 <= x <= 1 and 0 <= y <= 1):
+            raise typer.BadParameter(f"{text!r}: X and Y go from 0 (left, top) to 1 (right, bottom)")
+    return texts
+
+
+def _field_of_view(degrees: float | None) -> float | None:
+    """Refuses an angle that no picture has."""
+    if degrees is not None and not 0 < degrees <= 360:
+        raise typer.BadParameter(f"{degrees:g}: must be above 0 and at most 360 degrees")
+    return degrees
+
+
+def _device(name: str) -> str:
+    if not re.fullmatch(r"cpu|mps|cuda(:\d+)?", name):
+        raise typer.BadParameter(f"{name!r}: use cpu, cuda, cuda:N or mps")
+    return name
+
+
+def _model(name: str | None) -> str | None:
+    """Refuses a name that is neither a model's, nor a path, nor a Hub id."""
+    if name is None or os.path.exists(name) or re.fullmatch(r"[\w.-]+/[\w.-]+", name) or os.sep in name:
+        return name
+    from hearsight.models.registry import find_card
+
+    if name.startswith(".") or find_card(name) is not None:
+        return name
+    raise typer.BadParameter(f"{name!r}: unknown; known: {', '.join(_model_names())}; or a folder or a Hub id")
+
+
+def _model_names() -> list[str]:
+    from hearsight.models.registry import CARDS, zoo_cards
+
+    return [card.name for card in (*CARDS, *zoo_cards()) if card.task == "binaural"]
+
+
+def _complete_model(incomplete: str) -> list[str]:
+    """For completion in a shell."""
+    return [name for name in _model_names() if name.startswith(incomplete)]
+
+
+Model = Annotated[
+    str | None,
+    typer.Option(
+        callback=_model,
+        autocompletion=_complete_model,
+        help="A name (see `hearsight models`), a folder or a Hub id; sounding-objects if left out.",
+    ),
+]
+Positions = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--source",
+        metavar="X,Y",
+        callback=_positions,
+        help="Where a source is: 0,0 is top left, 1,1 bottom right. Repeatable.",
+    ),
+]
+Tracks = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE.json",
+        help='Moving sources, in the format of --report; its list "untouched" of [from, to] in seconds keeps '
+        'the input\'s own sound there, "gain_db" and "muted" of a source change its level.',
+    ),
+]
+FieldOfView = Annotated[
+    float | None,
+    typer.Option(
+        metavar="DEGREES",
+        callback=_field_of_view,
+        help="Horizontal angle that the picture covers; if not given, by the lens where the file names it (as "
+        "phones do), else by the shape: 120 from 16:9 on, 38 of a phone held upright.",
+    ),
+]
+Hrtf = Annotated[Path | None, typer.Option(metavar="FILE.sofa", help="Another head than KEMAR's.")]
+Start = Annotated[float, typer.Option(min=0, metavar="S", help="Begin at this second, at the key frame before it.")]
+Duration = Annotated[float | None, typer.Option(min=0.001, metavar="S", help="Do so many seconds.")]
+AudioTrack = Annotated[
+    str | None,
+    typer.Option(metavar="N|LANGUAGE", help="The sound track; chosen by what is in them if left out."),
+]
+VideoTrack = Annotated[int | None, typer.Option(min=1, metavar="N", help="The picture track.")]
+Salvage = Annotated[bool, typer.Option("--salvage", help="Do what is there of a file that is cut off.")]
+Device = Annotated[
+    str,
+    typer.Option(
+        "--device", callback=_device, help="For networks: cpu, cuda, mps; models that place sources use the CPU."
+    ),
+]
+
+
+def parsed_positions(texts: list[str] | None) -> list[tuple[float, float]] | None:
+    """The positions that `Positions` took; None if there are none."""
+    return [pair(text) for text in texts or []] or None

@@ -10,6 +10,7 @@ from av.audio.frame import AudioFrame
 from av.packet import Packet
 from jaxtyping import Float
 from scipy.ndimage import minimum_filter1d
+from scipy.signal import oaconvolve
 from torch import Tensor
 
 from hearsight.media.codecs import SoundCodec
@@ -21,6 +22,7 @@ _OVERSHOOT_DB = 4.0  # no encoder was seen to overshoot by more; what is lower i
 _MARGIN_DB = 0.6  # the encoder proper has another past than the one on trial
 _REACH_S = 0.03  # a peak is turned down from so much before it to so much after
 _MOST_ROUNDS = 6
+_AIM = 0.99  # of the ceiling, for what exceeded it: what is encoded anew comes out a little different
 _FRAME_SAMPLES = 4096
 _MOST_PLANES = 8  # of a frame in PyAV
 _UNTRIED_DB = 2.0  # below the ceiling for a codec that cannot be tried
@@ -79,14 +81,18 @@ class PeakGuard:
     def _turn_down(self, whole: np.ndarray, gain: np.ndarray, fixed: int) -> None:
         """Lower the gain until nothing comes out too high; its first samples were passed on already and stay."""
         rising = np.clip((np.arange(len(gain)) - fixed) / max(1, self._reach // 8), 0, 1)
-        for _ in range(_MOST_ROUNDS):
-            peaks = true_peaks(_round_trip(self._codec, self._rate, (whole * gain).astype(np.float32)))
+        for number in range(_MOST_ROUNDS + 1):
+            sound = (whole * gain).astype(np.float32)
+            # First what is too high as it is, which needs no trial.
+            peaks = true_peaks(_round_trip(self._codec, self._rate, sound) if number else sound)
             peaks[:fixed] = 0
             if not peaks.size or peaks.max() <= self._limit:
-                return
-            needed = self._limit / np.maximum(peaks, self._limit)
+                if number:
+                    return
+                continue
+            needed = np.where(peaks > self._limit, _AIM * self._limit / np.maximum(peaks, self._limit), 1.0)
             lowest = minimum_filter1d(needed, 2 * self._reach + 1, mode="nearest")
-            smooth = np.convolve(np.pad(lowest, self._reach, mode="edge"), self._kernel, mode="valid")
+            smooth = oaconvolve(np.pad(lowest, self._reach, mode="edge"), self._kernel, mode="valid")
             gain *= 1 - (1 - smooth) * rising
 
 

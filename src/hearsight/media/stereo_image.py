@@ -18,6 +18,7 @@ _INVERTED = -0.6
 _FRAME_S = 0.04
 _HEAD_S, _LEAST_S = 0.9e-3, 0.08e-3  # time differences that a head makes; less may be rounding
 _LARGEST_S = 2e-3
+_LEAST_SIDE = 1e-6  # share of the power in the difference, below which two channels are one and need no closer look
 
 
 @dataclass(frozen=True)
@@ -67,8 +68,9 @@ def stereo_image(path: str | os.PathLike[str], selection: Selection, sample_rate
         return StereoImage(inverted, None, False, False, silent)
     left_right = -products[0, 1] if inverted else products[0, 1]
     side_share = float(0.5 - left_right / (products[0, 0] + products[1, 1]))
-    sound = np.concatenate(kept, axis=1)
-    return StereoImage(inverted, side_share, not inverted and _is_binaural(sound, sample_rate_hz), False)
+    may_be_binaural = not inverted and side_share > _LEAST_SIDE
+    is_binaural = may_be_binaural and _is_binaural(np.concatenate(kept, axis=1), sample_rate_hz)
+    return StereoImage(inverted, side_share, is_binaural, False)
 
 
 def _inverted(products: np.ndarray) -> tuple[int, ...]:

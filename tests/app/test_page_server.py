@@ -1,20 +1,30 @@
 """What a visitor, also a hostile one, gets from the page's server and what not. Jobs are tried in a browser."""
 
+import asyncio
 import json
 import re
+import signal
 import socket
+import sys
 import time
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
+from types import SimpleNamespace
 from urllib.parse import quote
 
 import pytest
+from served_page import until
 
+from hearsight.app import work
 from hearsight.app.clips import Clips, shown_name
 from hearsight.app.guard import Guard, address_of
 from hearsight.app.server import serve
 from hearsight.app.settings import Settings
-from hearsight.errors import HearsightError
+from hearsight.app.worker import Workers
+from hearsight.errors import HearsightError, MediaError
+from hearsight.inference.preparation import prepare
+from hearsight.simulation.demo_scene import sample_scene, write_sample_scene
 
 DATA = bytes(range(256)) * 40
 
@@ -148,6 +158,78 @@ def test_a_clip_that_nobody_uses_is_deleted_and_one_at_work_is_not(page):
     client.get(f"/clips/{used.token}/preview.mp4")
     client.clips.delete_unused()
     assert not unused.folder.exists() and used.folder.exists() and busy.folder.exists()
+
+
+def test_the_page_deletes_by_itself_what_is_not_used(page):
+    client = page(kept_s=0.2)
+    token = upload(client).json()["token"]
+    until(lambda: len(client.clips) == 0, 10)
+    assert files_of(client) == [] and client.get(f"/clips/{token}/preview.mp4").status_code == 404
+    assert "upload it again" in client.post(f"/clips/{token}/job", json={}).json()["error"]
+
+
+def test_nothing_is_taken_when_the_disk_is_nearly_full(page, monkeypatch):
+    client = page()
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=(1 << 30) + len(DATA) - 1))
+    said = upload(client)
+    assert said.status_code == 507 and "disk is full" in said.json()["error"] and files_of(client) == []
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=(1 << 30) + len(DATA)))
+    assert upload(client).status_code == 200
+
+
+def test_a_job_that_takes_too_long_is_ended_and_the_next_one_gets_its_turn(monkeypatch):
+    begun = []
+
+    async def begin(self):
+        # The first job never ends; the second one is done at once.
+        then = f"print({json.dumps(json.dumps(dict(done=1)))})" if begun else "time.sleep(600)"
+        code = f"import sys, time; sys.stdin.readline(); {then}"
+        pipes = {"stdin": asyncio.subprocess.PIPE, "stdout": asyncio.subprocess.PIPE}
+        begun.append(await asyncio.create_subprocess_exec(sys.executable, "-Sc", code, **pipes))
+        return begun[-1]
+
+    async def said(workers):
+        return [news async for news in workers.run({"job": "open"})]
+
+    async def both():
+        workers = Workers(1, 0.3)
+        results = await asyncio.gather(said(workers), said(workers))
+        await workers.close()
+        await asyncio.gather(*(process.wait() for process in begun))
+        return results
+
+    monkeypatch.setattr(Workers, "_begun", begin)
+    monkeypatch.setattr("hearsight.app.worker._HEARTBEAT_S", 0.1)
+    first, second = asyncio.run(both())
+    assert "took longer than" in first[-1]["failed"] and len(first) > 1  # heard of in between
+    assert second[-1] == {"done": 1} and len(begun) == 2
+    assert begun[0].returncode == -signal.SIGKILL
+
+
+@pytest.fixture(scope="module")
+def two_seconds(tmp_path_factory):
+    path = tmp_path_factory.mktemp("clip") / "source.mp4"
+    write_sample_scene(sample_scene(2.0), path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("limit", "words"),
+    [({"longest_s": 1.0}, "longer than"), ({"pixels": 1000}, "too many"), ({"hidden": True}, "longer than")],
+)
+def test_a_clip_of_too_many_seconds_or_pixels_is_refused(two_seconds, tmp_path, monkeypatch, limit, words):
+    (tmp_path / "out").mkdir()
+    job = {"folder": str(tmp_path), "source": str(two_seconds), "label": "x", "longest_s": 100.0}
+    monkeypatch.setattr(work, "_MOST_PIXELS", limit.get("pixels", 36_000_000))
+    if "hidden" in limit:  # a file that does not say how long it is, which is found out while it is decoded
+        monkeypatch.setattr(
+            "hearsight.inference.preparation.prepare",
+            lambda *given: replace(ready := prepare(*given), clip=replace(ready.clip, duration_s=None)),
+        )
+        limit = {"longest_s": 1.0}
+    with pytest.raises(MediaError, match=words):
+        work.open_clip(job | {"longest_s": limit.get("longest_s", 100.0)}, work.JobProgress(lambda news: None))
+    assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_everything_is_deleted_when_the_page_ends():

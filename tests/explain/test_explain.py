@@ -164,6 +164,20 @@ def test_sources_of_any_model_are_outlined_where_they_are(clip, tmp_path):
     assert middle == pytest.approx(0.75, abs=0.05)
 
 
+def test_names_beside_each_other_do_not_cover_each_other():
+    black = np.zeros((320, 640, 3), np.uint8)
+    names = ["person playing acoustic guitar 15 %", "person playing bass 85 %", "person 3 %"]
+    places = [np.array([x, 0.6, 0.2, 0.6]) for x in (0.35, 0.45, 0.5)]
+
+    def pixels(*shown):
+        objects = [(name if name in shown else "", place, 1.0) for name, place in zip(names, places, strict=True)]
+        nameless = [("", place, 1.0) for place in places]
+        changed = outlined(black, objects).astype(int) - outlined(black, nameless)
+        return int((np.abs(changed).max(-1) > 60).sum())
+
+    assert pixels(*names) > 0.97 * sum(pixels(name) for name in names) > 0
+
+
 def test_objects_are_as_loud_as_their_part_of_the_sound():
     times = np.arange(0, 2, 0.1)
     place = np.tile([0.25, 0.5, 0.1, math.nan], (20, 1))

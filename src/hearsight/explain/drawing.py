@@ -35,6 +35,7 @@ def outlined(picture: Picture, objects: Sequence[tuple[str, Float[np.ndarray, "4
             the width is), and brightness from 0 to 1; each place in the list has its colour.
     """
     drawn = picture.copy()
+    written: list[tuple[int, int, int]] = []  # left, baseline and width of names, which do not cover each other
     height, width = picture.shape[:2]
     thick = max(1, round(min(height, width) / 150))
     size = max(0.4, min(height, width) / 800)
@@ -55,7 +56,16 @@ def outlined(picture: Picture, objects: Sequence[tuple[str, Float[np.ndarray, "4
                 cv2.ellipse(drawn, centre, axes, 0, 0, 360, shade, line, cv2.LINE_AA)
         above = centre[1] - axes[1] - round(12 * size)
         colour = tuple(round(max(bright, _LEGIBLE) * part) for part in _COLOURS[index % len(_COLOURS)])
-        _write(drawn, name, centre[0] - axes[0], above if above > 24 * size else round(30 * size), size, colour)
+        line = max(1, round(26 * size))
+        top = above if above > 24 * size else round(30 * size)
+        (wide, _), _ = cv2.getTextSize(name, _FONT, size, 1)
+        left = _within(centre[0] - axes[0], wide, width)
+        lines = [*range(top, line - 1, -line), *range(top + line, height, line)]  # the nearest above, else below
+        free = (
+            y for y in lines if not any(abs(y - v) < line and left < u + w and u < left + wide for u, v, w in written)
+        )
+        written.append((left, next(free, top), wide))
+        _write(drawn, name, *written[-1][:2], size, colour)
     return drawn
 
 
@@ -122,9 +132,13 @@ def _plain(picture: Picture, text: str, x: int, y: int) -> None:
     cv2.putText(picture, text, (x, y), _FONT, 0.38, (0, 0, 0), 1, cv2.LINE_AA)
 
 
+def _within(left: int, wide: int, width: int) -> int:
+    return max(2, min(left, width - wide - 2))
+
+
 def _write(picture: Picture, text: str, x: int, y: int, size: float, colour: Sequence[int]) -> None:
     (wide, _), _ = cv2.getTextSize(text, _FONT, size, 1)
-    x = max(2, min(x, picture.shape[1] - wide - 2))
+    x = _within(x, wide, picture.shape[1])
     # The dark rim is the same text moved about: a thicker one would be wider too.
     for right, down in ((-1, 0), (1, 0), (0, -1), (0, 1), (1, 1)):
         cv2.putText(picture, text, (x + right, y + down), _FONT, size, (0, 0, 0), 1, cv2.LINE_AA)

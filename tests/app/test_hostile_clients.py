@@ -134,8 +134,13 @@ def test_half_uploads_and_huge_ones_leave_nothing(place):
         connection.sendall(head.format("content-length: 2000000").encode() + bytes(1_000_000))
         halves.append(connection)
     until(lambda: len(folders()) == 10)
+    silent = halves.pop()  # stays, and says nothing
     for connection in halves:
         connection.close()
+    until(lambda: len(folders()) == 1)
+    silent.settimeout(60)
+    assert silent.recv(100).split()[1] == b"408"
+    silent.close()
     until(lambda: folders() == [])
     answer = raw(address, head.format(f"content-length: {10**13}").encode() + bytes(1000))
     assert answer.split()[1] == b"413"

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from accessibility import TOO_FAINT, controls, tab_stops
 from scipy.spatial.transform import Rotation
 from served_page import browser, served, until
 
@@ -86,35 +87,22 @@ const [seconds, done] = arguments, actions = [ACTIONS];
   done([0, 1].map(ear => [...given.getChannelData(ear)].map(value => Math.round(value * 32768))));
 })().catch(error => done(String(error)));
 """
-# Text whose contrast with what is behind it is below 4.5 (WCAG 2.2, AA).
-TOO_FAINT = """
-const share = value => value / 255 <= 0.04045 ? value / 255 / 12.92 : ((value / 255 + 0.055) / 1.055) ** 2.4;
-const light = colour => {
-  const [r, g, b] = colour.match(/[\\d.]+/g).map(Number).map(share);
-  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-};
-const behind = each => {
-  for (let element = each; element; element = element.parentElement) {
-    const colour = getComputedStyle(element).backgroundColor;
-    if (!colour.endsWith(", 0)")) return colour;
-  }
-  return "rgb(255, 255, 255)";
-};
-return [...document.querySelectorAll("#result :is(p, h2, th, td, legend, label, button, output, small, span)")]
-  .filter(each => each.offsetParent && each.textContent.trim() && !each.disabled && !each.closest("#stage"))
-  .filter(each => {
-    const [a, b] = [light(getComputedStyle(each).color), light(behind(each))].sort((x, y) => y - x);
-    return (a + 0.05) / (b + 0.05) < 4.5;
-  }).map(each => each.outerHTML.slice(0, 100));
-"""
-
-
 # Whether the first marker is not yet where the scene has it.
 MOVES = """
 const marker = document.querySelector("#markers button[data-part='0']"), track = hearsight.scene.sources[0].track;
 const after = track.findIndex(point => point[0] >= 0.5);
 const [[t, x], [u, y]] = [track[after - 1] ?? track[0], track[after]];
 return Math.abs(parseFloat(marker.style.left) - 100 * (x + (y - x) * (0.5 - t) / Math.max(1e-9, u - t))) > 1;
+"""
+
+
+# What screen readers announce.
+LISTEN = """
+window.announced = [];
+for (const id of ["announced", "problem"]) new MutationObserver(() => {
+  const words = document.getElementById(id).textContent;
+  if (words) announced.push(words);
+}).observe(document.getElementById(id), { childList: true, characterData: true, subtree: true });
 """
 
 
@@ -181,6 +169,7 @@ class Visitor:
 def visitor(address, video, downloads):
     with browser(downloads=str(downloads)) as chrome:
         one = Visitor(chrome, address)
+        one.js(LISTEN)
         one.upload(video)
         yield one
 
@@ -191,6 +180,15 @@ def rendered(visitor, actions, seconds=4.0):
     ears = visitor.chrome.execute_async_script(OFFLINE.replace("ACTIONS", written), seconds)
     assert not isinstance(ears, str), ears
     return np.array(ears) / 32768
+
+
+def test_screen_readers_announce_each_stage_and_the_end(visitor):
+    words = visitor.js("return announced")
+    stages = [each.split(",")[0] for each in words]
+    assert {"Uploading", "Finding who plays", "Ready"} <= set(stages) and words[-1] == "Ready"
+    assert len(words) < 20  # no word for each percent
+    tree = visitor.chrome.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
+    assert "status" in {node["role"]["value"] for node in tree if not node["ignored"]}
 
 
 def test_it_opens_without_an_error_and_asks_no_other_host(visitor, address):
@@ -361,7 +359,7 @@ def test_the_head_is_turned_up_and_down_by_keys_and_by_the_mouse(visitor):
     assert nod.get_attribute("aria-valuetext") == "90° down"  # not over on its back
     nod.send_keys(Keys.HOME)
     assert visitor.js("return [hearsight.sound.yaw, hearsight.sound.pitch]") == [0, 0]
-    ring = 0.38 * nod.size["height"]
+    ring = 0.4 * nod.size["height"]
     mouse = ActionChains(visitor.chrome).move_to_element(nod).click_and_hold()
     mouse.move_by_offset(0, -round(ring / 2)).release().perform()
     assert visitor.js("return hearsight.sound.pitch") == pytest.approx(0.5, abs=0.03)
@@ -437,12 +435,29 @@ def test_all_is_done_by_keyboard(visitor):
     assert visitor.js("return hearsight.sound.chosen") == "original"
     body.send_keys("1")
     assert visitor.js("return hearsight.sound.chosen") == "binaural"
-    unnamed = visitor.js(
-        """return [...document.querySelectorAll('#result button, #result input, [role=slider]')].filter(each =>
-          !(each.getAttribute('aria-label') || each.textContent.trim() || each.labels?.[0]?.textContent.trim()))
-          .map(each => each.outerHTML)"""
-    )
-    assert unnamed == []
+
+
+def test_every_control_has_a_role_and_a_name_and_shows_the_focus(visitor):
+    found = controls(visitor.chrome)
+    assert all(name for _, name in found), found
+    assert len(set(found)) == len(found)  # no two sound alike
+    names = dict((name, role) for role, name in found)
+    for name, role in {
+        "Play": "button", "Position in the video": "slider", "Original": "radio", "Binaural": "radio",
+        "Turn your head to the left or right": "slider", "Turn your head up or down": "slider", "Undo": "button",
+        "Add a source": "button", "Video": "button", "Another video": "button",
+    }.items():  # fmt: skip
+        assert names[name] == role
+    assert any(role == "checkbox" and name.startswith("Mute ") for role, name in found)
+    assert any(role == "slider" and name.startswith("Gain of ") for role, name in found)
+    stops = tab_stops(visitor.chrome)
+    assert [name for name, is_seen in stops if not is_seen] == []
+    enabled = [name for role, name in found if role != "radio"]
+    assert len(stops) >= len(enabled) - 2  # Undo and Redo may be off; of the choices one is a stop
+    assert {"play", "seek", "head", "nod", "ahead", "left", "right", "add", "split", "strength", "fov"} <= {
+        name for name, _ in stops
+    }
+    assert visitor.js(TOO_FAINT) == []
 
 
 def test_gain_mute_strength_and_field_of_view_are_heard(visitor):
@@ -529,21 +544,50 @@ def test_headphones_are_checked_ear_by_ear(visitor):
         until(lambda: visitor.heard_db(0.1)[0] < -90 and visitor.heard_db(0.1)[1] < -90)
 
 
+def test_a_second_visitor_waits_and_both_are_served(address):
+    doing = "return document.getElementById('doing').textContent"
+    with browser() as first, browser() as second:
+        one, other = Visitor(first, address), Visitor(second, address)
+        one.find("#sample").click()
+        until(lambda: "%" in one.js(doing) and "Preparing" not in one.js(doing), JOB_S)
+        other.js(LISTEN)
+        other.find("#sample").click()
+        until(lambda: "you are next" in other.js(doing), JOB_S)
+        assert other.js("return document.getElementById('progress').hasAttribute('value')") is False
+        for each in (one, other):
+            until(lambda each=each: each.state == "result", JOB_S)
+        assert (
+            any("you are next" in words for words in other.js("return announced"))
+            and other.js("return announced")[-1] == "Ready"
+        )
+        assert one.js("return hearsight.clip.duration_s") == pytest.approx(20, abs=0.1)
+        track = one.js("return hearsight.scene.sources[0].track")
+        places = [np.interp(seconds, [p[0] for p in track], [p[1] for p in track]) for seconds in (0.5, 10, 19.5)]
+        assert places[0] < 0.4 < 0.6 < places[1] and places[2] < 0.4  # as the ball goes
+
+
 def test_what_fails_gives_the_command_line_s_line(address, tmp_path):
     bad, list_ = tmp_path / "bad.mp4", tmp_path / "list.m3u8"
     bad.write_bytes(b"no video at all " * 1000)
     list_.write_text("#EXTM3U\n#EXTINF:1,\nfile:///etc/passwd\n#EXT-X-ENDLIST\n")
     with browser() as chrome:
         one = Visitor(chrome, address)
+        one.js(LISTEN)
         for path in (bad, list_):
             one.upload(path)
             said = one.find("#problem").text
             assert one.state == "start" and said.startswith(path.name) and "\n" not in said and "/tmp" not in said
+            assert one.js("return announced")[-1] == said  # by the alert
+            assert one.js("return document.activeElement.id") == "file"
+        assert one.js(TOO_FAINT) == [] and all(name for _, name in controls(chrome))
+        assert [name for name, is_seen in tab_stops(chrome) if not is_seen] == []
         one.find("#sample").click()
         until(lambda: one.state == "work", 60)
+        assert one.js("return document.activeElement.id") == "stop" and one.js(TOO_FAINT) == []
+        assert all(name for _, name in controls(chrome))
         one.find("#stop").click()
         until(lambda: one.state == "start", 30)
-        assert not one.find("#problem").is_displayed()
+        assert not one.find("#problem").is_displayed() and one.js("return announced")[-1] == "Stopped"
 
 
 @pytest.mark.parametrize("dark", [False, True])
@@ -569,5 +613,6 @@ def test_a_visitor_types_the_password():
         chrome.get(place)
         chrome.find_element("name", "password").send_keys("guess\n")
         until(lambda: "That is not the password." in chrome.page_source)
+        assert all(name for _, name in controls(chrome)) and chrome.execute_script(TOO_FAINT) == []
         chrome.find_element("name", "password").send_keys("open, sesame\n")
         until(lambda: "Drop a video here" in chrome.page_source)

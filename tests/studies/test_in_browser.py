@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from accessibility import TOO_FAINT, controls, tab_stops
 
 from hearsight.studies import StudyServer, analyse_study, find_material, make_study, plan, read_made
 from hearsight.studies.definition import Part, Study
@@ -242,22 +243,26 @@ def test_a_study_opened_as_a_file_is_answered_by_keyboard_and_saved(study, perso
     assert person.messages() == [] and person.asked_for() <= {"file://", "data:", "blob:null", "blob:"}
 
 
-def loop(buffer: np.ndarray, begin: int, samples: int) -> np.ndarray:
-    return np.take(buffer, np.arange(begin, begin + samples), axis=1, mode="wrap")
-
-
-def gains_of(heard: np.ndarray, before: np.ndarray, after: np.ndarray) -> list[np.ndarray] | None:
-    """How much of either is heard in each 256 samples; None if it is something else."""
-    gains = []
-    for start in range(0, heard.shape[1], 256):
-        window = slice(start, start + 256)
-        both = np.stack([before[:, window].ravel(), after[:, window].ravel()], axis=1)
-        gain, *_ = np.linalg.lstsq(both, heard[:, window].ravel(), rcond=None)
-        rest = np.square(heard[:, window].ravel() - both @ gain).sum()
-        if rest > 0.02 * np.square(heard[:, window]).sum() + 1e-9:
-            return None
-        gains.append(gain)
-    return gains
+# The page's own player in an OfflineAudioContext: its sound to the sample, whatever the machine has to do besides.
+SWITCHED = """
+const [first, second, seconds, done] = arguments;
+(async () => {
+  const rate = context.sampleRate, offline = new OfflineAudioContext(2, Math.round(seconds * rate), rate);
+  Object.defineProperty(offline, "state", { get: () => "running" });
+  context = offline;
+  const one = new Player(player.ids, () => {}, player.fileFor);
+  await one.play(first);
+  let at = null;
+  offline.suspend(seconds / 2).then(async () => {
+    at = offline.currentTime;
+    await one.play(second);
+    OfflineAudioContext.prototype.resume.call(offline);
+  });
+  const given = await offline.startRendering(), sides = buffer => [0, 1].map(side => [...buffer.getChannelData(side)]);
+  clearInterval(one.timer);
+  done([rate, at, one.began, sides(given), sides(one.buffers.get(first)), sides(one.buffers.get(second))]);
+})().catch(error => done(String(error)));
+"""
 
 
 def test_switching_goes_on_at_the_same_sample_with_a_short_fade_and_no_gap(study, person):
@@ -270,39 +275,58 @@ def test_switching_goes_on_at_the_same_sample_with_a_short_fade_and_no_gap(study
     person.press("a")
     assert "Listen to the reference first" in person.text(".alert") and not person.all("[aria-pressed=true]")
     person.listen("r")
-    person.begin_recording()
-    person.until(lambda: person.run("return window.recorded[0].length") > 8192)
     person.press("a")
-    person.until(lambda: person.run("return window.recorded[0].length") > 60_000)
-    heard, rate = person.recording(), person.run("return context.sampleRate")
-    buffers = person.run(
-        "return player.ids.slice(0, 3).map(id => [0, 1].map(side => [...player.buffers.get(id).getChannelData(side)]))"
-    )
-    shown = person.run("return document.querySelector('[data-key=\"a\"]').dataset.sound")
-    reference = np.array(buffers[0])
-    chosen = np.array(buffers[person.run("return player.ids.indexOf(arguments[0])", shown)])
-    samples = 4096  # the reference alone
-    spectrum = np.fft.rfft(reference) * np.fft.rfft(heard[:, :samples], reference.shape[1]).conj()
-    begin = int(-np.fft.irfft(spectrum, reference.shape[1]).sum(0).argmax()) % reference.shape[1]
-    begin = (reference.shape[1] - begin) % reference.shape[1]
-    gains, lost = [], 0
-    for block in range(heard.shape[1] // BLOCK):
-        # A busy machine loses whole blocks of the recording; anything but a multiple of them is a fault of the page.
-        for more in range(20):
-            at = begin + (block + lost + more) * BLOCK
-            found = gains_of(heard[:, block * BLOCK :][:, :BLOCK], loop(reference, at, BLOCK), loop(chosen, at, BLOCK))
-            if found is not None:
-                break
-        assert found is not None, f"block {block} is neither of the two sounds at the place where they are"
-        lost += more
-        gains += found
-    gains = np.array(gains)
-    np.testing.assert_allclose(gains[:8], [[1, 0]] * 8, atol=0.02)
-    np.testing.assert_allclose(gains[-8:], [[0, 1]] * 8, atol=0.02)
-    np.testing.assert_allclose(gains.sum(1), 1, atol=0.05)  # neither a gap nor a bump
-    fading = np.flatnonzero((gains[:, 1] > 0.02) & (gains[:, 1] < 0.98))
-    assert lost or len(fading)
-    assert not len(fading) or (fading[-1] - fading[0] + 1) * 256 / rate < 0.03
+    person.until(lambda: person.all("[data-key=a][aria-pressed=true]"))
+    seconds = 4.0
+    reference, shown = person.run("return [player.ids[0], document.querySelector('[data-key=a]').dataset.sound]")
+    person.chrome.set_script_timeout(120)
+    answer = person.chrome.execute_async_script(SWITCHED, reference, shown, seconds)
+    assert not isinstance(answer, str), answer
+    rate, switched_s, began_s, heard, before, after = answer
+    heard, before, after = (np.array(sound) for sound in (heard, before, after))
+    begin, samples = round(began_s * rate), heard.shape[1]
+    assert before.shape == after.shape and before.shape[1] < samples / 2  # both run round more than once
+    running = np.arange(samples - begin) % before.shape[1]
+    fade_s = 0.01 / 3
+    since_s = np.maximum(0, np.arange(begin, samples) / rate - switched_s)
+    gain = np.exp(-since_s / fade_s) * (1 - np.exp(-np.arange(begin, samples) / rate / fade_s))
+    expected = gain * before[:, running] + (1 - np.exp(-since_s / fade_s)) * after[:, running]
+    heard = heard[:, begin:]
+    error = np.square(heard - expected).sum() / np.square(expected).sum()
+    assert 10 * np.log10(error) < -40
+    assert np.abs(before - after).max() > 0.01 and np.abs(heard).min(0).max() > 0
+    around = slice(round(switched_s * rate) - begin - 480, round(switched_s * rate) - begin + 960)
+    quietest = np.sqrt(np.square(heard[:, around]).mean(0).reshape(-1, 240).mean(1)).min()
+    assert quietest > 0.5 * np.sqrt(np.square(before).mean())  # nowhere a gap
+
+
+def test_all_controls_of_every_page_are_named_and_show_the_focus_and_text_is_legible(study, person):
+    person.chrome.get((study / "public" / "index.html").as_uri() + "?seed=77")
+    person.until(lambda: person.all("#agreed"))
+    pages = person.run("return pages.map(entry => [entry.part.name, entry.practice])")
+    stages = ["consent", "volume", "sides", *(pages.index([part.name, False]) for part in PARTS), "end"]
+    for stage in stages:
+        is_page = isinstance(stage, int)
+        name = "pages" if is_page else stage
+        person.run("state.stage = arguments[0]; state.place = arguments[1]; save()", name, stage if is_page else 0)
+        person.chrome.refresh()
+        if stage not in ("consent", "end"):
+            person.until(lambda: person.text("h1") == "Welcome back")
+            person.press("TAB", "ENTER")
+            person.until(lambda: person.text("h1") != "Welcome back")
+        found = controls(person.chrome)
+        assert found and all(label for _, label in found), (stage, found)
+        assert len(set(found)) == len(found), found  # no two sound alike
+        stops = tab_stops(person.chrome)
+        assert [label for label, is_seen in stops if not is_seen] == []
+        expected = {role for role, _ in found if role != "progressbar"}
+        assert len(stops) >= len(expected)
+        for scheme in ("light", "dark"):
+            person.command("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+            time.sleep(0.3)  # colours fade over
+            assert person.run(TOO_FAINT) == [], (stage, scheme)
+    alerts = person.run("return document.querySelectorAll('[role=alert], [role=status]').length")
+    assert alerts == 1
 
 
 def test_the_video_runs_with_the_sound_and_a_hidden_page_is_silent(study, person):

@@ -2,7 +2,7 @@
 
 import * as server from "./server.js";
 import { Sound } from "./sound.js";
-import { COLOURS, clock, directionOf, drawLevels, drawOutlines, drawSide, drawTop, inWords, placeAt } from "./stage.js";
+import { COLOURS, RING, clock, directionOf, drawLevels, drawOutlines, drawSide, drawTop, inWords, placeAt } from "./stage.js";
 
 const $ = id => document.getElementById(id);
 const body = document.body;
@@ -20,7 +20,7 @@ window.hearsight = { get sound() { return sound; }, get scene() { return scene; 
 
 function show(state) { body.dataset.state = state; window.scrollTo(0, 0); }
 function problem(words) { $("problem").textContent = words; $("problem").hidden = !words; }
-function say(words) { $("status").textContent = words; }
+function say(words) { $("status").textContent = words; announce(words); }
 
 server.limits().then(limits => {
   const minutes = limits.longest_s / 60;
@@ -39,14 +39,14 @@ for (const name of ["dragleave", "drop"]) document.addEventListener(name, event 
 });
 document.addEventListener("drop", event => {
   const file = event.dataTransfer?.files[0];
-  if (file && body.dataset.state === "start") begin(progress => server.upload(file, progress, stopping.signal));
+  if (file && body.dataset.state === "start") begin(progress => server.upload(file, progress, stopping.signal), file.name);
 });
 $("file").addEventListener("change", () => {
   const file = $("file").files[0];
-  if (file) begin(progress => server.upload(file, progress, stopping.signal));
+  if (file) begin(progress => server.upload(file, progress, stopping.signal), file.name);
   $("file").value = "";
 });
-$("sample").addEventListener("click", () => begin(() => server.sample(), true));
+$("sample").addEventListener("click", () => begin(() => server.sample()));
 $("stop").addEventListener("click", () => stopping?.abort());
 $("new").addEventListener("click", () => { leave(); show("start"); });
 window.addEventListener("pagehide", event => { if (token && !event.persisted) server.forget(token); });
@@ -58,27 +58,39 @@ function leave() {
   $("video").removeAttribute("src"); $("video").load();
 }
 
-async function begin(bring, isSample = false) {
-  problem(""); stopping = new AbortController();
-  show("work"); report({ progress: 0, doing: isSample ? "Preparing" : "Uploading" });
+async function begin(bring, name) {
+  const isSample = !name;
+  problem(""); stopping = new AbortController(); announced = "";
+  $("name").textContent = isSample ? "The sample, a ball whose bounces are notes" : name;
+  show("work"); report({ progress: 0, doing: isSample ? "Preparing" : "Uploading" }); $("stop").focus();
   try {
     ({ token } = await bring(share => report({ progress: share, doing: "Uploading" })));
     report({ progress: 0, doing: "Beginning" });
     stopping.signal.throwIfAborted();
-    open(await server.run(token, { job: "open", sample: isSample }, report, stopping.signal));
+    await open(await server.run(token, { job: "open", sample: isSample }, report, stopping.signal));
   } catch (error) {
-    leave(); show("start"); problem(stopping.signal.aborted ? "" : error.message);
+    leave(); show("start"); $(isSample ? "sample" : "file").focus();
+    problem(stopping.signal.aborted ? "" : error.message); announce(stopping.signal.aborted ? "Stopped" : "");
   }
 }
 
 function report(news) {
-  if ("waiting" in news) {
-    $("progress").removeAttribute("value");
-    $("doing").textContent = `Waiting: ${news.waiting} in the queue` + left(news.left_s);
-  } else {
-    $("progress").value = news.progress;
-    $("doing").textContent = `${news.doing}, ${Math.round(100 * news.progress)} %` + left(news.left_s);
-  }
+  if ("waiting" in news) $("progress").removeAttribute("value"); else $("progress").value = news.progress;
+  $("doing").textContent = inShort(news);
+  announceStage(news);
+}
+// Screen readers say each stage and each quarter, not each percent.
+function announceStage(news) {
+  const stage = "waiting" in news ? `waiting ${news.waiting}` : `${news.doing} ${Math.floor(4 * news.progress)}`;
+  if (stage !== announced) { announced = stage; announce(inShort(news)); }
+}
+let announced = "";
+function announce(words) { $("announced").textContent = words; }
+function follow(news) { $("status").textContent = inShort(news); announceStage(news); }
+function inShort(news) {
+  if (!("waiting" in news)) return `${news.doing}, ${Math.round(100 * news.progress)} %` + left(news.left_s);
+  const turn = news.waiting === 1 ? "Waiting for others: you are next" : `Waiting for others: ${news.waiting - 1} before you`;
+  return news.left_s > 0 ? turn + left(news.left_s).replace(" left", "") : turn;
 }
 function left(seconds) {
   if (!(seconds > 0)) return "";
@@ -104,7 +116,7 @@ async function open(made) {
   await refresh();
   sound.choose("binaural");
   if (!scene.sources.length) say("Nothing was found that goes with the sound. Add a source where it is.");
-  show("result"); $("play").focus(); listen();
+  show("result"); $("play").focus(); announce("Ready"); listen();
 }
 
 function sourcesOf(made, before = []) {
@@ -179,8 +191,7 @@ async function render() {
   const state = scene, began = performance.now();
   try {
     say("Rendering what changed …");
-    const made = await server.run(token, asked(state, "render"), news => say("waiting" in news
-      ? `Waiting: ${news.waiting} in the queue` : "Rendering what changed …"));
+    const made = await server.run(token, asked(state, "render"), follow);
     for (const part of made.parts) {
       const source = partsOf(state).find(each => each.part === part.part);
       ears.set(`${state.split} ${part.part}`, { ...part, recipe: recipe(state, source?.track ? source : null) });
@@ -197,8 +208,7 @@ async function split(state = scene) {
   if (rendering) return say("Wait until what changed is rendered.");
   rendering = true;
   try {
-    const made = await server.run(token, asked(state, "split"), news => say("waiting" in news
-      ? `Waiting: ${news.waiting} in the queue` : `${news.doing}, ${Math.round(100 * news.progress)} %` + left(news.left_s)));
+    const made = await server.run(token, asked(state, "split"), follow);
     Object.assign(clip.splits, made.splits);
     const sources = sourcesOf(made, state.sources).map((source, index) => ({ ...source, label: state.sources[index].label }));
     const next = { ...state, split: made.split, sources, away: [] };
@@ -258,6 +268,7 @@ function shown() {
 }
 let drawn = {};
 const bars = [...document.querySelectorAll("#levels b")];
+const called = source => /^source \d+$/.test(source.label) ? `source ${sign(source)}` : `${sign(source)} ${source.label}`;
 const sign = source => String(scene.sources.indexOf(scene.sources.find(each => each.part === source.part)) + 1);
 
 let seeking = false;
@@ -267,7 +278,7 @@ $("seek").addEventListener("input", () => { seeking = true; sound.moveTo(Number(
 
 function list() {
   const choices = [["original", "Original"], ["binaural", "Binaural"],
-    ...scene.sources.map(source => [source.part, `${sign(source)} ${source.label}`, source.colour]), [REST, "The rest"]];
+    ...scene.sources.map(source => [source.part, called(source), source.colour]), [REST, "The rest"]];
   const known = JSON.stringify(choices) + JSON.stringify(scene.away);
   if ($("choices").dataset.known !== known) {
     $("choices").dataset.known = known; drawn = {};
@@ -301,7 +312,7 @@ const edited = (part, changes) => ({ ...scene, sources: scene.sources.map(source
   source.part === part ? { ...source, ...changes } : source) });
 
 function row(source) {
-  const line = $("sources").tBodies[0].insertRow(), name = `${sign(source)} ${source.label}`;
+  const line = $("sources").tBodies[0].insertRow(), name = called(source);
   line.dataset.part = source.part;
   const cell = (className = "") => Object.assign(line.insertCell(), { className });
   const first = cell("name");
@@ -338,7 +349,7 @@ function marker(source) {
   const button = Object.assign(document.createElement("button"), { type: "button", textContent: sign(source), title: source.label });
   button.dataset.part = source.part;
   button.style.setProperty("--colour", source.colour);
-  button.setAttribute("aria-label", `${sign(source)} ${source.label}: arrow keys move it, Delete removes it`);
+  button.setAttribute("aria-label", `${called(source)}: arrow keys move it, Delete removes it`);
   button.addEventListener("pointerdown", event => {
     if (adding || event.button) return;
     event.preventDefault(); button.focus(); button.setPointerCapture(event.pointerId);
@@ -429,7 +440,7 @@ turnedBy(head, (event, box) => {
 });
 turnedBy(nod, (event, box) => {
   const from = sound.pitch;
-  return each => turnTo(sound.yaw, from + (event.clientY - each.clientY) / (0.38 * box.height));
+  return each => turnTo(sound.yaw, from + (event.clientY - each.clientY) / (RING * box.height));
 });
 $("ahead").addEventListener("click", () => turnTo(0, 0));
 $("left").addEventListener("click", () => { sound.pause(); sound.check(0); say("This is your left ear."); });
@@ -447,8 +458,7 @@ for (const button of $("downloads").querySelectorAll("button")) button.addEventL
   button.disabled = true;
   try {
     say("Preparing the download …");
-    const made = await server.run(token, asked(scene, "export", { what: button.dataset.export }), news => say("waiting" in news
-      ? `Waiting: ${news.waiting} in the queue` : `${news.doing}, ${Math.round(100 * news.progress)} %` + left(news.left_s)));
+    const made = await server.run(token, asked(scene, "export", { what: button.dataset.export }), follow);
     const link = Object.assign(document.createElement("a"), { href: `${server.fileOf(token, made.file)}?download=true`, download: "" });
     document.body.append(link); link.click(); link.remove();
     say(`Ready: ${made.file}`);

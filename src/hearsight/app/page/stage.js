@@ -1,6 +1,7 @@
 // What is drawn: outlines over the picture, the head from above and from the side, levels.
 
 export const COLOURS = ["#0b63b5", "#b84a00", "#00755a", "#a33b7d", "#7a5c00", "#4f6476", "#6b4fb3", "#8a1c3b"];
+export const RING = 0.4;          // radius of a view of the head, of its side
 const MARKER = 22;               // pixels, half of the round button at a source
 const degrees = radians => radians * 180 / Math.PI;
 
@@ -54,11 +55,11 @@ export function drawOutlines(canvas, sources, time) {
       pen[at ? "lineTo" : "moveTo"](px * width, py * height);
     }
     pen.setLineDash([2, 6]); pen.stroke(); pen.setLineDash([]);
-    let under = Math.min(height - 12, y * height + down + 16);
     pen.font = "600 14px system-ui"; pen.textAlign = "center"; pen.textBaseline = "middle"; pen.lineJoin = "round";
     const half = pen.measureText(source.label).width / 2 + 4, at = Math.min(width - half, Math.max(half, x * width));
-    while (written.some(other => Math.abs(other.under - under) < 18 && Math.abs(other.at - at) < other.half + half))
-      under -= 19;
+    const under = [y * height + down + 16, y * height - down - 14, y * height + down + 35, y * height - down - 33, height - 12]
+      .find((place, index) => index === 4 || place > 10 && place < height - 8 &&
+        !written.some(other => Math.abs(other.under - place) < 18 && Math.abs(other.at - at) < other.half + half));
     written.push({ under, at, half });
     pen.lineWidth = 4; pen.strokeStyle = "rgb(0 0 0 / .85)"; pen.strokeText(source.label, at, under);
     pen.fillStyle = "#fff"; pen.fillText(source.label, at, under);
@@ -68,20 +69,20 @@ export function drawOutlines(canvas, sources, time) {
 
 // A view of the head in its circle, and the sources around it at [across, down] of the circle's radius.
 function drawView(canvas, words, drawn, sources) {
-  const pen = canvas.getContext("2d"), side = canvas.width, middle = side / 2, ring = side * 0.38;
+  const pen = canvas.getContext("2d"), side = canvas.width, middle = side / 2, ring = side * RING;
   const style = getComputedStyle(canvas), colour = name => style.getPropertyValue(name);
   pen.clearRect(0, 0, side, side);
   pen.fillStyle = colour("--paper"); pen.strokeStyle = colour("--line"); pen.lineWidth = 2;
   pen.beginPath(); pen.arc(middle, middle, ring, 0, 2 * Math.PI); pen.fill(); pen.stroke();
   pen.textAlign = "center"; pen.textBaseline = "middle";
   drawn(pen, middle, ring, colour);
-  pen.fillStyle = colour("--ink"); pen.font = "20px system-ui"; pen.fillText(words, middle, side * 0.045);
+  pen.fillStyle = colour("--ink"); pen.font = "26px system-ui"; pen.fillText(words, middle, middle + ring / 2);
   for (const { source, across, down } of sources) {
     const [x, y] = [middle + across * ring, middle + down * ring];
     pen.globalAlpha = source.faint ? 0.35 : 1;
-    pen.beginPath(); pen.arc(x, y, 17, 0, 2 * Math.PI); pen.fillStyle = source.colour; pen.fill();
+    pen.beginPath(); pen.arc(x, y, 24, 0, 2 * Math.PI); pen.fillStyle = source.colour; pen.fill();
     pen.lineWidth = 3; pen.strokeStyle = colour("--paper"); pen.stroke();
-    pen.fillStyle = "#fff"; pen.font = "bold 20px system-ui"; pen.fillText(source.sign, x, y + 1);
+    pen.fillStyle = "#fff"; pen.font = "bold 28px system-ui"; pen.fillText(source.sign, x, y + 1);
     pen.globalAlpha = 1;
   }
 }

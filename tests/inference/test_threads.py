@@ -1,5 +1,6 @@
 """Threads ahead and behind: same items, same order, errors where they belong, and nothing left running."""
 
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -95,6 +96,32 @@ def test_a_failed_write_is_reported_once_and_stops_the_rest() -> None:
     with pytest.raises(OSError, match="full"), write_behind(write, 2) as take:
         take(2)  # raised when the context ends, at the latest
     assert not running()
+
+
+@pytest.mark.parametrize("moment_s", [0.05, 0.25])
+def test_a_signal_while_it_waits_for_the_last_item_ends_no_write_midway(moment_s: float) -> None:
+    """`Thread.join` forgets a thread when a signal interrupts it; what it writes to would be closed too early."""
+    begun: list[int] = []
+    ended: list[int] = []
+
+    def write(item: int) -> None:
+        begun.append(item)
+        time.sleep(0.2)
+        ended.append(item)
+
+    def interrupt(number: int, frame: object) -> None:
+        raise InterruptedError
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        with pytest.raises(InterruptedError), write_behind(write, 5) as take:
+            for item in range(3):
+                take(item)
+            signal.setitimer(signal.ITIMER_REAL, moment_s)
+        assert begun == ended and len(ended) < 3 and begun
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def test_an_error_of_the_one_who_gives_drops_what_waits() -> None:

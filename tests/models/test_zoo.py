@@ -42,7 +42,7 @@ def _reproduced(folder: Path) -> Path:
             log = {"system": system, "seed": seed, "hearsight": "0.1.0", "commit": "abc", "epochs": 3, "best_epoch": 2}
             log |= {"clips": clips, "recipe": {"model": {"size": "small"}}}
             (run / "log.json").write_text(json.dumps(log))
-        table = folder / reference / "fair-play"
+        table = folder / reference / ("fair-play" if made.system == "mono2binaural" else "")
         table.mkdir(parents=True)
         metric, separates = ("sdr", True) if system == "mix-and-separate" else ("stft", False)
         values = {"published": 9.9, "mean": 1.5, "low": 1.0, "high": 2.0, "seeds": [1.25, 1.75], "clips": 5}

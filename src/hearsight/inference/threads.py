@@ -48,13 +48,36 @@ def write_behind(write: Callable[[T], object], most: int) -> Iterator[Callable[[
         worker.stop()
 
 
+class _Thread(threading.Thread):
+    """A thread that runs from now on and says itself when its work has ended.
+
+    `join` that a signal interrupts (Ctrl-C, SIGTERM) takes the thread for dead from then on (Python 3.11; bpo-45274):
+    files would be closed that it still works on, and the process would crash.
+    """
+
+    def __init__(self, work: Callable[[], None], name: str) -> None:
+        super().__init__(name=name, daemon=True)
+        self._work, self.ended = work, threading.Event()
+        self.start()
+
+    def wait(self) -> None:
+        """Return when the thread has ended; one that is interrupted here is waited for again by the next call."""
+        self.ended.wait()
+        self.join()
+
+    def run(self) -> None:
+        try:
+            self._work()
+        finally:
+            self.ended.set()
+
+
 class _Reader(Generic[T]):
     def __init__(self, items: Iterable[T], most: int) -> None:
         self._items = items
         self._waiting: queue.Queue[T | _End] = queue.Queue(max(1, most))
         self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="read-ahead", daemon=True)
-        self._thread.start()
+        self._thread = _Thread(self._work, "read-ahead")
 
     def taken(self) -> Iterator[T]:
         while not self._stopped.is_set():
@@ -68,11 +91,12 @@ class _Reader(Generic[T]):
 
     def stop(self) -> None:
         self._stopped.set()
-        while self._thread.is_alive():
+        while not self._thread.ended.is_set():
             try:
                 self._waiting.get_nowait()  # it may be waiting for room
             except queue.Empty:
-                self._thread.join(_PATIENCE_S)
+                self._thread.ended.wait(_PATIENCE_S)
+        self._thread.join()
 
     def _work(self) -> None:
         end = _End(None)
@@ -103,8 +127,7 @@ class _Writer(Generic[T]):
         self._waiting: queue.Queue[T | _End] = queue.Queue(max(1, most))
         self._stopped = threading.Event()
         self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._work, name="write-behind", daemon=True)
-        self._thread.start()
+        self._thread = _Thread(self._work, "write-behind")
 
     def take(self, item: T) -> None:
         self._waiting.put(item)
@@ -112,14 +135,14 @@ class _Writer(Generic[T]):
 
     def finish(self) -> None:
         self._waiting.put(_End(None))
-        self._thread.join()
+        self._thread.wait()
         self._complain()
 
     def stop(self) -> None:
         self._stopped.set()
-        if self._thread.is_alive():
+        if not self._thread.ended.is_set():
             self._waiting.put(_End(None))
-            self._thread.join()
+        self._thread.wait()
 
     def _complain(self) -> None:
         if self._error is not None:

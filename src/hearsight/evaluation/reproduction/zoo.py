@@ -59,7 +59,7 @@ def write_zoo(reproduced: Path, zoo: Path, seed: int = 0) -> list[Path]:
     """
     written = []
     for system, (reference, key) in ROWS.items():
-        for table in sorted(reproduced.glob(f"{reference}/*/table.json")):
+        for table in sorted((reproduced / reference).rglob("table.json")):  # one dataset has no folder of its own
             found = _of_table(reproduced, table, reference, key, seed)
             if found is not None:
                 written.append(_write(zoo, system, found))

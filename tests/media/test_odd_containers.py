@@ -76,7 +76,7 @@ def test_the_containers_pixel_aspect_is_kept_or_noted(tmp_path, suffix):
         with av.open(str(source)) as container:
             picture = container.streams.video[0]
             shown = float(picture.width * (picture.sample_aspect_ratio or 1))
-            kept = shown == pytest.approx(picture.width * 4 / 3, abs=0.5)  # Matroska tells whole pixels
+            kept = shown == pytest.approx(picture.width * 4 / 3, abs=0.5)  # Matroska keeps whole pixels
         assert kept == (suffix != ".ts")
         assert kept or name == "twice" or any("pixel aspect ratio 4:3" in note for note in notes)
 

@@ -18,7 +18,7 @@ _INVERTED = -0.6
 _FRAME_S = 0.04
 _HEAD_S, _LEAST_S = 0.9e-3, 0.08e-3  # time differences that a head makes; less may be rounding
 _LARGEST_S = 2e-3
-_LEAST_SIDE = 1e-6  # share of the power in the difference, below which two channels are one and need no closer look
+_LEAST_SIDE = 1e-6  # share of the power in the difference, below which two channels are one
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ A hook of MkDocs (`mkdocs.yml`); each function below gives one page as Markdown,
 
 import ast
 import inspect
+import re
 import sys
 import tempfile
 from functools import cache
@@ -15,7 +16,8 @@ from typing import Any
 import typer
 import typer.cli
 from mkdocs.config.defaults import MkDocsConfig
-from mkdocs.structure.files import File, Files
+from mkdocs.structure.files import File, Files, InclusionLevel
+from mkdocs.structure.pages import Page
 from typer.main import get_command
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -142,6 +144,52 @@ def model_cards() -> dict[str, str]:
     return pages
 
 
+PLACE = re.compile(r"<code>([\w./-]+\.(?:py|yaml))(?::{1,2}([\w.-]+))?</code>")
+"""How the page of equations names a file, and a function, a class or a row in it."""
+
+
+def source_of(place: str) -> Path:
+    """The file that the page of equations means: below the package, or a test."""
+    return PROJECT / place if place.startswith("tests/") else PROJECT / "src" / "hearsight" / place
+
+
+def line_of(path: Path, name: str) -> int:
+    """Where a function, a class, a method (Class.method), or a row of a recipe begins; 1 where the file has none."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".yaml":
+        rows = (number for number, line in enumerate(text.splitlines(), 1) if line.strip().startswith(f"{name}:"))
+        return next(rows, 1)
+    body: list[ast.stmt] = ast.parse(text).body
+    line = 1
+    for part in name.split("."):
+        found = next((node for node in body if getattr(node, "name", None) == part), None)
+        if not isinstance(found, ast.ClassDef | ast.FunctionDef):
+            return line
+        line, body = found.lineno, found.body
+    return line
+
+
+def source_page(place: str) -> str:
+    """A file of the source with numbers of lines."""
+    path = source_of(place)
+    language = path.suffix.removeprefix(".").replace("py", "python")
+    code = path.read_text(encoding="utf-8")
+    return (
+        f'---\nsearch: {{exclude: true}}\n---\n\n# `{place}`\n\n`````` {{.{language} linenums="1"}}\n{code}\n``````\n'
+    )
+
+
+def linked_to_source(html: str) -> str:
+    """A page's HTML with a link at each place that it names, to the line in the page of that file."""
+
+    def link(found: re.Match[str]) -> str:
+        place, name = found[1], found[2]
+        line = line_of(source_of(place), name) if name else 1
+        return f'<a href="../source/{place}.html#__codelineno-0-{line}">{found[0]}</a>'
+
+    return PLACE.sub(link, html)
+
+
 # Hooks of MkDocs -----------------------------------------------------------------------------------------------------
 
 
@@ -152,7 +200,8 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the pages that are made here; in a full build (with mkdocstrings) the clips of the home page too."""
+    """Add the pages that are made here; in a full build (with mkdocstrings) the source of equations and the home page's
+    clips too."""
     for path, text in generated().items():
         if files.get_file_from_path(path) is None:
             files.append(File.generated(config, path, content=text))
@@ -160,11 +209,24 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         sys.path.append(str(PROJECT / "scripts"))  # MkDocs takes it out again once the hooks are loaded
         import before_and_after
 
+        equations = (DOCS / "reference" / "equations.md").read_text(encoding="utf-8")
+        for place in {found[0] for found in PLACE.findall(re.sub("`([^`]+)`", r"<code>\1</code>", equations))}:
+            files.append(
+                File.generated(
+                    config, f"source/{place}.md", content=source_page(place), inclusion=InclusionLevel.NOT_IN_NAV
+                )
+            )
         with tempfile.TemporaryDirectory() as made:
             before_and_after.make(Path(made))
             for path in Path(made).glob("*.mp4"):
                 files.append(File.generated(config, f"images/{path.name}", content=path.read_bytes()))
     return files
+
+
+def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Link the places on the page of equations to the source."""
+    is_linked = page.file.src_uri == "reference/equations.md" and config.plugins["mkdocstrings"].config.enabled
+    return linked_to_source(html) if is_linked else html
 
 
 @cache

@@ -4,6 +4,7 @@ import ast
 import re
 from pathlib import Path
 
+import pytest
 import yaml
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -50,6 +51,18 @@ def test_that_everything_named_exists() -> None:
     places = PLACE.findall(PAGE.read_text(encoding="utf-8"))
     assert len(places) > 150
     assert [problem for place, name in places if (problem := problem_of(place, name))] == []
+
+
+def test_that_links_lead_to_the_lines_of_what_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(PROJECT / "scripts")
+    from generated_pages import line_of, linked_to_source, source_of
+
+    for place, name in set(PLACE.findall(PAGE.read_text(encoding="utf-8"))):
+        line = line_of(source_of(place), name) if name else 1
+        text = source_of(place).read_text(encoding="utf-8").splitlines()[line - 1]
+        assert name.rpartition(".")[2] in text, (place, name, text)
+        linked = linked_to_source(f"<td><code>{place}:{name}</code></td>" if name else f"<code>{place}</code>")
+        assert f'href="../source/{place}.html#__codelineno-0-{line}"' in linked
 
 
 def test_that_every_row_has_a_place_and_a_proof() -> None:

@@ -126,7 +126,13 @@ def test_a_doubt_that_lasts_is_detected_less_often() -> None:
 def test_what_comes_and_goes_is_detected_more_often_again() -> None:
     times = times_seen(Expected(lambda time_s: 0.9 * (6.0 < time_s < 13.0)), 16.0)
     assert times[9:13] == [5.0, 7.0, 7.5, 8.0]  # it came between the second and the third of these
-    assert {15.0, 15.5} <= set(times) and 12.0 not in times
+    assert 12.0 not in times and {14.5, 15.5} <= set(times)  # from 12 s on once a second
+
+
+def test_what_flickers_is_detected_once_a_second_in_a_scene_that_is_known() -> None:
+    times = times_seen(Expected(lambda time_s: 0.4 + 0.4 * np.sin(2 * time_s)), 20.0)
+    assert [time_s for time_s in times if time_s < 12] == [k / 2 for k in range(24)]
+    assert np.diff([time_s for time_s in times if time_s >= 12]).min() >= 1
 
 
 def test_what_changes_is_detected_again_soon() -> None:

@@ -11,6 +11,7 @@ from hearsight.vision.object_tracks import ObjectTrack, ObjectTracks
 FRAME_RATE_HZ = 4.0  # of the frames that the tracker needs
 DETECTION_INTERVAL_S, LONGEST_DETECTION_INTERVAL_S = 0.5, 2.0
 _SETTLED_S = 4.0  # of a scene, over which averages fill
+_FAMILIAR_S, _FAMILIAR_INTERVAL_S = 12.0, 1.0  # of a scene, from which on there is no detection sooner
 _TURN = 0.1  # parts of the picture that the camera may turn or zoom before the next detection is due
 _MOTION_INTERVAL_S = 0.25
 _EARLY_S = 0.01  # by which a frame may come before its time
@@ -20,8 +21,9 @@ class InstrumentTracker:
     """Detects instruments, measures motion four times a second, and keeps the objects found.
 
     In a scene's first 4 s, and while objects come, go, move or are doubtful, there is a detection every half second (12
-    s of doubt are enough); else the time between detections doubles each time, up to 2 s. A cut is analysed at once,
-    and what comes into the picture as the camera turns is not waited for.
+    s of doubt are enough); else the time between detections doubles each time, up to 2 s. From 12 s of a scene on, what
+    comes, goes or changes is searched for once a second: mostly it is evidence that flickers. A cut is analysed at
+    once, and what comes into the picture as the camera turns is not waited for.
 
     Args:
         detector: sees instruments; None for the published weights.
@@ -85,10 +87,13 @@ class InstrumentTracker:
         self._detected_s, self._turned = frame.time_s, np.eye(3)
         self.latest = self._detector.evidence_map(frame)
         is_news = self._tracks.update(frame.time_s, self.latest)
-        is_settled = frame.time_s - self._begun_s >= _SETTLED_S - _EARLY_S
-        self._interval_s = (
-            min(2 * self._interval_s, self._longest_interval_s) if is_settled and not is_news else DETECTION_INTERVAL_S
-        )
+        age_s = frame.time_s - self._begun_s + _EARLY_S
+        if age_s >= _SETTLED_S and not is_news:
+            self._interval_s = min(2 * self._interval_s, self._longest_interval_s)
+        elif age_s < _FAMILIAR_S:
+            self._interval_s = DETECTION_INTERVAL_S
+        else:
+            self._interval_s = min(_FAMILIAR_INTERVAL_S, self._longest_interval_s)
 
     def _moved(self, frame: Frame, energy: MotionEnergy) -> None:
         """Called four times a second, after the instruments were followed."""

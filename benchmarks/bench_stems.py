@@ -132,6 +132,7 @@ def of_references(values: Values, clip: Path, references: np.ndarray, places: li
     add(values, "ideal ratio mask", stft.inverse(masks * stft.forward(mix[:samples]), samples).numpy(), references)
     for network in networks:
         if len(places) != 2 and isinstance(load_network(network), StereoNetwork):
+            values.setdefault(network, []).extend([(math.nan,) * 3] * len(places))
             continue  # Sep-Stereo separates two
         stems = hearsight.separate(clip, None, network, sources=[(x, 0.6) for x in places])
         add(values, network, np.stack([stems.sound(name) for name in stems.names[:-1]]), references)
@@ -163,14 +164,16 @@ def add(values: Values, name: str, estimated: np.ndarray, references: np.ndarray
 
 def table(title: str, values: Values) -> dict[str, Any]:
     """Print the means and give them back."""
-    print(f"\n{title}\n{'':>20} {'SDR':>7} {'over mix':>9} {'SIR':>7} {'SAR':>7}   sources")
-    base = np.mean([sdr for sdr, _, _ in values["the mix"]])
+    print(f"\n{title}\n{'':>22} {'SDR':>7} {'over mix':>9} {'SIR':>7} {'SAR':>7}   sources")
     measured = {}
     for name, each in values.items():
-        sdr, sir, sar = np.mean(each, axis=0)
-        error = np.std([value[0] for value in each], ddof=1) / math.sqrt(len(each))
-        print(f"{name:>20} {sdr:7.2f} {sdr - base:9.2f} {sir:7.2f} {sar:7.2f}   {len(each)} (SDR ± {error:.2f})")
-        measured[name] = {"sdr": sdr, "over_mix": sdr - base, "sir": sir, "sar": sar, "sources": len(each)}
+        there = np.isfinite([value[0] for value in each])
+        found = np.array(each)[there]
+        sdr, sir, sar = found.mean(0)
+        over = sdr - np.array(values["the mix"])[there, 0].mean()  # of the same sources
+        error = found[:, 0].std(ddof=1) / math.sqrt(len(found))
+        print(f"{name:>22} {sdr:7.2f} {over:9.2f} {sir:7.2f} {sar:7.2f}   {len(found)} (SDR ± {error:.2f})")
+        measured[name] = {"sdr": sdr, "over_mix": over, "sir": sir, "sar": sar, "sources": len(found)}
     return measured
 
 

@@ -1,6 +1,7 @@
 """Damaged files of all formats, and processes killed at any moment: one clear line or a whole output, nothing else.
 
 Half of the seeds are the same in each run, the other half fresh; both are printed, so that a failure can be repeated.
+2,000 files and 100 processes (`make test-heavy`); HEARSIGHT_FUZZ_FILES and HEARSIGHT_FUZZ_KILLS set other numbers.
 """
 
 import multiprocessing
@@ -30,6 +31,7 @@ pytestmark = pytest.mark.heavy
 
 FILES = int(os.environ.get("HEARSIGHT_FUZZ_FILES", "2000"))
 KILLS = int(os.environ.get("HEARSIGHT_FUZZ_KILLS", "100"))
+EACH = -(-KILLS // 6)  # of the cases below
 LONGEST_S = 60.0
 _SOURCES = [animal for animal in ANIMALS if animal.clip is not None and animal.change is None and len(animal.name) < 60]
 
@@ -199,7 +201,7 @@ def test_a_process_ended_at_any_moment_leaves_a_whole_output_or_none(
     whole_s, _ = ended(tmp_path / "whole" / name, None)
     check(tmp_path / "whole" / name)
     counts: Counter[str] = Counter()
-    for number in range(KILLS // 4):
+    for number in range(EACH):
         folder = tmp_path / f"{number}"
         folder.mkdir()
         if is_there:
@@ -217,6 +219,6 @@ def test_a_process_ended_at_any_moment_leaves_a_whole_output_or_none(
         assert not left or ending == signal.SIGKILL, "SIGTERM leaves nothing hidden"
     with capsys.disabled():
         print(
-            f"\n{name}{', there before' if is_there else ''}: {KILLS // 4} processes ended by {ending.name} within "
+            f"\n{name}{', there before' if is_there else ''}: {EACH} processes ended by {ending.name} within "
             f"{1.1 * whole_s:.1f} s, seed {seed}: {dict(counts)}"
         )

@@ -1,15 +1,24 @@
 """Where the time of the default model goes, beside what decoding, copying and encoding take by themselves.
 
-    python benchmarks/bench_stages.py CLIP [--heights 480 720 1080] [--repeat 4] [--json FILE]
+    python benchmarks/bench_stages.py CLIP [--heights 480 720 1080] [--scenes moving still doubtful nothing]
+                                           [--repeat 2] [--json FILE]
 
-CLIP (people and instruments in it) is coded anew in H.264 at each height, and repeated forth. Printed are seconds of
-processor time per second of the clip, on one core for each thread, so that the numbers hold on a machine that others
-use: decoding every picture and the sound; copying the packets; encoding the sound as AAC; then `hearsight.binauralize`
-as a whole, its wall time, and what its parts take. Parts that another part calls count in it too ("seeing" holds the
-detectors). With two free cores the speed is at most 1 over half of the whole, and 1 over the longest thread.
+CLIP (people and instruments in it) is coded anew in H.264 at each height, played forth and back and forth again:
+
+- moving: as it is;
+- still: its first picture throughout;
+- doubtful: shrunk to two fifths on a ground of grey, so that people are small and instruments unsure;
+- nothing: a blurred picture in which nobody can be made out, and which moves.
+
+Printed are seconds of processor time per second of the clip, all threads together, so that the numbers hold on a
+machine that others use: decoding every picture and the sound; copying the packets; encoding the sound as AAC; then
+`hearsight.binauralize` as a whole, its wall time, and what its parts take. Parts that another part calls count in it
+too ("seeing" holds the detectors). "of decoding's speed" is decoding alone over the whole, "times real time" what two
+free cores could reach at most: two over the whole.
 """
 
 import argparse
+import itertools
 import json
 import tempfile
 import time
@@ -21,6 +30,7 @@ from typing import Any
 
 import av
 import cv2
+import numpy as np
 import torch
 
 import hearsight
@@ -51,7 +61,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("clip", type=Path)
     parser.add_argument("--heights", type=int, nargs="+", default=[480, 720, 1080])
-    parser.add_argument("--repeat", type=int, default=4, help="times that the clip is played (default: %(default)s)")
+    parser.add_argument("--scenes", nargs="+", choices=list(SCENES), default=list(SCENES))
+    parser.add_argument("--repeat", type=int, default=2, help="times that the clip is played (default: %(default)s)")
     parser.add_argument("--json", type=Path, help="write the numbers here")
     chosen = parser.parse_args()
     torch.set_num_threads(1)
@@ -63,13 +74,13 @@ def main() -> None:
     numbers: dict[str, dict[str, float]] = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        for height in chosen.heights:
+        for height, scene in itertools.product(chosen.heights, chosen.scenes):
             clip = folder / f"{height}.mp4"
-            duration_s = coded(chosen.clip, clip, height, chosen.repeat)
+            duration_s = coded(chosen.clip, clip, height, chosen.repeat, SCENES[scene])
             for entry in spent.values():
                 entry[:] = [0, 0.0]
-            numbers[f"{height}p"] = costs = measured(clip, folder, model, spent, duration_s)
-            print(f"{height}p, {duration_s:.0f} s")
+            numbers[f"{height}p, {scene}"] = costs = measured(clip, folder, model, spent, duration_s)
+            print(f"{height}p, {scene}, {duration_s:.0f} s")
             for what, value in costs.items():
                 print(f"  {what:<40}{value:8.3f}", flush=True)
     if chosen.json:
@@ -95,6 +106,8 @@ def measured(
     hearsight.binauralize(clip, folder / "ears.mp4", model)
     costs["binauralize"] = (time.process_time() - begun) / duration_s
     costs["binauralize, wall time"] = (time.perf_counter() - begun_s) / duration_s
+    costs["of decoding's speed"] = costs["decoding alone"] / costs["binauralize"]
+    costs["times real time on two cores, at most"] = 2 / costs["binauralize"]
     return (
         costs
         | {part: seconds / duration_s for part, (_, seconds) in spent.items()}
@@ -153,8 +166,8 @@ def encoded(sound: torch.Tensor, target: Path) -> None:
         written.mux(stream.encode(None))
 
 
-def coded(clip: Path, target: Path, height: int, repeat: int) -> float:
-    """Write the clip at another height, played several times, as web sites code; give back its duration."""
+def coded(clip: Path, target: Path, height: int, repeat: int, scene: "Scene | None" = None) -> float:
+    """Write the clip at another height, played forth and back, as web sites code; give back its duration."""
     with av.open(str(clip)) as source:
         picture = source.streams.video[0]
         width = round(picture.width * height / picture.height / 2) * 2
@@ -162,22 +175,51 @@ def coded(clip: Path, target: Path, height: int, repeat: int) -> float:
         frames = [frame.reformat(width, height, "yuv420p") for frame in source.decode(video=0)]
     sound = torch.cat(list(read_audio(clip)), -1)
     duration_s = repeat * len(frames) / float(rate)
+    order = [*range(len(frames)), *reversed(range(len(frames)))]
     with av.open(str(target), "w") as written:
         stream = written.add_stream("libx264", rate=rate, options={"preset": "veryfast", "bf": "3"})
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         voice = written.add_stream("aac", rate=48_000, layout="stereo")
         for number in range(repeat * len(frames)):
-            frame = frames[number % len(frames)]
+            at = order[number % len(order)]
+            frame = frames[at] if scene is None else scene(frames, at)
             frame.pts, frame.time_base, frame.pict_type = number, 1 / rate, 0
             written.mux(stream.encode(frame))
         written.mux(stream.encode(None))
-        both = sound.expand(2, -1).repeat(1, repeat)[:, : round(duration_s * 48_000)].numpy()
+        both = sound[:1].expand(2, -1).repeat(1, repeat)[:, : round(duration_s * 48_000)].numpy()
         for start in range(0, both.shape[-1], 1024):
             block = av.AudioFrame.from_ndarray(both[:, start : start + 1024].copy(), "fltp", "stereo")
             block.sample_rate, block.pts, block.time_base = 48_000, start, Fraction(1, 48_000)
             written.mux(voice.encode(block))
         written.mux(voice.encode(None))
     return duration_s
+
+
+Scene = Callable[[list[av.VideoFrame], int], av.VideoFrame]
+
+
+def still(frames: list[av.VideoFrame], at: int) -> av.VideoFrame:
+    return frames[0]
+
+
+def doubtful(frames: list[av.VideoFrame], at: int) -> av.VideoFrame:
+    rgb = frames[at].to_ndarray(format="rgb24")
+    height, width = rgb.shape[:2]
+    small = cv2.resize(rgb, (width * 2 // 5, height * 2 // 5), interpolation=cv2.INTER_AREA)
+    ground = np.full_like(rgb, 90)
+    top, left = (height - small.shape[0]) // 2, (width - small.shape[1]) // 2
+    ground[top : top + small.shape[0], left : left + small.shape[1]] = small
+    return av.VideoFrame.from_ndarray(ground, "rgb24").reformat(format="yuv420p")
+
+
+def nothing(frames: list[av.VideoFrame], at: int) -> av.VideoFrame:
+    rgb = frames[at].to_ndarray(format="rgb24")
+    height, width = rgb.shape[:2]
+    blurred = cv2.resize(cv2.resize(rgb, (24, 12), interpolation=cv2.INTER_AREA), (width, height))
+    return av.VideoFrame.from_ndarray(np.roll(blurred, at, 1), "rgb24").reformat(format="yuv420p")
+
+
+SCENES: dict[str, Scene | None] = {"moving": None, "still": still, "doubtful": doubtful, "nothing": nothing}
 
 
 if __name__ == "__main__":

@@ -64,6 +64,23 @@ def test_tiles_are_not_searched_beside_large_people():
     assert (network.asked, len(found)) == (1, 1)
 
 
+def test_a_picture_that_stays_is_searched_once_and_one_that_changes_again():
+    network = Counting()
+    detector = PeopleDetector(network)
+    picture = np.random.default_rng(0).integers(0, 250, (90, 160, 3)).astype(np.uint8)
+    first = detector.detect(Frame(0.0, 0, picture))
+    for time_s, number, rgb in [(1.0, 0, picture), (2.0, 1, picture + 1)]:
+        again = detector.detect(Frame(time_s, number, rgb))
+        np.testing.assert_array_equal(again.box, first.box)
+    assert network.asked == 1
+    detector.detect(Frame(3.0, 2, picture[::-1]))
+    assert network.asked == 2
+    detector.detect(Frame(4.0, 2, picture[::-1]), in_tiles=True)  # large people: no tiles, but it had to be asked
+    assert network.asked == 3
+    detector.detect(Frame(5.0, 2, picture[::-1]), in_tiles=True)
+    assert network.asked == 3
+
+
 def test_nobody_is_found_in_a_picture_without_people(network):
     noise = cv2.GaussianBlur(np.random.default_rng(1).integers(0, 256, (240, 426, 3)).astype(np.uint8), (0, 0), 4)
     assert len(sure(PeopleDetector(network).detect(frame(noise), in_tiles=True))) == 0

@@ -2,10 +2,13 @@
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from jaxtyping import UInt8
 
 _LEAST_SMALL_SIDE = 48  # pixels
+_COMPARED = (64, 36)  # columns and rows of the copy that changes are searched for in
+_SAME_GREY_LEVELS = 1
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,27 @@ class SmallCopies:
         scale = min(1.0, (self.pixels / (displayed[0] * displayed[1])) ** 0.5)
         height, width = (max(_LEAST_SMALL_SIDE, round(side * scale)) for side in displayed)
         return height, width
+
+
+class AnalysedPicture:
+    """The picture of a clip that was analysed last, to find out whether another is as good as it."""
+
+    def __init__(self) -> None:
+        self._number: int | None = None
+        self._small: UInt8[np.ndarray, "rows columns"] | None = None
+
+    def shows(self, frame: Frame) -> bool:
+        """Whether a frame has its `number`, or differs by no more than a grey level anywhere in a small copy; if not,
+        the frame takes its place."""
+        if self._small is not None and frame.number == self._number:
+            return True
+        self._number = frame.number
+        grey = cv2.cvtColor(np.ascontiguousarray(frame.rgb), cv2.COLOR_RGB2GRAY)
+        small = np.asarray(cv2.resize(grey, _COMPARED, interpolation=cv2.INTER_AREA), np.uint8)
+        if self._small is not None and int(cv2.absdiff(small, self._small).max()) <= _SAME_GREY_LEVELS:
+            return True
+        self._small = small
+        return False
 
 
 def lighter_on_the_right(rgb: UInt8[np.ndarray, "height width 3"]) -> bool | None:

@@ -8,15 +8,13 @@ from jaxtyping import Float, UInt8
 
 from hearsight.nn.efficientnet_lite import STRIDE, EfficientNetLite0
 from hearsight.vision.appearance import IMAGENET_INDICES
-from hearsight.vision.frames import Frame, lighter_on_the_right
+from hearsight.vision.frames import AnalysedPicture, Frame, lighter_on_the_right
 from hearsight.vision.place_classifier import PlaceClassifier
 
 FRAME_AREA = 448 * 800
 _FEWEST = 3  # strides of the shorter side
 _OFF_CENTRE_PIXELS = 12
 _MIDDLE_GREY = (127, 127, 127)
-_SMALL = (64, 36)  # columns and rows of the copy that changes are searched for in
-_SAME_GREY_LEVELS = 1
 
 
 @dataclass(frozen=True)
@@ -55,8 +53,7 @@ class InstrumentDetector:
     is the same for a clip and its mirror image. Averaged over time this gives what the mean over both orientations
     gives (a third less evidence beside the instruments), at half of its cost.
 
-    A picture that is as good as the one before (the same `Frame.number`, or no more than a grey level of difference
-    anywhere in a small copy) is not analysed again.
+    A picture that is as good as the one before (`AnalysedPicture`) is not analysed again.
 
     Args:
         network: an EfficientNet-Lite0; None for the published one.
@@ -78,24 +75,13 @@ class InstrumentDetector:
     def forget(self) -> None:
         """Begin another clip."""
         self._latest: EvidenceMap | None = None
-        self._number: int | None = None
-        self._small: UInt8[np.ndarray, "rows columns"] | None = None
+        self._analysed = AnalysedPicture()
         self._begins_mirrored: bool | None = None
         self.detections = 0
 
     def evidence_map(self, frame: Frame) -> EvidenceMap:
         """The evidence in a frame of a clip, from memory if the picture has not changed."""
-        if self._latest is not None and frame.number == self._number:
-            return self._latest
-        self._number = frame.number
-        small = _small(frame.rgb)
-        if (
-            self._latest is None
-            or self._small is None
-            or small.shape != self._small.shape
-            or int(cv2.absdiff(small, self._small).max()) > _SAME_GREY_LEVELS
-        ):
-            self._small = small
+        if not self._analysed.shows(frame) or self._latest is None:
             self._latest = self._see(frame.rgb)
         return self._latest
 
@@ -138,8 +124,3 @@ def _places(count: int) -> Float[np.ndarray, "count"]:
     """Where the network's positions are in the picture, 0 to 1: on the first pixel, every 32nd and the last."""
     pixels = (count - 1) * STRIDE + 1
     return (np.arange(count) * STRIDE + 0.5) / pixels
-
-
-def _small(rgb: UInt8[np.ndarray, "height width 3"]) -> UInt8[np.ndarray, "rows columns"]:
-    grey = cv2.cvtColor(np.ascontiguousarray(rgb), cv2.COLOR_RGB2GRAY)
-    return np.asarray(cv2.resize(grey, _SMALL, interpolation=cv2.INTER_AREA), np.uint8)

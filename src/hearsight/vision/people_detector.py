@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from hearsight.vision.frames import Frame, lighter_on_the_right
+from hearsight.vision.frames import AnalysedPicture, Frame, lighter_on_the_right
 from hearsight.vision.pose import STRIDE, People, PoseNetwork
 
 LEAST_SCORE = 0.2  # of what is taken for a person
@@ -22,6 +22,8 @@ class PeopleDetector:
 
     Where the people found are small, or none is found, four overlapping tiles are searched too, at 1.7 times the scale.
 
+    A picture that is as good as the one before (`AnalysedPicture`) is not analysed again.
+
     A mirrored clip gives exactly the mirrored people, though the network itself does not: a clip whose first picture
     has its lighter half on the right is shown to it mirrored.
 
@@ -36,6 +38,9 @@ class PeopleDetector:
     def forget(self) -> None:
         """Begin another clip."""
         self._is_mirrored: bool | None = None
+        self._analysed = AnalysedPicture()
+        self._latest: People | None = None
+        self._searched_in_tiles = False
 
     def detect(self, frame: Frame, in_tiles: bool = False) -> People:
         """People in a frame of a clip, the surest first; those with a score below 0.2 are to be believed if they were
@@ -45,6 +50,9 @@ class PeopleDetector:
             frame: of the clip.
             in_tiles: also search in tiles, if the people found are small or none is.
         """
+        is_same = self._analysed.shows(frame)
+        if is_same and self._latest is not None and (self._searched_in_tiles or not in_tiles):
+            return self._latest
         if self._is_mirrored is None:
             self._is_mirrored = lighter_on_the_right(frame.rgb)
         rgb = np.ascontiguousarray(frame.rgb[:, ::-1] if self._is_mirrored else frame.rgb)
@@ -52,7 +60,8 @@ class PeopleDetector:
         sure = people.chosen(people.score > LEAST_SCORE)
         if in_tiles and (len(sure) == 0 or float(_heights(sure).max()) < _SMALL):
             people = _distinct([people, *self._of_tiles(rgb)])
-        return people.mirrored() if self._is_mirrored else people
+        self._latest, self._searched_in_tiles = people.mirrored() if self._is_mirrored else people, in_tiles
+        return self._latest
 
     def _seen(self, rgb: UInt8[np.ndarray, "height width 3"]) -> People:
         height, width = _network_size(rgb.shape[:2])

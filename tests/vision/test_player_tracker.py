@@ -66,6 +66,15 @@ def test_people_who_stand_still_are_searched_for_once_a_second():
     assert detector.detected_s[0] == 0
 
 
+def test_where_nobody_is_people_are_searched_for_every_two_seconds_in_the_end():
+    nobody = people(0.4).chosen([])
+    detector = SeenPeople(nobody)
+    tracked(evidence(), detector, 24.0)
+    early, late = ([s for s in detector.detected_s if (s < 12) == is_early] for is_early in (True, False))
+    assert np.diff(early).max() == 1.0
+    assert np.diff(late).min() == 2.0
+
+
 def test_a_player_is_as_wide_as_the_person_with_what_is_held():
     (alone,) = tracked(evidence(), SeenPeople(people(0.3)))
     (player,) = tracked(evidence(cello=0.38), SeenPeople(people(0.3)))

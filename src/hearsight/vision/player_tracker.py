@@ -11,12 +11,13 @@ from hearsight.vision.instrument_tracker import DETECTION_INTERVAL_S, Instrument
 from hearsight.vision.motion_energy import MotionEnergy
 from hearsight.vision.mouth_motion import Face
 from hearsight.vision.object_tracks import ObjectTrack
-from hearsight.vision.people_detector import PeopleDetector
+from hearsight.vision.people_detector import LEAST_SCORE, PeopleDetector
 from hearsight.vision.people_tracks import PeopleTracks, PersonTrack
 
 FIRST_PERSON = 1_000  # number of the first person, beyond those of instruments
 _SETTLED_INTERVAL_S = 1.0
 _TILES_EVERY_S = 4.0
+_EMPTY_S = 12.0  # without anybody, after which both times are twice as long
 _NEAR = 0.03  # of the picture's width, between a person and what that person may hold
 _EARLY_S = 0.01
 
@@ -25,7 +26,8 @@ class PlayerTracker(InstrumentTracker):
     """`InstrumentTracker` with people: `at` gives people, and the instruments that none of them is near.
 
     People are searched for twice a second while somebody comes, goes, is hidden or moves, else once; where they are
-    small, every 4 s in tiles too. An instrument within reach of a person is that person's and lends its place, a third.
+    small, every 4 s in tiles too. Once nobody was seen for 12 s of a scene, it is every 2 s, and every 8 s in tiles.
+    An instrument within reach of a person is that person's and lends its place, a third.
 
     Args:
         instruments: sees instruments; None for the published weights.
@@ -38,6 +40,7 @@ class PlayerTracker(InstrumentTracker):
         self._people_detector.forget()
         self._people = PeopleTracks()
         self._people_s = self._tiles_s = -np.inf
+        self._somebody_s = 0.0  # time at which a person was seen last, or the scene began
         self._people_interval_s = DETECTION_INTERVAL_S
 
     def at(self, times_s: Float[np.ndarray, "times"]) -> list[ObjectTrack]:
@@ -63,14 +66,18 @@ class PlayerTracker(InstrumentTracker):
         self._people.move(frame.time_s, energy)
         if energy.is_cut:
             self._people_s = self._tiles_s = -np.inf
+            self._somebody_s = frame.time_s
         if frame.time_s - self._people_s >= self._people_interval_s - _EARLY_S:
-            in_tiles = frame.time_s - self._tiles_s >= _TILES_EVERY_S - _EARLY_S
+            longer = 2 if frame.time_s - self._somebody_s >= _EMPTY_S - _EARLY_S else 1
+            in_tiles = frame.time_s - self._tiles_s >= longer * _TILES_EVERY_S - _EARLY_S
             self._people_s = frame.time_s
             self._tiles_s = frame.time_s if in_tiles else self._tiles_s
             found = self._people_detector.detect(frame, in_tiles)
             aspect = frame.rgb.shape[1] / frame.rgb.shape[0]
             is_news = self._people.update(frame.time_s, found, self.latest, aspect)
-            self._people_interval_s = DETECTION_INTERVAL_S if is_news else _SETTLED_INTERVAL_S
+            self._people_interval_s = DETECTION_INTERVAL_S if is_news else longer * _SETTLED_INTERVAL_S
+            if is_news or (found.score > LEAST_SCORE).any():
+                self._somebody_s = frame.time_s
 
 
 def _holder(instrument: ObjectTrack, people: list[PersonTrack]) -> PersonTrack | None:

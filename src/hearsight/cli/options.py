@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +17,17 @@ def pair(text: str) -> tuple[float, float]:
     """
     first, second = (float(part) for part in text.split(","))
     return first, second
+
+
+def of_form(pattern: str, advice: str) -> Callable[[str | None], str | None]:
+    """A callback that refuses what is not of a form (a regular expression), with advice."""
+
+    def checked(text: str | None) -> str | None:
+        if text is not None and not re.fullmatch(pattern, text):
+            raise typer.BadParameter(f"{text!r}: {advice}")
+        return text
+
+    return checked
 
 
 def _positions(texts: list[str] | None) -> list[str] | None:
@@ -35,12 +47,6 @@ def _field_of_view(degrees: float | None) -> float | None:
     if degrees is not None and not 0 < degrees <= 360:
         raise typer.BadParameter(f"{degrees:g}: must be above 0 and at most 360 degrees")
     return degrees
-
-
-def _device(name: str) -> str:
-    if not re.fullmatch(r"cpu|mps|cuda(:\d+)?", name):
-        raise typer.BadParameter(f"{name!r}: use cpu, cuda, cuda:N or mps")
-    return name
 
 
 def _model(name: str | None) -> str | None:
@@ -111,7 +117,9 @@ Salvage = Annotated[bool, typer.Option("--salvage", help="Do what is there of a 
 Device = Annotated[
     str,
     typer.Option(
-        "--device", callback=_device, help="For networks: cpu, cuda, mps; models that place sources use the CPU."
+        "--device",
+        callback=of_form(r"cpu|mps|cuda(:\d+)?", "use cpu, cuda, cuda:N or mps"),
+        help="For networks: cpu, cuda, mps; models that place sources use the CPU.",
     ),
 ]
 

@@ -1,7 +1,6 @@
 """`hearsight pseudo`: pseudo visual-stereo pairs from mono clips."""
 
 import math
-import re
 import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -9,36 +8,17 @@ from typing import Annotated, Any, Literal
 import typer
 
 from hearsight.cli.errors import Quiet, one_line_errors, progress_bar
+from hearsight.cli.options import of_form
 from hearsight.cli.sharing import Ray, workers_of
 
-
-def _numbers(text: str) -> str:
-    """Refuse what is not numbers with commas between: wrong usage, found before anything else is done."""
-    try:
-        _parsed(text)
-    except ValueError:
-        raise typer.BadParameter(f"{text!r} is not numbers with commas between") from None
-    return text
+_NUMBER = r"\s*[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?\s*"
+_NUMBERS = of_form(f"{_NUMBER}(,{_NUMBER})*", "is not numbers with commas between")
+_RANGE = of_form(f"{_NUMBER},{_NUMBER}", "give the smallest and the largest, such as 0.8,1")
+_SIZE = of_form(r"\d*[02468]x\d*[02468]", "give WIDTHxHEIGHT in pixels, both even, such as 640x360")
 
 
 def _parsed(text: str) -> tuple[float, ...]:
     return tuple(float(part) for part in text.split(","))
-
-
-def _range(text: str) -> str:
-    if len(_numbers(text).split(",")) != 2:
-        raise typer.BadParameter(f"{text!r}: give the smallest and the largest, such as 0.8,1")
-    return text
-
-
-def _optional_range(text: str | None) -> str | None:
-    return None if text is None else _range(text)
-
-
-def _size(text: str) -> str:
-    if not re.fullmatch(r"\d*[02468]x\d*[02468]", text):
-        raise typer.BadParameter(f"{text!r}: give WIDTHxHEIGHT in pixels, both even, such as 640x360")
-    return text
 
 
 @one_line_errors
@@ -73,7 +53,7 @@ def pseudo(
         typer.Option("--task", "--kind", help="Separation: two sources at the edges, one in each channel."),
     ] = "binaural",
     mixing: Annotated[
-        str, typer.Option(callback=_numbers, help="Probabilities of 1, 2, 3, ... sources, by commas.")
+        str, typer.Option(callback=_NUMBERS, help="Probabilities of 1, 2, 3, ... sources, by commas.")
     ] = "0.4,0.5,0.1",
     fov: Annotated[float, typer.Option(metavar="DEGREES", help="Horizontal field of view of the picture.")] = 120.0,
     elevation: Annotated[
@@ -83,11 +63,11 @@ def pseudo(
     canvas: Annotated[
         str,
         typer.Option(
-            metavar="WxH", callback=_size, help="Of the pictures in pixels; the released code composes on 640x360."
+            metavar="WxH", callback=_SIZE, help="Of the pictures in pixels; the released code composes on 640x360."
         ),
     ] = "480x240",
     resize: Annotated[
-        str, typer.Option(metavar="MIN,MAX", callback=_range, help="Of the random factor of a patch's size.")
+        str, typer.Option(metavar="MIN,MAX", callback=_RANGE, help="Of the random factor of a patch's size.")
     ] = "0.8,1",
     patches: Annotated[
         Literal["level", "natural"],
@@ -116,7 +96,7 @@ def pseudo(
         str | None,
         typer.Option(
             metavar="MIN,MAX",
-            callback=_optional_range,
+            callback=_RANGE,
             help="Hear the pairs in simulated rooms of such reverberation times in seconds; the paper's have none.",
         ),
     ] = None,
@@ -135,7 +115,7 @@ def pseudo(
     sample_rate: Annotated[int, typer.Option(min=8000, help="Of the sound, in hertz.")] = 16000,
     frame_rate: Annotated[float, typer.Option(min=1, help="Of the videos, per second.")] = 10.0,
     shares: Annotated[
-        str, typer.Option(callback=_numbers, help="Of training, validation and test; no clip is in two.")
+        str, typer.Option(callback=_NUMBERS, help="Of training, validation and test; no clip is in two.")
     ] = "0.8,0.1,0.1",
     split: Annotated[
         Path | None,

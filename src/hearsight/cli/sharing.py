@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+from hearsight.cli.options import of_form
+
 if TYPE_CHECKING:
     from hearsight.workers import RayCluster
 
@@ -12,18 +14,12 @@ Count = TypeVar("Count")
 _ADDRESS = r"auto|local|ray://\S+|[\w.-]+:\d+"
 
 
-def _address(text: str | None) -> str | None:
-    if text is not None and not re.fullmatch(_ADDRESS, text):
-        raise typer.BadParameter(f"{text!r}: use auto, local, HOST:PORT or ray://HOST:PORT")
-    return text
-
-
 Ray = Annotated[
     str | None,
     typer.Option(
         "--ray",
         metavar="[ADDRESS]",
-        callback=_address,
+        callback=of_form(_ADDRESS, "use auto, local, HOST:PORT or ray://HOST:PORT"),
         help="Share the work in a Ray cluster: HOST:PORT, ray://HOST:PORT, local (one on this machine, as long as the "
         "job takes), or auto, which is meant without an address: what RAY_ADDRESS or `ray start` names, else local.",
     ),

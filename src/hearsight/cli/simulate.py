@@ -1,6 +1,5 @@
 """`hearsight simulate`: a dataset of simulated concerts."""
 
-import re
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
@@ -8,29 +7,10 @@ from typing import Annotated, Literal
 import typer
 
 from hearsight.cli.errors import Quiet, one_line_errors, progress_bar
+from hearsight.cli.options import of_form
 from hearsight.cli.sharing import Ray, workers_of
 
-
-def _range(text: str) -> str:
-    if not re.fullmatch(r"[1-3](-[1-3])?", text):
-        raise typer.BadParameter(f"{text!r}: give a number from 1 to 3, or a range such as 1-3")
-    return text
-
-
-def _size(text: str) -> str:
-    if not re.fullmatch(r"\d+x\d+", text):
-        raise typer.BadParameter(f"{text!r}: give WIDTHxHEIGHT in pixels, such as 480x240")
-    return text
-
-
-def _numbers(text: str) -> str:
-    if not re.fullmatch(r"\d+(\.\d+)?(-\d+(\.\d+)?)?", text):
-        raise typer.BadParameter(f"{text!r}: give a range such as 0.2-0.8")
-    return text
-
-
-def _optional_numbers(text: str | None) -> str | None:
-    return None if text is None else _numbers(text)
+_RANGE = of_form(r"\d+(\.\d+)?(-\d+(\.\d+)?)?", "give a range such as 0.2-0.8")
 
 
 @one_line_errors
@@ -40,10 +20,20 @@ def simulate(
     seed: Annotated[int, typer.Option(min=0, help="Of all random choices.")] = 0,
     seconds: Annotated[float, typer.Option(min=1, help="Length of a clip.")] = 10.0,
     performers: Annotated[
-        str, typer.Option(metavar="N|N-M", callback=_range, help="How many in a clip, within 1 to 3.")
+        str,
+        typer.Option(
+            metavar="N|N-M",
+            callback=of_form(r"[1-3](-[1-3])?", "give a number from 1 to 3, or a range such as 1-3"),
+            help="How many in a clip, within 1 to 3.",
+        ),
     ] = "1-3",
     size: Annotated[
-        str, typer.Option(metavar="WxH", callback=_size, help="Of the picture in pixels, both even.")
+        str,
+        typer.Option(
+            metavar="WxH",
+            callback=of_form(r"\d+x\d+", "give WIDTHxHEIGHT in pixels, such as 480x240"),
+            help="Of the picture in pixels, both even.",
+        ),
     ] = "480x240",
     fps: Annotated[int, typer.Option(min=1, max=60, help="Pictures per second.")] = 10,
     rate: Annotated[Literal["16000", "48000"], typer.Option(help="Sample rate in hertz.")] = "16000",
@@ -55,14 +45,14 @@ def simulate(
     reverberation: Annotated[
         str,
         typer.Option(
-            metavar="N-M", callback=_numbers, help="Reverberation time of the rooms in seconds; 0 for open air."
+            metavar="N-M", callback=_RANGE, help="Reverberation time of the rooms in seconds; 0 for open air."
         ),
     ] = "0.2-0.8",
     distance: Annotated[
         str | None,
         typer.Option(
             metavar="N-M",
-            callback=_optional_numbers,
+            callback=_RANGE,
             help="Distance of the performers in metres, all alike likely; if not given, mostly about 2, at most 5.5.",
         ),
     ] = None,

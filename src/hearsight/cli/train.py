@@ -8,15 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from hearsight.cli.errors import Quiet, one_line_errors
+from hearsight.cli.options import of_form
 
 if TYPE_CHECKING:
     from hearsight.training.reporting import Reporter
-
-
-def _number_or_auto(text: str) -> str:
-    if text != "auto" and not (text.isdigit() and int(text) > 0):
-        raise typer.BadParameter(f"{text!r}: give a number from 1 on, or auto")
-    return text
 
 
 @one_line_errors
@@ -43,7 +38,12 @@ def train(
     ] = False,
     device: Annotated[Literal["auto", "cpu", "cuda", "mps"], typer.Option("--device", help="What computes.")] = "auto",
     devices: Annotated[
-        str, typer.Option("--devices", callback=_number_or_auto, help="How many of them; auto: all there are.")
+        str,
+        typer.Option(
+            "--devices",
+            callback=of_form(r"auto|0*[1-9]\d*", "give a number from 1 on, or auto"),
+            help="How many of them; auto: all there are.",
+        ),
     ] = "auto",
     nodes: Annotated[int, typer.Option("--nodes", help="How many machines take part (DDP).", min=1)] = 1,
     wandb: Annotated[

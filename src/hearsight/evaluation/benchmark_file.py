@@ -382,6 +382,10 @@ def _with_absolute_folders(benchmark: Benchmark, base: Path) -> Benchmark:
         here = absolute(source) if fixed and (base / fixed).is_dir() else source
         return here if role is None else f"{role}@{here}"
 
+    def found(part: Any) -> Any:
+        systems = [dataclasses.replace(system, model=model(system.model) or system.model) for system in part.systems]
+        return dataclasses.replace(part, folder=absolute(part.folder), systems=systems)
+
     return dataclasses.replace(
         benchmark,
         out=absolute(benchmark.out),
@@ -395,24 +399,6 @@ def _with_absolute_folders(benchmark: Benchmark, base: Path) -> Benchmark:
             )
             for part in benchmark.systems
         ],
-        separation=[
-            dataclasses.replace(
-                part,
-                folder=absolute(part.folder),
-                systems=[
-                    dataclasses.replace(system, model=model(system.model) or system.model) for system in part.systems
-                ],
-            )
-            for part in benchmark.separation
-        ],
-        maps=[
-            dataclasses.replace(
-                part,
-                folder=absolute(part.folder),
-                systems=[
-                    dataclasses.replace(system, model=model(system.model) or system.model) for system in part.systems
-                ],
-            )
-            for part in benchmark.maps
-        ],
+        separation=[found(part) for part in benchmark.separation],
+        maps=[found(part) for part in benchmark.maps],
     )

@@ -44,14 +44,15 @@ class Report:
 
     def as_json(self) -> dict[str, Any]:
         """The object that `--report` writes; times to the millisecond, the rest to four digits."""
-        return _rounded({**asdict(self), "sources": [source.as_json() for source in self.sources]})
+        return rounded({**asdict(self), "sources": [source.as_json() for source in self.sources]})
 
 
-def _rounded(value: Any) -> Any:
+def rounded(value: Any, not_finite: float | None = None) -> Any:
+    """Floats in a structure of lists and dictionaries to four digits, and what stands for those that are not finite."""
     if isinstance(value, dict):
-        return {key: _rounded(part) for key, part in value.items()}
+        return {key: rounded(part, not_finite) for key, part in value.items()}
     if isinstance(value, list | tuple):
-        return [_rounded(part) for part in value]
+        return [rounded(part, not_finite) for part in value]
     if isinstance(value, float):
-        return round(value, 4) if math.isfinite(value) else None
+        return round(value, 4) if math.isfinite(value) else not_finite
     return value

@@ -2,7 +2,6 @@
 
 import csv
 import json
-import math
 import os
 import re
 import shutil
@@ -20,6 +19,7 @@ from torch import Tensor
 from hearsight.errors import DataError, MediaError
 from hearsight.files import write_json, written_whole
 from hearsight.inference.input_sound import SampleQueue
+from hearsight.inference.report import rounded
 from hearsight.models.interface import ClipInfo
 from hearsight.progress import Progress
 from hearsight.vision.tracks import Source, TrackPoint
@@ -152,7 +152,7 @@ class Stems:
                 "file": stem.path.name,
                 "gain_db": 0.0,
                 "muted": False,
-                **_rounded(source.as_json()),
+                **rounded(source.as_json(), 0.0),
             }
             for stem, source in zip(self.stems, self.sources, strict=False)
         ]
@@ -163,7 +163,7 @@ class Stems:
             "samples": self.samples,
             "start_s": self.start_s,
             "is_given": self.is_given,
-            "louder_db": _rounded(self.louder_db),
+            "louder_db": rounded(self.louder_db, 0.0),
             "notes": self.notes,
             "frame_rate_hz": self.frame_rate_hz,
             "sources": sources,
@@ -174,7 +174,7 @@ class Stems:
             table = csv.writer(file)
             table.writerow(["source", *(each.name for each in fields(TrackPoint))])
             for name, source in zip(self.names, self.sources, strict=False):
-                table.writerows([name, *_rounded(list(asdict(point).values()))] for point in source.track)
+                table.writerows([name, *rounded(list(asdict(point).values()), 0.0)] for point in source.track)
 
 
 def open_stems(folder: str | os.PathLike[str]) -> Stems:
@@ -339,13 +339,3 @@ def file_names(labels: Sequence[str]) -> list[str]:
             taken.add(name.lower())
         names.append(name)
     return names
-
-
-def _rounded(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _rounded(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [_rounded(part) for part in value]
-    if isinstance(value, float):
-        return round(value, 4) if math.isfinite(value) else 0.0
-    return value

@@ -82,20 +82,6 @@ def write_adm(
         file.write(b"\0" * (data_bytes % 2))
 
 
-def read_axml(path: str | os.PathLike[str]) -> str:
-    """The XML in a BW64 or RIFF file; empty if there is none."""
-    with open(path, "rb") as file:
-        file.seek(12)
-        while len(head := file.read(8)) == 8:
-            size = int.from_bytes(head[4:], "little")
-            if head[:4] == b"axml":
-                return file.read(size).decode("utf-8")
-            if head[:4] == b"data":
-                break
-            file.seek(size + size % 2, os.SEEK_CUR)
-    return ""
-
-
 def _chna(channels: int) -> bytes:
     """Which track is which object (BS.2088, section 8)."""
     rows = b"".join(

@@ -24,7 +24,7 @@ writes the phase as arctan(Re / Im); it is atan2(Im, Re) here.
 
 import math
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -241,12 +241,8 @@ class BeyondMono(StereoNetwork):
 
     def _heard(self, mix: Complex[Tensor, "batch frequency time"]) -> list[Tensor]:
         """The outputs of the audio encoder's stages, fine to coarse."""
-        x = torch.stack([mix.real, mix.imag], dim=1)
-        encoded = []
-        for stage in self.down:
-            x = stage(x)
-            encoded.append(x)
-        return encoded
+        parts = torch.stack([mix.real, mix.imag], dim=1)
+        return list(accumulate(self.down, lambda x, stage: stage(x), initial=parts))[1:]
 
     def _attention_of(self, decoded: Attended) -> dict[tuple[str, int], Float[Tensor, "batch h w f t"]]:
         """By modality and stage."""

@@ -28,7 +28,7 @@ never reads, and its 1e-12 on spectrograms.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -199,12 +199,8 @@ class CCStereo(StereoNetwork):
         return {**terms, "contrastive": self.loss_weights["contrastive"] * contrast}
 
     def _encoded(self, mix: Complex[Tensor, "batch frequency time"]) -> list[Tensor]:
-        x = torch.stack([mix.real, mix.imag], dim=1)
-        encoded = []
-        for stage in self.down:
-            x = stage(x)
-            encoded.append(x)
-        return encoded
+        parts = torch.stack([mix.real, mix.imag], dim=1)
+        return list(accumulate(self.down, lambda x, stage: stage(x), initial=parts))[1:]
 
     def _bottleneck(self, audio: Tensor, visual: Tensor) -> Float[Tensor, "batch channels f t"]:
         return self.fusion(audio, self.project(visual))

@@ -1,7 +1,7 @@
 """The conditional audio U-Net that all the published systems share (2.5D Visual Sound, section 3.3 and appendix B)."""
 
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Literal, NamedTuple
 
 import torch
@@ -90,11 +90,8 @@ class ConditionalUNet(nn.Module):
         given = 0 if condition is None else condition.shape[1]
         if given != self.condition_channels:
             raise ValueError(f"the condition must have {self.condition_channels} channels, got {given}")
-        encoded = []
-        x = spectrogram
-        for stage in self.down:
-            x = stage(x)
-            encoded.append(x)
+        encoded = list(accumulate(self.down, lambda x, stage: stage(x), initial=spectrogram))[1:]
+        x = encoded[-1]
         if condition is not None and self.film is not None:
             gamma, beta = self.film(condition)[:, :, None, None].chunk(2, dim=1)
             x = x * (1 + gamma) + beta

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from hearsight.mixtures.sound_classes import SOUND_CLASSES
-from hearsight.models.sounding_objects.source_summary import SourceSummary, summarised_sources
+from hearsight.models.sounding_objects.source_summary import SourceSummary, merged_sources
 from hearsight.vision.appearance import IMAGENET_INSTRUMENTS
-from hearsight.vision.tracks import TrackPoint
+from hearsight.vision.tracks import Source, TrackPoint
 
 
 def entry(
@@ -23,6 +23,10 @@ def entry(
         classes[SOUND_CLASSES.index(classified)] = energy
     points = [TrackPoint(float(time), x, 0.5, 0.0, 0.0, 0.4) for time in np.arange(begin, end, 0.5)]
     return SourceSummary(appearance, energy, classes, points)
+
+
+def summarised_sources(objects: list[SourceSummary], total_energy: float) -> list[Source]:
+    return [source.as_source(total_energy) for source in merged_sources(objects, total_energy)]
 
 
 @pytest.mark.parametrize(

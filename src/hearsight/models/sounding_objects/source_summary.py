@@ -83,11 +83,6 @@ def _named(appearance: str, classes: Float[np.ndarray, "classes"]) -> str:
     return sound_class if classified.max() > _CLEAR * classes.sum() and sound_class not in _FAMILIES else appearance
 
 
-def summarised_sources(objects: list[SourceSummary], total_energy: float) -> list[Source]:
-    """What the report says of the `merged_sources`."""
-    return [source.as_source(total_energy) for source in merged_sources(objects, total_energy)]
-
-
 def merged_sources(objects: list[SourceSummary], total_energy: float) -> list[SourceSummary]:
     """The sources, the loudest first; what the detector took for two objects at one place is one.
 

@@ -351,10 +351,8 @@ def shown(states: Path, docs: Path) -> None:
     write(docs / "page.jpg", picture["page"])
     phone, dark = picture["page-phone"], picture["page-dark"]
     height = dark.shape[0]
-    wide = round(phone.shape[1] * height / phone.shape[0])
-    small = cv2.resize(phone, (wide, height), interpolation=cv2.INTER_AREA) if phone.shape[0] > height else phone
     gap = np.full((height, 16, 3), 255, np.uint8)
-    write(docs / "page-dark-and-phone.jpg", np.hstack([dark, gap, small]))
+    write(docs / "page-dark-and-phone.jpg", np.hstack([dark, gap, phone[:height]]))
     for name in ("choice", "direction", "half-circle", "result"):
         (docs / f"study-{name}.png").write_bytes((states / f"study-{name}.png").read_bytes())
     (docs / "study-rating.png").write_bytes((states / "study-rating-phone-dark.png").read_bytes())
@@ -372,8 +370,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("docs", type=Path)
     parser.add_argument("--states", type=Path)
-    parser.add_argument("--only", choices=["page", "study"], help="keep the states of one; needs --states")
-    parser.add_argument("--clip", type=Path, help="on the page in place of the simulated duet; needs --only page")
+    parser.add_argument("--only", choices=["page", "study"], help="make those of one; the rest is in --states")
+    parser.add_argument(
+        "--clip", type=Path, help="on the page in place of the simulated duet, for --states --only page"
+    )
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as made:
         work = Path(made)
@@ -388,7 +388,7 @@ def main() -> None:
             page_states(asked.clip or work / "concerts" / "videos" / "000001.mp4", states)
         if asked.only != "page":
             study_states(work / "concerts", work, states)
-        if asked.only is None:
+        if asked.clip is None:  # with --only, the rest is in the folder of the states
             shown(states, asked.docs)
 
 

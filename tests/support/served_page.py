@@ -43,7 +43,13 @@ def browser(size: tuple[int, int] = (1400, 1000), dark: bool = False, downloads:
         pytest.skip("no Chromium here (apt-get install chromium chromium-driver)")
     options = webdriver.ChromeOptions()
     options.binary_location = program
-    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", f"--window-size={size[0]},{size[1]}"):
+    for argument in (
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--hide-scrollbars",
+        f"--window-size={size[0]},{size[1]}",
+    ):
         options.add_argument(argument)
     if size[0] < 500:
         metrics = {"deviceMetrics": {"width": size[0], "height": size[1], "pixelRatio": 2.0, "touch": True}}

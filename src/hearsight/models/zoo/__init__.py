@@ -39,15 +39,12 @@ class ZooModel:
 
     @property
     def summary(self) -> str:
-        """What it was trained on and scores."""
+        """What it was trained on and scores, by its table's first metric."""
         said = self.content
+        metric, score = next(iter(said["scores"].items()))
+        beside = f" where {said['beside']} has {score['beside']:.3g}" if "beside" in score else ""
         clips = ", ".join(f"{part['clips']} {part['dataset']} clips ({part['folder']})" for part in said["trained_on"])
-        scores = "; ".join(
-            f"{metric.upper()} {one['this_seed']:.3g}"
-            + (f" where {said['beside']} has {one['beside']:.3g}" if "beside" in one else "")
-            for metric, one in said["scores"].items()
-        )
-        return f"Trained on {clips}: {scores}."
+        return f"Trained on {clips}: {metric.upper()} {score['this_seed']:.3g}{beside}."
 
     @property
     def source(self) -> str:

@@ -34,10 +34,10 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/lint-imports
 
 # The documentation site, in site/; any broken link, and any page that the navigation lacks, is an error.
-docs: $(VENV)/.installed-dev
+docs: $(VENV)/.installed-docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-benchmark: $(VENV)/.installed-dev system-libraries
+benchmark: $(VENV)/.installed-heavy system-libraries
 	for file in benchmarks/bench_*.py; do $(BIN)/python $$file || exit 1; done
 
 # FluidSynth plays the simulated concerts; nothing else of hearsight needs a system library.
@@ -70,7 +70,11 @@ $(VENV)/.installed-dev: $(VENV)/.created pyproject.toml constraints.txt
 	touch $(VENV)/.installed $@
 
 $(VENV)/.installed-heavy: $(VENV)/.installed-dev
-	$(INSTALL) -e ".[distributed,app]" "moto[server,s3]" wandb
+	$(INSTALL) -e ".[heavy]"
+	touch $@
+
+$(VENV)/.installed-docs: $(VENV)/.installed-dev
+	$(INSTALL) -e ".[docs]"
 	touch $@
 
 clean:

@@ -205,7 +205,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for path, text in generated().items():
         if files.get_file_from_path(path) is None:
             files.append(File.generated(config, path, content=text))
-    if config.plugins["mkdocstrings"].config.enabled:
+    if "mkdocstrings" in config.plugins:
         sys.path.append(str(PROJECT / "scripts"))  # MkDocs takes it out again once the hooks are loaded
         import before_and_after
 
@@ -225,7 +225,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Link the places on the page of equations to the source."""
-    is_linked = page.file.src_uri == "reference/equations.md" and config.plugins["mkdocstrings"].config.enabled
+    is_linked = page.file.src_uri == "reference/equations.md" and "mkdocstrings" in config.plugins
     return linked_to_source(html) if is_linked else html
 
 

@@ -70,7 +70,7 @@ def fair_play(tmp_path_factory):
 
 def test_fair_play_as_published_is_prepared_and_checked(fair_play, tmp_path):
     before = sorted((path, path.stat().st_mtime_ns) for path in fair_play.rglob("*"))
-    report = prepare_dataset("fair-play", fair_play, tmp_path, settings=SETTINGS, workers=2)
+    report = prepare_dataset("fair-play", fair_play, tmp_path, settings=SETTINGS, workers=1)
     assert report.clips == 6 and report.reused == 0
     reasons = {one.name: one.why for one in report.left_out}
     assert reasons["000007"] == "both channels are alike: it is mono"

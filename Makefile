@@ -6,19 +6,22 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 # Python compiles what is imported when it is imported first; to compile all that is installed takes two minutes.
 INSTALL := $(PIP) install --no-compile -c constraints.txt
 WORKERS ?= 2
-# Check the shapes in annotations at every call.
+# Check the shapes in annotations at every call of the core tier.
 SHAPES := --jaxtyping-packages=hearsight,shape_checks.checked
 # The files that hold the core tier, so that the others need not be read.
 CORE = $$($(BIN)/python tests/support/core_tier.py)
 
-.PHONY: demo test test-core test-heavy lint docs system-libraries browser benchmark clean
+.PHONY: demo test run-tests test-core test-heavy lint docs system-libraries browser benchmark clean
 
 demo: $(VENV)/.installed
 	$(BIN)/hearsight demo demo
 
-test: $(VENV)/.installed-dev system-libraries lint
-	$(BIN)/python -m pytest -m core $(SHAPES) -n $(WORKERS) --dist loadgroup $(CORE)
-	$(BIN)/python -m pytest -m "not core and not heavy" -n $(WORKERS) --dist loadgroup
+# What does not need each other is done side by side: packages of Python and of the system, then lint and the tests.
+test:
+	$(MAKE) --jobs=2 lint run-tests
+
+run-tests: $(VENV)/.installed-dev system-libraries
+	$(BIN)/python -m pytest $(SHAPES) -n $(WORKERS) --dist loadgroup
 
 # The two minutes to run at every change.
 test-core: $(VENV)/.installed-dev system-libraries

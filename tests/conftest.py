@@ -1,7 +1,9 @@
 """Shared by all tests: one thread per worker, so that two workers do not fight over two cores.
 
-`make test-core` and `make test` check shapes at every call of the core tier (`--jaxtyping-packages`,
-`support/shape_checks.py`).
+What takes long to import is imported where it is used: the process that hands out the tests needs none of it.
+
+With `--jaxtyping-packages` (`make test-core`, `make test`) the shapes in annotations are checked at every call of the
+core tier (`support/shape_checks.py`).
 """
 
 from collections.abc import Iterator
@@ -9,19 +11,25 @@ from pathlib import Path
 
 import jaxtyping
 import pytest
-import torch
 from core_tier import CORE
 from hypothesis import settings
 
-torch.set_num_threads(1)
 settings.register_profile("hearsight", deadline=None, max_examples=25, derandomize=True)
 settings.load_profile("hearsight")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> None:
+    import torch
+
+    torch.set_num_threads(1)
+
+
 @pytest.fixture(autouse=True)
 def _shapes(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Let a test that is marked `wrong_shapes` hand over shapes that the function itself has to refuse."""
-    jaxtyping.config.update("jaxtyping_disable", request.node.get_closest_marker("wrong_shapes") is not None)
+    """Check shapes in the core tier, but where a test hands over some that the function itself has to refuse."""
+    marker = request.node.get_closest_marker
+    jaxtyping.config.update("jaxtyping_disable", marker("core") is None or marker("wrong_shapes") is not None)
     yield
     jaxtyping.config.update("jaxtyping_disable", False)
 

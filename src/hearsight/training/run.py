@@ -319,6 +319,7 @@ def _wandb_logger(project: str, folder: Path, recipe: Recipe) -> Logger:
     from lightning.pytorch.loggers import WandbLogger
 
     try:
+        import_module("wandb")  # Lightning asks only whether it is installed
         return WandbLogger(project=project, name=str(folder), save_dir=folder, config=recipe_as_mapping(recipe))
     except ModuleNotFoundError as error:
         raise DependencyError("--wandb needs the package wandb: pip install wandb") from error

@@ -13,8 +13,9 @@ CLIP (people and instruments in it) is coded anew in H.264 at each height, playe
 Printed are seconds of processor time per second of the clip, all threads together, so that the numbers hold on a
 machine that others use: decoding every picture and the sound; copying the packets; encoding the sound as AAC; then
 `hearsight.binauralize` as a whole, its wall time, and what its parts take. Parts that another part calls count in it
-too ("seeing" holds the detectors). "of decoding's speed" is decoding alone over the whole, "times real time" what two
-free cores could reach at most: two over the whole.
+too ("seeing" holds the detectors). "times a minute" counts how often a detector was asked, pictures that had stayed
+included. "of decoding's speed" is decoding alone over the whole, "times real time" what two free cores could reach at
+most: two over the whole.
 """
 
 import argparse

@@ -1,13 +1,20 @@
 """What every command promises: exit codes, one line for a failure, the traceback only when asked."""
 
+import contextlib
 import errno
+import os
+import queue
+import signal
 import subprocess
 import sys
+import threading
+import time
 
 import pytest
 import typer
 from typer.testing import CliRunner
 
+from hearsight.cli import errors
 from hearsight.cli.errors import one_line_errors
 from hearsight.errors import MediaError
 
@@ -60,3 +67,16 @@ def test_interruption_and_wrong_usage_have_their_own_codes():
 def test_help_answers_without_loading_pytorch():
     code = "import sys; import hearsight.cli.main; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_a_signal_waits_until_the_main_thread_is_out_of_a_queue() -> None:
+    """An exception in there may leave the queue locked, and the threads that use it waiting for ever."""
+    waiting: queue.Queue[None] = queue.Queue()
+    passed = []
+    with pytest.raises(errors._Ended), errors._ended_by_signals():
+        threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGTERM)).start()
+        with contextlib.suppress(queue.Empty):
+            waiting.get(timeout=0.2)
+        passed.append("the queue")
+        time.sleep(2)
+    assert passed and not waiting.mutex.locked()

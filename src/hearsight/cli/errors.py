@@ -4,6 +4,7 @@ import errno
 import functools
 import inspect
 import io
+import queue
 import re
 import signal
 import sys
@@ -12,6 +13,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import FrameType
 from typing import Annotated, Any
 
 import typer
@@ -22,6 +24,8 @@ from hearsight.progress import Progress, no_progress
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of a failure.")]
 
+_LOCKING = (threading.__file__, queue.__file__)
+_LATER_S, _MOST_TIMES = 0.005, 400
 # Packages whose names differ from what is imported.
 _PACKAGES = {"fluidsynth": "pyfluidsynth", "yaml": "pyyaml", "sklearn": "scikit-learn"}
 
@@ -83,17 +87,27 @@ class _Ended(BaseException):
 
 @contextmanager
 def _ended_by_signals() -> Iterator[None]:
-    """Context in which SIGTERM and SIGHUP raise an exception, so that outputs are cleaned up as on any failure."""
+    """Context in which SIGTERM and SIGHUP raise an exception, so that outputs are cleaned up as on any failure.
 
-    def end(number: int, _: Any) -> None:
-        raise _Ended(number)
+    They and Ctrl-C wait, for two seconds at most, until the main thread is out of the code of locks and queues: an
+    exception between taking a lock and noting that it is held would leave it held, and the threads that are to be ended
+    would wait for ever.
+    """
+
+    def end(number: int, frame: FrameType | None, times: int = 0) -> None:
+        is_locking = frame is not None and frame.f_code.co_filename in _LOCKING
+        if is_locking and times < _MOST_TIMES and hasattr(signal, "setitimer"):
+            signal.signal(signal.SIGALRM, lambda _, later: end(number, later, times + 1))
+            signal.setitimer(signal.ITIMER_REAL, _LATER_S)
+            return
+        raise KeyboardInterrupt if number == signal.SIGINT else _Ended(number)
 
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    names = [name for name in ("SIGTERM", "SIGHUP", "SIGINT", "SIGALRM") if hasattr(signal, name)]
     before = {name: signal.getsignal(getattr(signal, name)) for name in names}
-    for name in names:
+    for name in names[: names.index("SIGINT") + 1]:
         if before[name] is not signal.SIG_IGN:  # nohup
             signal.signal(getattr(signal, name), end)
     try:

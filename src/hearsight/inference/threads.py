@@ -3,7 +3,7 @@
 import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -140,9 +140,11 @@ class _Writer(Generic[T]):
 
     def stop(self) -> None:
         self._stopped.set()
-        if not self._thread.ended.is_set():
-            self._waiting.put(_End(None))
-        self._thread.wait()
+        while not self._thread.ended.is_set():
+            with suppress(queue.Full):  # once more if need be: a signal within `put` may have woken nobody
+                self._waiting.put_nowait(_End(None))
+            self._thread.ended.wait(_PATIENCE_S)
+        self._thread.join()
 
     def _complain(self) -> None:
         if self._error is not None:

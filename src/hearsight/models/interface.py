@@ -441,10 +441,13 @@ class StereoNetwork(AudioVisualNetwork):
     Attributes:
         predicts_highest_bin: false for a U-Net that takes 257 rows and gives 256.
         sliding_crops: whether frames are cropped at one of five places, by their number, when a clip is computed.
+        mirrors_itself: whether a mirrored frame always swaps the predicted ears, whatever the weights, so that mirrored
+            clips teach it nothing.
     """
 
     predicts_highest_bin: ClassVar[bool] = False
     sliding_crops: ClassVar[bool] = False
+    mirrors_itself: ClassVar[bool] = False
 
     @abstractmethod
     def encode_frames(self, frames: Float[Tensor, "batch 3 height width"]) -> Tensor | tuple[Tensor, ...]:

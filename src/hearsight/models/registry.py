@@ -169,6 +169,13 @@ CARDS: tuple[Card, ...] = (
         "Attention in the bottleneck, a decoder de-normalised by the picture, a contrast between neighbouring frames.",
     ),
     Card(
+        "hrtf-attention",
+        "hearsight.models.hrtf_attention:HRTFAttention",
+        "binaural",
+        "hearsight's own; attention as in CCStereo and Sep-Stereo, directions as in PseudoBinaural",
+        "Each bin of the sound attends to directions in the picture, and is rendered from there by HRTFs.",
+    ),
+    Card(
         "mix-and-separate",
         "hearsight.models.mix_and_separate:MixAndSeparate",
         "separation",

@@ -173,7 +173,8 @@ class DataPart:
         test: what the trained model is measured on.
         with_depth: items carry depth maps.
         mirror: each training item with two ears is followed by its mirror image (picture flipped, ears exchanged); an
-            epoch is twice as long. Not in the papers: it keeps the sides of a small set from being learnt by its rooms.
+            epoch is twice as long, but for a network that is its own mirror image and gets none. Not in the papers: it
+            keeps the sides of a small set from being learnt by its rooms.
     """
 
     stereo: ClipsPart | None = None

@@ -56,7 +56,8 @@ class TrainingData(lightning.LightningDataModule):
         if data.python is not None:
             for task, (items, held_out) in own_items(data.python, network, recipe.seed).items():
                 training[task], validation[task] = items, held_out
-        if data.mirror and "stereo" in training:
+        mirrors_itself = isinstance(network, StereoNetwork) and network.mirrors_itself
+        if data.mirror and "stereo" in training and not mirrors_itself:  # they would teach it nothing
             training["stereo"] = Mirrored(training["stereo"])
         if unknown := set(recipe.schedule.task_weights) - set(training):
             raise DataError(f"schedule.task_weights: no task {unknown.pop()!r}; trained: {', '.join(training)}")

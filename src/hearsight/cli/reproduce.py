@@ -45,7 +45,7 @@ def reproduce(
         int | None, typer.Option(min=1, help="Of the published ones, the first. Default: all; one if simulated.")
     ] = None,
     clips: Annotated[
-        int | None, typer.Option(min=10, help="Of a simulated set. Default: 1600 if small, else 2000.")
+        int | None, typer.Option(min=10, help="Of a simulated set. Default: 800 if small, else 2000.")
     ] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of all that is made.")] = Path("reproduced"),
     zoo: Annotated[

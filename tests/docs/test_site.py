@@ -60,7 +60,8 @@ def test_that_pages_named_in_code_exist() -> None:
     for folder, pattern in (
         ("src", "*.py"),
         ("scripts", "*.py"),
-        ("benchmarks", "*.*"),
+        ("benchmarks", "*.py"),
+        ("benchmarks", "*.yaml"),
         ("src", "*.yaml"),
         ("src", "*.md"),
     ):

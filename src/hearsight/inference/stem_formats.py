@@ -20,7 +20,10 @@ from hearsight.inference.stem_rendering import directions_of
 from hearsight.inference.stems import Stems
 from hearsight.media import AdmObject, BinauralWriter, write_adm
 from hearsight.progress import Progress, no_progress
+from hearsight.signal import StreamResampler
 
+AMBIX_RATE_HZ = 48_000
+"""What 360 players and headsets expect."""
 AMBIX_SUFFIXES = (".mp4", ".m4v", ".mov", ".wav")
 ADM_SUFFIXES = (".wav", ".bw64")
 _BLOCK_S = 0.5
@@ -39,7 +42,8 @@ def write_ambix(
     prepared: PreparedInput | None = None,
     progress: Progress = no_progress,
 ) -> list[str]:
-    """Write a clip with its sound as ambisonics (AmbiX: ACN, SN3D), each stem at its direction, the rest in W alone.
+    """Write a clip with its sound as ambisonics (AmbiX: ACN, SN3D, 48 kHz), each stem at its direction, the rest in W
+    alone.
 
     Args:
         stems: of the clip.
@@ -65,11 +69,12 @@ def write_ambix(
     if suffix not in AMBIX_SUFFIXES:
         raise MediaError(f"{path}: ambisonics go into .mp4, .mov and .wav; name one of them")
     field = _progressed(ambisonic_blocks(stems, order, gains), stems, progress)
+    field = _resampled(field, stems.sample_rate_hz, AMBIX_RATE_HZ, channels)
     if suffix == ".wav":
-        form = "RF64" if 4 * channels * stems.samples > _LARGEST_WAV else "WAV"
+        form = "RF64" if 4 * channels * AMBIX_RATE_HZ * stems.duration_s > _LARGEST_WAV else "WAV"
         with (
             written_whole(path) as temporary,
-            soundfile.SoundFile(temporary, "w", stems.sample_rate_hz, channels, "FLOAT", format=form) as file,
+            soundfile.SoundFile(temporary, "w", AMBIX_RATE_HZ, channels, "FLOAT", format=form) as file,
         ):
             for block in field:
                 file.write(block.T.numpy())
@@ -83,7 +88,7 @@ def write_ambix(
     with BinauralWriter(
         stems.input,
         path,
-        stems.sample_rate_hz,
+        AMBIX_RATE_HZ,
         codec,
         selection=prepared.selection,
         keep_original=options.keep_original,
@@ -172,6 +177,13 @@ def write_objects(
     if gain < 1:
         return [f"all objects are {-20 * math.log10(gain):.1f} dB quieter, so that none of them clips"]
     return []
+
+
+def _resampled(blocks: Iterator[Tensor], from_hz: int, to_hz: int, channels: int) -> Iterator[Tensor]:
+    stream = StreamResampler(from_hz, to_hz, channels)
+    for block in blocks:
+        yield stream.process(block)
+    yield stream.process(torch.zeros(channels, 0), last=True)
 
 
 def _progressed(blocks: Iterator[Tensor], stems: Stems, progress: Progress) -> Iterator[Tensor]:

@@ -18,8 +18,7 @@ in the picture a direction is, what a head does to sound from there, and that a 
   (equation 3), as the oracle of simulated scenes is made (`evaluation.upper_bound`), but bin by bin; and of what the
   ratio does not say a free complex part, a sum of sines of the attended azimuths (equation 4), as Mono2Binaural's mask.
 - Loss: squared error of the spectrogram of l - r, as Mono2Binaural's; and the cross-entropy between the attention and
-  the directions that the true ears say (equation 5). The error of the spectrogram alone is as small for a spread
-  attention as for a wrong one, and learns slowly where somebody is.
+  the directions that the true ears say (equation 5).
 - Mirror: R and the sines are odd functions of the azimuth, and nothing else distinguishes sides, so ears swap exactly
   when the picture is mirrored. Mirrored training clips would teach nothing.
 - Sizes: 0.9 million parameters, 0.7 million of them frozen.

@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 import torch
 from synthetic_scenes import batch
+from tiers import thinned
 from torch import Tensor
 
 from hearsight.models.interface import SeparationNetwork, StereoNetwork
 from hearsight.models.registry import card
 from hearsight.models.saving import load_network
-from hearsight.nn import ConditionalUNet, PublishedBackbone
+from hearsight.nn import ConditionalUNet, LiteMap, PublishedBackbone
 
 GUIDED = ["mono2binaural", "apnet", "associative-conv", "sep-stereo", "unet-out", "pseudobinaural", "mix-and-separate"]
 DINO: dict[str, Any] = {
@@ -73,6 +74,29 @@ def test_each_system_sees_learns_and_is_saved_with_the_option(tmp_path, name: st
         assert any(isinstance(part, PublishedBackbone) for part in again.visual.modules())
     else:
         assert settings["conditioning"] == "film"
+
+
+@pytest.mark.parametrize("name", ["mono2binaural", *thinned(["ccstereo", "apnet", "sep-stereo"])])
+@pytest.mark.parametrize(("visual", "places"), [("efficientnet-lite0", (3, 5)), ("efficientnet-lite0-pooled", (1, 2))])
+def test_each_system_takes_the_backbone_of_hrtf_attention(
+    tmp_path, name: str, visual: str, places: tuple[int, int]
+) -> None:
+    settings = {"visual": visual, "visual_weights": "imagenet", "segment": {"frame_size": (33, 65)}}
+    network = small(name, **settings, **({} if name == "ccstereo" else {"freeze_visual": True}))
+    item = batch(network, scenes=2)
+    torch.stack(list(network.loss_terms(item).values())).sum().backward()
+    backbone = network.visual.backbone if name == "ccstereo" else network.visual
+    assert isinstance(backbone, LiteMap) and backbone.map_size(network.frame_size) == places
+    assert all((p.grad is not None) == (name == "ccstereo") for p in backbone.parameters())
+    hrtf_attention = card("hrtf-attention").load_class()(**{**settings, "visual": "efficientnet-lite0"})
+    theirs = dict(hrtf_attention.visual.named_parameters())
+    assert all(torch.equal(parameter, theirs[key]) for key, parameter in backbone.named_parameters())
+    lively(network)
+    assert not torch.allclose(predicted(network), predicted(network, torch.randn_like(item.frames)), rtol=1e-3)
+    network.save_pretrained(tmp_path / "saved")
+    again = load_network(tmp_path / "saved")
+    assert again.settings["visual"] == visual and again.settings["visual_weights"] is None  # the folder has its own
+    torch.testing.assert_close(predicted(again), predicted(network), rtol=1e-3, atol=1e-4)
 
 
 def test_film_scales_and_shifts_the_bottleneck() -> None:

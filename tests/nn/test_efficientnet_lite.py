@@ -12,7 +12,8 @@ from torch.nn import functional as F
 
 from hearsight.errors import DependencyError, ModelError
 from hearsight.nn import efficientnet_lite
-from hearsight.nn.efficientnet_lite import WEIGHTS_PACKAGE, EfficientNetLite0, lite_picture
+from hearsight.nn.efficientnet_lite import WEIGHTS_PACKAGE, EfficientNetLite0, LiteMap, lite_picture
+from hearsight.nn.imagenet import normalize_picture
 
 # Kernel, stride, expansion, output channels, repeats: table 1 of the EfficientNet paper (B0's stages).
 PUBLISHED_STAGES = (
@@ -128,6 +129,32 @@ def test_the_grid_of_a_mirrored_picture_is_the_mirrored_grid(published: dict[str
     assert seen.shape[-2:] == (3, 7)
     assert float(seen.std()) > 0.01
     torch.testing.assert_close(mirrored, seen.flip(-1), rtol=1e-3, atol=1e-3)
+
+
+def test_the_map_of_a_backbone_is_what_the_network_computes_on_the_way(network: EfficientNetLite0) -> None:
+    """At stride 16, where the classifier's remaining stages begin: they make the network's features of it."""
+    picture = _middle("china.jpg", 129)
+    frames = normalize_picture(picture[0].numpy())[None]
+    with torch.inference_mode():
+        seen = LiteMap("imagenet")(frames)
+        assert seen.shape == (1, LiteMap.out_channels, 9, 9) and LiteMap().map_size((129, 129)) == (9, 9)
+        rest = network.activation(network.head(network.blocks[LiteMap.blocks :](seen)))
+        torch.testing.assert_close(rest, network.features(lite_picture(picture)), rtol=1e-3, atol=2e-3)
+        pooled = LiteMap("imagenet", pooled=True)
+        coarse = pooled(frames)
+        assert coarse.shape[-2:] == pooled.map_size((129, 129)) == (4, 4)
+        torch.testing.assert_close(coarse[..., 0, 0], seen[..., :3, :3].mean((-2, -1)))  # of nine halves it takes three
+
+
+def test_a_frozen_map_is_not_trained_and_unfit_frames_and_weights_are_refused() -> None:
+    assert not any(parameter.requires_grad for parameter in LiteMap(frozen=True).parameters())
+    assert all(parameter.requires_grad for parameter in LiteMap().parameters())
+    with pytest.raises(ValueError, match="k x 32"):
+        LiteMap().map_size((128, 256))
+    with pytest.raises(ValueError, match="'imagenet' or None"):
+        LiteMap("places")
+    with pytest.raises(ValueError, match="before it is pooled"):
+        LiteMap(pooled=True).places((129, 257))
 
 
 def test_half_precision_sees_the_same(network: EfficientNetLite0) -> None:

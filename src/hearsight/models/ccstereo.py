@@ -40,7 +40,7 @@ from hearsight.datasets.item import Item
 from hearsight.errors import DataError
 from hearsight.models.interface import SegmentFormat, StereoNetwork, StereoResult
 from hearsight.models.losses import true_difference
-from hearsight.nn import PublishedBackbone, VisualResNet, cosine_attention, downsample, upsample, visual_backbone
+from hearsight.nn import PublishedBackbone, VisualBackbone, cosine_attention, downsample, upsample, visual_backbone
 from hearsight.signal import STFT, apply_mask, bounded_mask, left_right
 
 LOSS_WEIGHTS: Mapping[str, float] = {"difference": 1.0, "amplitude": 0.005, "phase": 1.0, "contrastive": 0.1}
@@ -68,7 +68,7 @@ class CCStereo(StereoNetwork):
         amplitude: "released", the norm over time that the released code computes; "magnitude", that of each bin
             (equation 7).
         visual_weights: published weights of the ResNet, by Hub name or folder; None for random ones.
-        visual: instead of the ResNet any vision network of transformers, as for `models.guided.GuidedUNet`.
+        visual: instead of the ResNet another network, as for `models.guided.GuidedUNet`.
 
     Raises:
         ValueError: sizes that cannot be halved as often as the network halves them, or unknown loss settings.
@@ -230,7 +230,7 @@ class VisualStream(nn.Module):
     18 meets data only in its centre.
     """
 
-    def __init__(self, backbone: VisualResNet | PublishedBackbone, channels: int, width: int) -> None:
+    def __init__(self, backbone: VisualBackbone, channels: int, width: int) -> None:
         super().__init__()
         self.backbone = backbone
         incoming = backbone.out_channels

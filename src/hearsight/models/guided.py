@@ -26,7 +26,8 @@ class GuidedUNet(AudioVisualNetwork):
         dilated: whether the ResNet's last stage is dilated (see `nn.VisualResNet`).
         visual_weights: published weights of the ResNet, by Hub name or folder; None for random ones.
         freeze_visual: do not train the visual backbone.
-        visual: instead of the ResNet any vision network of transformers, by Hub name or folder
+        visual: instead of the ResNet "efficientnet-lite0" or "efficientnet-lite0-pooled" (`nn.LiteMap`, with
+            `visual_weights` "imagenet"), or any vision network of transformers, by Hub name or folder
             ("facebook/dinov2-small") with its weights (`nn.PublishedBackbone`); a saved network has its description
             here instead.
         conditioning: how the U-Net is given the frame, "tile" (the papers) or "film" (`nn.ConditionalUNet`).

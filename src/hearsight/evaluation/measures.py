@@ -12,6 +12,7 @@ from hearsight.evaluation.protocols import Protocol
 from hearsight.metrics import (
     DirectionLookup,
     amplitude_distance,
+    gcc_mse,
     interaural_errors,
     multi_resolution_stft_distance,
     phase_distance,
@@ -19,15 +20,16 @@ from hearsight.metrics import (
 )
 from hearsight.simulation.scene_file import sounding_sources
 
-VERSION = 3  # raise it when a number changes, so that cached ones are computed again
+VERSION = 4  # raise it when a number changes, so that cached ones are computed again
 
 
 class ClipMeasures:
     """Measures predicted ears by a protocol, and what the tables of papers do not report beside.
 
     Beside the protocol's distances: CCStereo's `amplitude` and `phase`; `multi_resolution_stft`; the interaural errors
-    `ild_db`, `ipd_rad`, `itd_us` and `coherence`; `spatial_db` and `residual_db`; and `lateral_deg`, the mean absolute
-    difference of the lateral angles that prediction and truth have by the KEMAR lookup, weighted by the truth's level.
+    `ild_db`, `ipd_rad`, `itd_us` and `coherence`; the error of the delay between the ears, `gcc_mse`; `spatial_db` and
+    `residual_db`; and `lateral_deg`, the mean absolute difference of the lateral angles that prediction and truth have
+    by the KEMAR lookup, weighted by the truth's level.
     Where one source's true direction is known, `direction_deg` is the error against it.
     """
 
@@ -52,6 +54,7 @@ class ClipMeasures:
         }
         values["multi_resolution_stft"] = float(multi_resolution_stft_distance(predicted, true))
         values |= {name: float(value) for name, value in interaural_errors(predicted, true, rate).means().items()}
+        values["gcc_mse"] = float(gcc_mse(predicted, true, rate))
         energies = spatial_error_energies(predicted, true, rate)
         values |= {"spatial_db": float(energies.spatial_db), "residual_db": float(energies.residual_db)}
         angles, _ = self._lookup.lateral_angles(predicted)

@@ -21,6 +21,7 @@ from hearsight.metrics.binaural import (
     stft_distance,
     waveform_distance,
 )
+from hearsight.metrics.gcc_phat import gcc_mse, gcc_phat_delays_s
 from hearsight.metrics.interaural import interaural_cues, interaural_errors
 from hearsight.metrics.lateral import DirectionLookup
 from hearsight.metrics.phase import amplitude_distance, phase_distance
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
         ClipMean,
         DifferencePhaseDistance,
         EnvelopeDistance,
+        GCCDelayError,
         InterauralErrors,
         MagnitudeDistance,
         MultiResolutionSTFTDistance,
@@ -53,6 +55,7 @@ __all__ = [
     "DifferencePhaseDistance",
     "DirectionLookup",
     "EnvelopeDistance",
+    "GCCDelayError",
     "InterauralErrors",
     "MagnitudeDistance",
     "MultiResolutionSTFTDistance",
@@ -67,6 +70,8 @@ __all__ = [
     "binaural_distances",
     "difference_phase_distance",
     "envelope_distance",
+    "gcc_mse",
+    "gcc_phat_delays_s",
     "hilbert_envelope",
     "interaural_cues",
     "interaural_errors",

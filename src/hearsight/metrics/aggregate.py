@@ -8,6 +8,7 @@ import torchmetrics
 from torch import Tensor
 
 from hearsight.metrics import binaural
+from hearsight.metrics.gcc_phat import gcc_mse
 from hearsight.metrics.interaural import interaural_errors
 from hearsight.metrics.phase import amplitude_distance, phase_distance
 from hearsight.metrics.spatial import spatial_error_energies
@@ -131,6 +132,13 @@ class MultiResolutionSTFTDistance(ClipMean):
 
     def __init__(self) -> None:
         super().__init__(multi_resolution_stft_distance)
+
+
+class GCCDelayError(ClipMean):
+    """Mean of `metrics.gcc_mse`."""
+
+    def __init__(self, sample_rate_hz: int = 16_000) -> None:
+        super().__init__(partial(gcc_mse, sample_rate_hz=sample_rate_hz))
 
 
 class InterauralErrors(ClipMean):

@@ -58,7 +58,7 @@ def main() -> None:
             numbers[name] = measures
     if chosen.real_duets:
         print("\nreal duets")
-        numbers["real_duets"] = real_duets(read_solos(chosen.folder))
+        numbers["real_duets"] = real_duets(read_solos(chosen.folder), model=chosen.model)
     if chosen.json:
         chosen.json.write_text(json.dumps(numbers, indent=1))
 

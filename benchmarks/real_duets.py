@@ -1,6 +1,6 @@
 """How much of the sound of two filmed solos, put side by side, is heard on its own player's side.
 
-    python benchmarks/real_duets.py FOLDER [--given] [--keep FOLDER] [--json FILE]
+    python benchmarks/real_duets.py FOLDER [--model NAME|FOLDER] [--given] [--keep FOLDER] [--json FILE]
 
 FOLDER holds clips and `labels.json` as for `labelled_clips.py`, which does the same by `--real-duets`. Every two clips
 of one player each make a duet: of each picture the half around the player, side by side; of the sounds, made equally
@@ -62,23 +62,26 @@ class Solo:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
+    parser.add_argument("--model", help="as for hearsight binauralize (default: its default)")
     parser.add_argument("--given", action="store_true", help="give the model the players' places")
     parser.add_argument("--keep", type=Path, help="leave the duets and what is made of them here")
     parser.add_argument("--json", type=Path, help="write the numbers here")
     chosen = parser.parse_args()
-    numbers = real_duets(read_solos(chosen.folder), chosen.given, chosen.keep)
+    numbers = real_duets(read_solos(chosen.folder), chosen.given, chosen.keep, chosen.model)
     if chosen.json:
         chosen.json.write_text(json.dumps(numbers, indent=1))
 
 
-def real_duets(solos: list[Solo], is_given: bool = False, keep: Path | None = None) -> dict[str, Any]:
+def real_duets(
+    solos: list[Solo], is_given: bool = False, keep: Path | None = None, model: str | None = None
+) -> dict[str, Any]:
     """Make a duet of every two solos, both ways, print what is heard of it, and give the numbers back."""
     numbers: dict[str, Any] = {}
     for one, other in itertools.combinations(solos, 2):
         for left, right in ((one, other), (other, one)):
             name = f"{left.name} | {right.name}"
             with tempfile.TemporaryDirectory() as folder:
-                numbers[name] = measured_duet(left, right, is_given, Path(folder) if keep is None else keep)
+                numbers[name] = measured_duet(left, right, is_given, Path(folder) if keep is None else keep, model)
             print(f"{name}: " + ", ".join(f"{key} {value:.2f}" for key, value in numbers[name].items()), flush=True)
     if numbers:
         keys = next(iter(numbers.values()))
@@ -87,12 +90,14 @@ def real_duets(solos: list[Solo], is_given: bool = False, keep: Path | None = No
     return numbers
 
 
-def measured_duet(left: Solo, right: Solo, is_given: bool, folder: Path) -> dict[str, float]:
+def measured_duet(left: Solo, right: Solo, is_given: bool, folder: Path, model: str | None = None) -> dict[str, float]:
     folder.mkdir(parents=True, exist_ok=True)
     duet = folder / f"{left.name}-{right.name}.mkv"
     sounds, rate, places = write_duet(left, right, duet)
     made = duet.with_suffix(".ears.mkv")
-    given = {"sources": [(float(x.mean()), 0.6) for x in places]} if is_given else {}
+    given: dict[str, Any] = {"sources": [(float(x.mean()), 0.6) for x in places]} if is_given else {}
+    if model is not None:
+        given["model"] = model
     report = hearsight.binauralize(duet, made, **given)
     for source in report.sources:
         print(f"  found: {source.label} {source.energy_share:.2f} at x {np.mean([p.x for p in source.track]):.2f}")

@@ -44,6 +44,7 @@ def main() -> None:
             os.link(folder / "0.mp4", folder / f"{number}.mp4")
 
         rows["--jobs 2"] = timed(folder, Path(temporary) / "jobs", arguments.model, 2)
+        os.environ.setdefault("RAY_worker_niceness", "0")  # as the processes of --jobs; Ray's own choice is 15
         machine = {"num_cpus": 1, "object_store_memory": 200 << 20}
         cluster = Cluster(initialize_head=True, head_node_args=machine)
         second = cluster.add_node(**machine)

@@ -19,9 +19,9 @@ Ray = Annotated[
     typer.Option(
         "--ray",
         metavar="[ADDRESS]",
-        callback=of_form(_ADDRESS, "use auto, local, HOST:PORT or ray://HOST:PORT"),
-        help="Share the work in a Ray cluster: HOST:PORT, ray://HOST:PORT, local (one on this machine, as long as the "
-        "job takes), or auto, which is meant without an address: what RAY_ADDRESS or `ray start` names, else local.",
+        callback=of_form(_ADDRESS, "use auto, local or HOST:PORT"),
+        help="Share the work in a Ray cluster: HOST:PORT, local (one on this machine, as long as the job takes), or "
+        "auto, which is meant without an address: what RAY_ADDRESS or `ray start` names, else local.",
     ),
 ]
 

@@ -1,12 +1,12 @@
 """One job done to many items side by side: what finishes first comes first, what fails stops all."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
-from hearsight.workers.on_ray import RayCluster, done_by_ray
-from hearsight.workers.processes import done_by_processes
+from hearsight.workers.on_ray import RayCluster, done_by_ray, mapped_by_ray
+from hearsight.workers.processes import done_by_processes, mapped_by_processes
 
-__all__ = ["RayCluster", "Workers", "done_by_workers", "workers_at_a_time"]
+__all__ = ["RayCluster", "Workers", "done_by_workers", "mapped_by_workers", "workers_at_a_time"]
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -44,6 +44,24 @@ def done_by_workers(
     if isinstance(workers, RayCluster):
         return done_by_ray(job, tasks, workers, lost)
     return done_by_processes(job, tasks, workers, threads)
+
+
+def mapped_by_workers(
+    job: Callable[[Task], Result], tasks: Iterable[Task], workers: Workers, *, threads: int = 1
+) -> Iterator[Result]:
+    """The results of `job` in the tasks' order, from workers like those of `done_by_workers`.
+
+    Tasks are taken from the iterable as workers come to need them, two ahead of each: memory does not depend on how
+    many there are.
+
+    Raises:
+        HearsightError: a process was killed, crashed, or could not begin; a worker on a cluster died again and again;
+            no cluster can be reached.
+        What `job` and `tasks` raise.
+    """
+    if isinstance(workers, RayCluster):
+        return mapped_by_ray(job, tasks, workers)
+    return mapped_by_processes(job, tasks, workers, threads)
 
 
 def workers_at_a_time(workers: Workers) -> int:

@@ -1,9 +1,11 @@
-"""One job done to many items by the machines of a Ray cluster, streamed through Ray Data."""
+"""One job done to many items by the machines of a Ray cluster."""
 
 import logging
 import os
-import warnings
-from collections.abc import Callable, Iterator, Sequence
+import socket
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,11 +15,16 @@ import cv2
 import torch
 
 from hearsight.errors import HearsightError
+from hearsight.workers.processes import AHEAD, GRACE_S
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
-_TRIES = 4  # of a task whose worker or machine dies; Ray Data of itself would try for ever
+_TRIES = 4  # of a task whose worker or machine dies
+_SHARE_S = 5.0  # of work; to begin a share, and to hand it back, costs some hundredths
+_LARGEST_SHARE = 256
+_ANSWER_S = 10.0
+_DIED = f"its worker died {_TRIES} times, perhaps for want of memory; what is done is kept"
 
 
 @dataclass(frozen=True)
@@ -29,7 +36,7 @@ class RayCluster:
 
     Attributes:
         address: "auto": the cluster that RAY_ADDRESS or `ray start` names, else one on this machine, as long as the job
-            takes; "local": always such a one; otherwise HOST:PORT or ray://HOST:PORT.
+            takes; "local": always such a one; otherwise HOST:PORT.
         gpus: that each task has for itself; may be a fraction.
     """
 
@@ -39,7 +46,11 @@ class RayCluster:
     def size(self) -> int:
         """How many tasks it can do at a time."""
         with _connected(self.address) as ray:
-            resources = ray.cluster_resources()
+            return self.size_by(ray)
+
+    def size_by(self, ray: Any) -> int:
+        """The same, by a Ray that is connected."""
+        resources = ray.cluster_resources()
         return max(1, int(resources.get("GPU", 0) / self.gpus if self.gpus else resources.get("CPU", 1)))
 
 
@@ -49,54 +60,125 @@ def done_by_ray(
     cluster: RayCluster,
     lost: Callable[[Task], Result] | None = None,
 ) -> Iterator[tuple[Task, Result]]:
-    """As `done_by_workers`. Each task has a core to itself, and is tried again elsewhere if its worker dies.
+    """As `done_by_workers`. Each worker has a core to itself, and takes shares of some seconds of the tasks.
 
-    A task whose worker died four times is lost.
+    Of a share whose worker dies, what was done stays so, and what was not begun is shared out again. The task that it
+    was at is tried again, and lost when that has happened four times.
     """
     if not tasks:
         return
     with _connected(cluster.address) as ray:
         pickle = ray.cloudpickle
-        context = ray.data.DataContext.get_current()
-        context.enable_progress_bars = False
-        context.max_errored_blocks = -1  # what a dying worker takes with it is found missing below
-        context.log_internal_stack_trace_to_stdout = False
-        reference = ray.put((os.getcwd(), pickle.dumps(job)))
-        rows = [{"number": number, "task": pickle.dumps(task)} for number, task in enumerate(tasks)]
-        with warnings.catch_warnings():  # of the only way to say `max_retries`, which has no successor yet
-            warnings.simplefilter("ignore")
-            done = ray.data.from_items(rows, override_num_blocks=len(rows)).map(
-                _do,
-                fn_kwargs={"reference": reference},
-                num_cpus=1,
-                num_gpus=cluster.gpus or None,
-                max_retries=_TRIES - 1,
-            )
-        missing = set(range(len(tasks)))
-        for row in done.iter_rows():
-            missing.discard(row["number"])
-            failed, result = pickle.loads(row["result"])
-            if failed:
-                raise result
-            yield tasks[row["number"]], result
-        for number in sorted(missing):
-            if lost is None:
-                raise HearsightError(
-                    f"{tasks[number]}: its worker died {_TRIES} times, perhaps for want of memory; what is done is kept"
-                )
-            yield tasks[number], lost(tasks[number])
+        do_share = _remote(ray, cluster, _do_share, max_retries=0, num_returns="streaming")
+        sent = _sent(ray, job)
+        waiting, deaths = deque(range(len(tasks))), Counter[int]()
+        shares: dict[Any, deque[int]] = {}
+        try:
+            ahead = AHEAD * cluster.size_by(ray)
+            while waiting or shares:
+                while waiting and len(shares) < ahead:
+                    size = min(_LARGEST_SHARE, -(-len(waiting) // ahead))
+                    share = deque(waiting.popleft() for _ in range(size))
+                    shares[do_share.remote([pickle.dumps(tasks[number]) for number in share], sent)] = share
+                (worker,), _ = ray.wait(list(shares), fetch_local=False)
+                share, done = shares[worker], next(worker, None)
+                try:
+                    if done is not None and share:
+                        result = _taken(ray, done)
+                        yield tasks[share.popleft()], result
+                        continue
+                except _DeadWorkerError:
+                    number = share.popleft()
+                    deaths[number] += 1
+                    if deaths[number] < _TRIES:
+                        waiting.append(number)
+                    elif lost is None:
+                        raise HearsightError(f"{tasks[number]}: {_DIED}") from None
+                    else:
+                        yield tasks[number], lost(tasks[number])
+                del shares[worker]
+                waiting.extendleft(reversed(share))
+                ahead = AHEAD * cluster.size_by(ray)  # machines come and go
+        finally:
+            for worker in shares:  # what was half written is deleted
+                ray.cancel(worker)
+            if shares:
+                ray.wait(list(shares), num_returns=len(shares), timeout=GRACE_S, fetch_local=False)
 
 
-def _do(row: dict[str, Any], reference: Any) -> dict[str, Any]:
+def mapped_by_ray(job: Callable[[Task], Result], tasks: Iterable[Task], cluster: RayCluster) -> Iterator[Result]:
+    """As `mapped_by_workers`. What a dying worker was at is done again elsewhere, up to four times."""
+    with _connected(cluster.address) as ray:
+        pickle = ray.cloudpickle
+        do = _remote(ray, cluster, _do, max_retries=_TRIES - 1)
+        sent, ahead = _sent(ray, job), AHEAD * cluster.size_by(ray)
+        begun: deque[Any] = deque()
+
+        def oldest() -> Result:
+            try:
+                result: Result = _taken(ray, begun.popleft())
+            except _DeadWorkerError:
+                raise HearsightError(f"a part of the work: {_DIED}") from None
+            return result
+
+        try:
+            for task in tasks:
+                begun.append(do.remote(pickle.dumps(task), sent))
+                if len(begun) == ahead:
+                    yield oldest()
+            while begun:
+                yield oldest()
+        finally:
+            for one in begun:
+                ray.cancel(one)
+
+
+class _DeadWorkerError(Exception):
+    """With its process, its machine, or what it had made."""
+
+
+def _taken(ray: Any, reference: Any) -> Any:
+    """What a task gave; the error with which it failed is raised."""
+    try:
+        failed, result = ray.cloudpickle.loads(ray.get(reference))
+    except ray.exceptions.RayTaskError:
+        raise
+    except ray.exceptions.RayError as error:
+        raise _DeadWorkerError from error
+    if failed:
+        raise result
+    return result
+
+
+def _remote(ray: Any, cluster: RayCluster, function: Callable[..., Any], **options: Any) -> Any:
+    return ray.remote(num_cpus=1, num_gpus=cluster.gpus or None, **options)(function)
+
+
+def _sent(ray: Any, job: Callable[[Any], Any]) -> list[Any]:
+    """A job, put where the workers fetch it once each; in a list, since Ray would send each task what it refers to."""
+    return [ray.put((os.getcwd(), ray.cloudpickle.dumps(job)))]
+
+
+def _do_share(tasks: list[bytes], sent: list[Any]) -> Iterator[bytes]:
+    """The results of the first tasks, one by one, until that has taken some seconds."""
+    end = time.monotonic() + _SHARE_S
+    for task in tasks:
+        yield _do(task, sent)
+        if time.monotonic() >= end:
+            return
+
+
+def _do(task: bytes, sent: list[Any]) -> bytes:
     from ray import cloudpickle as pickle
 
     torch.set_num_threads(1)
     cv2.setNumThreads(0)
     try:
-        result = False, _job(reference)(pickle.loads(row["task"]))
+        result = False, _job(sent[0])(pickle.loads(task))
     except Exception as error:  # handed to the one who asked, as from any worker; Ray would try again
         result = True, error
-    return {"number": row["number"], "result": pickle.dumps(result)}
+    pickled: bytes = pickle.dumps(result)
+    return pickled
 
 
 @lru_cache(1)
@@ -119,19 +201,25 @@ def _connected(address: str) -> Iterator[Any]:
     """Context that yields Ray, connected; what was connected before stays so.
 
     Raises:
-        HearsightError: no cluster answers there.
+        HearsightError: no cluster answers there, or it is to be reached by Ray's client.
     """
     import ray
-    import ray.data
 
     if ray.is_initialized():
         yield ray
         return
     where = None if address == "auto" else address
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    if address.startswith("ray://"):
+        raise HearsightError(
+            f"--ray {address}: Ray's client cannot hand over results one by one; run this on a machine of the cluster, "
+            "with --ray HOST:PORT or none"
+        )
+    host, _, port = address.rpartition(":")
     try:
+        if port.isdigit():  # Ray itself would ask for minutes
+            socket.create_connection((host, int(port)), _ANSWER_S).close()
         ray.init(where, logging_level=logging.ERROR, log_to_driver=False, include_dashboard=False)
-    except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0]
         raise HearsightError(f"--ray {address}: no Ray cluster can be reached there ({reason})") from error
     try:

@@ -7,9 +7,11 @@ import signal
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from functools import cache
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -23,7 +25,8 @@ from hearsight.errors import HearsightError
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
-_GRACE_S = 10.0  # for a stopped worker to delete what it has half written
+AHEAD = 2  # tasks, or shares of them, for each worker, so that none waits for this process
+GRACE_S = 10.0  # for a stopped worker to delete what it has half written
 
 
 def done_by_processes(
@@ -34,22 +37,52 @@ def done_by_processes(
         for task in tasks:
             yield task, job(task)
         return
+    with _pool(job, min(workers, len(tasks)), threads) as submit:
+        waiting = {submit(task): task for task in tasks}
+        for future in as_completed(waiting):
+            yield waiting.pop(future), future.result()
+
+
+def mapped_by_processes(
+    job: Callable[[Task], Result], tasks: Iterable[Task], workers: int, threads: int = 1
+) -> Iterator[Result]:
+    """As `mapped_by_workers`, in fresh processes; one worker needs none but this process."""
+    if workers == 1:
+        yield from map(job, tasks)
+        return
+    with _pool(job, workers, threads) as submit:
+        begun: deque[Future[Result]] = deque()
+        for task in tasks:
+            begun.append(submit(task))
+            if len(begun) == AHEAD * workers:
+                yield begun.popleft().result()
+        while begun:
+            yield begun.popleft().result()
+
+
+@contextmanager
+def _pool(job: Callable[[Task], Result], workers: int, threads: int) -> Iterator[Callable[[Task], Future[Result]]]:
+    """Context that yields what has a task done by one of the workers; they are stopped when it fails or is left."""
     with tempfile.TemporaryDirectory() as folder:
         # Once for each worker and through a file: a large job in a pipe would let the workers begin only in turns.
         path = Path(folder) / "job"
         path.write_bytes(pickle.dumps(job))
         others = set(multiprocessing.active_children())
         # Fresh, not forked: neither the threads of the libraries nor CUDA outlive a fork.
-        pool = ProcessPoolExecutor(min(workers, len(tasks)), multiprocessing.get_context("spawn"), _begin, (threads,))
+        pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _begin, (threads,))
         processes: set[BaseProcess] = set()
-        waiting: dict[Future[Result], Task] = {}
+        submitted = 0
+
+        def submit(task: Task) -> Future[Result]:
+            nonlocal submitted
+            future: Future[Result] = pool.submit(_do, path, task)
+            submitted += 1
+            if submitted <= workers:  # each of these may have begun a process
+                processes.update(set(multiprocessing.active_children()) - others)
+            return future
+
         try:
-            for task in tasks:
-                waiting[pool.submit(_do, path, task)] = task
-                if len(waiting) <= workers:  # each of these may have begun a process
-                    processes |= set(multiprocessing.active_children()) - others
-            for future in as_completed(waiting):
-                yield waiting.pop(future), future.result()
+            yield submit
         except BrokenProcessPool as error:
             _stop(pool, processes)
             raise HearsightError(_cause(processes)) from error
@@ -64,7 +97,7 @@ def _stop(pool: ProcessPoolExecutor, processes: set[BaseProcess]) -> None:
     pool.shutdown(wait=False, cancel_futures=True)
     for process in processes:
         process.terminate()
-    end = time.monotonic() + _GRACE_S
+    end = time.monotonic() + GRACE_S
     for process in processes:
         process.join(max(0.0, end - time.monotonic()))
         process.kill()

@@ -1,5 +1,6 @@
 """Work that is shared in a Ray cluster gives what one process gives, also when workers and machines die on the way."""
 
+import itertools
 import json
 import os
 import signal
@@ -10,12 +11,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import torch
+from stretches import ears_of, network_and_clip
 from typer.testing import CliRunner
 
 from hearsight.cli.main import app
 from hearsight.cli.sharing import spelled_out
 from hearsight.errors import DataError, HearsightError
-from hearsight.workers import RayCluster, done_by_workers, workers_at_a_time
+from hearsight.inference.shared_network import SharedNetwork
+from hearsight.workers import RayCluster, done_by_workers, mapped_by_workers, workers_at_a_time
 
 
 @pytest.mark.parametrize(
@@ -53,7 +57,8 @@ def cluster():
     ray = pytest.importorskip("ray", reason="Ray is in the extra `distributed`")
     from ray.cluster_utils import Cluster
 
-    ray.cloudpickle.register_pickle_by_value(__import__(__name__))
+    for module in (__name__, "stretches"):
+        ray.cloudpickle.register_pickle_by_value(__import__(module))
     arguments = {"num_cpus": 1, "object_store_memory": 100 << 20}
     cluster = Cluster(initialize_head=True, head_node_args=arguments)
     cluster.add_node(**arguments)
@@ -84,15 +89,46 @@ class TestOnTwoMachines:
             with open(folder / f"{number}", "a") as file:
                 file.write("x")
             if number == 2 or (number == 1 and (folder / "1").read_text() == "x"):
+                time.sleep(1)  # until the results before are on their way
                 os.kill(os.getpid(), signal.SIGKILL)
             return number
 
         job = partial(die, folder=tmp_path)
-        done = dict(done_by_workers(job, [0, 1, 2, 3], RayCluster(cluster.address), lost=lambda number: -number))
-        assert done == {0: 0, 1: 1, 2: -2, 3: 3}
-        assert (tmp_path / "2").read_text() == "xxxx"
+        done = dict(done_by_workers(job, range(40), RayCluster(cluster.address), lost=lambda number: -number))
+        assert done == {number: -2 if number == 2 else number for number in range(40)}
+        times = {number: len((tmp_path / f"{number}").read_text()) for number in range(40)}
+        assert times == {number: {1: 2, 2: 4}.get(number, 1) for number in range(40)}
         with pytest.raises(HearsightError, match="2: its worker died 4 times"):
             list(done_by_workers(job, [2], RayCluster(cluster.address)))
+
+    def test_results_come_while_their_share_is_at_work(self, cluster, tmp_path):
+        def wait(number):
+            while number > 3 and not (tmp_path / "go").exists():
+                time.sleep(0.01)
+            return number
+
+        done = done_by_workers(wait, range(60), RayCluster(cluster.address))
+        first = [next(done)[1] for _ in range(4)]  # of a share of 15
+        (tmp_path / "go").touch()
+        assert first == [0, 1, 2, 3] and sorted(first + [result for _, result in done]) == list(range(60))
+
+    def test_results_in_order_come_from_an_endless_stream_though_a_worker_dies(self, cluster, tmp_path):
+        def die_once(number):
+            if number == 1 and not (tmp_path / "died").exists():
+                (tmp_path / "died").touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+            return number
+
+        results = mapped_by_workers(die_once, itertools.count(), RayCluster(cluster.address))
+        assert list(itertools.islice(results, 9)) == list(range(9)) and (tmp_path / "died").exists()
+        results.close()
+
+    def test_a_network_shared_out_gives_the_same_samples_though_a_worker_dies(self, cluster, tmp_path):
+        model, mono, pictures = network_and_clip()
+        model.network.marker = str(tmp_path / "died")
+        shared = ears_of(SharedNetwork(model, RayCluster(cluster.address)), mono, pictures)
+        assert (tmp_path / "died").exists()
+        assert torch.equal(ears_of(model, mono, pictures), shared)
 
     def test_an_archive_is_done_whole_though_a_machine_dies_and_goes_on_where_it_stood(self, cluster, tmp_path):
         folder, out = tmp_path / "in", tmp_path / "out"
@@ -116,7 +152,7 @@ class TestOnTwoMachines:
         done = CliRunner().invoke(app, ["binauralize", *map(str, command)])
         killer.join()
         assert done.exit_code == 1 and "1 of 41 inputs failed" in done.output, done.output
-        names = sorted(path.name for path in out.iterdir() if path.suffix == ".wav")
+        names = sorted(path.name for path in out.iterdir() if path.name[0] != "." and path.suffix == ".wav")
         assert names == [f"{number:02}.binaural.wav" for number in range(40)]
         lines = [json.loads(line) for line in (out / "manifest.jsonl").read_text().splitlines()]
         assert len(lines) == 41 == len({line["input"] for line in lines})
@@ -137,7 +173,11 @@ class TestOnTwoMachines:
 
 
 @pytest.mark.heavy
-def test_no_cluster_is_reported_in_one_line():
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [("127.0.0.1:1", "no Ray cluster can be reached there"), ("ray://127.0.0.1:1", "on a machine of the cluster")],
+)
+def test_no_cluster_is_reported_in_one_line_and_soon(address, said):
     pytest.importorskip("ray", reason="Ray is in the extra `distributed`")
-    with pytest.raises(HearsightError, match="no Ray cluster can be reached there"):
-        list(done_by_workers(square, [1], RayCluster("127.0.0.1:1")))
+    with pytest.raises(HearsightError, match=said):
+        list(done_by_workers(square, [1], RayCluster(address)))

@@ -151,7 +151,12 @@ def binauralize(
             help="Do only what is missing, older than its input, or (by an earlier --report) asked for differently.",
         ),
     ] = False,
-    jobs: Annotated[int, typer.Option(min=1, metavar="N", help="Do so many inputs at a time.")] = 1,
+    jobs: Annotated[
+        int,
+        typer.Option(
+            min=1, metavar="N", help="Do so many inputs, or stretches of a single one by a network, at a time."
+        ),
+    ] = 1,
     ray: Ray = None,
     manifest: Annotated[
         Path | None,
@@ -181,7 +186,7 @@ def binauralize(
     # Before torch is loaded: its threads would wait by spinning, on cores on which the decoder and the encoder work.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from hearsight.cli.batch import Batch, Existing
-    from hearsight.inference import Asked, Options
+    from hearsight.inference import Asked, Options, Request
     from hearsight.inference.remote import is_remote, plan_anywhere
 
     if output is not None and len(videos) > 1 and not is_remote(output):
@@ -211,11 +216,14 @@ def binauralize(
     workers = workers_of(ray, jobs, device)
     show = (lambda done: None) if quiet else _print_report
     with Batch(requests, report, existing, quiet, manifest) as batch:
-        if workers != 1 and (ray is not None or len(batch.wanted) > 1):
+        wanted = batch.wanted
+        if len(wanted) == 1 and isinstance(wanted[0][1], Request) and wanted[0][1].can_be_shared:
+            wanted = [(wanted[0][0], wanted[0][1].shared_by(workers))]
+        elif workers != 1 and (ray is not None or len(wanted) > 1):
             for done in batch.done_side_by_side(workers):
                 show(done)
             return
-        for number, request in batch.wanted:
+        for number, request in wanted:
             try:
                 with progress_bar(Path(request.input).name, "s", quiet) as progress:
                     done = request.run(progress)

@@ -17,6 +17,7 @@ from hearsight.inference.output_names import DEFAULT_NAME, check_outputs, name_o
 from hearsight.inference.preparation import PreparedInput, prepare
 from hearsight.inference.report import Report
 from hearsight.inference.separation import separated, stems_folder
+from hearsight.inference.shared_network import SharedNetwork, network_of
 from hearsight.inference.stem_formats import AMBIX_SUFFIXES, write_ambix, write_objects
 from hearsight.inference.stem_rendering import rendered
 from hearsight.inference.stems import Stems
@@ -24,6 +25,7 @@ from hearsight.media import CONTAINERS, fitting_output
 from hearsight.models.interface import BinauralModel, StereoNetwork
 from hearsight.progress import Progress, no_progress
 from hearsight.vision.tracks import read_rest_gain_db, read_tracks, read_untouched
+from hearsight.workers import Workers
 
 
 def binauralize(
@@ -39,6 +41,7 @@ def binauralize(
     options: Options = Options(),  # noqa: B008 (frozen)
     report: str | os.PathLike[str] | None = None,
     progress: Progress = no_progress,
+    workers: Workers = 1,
 ) -> Report:
     """Give a video's sound two ears.
 
@@ -65,6 +68,8 @@ def binauralize(
         options: codec, part, strength, level, tracks of the file: see `Options`.
         report: where to write the report as JSON.
         progress: called with seconds of the clip.
+        workers: processes, or a Ray cluster, that share the windows of a network. The samples do not depend on how many
+            they are. Models that follow sources through the clip are computed by one, whatever is asked.
 
     Raises:
         MediaError: the input cannot be read, has no sound, or lacks the picture that the model needs.
@@ -74,7 +79,7 @@ def binauralize(
     """
     asked = Asked(model, sources, tracks, hrtf, fov_degrees, device, options)
     (request,) = plan([input], output, asked, report=report)
-    done = request.run(progress)
+    done = request.shared_by(workers).run(progress)
     if report is not None:
         write_json(report, done.as_json())
     return done
@@ -115,6 +120,19 @@ class Request:
         if output != self.output and path_key(output) in self.reserved:
             raise MediaError(f"{self.input}: would become {output}, which is another file of this job; use -o FILE")
         return output, note
+
+    @property
+    def can_be_shared(self) -> bool:
+        """Whether its windows can be computed by several workers: those of a network, for two ears."""
+        return network_of(self.model) is not None and self.asked.options.format == "binaural"
+
+    def shared_by(self, workers: Workers) -> "Request":
+        """Itself, with its windows computed by workers if that can be."""
+        network = network_of(self.model)
+        if workers == 1 or network is None or not self.can_be_shared:
+            return self
+        threads = max(1, (os.cpu_count() or 1) // workers) if isinstance(workers, int) else 1
+        return replace(self, model=SharedNetwork(network, workers, threads))
 
     def run(self, progress: Progress = no_progress) -> Report:
         """Give the file two ears; see `binauralize`."""

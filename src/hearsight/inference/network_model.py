@@ -28,6 +28,8 @@ Crops = Literal["whole", "sliding"]
 Overlap = Literal["equal", "confidence"]
 Encoded = Tensor | tuple[Tensor, ...]
 
+BATCHES_OF_STRETCH = 4  # batches of windows after which a session begins anew
+
 _TOLERANCE_DB = 0.1
 _FRAMES_AT_ONCE = 4
 _FRAMES_REMEMBERED = 64
@@ -186,6 +188,10 @@ class NeuralModel:
             self._fast = self._choose(mono, frame)
         return self._fast
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what was found about precision: another machine may compute otherwise."""
+        return {**self.__dict__, "_fast": None, "remarks": []}
+
     def _choose(self, mono: Tensor, frame: Tensor) -> "Runner":
         if float(rms(mono)) < _QUIET:
             generator = torch.Generator().manual_seed(0)
@@ -240,10 +246,15 @@ class NeuralModel:
 
 
 class NeuralSession:
-    """A network at work on one clip; remembers the pictures that it has encoded."""
+    """A network at work on one clip; remembers the pictures that it has encoded.
+
+    Every `BATCHES_OF_STRETCH` calls it forgets them, so that the ears of a stretch depend on nothing before it, and
+    another session, on another machine, gives the same samples.
+    """
 
     def __init__(self, model: NeuralModel) -> None:
         self._model = model
+        self._batches = 0
         self._encoded: OrderedDict[int, Encoded] = OrderedDict()
         self._confidences: list[float] = []
 
@@ -254,15 +265,12 @@ class NeuralSession:
             ModelError: a window has no frame, though the network needs one.
             ValueError: a window is not as long as the spec says.
         """
-        network, device = self._model.network, self._model.device
-        mono = torch.stack([window.mono.float() for window in windows]).to(device)
-        if mono.shape[-1] != network.segment_samples:
-            raise ValueError(
-                f"{self._model.name} takes windows of {network.segment_samples} samples, got {mono.shape[-1]}"
-            )
-        pictures = [self._picture(window) for window in windows]
+        if self._batches % BATCHES_OF_STRETCH == 0:
+            self._encoded.clear()
+        self._batches += 1
+        mono, pictures = self._taken(windows)
         with torch.no_grad():
-            runner = self._model.runner(mono[int(rms(mono).argmax())], self._model.normalized(pictures[:1])[0])
+            runner = self._model.runner(*self._example(mono, pictures))
             self._encode(runner, pictures)
             visual = _gather([self._encoded[frame.number] for frame in pictures])
             difference, confidence = runner.predict(mono, visual)
@@ -273,6 +281,15 @@ class NeuralSession:
                 else:
                     self._confidences = confidence.tolist()
             return left_right(mono, difference).cpu().clone()
+
+    def find_runner(self, windows: list[Window]) -> None:
+        """Decide how the network is run, if that is not yet decided, on these windows instead of the first that come.
+
+        Raises:
+            ModelError, ValueError: as `process`.
+        """
+        with torch.no_grad():
+            self._model.runner(*self._example(*self._taken(windows)))
 
     def confidences(self) -> list[float]:
         """How much each of the latest windows counts where windows overlap (`overlap`)."""
@@ -285,6 +302,18 @@ class NeuralSession:
     def notes(self) -> list[str]:
         """What was decided about precision, if bfloat16 had to be refused."""
         return list(self._model.remarks)
+
+    def _taken(self, windows: list[Window]) -> tuple[Float[Tensor, "windows samples"], list[Frame]]:
+        """The sound of windows, on the device, and their pictures."""
+        mono = torch.stack([window.mono.float() for window in windows]).to(self._model.device)
+        samples = self._model.network.segment_samples
+        if mono.shape[-1] != samples:
+            raise ValueError(f"{self._model.name} takes windows of {samples} samples, got {mono.shape[-1]}")
+        return mono, [self._picture(window) for window in windows]
+
+    def _example(self, mono: Tensor, pictures: list[Frame]) -> tuple[Tensor, Tensor]:
+        """The loudest of some windows, and a picture."""
+        return mono[int(rms(mono).argmax())], self._model.normalized(pictures[:1])[0]
 
     def _picture(self, window: Window) -> Frame:
         network = self._model.network

@@ -17,6 +17,7 @@ from hearsight.models.interface import (
     ConfidentSession,
     PartsSession,
     SeeingSession,
+    StretchedSession,
     Window,
     WindowSpec,
 )
@@ -83,7 +84,10 @@ def walk(
     sound = _Counted(mono)
     joined = OverlapAdd(_weight(*_window_and_hop(spec, sample_rate_hz)))
     replaced = 0
-    for starts, windows, seen in _batches(session, spec, sample_rate_hz, sound, pictures):
+    batches = _batches(session, spec, sample_rate_hz, sound, pictures)
+    if isinstance(session, StretchedSession):
+        batches = _with_ears(session, batches)
+    for starts, windows, seen in batches:
         ears_of_windows = session.process(windows, *seen)
         sure = confidences(session, len(windows))
         for start, window, ears, confidence in zip(starts, windows, ears_of_windows, sure, strict=True):
@@ -152,7 +156,8 @@ def _window_and_hop(spec: WindowSpec, sample_rate_hz: int) -> tuple[int, int]:
     return max(1, round(spec.window_s * sample_rate_hz)), max(1, round(spec.hop_s * sample_rate_hz))
 
 
-# first samples of windows that are processed together, the windows, and what a session that sees saw for them, if any
+# first samples of windows that are processed together, the windows, and what a session that sees saw for them, or what
+# others have made of them
 _Batch = tuple[list[int], list[Window], tuple[Any, ...]]
 
 
@@ -188,6 +193,19 @@ def _batches(
             latest = following
         if latest is not None:
             yield latest[0], latest[1], (latest[2].result(),)
+
+
+def _with_ears(session: StretchedSession, batches: Iterator[_Batch]) -> Iterator[_Batch]:
+    """The same batches, each with what workers have made of it."""
+    begun: deque[tuple[list[int], list[Window]]] = deque()
+
+    def windows_alone() -> Iterator[list[Window]]:
+        for starts, windows, _ in batches:
+            begun.append((starts, windows))
+            yield windows
+
+    for made in session.processed(windows_alone()):
+        yield *begun.popleft(), (made,)
 
 
 def confidences(session: Any, count: int) -> list[float]:

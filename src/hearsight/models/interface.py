@@ -11,7 +11,7 @@ Three faces, and nothing else is asked of a model:
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol, Self, runtime_checkable
@@ -103,6 +103,28 @@ class ConfidentSession(BinauralSession, Protocol):
 
     def confidences(self) -> list[float]:
         """Of the windows of the latest `process`, in their order; positive."""
+        ...
+
+
+@runtime_checkable
+class StretchedSession(BinauralSession, Protocol):
+    """A session that takes more windows before it has given the ears of earlier ones, to have several workers at it."""
+
+    def processed(self, batches: Iterable[list[Window]]) -> Iterator[Any]:
+        """What `process` needs to be handed with each batch, in order.
+
+        Args:
+            batches: all windows of the clip, in order, up to spec.batch at once.
+        """
+        ...
+
+    def process(self, windows: list[Window], processed: Any = None) -> Float[Tensor, "windows 2 samples"]:
+        """Both ears of each window.
+
+        Args:
+            windows: as of a `BinauralSession`.
+            processed: what `processed` gave for them; None: they are computed here.
+        """
         ...
 
 

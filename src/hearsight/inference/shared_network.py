@@ -1,0 +1,108 @@
+"""A long clip through a network by several workers: each takes a stretch of the clip's windows at a time.
+
+The windows are cut, and the ears joined, in one process, in order, as ever. A session of a network carries nothing from
+one stretch to the next (`network_model.BATCHES_OF_STRETCH`), so that it is all the same who computes one.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain, islice
+
+from jaxtyping import Float
+from torch import Tensor
+
+from hearsight.inference.network_model import BATCHES_OF_STRETCH, NeuralModel, NeuralSession
+from hearsight.models.interface import BinauralModel, ClipInfo, Window
+from hearsight.workers import Workers, mapped_by_workers
+
+Batch = list[Window]
+Processed = tuple[Float[Tensor, "windows 2 samples"], list[float]]
+
+
+class SharedNetwork:
+    """A `BinauralModel` that gives what a network gives, computed by workers.
+
+    Args:
+        model: the network. It is sent to the workers, and what it has found about its precision stays behind.
+        workers: processes, or a Ray cluster.
+        threads: of each process.
+    """
+
+    def __init__(self, model: NeuralModel, workers: Workers, threads: int = 1) -> None:
+        self.model, self.workers, self.threads = model, workers, threads
+        self.name, self.spec = model.name, model.spec
+
+    def session(self, clip: ClipInfo) -> "SharedSession":
+        """Begin a clip.
+
+        Raises:
+            ModelError: the network needs the picture, and the clip has none.
+        """
+        self.model.session(clip)
+        return SharedSession(self)
+
+
+class SharedSession(NeuralSession):
+    """A clip's windows, processed by workers and given back in order."""
+
+    def __init__(self, shared: SharedNetwork) -> None:
+        super().__init__(shared.model)
+        self._shared = shared
+
+    def processed(self, batches: Iterable[Batch]) -> Iterator[Processed | None]:
+        """Both ears of the windows of each batch, and their confidences, from the workers.
+
+        None for a clip of a single stretch, which is computed here.
+
+        Raises:
+            ModelError: a window has no frame, though the network needs one.
+            HearsightError: workers died.
+        """
+        stream = iter(batches)
+        stretches = iter(lambda: list(islice(stream, BATCHES_OF_STRETCH)), [])
+        first = list(islice(stretches, 2))
+        if len(first) < 2:
+            yield from (None for _ in chain(*first))
+            return
+        job = _Stretch(self._shared.model, first[0][0])
+        for ears, remarks in mapped_by_workers(
+            job, chain(first, stretches), self._shared.workers, threads=self._shared.threads
+        ):
+            for remark in remarks:
+                self._shared.model.remark(remark)
+            yield from ears
+
+    def process(self, windows: Batch, processed: Processed | None = None) -> Float[Tensor, "windows 2 samples"]:
+        """Both ears of each window, by workers if they have computed them.
+
+        Raises:
+            ModelError, ValueError: as of a `NeuralSession`.
+        """
+        if processed is None:
+            return super().process(windows)
+        ears, self._confidences = processed
+        return ears
+
+
+def network_of(model: BinauralModel | None) -> NeuralModel | None:
+    """The network that a model is, as `load` gives it or itself."""
+    inner = getattr(model, "model", model)
+    return inner if isinstance(inner, NeuralModel) else None
+
+
+@dataclass(frozen=True)
+class _Stretch:
+    """The job of a worker: batches of windows to ears.
+
+    Attributes:
+        begins_with: the clip's first windows, on which each worker finds how the network is run, so that all run it the
+            same way.
+    """
+
+    model: NeuralModel
+    begins_with: Batch
+
+    def __call__(self, stretch: list[Batch]) -> tuple[list[Processed], list[str]]:
+        session = NeuralSession(self.model)
+        session.find_runner(self.begins_with)
+        return [(session.process(batch), session.confidences()) for batch in stretch], self.model.remarks

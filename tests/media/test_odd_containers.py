@@ -354,6 +354,24 @@ def test_a_part_of_a_video_begins_at_a_key_frame_and_stays_in_step(tmp_path, suf
         assert first.is_keyframe
 
 
+def test_a_damaged_picture_of_av1_never_makes_a_damaged_file(tmp_path, monkeypatch):
+    """FFmpeg's muxer adds the error that it meets in a packet to the length of the whole, and reports success."""
+    source = make_clip(tmp_path / "in.mp4", Clip("libsvtav1", "aac", seconds=0.4, size=(64, 64)))
+    with av.open(str(source)) as container:
+        place = [packet.pos for packet in container.demux(video=0) if packet.size][1]
+    data = bytearray(source.read_bytes())
+    data[place + 1] = 0x7F  # the length of the first unit, beyond the packet's end
+    source.write_bytes(data)
+    assert "1 damaged packet(s) of the picture were left out" in two_ears(source, tmp_path / "out.mp4")
+    times = packet_times(source)
+    assert packet_times(tmp_path / "out.mp4") == [times[0], *times[2:]]
+
+    monkeypatch.setattr("hearsight.media.copying._has_whole_obus", lambda packet: True)
+    with pytest.raises(MediaError, match="so damaged that mp4"):
+        two_ears(source, tmp_path / "other.mp4")
+    assert not (tmp_path / "other.mp4").exists()
+
+
 def test_another_picture_track_can_be_taken(tmp_path):
     def second(output):
         stream = output.add_stream("mjpeg", rate=25)

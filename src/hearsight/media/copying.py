@@ -271,6 +271,7 @@ class CopiedPackets:
         self._ready: list[Packet] = []
         self._held: Packet | None = None
         self.hidden = 0  # packets that the source's edit list hides
+        self.broken = 0  # packets left out because muxers refuse them, or write a damaged file of them
 
     @property
     def unordered(self) -> int:
@@ -303,6 +304,8 @@ class CopiedPackets:
                     return None
             elif (packet.size == 0 and packet.dts is None) or (self._salvage and packet.is_corrupt):
                 continue  # it marks the end of a stream, or is cut off
+            elif packet.stream.type == "video" and codec_name(packet.stream) == "av1" and not _has_whole_obus(packet):
+                self.broken += 1
             elif self._order is not None and packet.stream.index == self._order.index:
                 self._ready = [self._addressed(each) for each in self._order.process(packet)]
             elif self._is_in_part(packet):
@@ -334,6 +337,30 @@ class CopiedPackets:
             packet.dts = None if packet.dts is None else packet.dts - ticks
         packet.stream = self._copies[packet.stream.index]
         return packet
+
+
+def _has_whole_obus(packet: Packet) -> bool:
+    """Whether the units of an AV1 packet fill it (AV1 specification, sections 5.3 and 4.10.5).
+
+    FFmpeg's muxers walk through them; that of MP4 adds the error that it meets to the length that it writes.
+    """
+    data = bytes(packet)
+    place = 0
+    while place < len(data):
+        header = data[place]
+        place += 1 + (header >> 2 & 1)
+        size = len(data) - place
+        if header >> 1 & 1:
+            coded = data[place : place + 8]
+            used = next((number for number, byte in enumerate(coded, 1) if byte < 0x80), None)
+            if used is None:
+                return False
+            size = sum((byte & 0x7F) << 7 * number for number, byte in enumerate(coded[:used]))
+            place += used
+        if header & 0x80 or not 0 <= size <= len(data) - place:
+            return False
+        place += size
+    return True
 
 
 def seek_before(source: InputContainer, picture: Stream | None, time_s: Fraction) -> None:

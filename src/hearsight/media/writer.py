@@ -24,6 +24,7 @@ from torch import Tensor
 from hearsight.errors import HearsightError, MediaError
 from hearsight.files import written_whole
 from hearsight.media.boxes import SPHERICAL, TWO_VIEWS, add_boxes, ambisonic_box, picture_marks, spherical_boxes
+from hearsight.media.completeness import missing_part
 from hearsight.media.containers import MATROSKA, MOV_FAMILY, codec_for, container_for
 from hearsight.media.copying import (
     CopiedPackets,
@@ -203,6 +204,8 @@ class BinauralWriter:
             with self._write_errors():
                 self._output.close()
             self._add_boxes()
+            if missing_part(self._temporary) is not None:  # FFmpeg's muxers do not check all that they are given
+                raise MediaError(f"{self._target}: the input is so damaged that {self._container} cannot hold it")
             self._note_what_was_mended()
             if self._ceiling_db is not None and self.true_peak_db > self._ceiling_db + _HEARD_OVERSHOOT_DB:
                 self.notes.append(
@@ -231,6 +234,8 @@ class BinauralWriter:
             self.notes.append(f"{self._moved} packet(s) whose times go back stand behind the one before instead")
         if self._damaged:
             self.notes.append(f"{self._damaged} packet(s) had damaged time stamps, which were mended")
+        if self._copied.broken:
+            self.notes.append(f"{self._copied.broken} damaged packet(s) of the picture were left out")
         if self._copied.unordered:
             self.notes.append(f"{self._copied.unordered} picture(s) cannot be decoded and may be shown out of order")
         if self._copied.hidden and self._container not in MOV_FAMILY:

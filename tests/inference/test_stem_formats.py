@@ -24,6 +24,7 @@ from hearsight.acoustics import (
     to_cartesian,
 )
 from hearsight.errors import HearsightError, MediaError
+from hearsight.inference import Asked, plan
 from hearsight.inference.markers import marked_moments, write_markers
 from hearsight.inference.options import Options
 from hearsight.inference.stem_formats import ambisonic_blocks, write_ambix, write_objects
@@ -202,3 +203,12 @@ def test_markers_are_files_that_editors_read(tmp_path: Path) -> None:
     with open(tmp_path / "markers.premiere.csv", newline="") as file:
         assert next(csv.DictReader(file))["Marker Name"] == "dr,ums appears"
     assert json.loads((tmp_path / "markers.otio").read_text())["OTIO_SCHEMA"] == "Timeline.1"
+
+
+@pytest.mark.parametrize(("name", "suffix"), [("in.rm", ".mov"), ("in", ".mov"), ("in.wv", ".wav"), ("in.m4v", ".m4v")])
+def test_ambisonics_of_any_name_get_a_suffix_that_holds_them(tmp_path: Path, name: str, suffix: str) -> None:
+    (tmp_path / name).write_bytes(b"anything: the name alone is read")
+    (request,) = plan(
+        [tmp_path / name], asked=Asked("positions", sources=[(0.5, 0.5)], options=Options(format="ambix"))
+    )
+    assert request.final_output()[0].suffix == suffix

@@ -220,7 +220,8 @@ def _formatted(output: Path, format: Format) -> Path:
     if format == "adm":
         return output.with_suffix(".wav")
     if format == "ambix" and output.suffix.lower() not in AMBIX_SUFFIXES:
-        return output.with_suffix(".wav" if CONTAINERS[output.suffix.lower()].is_sound_alone else ".mov")
+        container = CONTAINERS.get(output.suffix.lower())
+        return output.with_suffix(".wav" if container and container.is_sound_alone else ".mov")
     return output.with_suffix("") if format == "stems" else output
 
 

@@ -11,6 +11,9 @@ SHAPES := --jaxtyping-packages=hearsight,shape_checks.checked
 # The files that hold the core tier, so that the others need not be read.
 CORE = $$($(BIN)/python tests/support/core_tier.py)
 
+# Where Python must not keep what it compiled, each of the many processes that tests start compiles PyTorch again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test run-tests test-core test-heavy lint docs system-libraries browser benchmark clean
 
 demo: $(VENV)/.installed
@@ -28,7 +31,7 @@ test-core: $(VENV)/.installed-dev system-libraries
 	$(BIN)/python -m pytest -m core $(SHAPES) $(CORE)
 
 test-heavy: $(VENV)/.installed-heavy system-libraries browser
-	$(BIN)/python -m pytest -m heavy
+	$(BIN)/python -m pytest -m heavy -n $(WORKERS) --dist loadgroup -o timeout=900 --durations=20
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -19,7 +19,7 @@ from served_page import served, until
 
 from hearsight.simulation.demo_scene import sample_scene, write_sample_scene
 
-pytestmark = [pytest.mark.heavy, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.heavy, pytest.mark.timeout(1800), pytest.mark.xdist_group("both cores")]
 VISITORS = 20
 LARGEST = 3_000_000  # bytes
 JOB_S = 900

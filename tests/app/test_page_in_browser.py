@@ -20,7 +20,7 @@ from hearsight.app.scene import page_decoder
 from hearsight.media import read_sound
 from hearsight.simulation.demo_scene import SAMPLE_RATE_HZ, sample_scene, write_sample_scene
 
-pytestmark = [pytest.mark.heavy, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.heavy, pytest.mark.timeout(900), pytest.mark.xdist_group("both cores")]
 SECONDS = 12.0  # in less the search by motion does not find the ball
 JOB_S = 240  # that a job may take on a busy machine
 

@@ -15,7 +15,7 @@ from PIL import Image
 from hearsight.evaluation import benchmark_and_report, parse_benchmark
 from hearsight.evaluation.columns import METRICS
 
-pytestmark = pytest.mark.heavy
+pytestmark = [pytest.mark.heavy, pytest.mark.xdist_group("both cores")]
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from accessibility import TOO_FAINT, controls, tab_stops
 from hearsight.studies import StudyServer, analyse_study, find_material, make_study, plan, read_made
 from hearsight.studies.definition import Part, Study
 
-pytestmark = [pytest.mark.heavy, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.heavy, pytest.mark.timeout(600), pytest.mark.xdist_group("both cores")]
 
 HEARD = {"items": 1, "least_heard_s": 0.5}
 PARTS = [

@@ -326,6 +326,7 @@ def test_a_killed_run_ends_with_the_weights_of_an_undisturbed_one(tmp_path, prep
 
 
 @pytest.mark.heavy
+@pytest.mark.xdist_group("both cores")
 def test_two_processes_of_one_command_end_with_one_model(tmp_path, prepared):
     path = write_recipe(tmp_path, prepared, epochs=1)
     # The installed command, because the second process is started by the command line of the first.
@@ -337,6 +338,7 @@ def test_two_processes_of_one_command_end_with_one_model(tmp_path, prepared):
 
 
 @pytest.mark.heavy
+@pytest.mark.xdist_group("both cores")
 @pytest.mark.parametrize(
     ("system", "settings"),
     [
@@ -445,6 +447,7 @@ if world > 1:
 
 
 @pytest.mark.heavy
+@pytest.mark.xdist_group("both cores")
 def test_two_processes_give_the_gradients_of_one(tmp_path, prepared):
     def gradients(world):
         out = tmp_path / f"gradients{world}"

@@ -21,6 +21,7 @@ from test_run import weights, write_recipe
 pytestmark = [
     pytest.mark.heavy,
     pytest.mark.timeout(1200),
+    pytest.mark.xdist_group("both cores"),
     pytest.mark.skipif(
         shutil.which("ip") is None or os.geteuid() != 0, reason="network namespaces need root and the program ip"
     ),

@@ -69,6 +69,7 @@ def cluster():
 
 @pytest.mark.heavy
 @pytest.mark.timeout(900)
+@pytest.mark.xdist_group("both cores")
 class TestOnTwoMachines:
     def test_each_task_is_done_in_the_folder_of_the_one_who_asks(self, cluster, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
@@ -173,6 +174,7 @@ class TestOnTwoMachines:
 
 
 @pytest.mark.heavy
+@pytest.mark.xdist_group("both cores")
 @pytest.mark.parametrize(
     ("address", "said"),
     [("127.0.0.1:1", "no Ray cluster can be reached there"), ("ray://127.0.0.1:1", "on a machine of the cluster")],

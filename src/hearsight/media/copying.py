@@ -15,7 +15,7 @@ from av.video.stream import VideoStream
 
 from hearsight.media.codecs import SoundCodec, sound_codec
 from hearsight.media.containers import MATROSKA, MOV_FAMILY, Container
-from hearsight.media.opening import media_errors, packets
+from hearsight.media.opening import demuxed, media_errors, packets
 from hearsight.media.reordering import PresentationOrder, lacks_presentation_times
 
 # Statistics and brands of the source's file, which would be wrong of the new one; its muxer writes its own.
@@ -117,7 +117,7 @@ def takes_sound(container: Container, codec: SoundCodec) -> bool:
 def first_packets(source: InputContainer, stream: Stream) -> list[Packet]:
     """The first packets of a stream; reads on from where the file stands."""
     found: list[Packet] = []
-    for packet in source.demux(stream):
+    for packet in demuxed(source, stream):
         if packet.size:
             found.append(packet)
         if len(found) == _TRIED_PACKETS:

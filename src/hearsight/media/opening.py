@@ -137,6 +137,18 @@ def restarts_clock(container: InputContainer) -> bool:
     return bool(container.format.flags & cast(int, FormatFlags.ts_discont.value))
 
 
+def demuxed(container: InputContainer, *streams: Stream) -> Iterator[Packet]:
+    """The streams' packets as PyAV gives them, also of a file in which further streams appear on the way.
+
+    In formats without a header of streams (FLV, MPEG-TS) a damaged file may show some that were not there when it was
+    opened. PyAV then fails behind the last packet of those that it knows.
+    """
+    try:
+        yield from container.demux(*streams)
+    except IndexError:
+        return
+
+
 def packets(container: InputContainer, *streams: Stream) -> Iterator[Packet]:
     """The streams' packets in the file's order, on one clock that never starts anew.
 
@@ -145,12 +157,12 @@ def packets(container: InputContainer, *streams: Stream) -> Iterator[Packet]:
     same), whatever streams are asked for.
     """
     if not restarts_clock(container):
-        yield from container.demux(*streams)
+        yield from demuxed(container, *streams)
         return
     wanted = {stream.index for stream in streams}
     moved = Fraction(0)
     last: dict[int, tuple[Fraction, Fraction]] = {}  # time of the last packet and of its end, by stream
-    for packet in container.demux():
+    for packet in demuxed(container):
         ticks_s = packet.time_base
         if packet.dts is not None and packet.stream.type in ("audio", "video"):
             at = packet.dts * ticks_s + moved

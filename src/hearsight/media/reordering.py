@@ -10,7 +10,7 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from hearsight.media.opening import open_source
+from hearsight.media.opening import demuxed, open_source
 
 _INSPECTED = 100  # packets from which the depth of reordering is found
 _MOST_HELD = 400
@@ -104,7 +104,7 @@ def _depth(path: Path, index: int) -> int:
         decoder = _decoder_for(stream)
         shown: list[int] = []
         number = 0
-        for packet in source.demux(stream):
+        for packet in demuxed(source, stream):
             if not packet.size:
                 continue
             with suppress(av.error.FFmpegError):

@@ -44,6 +44,23 @@ def test_every_table_of_the_four_papers_is_planned_on_simulated_worlds(tmp_path)
     assert depth["+depth"].data.with_depth and not depth["+image"].data.with_depth
 
 
+def test_hearsights_own_tables_set_every_system_beside_the_others_and_share_what_they_have_in_common(tmp_path):
+    tables = {
+        one.table.reference: one for one in plan("hearsight", DataSources(tmp_path, small=True), "small", seeds=2)
+    }
+    assert set(tables) == {"hearsight/table-systems", "hearsight/table-backbones"}
+    systems = {run.recipe.model.system: run.recipe for run in tables["hearsight/table-systems"].runs}
+    papers = {"mono2binaural", "apnet", "sep-stereo", "pseudobinaural", "beyond-mono", "ccstereo"}
+    assert set(systems) == papers | {"hrtf-attention"}
+    assert systems["pseudobinaural"].data.stereo is None  # it learns of no recording
+    assert all(systems[name].data.stereo.folder.endswith("rooms") for name in systems if name != "pseudobinaural")
+    seen = [run.recipe.model for run in tables["hearsight/table-backbones"].runs]
+    assert all(model.settings["visual_weights"] == "imagenet" and model.settings["freeze_visual"] for model in seen)
+    assert {tuple(model.settings["segment"]["frame_size"]) for model in seen} == {(129, 257)}
+    shared = set.intersection(*({run.folder for run in one.runs} for one in tables.values()))
+    assert {folder.name.rpartition("-")[0] for folder in shared} == {"hrtf-attention-0", "hrtf-attention-1"}
+
+
 def test_claims_compare_rows_of_their_table():
     for paper in PAPERS:
         for table in printed_tables(paper):

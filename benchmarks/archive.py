@@ -13,8 +13,8 @@ import argparse
 import json
 import os
 import tempfile
-import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import av
@@ -52,16 +52,12 @@ def main() -> None:
         rows["--ray"] = timed(folder, Path(temporary) / "ray", arguments.model, on_ray)
 
         def exchange() -> None:
-            while sum(1 for _ in out.glob("*.mp4")) < arguments.clips / 4:
-                time.sleep(0.05)
             cluster.remove_node(second, allow_graceful=False)
             cluster.add_node(**machine)
 
-        out = Path(temporary) / "killed"
-        killer = threading.Thread(target=exchange)
-        killer.start()
-        rows["--ray, one machine killed"] = timed(folder, out, arguments.model, on_ray)
-        killer.join()
+        killed = Path(temporary) / "killed"
+        at = arguments.clips // 4
+        rows["--ray, one machine killed"] = timed(folder, killed, arguments.model, on_ray, {at: exchange})
         cluster.shutdown()
     ratio = rows["--ray"]["clips_per_s"] / rows["--jobs 2"]["clips_per_s"]
     print(f"{arguments.clips} clips of {arguments.seconds:g} s, {arguments.model}, {os.cpu_count()} cores\n")
@@ -89,13 +85,15 @@ def write_clip(path: Path, seconds: float) -> None:
         file.mux(sound.encode())
 
 
-def timed(folder: Path, out: Path, model: str, workers: Workers) -> dict[str, float]:
-    """Do all clips; how many a second, and what is there in the end."""
+def timed(
+    folder: Path, out: Path, model: str, workers: Workers, then: dict[int, Callable[[], None]] | None = None
+) -> dict[str, float]:
+    """Do all clips, and what is to be done when so many are; how many a second, and what is there in the end."""
     requests = plan([folder], out, Asked(model))
     begun = time.perf_counter()
     with Batch(requests, None, "replace", True, out / "manifest.jsonl") as batch:
-        for _ in batch.done_side_by_side(workers):
-            pass
+        for count, _ in enumerate(batch.done_side_by_side(workers), 1):
+            (then or {}).get(count, lambda: None)()
     seconds = time.perf_counter() - begun
     lines = [json.loads(line) for line in (out / "manifest.jsonl").read_text().splitlines()]
     assert len({line["input"] for line in lines}) == len(lines), "a clip was done twice"

@@ -52,7 +52,7 @@ class Batch:
     ) -> None:
         self._requests, self._report, self._quiet, self._manifest = requests, report, quiet, manifest
         self._existing: Existing = "update" if manifest is not None and existing == "replace" else existing
-        self._earlier = _earlier_reports(manifest or report) if self._existing != "replace" else {}
+        self._earlier = _earlier_reports(manifest or report, report is not None) if self._existing != "replace" else {}
         self._entries: dict[int, dict[str, Any]] = {}
         self._failed = 0
         self._open = ExitStack()
@@ -67,9 +67,10 @@ class Batch:
             if not self._quiet and self._manifest is None:
                 print(f"{request.output}: {reason}; left as it is")
             left = {"input": str(request.input), "output": str(request.output), "skipped": reason}
-            self._entries[number] = self._earlier.get(str(request.input)) or left
-        if self._entries and not self._quiet and self._manifest is not None:
-            print(f"{len(self._entries)} of {len(self._requests)} are done already, by {self._manifest}")
+            self._report_entry(number, self._earlier.get(str(request.input)) or left)
+        left_out = len(self._requests) - len(self.wanted)
+        if left_out and not self._quiet and self._manifest is not None:
+            print(f"{left_out} of {len(self._requests)} are done already, by {self._manifest}")
         self._append = self._open.enter_context(_appended(self._manifest))
         return self
 
@@ -85,8 +86,7 @@ class Batch:
 
     def done(self, number: int, report: Report) -> None:
         """Note that a request was done."""
-        self._entries[number] = report.as_json()
-        self._append(self._entries[number])
+        self._note(number, report.as_json())
 
     def failed(self, number: int, error: Exception) -> None:
         """Note that a request failed, so that the others are still done; that of a single one is raised."""
@@ -95,8 +95,7 @@ class Batch:
         request = self._requests[number]
         if not isinstance(error, HearsightError):
             error = HearsightError(f"{request.input}: defect in hearsight, {type(error).__name__}: {error}")
-        self._entries[number] = {"input": str(request.input), "error": str(error)}
-        self._append(self._entries[number])
+        self._note(number, {"input": str(request.input), "error": str(error)})
         self._failed += 1
         print("hearsight: " + " ".join(str(error).split()), file=sys.stderr)
 
@@ -115,6 +114,14 @@ class Batch:
                     yield result
                 else:
                     self.failed(number, result)
+
+    def _note(self, number: int, entry: dict[str, Any]) -> None:
+        self._append(entry)
+        self._report_entry(number, entry)
+
+    def _report_entry(self, number: int, entry: dict[str, Any]) -> None:
+        if self._report is not None:  # else they would only take memory
+            self._entries[number] = entry
 
     def _reason_to_skip(self, request: Request | RemoteRequest) -> str | None:
         if self._existing == "replace":
@@ -180,29 +187,38 @@ def _write_report(report: Path, entries: list[dict[str, Any]]) -> None:
         pyarrow.parquet.write_table(pyarrow.table(table), path)
 
 
-def _earlier_reports(path: Path | None) -> dict[str, dict[str, Any]]:
-    """The reports in a file of an earlier run (a report or a manifest), by input; none if there is no such file."""
+def _earlier_reports(path: Path | None, whole: bool) -> dict[str, dict[str, Any]]:
+    """The reports in a file of an earlier run (a report or a manifest), by input; none if there is no such file.
+
+    Args:
+        whole: all of them, and not only what says whether an input has to be done again.
+    """
     if path is None or not path.is_file():
         return {}
+    earlier: dict[str, dict[str, Any]] = {}
+    same: dict[str, Any] = {}  # settings, once for the thousands of inputs that have them
     try:
-        text = path.read_text(encoding="utf-8")
-        value = json.loads(text) if path.suffix.lower() != ".jsonl" else _json_lines(text)
+        for each in _json_lines(path) if path.suffix.lower() == ".jsonl" else _json_list(path):
+            if isinstance(each, dict) and "input" in each and "error" not in each and "output" in each:
+                if "settings" in each:
+                    each["settings"] = same.setdefault(json.dumps(each["settings"]), each["settings"])
+                needed = each if whole else {name: each.get(name) for name in ("output", "settings")}
+                earlier[str(each["input"])] = needed
     except (OSError, ValueError):
         return {}
-    listed = value if isinstance(value, list) else [value]
-    return {
-        str(each["input"]): each
-        for each in listed
-        if isinstance(each, dict) and "input" in each and "error" not in each and "output" in each
-    }
+    return earlier
 
 
-def _json_lines(text: str) -> list[Any]:
-    values = []
-    for line in text.splitlines():
-        with suppress(ValueError):  # half a line of a run that was killed
-            values.append(json.loads(line))
-    return values
+def _json_list(path: Path) -> list[Any]:
+    value = json.loads(path.read_text(encoding="utf-8"))
+    return value if isinstance(value, list) else [value]
+
+
+def _json_lines(path: Path) -> Iterator[Any]:
+    with open(path, encoding="utf-8") as lines:
+        for line in lines:
+            with suppress(ValueError):  # half a line of a run that was killed
+                yield json.loads(line)
 
 
 def _settings(request: Request | RemoteRequest) -> Any:

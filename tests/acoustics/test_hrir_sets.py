@@ -345,6 +345,16 @@ def test_no_directions_give_no_responses(kemar):
     assert kemar.nearest(torch.zeros(3, 0)).shape == (3, 0, 2, kemar.taps)
 
 
+def test_difference_over_sum_is_odd_and_says_which_ear_is_earlier(kemar):
+    azimuth = torch.tensor([0.0, 0.5, 1.0])
+    left, right = (kemar.at_rate(16_000).difference_over_sum(side, torch.zeros(3), 512) for side in (azimuth, -azimuth))
+    torch.testing.assert_close(left, -right, rtol=0, atol=1e-5)
+    assert float(left[0].abs().max()) < 1e-5
+    # (1 - e^-iwt) / (1 + e^-iwt) = i tan(wt / 2): where the head is small against the wave, a delay and no more
+    low = left[1:, 8:14].imag  # 250 to 400 Hz
+    assert (low > 0).all() and (low[1] > low[0]).all()
+
+
 def test_every_direction_falls_into_its_triangle():
     # Scattered directions, so that the nearest corner is not always a corner of the triangle around.
     generator = torch.Generator().manual_seed(1)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from hearsight.acoustics import load_hrirs, picture_to_direction, render
 from hearsight.explain import attention_maps
-from hearsight.models.hrtf_attention import HRTFAttention, difference_over_sum, direction_loss
+from hearsight.models.hrtf_attention import HRTFAttention, direction_loss
 from hearsight.signal import left_right, mix
 
 RATE = 16_000
@@ -91,16 +91,6 @@ def test_a_picture_that_is_its_own_mirror_image_gives_plain_sound_in_the_middle(
     with torch.no_grad():
         found = network(network.stft.forward(item.mono), item.frames + item.frames.flip(-1)).difference
     assert float(found.abs().max()) < 1e-5
-
-
-def test_the_ratio_is_odd_and_says_which_ear_is_earlier() -> None:
-    azimuth = torch.tensor([0.0, 0.5, 1.0])
-    left, right = (difference_over_sum(side, torch.zeros(3), RATE, 512) for side in (azimuth, -azimuth))
-    torch.testing.assert_close(left, -right, rtol=0, atol=1e-5)
-    assert float(left[0].abs().max()) < 1e-5
-    # (1 - e^-iwt) / (1 + e^-iwt) = i tan(wt / 2): where the head is small against the wave, a delay and no more
-    low = left[1:, 8:14].imag  # 250 to 400 Hz
-    assert (low > 0).all() and (low[1] > low[0]).all()
 
 
 def test_the_map_of_attention_is_the_weight_of_each_column_spread_over_its_rows() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import scipy.fft
 import torch
-from jaxtyping import Float
+from jaxtyping import Complex, Float
 from torch import Tensor
 
 from hearsight.acoustics.arrays import directions_like, numpy_friendly
@@ -22,6 +22,7 @@ from hearsight.signal import resample
 KEMAR = Path(__file__).parent / "data" / "MIT_KEMAR_normal_pinna.sofa"
 LEAD_S = 0.25e-3  # kept before the earliest onset, for the rise of band-limited responses
 LARGEST_CORRECTION = 4.0  # of the magnitude of an interpolated response: 12 dB
+_LEAST_SUM = 0.02  # of the power of the ears' sum over its mean over frequencies, where a direction all but cancels it
 
 
 def load_hrirs(
@@ -232,6 +233,22 @@ class HRIRSet:
         delay = (weights.unsqueeze(-1) * delays[corners]).sum(1)
         responses = torch.fft.irfft(spectrum * _delaying(delay, length, dtype), length)
         return responses[..., : self.taps].reshape(*shape, 2, self.taps)
+
+    @numpy_friendly
+    def difference_over_sum(
+        self, azimuth: Tensor | float, elevation: Tensor | float, n_fft: int
+    ) -> Complex[Tensor, "*batch frequency"]:
+        """(H_l - H_r) / (H_l + H_r) for any direction (radians): the difference l - r that goes with a mix l + r.
+
+        Where a direction all but cancels the sum it is regularised as a Wiener filter is.
+
+        Raises:
+            DataError: as for `interpolated`.
+        """
+        left, right = torch.fft.rfft(self.interpolated(azimuth, elevation), n=n_fft).unbind(-2)
+        both = left + right
+        power = both.abs().square()
+        return (left - right) * both.conj() / (power + _LEAST_SUM * power.mean(-1, keepdim=True))
 
     def onset_delays_s(self) -> Float[Tensor, "direction 2"]:
         """Smooth onset delay of each measured direction and ear in seconds after time zero."""

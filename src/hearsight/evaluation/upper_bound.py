@@ -16,7 +16,6 @@ from hearsight.simulation.scene_file import sounding_sources
 
 _WINDOW_S, _HOPS = 0.064, 4
 _BANDS_PER_OCTAVE = 3
-_FLOOR = 0.02  # of the power of l + r over its mean: where a direction all but cancels it
 
 
 def oracle_ears(scene: Path, mono_mix: Float[Tensor, "samples"], sample_rate_hz: int) -> Float[Tensor, "2 samples"]:
@@ -73,7 +72,7 @@ def _placed(
     bins, true = torch.stft(stacked, **options, center=True, pad_mode="constant", return_complex=True)
     times = np.arange(bins.shape[-1]) * hop / sample_rate_hz
     azimuth, elevation = (torch.from_numpy(np.radians(np.interp(times, track[0], row))).float() for row in track[1:])
-    ratio = _difference_over_sum(azimuth, elevation, sample_rate_hz, size)
+    ratio = load_hrirs().at_rate(sample_rate_hz).difference_over_sum(azimuth, elevation, size)
     placed = bins * ratio.transpose(0, 1)
     return torch.istft(placed * _share(placed, true)[:, None], **options, center=True, length=ears.shape[-1])
 
@@ -87,14 +86,3 @@ def _share(
     alike = torch.zeros(int(band[-1]) + 1).index_add(0, band, (true * placed.conj()).real.sum(1))
     power = torch.zeros_like(alike).index_add(0, band, placed.abs().square().sum(1))
     return (alike / power.clamp(min=torch.finfo(power.dtype).tiny)).clamp(0, 1)[band]
-
-
-def _difference_over_sum(
-    azimuth: Float[Tensor, "times"], elevation: Float[Tensor, "times"], sample_rate_hz: int, size: int
-) -> Complex[Tensor, "times frequency"]:
-    """(H_l - H_r) / (H_l + H_r) of each direction, regularised as a Wiener filter is."""
-    hrirs = load_hrirs().at_rate(sample_rate_hz)
-    left, right = torch.fft.rfft(hrirs.interpolated(azimuth, elevation), n=size).unbind(-2)
-    both = left + right
-    power = both.abs().square()
-    return (left - right) * both.conj() / (power + _FLOOR * power.mean(-1, keepdim=True))

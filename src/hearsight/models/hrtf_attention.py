@@ -61,7 +61,6 @@ _HEARD = 4  # log magnitude, its change, magnitude, frequency
 _POSITION = 2  # distance from the middle column, and height
 _SHARES = 4
 _LEAST_ELEVATION = math.radians(-40)  # of KEMAR's measured directions
-_FLOOR = 0.02  # of the power of the HRTFs' sum over its mean over frequencies: where a direction all but cancels it
 
 
 class HRTFAttention(StereoNetwork):
@@ -157,9 +156,8 @@ class HRTFAttention(StereoNetwork):
         """R of each place, sines of each column's azimuth, and where each place is, the same left and right."""
         across, down = torch.broadcast_tensors(x, y[:, None])
         azimuth, elevation = picture_to_direction(across, down, field_of_view)
-        ratio = difference_over_sum(
-            azimuth, elevation.clamp_min(_LEAST_ELEVATION), self.sample_rate_hz, self.stft.n_fft
-        )
+        hrirs = load_hrirs().at_rate(self.sample_rate_hz)
+        ratio = hrirs.difference_over_sum(azimuth, elevation.clamp_min(_LEAST_ELEVATION), self.stft.n_fft)
         orders = torch.arange(1, self.sines + 1)
         position = torch.stack([azimuth.abs(), elevation])
         for name, value in {
@@ -330,17 +328,6 @@ def lighter_side(frames: Float[Tensor, "batch 3 height width"]) -> Float[Tensor,
     half = luma.shape[-1] // 2
     distance = torch.arange(1, half + 1, device=frames.device, dtype=frames.dtype)  # from the middle
     return ((luma[:, -half:] - luma[:, :half].flip(-1)) * distance).sum(-1)
-
-
-def difference_over_sum(
-    azimuth: Float[Tensor, "*places"], elevation: Float[Tensor, "*places"], sample_rate_hz: int, n_fft: int
-) -> Complex[Tensor, "*places frequency"]:
-    """(H_l - H_r) / (H_l + H_r) of KEMAR in each direction (radians), regularised as a Wiener filter is."""
-    hrirs = load_hrirs().at_rate(sample_rate_hz)
-    left, right = torch.fft.rfft(hrirs.interpolated(azimuth, elevation), n=n_fft).unbind(-2)
-    both = left + right
-    power = both.abs().square()
-    return (left - right) * both.conj() / (power + _FLOOR * power.mean(-1, keepdim=True))
 
 
 def direction_loss(

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
+from error_codes import coded
 from safetensors.torch import load_file
 
 from hearsight.errors import HearsightError
@@ -77,15 +78,21 @@ def test_a_folder_that_cannot_get_its_name_leaves_the_old_one(tmp_path, monkeypa
 def test_what_cannot_be_written_is_one_clear_line(tmp_path):
     (tmp_path / "file").write_text("")
     (tmp_path / "folder").mkdir()
-    with pytest.raises(HearsightError, match="missing does not exist"), written_whole(tmp_path / "missing" / "x"):
+    with (
+        pytest.raises(HearsightError, match="missing/x", check=coded("missing")),
+        written_whole(tmp_path / "missing" / "x"),
+    ):
         pass
-    with pytest.raises(HearsightError, match="is a folder; name a file"), written_whole(tmp_path / "folder"):
+    with pytest.raises(HearsightError, match="folder", check=coded("occupied")), written_whole(tmp_path / "folder"):
         pass
-    with pytest.raises(HearsightError, match="is a file; name a folder"), folder_written_whole(tmp_path / "file"):
+    with pytest.raises(HearsightError, match="file", check=coded("occupied")), folder_written_whole(tmp_path / "file"):
         pass
-    with pytest.raises(HearsightError, match="the disk is full"), written_whole(tmp_path / "x"):
+    with pytest.raises(HearsightError, match="x:", check=coded("unwritable")), written_whole(tmp_path / "x"):
         raise OSError(errno.ENOSPC, "No space left on device")
-    with pytest.raises(HearsightError, match=r"x: .* is on a read-only file system"), written_whole(tmp_path / "x"):
+    with (
+        pytest.raises(HearsightError, match=r"x: .*read-only", check=coded("unwritable")),
+        written_whole(tmp_path / "x"),
+    ):
         raise OSError(errno.EROFS, "Read-only file system", str(tmp_path / ".x.hidden"))
     assert names(tmp_path) == ["file", "folder"]
 
@@ -94,10 +101,10 @@ def test_a_full_disk_is_reported_where_a_library_keeps_its_cause_to_itself(tmp_p
     def refuse(file):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    with pytest.raises(RuntimeError, match="unexpected pos"), written_whole(tmp_path / "x"):
+    with pytest.raises(RuntimeError, match="pos"), written_whole(tmp_path / "x"):
         raise RuntimeError("unexpected pos 576 vs 534")
     monkeypatch.setattr(os, "fsync", refuse)
-    with pytest.raises(HearsightError, match="x: the disk is full"), written_whole(tmp_path / "x"):
+    with pytest.raises(HearsightError, match="x:", check=coded("unwritable")), written_whole(tmp_path / "x"):
         raise RuntimeError("unexpected pos 576 vs 534")
     assert names(tmp_path) == []
 
@@ -132,7 +139,7 @@ def test_paths_are_compared_through_links_and_before_there_is_a_file(tmp_path):
 def test_json_refuses_what_json_cannot_hold(tmp_path):
     write_json(tmp_path / "a.json", {"déjà": [1, 2.5, None]})
     assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8")) == {"déjà": [1, 2.5, None]}
-    with pytest.raises(ValueError, match="Out of range"):
+    with pytest.raises(ValueError, match="range"):
         write_json(tmp_path / "b.json", {"x": float("nan")})
     assert names(tmp_path) == ["a.json"]
 
@@ -169,7 +176,7 @@ def test_devices_and_fifos_are_written_through_and_stay(tmp_path):
         assert json.loads(read.result(10)) == [1]
     assert stat.S_ISFIFO(fifo.stat().st_mode) and names(tmp_path) == ["fifo"]
     if os.path.exists("/dev/full"):
-        with pytest.raises(HearsightError, match="the disk is full"):
+        with pytest.raises(HearsightError, check=coded("unwritable")):
             write_json("/dev/full", 1)
 
 
@@ -177,7 +184,7 @@ def test_a_write_protected_file_is_not_replaced(tmp_path):
     target = tmp_path / "a.json"
     target.write_text("mine")
     target.chmod(0o444)
-    with pytest.raises(HearsightError, match="write-protected"):
+    with pytest.raises(HearsightError, check=coded("unwritable")):
         write_json(target, 1)
     assert target.read_text() == "mine" and names(tmp_path) == ["a.json"]
 

@@ -41,12 +41,12 @@ def written_whole(target: str | os.PathLike[str]) -> Iterator[Path]:
     """
     target = Path(target)
     if target.is_dir():
-        raise HearsightError(f"{target}: is a folder; name a file")
+        raise HearsightError(f"{target}: is a folder; name a file", "occupied")
     is_special = os.path.exists(target) and not target.is_file()
     place = Path(os.path.realpath(target)) if target.is_symlink() and not is_special else target
     with _clear_os_errors(target):
         if place.exists() and not is_special and (not place.stat().st_mode & 0o222 or not os.access(place, os.W_OK)):
-            raise HearsightError(f"{target}: is write-protected; name another file, or make it writable")
+            raise HearsightError(f"{target}: is write-protected; name another file, or make it writable", "unwritable")
         if not is_special:
             _remove_stale(place.parent)
         folder = Path(tempfile.gettempdir()) if is_special else place.parent
@@ -161,7 +161,7 @@ def folder_written_whole(target: str | os.PathLike[str]) -> Iterator[Path]:
     """
     target = Path(target)
     if target.is_file():
-        raise HearsightError(f"{target}: is a file; name a folder")
+        raise HearsightError(f"{target}: is a file; name a folder", "occupied")
     with _clear_os_errors(target):
         temporary, lock = _hidden_folder(target)
         try:
@@ -197,9 +197,9 @@ def make_folder(folder: str | os.PathLike[str]) -> None:
     try:
         Path(folder).mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:
-        raise HearsightError(f"{folder}: a file stands in the way of this folder") from error
+        raise HearsightError(f"{folder}: a file stands in the way of this folder", "occupied") from error
     except PermissionError as error:
-        raise HearsightError(f"{folder}: no permission to make this folder") from error
+        raise HearsightError(f"{folder}: no permission to make this folder", "unwritable") from error
 
 
 def write_json(target: str | os.PathLike[str], value: Any) -> None:
@@ -270,13 +270,15 @@ def _clear_os_errors(target: Path) -> Iterator[None]:
         yield
     except FileNotFoundError as error:
         if not target.parent.is_dir():
-            raise HearsightError(f"{target}: the folder {target.parent} does not exist") from error
+            raise HearsightError(f"{target}: the folder {target.parent} does not exist", "missing") from error
         raise
     except PermissionError as error:
-        raise HearsightError(f"{target}: no permission to write in {target.parent}") from error
+        raise HearsightError(f"{target}: no permission to write in {target.parent}", "unwritable") from error
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise HearsightError(f"{target}: the disk is full; nothing was written") from error
+            raise HearsightError(f"{target}: the disk is full; nothing was written", "unwritable") from error
         if error.errno == errno.EROFS:
-            raise HearsightError(f"{target}: {target.parent} is on a read-only file system; write elsewhere") from error
+            raise HearsightError(
+                f"{target}: {target.parent} is on a read-only file system; write elsewhere", "unwritable"
+            ) from error
         raise

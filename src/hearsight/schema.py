@@ -95,11 +95,11 @@ def _dataclass(annotation: Any, value: Any, place: str) -> Any:
         raise DataError(f"{here}: must be a mapping with the keys {', '.join(fields)}, not {_shown(value)}")
     for key in value:
         if key not in fields:
-            raise DataError(f"{here}: unknown key {key!r}; known: {', '.join(fields)}")
+            raise DataError(f"{here}: unknown key {key!r}; known: {', '.join(fields)}", "unknown")
     for name, part in fields.items():
         required = part.default is dataclasses.MISSING and part.default_factory is dataclasses.MISSING
         if required and name not in value:
-            raise DataError(f"{here}: the key {name!r} is missing")
+            raise DataError(f"{here}: the key {name!r} is missing", "missing")
     hints = get_type_hints(annotation, include_extras=True)
     return annotation(**{key: typed(hints[key], item, f"{place}.{key}".lstrip(".")) for key, item in value.items()})
 

@@ -167,7 +167,7 @@ def test_recorded_ambix_and_fuma_sound_the_same(kemar):
     expected = decode_binaural(ambix, kemar, 48_000)
     fuma = convert_ambisonics(ambix, "sn3d", "fuma")
     torch.testing.assert_close(decode_binaural(fuma, kemar, 48_000, convention="fuma"), expected, atol=1e-9, rtol=0)
-    with pytest.raises(ValueError, match="not ambisonics"):
+    with pytest.raises(ValueError, match=r"^\d+ channels"):
         decode_binaural(ambix[:3], kemar, 48_000)
 
 

@@ -27,7 +27,7 @@ def test_convolution_equals_scipy_also_over_many_blocks(samples, taps):
 
 
 def test_convolution_refuses_nothing():
-    with pytest.raises(ValueError, match="nothing to convolve"):
+    with pytest.raises(ValueError, match=r"samples .*taps"):
         convolve(torch.zeros(0), torch.zeros(4))
 
 
@@ -223,13 +223,13 @@ def test_numpy_in_numpy_out(head16):
 def test_shapes_that_do_not_fit_are_refused(head16):
     with pytest.raises(ValueError):
         render(torch.zeros(100), torch.zeros(2, 5), torch.zeros(2, 5), head16)
-    with pytest.raises(ValueError, match="as many axes as the sound"):
+    with pytest.raises(ValueError, match="axes"):
         render(torch.zeros(3, 100), torch.zeros(7), 0.0, head16)  # a trajectory without the batch axis
-    with pytest.raises(ValueError, match="do not fit"):
+    with pytest.raises(ValueError, match=r"^directions"):
         encode(torch.zeros(3, 100), torch.zeros(2, 7), 0.0)
     with pytest.raises(ValueError):
         MovingRenderer(head16, block_samples=-3)
-    with pytest.raises(ValueError, match="blocks need"):
+    with pytest.raises(ValueError, match=r"blocks .*directions"):
         MovingRenderer(head16, block_samples=50).advance(torch.zeros(100), torch.zeros(2), torch.zeros(2))
 
 

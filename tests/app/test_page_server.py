@@ -14,6 +14,7 @@ from types import SimpleNamespace
 from urllib.parse import quote
 
 import pytest
+from error_codes import coded
 from served_page import until
 
 from hearsight.app import work
@@ -215,7 +216,7 @@ def two_seconds(tmp_path_factory):
 
 @pytest.mark.parametrize(
     ("limit", "words"),
-    [({"longest_s": 1.0}, "longer than"), ({"pixels": 1000}, "too many"), ({"hidden": True}, "longer than")],
+    [({"longest_s": 1.0}, "minutes"), ({"pixels": 1000}, "pixels"), ({"hidden": True}, "minutes")],
 )
 def test_a_clip_of_too_many_seconds_or_pixels_is_refused(two_seconds, tmp_path, monkeypatch, limit, words):
     (tmp_path / "out").mkdir()
@@ -357,5 +358,5 @@ def test_the_page_gets_its_limits(page):
 def test_a_port_that_is_taken_and_a_host_that_is_none_are_refused_in_one_line():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         for place in ({"port": taken.getsockname()[1]}, {"host": "192.0.2.1"}):
-            with pytest.raises(HearsightError, match="--port"):
+            with pytest.raises(HearsightError, match="--port", check=coded("occupied")):
                 serve(Settings(**place))

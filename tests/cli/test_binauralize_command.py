@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from error_codes import coded
 from typer.testing import CliRunner, Result
 
 import hearsight
 from hearsight.cli.main import app
-from hearsight.errors import HearsightError
+from hearsight.errors import Code, HearsightError
 from hearsight.models.registry import CARDS, zoo_cards
 
 RATE = 16_000
@@ -139,17 +140,17 @@ def test_one_of_several_inputs_is_not_replaced_by_the_output_of_another(tmp_path
 
 
 @pytest.mark.parametrize(
-    ("report", "words"),
+    ("report", "code"),
     [
-        ("take 0.wav", "is an input"),
-        ("tracks.json", "is an input"),
-        ("out.wav", "is the output"),
-        ("folder", "is a folder"),
-        ("missing/r.json", "missing does not exist"),
+        ("take 0.wav", "occupied"),
+        ("tracks.json", "occupied"),
+        ("out.wav", "occupied"),
+        ("folder", "occupied"),
+        ("missing/r.json", "missing"),
     ],
 )
 def test_a_report_that_cannot_be_written_there_is_reported_before_the_work(
-    tmp_path: Path, sounds: list[Path], report: str, words: str
+    tmp_path: Path, sounds: list[Path], report: str, code: Code
 ) -> None:
     (tmp_path / "folder").mkdir()
     tracks = tmp_path / "tracks.json"
@@ -157,9 +158,9 @@ def test_a_report_that_cannot_be_written_there_is_reported_before_the_work(
     before = {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
     out = tmp_path / "out.wav"
     done = _run("binauralize", sounds[0], "-o", out, "--tracks", tracks, "--report", tmp_path / report)
-    assert done.exit_code == 1 and words in done.stderr and len(done.stderr.strip().splitlines()) == 1
+    assert done.exit_code == 1 and str(tmp_path / report) in done.stderr and len(done.stderr.strip().splitlines()) == 1
     assert {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before
-    with pytest.raises(HearsightError, match=words):
+    with pytest.raises(HearsightError, match=report, check=coded(code)):
         hearsight.binauralize(sounds[0], out, tracks=tracks, report=tmp_path / report)
 
 

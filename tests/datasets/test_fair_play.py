@@ -5,6 +5,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from error_codes import coded
 
 from hearsight.datasets.fair_play import fair_play_clips, fair_play_splits
 from hearsight.datasets.fair_play_layout import write_clip, write_splits
@@ -68,16 +69,16 @@ def test_what_is_missing_or_wrong_is_named(folder):
     (split / "val.txt").write_text("000001.wav\n000001.wav\n")
     (split / "train.h5").write_bytes(b"not HDF5")
     for arguments, message in [
-        (("split1", "test"), "1 of 2 clips have no sound: 000009"),
-        (("split1", "val"), "names 000001 more than once"),
-        (("split1", "train"), "cannot be read as HDF5"),
-        (("split1", "dev"), "unknown part 'dev'"),
-        (("split2", "test"), "holds neither test.txt nor test.h5"),
+        (("split1", "test"), r"1 of 2 .*: 000009"),
+        (("split1", "val"), "000001"),
+        (("split1", "train"), "HDF5"),
+        (("split1", "dev"), "'dev'"),
+        (("split2", "test"), r"test\.txt .*test\.h5"),
     ]:
         with pytest.raises(DataError, match=message):
             fair_play_clips(folder, *arguments)
     (folder / "videos" / "000002.mp4").unlink()
-    with pytest.raises(DataError, match="1 of 3 clips have no video: 000002"):
+    with pytest.raises(DataError, match=r"1 of 3 .*: 000002", check=coded("missing")):
         fair_play_clips(folder)
-    with pytest.raises(DataError, match="is not in FAIR-Play's layout, the folder binaural_audios is missing"):
+    with pytest.raises(DataError, match="binaural_audios", check=coded("missing")):
         fair_play_clips(folder / "splits")

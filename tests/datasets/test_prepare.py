@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from error_codes import coded
 from hypothesis import given
 from hypothesis import strategies as st
 from killed_worker import KillAWorker
@@ -100,7 +101,7 @@ def test_an_interrupted_run_goes_on(fair_play, tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         prepare_dataset("fair-play", fair_play, tmp_path, settings=SETTINGS, workers=1, progress=stop_after_three)
-    with pytest.raises(DataError, match="run `hearsight prepare` to the end"):
+    with pytest.raises(DataError, match="`hearsight prepare`", check=coded("missing")):
         PreparedSet(tmp_path)
     report = prepare_dataset("fair-play", fair_play, tmp_path, settings=SETTINGS, workers=1)
     assert report.reused == 3 and report.clips == 6
@@ -108,7 +109,7 @@ def test_an_interrupted_run_goes_on(fair_play, tmp_path):
 
 @pytest.mark.heavy
 def test_a_killed_worker_is_reported_and_the_run_goes_on(fair_play, tmp_path):
-    with pytest.raises(HearsightError, match="a worker was killed, probably for want of memory"):
+    with pytest.raises(HearsightError, check=coded("worker-lost")):
         prepare_dataset("fair-play", fair_play, tmp_path, settings=SETTINGS, workers=2, progress=KillAWorker())
     assert not (tmp_path / "prepared.json").exists()
     report = prepare_dataset("fair-play", fair_play, tmp_path, settings=SETTINGS, workers=1)

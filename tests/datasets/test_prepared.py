@@ -4,6 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
+from error_codes import coded
 from prepared_sets import SETTINGS, panned_set
 
 from hearsight.datasets.prepared import PreparedSet, clip_file, write_index, write_prepared_clip, written_entry
@@ -45,18 +46,18 @@ def test_finished_clips_are_known_by_their_settings(tmp_path):
 
 
 def test_what_is_wrong_is_named(tmp_path):
-    with pytest.raises(DataError, match=r"holds no prepared\.json"):
+    with pytest.raises(DataError, match=r"prepared\.json", check=coded("missing")):
         PreparedSet(tmp_path)
     (tmp_path / "prepared.json").write_text("{}")
-    with pytest.raises(DataError, match="not an index"):
+    with pytest.raises(DataError, match=r"prepared\.json", check=coded("unreadable")):
         PreparedSet(tmp_path)
     prepared = panned_set(tmp_path, clips=1)
-    with pytest.raises(DataError, match="has no clip 'x'"):
+    with pytest.raises(DataError, match="'x'", check=coded("missing")):
         prepared["x"]
-    with pytest.raises(DataError, match="has no depth"):
+    with pytest.raises(DataError, match="depth", check=coded("missing")):
         prepared["c0"].depth_at(0)
-    with pytest.raises(DataError, match="has no picture 99"):
+    with pytest.raises(DataError, match="99", check=coded("missing")):
         prepared["c0"].picture(99)
     clip_file(tmp_path, "c0").write_bytes(b"half")
-    with pytest.raises(DataError, match="prepare the clip again"):
+    with pytest.raises(DataError, check=coded("unreadable")):
         prepared["c0"].sound()

@@ -6,6 +6,7 @@ from itertools import chain
 import cv2
 import numpy as np
 import pytest
+from error_codes import coded
 from typer.testing import CliRunner
 
 from hearsight.cli.main import app
@@ -89,9 +90,9 @@ def test_the_command_reads_videos_and_writes_lists(cut, tmp_path):
 
 
 def test_too_few_scenes_are_refused(tmp_path):
-    with pytest.raises(DataError, match="only 2 scenes"):
+    with pytest.raises(DataError, match=r"2 .* 3 .*--scene-distance", check=coded("too-little")):
         scene_splits(Scenes([["a"], ["b"]], [["a"], ["b"]]))
-    with pytest.raises(DataError, match="too large to split"):
+    with pytest.raises(DataError, match="--scene-distance", check=coded("invalid")):
         scene_splits(Scenes([], [["a", "b"], ["c", "d"], ["e", "f"]]), test=0.1)
     result = CliRunner().invoke(app, ["resplit", str(tmp_path / "missing")])
     assert result.exit_code == 1 and "no such folder" in result.stderr

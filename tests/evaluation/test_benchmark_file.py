@@ -2,6 +2,7 @@
 
 import pytest
 import yaml
+from error_codes import coded
 
 from hearsight.errors import DataError
 from hearsight.evaluation import parse_benchmark, read_benchmark
@@ -35,42 +36,45 @@ def test_a_file_is_read_with_folders_relative_to_it(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ([], "the file: must be a mapping"),
-        (changed(system=[]), "unknown key 'system'; known: datasets, systems"),
-        (changed(datasets=[{"name": "A"}]), r"datasets\[0\]: the key 'folder' is missing"),
-        (changed(datasets=[{"name": "A", "folder": 3}]), r"datasets\[0\].folder: must be text, not 3"),
-        (changed(datasets=[{"name": "A", "folder": "a", "limit": 1.5}]), r"limit: must be a whole number, not 1.5"),
-        (changed(datasets=[GOOD["datasets"][0]] * 2), "datasets: two are called 'A'"),
+        ([], "datasets, systems, separation, maps"),
+        (changed(system=[]), "'system'; known: datasets, systems"),
+        (changed(datasets=[{"name": "A"}]), r"datasets\[0\]: .*'folder'"),
+        (changed(datasets=[{"name": "A", "folder": 3}]), r"datasets\[0\]\.folder: .* 3$"),
+        (changed(datasets=[{"name": "A", "folder": "a", "limit": 1.5}]), r"limit: .* 1\.5$"),
+        (changed(datasets=[GOOD["datasets"][0]] * 2), r"datasets: .*'A'"),
         (
             changed(systems=[{"name": "X"}]),
-            r"systems\[0\] \(X\): give exactly one of model, models, python, predictions and oracle",
+            r"systems\[0\] \(X\): .*model, models, python, predictions",
         ),
-        (changed(systems=[{"name": "X", "model": "a", "flipped": "yes"}]), "flipped: must be true or false"),
-        (changed(systems=[{"name": "X", "model": "a", "trained_on": "C"}]), "trained_on 'C' is no dataset here"),
-        (changed(systems=[{"name": "X", "model": "a", "data_share": 0.5}]), "family and data_share belong together"),
-        (changed(systems=[{"name": "X", "predictions": "a", "flipped": True}]), "predictions are files"),
+        (changed(systems=[{"name": "X", "model": "a", "flipped": "yes"}]), r"flipped: .*'yes'"),
+        (changed(systems=[{"name": "X", "model": "a", "trained_on": "C"}]), "trained_on 'C'"),
+        (changed(systems=[{"name": "X", "model": "a", "data_share": 0.5}]), r"family .*data_share"),
+        (changed(systems=[{"name": "X", "predictions": "a", "flipped": True}]), r"\(X\): predictions"),
         (
             changed(systems=[{"name": "X", "model": "mono-mono", "true_positions": True}]),
-            r"systems\[0\] \(X\): true_positions can only be given to the models sounding-objects and positions",
+            r"systems\[0\] \(X\): true_positions .*sounding-objects .*positions",
         ),
-        (changed(systems=[{"name": "X", "python": "a:b", "true_positions": True}]), "only be given to the models"),
-        (changed(protocol="2.5d"), "unknown protocol '2.5d'; known: released-2.5d"),
-        (changed(protocol="plain", faults=["inverse-510"]), "plain has no fault 'inverse-510'"),
-        (changed(padding="none"), "unknown padding 'none'; known: reflect, zeros"),
+        (
+            changed(systems=[{"name": "X", "python": "a:b", "true_positions": True}]),
+            r"true_positions .*sounding-objects",
+        ),
+        (changed(protocol="2.5d"), r"'2\.5d'; known: released-2\.5d"),
+        (changed(protocol="plain", faults=["inverse-510"]), r"^plain .*'inverse-510'"),
+        (changed(padding="none"), "padding 'none'; known: reflect, zeros"),
         (
             changed(systems=[{"name": "X", "model": "a", "published": "apnet"}]),
-            "no dataset here names a published table",
+            r"X: .*'apnet'",
         ),
         (
             changed(
                 datasets=[{"name": "A", "folder": "a", "published": "fair-play/ten-splits"}],
                 systems=[{"name": "X", "model": "a", "published": "mono-to-binaural"}],
             ),
-            "no published row 'mono-to-binaural'; known: mono-mono",
+            "'mono-to-binaural'; known: mono-mono",
         ),
         (
             changed(datasets=[{"name": "A", "folder": "a", "published": "fair-play"}]),
-            "no published table 'fair-play'; known: fair-play/",
+            "'fair-play'; known: fair-play/",
         ),
         (
             {
@@ -83,15 +87,15 @@ def test_a_file_is_read_with_folders_relative_to_it(tmp_path):
                     }
                 ]
             },
-            r"separation \(S\): X: no published row 'pixelplayer'; known: .*pixel-player",
+            r"separation \(S\): X: .*'pixelplayer'; known: .*pixel-player",
         ),
-        (changed(metrics=["stft", "psnr"]), "metrics: unknown 'psnr'; known: stft"),
-        (changed(reference="Theirs"), "'Theirs' is none of the systems: Mono-Mono, Ours"),
-        (changed(compare=[["Ours"]]), "compare: each entry is a pair"),
-        (changed(systems=[]), "must each name at least one"),
+        (changed(metrics=["stft", "psnr"]), r"metrics: .*'psnr'; known: stft"),
+        (changed(reference="Theirs"), r"'Theirs' .*: Mono-Mono, Ours"),
+        (changed(compare=[["Ours"]]), "compare: "),
+        (changed(systems=[]), r"^datasets .*systems"),
         (
             changed(separation=[{"name": "S", "folder": "a", "clips": ["1"], "systems": []}]),
-            r"separation \(S\): clips must name at least two",
+            r"separation \(S\): clips",
         ),
     ],
 )
@@ -101,9 +105,9 @@ def test_what_is_wrong_is_named_with_its_place(content, message):
 
 
 def test_a_missing_or_broken_file_is_one_clear_line(tmp_path):
-    with pytest.raises(DataError, match="no such file"):
+    with pytest.raises(DataError, match=r"none\.yaml", check=coded("missing")):
         read_benchmark(tmp_path / "none.yaml")
     (tmp_path / "broken.yaml").write_text("a: [1, 2")
-    with pytest.raises(DataError, match=r"broken\.yaml: is not YAML") as caught:
+    with pytest.raises(DataError, match=r"broken\.yaml", check=coded("unreadable")) as caught:
         read_benchmark(tmp_path / "broken.yaml")
     assert "\n" not in str(caught.value)

@@ -5,6 +5,7 @@ import math
 
 import pytest
 import torch
+from error_codes import coded
 
 from hearsight.acoustics import load_hrirs, render
 from hearsight.errors import DataError
@@ -45,15 +46,15 @@ def test_with_two_sources_no_single_direction_is_known(tmp_path):
 
 def test_what_is_no_scene_is_named(tmp_path):
     (tmp_path / "text.json").write_text("not JSON")
-    for path, function, message in [
-        (tmp_path / "text.json", scene_tracks, "cannot be read as JSON"),
-        (write(tmp_path / "list.json", players=[]), scene_tracks, "lists neither performers nor sources"),
-        (write(tmp_path / "bare.json", performers=[{"label": "a"}]), known_directions, "a track needs time_s"),
-        (tmp_path / "none.json", scene_tracks, "is missing"),
-        (write(tmp_path / "still.json", performers=[performer("a", 0, silent=True)]), scene_tracks, "no source of it"),
-        (write(tmp_path / "flat.json", performers=[], projection="pinhole"), scene_field_of_view, "need a cylinder"),
+    for path, function, code in [
+        (tmp_path / "text.json", scene_tracks, "unreadable"),
+        (write(tmp_path / "list.json", players=[]), scene_tracks, "unreadable"),
+        (write(tmp_path / "bare.json", performers=[{"label": "a"}]), known_directions, "invalid"),
+        (tmp_path / "none.json", scene_tracks, "missing"),
+        (write(tmp_path / "still.json", performers=[performer("a", 0, silent=True)]), scene_tracks, "too-little"),
+        (write(tmp_path / "flat.json", performers=[], projection="pinhole"), scene_field_of_view, "unsupported"),
     ]:
-        with pytest.raises(DataError, match=message):
+        with pytest.raises(DataError, match=path.name, check=coded(code)):
             function(path)
 
 

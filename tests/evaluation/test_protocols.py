@@ -96,7 +96,7 @@ def test_the_level_of_both_ears_is_a_leak_of_the_difference(small):
         released_loop(small, mono, frames, HOP, ("level-of-both-ears",), ears) for ears in (alike, opposed)
     )
     assert float((first - second).norm()) > 1e-3 * float(first.norm())
-    with pytest.raises(ValueError, match="needs the recorded ears"):
+    with pytest.raises(ValueError, match="level-of-both-ears"):
         released_loop(small, mono, frames, HOP, ("level-of-both-ears",))
 
 
@@ -135,9 +135,9 @@ def test_each_protocol_has_the_hop_and_the_faults_of_its_scripts():
     rule = protocol("released-2.5d", "zeros", ["inverse-510"])
     assert rule.label == "released-2.5d (zero padding; faults inverse-510)" and protocol("plain").label == "plain"
     for arguments, message in [
-        (("released-pseudobinaural", "reflect", ["level-of-both-ears"]), "faults of its scripts: inverse-510"),
-        (("plain", "reflect", ["inverse-510"]), "has no fault 'inverse-510'; the faults of its scripts: none"),
-        (("plain", "circular"), "unknown padding"),
+        (("released-pseudobinaural", "reflect", ["level-of-both-ears"]), r"'level-of-both-ears'.*: inverse-510"),
+        (("plain", "reflect", ["inverse-510"]), r"'inverse-510'.*: none"),
+        (("plain", "circular"), "'circular'"),
     ]:
         with pytest.raises(DataError, match=message):
             protocol(*arguments)

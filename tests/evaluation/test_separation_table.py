@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from error_codes import coded
 
 from hearsight.datasets.prepared import PreparedSettings, write_index, write_prepared_clip
 from hearsight.errors import DataError, ModelError
@@ -192,14 +193,14 @@ def test_systems_hear_the_ears_that_they_name(dataset, systems_module, separator
 def test_what_does_not_fit_is_named(dataset, systems_module, separators, tmp_path):
     mono = {"name": "Mono", "model": str(separators / "mono")}
     for changes, error, message in [
-        ({"clips": ["000001", "000009"]}, DataError, "1 of 2 clips is not there: 000009"),
-        ({"duration_s": 30.0}, DataError, "ends before 30 s; shorten duration_s"),
-        ({"systems": [mono | {"ears": "true"}]}, ModelError, "give it a mono mix"),
+        ({"clips": ["000001", "000009"]}, DataError, r"1 of 2 .*: 000009"),
+        ({"duration_s": 30.0}, DataError, r" 30 s; .*duration_s"),
+        ({"systems": [mono | {"ears": "true"}]}, ModelError, r"'mono': .*\[batch, samples\]"),
     ]:
         what = benchmark(dataset, systems_module, tmp_path, **({"systems": [mono]} | changes))
         with pytest.raises(error, match=message):
             separation_table(what.separation[0], what)
-    with pytest.raises(DataError, match="ears must be mono, mono-mono, true, own or the name of a system"):
+    with pytest.raises(DataError, match=r"mono, mono-mono, true, own or .*'theirs'", check=coded("invalid")):
         benchmark(dataset, systems_module, tmp_path, [mono | {"ears": "theirs"}])
 
 
@@ -269,7 +270,7 @@ def test_pairs_are_of_two_recordings_and_of_two_instruments_where_the_protocol_d
     assert all(len({name.split("/")[0] for name in row["clip"].split(" + ")}) == 2 for row in table.rows)
     assert "separation-sep-stereo" in table.note
     longer = separation_of(solos, tmp_path, [{"name": "Mix", "model": "mix"}], protocol="separation-sep-stereo")
-    with pytest.raises(DataError, match="lasts 3 s and ends before 6 s; shorten duration_s"):
+    with pytest.raises(DataError, match=r"3 s .* 6 s; .*duration_s", check=coded("too-little")):
         separation_table(longer.separation[0], longer)
 
 

@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from error_codes import coded
 from typer.testing import CliRunner
 
 from hearsight.cli.main import app
@@ -98,31 +99,31 @@ def test_what_cannot_be_explained_is_refused_in_one_line_and_leaves_nothing(clip
     video, recorded = clip
     target = tmp_path / "out"
     for error, words, settings in [
-        (ModelError, "has no association maps; it has occlusion and activation", {"method": "association"}),
-        (ModelError, "is a network", {"method": "objects"}),
-        (HearsightError, "unknown method", {"method": "magic"}),
-        (HearsightError, "are for occlusion", {"method": "activation", "truth": recorded}),
-        (HearsightError, "the rate", {"rate_hz": 0.0}),
-        (DataError, "no two ears", {"truth": video.parent / "mono.wav"}),
+        (ModelError, r"association .*occlusion .*activation", {"method": "association"}),
+        (ModelError, "network", {"method": "objects"}),
+        (HearsightError, "'magic'", {"method": "magic"}),
+        (HearsightError, "occlusion", {"method": "activation", "truth": recorded}),
+        (HearsightError, "rate", {"rate_hz": 0.0}),
+        (DataError, r"mono\.wav", {"truth": video.parent / "mono.wav"}),
     ]:
         write_wav(video.parent / "mono.wav", ears(1.5)[:1], RATE)
         with pytest.raises(error, match=words):
             explain(video, target, network, **settings)
-    with pytest.raises(ModelError, match="places sources"):
+    with pytest.raises(ModelError, check=coded("unsupported")):
         explain(video, target, "sounding-objects", method="occlusion")
-    with pytest.raises(ModelError, match="sees no picture"):
+    with pytest.raises(ModelError, check=coded("unsupported")):
         explain(video, target, AudioOnly.small())
-    with pytest.raises(MediaError, match="no picture"):
+    with pytest.raises(MediaError, check=coded("no-picture")):
         explain(recorded, target, network)
-    with pytest.raises(MediaError, match="name a folder"):
+    with pytest.raises(MediaError, match=r"\.mp4", check=coded("invalid")):
         explain(video, tmp_path / "a.webm", network)
-    with pytest.raises(HearsightError, match="would replace"):
+    with pytest.raises(HearsightError, check=coded("occupied")):
         explain(video, video, network)
-    with pytest.raises(HearsightError, match="does not exist"):
+    with pytest.raises(HearsightError, check=coded("missing")):
         explain(video, tmp_path / "no" / "a.mp4", network)
     short = tmp_path / "short.wav"
     write_wav(short, ears(0.5), RATE)
-    with pytest.raises(DataError, match=r"lasts 0\.50 s"):
+    with pytest.raises(DataError, match=r"0\.50 s", check=coded("mismatch")):
         explain(video, target, network, truth=short)
     assert not target.exists()
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from error_codes import coded
 
 from hearsight.errors import HearsightError
 from hearsight.explain import Moment, Occlusion
@@ -93,7 +94,7 @@ def test_the_patch_of_the_paper_is_in_proportion_to_the_frame():
 
 @pytest.mark.parametrize("sizes", [{"patch": 65}, {"patch": 0}, {"patch": 16, "step": 17}, {"patch": 16, "step": 0}])
 def test_patches_that_do_not_fit_are_refused(sizes):
-    with pytest.raises(HearsightError, match="patch"):
+    with pytest.raises(HearsightError, match="patch", check=coded("invalid")):
         Occlusion(in_float32(SeesOneCell()), **sizes)
 
 

@@ -19,6 +19,7 @@ import pytest
 import soundfile
 import soxr
 import torch
+from error_codes import coded
 
 import hearsight
 from hearsight.errors import DataError, HearsightError, MediaError, ModelError
@@ -219,7 +220,7 @@ def test_a_core_is_left_to_decoding_and_given_back(tmp_path: Path, clip: Path, f
     try:
         torch.set_num_threads(3)
         model = Watches(fails)
-        with pytest.raises(MediaError, match="cannot be seen") if fails else nullcontext():
+        with pytest.raises(MediaError, match="seen") if fails else nullcontext():
             hearsight.binauralize(clip, tmp_path / "out.mkv", model)  # type: ignore[arg-type]
         assert model.threads == {2}
         assert torch.get_num_threads() == 3
@@ -329,14 +330,14 @@ def test_the_input_itself_is_never_replaced(tmp_path: Path, clip: Path) -> None:
     here.write_bytes(clip.read_bytes())
     (tmp_path / "link.mkv").symlink_to(here)
     for target in (here, tmp_path / "link.mkv"):
-        with pytest.raises(HearsightError, match="is the input itself"):
+        with pytest.raises(HearsightError, check=coded("occupied")):
             hearsight.binauralize(here, target, sources=[(0.5, 0.5)])
     assert here.read_bytes() == clip.read_bytes()
 
 
 def test_a_sound_without_picture_needs_positions(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "in.wav", pink(1.0), 48_000)
-    with pytest.raises(MediaError, match=r"no picture.*--source"):
+    with pytest.raises(MediaError, match="--source", check=coded("no-picture")):
         hearsight.binauralize(tmp_path / "in.wav", tmp_path / "out.wav")
     report = hearsight.binauralize(tmp_path / "in.wav", tmp_path / "out.wav", sources=[(0.1, 0.5), (0.9, 0.5)])
     assert any("evenly" in note for note in report.notes)
@@ -346,7 +347,7 @@ def test_a_network_that_sees_refuses_a_sound_without_picture(tmp_path: Path) -> 
     from hearsight.models.mono2binaural import Mono2Binaural
 
     soundfile.write(tmp_path / "in.wav", pink(1.0), 48_000)
-    with pytest.raises(MediaError, match="no picture"):
+    with pytest.raises(MediaError, match="mono2binaural", check=coded("no-picture")):
         hearsight.binauralize(tmp_path / "in.wav", tmp_path / "out.wav", NeuralModel(Mono2Binaural.small()))
     assert not (tmp_path / "out.wav").exists()
 
@@ -365,15 +366,15 @@ def test_several_given_sources_are_split_by_hearing_and_one_needs_none() -> None
 @pytest.mark.parametrize(
     ("options", "error", "words"),
     [
-        ({"sources": [(1.2, 0.5)]}, DataError, "not in the picture"),
-        ({"model": "mono-mono", "sources": [(0.2, 0.5)]}, ModelError, "for the models sounding-objects and positions"),
+        ({"sources": [(1.2, 0.5)]}, DataError, r"1\.2,0\.5"),
+        ({"model": "mono-mono", "sources": [(0.2, 0.5)]}, ModelError, r"sounding-objects .*positions; mono-mono"),
         ({"model": "no-such-model"}, ModelError, "known: sounding-objects, positions, mono-mono"),
         ({"model": "mono2binaural"}, ModelError, "train.*import-weights.*folder"),
-        ({"model": "mix-and-separate"}, ModelError, "no ears"),
-        ({"fov_degrees": 0.0}, ModelError, "field of view"),
-        ({"hrtf": "missing.sofa"}, DataError, "missing.sofa"),
-        ({"tracks": "missing.json"}, DataError, "missing.json"),
-        ({"sources": [(0.5, 0.5)], "tracks": "missing.json"}, ModelError, "exclude"),
+        ({"model": "mix-and-separate"}, ModelError, "^mix-and-separate"),
+        ({"fov_degrees": 0.0}, ModelError, "360"),
+        ({"hrtf": "missing.sofa"}, DataError, r"missing\.sofa"),
+        ({"tracks": "missing.json"}, DataError, r"missing\.json"),
+        ({"sources": [(0.5, 0.5)], "tracks": "missing.json"}, ModelError, r"positions .*tracks"),
     ],
 )
 def test_wrong_requests_are_one_clear_line(
@@ -386,12 +387,12 @@ def test_wrong_requests_are_one_clear_line(
 
 
 def test_missing_inputs_are_refused_and_those_without_a_suffix_get_one(tmp_path: Path, clip: Path) -> None:
-    with pytest.raises(MediaError, match="no such file"):
+    with pytest.raises(MediaError, match=r"nothing\.mp4", check=coded("missing")):
         hearsight.binauralize(tmp_path / "nothing.mp4")
     (tmp_path / "bare").write_bytes(clip.read_bytes())
     report = hearsight.binauralize(tmp_path / "bare", model="mono-mono")
     assert report.output == str(tmp_path / "bare.binaural.mkv") and "no suffix" in report.notes[0]
-    with pytest.raises(HearsightError, match="does not exist"):
+    with pytest.raises(HearsightError, match="nowhere", check=coded("missing")):
         hearsight.binauralize(clip, tmp_path / "nowhere" / "out.mkv", sources=[(0.5, 0.5)])
 
 
@@ -402,7 +403,7 @@ def test_a_video_without_sound_is_refused(tmp_path: Path) -> None:
         for _ in range(15):
             container.mux(stream.encode(av.VideoFrame.from_ndarray(_still(0), format="rgb24")))
         container.mux(stream.encode(None))
-    with pytest.raises(MediaError, match="no sound"):
+    with pytest.raises(MediaError, match=r"mute\.mp4", check=coded("no-sound")):
         hearsight.binauralize(tmp_path / "mute.mp4", tmp_path / "out.mp4")
 
 
@@ -444,18 +445,18 @@ def test_a_network_hears_the_same_at_any_rate() -> None:
 def test_load_refuses_wrong_sounds_frames_rates_and_devices() -> None:
     model, sound, frames = hearsight.load("positions"), torch.zeros(100), np.zeros((2, 4, 4, 3), np.uint8)
     for arguments, rates, words in (
-        ((torch.zeros(2, 100), frames), {"sample_rate": 16_000, "frame_rate": 5}, "float tensor"),
-        (([0.0] * 100, frames), {"sample_rate": 16_000, "frame_rate": 5}, "got list"),
+        ((torch.zeros(2, 100), frames), {"sample_rate": 16_000, "frame_rate": 5}, r"\[2, 100\]"),
+        (([0.0] * 100, frames), {"sample_rate": 16_000, "frame_rate": 5}, "list$"),
         ((sound, frames.astype(np.float32)), {"sample_rate": 16_000, "frame_rate": 5}, "uint8"),
-        ((sound,), {"sample_rate": 16_000}, "frames .* are needed"),
+        ((sound,), {"sample_rate": 16_000}, "frames .*needed"),
         ((sound, frames), {"sample_rate": 16_000}, "frame_rate"),
-        ((sound, frames), {"sample_rate": 0, "frame_rate": 5}, "sample rate"),
+        ((sound, frames), {"sample_rate": 0, "frame_rate": 5}, r"rate .* 0$"),
     ):
         with pytest.raises(ModelError, match=words):
             model(*arguments, **rates)
     with pytest.raises(TypeError, match="sample_rate"):
         model(sound, frames)  # a rate is never guessed
-    with pytest.raises(ModelError, match="computes on the CPU"):
+    with pytest.raises(ModelError, match="'cuda'", check=coded("unsupported")):
         hearsight.load("sounding-objects", device="cuda")
 
 
@@ -467,17 +468,17 @@ def test_the_public_names_are_those_that_dir_shows() -> None:
 
 
 def test_a_former_name_still_works_and_says_the_new_one() -> None:
-    with pytest.warns(FutureWarning, match="located is called positions now"):
+    with pytest.warns(FutureWarning, match=r"located .*positions"):
         assert hearsight.load("located").name == "positions"
 
 
 def test_load_names_what_is_known_and_what_is_missing(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="known: sounding-objects, positions"):
+    with pytest.raises(ModelError, match="'loacted'; known: sounding-objects, positions", check=coded("unknown")):
         hearsight.load("loacted")
-    with pytest.raises(ModelError, match="no such folder"):
+    with pytest.raises(ModelError, match="nothing", check=coded("missing")):
         hearsight.load(str(tmp_path / "nothing"))
     (tmp_path / "empty").mkdir()
-    with pytest.raises(ModelError, match="holds no config"):
+    with pytest.raises(ModelError, match=r"config\.json", check=coded("missing")):
         hearsight.load(tmp_path / "empty")
 
 

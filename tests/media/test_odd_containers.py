@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import av
 import numpy as np
 import pytest
+from error_codes import coded
 from media_clips import Clip, clicks_after_flashes, flash_times, make_clip, packet_hash, packet_times
 from test_writer import two_ears
 from tiers import thinned
@@ -181,7 +182,7 @@ def test_a_length_that_a_program_wrote_wrongly_is_no_cut(tmp_path, change, whole
     if whole:
         assert sum(block.shape[1] for block in read_audio(source)) == 96000
     else:
-        with pytest.raises(MediaError, match=r"cut off.*--salvage"):
+        with pytest.raises(MediaError, match="--salvage", check=coded("unreadable")):
             list(read_audio(source))
 
 
@@ -263,7 +264,7 @@ def test_the_suffix_is_kept_where_it_can_be_and_else_one_is_chosen(tmp_path, nam
 
 def test_the_advice_for_a_picture_that_does_not_fit_works(tmp_path):
     source = make_clip(tmp_path / "in.wmv", Clip(picture="wmv2", sound="wmav2", size=(64, 64)))
-    with pytest.raises(MediaError, match="choose") as caught:
+    with pytest.raises(MediaError, check=coded("unsupported")) as caught:
         two_ears(source, tmp_path / "out.webm")
     advised = [word.strip(";") for word in str(caught.value).split() if word.startswith(".") and word != ".webm"]
     assert advised
@@ -279,7 +280,7 @@ def test_a_file_that_is_cut_off_is_done_as_far_as_it_goes(tmp_path):
     cut = tmp_path / "cut.mp4"
     data = front.read_bytes()
     cut.write_bytes(data[: len(data) * 2 // 3])
-    with pytest.raises(MediaError, match="cut off"):
+    with pytest.raises(MediaError, match="--salvage", check=coded("unreadable")):
         probe(cut)
     two_ears(cut, tmp_path / "out.mp4", selection=Selection(salvage=True))
     info = probe(tmp_path / "out.mp4")
@@ -369,7 +370,7 @@ def test_a_damaged_picture_of_av1_never_makes_a_damaged_file(tmp_path, monkeypat
     assert packet_times(tmp_path / "out.mp4") == [times[0], *times[2:]]
 
     monkeypatch.setattr("hearsight.media.copying._has_whole_obus", lambda packet: True)
-    with pytest.raises(MediaError, match="so damaged that mp4"):
+    with pytest.raises(MediaError, match=r"other\.mp4", check=coded("unreadable")):
         two_ears(source, tmp_path / "other.mp4")
     assert not (tmp_path / "other.mp4").exists()
 
@@ -408,5 +409,5 @@ def test_another_picture_track_can_be_taken(tmp_path):
     video = probe(source, chosen).video
     assert video is not None and (video.codec, video.width) == ("mjpeg", 32)
     assert next(read_frames(source, selection=chosen)).rgb.shape == (32, 32, 3)
-    with pytest.raises(MediaError, match="no picture track 3; it has 2"):
+    with pytest.raises(MediaError, match=r"3; .* 2$", check=coded("unknown")):
         choose_streams(source, video_track=3)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from error_codes import coded
 from hypothesis import given
 from hypothesis import strategies as st
 from media_clips import click_times
@@ -266,7 +267,7 @@ def test_sound_that_is_damaged_throughout_is_an_error(tmp_path, make_clip):
     for at, size in spans:
         data[at + 8 : at + 8 + size] = rng.bytes(size)
     path.write_bytes(bytes(data))
-    with pytest.raises(MediaError, match="damaged"):
+    with pytest.raises(MediaError, check=coded("unreadable")):
         list(read_audio(path))
 
 
@@ -306,7 +307,7 @@ def test_mono_of_ambisonics_is_the_omnidirectional_channel():
 
 
 def test_a_block_that_does_not_fit_its_layout_is_refused():
-    with pytest.raises(ValueError, match="6 channels, the block 2"):
+    with pytest.raises(ValueError, match=r"6 channels, .* 2"):
         mix_to_mono(torch.zeros(2, 10), "5.1")
 
 
@@ -320,6 +321,6 @@ def test_written_sound_comes_back_to_the_bit(tmp_path, dtype, scale, subtype):
 
 
 def test_sound_for_a_folder_that_is_missing_is_refused(tmp_path):
-    with pytest.raises(HearsightError, match="does not exist"):
+    with pytest.raises(HearsightError, check=coded("missing")):
         write_wav(tmp_path / "nowhere" / "out.wav", np.zeros((2, 10), np.int16), 48000)
     assert list(tmp_path.iterdir()) == []

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from av.subtitles.subtitle import SubtitleSet
+from error_codes import coded
 from media_clips import (
     CONTAINERS,
     Clip,
@@ -536,11 +537,11 @@ def test_cover_art_goes_from_mp4_through_matroska_and_back(tmp_path):
 def test_a_picture_that_the_container_cannot_hold_is_an_error(tmp_path):
     source = make_clip(tmp_path / "in.mp4", Clip())
     foreign = make_clip(tmp_path / "foreign.mkv", Clip(picture="libvpx-vp9", sound="libopus"))
-    with pytest.raises(MediaError, match=r"cannot hold this picture.*vp9"):
+    with pytest.raises(MediaError, match="vp9", check=coded("unsupported")):
         two_ears(foreign, tmp_path / "out.ts")
     foreign.unlink()
     for target in (tmp_path / "out.webm", tmp_path / "out.avi"):
-        with pytest.raises(MediaError, match=r"cannot hold this picture.*\.mp4.*\.mkv"):
+        with pytest.raises(MediaError, match=r"\.mp4.*\.mkv", check=coded("unsupported")):
             two_ears(source, target)
         assert list(tmp_path.iterdir()) == [source]
 
@@ -548,12 +549,12 @@ def test_a_picture_that_the_container_cannot_hold_is_an_error(tmp_path):
 @pytest.mark.parametrize(
     ("target", "codec", "words"),
     [
-        ("out.webm", "aac", "another audio codec"),
-        ("out.ts", "flac", "one of aac, mp3, mp2, ac3, opus"),
-        ("out.avi", "aac", "one of pcm16, pcm24"),
-        ("out.mp4", "nonsense", "one of aac, opus"),
-        ("out.xyz", None, "suffix '.xyz'"),
-        ("out", None, "suffix ''"),
+        ("out.webm", "aac", "webm"),
+        ("out.ts", "flac", "aac, mp3, mp2, ac3, opus"),
+        ("out.avi", "aac", "pcm16, pcm24"),
+        ("out.mp4", "nonsense", "aac, opus"),
+        ("out.xyz", None, r"'\.xyz'"),
+        ("out", None, "''"),
     ],
 )
 def test_a_codec_or_container_that_cannot_be_is_one_clear_line(tmp_path, target, codec, words):
@@ -614,7 +615,10 @@ def test_a_source_without_a_picture_gives_sound_alone(tmp_path):
 @pytest.mark.parametrize("bad", [torch.zeros(1, 10), torch.zeros(10), torch.full((2, 10), float("nan"))])
 def test_what_is_not_two_finite_ears_is_refused_and_nothing_is_left(tmp_path, bad):
     source = make_clip(tmp_path / "in.mp4", Clip())
-    with pytest.raises(ValueError, match="ears must be"), BinauralWriter(source, tmp_path / "out.mp4", 48000) as writer:
+    with (
+        pytest.raises(ValueError, match=r"^ears "),
+        BinauralWriter(source, tmp_path / "out.mp4", 48000) as writer,
+    ):
         writer.write(torch.zeros(2, 48000))
         writer.write(bad)
     assert list(tmp_path.iterdir()) == [source]
@@ -633,5 +637,5 @@ def test_an_error_midway_leaves_the_old_target(tmp_path):
 
 def test_a_missing_folder_is_one_clear_line(tmp_path):
     source = make_clip(tmp_path / "in.mp4", Clip())
-    with pytest.raises(HearsightError, match="does not exist"):
+    with pytest.raises(HearsightError, check=coded("missing")):
         two_ears(source, tmp_path / "nowhere" / "out.mp4")

@@ -74,5 +74,5 @@ def test_mono_and_silence_have_no_delay() -> None:
 def test_other_shapes_are_refused() -> None:
     with pytest.raises(ValueError, match="samples"):
         gcc_phat_delays_s(torch.zeros(3, 100), RATE)
-    with pytest.raises(ValueError, match="of one shape"):
+    with pytest.raises(ValueError, match=r"\(.*\) and \("):
         gcc_mse(torch.zeros(2, 100), torch.zeros(2, 200), RATE)

@@ -68,7 +68,7 @@ def test_a_moving_source_is_compared_window_by_window(hrirs, lookup):
     azimuth = (-60 + 120 * centres).deg2rad()
     assert math.degrees(lookup.error(ears, azimuth, torch.zeros(11))) < 3
     assert math.degrees(lookup.error(ears, azimuth.flip(0), torch.zeros(11))) > 30
-    with pytest.raises(ValueError, match="directions for 11 windows"):
+    with pytest.raises(ValueError, match="11 windows"):
         lookup.error(ears, azimuth[:3], torch.zeros(3))
 
 

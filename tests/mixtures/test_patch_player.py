@@ -8,6 +8,7 @@ import numpy as np
 import pretty_midi
 import pytest
 import soundfile
+from error_codes import coded
 
 from hearsight.errors import DataError, DependencyError
 from hearsight.mixtures import patches
@@ -72,11 +73,11 @@ def test_only_what_there_is_a_patch_for_is_offered(player: PatchPlayer) -> None:
 
 def test_a_failure_is_reported(player: PatchPlayer, tmp_path: Path) -> None:
     _program(tmp_path, "echo broken patch >&2; exit 1")
-    with pytest.raises(DataError, match="broken patch"):
+    with pytest.raises(DataError, match="patch", check=coded("invalid")):
         player.play_phrase(CELLO, PHRASE, 1.0, 16_000)
 
 
 def test_absent_patches_are_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(patches, "PATCHES", tmp_path)
-    with pytest.raises(DependencyError, match="patches are missing"):
+    with pytest.raises(DependencyError, check=coded("missing")):
         PatchPlayer()

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from error_codes import coded
 from numpy.typing import NDArray
 
 from hearsight.errors import DataError
@@ -114,5 +115,5 @@ def test_a_missing_program_is_reported(player: FontPlayer) -> None:
 
 def test_a_file_that_is_no_font_is_reported(tmp_path: Path) -> None:
     (tmp_path / "none.sf2").write_bytes(b"RIFFxxxxWAVE")
-    with pytest.raises(DataError, match="is not a sound font"):
+    with pytest.raises(DataError, check=coded("unreadable")):
         FontPlayer(tmp_path / "none.sf2")

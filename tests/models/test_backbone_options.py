@@ -117,5 +117,5 @@ def test_film_scales_and_shifts_the_bottleneck() -> None:
         film(sound, reported)
         gamma, beta = film.film(reported).chunk(2, dim=1)
     torch.testing.assert_close(entering[2], entering[1] * (1 + gamma[..., None, None]) + beta[..., None, None])
-    with pytest.raises(ValueError, match="tile or film"):
+    with pytest.raises(ValueError, match="conditioning"):
         ConditionalUNet(conditioning="add")  # type: ignore[arg-type]

@@ -132,7 +132,7 @@ def test_gives_one_difference_spectrogram_per_item_with_the_highest_bin_empty_if
 
 @pytest.mark.parametrize("name", ["audio-only", "mono2binaural", "apnet", "sep-stereo", "pseudobinaural"])
 def test_sizes_that_do_not_fit_are_refused_at_once(name: str) -> None:
-    with pytest.raises(ValueError, match="5 stages need"):
+    with pytest.raises(ValueError, match=r"^5 stages"):
         small(name, segment=replace(SegmentFormat.small(), samples=5_000))
 
 
@@ -285,5 +285,5 @@ def test_associative_weights_are_drawn_from_a_normal_or_as_pytorch_draws_them() 
         assert float(theirs.transfer[0].weight.abs().max()) <= bound
         assert float(theirs.transfer[0].weight.std()) == pytest.approx(bound / 3**0.5, rel=0.15)
         assert float(ours.transfer[0].weight.std()) == pytest.approx(0.02, rel=0.15)
-    with pytest.raises(ValueError, match="normal or pytorch"):
+    with pytest.raises(ValueError, match="fusion_weights"):
         small("apnet", fusion_weights="zero")

@@ -108,9 +108,9 @@ def test_the_map_of_attention_is_the_weight_of_each_column_spread_over_its_rows(
 
 
 def test_sizes_that_do_not_fit_and_nothing_to_predict_with_are_refused() -> None:
-    with pytest.raises(ValueError, match="5 stages need"):
+    with pytest.raises(ValueError, match=r"^5 stages"):
         HRTFAttention(segment={"samples": 4_800})
-    with pytest.raises(ValueError, match="nothing to predict"):
+    with pytest.raises(ValueError, match=r"hrtf .*sines"):
         HRTFAttention(hrtf=False, sines=0)
 
 
@@ -151,9 +151,9 @@ def test_a_frozen_efficientnet_sees_every_16th_pixel_and_is_its_own_mirror_image
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"visual": "vgg"}, "resnet or efficientnet-lite0"),
-        ({"visual_weights": "imagenet"}, "leave out visual_weights"),
-        ({"visual": "efficientnet-lite0", "visual_weights": "places"}, "'imagenet' or None"),
+        ({"visual": "vgg"}, r"resnet .*efficientnet-lite0"),
+        ({"visual_weights": "imagenet"}, "visual_weights"),
+        ({"visual": "efficientnet-lite0", "visual_weights": "places"}, r"'imagenet' .*None"),
         ({"visual": "efficientnet-lite0"}, "k x 32"),
     ],
 )

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from error_codes import coded
 from synthetic_scenes import batch
 
 from hearsight.errors import DataError
@@ -39,7 +40,7 @@ def test_true_binaural_mixes_are_the_recorded_ears() -> None:
     network = small("true")
     item = batch(network, scenes=2)
     torch.testing.assert_close(network.mixture(item), item.ears)
-    with pytest.raises(DataError, match="stem_ears"):
+    with pytest.raises(DataError, match="stem_ears", check=coded("mismatch")):
         network.loss_terms(replace(item, stem_ears=None))
 
 
@@ -102,16 +103,16 @@ def test_a_binauralizer_without_stereo_makes_mono_twice() -> None:
 
 
 def test_arguments_that_do_not_fit_are_refused() -> None:
-    with pytest.raises(ValueError, match="hears must be"):
+    with pytest.raises(ValueError, match=r"^hears"):
         MixAndSeparate.small(hears="stereo")
-    with pytest.raises(ValueError, match="binauralizer is needed"):
+    with pytest.raises(ValueError, match=r"binauralizer .*hears='predicted'"):
         MixAndSeparate.small(hears="predicted")
-    with pytest.raises(ValueError, match="only there"):
+    with pytest.raises(ValueError, match=r"binauralizer .*hears='predicted'"):
         MixAndSeparate.small(binauralizer=Mono2Binaural.small())
-    with pytest.raises(ValueError, match="must be a stereo network"):
+    with pytest.raises(ValueError, match=r"binauralizer .*network"):
         MixAndSeparate.small(hears="predicted", binauralizer=MixAndSeparate.small())
     network = small("true")
-    with pytest.raises(DataError, match="two ears"):
+    with pytest.raises(DataError, match=r"\[batch, 2, samples\]", check=coded("mismatch")):
         network.separate(torch.randn(1, 5040), torch.randn(1, 2, 3, 64, 128))
-    with pytest.raises(DataError, match="mono mix"):
+    with pytest.raises(DataError, match=r"\[batch, samples\]", check=coded("mismatch")):
         small("mono").separate(torch.randn(1, 2, 5040), torch.randn(1, 2, 3, 64, 128))

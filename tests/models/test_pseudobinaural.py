@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from error_codes import coded
 from synthetic_scenes import batch
 
 from hearsight.errors import DataError
@@ -65,7 +66,7 @@ def test_released_training_shares_the_pyramid_and_teaches_the_backbone_separatio
     assert network.fusion is not None and all(p.grad is not None for p in network.fusion.parameters())
     bare = PseudoBinaural.small(share_pyramid=True, **settings)
     assert bare.loss_terms(replace(item, ears=None)).keys() == {"separation_backbone"}
-    with pytest.raises(ValueError, match="no pyramid to share"):
+    with pytest.raises(ValueError, match="separation_backbone"):
         PseudoBinaural.small(share_pyramid=True)
 
 
@@ -84,7 +85,7 @@ def test_without_separation_there_is_no_branch() -> None:
     assert not any(name.startswith("separation") for name in network.state_dict())
     item = batch(network, scenes=2)
     assert network.loss_terms(item).keys() == {"backbone"}
-    with pytest.raises(DataError, match="no separation branch"):
+    with pytest.raises(DataError, check=coded("unsupported")):
         network.loss_terms(replace(item, ears=None))
 
 
@@ -97,5 +98,5 @@ def test_augmentation_is_recorded_in_the_saved_settings(tmp_path) -> None:
 def test_backbones_that_there_are_not_are_refused() -> None:
     with pytest.raises(ValueError, match="mono2binaural, apnet, associative-conv"):
         PseudoBinaural.small(backbone="transformer")
-    with pytest.raises(ValueError, match="output 'heads'"):
+    with pytest.raises(ValueError, match="'heads'"):
         PseudoBinaural.small(output="heads")

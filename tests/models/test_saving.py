@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from error_codes import coded
 from safetensors.torch import load_file, save_file
 
 from hearsight.errors import DependencyError, HearsightError, ModelError
@@ -65,10 +66,10 @@ def test_saving_over_a_folder_keeps_its_other_files(folder) -> None:
 
 
 def test_saving_where_nothing_can_be_written_is_reported(tmp_path) -> None:
-    with pytest.raises(HearsightError, match="does not exist"):
+    with pytest.raises(HearsightError, check=coded("missing")):
         MonoMono().save_pretrained(tmp_path / "no" / "where")
     (tmp_path / "file").write_text("")
-    with pytest.raises(HearsightError, match="is a file"):
+    with pytest.raises(HearsightError, check=coded("occupied")):
         MonoMono().save_pretrained(tmp_path / "file")
 
 
@@ -87,7 +88,7 @@ def test_a_configuration_cannot_make_loading_fetch_other_weights(folder) -> None
 
 def test_a_class_loads_its_own_system_only(folder) -> None:
     assert isinstance(Mono2Binaural.from_pretrained(folder), Mono2Binaural)
-    with pytest.raises(ModelError, match="holds 'mono2binaural', not 'apnet'"):
+    with pytest.raises(ModelError, match="'mono2binaural', not 'apnet'", check=coded("mismatch")):
         APNet.from_pretrained(folder)
 
 
@@ -116,9 +117,9 @@ def test_one_folder_serves_as_several_systems_by_name(tmp_path, monkeypatch) -> 
         network.save_pretrained(tmp_path / network.system)
         assert type(load_network(tmp_path / network.system)) is type(network)
     assert hearsight.load("unet-out@model").name == "unet-out"
-    with pytest.raises(ModelError, match="holds 'sep-stereo', not 'flipped-visual'"):
+    with pytest.raises(ModelError, match="'sep-stereo', not 'flipped-visual'", check=coded("mismatch")):
         load_network("flipped-visual@model")
-    with pytest.raises(ModelError, match="unknown model 'no-such'"):
+    with pytest.raises(ModelError, match="'no-such'", check=coded("unknown")):
         load_network("no-such@model")
     # A folder may have such a name.
     (tmp_path / "model").rename(tmp_path / "unet-out@mine")
@@ -135,19 +136,19 @@ def test_a_missing_file_is_named(folder, file: str) -> None:
 @pytest.mark.parametrize("text", ["{", "[]", '{"library": "other"}', "\x00"])
 def test_a_configuration_that_is_not_ours_is_refused(folder, text: str) -> None:
     (folder / "config.json").write_text(text)
-    with pytest.raises(ModelError, match=r"config\.json: not "):
+    with pytest.raises(ModelError, match=r"config\.json", check=coded("unreadable")):
         load_network(folder)
 
 
 def test_a_newer_format_asks_for_a_newer_hearsight(folder) -> None:
     edit_config(folder, format=99)
-    with pytest.raises(ModelError, match="format 99, this hearsight reads up to 1; install a newer one"):
+    with pytest.raises(ModelError, match=r"99, .* 1;", check=coded("mismatch")):
         load_network(folder)
 
 
 def test_an_unknown_system_is_named(folder) -> None:
     edit_config(folder, system="telepathy")
-    with pytest.raises(ModelError, match="unknown model 'telepathy'"):
+    with pytest.raises(ModelError, match="'telepathy'", check=coded("unknown")):
         load_network(folder)
 
 
@@ -157,7 +158,7 @@ def test_an_unknown_system_is_named(folder) -> None:
 )
 def test_settings_that_the_system_refuses_are_reported(folder, settings: dict[str, object]) -> None:
     edit_config(folder, settings=settings)
-    with pytest.raises(ModelError, match="settings that 'mono2binaural' refuses") as refusal:
+    with pytest.raises(ModelError, match=r"config\.json: .*'mono2binaural'", check=coded("mismatch")) as refusal:
         load_network(folder)
     assert "\n" not in str(refusal.value)
 
@@ -166,7 +167,9 @@ def test_a_mismatch_names_the_tensor_and_both_shapes(folder) -> None:
     tensors = load_file(folder / "model.safetensors")
     tensors["unet.head.weight"] = torch.zeros(16, 3, 4, 4)
     save_file(tensors, folder / "model.safetensors")
-    with pytest.raises(ModelError, match=r"'unet.head.weight' has shape \[16, 3, 4, 4\], .* \[16, 2, 4, 4\]$"):
+    with pytest.raises(
+        ModelError, match=r"'unet.head.weight' .*\[16, 3, 4, 4\], .* \[16, 2, 4, 4\]$", check=coded("mismatch")
+    ):
         load_network(folder)
 
 
@@ -174,23 +177,23 @@ def test_missing_and_unknown_tensors_are_named(folder) -> None:
     tensors = load_file(folder / "model.safetensors")
     del tensors["unet.head.bias"]
     save_file(tensors, folder / "model.safetensors")
-    with pytest.raises(ModelError, match=r"tensor 'unet.head.bias' \[2\] is missing$"):
+    with pytest.raises(ModelError, match=r"'unet.head.bias' \[2\]", check=coded("mismatch")):
         load_network(folder)
     save_file({**tensors, "unet.head.bias": torch.zeros(2), "more": torch.zeros(1)}, folder / "model.safetensors")
-    with pytest.raises(ModelError, match=r"tensor 'more' \[1\] is unknown$"):
+    with pytest.raises(ModelError, match=r"'more' \[1\]", check=coded("mismatch")):
         load_network(folder)
 
 
 def test_weights_that_are_no_safetensors_are_refused(folder) -> None:
     torch.save({"unet.head.bias": torch.zeros(2)}, folder / "model.safetensors")
-    with pytest.raises(ModelError, match="not a safetensors file"):
+    with pytest.raises(ModelError, check=coded("unreadable")):
         load_network(folder)
 
 
 def test_a_folder_that_is_not_there_is_reported(tmp_path) -> None:
-    with pytest.raises(ModelError, match="no such folder"):
+    with pytest.raises(ModelError, check=coded("missing")):
         load_network(tmp_path / "nowhere")
-    with pytest.raises(ModelError, match="is a file; name the folder"):
+    with pytest.raises(ModelError, check=coded("unreadable")):
         (tmp_path / "file").write_text("")
         load_network(tmp_path / "file")
 
@@ -199,7 +202,7 @@ def test_a_hub_that_cannot_be_reached_is_reported_in_one_line(monkeypatch, tmp_p
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(DependencyError, match=r"^somebody/something: no such folder, and not to be had") as refusal:
+    with pytest.raises(DependencyError, match=r"^somebody/something:", check=coded("missing")) as refusal:
         load_network("somebody/something")
     assert "\n" not in str(refusal.value)
 
@@ -242,5 +245,5 @@ def test_pushing_uploads_what_saving_writes(monkeypatch) -> None:
         "files": {"config.json", "model.safetensors", "README.md"},
     }
     monkeypatch.setattr(Hub, "create_repo", lambda *_, **__: (_ for _ in ()).throw(RuntimeError("no\nentry")))
-    with pytest.raises(DependencyError, match=r"not uploaded to the Hugging Face Hub: no$"):
+    with pytest.raises(DependencyError, match=r": no$", check=coded("unwritable")):
         Mono2Binaural.small().push_to_hub("somebody/something")

@@ -52,14 +52,14 @@ def test_every_encoder_stage_reaches_the_output_past_the_bottleneck() -> None:
 @pytest.mark.parametrize("size", [(34, 16), (31, 16), (4, 16), (32, 17), (32, 0)])
 def test_axes_that_cannot_be_halved_are_refused(size: tuple[int, int]) -> None:
     unet = ConditionalUNet(channels=(4, 4, 4), condition_channels=0)
-    with pytest.raises(ValueError, match="3 stages need k x 8"):
+    with pytest.raises(ValueError, match=r"^3 stages"):
         unet(torch.zeros(1, 2, *size))
 
 
 @pytest.mark.parametrize(("condition", "got"), [(None, 0), (torch.zeros(1, 2), 2)])
 def test_a_condition_of_another_length_is_refused(condition: torch.Tensor | None, got: int) -> None:
     unet = ConditionalUNet(channels=(4, 4), condition_channels=3)
-    with pytest.raises(ValueError, match=f"must have 3 channels, got {got}"):
+    with pytest.raises(ValueError, match=f"3 channels, got {got}"):
         unet(torch.zeros(1, 2, 8, 8), condition)
 
 

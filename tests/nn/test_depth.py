@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from error_codes import coded
 from transformers import DPTConfig, DPTForDepthEstimation, DPTImageProcessor, ViTConfig
 
 from hearsight.errors import DependencyError, ModelError
@@ -58,14 +59,14 @@ def test_estimates_what_the_librarys_own_pipeline_estimates(published: Path) -> 
 
 
 def test_weights_that_cannot_be_had_say_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(DependencyError, match="give a folder of a DPT") as refusal:
+    with pytest.raises(DependencyError, match="DPT", check=coded("missing")) as refusal:
         DepthEstimator(str(tmp_path / "nowhere"))
     assert "\n" not in str(refusal.value)
 
 
 def test_weights_of_another_architecture_are_refused(tmp_path: Path) -> None:
     ViTConfig().save_pretrained(tmp_path)
-    with pytest.raises(ModelError, match="'vit'"):
+    with pytest.raises(ModelError, match="'vit'", check=coded("mismatch")):
         DepthEstimator(str(tmp_path))
 
 
@@ -90,5 +91,5 @@ def test_unknown_depth_is_far_and_a_flat_map_says_nothing() -> None:
     metres[0, 0, 1, 1] = 0
     picture = depth_as_picture(metres, "metres")
     assert picture[0, 0, 1, 1] < 0 and torch.isfinite(picture).all()
-    with pytest.raises(ValueError, match="unknown unit"):
+    with pytest.raises(ValueError, match="'feet'; known"):
         depth_as_picture(metres, "feet")  # type: ignore[arg-type]

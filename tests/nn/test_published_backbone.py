@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from error_codes import coded
 from torch.nn import functional as F
 
 from hearsight.errors import DependencyError, ModelError
@@ -110,16 +111,16 @@ def test_what_is_no_backbone_is_refused_in_one_line(tmp_path) -> None:
 
     tiny = {"intermediate_size": 32, "vocab_size": 50, **SMALL}
     BertModel(BertConfig(**tiny)).save_pretrained(tmp_path / "bert")
-    with pytest.raises(ModelError, match="takes input_ids, not pictures"):
+    with pytest.raises(ModelError, match="input_ids", check=coded("unsupported")):
         PublishedBackbone(str(tmp_path / "bert"))
     (tmp_path / "empty").mkdir()
     with pytest.raises(DependencyError) as refusal:
         PublishedBackbone(str(tmp_path / "empty"))
     assert "\n" not in str(refusal.value)
-    with pytest.raises(ModelError, match="not a description"):
+    with pytest.raises(ModelError, match="no-such-network", check=coded("unreadable")):
         PublishedBackbone({"config": {"model_type": "no-such-network"}, "mean": MEAN, "deviation": DEVIATION})
-    with pytest.raises(ValueError, match="multiples of 32"):
+    with pytest.raises(ValueError, match=r"60 x 128: .*32"):
         PublishedBackbone(str(published(tmp_path / "resnet", "resnet"))).map_size((60, 128))
-    with pytest.raises(ValueError, match="leave out visual_weights"):
+    with pytest.raises(ValueError, match="visual_weights"):
         visual_backbone("some/network", (8,), (1,), weights="other/network")
     assert isinstance(visual_backbone(None, (8, 16, 24, 32), (1, 1, 1, 1)), VisualResNet)

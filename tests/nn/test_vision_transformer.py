@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from error_codes import coded
 from torch import Tensor, nn
 from transformers import BertConfig, DPTConfig, DPTForDepthEstimation, ViTConfig, ViTForImageClassification
 
@@ -66,10 +67,10 @@ def test_another_grid_of_positions_is_interpolated(tmp_path) -> None:
 
 def test_another_architecture_is_refused_by_name(tmp_path) -> None:
     published("vit", intermediate_size=48).save_pretrained(tmp_path)
-    with pytest.raises(ModelError, match="intermediate_size is 48, this network's 64"):
+    with pytest.raises(ModelError, match=r"intermediate_size is 48, .* 64", check=coded("mismatch")):
         VisionTransformer(**OURS, weights=str(tmp_path))
     BertConfig().save_pretrained(tmp_path)
-    with pytest.raises(ModelError, match="'bert'; a DPT or a ViT"):
+    with pytest.raises(ModelError, match="'bert'", check=coded("mismatch")):
         VisionTransformer(**OURS, weights=str(tmp_path))
 
 
@@ -87,10 +88,10 @@ def test_frozen_takes_no_gradient_and_stays_in_evaluation_mode() -> None:
 
 @pytest.mark.parametrize("taken", [(), (0, 2), (4, 2), (5,)])
 def test_layers_that_are_not_there_are_refused(taken: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match="taken layers"):
+    with pytest.raises(ValueError, match="1 to 4"):
         VisionTransformer(**{**OURS, "taken": taken})
 
 
 def test_frames_that_are_no_multiple_of_the_patch_are_refused() -> None:
-    with pytest.raises(ValueError, match="multiples of the patch"):
+    with pytest.raises(ValueError, match=r"60 x 64: .*16"):
         VisionTransformer(**OURS)(torch.randn(1, 3, 60, 64))

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from error_codes import coded
 from pseudo_material import write_clips
 
 from hearsight.errors import DataError, DependencyError, HearsightError, ModelError
@@ -222,7 +223,7 @@ def test_a_folder_that_cannot_be_written_costs_only_the_cache(closed_set, tmp_pa
     monkeypatch.setattr(module, "write_json", refuse)
     clip = read_clip_list(write_clips(tmp_path, count=1))[0]
     detector = SourceDetector(str(closed_set), classes=("person", "cello", "chair"), threshold=0.0)
-    with pytest.warns(UserWarning, match="boxes are not kept: .*no permission"):
+    with pytest.warns(UserWarning, match=r"^boxes"):
         assert detector(clip)
 
 
@@ -233,7 +234,7 @@ def test_clips_are_prepared_with_a_detectors_boxes(closed_set, tmp_path):
     assert len(prepared) == 2
     assert list(prepared.clips[0].boxes) == detector(clips[0])
     nothing = SourceDetector(str(closed_set), threshold=1.0)
-    with pytest.raises(DataError, match=r"clip0\.wav and 1 more: no box of its source"):
+    with pytest.raises(DataError, match=r"clip0\.wav and 1 more", check=coded("too-little")):
         prepare_mono_clips(clips, tmp_path / "none", nothing)
 
 
@@ -241,18 +242,16 @@ def test_weights_that_cannot_be_had_are_one_clear_line(monkeypatch):
     import huggingface_hub.constants
 
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)  # no waiting for a network
-    with pytest.raises(
-        DependencyError, match="nobody/no-detector is not on this machine and cannot be downloaded"
-    ) as e:
+    with pytest.raises(DependencyError, match="nobody/no-detector", check=coded("missing")) as e:
         SourceDetector("nobody/no-detector")
     assert "\n" not in str(e.value)
 
 
 def test_folders_without_a_detector_are_reported(tmp_path, closed_set):
-    with pytest.raises(ModelError, match="cannot be loaded as a detector"):
+    with pytest.raises(ModelError, check=coded("unreadable")):
         SourceDetector(str(tmp_path))
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "bert"}))
-    with pytest.raises(ModelError, match="is a bert, not a detector"):
+    with pytest.raises(ModelError, match="bert", check=coded("unsupported")):
         SourceDetector(str(tmp_path))
-    with pytest.raises(ModelError, match="knows no class tuba; it knows cello, chair, person"):
+    with pytest.raises(ModelError, match=r"tuba; .*cello, chair, person", check=coded("unknown")):
         SourceDetector(str(closed_set), classes=("tuba",))

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from error_codes import coded
 from pseudo_material import COLOURS, RATE, hrirs, write_clips
 from torch.utils.data import DataLoader
 
@@ -168,13 +169,13 @@ def test_a_recipe_in_json_replays_the_pair_bit_by_bit(clips, photographs):
 def test_recipes_of_other_clips_or_damaged_ones_are_refused(clips, tmp_path, photographs):
     pairs = made_for(clips, seed=9)
     other = prepare_mono_clips(read_clip_list(write_clips(tmp_path / "m", count=3)), tmp_path / "c")
-    with pytest.raises(DataError, match="drawn from other clips"):
+    with pytest.raises(DataError, check=coded("mismatch")):
         made_for(other).make(pairs.recipe(0))
-    with pytest.raises(DataError, match=r"needs the photograph \d.png"):
+    with pytest.raises(DataError, match=r"\d\.png", check=coded("mismatch")):
         pairs.make(made_for(clips, backgrounds=Backgrounds(photographs)).recipe(0))
     value = pairs.recipe(0).to_json()
     del value["sources"][0]["azimuth"]
-    with pytest.raises(DataError, match="not the recipe of a pseudo pair"):
+    with pytest.raises(DataError, check=coded("unreadable")):
         PairRecipe.from_json(value)
 
 
@@ -267,9 +268,9 @@ def test_tied_levels_follow_the_size_and_equal_ones_do_not(clips):
 
 
 def test_too_few_clips_are_reported_with_what_to_do(clips):
-    with pytest.raises(DataError, match=r"2 clips with 0\.63 s of sound, but a pair can have 3"):
+    with pytest.raises(DataError, match=r"2 clips .*0\.63 s.* 3", check=coded("too-little")):
         made_for(clips, among=[0, 1])
-    with pytest.raises(DataError, match=r"0 clips|clips with 5 s"):
+    with pytest.raises(DataError, match=r"0 clips|clips .* 5 s", check=coded("too-little")):
         made_for(clips, PairSettings(duration_s=5.0), among=[])
     assert len(made_for(clips, PairSettings(mixing=(0.5, 0.5)), among=[0, 1]).recipe(0).sources) in (1, 2)
 
@@ -277,17 +278,17 @@ def test_too_few_clips_are_reported_with_what_to_do(clips):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"mixing": (0.5, 0.6)}, "sum to 1"),
-        ({"mixing": ()}, "probabilities"),
-        ({"rendering": "stereo"}, "unknown rendering 'stereo'; known: direct"),
-        ({"speakers": "two"}, "unknown speakers"),
-        ({"task": "duet"}, "unknown task"),
-        ({"field_of_view": 7.0}, "field of view 401"),
-        ({"field_of_view": 4.0}, "reaches behind the listener.*surround-8"),
-        ({"duration_s": 0.0}, "give more than 0"),
+        ({"mixing": (0.5, 0.6)}, r"0\.6"),
+        ({"mixing": ()}, "mixing"),
+        ({"rendering": "stereo"}, "rendering 'stereo'; known: direct"),
+        ({"speakers": "two"}, "speakers 'two'"),
+        ({"task": "duet"}, "'duet'"),
+        ({"field_of_view": 7.0}, r"401\.07"),
+        ({"field_of_view": 4.0}, "surround-8"),
+        ({"duration_s": 0.0}, "duration 0"),
         ({"resize": (1.0, 0.8)}, "resize"),
-        ({"canvas": (8, 480)}, "canvas .* and view .*: give"),
-        ({"patch_scale": "tiny"}, "unknown patch_scale 'tiny'; known: level, natural"),
+        ({"canvas": (8, 480)}, "canvas .*view"),
+        ({"patch_scale": "tiny"}, "patch_scale 'tiny'; known: level, natural"),
     ],
 )
 def test_settings_that_cannot_be_are_reported(settings, message):

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from error_codes import coded
 from pseudo_material import RATE, hrirs, write_clips
 from scipy.signal import butter, sosfilt
 
@@ -89,7 +90,7 @@ def test_pairs_in_rooms_keep_their_direct_sound_and_are_made_again_from_their_re
         # Noise that lasts all through the segment is as loud at its beginning: the room has rung before it, too.
         halves = within.ears.square().mean(0).reshape(2, -1).mean(1)
         assert float(halves[0] / halves[1]) == pytest.approx(1, abs=0.35)
-    with pytest.raises(DataError, match="reverberation"):
+    with pytest.raises(DataError, match="reverberation", check=coded("invalid")):
         PairSettings(reverberation_s=(0.5, 0.2))
-    with pytest.raises(DataError, match="distance"):
+    with pytest.raises(DataError, match="distance", check=coded("invalid")):
         PairSettings(distance_m=(0.0, 1.0))

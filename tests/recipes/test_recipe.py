@@ -1,6 +1,7 @@
 """Recipes are read whole, checked whole, and refuse what they do not know."""
 
 import pytest
+from error_codes import coded
 
 from hearsight.errors import DataError
 from hearsight.recipes import override_pairs, read_recipe, recipe_as_mapping
@@ -41,17 +42,17 @@ def test_a_resolved_recipe_reads_back_the_same(write):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (BASE + "sedule: {}", "unknown key 'sedule'; known: model, data"),
-        (BASE.replace("epochs: 3", "epoch: 3"), "schedule: unknown key 'epoch'"),
-        (BASE.replace("epochs: 3", "epochs: three"), "a.yaml: schedule.epochs: must be a whole number, not 'three'"),
-        (BASE.replace("epochs: 3", "epochs: true"), "must be a whole number, not True"),
-        (BASE.replace("system: mono2binaural", "size: small"), "model: the key 'system' is missing"),
-        (BASE.replace("mono2binaural", "mono2binaural, size: tiny"), "must be one of full, small, not 'tiny'"),
-        ("model: {system: x}\ndata: {}", "data names none of stereo, solo, pseudo, mixtures and python"),
-        ("model: [", "not readable as YAML"),
-        ("hello", "a recipe is a mapping"),
-        ("base: missing.yaml", r"missing\.yaml: no such file and no such recipe"),
-        ("base: a.yaml", "is its own base"),
+        (BASE + "sedule: {}", "'sedule'; known: model, data"),
+        (BASE.replace("epochs: 3", "epoch: 3"), r"schedule: .*'epoch'"),
+        (BASE.replace("epochs: 3", "epochs: three"), r"a\.yaml: schedule\.epochs: .*'three'"),
+        (BASE.replace("epochs: 3", "epochs: true"), r"schedule\.epochs: .*True"),
+        (BASE.replace("system: mono2binaural", "size: small"), r"model: .*'system'"),
+        (BASE.replace("mono2binaural", "mono2binaural, size: tiny"), r"full, small, .*'tiny'"),
+        ("model: {system: x}\ndata: {}", r"stereo, solo, pseudo, mixtures .*python"),
+        ("model: [", "YAML"),
+        ("hello", r"model, data .*schedule"),
+        ("base: missing.yaml", r"missing\.yaml"),
+        ("base: a.yaml", r"a\.yaml: .*base"),
     ],
 )
 def test_what_is_wrong_is_named_with_its_place(write, text, message):
@@ -61,12 +62,12 @@ def test_what_is_wrong_is_named_with_its_place(write, text, message):
 
 def test_command_line_pairs():
     assert override_pairs(["--schedule.epochs", "3", "--seed=-1"]) == {"schedule.epochs": "3", "seed": "-1"}
-    with pytest.raises(DataError, match="expected --key value"):
+    with pytest.raises(DataError, match="--key", check=coded("invalid")):
         override_pairs(["epochs", "3"])
-    with pytest.raises(DataError, match="--seed: has no value"):
+    with pytest.raises(DataError, match="--seed", check=coded("invalid")):
         override_pairs(["--seed"])
 
 
 def test_overriding_inside_a_value_is_refused(write):
-    with pytest.raises(DataError, match="system is not a mapping"):
+    with pytest.raises(DataError, match="system", check=coded("invalid")):
         read_recipe(write("a.yaml", BASE), {"model.system.x": "1"})

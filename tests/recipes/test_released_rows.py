@@ -1,6 +1,7 @@
 """Rows for what the released scripts run, for stereo without stereo recordings, and for halves of the recordings."""
 
 import pytest
+from error_codes import coded
 from prepared_sets import panned_set
 
 from hearsight.datasets.splits import write_split
@@ -108,5 +109,5 @@ def test_separation_of_25d_is_shown_a_random_frame(halved):
 def test_amplitudes_that_are_no_range_are_refused(halved):
     given = {"data.solo.folder": str(halved), "data.test.folder": str(halved), "data.solo.split": "splits/split1"}
     recipe = read_recipe("2.5d-visual-sound/table-2:mono", {**given, "data.solo.amplitudes": "[1.5, 0.5]"}, "small")
-    with pytest.raises(DataError, match="amplitudes: give the least and the greatest"):
+    with pytest.raises(DataError, match="amplitudes", check=coded("invalid")):
         TrainingData(recipe, build_network(recipe))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from error_codes import coded
 from typer.testing import CliRunner
 
 from hearsight.cli.main import app
@@ -110,7 +111,7 @@ def test_names_of_the_version_before_still_work():
     former = read_yaml(HOME / "former.yaml")
     known = {row.reference for row in TRAINED}
     assert set(former.values()) <= known and len(former) > 75
-    with pytest.warns(FutureWarning, match="sep-stereo/table-1:fair-play/apnet now"):
+    with pytest.warns(FutureWarning, match="sep-stereo/table-1:fair-play/apnet"):
         old = read_recipe("recipes/fair-play/apnet.yaml")
     assert old == read_recipe("sep-stereo/table-1:fair-play/apnet")
 
@@ -118,11 +119,11 @@ def test_names_of_the_version_before_still_work():
 @pytest.mark.parametrize(
     ("reference", "message"),
     [
-        ("sep-stereo/table-9", "no such file and no such recipe; `hearsight recipes` lists"),
-        ("sep-stereo/table-1:apnets", "has no row 'apnets'; known: fair-play/mono2binaural"),
-        ("sep-stereo/table-1:apnet", "has several rows 'apnet'; known: fair-play/apnet, yt-music/apnet"),
-        ("sep-stereo/table-1", "name one of its rows: fair-play/mono2binaural, "),
-        ("2.5d-visual-sound/table-1:fair-play/mono-mono", "nothing to train"),
+        ("sep-stereo/table-9", "`hearsight recipes`"),
+        ("sep-stereo/table-1:apnets", "'apnets'; known: fair-play/mono2binaural"),
+        ("sep-stereo/table-1:apnet", "'apnet'; known: fair-play/apnet, yt-music/apnet"),
+        ("sep-stereo/table-1", ": fair-play/mono2binaural, "),
+        ("2.5d-visual-sound/table-1:fair-play/mono-mono", "2.5d-visual-sound/table-1:fair-play/mono-mono"),
     ],
 )
 def test_a_reference_that_is_none_is_reported(reference, message):
@@ -155,7 +156,7 @@ def test_a_table_of_ones_own(tmp_path):
     assert apnet.reproduces.row == "APNet" and apnet.reproduces.paper == "Mine"
     content["rows"]["wide"]["published"]["mine"] = [0.5, 0.1]
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump(content))
-    with pytest.raises(DataError, match=r"rows\.wide: has 2 published values for 1 columns"):
+    with pytest.raises(DataError, match=r"rows\.wide: .* 2 .* 1", check=coded("invalid")):
         read_recipe(f"{tmp_path}/mine.yaml:wide")
 
 
@@ -168,7 +169,7 @@ def test_published_values_are_those_of_the_papers():
     assert "PseudoBinaural, table 1" in source and "Beyond Mono to Binaural, table 3" in source
     assert values["augment-pseudobinaural"]["snr_db"] == 5.316 and values["beyond-mono"]["snr_db"] == 6.397
     assert published_table("separation/sep-stereo")[1]["pixel-player"] == {"sdr": 7.67, "sir": 14.81, "sar": 11.24}
-    with pytest.raises(DataError, match="no published table 'fair-play'; known: fair-play/cross"):
+    with pytest.raises(DataError, match="'fair-play'; known: fair-play/cross", check=coded("unknown")):
         published_table("fair-play")
 
 

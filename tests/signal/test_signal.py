@@ -62,7 +62,7 @@ def test_mask_is_bounded_and_leaves_the_highest_bin_empty():
 
 @pytest.mark.wrong_shapes
 def test_a_mask_of_other_columns_is_refused():
-    with pytest.raises(ValueError, match="does not fit"):
+    with pytest.raises(ValueError, match=r"mask .*spectrogram"):
         signal.apply_mask(noise(2, 256, 10), noise(2, 257, 64))
 
 
@@ -107,5 +107,5 @@ def test_overlap_add_returns_a_signal_cut_into_windows(samples, window, hop, see
 def test_overlap_add_refuses_gaps():
     adder = signal.OverlapAdd(torch.ones(10))
     adder.add(torch.zeros(2, 10), 0)
-    with pytest.raises(ValueError, match="no window covers"):
+    with pytest.raises(ValueError, match=r"11$"):
         adder.add(torch.zeros(2, 10), 11)

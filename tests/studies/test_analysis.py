@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scipy.stats
+from error_codes import coded
 from simulated_listener import Hearing, read_public, records_of_listener, write_answers
 
 from hearsight.errors import DataError
@@ -136,7 +137,7 @@ def test_listeners_who_guess_prefer_nothing(study, hearing, tmp_path):
     guessed = analyse_study(study, [path], screened=False)
     for part in guessed.parts[:3]:
         assert all(line.p is None or line.p > 0.01 for line in part.lines), part.name
-    with pytest.raises(DataError, match=r"none of 30 listeners is left.*wrong on the traps"):
+    with pytest.raises(DataError, match="30", check=coded("too-little")):
         analyse_study(study, [path])
 
 
@@ -205,10 +206,10 @@ def test_records_that_came_twice_count_once_and_broken_lines_are_named(study, he
     both = analyse_study(study, [once, tmp_path / "saved"])
     assert len(both.screening.kept) == 2 and len(both.collected.refused) == 1
     assert both.rows == analyse_study(study, [once]).rows
-    with pytest.raises(DataError, match="no such file"):
+    with pytest.raises(DataError, check=coded("missing")):
         analyse_study(study, [tmp_path / "none.jsonl"])
     (tmp_path / "empty.jsonl").write_text("")
-    with pytest.raises(DataError, match="no answer to this study"):
+    with pytest.raises(DataError, check=coded("missing")):
         analyse_study(study, [tmp_path / "empty.jsonl"])
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 import yaml
+from error_codes import coded
 from simulated_listener import read_public
 from study_material import write_material
 from typer.testing import CliRunner
@@ -161,7 +162,7 @@ def test_without_recordings_nothing_is_screened_by_them_and_that_is_said(materia
     assert result.notes == ["direction: there are no recorded ears, so no page screens listeners by them"]
     systems = [system for page in read_made(result.folder)["key"].values() for system in page["systems"].values()]
     assert sorted(systems) == ["Mono-Mono"] * 2 + ["PseudoBinaural"] * 2
-    with pytest.raises(DataError, match="recorded ears"):
+    with pytest.raises(DataError, check=coded("missing")):
         made(tmp_path / "other", tmp_path / "folder", Part("rating", "rating", "How close?"))
 
 
@@ -239,11 +240,11 @@ def follows_webmushra_documentation(config, root):
     ("text", "words"),
     [
         ("parts: []", "parts"),
-        ("parts: [{name: a, page: quiz, question: q}]", "must be one of choice, direction, rating"),
-        ("parts: [{name: a, page: choice, question: q, items: 0}]", "at least 1"),
-        ("parts: [{name: a, page: choice, question: q, traps: 2}]", "traps need"),
-        ("parts: [{name: a, page: choice, question: q, colour: red}]", "unknown key"),
-        ("parts: [", "is not YAML"),
+        ("parts: [{name: a, page: quiz, question: q}]", "choice, direction, rating"),
+        ("parts: [{name: a, page: choice, question: q, items: 0}]", r"items: .* 1, .* 0"),
+        ("parts: [{name: a, page: choice, question: q, traps: 2}]", "traps"),
+        ("parts: [{name: a, page: choice, question: q, colour: red}]", "'colour'"),
+        ("parts: [", "YAML"),
     ],
 )
 def test_a_wrong_file_is_refused_by_its_place(tmp_path, text, words):
@@ -254,27 +255,27 @@ def test_a_wrong_file_is_refused_by_its_place(tmp_path, text, words):
 
 
 def test_what_cannot_be_made_is_refused_and_leaves_nothing(material, tmp_path):
-    with pytest.raises(DataError, match="no such preset; known"):
+    with pytest.raises(DataError, match="known:", check=coded("unknown")):
         read_study("pseudobinural")
-    with pytest.raises(DataError, match="it has preference, direction, ablation"):
+    with pytest.raises(DataError, match="preference, direction, ablation", check=coded("unknown")):
         read_study("pseudobinaural:taste")
-    with pytest.raises(DataError, match="no folder of a system"):
+    with pytest.raises(DataError, match=r"SYSTEM/CLIP\.wav", check=coded("missing")):
         find_material(tmp_path)
-    with pytest.raises(DataError, match=r"none of 12 clips has what it needs.*video picture"):
+    with pytest.raises(DataError, match="12 clips", check=coded("missing")):
         made(tmp_path / "study", material, Part("a", "choice", "Which?", picture="video"))
-    with pytest.raises(DataError, match="there is no system 'Best'"):
+    with pytest.raises(DataError, match="'Best'", check=coded("unknown")):
         made(tmp_path / "study", material, Part("a", "choice", "Which?", systems=["Best"]))
     (tmp_path / "named").mkdir()
     (tmp_path / "named" / "Recorded").symlink_to(material / "PseudoBinaural")
     (tmp_path / "named" / "B").symlink_to(material / "Mono-Mono")
-    with pytest.raises(DataError, match="called 'Recorded'"):
+    with pytest.raises(DataError, match="'Recorded'", check=coded("invalid")):
         made(tmp_path / "study", tmp_path / "named", Part("a", "choice", "Which?"))
     silent = write_material(tmp_path / "silent", {"A": 0.0, "B": 1.0}, clips=1)
     write_wav(silent / "A" / "000001.wav", np.zeros((2, 16_000), np.float32), 16_000)
-    with pytest.raises(DataError, match="000001, A: is silent"):
+    with pytest.raises(DataError, match=r"^000001, A:", check=coded("too-little")):
         made(tmp_path / "study", silent, Part("a", "choice", "Which?"))
     write_wav(silent / "A" / "000001.wav", np.full((2, 8_000), 0.1, np.float32), 16_000)
-    with pytest.raises(DataError, match="differ in length"):
+    with pytest.raises(DataError, check=coded("mismatch")):
         made(tmp_path / "study", silent, Part("a", "choice", "Which?"))
     assert not (tmp_path / "study").exists()
 
@@ -282,7 +283,7 @@ def test_what_cannot_be_made_is_refused_and_leaves_nothing(material, tmp_path):
 def test_a_study_with_answers_is_not_overwritten(material, tmp_path):
     study = made(tmp_path / "study", material, Part("a", "choice", "Which?", items=1))
     (study / "answers.jsonl").write_text("{}\n")
-    with pytest.raises(DataError, match="holds answers"):
+    with pytest.raises(DataError, check=coded("occupied")):
         made(study, material, Part("a", "choice", "Which?", items=1))
     assert (study / "answers.jsonl").read_text() == "{}\n" and json.loads((study / "study.json").read_text())
 

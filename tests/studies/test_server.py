@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from error_codes import coded
 from simulated_listener import Hearing, read_public, records_of_listener
 
 from hearsight.errors import DataError, HearsightError
@@ -220,7 +221,7 @@ def test_the_file_of_answers_and_the_records_of_one_listener_are_bounded(served,
 
 
 def test_what_cannot_be_served_is_said(study, tmp_path, served):
-    with pytest.raises(DataError, match="is no study"):
+    with pytest.raises(DataError, match=r"study\.json", check=coded("missing")):
         StudyServer(tmp_path)
-    with pytest.raises(HearsightError, match="choose another --port"):
+    with pytest.raises(HearsightError, match="--port", check=coded("occupied")):
         StudyServer(study, port=served.server_address[1])

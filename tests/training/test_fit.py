@@ -1,6 +1,7 @@
 """Networks and clips that do not belong together are refused before anything is trained."""
 
 import pytest
+from error_codes import coded
 from prepared_sets import panned_set
 
 from hearsight.datasets.prepared import PreparedSettings
@@ -40,11 +41,9 @@ def prepared(tmp_path_factory):
 @pytest.mark.parametrize("system", NETWORKS)
 def test_other_rates_and_clips_that_are_too_short_are_refused(system: str, prepared) -> None:
     assert len(data_of(system, prepared).training_items) >= 2
-    with pytest.raises(
-        DataError, match=r"c\d is prepared at 16000 Hz, this .* is made for 11025 Hz; prepare .* --rate"
-    ):
+    with pytest.raises(DataError, match=r"c\d .* 16000 Hz, .* 11025 Hz; .*--rate", check=coded("mismatch")):
         data_of(system, prepared, sample_rate_hz=11_025)
-    with pytest.raises(DataError, match=r"c\d is 1.00 s, shorter than a segment of .*, 1.27 s"):
+    with pytest.raises(DataError, match=r"c\d is 1\.00 s, .* 1\.27 s", check=coded("too-little")):
         data_of(system, prepared, samples=20_400)
 
 
@@ -57,5 +56,5 @@ def test_networks_hear_what_sets_are_prepared_at_unless_asked_otherwise(system: 
 def test_a_binauralizer_of_another_rate_is_refused() -> None:
     inner = Mono2Binaural.small(segment={"sample_rate_hz": 11_025})
     recipe = Recipe(ModelPart("mix-and-separate", "small", {"hears": "predicted", "binauralizer": inner}), DataPart())
-    with pytest.raises(ModelError, match=r"binauralizer takes sound at 11025 Hz .* this network 16000 Hz"):
+    with pytest.raises(ModelError, match=r"11025 Hz .* 16000 Hz"):
         build_network(recipe)

@@ -40,7 +40,7 @@ def test_items_are_made_beside_the_network_only_where_there_are_cores_for_both(m
 @pytest.mark.skipif(torch.cuda.is_available(), reason="has the device that is asked for")
 @pytest.mark.parametrize(
     ("accelerator", "devices", "message"),
-    [("gpu3", "auto", "gpu3"), ("cuda", "auto", "no CUDA device"), ("cpu", "two", "'two'"), ("cpu", "0", "'0'")],
+    [("gpu3", "auto", "gpu3"), ("cuda", "auto", "cuda"), ("cpu", "two", "'two'"), ("cpu", "0", "'0'")],
 )
 def test_what_the_machine_does_not_have_is_reported(accelerator, devices, message):
     with pytest.raises(HearsightError, match=message):

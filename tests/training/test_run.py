@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from error_codes import coded
 from prepared_sets import panned_set
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -85,10 +86,10 @@ def test_a_run_leaves_a_model_a_log_and_a_card(tmp_path, prepared):
     shown = ["example 0/predicted", "example 0/true"], ["example 0/where the network attends"]
     assert set(shown[0]) <= set(board.Tags()["audio"]) and set(shown[1]) <= set(board.Tags()["images"])
     assert len(board.Images("example 0/where the network attends")) == 3  # one each epoch
-    with pytest.raises(DataError, match="add --resume"):
+    with pytest.raises(DataError, match="--resume", check=coded("occupied")):
         train(recipe, tmp_path / "run", accelerator="cpu")
     other = read_recipe(tmp_path / "recipe.yaml", {"seed": "9"})
-    with pytest.raises(DataError, match=r"another recipe: seed is 0 there, 9 here"):
+    with pytest.raises(DataError, match=r"seed .*0 .*9", check=coded("mismatch")):
         train(other, tmp_path / "run", resume=True, accelerator="cpu")
 
 
@@ -133,7 +134,7 @@ def test_a_recipe_says_by_what_the_best_epoch_is_chosen(tmp_path, prepared):
     values = [float(row["val/env"]) for row in table(tmp_path / "run")]
     assert log["best_epoch"] == 1 + values.index(min(values))
     assert log["best_by"]["env"] == pytest.approx(min(values))
-    with pytest.raises(DataError, match="'snr' is not validated here; known: loss, stereo/loss, stft, env"):
+    with pytest.raises(DataError, match=r"'snr' .*: loss, stereo/loss, stft, env", check=coded("unknown")):
         train(read_recipe(tmp_path / "recipe.yaml", {"schedule.best_by": "snr"}), tmp_path / "b", accelerator="cpu")
 
 
@@ -184,7 +185,7 @@ def test_what_fails_before_its_first_epoch_leaves_nothing(tmp_path, prepared):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").write_text("keep")
     for folder in (tmp_path / "run", tmp_path / "mine"):
-        with pytest.raises(OSError, match="out of memory"):
+        with pytest.raises(OSError, match="memory"):
             train(recipe, folder, accelerator="cpu", reporter=Break())
     assert not (tmp_path / "run").exists()
     assert [path.name for path in (tmp_path / "mine").iterdir()] == ["notes.txt"]
@@ -193,21 +194,21 @@ def test_what_fails_before_its_first_epoch_leaves_nothing(tmp_path, prepared):
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("schedule.epochs", "0", r"schedule\.epochs: must be at least 1, not 0"),
-        ("schedule.batch_size", "0", r"schedule\.batch_size: must be at least 1"),
-        ("schedule.validate_every", "0", r"schedule\.validate_every: must be at least 1"),
-        ("schedule.early_stop", "-1", r"schedule\.early_stop: must be at least 1"),
-        ("schedule.warm_up", "-5", r"schedule\.warm_up: must be at least 0"),
-        ("schedule.learning_rate", "-1e-3", r"schedule\.learning_rate: must be more than 0"),
-        ("schedule.learning_rate", ".nan", r"schedule\.learning_rate: must be more than 0"),
-        ("schedule.precision", "16bit", r"schedule\.precision: must be one of 32-true, 16-mixed"),
-        ("schedule.average", "1.0", r"schedule\.average: must be more than 0 and less than 1"),
-        ("schedule.task_weights", "{sterio: 1.0}", "no task 'sterio'; trained: stereo"),
-        ("schedule.task_weights", "{stereo: -1.0}", r"task_weights\.stereo: must be at least 0"),
-        ("data.stereo.fraction", "0", r"data\.stereo\.fraction: must be more than 0 and at most 1"),
-        ("data.stereo.segments_per_clip", "0", r"segments_per_clip: must be at least 1"),
-        ("workers", "-1", "workers: must be at least 0"),
-        ("seed", "-1", "seed: must be at least 0"),
+        ("schedule.epochs", "0", r"schedule\.epochs: .* 1, .* 0$"),
+        ("schedule.batch_size", "0", r"schedule\.batch_size: .* 1"),
+        ("schedule.validate_every", "0", r"schedule\.validate_every: .* 1"),
+        ("schedule.early_stop", "-1", r"schedule\.early_stop: .* 1"),
+        ("schedule.warm_up", "-5", r"schedule\.warm_up: .* 0"),
+        ("schedule.learning_rate", "-1e-3", r"schedule\.learning_rate: .* 0"),
+        ("schedule.learning_rate", ".nan", r"schedule\.learning_rate: .* 0"),
+        ("schedule.precision", "16bit", r"schedule\.precision: .*32-true, 16-mixed"),
+        ("schedule.average", "1.0", r"schedule\.average: .* 0 .* 1"),
+        ("schedule.task_weights", "{sterio: 1.0}", "'sterio'; trained: stereo"),
+        ("schedule.task_weights", "{stereo: -1.0}", r"task_weights\.stereo: .* 0"),
+        ("data.stereo.fraction", "0", r"data\.stereo\.fraction: .* 0 .* 1"),
+        ("data.stereo.segments_per_clip", "0", r"segments_per_clip: .* 1"),
+        ("workers", "-1", r"workers: .* 0"),
+        ("seed", "-1", r"seed: .* 0"),
     ],
 )
 def test_bad_settings_are_one_line_and_claim_no_folder(tmp_path, prepared, key, value, message):
@@ -220,13 +221,13 @@ def test_bad_settings_are_one_line_and_claim_no_folder(tmp_path, prepared, key, 
 def test_data_are_checked_before_weights_are_sought(tmp_path, prepared, monkeypatch):
     monkeypatch.setattr("hearsight.training.run.build_network", lambda recipe: pytest.fail("sought"))
     path = write_recipe(tmp_path, prepared)
-    with pytest.raises(DataError, match="holds no prepared"):
+    with pytest.raises(DataError, check=coded("missing")):
         train(read_recipe(path, {"data.stereo.folder": str(tmp_path)}), tmp_path / "a", accelerator="cpu")
 
 
 def test_a_missing_logger_is_one_line(tmp_path, prepared, monkeypatch):
     monkeypatch.setitem(sys.modules, "wandb", None)
-    with pytest.raises(DependencyError, match="pip install wandb"):
+    with pytest.raises(DependencyError, match="wandb", check=coded("missing")):
         train(read_recipe(write_recipe(tmp_path, prepared)), tmp_path / "run", accelerator="cpu", wandb="project")
     assert not (tmp_path / "run").exists()
 
@@ -291,7 +292,7 @@ def test_an_interrupted_run_ends_with_the_weights_of_an_undisturbed_one(tmp_path
             if report.epoch == 1:
                 raise OSError("the machine goes down")
 
-    with pytest.raises(OSError, match="goes down"):
+    with pytest.raises(OSError, match="down"):
         train(recipe, tmp_path / "interrupted", accelerator="cpu", reporter=Interrupt())
     assert not (tmp_path / "interrupted" / "model").exists()
     train(recipe, tmp_path / "interrupted", resume=True, accelerator="cpu")
@@ -384,7 +385,7 @@ def test_processes_together_take_what_one_would(world_size):
         together = [number for group in zip(*ranks, strict=True) for number in group]
         assert together == list(alone)
         assert together[0] == 50 * epoch
-    with pytest.raises(DataError, match="does not fill a batch of 60"):
+    with pytest.raises(DataError, match="60;", check=coded("too-little")):
         EpochNumbers(50, 60)
 
 
@@ -404,7 +405,7 @@ def test_separation_comes_first_then_both(prepared):
     items = StereoSegments(list(PreparedSet(prepared)), 5_040, (64, 128))
     tasks = TaskItems({"stereo": items, "separation": items}, separation_epochs=1)
     assert [set(tasks[number]) for number in (0, 7, 8)] == [{"separation"}, {"separation"}, {"stereo", "separation"}]
-    with pytest.raises(DataError, match="needs solo clips"):
+    with pytest.raises(DataError, match="separation_epochs", check=coded("invalid")):
         TaskItems({"stereo": items}, separation_epochs=1)
 
 
@@ -476,17 +477,17 @@ def test_initialisation_copies_what_fits(tmp_path, prepared):
 
 def test_what_cannot_be_trained_is_said_in_one_line(tmp_path, prepared):
     path = write_recipe(tmp_path, prepared)
-    with pytest.raises(ModelError, match="settings that it refuses"):
+    with pytest.raises(ModelError, check=coded("mismatch")):
         build_network(read_recipe(path, {"model.settings": "{chanels: 3}"}))
-    with pytest.raises(ModelError, match="unknown model 'nobody'"):
+    with pytest.raises(ModelError, match="'nobody'", check=coded("unknown")):
         build_network(read_recipe(path, {"model.system": "nobody"}))
-    with pytest.raises(DataError, match=r"holds no prepared\.json"):
+    with pytest.raises(DataError, match=r"prepared\.json", check=coded("missing")):
         train(read_recipe(path, {"data.stereo.folder": str(tmp_path)}), tmp_path / "a", accelerator="cpu")
-    with pytest.raises(DataError, match="does not fill a batch of 99"):
+    with pytest.raises(DataError, match="99;", check=coded("too-little")):
         train(read_recipe(path, {"schedule.batch_size": "99"}), tmp_path / "a", accelerator="cpu")
     assert not (tmp_path / "a").exists()
     (tmp_path / "bad.ckpt").write_bytes(b"not a checkpoint")
-    with pytest.raises(HearsightError, match="not a whole checkpoint"):
+    with pytest.raises(HearsightError, check=coded("unreadable")):
         WholeCheckpoints().load_checkpoint(tmp_path / "bad.ckpt")
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from error_codes import coded
 
 from hearsight.errors import DataError
 from hearsight.recipes.recipe import SchedulePart
@@ -31,5 +32,5 @@ def test_rates_fall_to_zero_as_a_power_of_what_is_left_of_the_run() -> None:
 
 
 def test_two_ways_for_the_rates_at_once_are_refused() -> None:
-    with pytest.raises(DataError, match="warm_up and fall"):
+    with pytest.raises(DataError, match=r"warm_up .*fall", check=coded("invalid")):
         rates(10, fall=0.9, warm_up=5)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import yaml
+from error_codes import coded
 from prepared_sets import panned_set
 from typer.testing import CliRunner
 
@@ -132,7 +133,7 @@ def test_the_advice_at_the_end_is_right_for_separation(data, tmp_path):
 
 def test_unknown_pseudo_settings_are_named(data):
     keys = {**overrides(data), **folders(PSEUDO, data), "data.pseudo.settings": "{fov: 1}"}
-    with pytest.raises(DataError, match="unknown setting 'fov'"):
+    with pytest.raises(DataError, match="'fov'", check=coded("unknown")):
         recipe = read_recipe(PSEUDO, keys, SMALL)
         TrainingData(recipe, build_network(recipe))
 

@@ -92,5 +92,5 @@ def test_the_same_chance_gives_the_same_evidence() -> None:
 
 
 def test_what_nobody_plays_is_refused() -> None:
-    with pytest.raises(ValueError, match="'kazoo' is none of the classes free reed, guitar"):
+    with pytest.raises(ValueError, match=r"'kazoo' .*guitar"):
         draw_evidence("kazoo", np.random.default_rng(0))

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from error_codes import coded
 from stretches import ears_of, network_and_clip
 from typer.testing import CliRunner
 
@@ -82,7 +83,7 @@ class TestOnTwoMachines:
         def fail(number):
             raise DataError("three: is not a clip")
 
-        with pytest.raises(DataError, match=r"^three: is not a clip$"):
+        with pytest.raises(DataError, match="three"):
             list(done_by_workers(fail, [1, 2, 3], RayCluster(cluster.address)))
 
     def test_a_task_whose_worker_dies_is_tried_again_and_at_last_lost(self, cluster, tmp_path):
@@ -99,7 +100,7 @@ class TestOnTwoMachines:
         assert done == {number: -2 if number == 2 else number for number in range(40)}
         times = {number: len((tmp_path / f"{number}").read_text()) for number in range(40)}
         assert times == {number: {1: 2, 2: 4}.get(number, 1) for number in range(40)}
-        with pytest.raises(HearsightError, match="2: its worker died 4 times"):
+        with pytest.raises(HearsightError, match=r"^2: .* 4 times", check=coded("worker-lost")):
             list(done_by_workers(job, [2], RayCluster(cluster.address)))
 
     def test_results_come_while_their_share_is_at_work(self, cluster, tmp_path):
@@ -176,10 +177,10 @@ class TestOnTwoMachines:
 @pytest.mark.heavy
 @pytest.mark.xdist_group("both cores")
 @pytest.mark.parametrize(
-    ("address", "said"),
-    [("127.0.0.1:1", "no Ray cluster can be reached there"), ("ray://127.0.0.1:1", "on a machine of the cluster")],
+    ("address", "code"),
+    [("127.0.0.1:1", "missing"), ("ray://127.0.0.1:1", "unsupported")],
 )
-def test_no_cluster_is_reported_in_one_line_and_soon(address, said):
+def test_no_cluster_is_reported_in_one_line_and_soon(address, code):
     pytest.importorskip("ray", reason="Ray is in the extra `distributed`")
-    with pytest.raises(HearsightError, match=said):
+    with pytest.raises(HearsightError, match=f"--ray {address}", check=coded(code)):
         list(done_by_workers(square, [1], RayCluster(address)))

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from error_codes import coded
 
 from hearsight.errors import DataError, HearsightError
 from hearsight.files import written_whole
@@ -57,7 +58,7 @@ def fail_at_three(number):
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_an_error_of_the_job_arrives_as_it_is(workers):
-    with pytest.raises(DataError, match=r"^three: is not a clip$"):
+    with pytest.raises(DataError, match=r"^three:"):
         list(done_by_workers(fail_at_three, range(50), workers))
     assert not multiprocessing.active_children()
 
@@ -72,12 +73,12 @@ def end_itself(number, how):
 @pytest.mark.parametrize(
     ("how", "message"),
     [
-        (signal.SIGKILL, "a worker was killed, probably for want of memory; .* run again with fewer workers"),
-        (signal.SIGSEGV, r"a worker crashed \(SIGSEGV\)"),
+        (signal.SIGKILL, "memory; .*fewer"),
+        (signal.SIGSEGV, r"\(SIGSEGV\)"),
     ],
 )
 def test_a_worker_that_dies_is_reported_in_one_line(how, message):
-    with pytest.raises(HearsightError, match=message) as caught:
+    with pytest.raises(HearsightError, match=message, check=coded("worker-lost")) as caught:
         list(done_by_workers(partial(end_itself, how=how), range(6), 2))
     assert "\n" not in str(caught.value)
     wait_until(lambda: not multiprocessing.active_children())

@@ -259,7 +259,7 @@ class HRIRSet:
             try:
                 self._triangulation = SphericalTriangulation(self._points.cpu().numpy())
             except ValueError as error:
-                raise DataError(f"{self.name}: {error}; use the nearest measured directions") from error
+                raise DataError(f"{self.name}: {error}; use the nearest measured directions", "too-little") from error
         return self._triangulation
 
     def _aligned_table(self) -> tuple[Float[Tensor, "vertex numbers"], Float[Tensor, "vertex 2"]]:

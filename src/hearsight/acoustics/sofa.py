@@ -34,31 +34,43 @@ def read_sofa_hrirs(path: str | os.PathLike[str]) -> MeasuredResponses:
 
     path = Path(path)
     if not path.is_file():
-        raise DataError(f"{path}: no such file; name a SOFA file with head-related impulse responses")
+        raise DataError(f"{path}: no such file; name a SOFA file with head-related impulse responses", "missing")
     try:
         with h5py.File(path, "r") as file:  # SOFA is netCDF-4, which is HDF5
             convention = _text(file.attrs.get("SOFAConventions"))
             if convention != "SimpleFreeFieldHRIR":
-                raise DataError(f"{path}: holds {convention}, not SimpleFreeFieldHRIR; convert it, or use another file")
+                raise DataError(
+                    f"{path}: holds {convention}, not SimpleFreeFieldHRIR; convert it, or use another file",
+                    "unsupported",
+                )
             responses, delays = (np.asarray(file[name], np.float64) for name in ("Data.IR", "Data.Delay"))
             rate = float(np.asarray(file["Data.SamplingRate"]).reshape(-1)[0])
             azimuth, elevation, distance = _spherical(file["SourcePosition"])
             ears, _, _ = _spherical(file["ReceiverPosition"])
             view = _spherical(file["ListenerView"])
     except OSError as error:
-        raise DataError(f"{path}: cannot be read as SOFA ({_first_line(error)}); name a SOFA file (AES69)") from error
+        raise DataError(
+            f"{path}: cannot be read as SOFA ({_first_line(error)}); name a SOFA file (AES69)", "unreadable"
+        ) from error
     except (AttributeError, KeyError, ValueError, TypeError, IndexError) as error:
-        raise DataError(f"{path}: the SOFA data is incomplete ({_first_line(error)}); export the file again") from error
+        raise DataError(
+            f"{path}: the SOFA data is incomplete ({_first_line(error)}); export the file again", "unreadable"
+        ) from error
     if responses.ndim != 3 or responses.shape[1] != 2 or len(ears) != 2:
-        raise DataError(f"{path}: needs two ears, its responses have the shape {responses.shape}; use another file")
+        raise DataError(
+            f"{path}: needs two ears, its responses have the shape {responses.shape}; use another file", "mismatch"
+        )
     if responses.shape[0] != len(azimuth) or responses.shape[0] == 0 or not rate > 0:
         raise DataError(
-            f"{path}: {responses.shape[0]} responses, {len(azimuth)} directions, {rate:g} Hz do not fit together"
+            f"{path}: {responses.shape[0]} responses, {len(azimuth)} directions, {rate:g} Hz do not fit together",
+            "mismatch",
         )
     if not np.isfinite(responses).all() or not (np.abs(responses).max(axis=-1) > 0).all():
-        raise DataError(f"{path}: some responses are silent or not finite; use another file")
+        raise DataError(f"{path}: some responses are silent or not finite; use another file", "unreadable")
     if max(abs(view[0][0]), abs(view[1][0])) > 1e-3:
-        raise DataError(f"{path}: the listener does not face +x; rotate the set to the default view first")
+        raise DataError(
+            f"{path}: the listener does not face +x; rotate the set to the default view first", "unsupported"
+        )
     order = [1, 0] if np.sin(ears[0]) < np.sin(ears[1]) else [0, 1]  # left ear first
     delays = np.broadcast_to(delays, responses.shape[:2])
     kept = _farthest_of_each(azimuth, elevation, distance)

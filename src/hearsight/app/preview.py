@@ -48,7 +48,9 @@ def write_preview(
     """
     codec = next((name for name in _ENCODERS if name in av.codecs_available), None)
     if codec is None:
-        raise DependencyError("this build of PyAV cannot encode H.264, which browsers play; install PyAV from PyPI")
+        raise DependencyError(
+            "this build of PyAV cannot encode H.264, which browsers play; install PyAV from PyPI", "unsupported"
+        )
     scale = min(1.0, _LINES / displayed[0], 2 * _LINES / displayed[1])
     height, width = (max(2, round(side * scale / 2) * 2) for side in displayed)
     rate = Fraction(min(_RATE_HZ, rate_hz)).limit_denominator(1001)

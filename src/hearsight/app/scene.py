@@ -93,7 +93,7 @@ class Scene:
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise DataError(f"the page asked for what cannot be: {error!r:.80}") from None
         if not scene.split.isalnum() or len(scene.split) > 20:
-            raise DataError("there is no such division of the sound")
+            raise DataError("there is no such division of the sound", "unknown")
         if not (0 < scene.fov_deg <= 360 and 0 <= scene.strength <= 1):
             raise DataError("the field of view is above 0 and at most 360 degrees, the strength from 0 to 1")
         if len(sources) + len(scene.away) > MOST_SOURCES:
@@ -147,7 +147,7 @@ class Division:
         parts = [Part(each.part, each.track, each.gain) for each in scene.sources if each.part is not None]
         parts += [Part(number, None, 1.0) for number in (*scene.away, self.rest)]
         if sorted(part.number for part in parts) != list(range(self.rest + 1)):
-            raise DataError("the sources are not those among which the sound was divided; divide it again")
+            raise DataError("the sources are not those among which the sound was divided; divide it again", "mismatch")
         return sorted(parts)
 
     def placed(self, scene: Scene) -> Stems:

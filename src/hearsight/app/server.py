@@ -241,7 +241,9 @@ def serve(settings: Settings, ready: Callable[[str], None] = lambda address: Non
         listening = socket.create_server((settings.host, settings.port), family=_family(settings.host))
     except (OSError, OverflowError) as error:
         words = getattr(error, "strerror", None) or error
-        raise HearsightError(f"{settings.host}:{settings.port}: {words}; name another one (--port, --host)") from None
+        raise HearsightError(
+            f"{settings.host}:{settings.port}: {words}; name another one (--port, --host)", "occupied"
+        ) from None
     import uvicorn
 
     config = uvicorn.Config(

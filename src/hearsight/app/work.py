@@ -164,7 +164,7 @@ def export(job: dict[str, Any], job_progress: JobProgress) -> dict[str, Any]:
     }
     writer = writers.get(str(job.get("what")))
     if writer is None:
-        raise DataError("there is no such download")
+        raise DataError("there is no such download", "unknown")
     scene, division = Scene.of(job), _division(job)
     progress = job_progress.stage("Writing", 0.0, 1.0)
     return {"file": writer(scene, division, Path(job["source"]), Path(job["folder"]) / "out", progress)}
@@ -269,7 +269,7 @@ def _do(job: dict[str, Any], said: TextIO) -> None:
     try:
         asked = JOBS.get(str(job.get("job")))
         if asked is None:
-            raise DataError("there is no such job")
+            raise DataError("there is no such job", "unknown")
         say({"done": asked(job, JobProgress(say))})
     except HearsightError as error:
         words = str(error).replace(str(job["source"]), job["label"]).replace(str(job["folder"]), "the clip")

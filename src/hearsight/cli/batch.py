@@ -95,7 +95,7 @@ class Batch:
         request = self._requests[number]
         if not isinstance(error, HearsightError):
             error = HearsightError(f"{request.input}: defect in hearsight, {type(error).__name__}: {error}")
-        self._note(number, {"input": str(request.input), "error": str(error)})
+        self._note(number, {"input": str(request.input), "error": str(error), "code": error.code})
         self._failed += 1
         print("hearsight: " + " ".join(str(error).split()), file=sys.stderr)
 
@@ -167,7 +167,7 @@ def _appended(manifest: Path | None) -> Iterator[Callable[[dict[str, Any]], None
 
             yield append
     except OSError as error:
-        raise HearsightError(f"{manifest}: cannot be written ({error.strerror})") from error
+        raise HearsightError(f"{manifest}: cannot be written ({error.strerror})", "unwritable") from error
 
 
 def _write_report(report: Path, entries: list[dict[str, Any]]) -> None:
@@ -177,7 +177,7 @@ def _write_report(report: Path, entries: list[dict[str, Any]]) -> None:
     import pyarrow
     import pyarrow.parquet
 
-    plain = ("input", "output", "error", "skipped", "model", "duration_s", "sample_rate_hz", "realtime_factor")
+    plain = ("input", "output", "error", "code", "skipped", "model", "duration_s", "sample_rate_hz", "realtime_factor")
     more = ("peak_memory_mib", "loudness_lufs", "true_peak_db", "start_s")
     table = {name: [entry.get(name) for entry in entries] for name in plain + more}
     table["notes"] = [entry.get("notes", []) for entry in entries]
@@ -244,4 +244,4 @@ def _run_alone(task: tuple[int, Request | RemoteRequest], reserved: frozenset[An
 
 
 def _lost(task: tuple[int, Request | RemoteRequest]) -> HearsightError:
-    return HearsightError(f"{task[1].input}: its worker died each time, perhaps for want of memory")
+    return HearsightError(f"{task[1].input}: its worker died each time, perhaps for want of memory", "worker-lost")

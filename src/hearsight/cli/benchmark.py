@@ -69,11 +69,11 @@ def benchmark(
     roles = serves_as or []
     if len(what) > 1 and len(runs) < len(what):
         other = next(text for text in what if text not in runs)
-        raise DataError(f"{other}: is not the folder of a training run; several can be named only of these")
+        raise DataError(f"{other}: is not the folder of a training run; several can be named only of these", "missing")
     if runs:
         chosen = benchmark_of_runs(runs, roles)
     elif Path(what[0]).is_dir():
-        raise DataError(f"{what[0]}: is not the folder of a training run (no recipe.yaml in it)")
+        raise DataError(f"{what[0]}: is not the folder of a training run (no recipe.yaml in it)", "missing")
     elif _is_benchmark(what[0]):
         if roles:
             raise DataError("--as is for runs; in a file, write model: NAME@FOLDER")

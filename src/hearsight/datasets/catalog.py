@@ -127,7 +127,9 @@ def prepare_dataset(
     read = read_lists(lists)
     listing = list_dataset(name, root, read, ambisonic_format or "ambix")
     if Path(folder).resolve().is_relative_to(Path(root).resolve()):
-        raise DataError(f"{folder}: is in the source, which is only read; name another folder for the prepared clips")
+        raise DataError(
+            f"{folder}: is in the source, which is only read; name another folder for the prepared clips", "occupied"
+        )
     surround = any(clip.sound_type == "ambisonic" for clip in listing.clips)
     for option, value in (
         ("ambisonics", ambisonic_format),
@@ -251,7 +253,9 @@ def _own_dataset(name: str) -> Dataset:
     place = added.get(name, name)
     if name not in added and not is_place(name):
         known = ", ".join([*DATASETS, *added])
-        raise DataError(f"unknown dataset {name!r}; known: {known}; or one of your own as package.module:name")
+        raise DataError(
+            f"unknown dataset {name!r}; known: {known}; or one of your own as package.module:name", "unknown"
+        )
     own = imported(place, DataError)
     if isinstance(own, Dataset):
         return own
@@ -262,7 +266,7 @@ def _own_dataset(name: str) -> Dataset:
         given = own(root)
         made = given if isinstance(given, Listing) else Listing(list(given) if isinstance(given, Sequence) else [])
         if not made.clips or not all(isinstance(clip, Clip) for clip in made.clips):
-            raise DataError(f"{place}: gives no clips of {root}; it must give a Listing or a list of Clip")
+            raise DataError(f"{place}: gives no clips of {root}; it must give a Listing or a list of Clip", "missing")
         return made
 
     return Dataset(place, listing)

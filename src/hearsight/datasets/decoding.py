@@ -38,10 +38,10 @@ def read_sound(clip: Clip, rate_hz: int, hrtf: Path | None = None) -> Int16[np.n
     """
     info = probe(clip.sound).audio
     if info is None:
-        raise DataError("has no sound")
+        raise DataError("has no sound", "no-sound")
     needed = {"binaural": 2, "ambisonic": 4}.get(clip.sound_type)
     if needed is not None and info.channels != needed:
-        raise DataError(f"has {info.channels} channels, {needed} are needed for {clip.sound_type} sound")
+        raise DataError(f"has {info.channels} channels, {needed} are needed for {clip.sound_type} sound", "mismatch")
     keeps_channels = needed is not None or (clip.sound_type == "any" and info.channels == 2)
     resampler = StreamResampler(info.sample_rate_hz, rate_hz, info.channels if keeps_channels else 1)
     first = round(clip.start_s * rate_hz)
@@ -51,7 +51,7 @@ def read_sound(clip: Clip, rate_hz: int, hrtf: Path | None = None) -> Int16[np.n
     empty: Tensor | None = None
     for block in read_audio(clip.sound):
         if not bool(torch.isfinite(block).all()):
-            raise DataError("its sound holds values that are not finite")
+            raise DataError("its sound holds values that are not finite", "unreadable")
         kept = block if keeps_channels else mix_to_mono(block, info.layout)[None]
         empty = kept[:, :0]
         blocks.append(as_kept(resampler.process(kept)))
@@ -98,12 +98,12 @@ def read_depth(clip: Clip) -> UInt16[np.ndarray, "maps height width"] | None:
         return None
     files = sorted(clip.depth.glob("*.png"))
     if not files:
-        raise DataError(f"{clip.depth}: holds no depth maps")
+        raise DataError(f"{clip.depth}: holds no depth maps", "missing")
     maps = []
     for file in files:
         one = cv2.imread(str(file), cv2.IMREAD_UNCHANGED)
         if one is None or one.dtype != np.uint16:
-            raise DataError(f"{file}: is not a 16-bit PNG")
+            raise DataError(f"{file}: is not a 16-bit PNG", "unreadable")
         maps.append(one)
     return np.stack(maps)
 
@@ -119,7 +119,7 @@ def read_response(clip: Clip, rate_hz: int) -> Float[Tensor, "2 taps"] | None:
         return None
     info = probe(clip.response).audio
     if info is None or info.channels != 2:
-        raise DataError(f"{clip.response}: is no impulse response of two ears")
+        raise DataError(f"{clip.response}: is no impulse response of two ears", "unreadable")
     whole = torch.cat(list(read_audio(clip.response)), dim=-1)
     return resample(whole, info.sample_rate_hz, rate_hz)[:, : round(RESPONSE_S * rate_hz)]
 

@@ -44,23 +44,23 @@ def fair_play_clips(
     root = Path(folder)
     for needed in (BINAURAL_AUDIOS, VIDEOS):
         if not (root / needed).is_dir():
-            raise DataError(f"{root}: is not in FAIR-Play's layout, the folder {needed} is missing")
+            raise DataError(f"{root}: is not in FAIR-Play's layout, the folder {needed} is missing", "missing")
     if split is None:
         files = [*(root / BINAURAL_AUDIOS).iterdir(), *(root / VIDEOS).iterdir()]
         names = sorted({path.stem for path in files if path.suffix in (*_SOUND_SUFFIXES, ".mp4")})
         if not names:
-            raise DataError(f"{root / BINAURAL_AUDIOS}: holds no sound ({', '.join(_SOUND_SUFFIXES)})")
+            raise DataError(f"{root / BINAURAL_AUDIOS}: holds no sound ({', '.join(_SOUND_SUFFIXES)})", "missing")
     else:
         names = fair_play_split_names(root, split, part, splits)
         if not names:
-            raise DataError(f"{root / splits / split}: names no clip for {part}")
+            raise DataError(f"{root / splits / split}: names no clip for {part}", "missing")
     clips = [Clip(name, sound=_sound(root, name), picture=root / VIDEOS / f"{name}.mp4") for name in names]
     for what, missing in (
         ("sound", [clip.name for clip in clips if not clip.sound.is_file()]),
         ("video", [clip.name for clip in clips if clip.picture is None or not clip.picture.is_file()]),
     ):
         if missing and complete:
-            raise DataError(f"{root}: {len(missing)} of {len(clips)} clips have no {what}: {named(missing)}")
+            raise DataError(f"{root}: {len(missing)} of {len(clips)} clips have no {what}: {named(missing)}", "missing")
     return clips
 
 

@@ -80,7 +80,7 @@ def write_splits(folder: str | os.PathLike[str], splits: Mapping[str, Iterable[s
     lists = {part: list(splits.get(part, ())) for part in SPLIT_PARTS}
     unknown = sorted(set(splits) - set(SPLIT_PARTS))
     if unknown:
-        raise DataError(f"unknown part of a split: {', '.join(unknown)}; known: {', '.join(SPLIT_PARTS)}")
+        raise DataError(f"unknown part of a split: {', '.join(unknown)}; known: {', '.join(SPLIT_PARTS)}", "unknown")
     everywhere = [name for names in lists.values() for name in names]
     if len(set(everywhere)) != len(everywhere):
         twice = sorted({name for name in everywhere if everywhere.count(name) > 1})
@@ -106,7 +106,7 @@ def _check_ears(name: str, ears: np.ndarray) -> None:
     if ears.ndim != 2 or ears.shape[0] != 2 or ears.shape[1] == 0:
         raise DataError(f"{name}: ears of shape {ears.shape}; give [2, samples]")
     if not np.isfinite(ears).all():
-        raise DataError(f"{name}: the ears hold values that are not finite")
+        raise DataError(f"{name}: the ears hold values that are not finite", "unreadable")
     peak = float(np.abs(ears).max())
     if peak > 1:
         raise DataError(f"{name}: the ears reach {peak:.2f}, beyond full scale; scale both by at most {1 / peak:.3f}")
@@ -145,10 +145,10 @@ def _write_video(
                 size = _frame_size(name, frame)
                 video.height, video.width = size
             elif frame.shape[:2] != size:
-                raise DataError(f"{name}: frames of {size} and {frame.shape[:2]} pixels in one clip")
+                raise DataError(f"{name}: frames of {size} and {frame.shape[:2]} pixels in one clip", "mismatch")
             container.mux(video.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
         if size is None:
-            raise DataError(f"{name}: no frames to write")
+            raise DataError(f"{name}: no frames to write", "too-little")
         container.mux(video.encode(None))
 
         sound = av.AudioFrame.from_ndarray(samples.T.reshape(1, -1), format="s16", layout="stereo")

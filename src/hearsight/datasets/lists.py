@@ -53,7 +53,7 @@ def read_lists(arguments: Sequence[str | os.PathLike[str]]) -> Lists:
             single = any((path / f"{part}{suffix}").is_file() for part in SPLIT_PARTS for suffix in (".txt", ".h5"))
             root, splits = (path.parent, [path.name]) if single else (path, split_folders(path))
             if not splits:
-                raise DataError(f"{path}: holds no splits (folders with train.txt, val.txt and test.txt)")
+                raise DataError(f"{path}: holds no splits (folders with train.txt, val.txt and test.txt)", "missing")
             into = sets.setdefault(name or root.resolve().name, {})
             for split in splits:
                 _add(into, split, read_split(root / split), path)
@@ -69,7 +69,9 @@ def read_lists(arguments: Sequence[str | os.PathLike[str]]) -> Lists:
     for (set_name, split_name), lists in folds.items():
         for needed in ("train", "test"):
             if needed not in lists:
-                raise DataError(f"{set_name}/{split_name}: its fold for {needed} is missing; give all folds of a split")
+                raise DataError(
+                    f"{set_name}/{split_name}: its fold for {needed} is missing; give all folds of a split", "missing"
+                )
         _add(sets.setdefault(set_name, {}), split_name, lists, Path(set_name))
     return Lists(sets, choices)
 

@@ -33,7 +33,7 @@ def music_clips(
     """
     root = Path(folder)
     if not root.is_dir():
-        raise DataError(f"{root}: no such folder")
+        raise DataError(f"{root}: no such folder", "missing")
     found = {path.stem: path for path in video_files(root)}
     listed = [pair for source in lists for pair in _listed(Path(source))]
     if not lists:
@@ -52,7 +52,7 @@ def music_clips(
     }
     if not clips:
         what = "that the lists name" if lists else "in folders by instrument"
-        raise DataError(f"{root}: holds no video {what} ({len(found)} videos in all)")
+        raise DataError(f"{root}: holds no video {what} ({len(found)} videos in all)", "missing")
     missing = dict.fromkeys(f"{label.replace(' ', '_')}/{name}" for label, name in listed if name not in found)
     return list(clips.values()), [LeftOut(name, "listed, but there is no such video") for name in missing]
 
@@ -63,6 +63,8 @@ def _listed(path: Path) -> list[tuple[str, str]]:
         videos = content["videos"]
         return [(str(label), str(name)) for label, names in videos.items() for name in names]
     except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+        raise DataError(f"{path}: cannot be read ({error.strerror})", "unreadable") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DataError(f'{path}: is not a published list, {{"videos": {{"cello": ["ID", ...]}}}}') from error
+        raise DataError(
+            f'{path}: is not a published list, {{"videos": {{"cello": ["ID", ...]}}}}', "unreadable"
+        ) from error

@@ -19,7 +19,7 @@ def picture_files(folder: Path) -> list[Path]:
     """
     files = [path for path in folder.iterdir() if path.suffix.lower() in PICTURE_SUFFIXES]
     if not files:
-        raise MediaError(f"{folder}: no pictures in this folder ({', '.join(sorted(PICTURE_SUFFIXES))})")
+        raise MediaError(f"{folder}: no pictures in this folder ({', '.join(sorted(PICTURE_SUFFIXES))})", "missing")
     return sorted(files, key=lambda path: (len(path.stem), path.stem) if path.stem.isdecimal() else (0, path.stem))
 
 
@@ -31,7 +31,7 @@ def read_picture(path: Path) -> UInt8[np.ndarray, "height width 3"]:
     """
     bgr = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if bgr is None:
-        raise MediaError(f"{path}: cannot be decoded as a picture; remove it or convert it")
+        raise MediaError(f"{path}: cannot be decoded as a picture; remove it or convert it", "unreadable")
     return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), dtype=np.uint8)
 
 

@@ -99,7 +99,7 @@ def prepare(
     settings, cutting = settings or PreparedSettings(), cutting or Cutting()
     names = [clip.name for clip in clips]
     if not clips:
-        raise DataError(f"{dataset}: no clips to prepare")
+        raise DataError(f"{dataset}: no clips to prepare", "too-little")
     if len(set(names)) < len(names):
         raise DataError(f"{dataset}: names {next(name for name in names if names.count(name) > 1)} twice")
     _claim(Path(folder), dataset, settings, cutting)
@@ -112,7 +112,7 @@ def prepare(
     entries = [entry for name in names for entry in done[name][0]]
     left_out = [one for name in names for one in done[name][1]]
     if not entries:
-        raise DataError(f"{dataset}: none of {len(clips)} clips can be used ({by_reason(left_out)})")
+        raise DataError(f"{dataset}: none of {len(clips)} clips can be used ({by_reason(left_out)})", "too-little")
     write_index(folder, dataset, settings, entries, [(one.name, one.why) for one in left_out])
     assert len(PreparedSet(folder)) == len(entries)
     return PrepareReport(len(entries), sum(done[name][2] for name in names), left_out)
@@ -127,7 +127,7 @@ def _claim(folder: Path, dataset: str, settings: PreparedSettings, cutting: Cutt
         try:
             before = json.loads(note.read_text(encoding="utf-8"))
         except ValueError as error:
-            raise DataError(f"{note}: damaged; remove {folder} and prepare it again") from error
+            raise DataError(f"{note}: damaged; remove {folder} and prepare it again", "unreadable") from error
     elif (folder / INDEX_FILE).is_file():  # prepared before there was a note
         prepared = PreparedSet(folder)
         before = json.loads(json.dumps({"dataset": prepared.dataset, **asdict(prepared.settings)}))
@@ -135,7 +135,8 @@ def _claim(folder: Path, dataset: str, settings: PreparedSettings, cutting: Cutt
     if differs is not None:
         raise DataError(
             f"{folder}: holds clips that were prepared otherwise ({differs.replace('_', ' ')} {before[differs]}, now "
-            f"{content[differs]}); name another folder, or remove it"
+            f"{content[differs]}); name another folder, or remove it",
+            "mismatch",
         )
     make_folder(folder)
     write_json(note, content)
@@ -151,9 +152,11 @@ def _prepare_recording(
     left_out: list[LeftOut] = []
     try:
         if clip.picture is None or not clip.picture.exists():
-            raise DataError("has no picture" if clip.picture is None else f"its video {clip.picture.name} is missing")
+            raise DataError(
+                "has no picture" if clip.picture is None else f"its video {clip.picture.name} is missing", "no-picture"
+            )
         if not clip.sound.exists():
-            raise DataError(f"its sound {clip.sound.name} is missing")
+            raise DataError(f"its sound {clip.sound.name} is missing", "missing")
         sound = read_sound(clip, settings.sample_rate_hz, cutting.hrtf)
         _check_times(clip, sound.shape[1] / settings.sample_rate_hz)
         sound = _as_kept(clip, sound, cutting)
@@ -179,11 +182,11 @@ def _write_part(
 ) -> PreparedEntry:
     seconds = sound.shape[1] / settings.sample_rate_hz
     if seconds < shortest_s:
-        raise DataError(f"too short: {seconds:.2f} s of {shortest_s:g} s")
+        raise DataError(f"too short: {seconds:.2f} s of {shortest_s:g} s", "too-little")
     if float(np.sqrt(np.square(sound / np.float32(32767)).mean())) < SILENCE_RMS:
-        raise DataError("silent: below -60 dB of full scale")
+        raise DataError("silent: below -60 dB of full scale", "too-little")
     if not pictures:
-        raise DataError("no picture")
+        raise DataError("no picture", "no-picture")
     depth, recording = read_depth(clip), clip.recording or clip.name
     response = read_response(clip, settings.sample_rate_hz)
     return write_prepared_clip(
@@ -201,11 +204,11 @@ def _as_kept(
     """
     if sound.shape[0] == 2 and clip.sound_type in ("binaural", "any") and sound.any() and not is_binaural(sound):
         if clip.sound_type == "binaural":
-            raise DataError("both channels are alike: it is mono")
+            raise DataError("both channels are alike: it is mono", "mismatch")
         sound = np.round(sound.astype(np.float32).mean(0, keepdims=True)).astype(np.int16)
     sound_type = "binaural" if sound.shape[0] == 2 else "mono"
     if cutting.keep not in ("all", sound_type):
-        raise DataError(f"it is {sound_type}, and only {cutting.keep} recordings were asked for")
+        raise DataError(f"it is {sound_type}, and only {cutting.keep} recordings were asked for", "mismatch")
     return sound
 
 
@@ -216,13 +219,13 @@ def _check_times(clip: Clip, sound_s: float) -> None:
         return
     info = probe(clip.picture)
     if info.video is None:
-        raise DataError("has no picture")
+        raise DataError("has no picture", "no-picture")
     if info.audio is not None and clip.picture == clip.sound:
         late = info.video.start_s - info.audio.start_s
         if abs(late) > _LARGEST_OFFSET_S:
-            raise DataError(f"the picture begins {late:+.2f} s after the sound")
+            raise DataError(f"the picture begins {late:+.2f} s after the sound", "mismatch")
     elif info.duration_s is not None and clip.duration_s is None and abs(info.duration_s - sound_s) > _LARGEST_OFFSET_S:
-        raise DataError(f"the sound is {sound_s:.2f} s long and the picture {info.duration_s:.2f} s")
+        raise DataError(f"the sound is {sound_s:.2f} s long and the picture {info.duration_s:.2f} s", "mismatch")
 
 
 def _parts(

@@ -160,17 +160,21 @@ class PreparedSet:
         self.folder = Path(folder)
         index = self.folder / INDEX_FILE
         if not index.is_file():
-            raise DataError(f"{self.folder}: holds no {INDEX_FILE}; run `hearsight prepare` to the end first")
+            raise DataError(
+                f"{self.folder}: holds no {INDEX_FILE}; run `hearsight prepare` to the end first", "missing"
+            )
         try:
             content = json.loads(index.read_text(encoding="utf-8"))
             if content["library"] != "hearsight" or content["format"] > FORMAT:
-                raise DataError(f"{index}: format {content['format']}, this hearsight reads up to {FORMAT}")
+                raise DataError(f"{index}: format {content['format']}, this hearsight reads up to {FORMAT}", "mismatch")
             self.dataset: str = content["dataset"]
             self.settings = _settings(content["settings"])
             self.entries = [PreparedEntry(**entry) for entry in content["clips"]]
             self.left_out = {entry["name"]: entry["why"] for entry in content.get("left_out", [])}
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise DataError(f"{index}: not an index of prepared clips ({type(error).__name__}: {error})") from error
+            raise DataError(
+                f"{index}: not an index of prepared clips ({type(error).__name__}: {error})", "unreadable"
+            ) from error
         self._by_name = {entry.name: entry for entry in self.entries}
 
     def __len__(self) -> int:
@@ -181,7 +185,7 @@ class PreparedSet:
 
     def __getitem__(self, name: str) -> "PreparedClip":
         if name not in self._by_name:
-            raise DataError(f"{self.folder}: has no clip {name!r}")
+            raise DataError(f"{self.folder}: has no clip {name!r}", "missing")
         return PreparedClip(clip_file(self.folder, name), self._by_name[name], self.settings)
 
     def __contains__(self, name: object) -> bool:
@@ -210,10 +214,10 @@ class PreparedClip:
         """RGB picture `number`, shown from `number / frame_rate_hz` seconds on."""
         offsets = self._open().get_slice("picture_offsets")[number : number + 2].tolist()
         if len(offsets) < 2:
-            raise DataError(f"{self.file}: has no picture {number} (of {self.entry.pictures})")
+            raise DataError(f"{self.file}: has no picture {number} (of {self.entry.pictures})", "missing")
         picture = from_jpeg(self._open().get_slice("pictures")[offsets[0] : offsets[1]].numpy())
         if picture is None:
-            raise DataError(f"{self.file}: picture {number} is damaged; prepare the clip again")
+            raise DataError(f"{self.file}: picture {number} is damaged; prepare the clip again", "unreadable")
         return picture
 
     def picture_at(self, time_s: float) -> UInt8[np.ndarray, "height width 3"]:
@@ -228,7 +232,7 @@ class PreparedClip:
             DataError: the clip has none.
         """
         if self.entry.depth_rate_hz is None:
-            raise DataError(f"{self.file}: has no depth")
+            raise DataError(f"{self.file}: has no depth", "missing")
         maps = self._open().get_slice("depth")
         nearest = min(max(round(time_s * self.entry.depth_rate_hz), 0), maps.get_shape()[0] - 1)
         return maps[nearest : nearest + 1][0].numpy().astype(np.float32) / 1000
@@ -240,7 +244,7 @@ class PreparedClip:
             DataError: the clip has none.
         """
         if "response" not in self._open().keys():  # noqa: SIM118 (a safetensors file is no mapping)
-            raise DataError(f"{self.file}: has no impulse response; simulated sets have them, prepared anew")
+            raise DataError(f"{self.file}: has no impulse response; simulated sets have them, prepared anew", "missing")
         return self._open().get_tensor("response")
 
     def _slice(self, name: str, start: int, stop: int) -> torch.Tensor:
@@ -251,7 +255,9 @@ class PreparedClip:
             try:
                 self._tensors = safe_open(self.file, framework="pt")
             except (SafetensorError, OSError) as error:
-                raise DataError(f"{self.file}: cannot be read ({error}); prepare the clip again") from error
+                raise DataError(
+                    f"{self.file}: cannot be read ({error}); prepare the clip again", "unreadable"
+                ) from error
             self._process = os.getpid()
         return self._tensors
 

@@ -66,7 +66,7 @@ def fingerprint_clips(folder: str | os.PathLike[str], progress: Progress = no_pr
         for number, clip in enumerate(prepared, start=1):
             last = clip.entry.pictures - 1
             if last < 0:
-                raise DataError(f"{root}: the clip {clip.entry.name} has no picture")
+                raise DataError(f"{root}: the clip {clip.entry.name} has no picture", "no-picture")
             chosen = np.linspace(0, last, _BETWEEN + 2).round().astype(int)
             fingerprints[clip.entry.name] = _fingerprint([clip.picture(int(index)) for index in chosen])
             progress(number, len(prepared))
@@ -128,7 +128,8 @@ def scene_splits(
     """
     if len(scenes.scenes) < 3:
         raise DataError(
-            f"only {len(scenes.scenes)} scenes were distinguished; at least 3 are needed (lower --scene-distance?)"
+            f"only {len(scenes.scenes)} scenes were distinguished; at least 3 are needed (lower --scene-distance?)",
+            "too-little",
         )
     total = sum(map(len, scenes.scenes))
     generator = np.random.default_rng(seed)
@@ -151,7 +152,7 @@ def scene_splits(
 
 def _fingerprint(pictures: Sequence[np.ndarray]) -> SceneFingerprint:
     if not pictures:
-        raise HearsightError("a clip without pictures")
+        raise HearsightError("a clip without pictures", "no-picture")
     height, width = THUMBNAIL
     chosen = np.linspace(0, len(pictures) - 1, _BETWEEN + 2).round().astype(int)
     small = [

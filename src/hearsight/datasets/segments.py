@@ -139,7 +139,8 @@ class SoloMixtures(Dataset[Item]):
         if unlabelled:
             raise DataError(
                 f"{len(unlabelled)} of {len(clips)} solo clips have no class: {named(unlabelled)}; mix without "
-                "different_classes, or prepare them from folders by instrument"
+                "different_classes, or prepare them from folders by instrument",
+                "missing",
             )
         recordings = [clip.entry.source for clip in clips]
         counts = {"recordings": len(set(recordings))}
@@ -147,7 +148,7 @@ class SoloMixtures(Dataset[Item]):
             counts["classes"] = len({clip.entry.label for clip in clips})
         for what, count in counts.items():
             if count < sources:
-                raise DataError(f"solo clips of {count} {what} cannot make mixtures of {sources}")
+                raise DataError(f"solo clips of {count} {what} cannot make mixtures of {sources}", "too-little")
         self._recordings = np.unique(recordings, return_inverse=True)[1]
         self._classes = np.unique([clip.entry.label or "" for clip in clips], return_inverse=True)[1]
         self.different_classes, self.random_frame = different_classes, random_frame
@@ -171,7 +172,9 @@ class SoloMixtures(Dataset[Item]):
             if self.different_classes:
                 free &= ~np.isin(self._classes, self._classes[chosen])
             if not free.any():  # recordings with several classes
-                raise DataError(f"no solo clip is left to mix with {named(self.clips[i].entry.name for i in chosen)}")
+                raise DataError(
+                    f"no solo clip is left to mix with {named(self.clips[i].entry.name for i in chosen)}", "too-little"
+                )
             chosen.append(int(generator.choice(np.flatnonzero(free))))
         sounds, frames, names = [], [], []
         for index in chosen:
@@ -240,23 +243,26 @@ def _generator(*numbers: int) -> np.random.Generator:
 
 def _check(clips: Sequence[PreparedClip], samples: int, channels: int | None, with_depth: bool) -> None:
     if not clips:
-        raise DataError("no clips to train on")
+        raise DataError("no clips to train on", "too-little")
     for clip in clips:
         entry = clip.entry
         if channels is not None and entry.channels != channels:
-            raise DataError(f"{entry.name}: has {entry.channels} channel, {channels} are needed")
+            raise DataError(f"{entry.name}: has {entry.channels} channel, {channels} are needed", "mismatch")
         if entry.samples < samples:
             need = samples / clip.settings.sample_rate_hz
             raise DataError(
-                f"{entry.name}: is {entry.samples / clip.settings.sample_rate_hz:.2f} s, shorter than {need:.2f}"
+                f"{entry.name}: is {entry.samples / clip.settings.sample_rate_hz:.2f} s, shorter than {need:.2f}",
+                "too-little",
             )
         if not entry.pictures:
-            raise DataError(f"{entry.name}: has no pictures")
+            raise DataError(f"{entry.name}: has no pictures", "no-picture")
         if with_depth and entry.depth_rate_hz is None:
-            raise DataError(f"{entry.name}: has no depth")
+            raise DataError(f"{entry.name}: has no depth", "missing")
     rates = {clip.settings.sample_rate_hz for clip in clips}
     if len(rates) > 1:
-        raise DataError(f"clips of different sample rates: {', '.join(f'{rate} Hz' for rate in sorted(rates))}")
+        raise DataError(
+            f"clips of different sample rates: {', '.join(f'{rate} Hz' for rate in sorted(rates))}", "mismatch"
+        )
 
 
 def half_of(clips: Sequence[PreparedClip], half: Literal["first", "second"]) -> list[PreparedClip]:

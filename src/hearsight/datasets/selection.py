@@ -47,12 +47,13 @@ def sorted_names(
     inside, missing = PartFinder(split_lists, str(where)).sort(known)
     if subset and not any(inside.values()):
         raise DataError(
-            f"{where}: lists none of the {len(known)} clips in {folder}: {named(name for name, _ in known)}"
+            f"{where}: lists none of the {len(known)} clips in {folder}: {named(name for name, _ in known)}", "missing"
         )
     if missing and not subset:
         every = sum(map(len, split_lists.values()))
         raise DataError(
             f"{where}: lists {len(missing)} of {every} clips that are not prepared in {folder}: {named(missing)}; "
-            "prepare the set with this list (`hearsight prepare --list`), which takes them off"
+            "prepare the set with this list (`hearsight prepare --list`), which takes them off",
+            "missing",
         )
     return inside

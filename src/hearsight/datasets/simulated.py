@@ -27,7 +27,9 @@ def simulated_clips(folder: str | os.PathLike[str]) -> list[Clip]:
             scene = json.loads(truth.read_text(encoding="utf-8"))
             room, players = scene["room"]["number"], [one["label"] for one in scene["performers"]]
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise DataError(f"{truth}: is not the truth of a simulated clip; simulate the set again") from error
+            raise DataError(
+                f"{truth}: is not the truth of a simulated clip; simulate the set again", "unreadable"
+            ) from error
         label = players[0] if len(players) == 1 else None
         depth, response = root / "depth" / clip.name, root / "stems" / clip.name / RESPONSE_FILE
         known = response if response.is_file() else None  # open air has none, nor have sets of earlier versions

@@ -50,7 +50,9 @@ def splits_beside(folder: Path) -> list[Path]:
     """
     found = sorted(lists.parent.relative_to(folder) for lists in folder.glob("*/*/train.txt"))
     if not found:
-        raise DataError(f"{folder}: has no splits beside its clips; prepare it with --list, or run `hearsight resplit`")
+        raise DataError(
+            f"{folder}: has no splits beside its clips; prepare it with --list, or run `hearsight resplit`", "missing"
+        )
     return found
 
 

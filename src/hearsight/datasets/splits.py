@@ -97,7 +97,7 @@ class PartFinder:
         for part, names in split.items():
             for name in names:
                 if self._part[name] != part:
-                    raise DataError(f"{where}: names {name} for {part} and for {self._part[name]}")
+                    raise DataError(f"{where}: names {name} for {part} and for {self._part[name]}", "overlap")
                 for key in _spellings(name, (recordings or {}).get(name)):
                     self._listed[key].add(name)
 
@@ -111,7 +111,9 @@ class PartFinder:
             listed = sorted(self._listed.get(key, ()))
             parts = {self._part[one] for one in listed}
             if len(parts) > 1:
-                raise DataError(f"{self.where}: {name} may be {' or '.join(listed)}, which are in different parts")
+                raise DataError(
+                    f"{self.where}: {name} may be {' or '.join(listed)}, which are in different parts", "overlap"
+                )
             if parts:
                 return parts.pop(), listed
         return None
@@ -157,7 +159,7 @@ def read_names(path: str | os.PathLike[str]) -> list[str]:
         lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "not text"
-        raise DataError(f"{path}: cannot be read ({why})") from error
+        raise DataError(f"{path}: cannot be read ({why})", "unreadable") from error
     return [line.strip() for line in lines if line.strip()]
 
 
@@ -175,14 +177,14 @@ def read_split(folder: str | os.PathLike[str]) -> Split:
 def read_part(folder: str | os.PathLike[str], part: str) -> list[str]:
     """One list of a split; as `read_split`."""
     if part not in SPLIT_PARTS:
-        raise DataError(f"unknown part {part!r} of a split; known: {', '.join(SPLIT_PARTS)}")
+        raise DataError(f"unknown part {part!r} of a split; known: {', '.join(SPLIT_PARTS)}", "unknown")
     text, hdf5 = Path(folder) / f"{part}.txt", Path(folder) / f"{part}.h5"
     if text.is_file():
         source, lines = text, read_names(text)
     elif hdf5.is_file():
         source, lines = hdf5, _hdf5_paths(hdf5)
     else:
-        raise DataError(f"{folder}: holds neither {text.name} nor {hdf5.name}")
+        raise DataError(f"{folder}: holds neither {text.name} nor {hdf5.name}", "missing")
     names = [without_suffix(line) for line in lines if line.strip()]
     if len(set(names)) < len(names):
         raise DataError(f"{source}: names {next(name for name in names if names.count(name) > 1)} more than once")
@@ -217,7 +219,9 @@ def named(names: Iterable[str], most: int = 5) -> str:
 def _require_enough(names: list[str], shares: Mapping[str, float]) -> None:
     if len(names) < len(shares):
         wanted = ", ".join(shares)
-        raise DataError(f"{len(names)} recordings cannot be split into {wanted}; have at least {len(shares)}")
+        raise DataError(
+            f"{len(names)} recordings cannot be split into {wanted}; have at least {len(shares)}", "too-little"
+        )
 
 
 def _hash(name: str, seed: int) -> float:
@@ -229,11 +233,11 @@ def _hdf5_paths(path: Path) -> list[str]:
     try:
         import h5py
     except ImportError as error:
-        raise DependencyError(f"{path}: needs h5py to be read; install it with pip install h5py") from error
+        raise DependencyError(f"{path}: needs h5py to be read; install it with pip install h5py", "missing") from error
     try:
         with h5py.File(path, "r") as file:
             if "audio" not in file:
-                raise DataError(f"{path}: has no dataset called audio, which the released splits have")
+                raise DataError(f"{path}: has no dataset called audio, which the released splits have", "missing")
             return [value.decode() if isinstance(value, bytes) else str(value) for value in file["audio"][()].ravel()]
     except OSError as error:
-        raise DataError(f"{path}: cannot be read as HDF5") from error
+        raise DataError(f"{path}: cannot be read as HDF5", "unreadable") from error

@@ -91,7 +91,9 @@ def turning_views(clips: Sequence[Clip], count: int, turn_deg_per_s: float = 0.0
     views = []
     for clip in clips:
         if clip.sound_type != "ambisonic" or clip.projection != "equirectangular":
-            raise DataError(f"{clip.name}: is no 360-degree video with ambisonics, in which a camera could turn")
+            raise DataError(
+                f"{clip.name}: is no 360-degree video with ambisonics, in which a camera could turn", "unsupported"
+            )
         for number in range(count):
             azimuth_deg = number * 360 / count
             camera = Camera(azimuth_deg, turn_deg_per_s if number % 2 == 0 else -turn_deg_per_s)
@@ -108,6 +110,6 @@ def _chosen(
     wanted = dict.fromkeys(listed)
     chosen = [clip for clip in clips if Path(clip.name).name in wanted or clip.recording in wanted]
     if not chosen:
-        raise DataError(f"{folder}: holds none of the {len(wanted)} listed videos ({named(wanted)})")
+        raise DataError(f"{folder}: holds none of the {len(wanted)} listed videos ({named(wanted)})", "missing")
     there = {Path(clip.name).name for clip in chosen} | {clip.recording for clip in chosen}
     return chosen, [LeftOut(name, "listed, but there is no such video") for name in wanted if name not in there]

@@ -24,10 +24,10 @@ def folder_clips(folder: str | os.PathLike[str], sound_type: SoundType = "any") 
     """
     root = Path(folder)
     if not root.is_dir():
-        raise DataError(f"{root}: no such folder")
+        raise DataError(f"{root}: no such folder", "missing")
     videos = video_files(root)
     if not videos:
-        raise DataError(f"{root}: holds no video ({', '.join(sorted(VIDEO_SUFFIXES))})")
+        raise DataError(f"{root}: holds no video ({', '.join(sorted(VIDEO_SUFFIXES))})", "missing")
     names = [path.relative_to(root).with_suffix("").as_posix() for path in videos]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
@@ -79,7 +79,7 @@ def listed_clips(
             video, recording = found[identity].sound, found[identity].recording
             clips[name] = Clip(name, video, video, sound_type, recording, start_s=start, duration_s=duration)
     if not clips:
-        raise DataError(f"{named(map(str, listings))}: none of the videos that it names is in {folder}")
+        raise DataError(f"{named(map(str, listings))}: none of the videos that it names is in {folder}", "missing")
     return list(clips.values()), missing
 
 

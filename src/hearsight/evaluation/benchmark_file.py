@@ -270,15 +270,15 @@ def read_benchmark(path: str | os.PathLike[str]) -> Benchmark:
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise DataError(f"{path}: no such file") from error
+        raise DataError(f"{path}: no such file", "missing") from error
     except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+        raise DataError(f"{path}: cannot be read ({error.strerror})", "unreadable") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: is not YAML ({' '.join(str(error).split())[:200]})") from error
+        raise DataError(f"{path}: is not YAML ({' '.join(str(error).split())[:200]})", "unreadable") from error
     try:
         benchmark = parse_benchmark(content)
     except DataError as error:
-        raise DataError(f"{path}: {error}") from error
+        raise DataError(f"{path}: {error}", error.code) from error
     return _with_absolute_folders(benchmark, path.resolve().parent)
 
 
@@ -314,11 +314,14 @@ def _check(benchmark: Benchmark) -> None:
         if (system.family is None) != (system.data_share is None):
             raise DataError(f"systems[{index}] ({system.name}): family and data_share belong together")
         if system.trained_on is not None and system.trained_on not in [part.name for part in benchmark.datasets]:
-            raise DataError(f"systems[{index}] ({system.name}): trained_on {system.trained_on!r} is no dataset here")
+            raise DataError(
+                f"systems[{index}] ({system.name}): trained_on {system.trained_on!r} is no dataset here", "unknown"
+            )
         if system.true_positions and (system.model is None or system.model in _NOT_PLACING):
             raise DataError(
                 f"systems[{index}] ({system.name}): true_positions can only be given to the models "
-                + " and ".join(card.name for card in CARDS if card.places_sources)
+                + " and ".join(card.name for card in CARDS if card.places_sources),
+                "unsupported",
             )
         if system.predictions is not None and (system.flipped or system.true_positions or system.options):
             raise DataError(f"systems[{index}] ({system.name}): predictions are files; nothing can be set")
@@ -332,7 +335,7 @@ def _check(benchmark: Benchmark) -> None:
         raise DataError("compare: each entry is a pair of systems")
     for name in [*([benchmark.reference] if benchmark.reference else []), *(name for pair in pairs for name in pair)]:
         if name not in known_systems:
-            raise DataError(f"{name!r} is none of the systems: {', '.join(known_systems)}")
+            raise DataError(f"{name!r} is none of the systems: {', '.join(known_systems)}", "unknown")
     for part in benchmark.separation:
         separation_protocol(part.protocol)
         if part.clips and (len(set(part.clips)) < 2 or len(set(part.clips)) < len(part.clips)):
@@ -346,7 +349,9 @@ def _check(benchmark: Benchmark) -> None:
     for maps in benchmark.maps:
         for method in maps.methods:
             if method not in METHODS:
-                raise DataError(f"maps ({maps.name}): unknown method {method!r}; known: {', '.join(METHODS)}")
+                raise DataError(
+                    f"maps ({maps.name}): unknown method {method!r}; known: {', '.join(METHODS)}", "unknown"
+                )
         if maps.against not in ("truth", "prediction"):
             raise DataError(f"maps ({maps.name}): against is truth or prediction, not {maps.against!r}")
         if not 0 < maps.rate_hz <= 30:
@@ -366,7 +371,7 @@ def _check_rows(where: str, systems: Sequence[SystemPart | SeparationSystemPart]
     for system in systems:
         if system.published is not None and system.published not in rows:
             known = f"known: {', '.join(rows)}" if tables else "no dataset here names a published table"
-            raise DataError(f"{where}: {system.name}: no published row {system.published!r}; {known}")
+            raise DataError(f"{where}: {system.name}: no published row {system.published!r}; {known}", "unknown")
 
 
 def _with_absolute_folders(benchmark: Benchmark, base: Path) -> Benchmark:

@@ -97,7 +97,7 @@ def _listed(part: DatasetPart, split: str | None, prepared: PreparedSet) -> list
         return [entry.name for entry in prepared.entries]
     listed = read_names(Path(part.folder) / part.splits_folder / split / f"{part.part}.txt")
     if not listed:
-        raise DataError(f"{part.folder}: {split} names no clip for {part.part}")
+        raise DataError(f"{part.folder}: {split} names no clip for {part.part}", "missing")
     # FAIR-Play's own lists, put beside prepared clips, name sound files.
     return [name if name in prepared else name_of_listed(name) for name in listed]
 
@@ -110,7 +110,7 @@ def truth_of(sound: Path, rule: Protocol) -> Float[Tensor, "2 samples"]:
     """
     ears, rate = sound_of(sound)
     if len(ears) != 2:
-        raise DataError(f"{sound}: has {len(ears)} channel(s); two ears are needed")
+        raise DataError(f"{sound}: has {len(ears)} channel(s); two ears are needed", "mismatch")
     return resample(ears, rate, rule.sample_rate_hz)
 
 
@@ -175,11 +175,14 @@ def _prepared(part: DatasetPart, split: str | None, channels: int | None, partia
     if missing and not partial:
         raise DataError(
             f"{part.folder}: {_some(missing, len(names))} not prepared: {_first(missing)}; prepare them, or leave them "
-            "out with --partial"
+            "out with --partial",
+            "missing",
         )
     names = [name for name in names if name in clips]
     if channels is not None and (other := [name for name in names if clips[name].entry.channels != channels]):
-        raise DataError(f"{part.folder}: {len(other)} of {len(names)} clips have no two ears: {_first(other)}")
+        raise DataError(
+            f"{part.folder}: {len(other)} of {len(names)} clips have no two ears: {_first(other)}", "mismatch"
+        )
     nowhere = Path(part.folder) / "scenes"
     return [
         BenchmarkClip(
@@ -204,7 +207,7 @@ def clips_called(part: DatasetPart, names: Sequence[str]) -> list[BenchmarkClip]
     everything = dataclasses.replace(part, splits=None, limit=None)
     found = {clip.name: clip for clip in clips_of(everything, channels=None, no_split=True)}
     if missing := [name for name in names if name not in found]:
-        raise DataError(f"{part.folder}: {_some(missing, len(names))} not there: {_first(missing)}")
+        raise DataError(f"{part.folder}: {_some(missing, len(names))} not there: {_first(missing)}", "missing")
     return [found[name] for name in names]
 
 
@@ -220,7 +223,7 @@ def _clip(file: Path) -> PreparedClip:
             state = index.stat()
             name = file.relative_to(folder / CLIPS_FOLDER).with_suffix("").as_posix()
             return _prepared_set(folder, (state.st_size, state.st_mtime_ns))[name]
-    raise DataError(f"{file}: is in no prepared set; {INDEX_FILE} is missing")
+    raise DataError(f"{file}: is in no prepared set; {INDEX_FILE} is missing", "missing")
 
 
 def _some(names: Sequence[str], total: int) -> str:

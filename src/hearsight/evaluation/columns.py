@@ -67,7 +67,8 @@ def column(metric: str) -> Column:
         return METRICS[metric]
     if ":" not in metric:
         raise DataError(
-            f"metrics: unknown {metric!r}; known: {', '.join(METRICS)}; or one of your own as module:function"
+            f"metrics: unknown {metric!r}; known: {', '.join(METRICS)}; or one of your own as module:function",
+            "unknown",
         )
     function = own_metric(metric)
     return Column(

@@ -156,17 +156,17 @@ def read_ears(path: str | os.PathLike[str]) -> tuple[Float[Tensor, "2 samples"],
     """
     path = Path(path)
     if not path.is_file():
-        raise MediaError(f"{path}: no such file")
+        raise MediaError(f"{path}: no such file", "missing")
     if path.stat().st_size == 0:
-        raise MediaError(f"{path}: the file is empty")
+        raise MediaError(f"{path}: the file is empty", "too-little")
     read = _read_video if path.suffix.lower() in VIDEO_SUFFIXES else _read_sound
     samples, sample_rate_hz = read(path)
     if samples.shape[-1] == 0:
-        raise MediaError(f"{path}: holds no samples")
+        raise MediaError(f"{path}: holds no samples", "too-little")
     if samples.shape[0] != 2:
-        raise MediaError(f"{path}: has {samples.shape[0]} channel(s); two ears are needed")
+        raise MediaError(f"{path}: has {samples.shape[0]} channel(s); two ears are needed", "mismatch")
     if not bool(samples.isfinite().all()):
-        raise MediaError(f"{path}: holds values that are not finite numbers")
+        raise MediaError(f"{path}: holds values that are not finite numbers", "unreadable")
     return samples, sample_rate_hz
 
 
@@ -174,7 +174,7 @@ def _read_sound(path: Path) -> tuple[Tensor, int]:
     try:
         samples, sample_rate_hz = soundfile.read(path, dtype="float32", always_2d=True)
     except soundfile.LibsndfileError as error:
-        raise MediaError(f"{path}: cannot be read as sound ({error.error_string.rstrip('.')})") from error
+        raise MediaError(f"{path}: cannot be read as sound ({error.error_string.rstrip('.')})", "unreadable") from error
     return torch.from_numpy(np.ascontiguousarray(samples.T)), int(sample_rate_hz)
 
 
@@ -182,7 +182,7 @@ def _read_video(path: Path) -> tuple[Tensor, int]:
     notes: list[str] = []
     samples, sample_rate_hz = read_sound(path, notes)
     if notes:  # silence or a fade in place of what was recorded must not be measured
-        raise MediaError(f"{path}: {'; '.join(notes)}")
+        raise MediaError(f"{path}: {'; '.join(notes)}", "unreadable")
     return samples, sample_rate_hz
 
 
@@ -193,7 +193,7 @@ def _measured(pair: tuple[str, Path, Path], measures: ClipMeasures) -> dict[str,
         predicted, predicted_hz = read_ears(prediction)
         true_s, predicted_s = true.shape[-1] / true_hz, predicted.shape[-1] / predicted_hz
         if abs(true_s - predicted_s) > 1.001 / min(true_hz, predicted_hz):
-            raise DataError(f"the reference lasts {true_s:.4f} s, the prediction {predicted_s:.4f} s")
+            raise DataError(f"the reference lasts {true_s:.4f} s, the prediction {predicted_s:.4f} s", "mismatch")
         return {
             "name": name,
             "duration_s": true_s,
@@ -219,7 +219,7 @@ def _pairs(
 ) -> tuple[list[tuple[str, Path, Path]], list[str]]:
     for path in (reference, prediction):
         if not path.exists():
-            raise DataError(f"{path}: no such file or folder")
+            raise DataError(f"{path}: no such file or folder", "missing")
     if reference.is_dir() != prediction.is_dir():
         folder, file = (reference, prediction) if reference.is_dir() else (prediction, reference)
         raise DataError(f"{folder} is a folder and {file} a file; name two files or two folders")
@@ -231,7 +231,9 @@ def _pairs(
     predicted, predicted_problems = sounds_below(prediction, AUTHORS_FILES["prediction"])
     for folder, found in ((reference, true), (prediction, predicted)):
         if not found:
-            raise DataError(f"{folder}: holds no sound or video file ({', '.join(SOUND_SUFFIXES + VIDEO_SUFFIXES)})")
+            raise DataError(
+                f"{folder}: holds no sound or video file ({', '.join(SOUND_SUFFIXES + VIDEO_SUFFIXES)})", "missing"
+            )
     wanted = true.keys() | predicted.keys() if names is None else set(names)
     problems = true_problems + predicted_problems
     problems += [f"{name}: has no prediction in {prediction}" for name in sorted(wanted - predicted.keys())]

@@ -103,7 +103,7 @@ def maps_table(part: MapsPart, benchmark: Benchmark, progress: Progress = no_pro
                         {"system": work.row, "seed": seed, "map": name, "clip": clip.name, "split": ""} | values
                     )
         if not scored:
-            raise ModelError(f"maps ({part.name}): {work.name} has no map by {', '.join(part.methods)}")
+            raise ModelError(f"maps ({part.name}): {work.name} has no map by {', '.join(part.methods)}", "unsupported")
     return MapsTable(part.name, rows, _grid(rows, benchmark), _note(part, rows), examples)
 
 
@@ -235,7 +235,7 @@ class _Work:
         """Times, maps by name, and the length of the windows."""
         sound, rate = sound_of(clip.sound)
         if len(sound) != 2:
-            raise DataError(f"{clip.sound}: has {len(sound)} channel(s); two ears are needed")
+            raise DataError(f"{clip.sound}: has {len(sound)} channel(s); two ears are needed", "mismatch")
         if not self.is_network:
             return self._objects(clip, sound, rate)
         model = self._model
@@ -258,8 +258,9 @@ class _Work:
                 for moment in moments:
                     for name, heat in maps_of(_heard(moment, self._part, method)).items():
                         found.setdefault(name if name == method else f"{method}: {name}", []).append(heat)
-            except ModelError:  # it has no such maps
-                continue
+            except ModelError as error:
+                if error.code != "unsupported":
+                    raise
         return [moment.time_s for moment in moments], found, window_s
 
     def _objects(

@@ -208,7 +208,7 @@ def separation_protocol(name: str) -> SeparationProtocol:
         if known.name == name:
             return known
     names = ", ".join(known.name for known in SEPARATION_PROTOCOLS)
-    raise DataError(f"unknown separation protocol {name!r}; known: {names}")
+    raise DataError(f"unknown separation protocol {name!r}; known: {names}", "unknown")
 
 
 def protocol(name: str, padding: str | None = None, faults: Sequence[str] = ()) -> Protocol:
@@ -224,11 +224,11 @@ def protocol(name: str, padding: str | None = None, faults: Sequence[str] = ()) 
             those there are.
     """
     if padding is not None and padding not in PADDINGS:
-        raise DataError(f"unknown padding {padding!r}; known: {', '.join(PADDINGS)}")
+        raise DataError(f"unknown padding {padding!r}; known: {', '.join(PADDINGS)}", "unknown")
     for known in PROTOCOLS:
         if known.name == name:
             if wrong := [fault for fault in faults if fault not in known.script_faults]:
                 there = ", ".join(known.script_faults) or "none"
                 raise DataError(f"{name} has no fault {wrong[0]!r}; the faults of its scripts: {there}")
             return dataclasses.replace(known, padding=padding or known.padding, faults=tuple(faults))
-    raise DataError(f"unknown protocol {name!r}; known: {', '.join(known.name for known in PROTOCOLS)}")
+    raise DataError(f"unknown protocol {name!r}; known: {', '.join(known.name for known in PROTOCOLS)}", "unknown")

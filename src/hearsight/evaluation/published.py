@@ -22,7 +22,7 @@ def published_table(key: str) -> tuple[str, Table]:
     """
     tables = _tables()
     if key not in tables:
-        raise DataError(f"no published table {key!r}; known: {', '.join(sorted(tables))}")
+        raise DataError(f"no published table {key!r}; known: {', '.join(sorted(tables))}", "unknown")
     return tables[key]
 
 

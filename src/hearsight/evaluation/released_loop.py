@@ -38,7 +38,7 @@ def released_loop(
     """
     network, length = model.network, model.network.segment_samples
     if network.needs_frames and not frames:
-        raise ModelError(f"{model.name} needs the picture, and this clip has none")
+        raise ModelError(f"{model.name} needs the picture, and this clip has none", "no-picture")
     if "level-of-both-ears" in faults and truth is None:
         raise ValueError("level-of-both-ears needs the recorded ears")
     before: Tensor | None = None

@@ -59,7 +59,7 @@ def benchmark_and_report(benchmark: Benchmark, partial: bool = False, progress: 
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise DataError(f"{out}: cannot be made ({error.strerror})") from error
+        raise DataError(f"{out}: cannot be made ({error.strerror})", "unwritable") from error
     results = run_benchmark(benchmark, progress, partial)
     if results.problems and not (partial and results.rows):
         named = "; ".join(results.problems[:3]) + (" ..." if len(results.problems) > 3 else "")

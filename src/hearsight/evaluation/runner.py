@@ -128,7 +128,9 @@ def run_benchmark(benchmark: Benchmark, progress: Progress = no_progress, partia
             continue
         values = _stored(job, rule)
         if values is None:  # it was there a moment ago
-            raise DataError(f"{job.store}: the result has vanished or its inputs changed; run the benchmark again")
+            raise DataError(
+                f"{job.store}: the result has vanished or its inputs changed; run the benchmark again", "missing"
+            )
         rows.append(
             {"dataset": job.dataset, "split": job.clip.split, "system": job.system, "clip": job.clip.name} | values
         )
@@ -175,7 +177,9 @@ def load_system(part: SystemPart, device: str, scene: Path | None = None) -> Bin
         try:
             return cast(BinauralModel, make(**part.options))
         except TypeError as error:
-            raise ModelError(f"{part.name}: {part.python} does not take these options ({error})") from error
+            raise ModelError(
+                f"{part.name}: {part.python} does not take these options ({error})", "unsupported"
+            ) from error
     assert part.model is not None
     try:
         if part.true_positions and scene is not None:
@@ -185,7 +189,7 @@ def load_system(part: SystemPart, device: str, scene: Path | None = None) -> Bin
             return cast(BinauralModel, known.load_class()(**part.options))
         return cast(BinauralModel, load(part.model, device, **part.options))
     except TypeError as error:
-        raise ModelError(f"{part.name}: {part.model} does not take these options ({error})") from error
+        raise ModelError(f"{part.name}: {part.model} does not take these options ({error})", "unsupported") from error
 
 
 def _given_the_truth(part: SystemPart, scene: Path) -> BinauralModel:
@@ -196,7 +200,9 @@ def _given_the_truth(part: SystemPart, scene: Path) -> BinauralModel:
         network = load_network(part.model)
         known = card(network.system)
     if not known.places_sources:
-        raise ModelError(f"{part.name}: {part.model} places no sources, so true_positions cannot be given to it")
+        raise ModelError(
+            f"{part.name}: {part.model} places no sources, so true_positions cannot be given to it", "unsupported"
+        )
     return cast(BinauralModel, known.load_class().for_scene(scene, network, **part.options))
 
 
@@ -206,7 +212,7 @@ def _filled_in(part: SystemPart, dataset: str, split: str) -> SystemPart:
 
     if part.models:
         if split not in part.models:
-            raise DataError(f"{part.name}: models names none for {split or 'clips without a split'}")
+            raise DataError(f"{part.name}: models names none for {split or 'clips without a split'}", "missing")
         part = dataclasses.replace(part, model=str(part.models[split]), models={})
     return dataclasses.replace(part, model=fill(part.model), predictions=fill(part.predictions))
 
@@ -255,7 +261,7 @@ def _work_on(
                     model, model_input(truth), rule.sample_rate_hz, job.clip.picture, rule, job.part.flipped, truth
                 )
             if ears.shape != truth.shape:
-                raise DataError(f"{ears.shape[-1]} samples were predicted of {truth.shape[-1]}")
+                raise DataError(f"{ears.shape[-1]} samples were predicted of {truth.shape[-1]}", "mismatch")
             values = measures.measure(ears, truth, known_directions(job.clip.scene))
             if job.own:
                 rate = rule.sample_rate_hz
@@ -271,7 +277,7 @@ def _work_on(
 def _given_ears(job: Job, samples: int, rule: Protocol) -> Tensor:
     found = _given_files(job)
     if not found:
-        raise DataError(f"{job.part.predictions}: holds no prediction called {job.clip.name}")
+        raise DataError(f"{job.part.predictions}: holds no prediction called {job.clip.name}", "missing")
     ears, rate = read_ears(found[0])
     ears = resample(ears, rate, rule.sample_rate_hz)
     if abs(ears.shape[-1] - samples) == 1:  # rounding of two rates

@@ -84,15 +84,19 @@ def trained_run(folder: str | os.PathLike[str]) -> TrainedRun:
     """
     folder = Path(folder)
     if not is_run(folder):
-        raise DataError(f"{folder}: is not the folder of a training run; {RECIPE_FILE} is missing")
+        raise DataError(f"{folder}: is not the folder of a training run; {RECIPE_FILE} is missing", "missing")
     if not (folder / MODEL_FOLDER).is_dir():
-        raise DataError(f"{folder / MODEL_FOLDER}: is not there; train to the end first (hearsight train ... --resume)")
+        raise DataError(
+            f"{folder / MODEL_FOLDER}: is not there; train to the end first (hearsight train ... --resume)", "missing"
+        )
     recipe = read_recipe(folder / RECIPE_FILE)
     test, stereo = recipe.data.test, recipe.data.stereo
     if test is None and stereo is not None and stereo.folder is not None and stereo.split is not None:
         test = TestPart(stereo.folder, stereo.split)
     if test is None:
-        raise DataError(f"{folder / RECIPE_FILE}: does not say on what the model is measured; give it data.test")
+        raise DataError(
+            f"{folder / RECIPE_FILE}: does not say on what the model is measured; give it data.test", "missing"
+        )
     for part in (stereo, recipe.data.solo):
         if part is not None and part.folder == test.folder and part.split is not None:
             test = replace(test, split=part.split)
@@ -112,7 +116,8 @@ def runs_of_recipe(reference: str | Path) -> list[Path]:
     found = [place for place in places if (place / MODEL_FOLDER).is_dir()]
     if not found:
         raise DataError(
-            f"{places[0] / MODEL_FOLDER}: is not there; train the recipe first, or name the folder of its run"
+            f"{places[0] / MODEL_FOLDER}: is not there; train the recipe first, or name the folder of its run",
+            "missing",
         )
     return found
 
@@ -133,7 +138,7 @@ def benchmark_of_runs(folders: Sequence[str | os.PathLike[str]], roles: Sequence
     runs = [trained_run(folder) for folder in folders]
     tasks = {run.test.task for run in runs}
     if len(tasks) > 1:
-        raise DataError("some of these runs separate and some give ears; benchmark them apart")
+        raise DataError("some of these runs separate and some give ears; benchmark them apart", "mismatch")
     first = runs[0]
     separates = tasks == {"separation"}
     rules = {run.test.protocol or (DEFAULT_SEPARATION if separates else DEFAULT_PROTOCOL) for run in runs}
@@ -141,7 +146,7 @@ def benchmark_of_runs(folders: Sequence[str | os.PathLike[str]], roles: Sequence
     for what, several in (("protocols", rules), ("datasets", sets)):
         if len(several) > 1:
             raise DataError(
-                f"the runs are measured by different {what} ({', '.join(sorted(several))}); name them apart"
+                f"the runs are measured by different {what} ({', '.join(sorted(several))}); name them apart", "mismatch"
             )
     rows: dict[str, list[TrainedRun]] = {}
     for run in runs:
@@ -223,10 +228,13 @@ def _splits(rows: dict[str, list[TrainedRun]]) -> list[str]:
     first, splits = next(iter(of_rows.items()))
     for name, own in of_rows.items():
         if len(set(own)) < len(own):
-            raise DataError(f"{name}: two of its runs are measured on the same split; name them in a benchmark file")
+            raise DataError(
+                f"{name}: two of its runs are measured on the same split; name them in a benchmark file", "mismatch"
+            )
         if set(own) != set(splits):
             raise DataError(
-                f"{first} has runs for {', '.join(splits)} and {name} for {', '.join(own)}; train the others"
+                f"{first} has runs for {', '.join(splits)} and {name} for {', '.join(own)}; train the others",
+                "mismatch",
             )
     return [split for split in splits if split]
 
@@ -234,7 +242,7 @@ def _splits(rows: dict[str, list[TrainedRun]]) -> list[str]:
 def _splits_folder(rows: dict[str, list[TrainedRun]]) -> str:
     places = {str(Path(run.test.split).parent) for runs in rows.values() for run in runs if run.test.split}
     if len(places) > 1:
-        raise DataError(f"the runs are measured on splits of different sets ({', '.join(sorted(places))})")
+        raise DataError(f"the runs are measured on splits of different sets ({', '.join(sorted(places))})", "mismatch")
     return places.pop() if places else "splits"
 
 

@@ -150,7 +150,9 @@ def _clips(part: SeparationPart, rule: SeparationProtocol) -> list[BenchmarkClip
         return clips_called(dataset, part.clips)
     clips = clips_of(dataset, channels=None, no_split=part.split is None)
     if len(clips) < 2:
-        raise DataError(f"separation ({part.name}): {part.folder} gives {len(clips)} clips; two are needed for a mix")
+        raise DataError(
+            f"separation ({part.name}): {part.folder} gives {len(clips)} clips; two are needed for a mix", "too-little"
+        )
     return clips
 
 
@@ -170,7 +172,9 @@ def _pairs(clips: Sequence[BenchmarkClip], rule: SeparationProtocol) -> list[tup
             if others:
                 pairs.append((clip, others[int(generator.integers(len(others)))]))
     if not pairs:
-        raise DataError("separation: no two of the clips can be mixed; they are of one recording or one instrument")
+        raise DataError(
+            "separation: no two of the clips can be mixed; they are of one recording or one instrument", "too-little"
+        )
     return pairs
 
 
@@ -277,7 +281,8 @@ def _mixture(part: SeparationPart, rule: SeparationProtocol, a: _Solo, b: _Solo)
         if start < -1e-6 or solo.lasts_s < start + duration_s - 1e-6 or duration_s <= 0:
             raise DataError(
                 f"{solo.sound}: lasts {solo.lasts_s:g} s and ends before {(part.offset_s or 0) + duration_s:g} s; "
-                "shorten duration_s"
+                "shorten duration_s",
+                "too-little",
             )
         starts.append(max(0.0, start))
     return _Mixture(a, b, (starts[0], starts[1]), duration_s, rule.equal_levels)
@@ -364,12 +369,13 @@ class _Ears:
             inner = getattr(separator, "binauralizer", None)
             if inner is None:
                 raise ModelError(
-                    f"{system.name}: {system.model} was not trained with ears predicted by another network"
+                    f"{system.name}: {system.model} was not trained with ears predicted by another network",
+                    "unsupported",
                 )
             self._model = NeuralModel(inner, benchmark.device)
         elif (part := _ears_part(system, benchmark)) is not None:
             if part.predictions is not None or part.true_positions:
-                raise DataError(f"separation: {self._heard} gives no ears for clips outside its dataset")
+                raise DataError(f"separation: {self._heard} gives no ears for clips outside its dataset", "unsupported")
             self._model, self._flipped = load_system(part, benchmark.device), part.flipped
 
     def of(self, clip: _Solo) -> Float[Tensor, "channels samples"]:
@@ -377,7 +383,7 @@ class _Ears:
         sound = resample(clip.whole, clip.rate, self._rate)
         if self._heard == "true":
             if len(sound) != 2:
-                raise DataError(f"{clip.sound}: has one channel, and ears are to be heard")
+                raise DataError(f"{clip.sound}: has one channel, and ears are to be heard", "mismatch")
             return sound
         mono = model_sum(sound)
         if self._heard == "mono":
@@ -435,7 +441,7 @@ def _in_windows(
         try:
             return separator.separate(windows.to(device), frames.to(device))
         except HearsightError as error:
-            raise ModelError(f"separation of {mixture.name}: {error}") from error
+            raise ModelError(f"separation of {mixture.name}: {error}", error.code) from error
 
     heard = mixed[0] if len(mixed) == 1 else mixed
     stems = over_windows(heard, length, max(1, round(hop_s * rate)), stems_of, _WINDOWS_AT_ONCE)
@@ -445,7 +451,9 @@ def _in_windows(
 def _separator(system: SeparationSystemPart, device: str) -> Separator:
     network = load_network(system.model)
     if not hasattr(network, "separate"):
-        raise ModelError(f"{system.name}: {system.model} holds {network.system!r}, which does not separate")
+        raise ModelError(
+            f"{system.name}: {system.model} holds {network.system!r}, which does not separate", "unsupported"
+        )
     return cast(Separator, network.eval().to(device))
 
 

@@ -57,7 +57,9 @@ def training_clips(model: str | None) -> list[TrainingClips]:
             for part in parts
         ]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DataError(f"{log}: is not the log of a training run ({type(error).__name__}: {error})") from error
+        raise DataError(
+            f"{log}: is not the log of a training run ({type(error).__name__}: {error})", "unreadable"
+        ) from error
 
 
 def check_unseen(system: str, model: str | None, clips: Sequence[BenchmarkClip], folder: str) -> None:
@@ -82,7 +84,8 @@ def check_unseen(system: str, model: str | None, clips: Sequence[BenchmarkClip],
             named = ", ".join(names[:5]) + (" ..." if len(names) > 5 else "")
             raise DataError(
                 f"{system} was trained or validated on {len(names)} of the clips to be measured: {named}; "
-                "name the split that it was trained with"
+                "name the split that it was trained with",
+                "overlap",
             )
 
 

@@ -40,7 +40,7 @@ def oracle_ears(scene: Path, mono_mix: Float[Tensor, "samples"], sample_rate_hz:
         DataError, MediaError: the scene or a stem is missing or is not one.
     """
     if not scene.is_file():
-        raise DataError(f"{scene}: is missing, so the true parts are not known")
+        raise DataError(f"{scene}: is missing, so the true parts are not known", "missing")
     samples = mono_mix.shape[-1]
     placed = torch.zeros(samples)
     for source in sounding_sources(scene):
@@ -51,7 +51,8 @@ def oracle_ears(scene: Path, mono_mix: Float[Tensor, "samples"], sample_rate_hz:
             ]
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(
-                f"{scene}: names no stem and directions of a performer; the oracle is of simulated concerts"
+                f"{scene}: names no stem and directions of a performer; the oracle is of simulated concerts",
+                "unreadable",
             ) from error
         ears, rate = read_ears(stem)
         ears = resample(ears, rate, sample_rate_hz)

@@ -110,7 +110,7 @@ def explain(
     options = Options(start_s=start_s, duration_s=duration_s)
     prepared = prepare(input, options)
     if prepared.clip.frame_size is None:
-        raise MediaError(f"{input}: has no picture, so there is nothing to draw on")
+        raise MediaError(f"{input}: has no picture, so there is nothing to draw on", "no-picture")
     phases = _Phases(progress, prepared.clip.duration_s)
     notes = list(prepared.notes)
     times: list[float] = []
@@ -123,7 +123,7 @@ def explain(
                 maps.setdefault(name, []).append(heat)
             phases.at(0, moment.time_s)
         if not times:
-            raise MediaError(f"{input}: has no picture that can be explained")
+            raise MediaError(f"{input}: has no picture that can be explained", "no-picture")
     found = Explanation(
         chosen.name,
         method,
@@ -180,7 +180,9 @@ def map_maker(
                 one = association_map(network, mono, frames)
             found = {} if one is None else {method: one}
         if not found:
-            raise ModelError(f"{model.name} has no {method} maps; it has {' and '.join(_methods_of(network, moment))}")
+            raise ModelError(
+                f"{model.name} has no {method} maps; it has {' and '.join(_methods_of(network, moment))}", "unsupported"
+            )
         return {name: heat[0].cpu().numpy() for name, heat in found.items()}
 
     return maps_of
@@ -217,12 +219,12 @@ def _target(output: Path, inputs: list[str | os.PathLike[str]]) -> Path:
             f"{output}: name a folder (without suffix), or a video that ends in {', '.join(DRAWN_SUFFIXES)}"
         )
     if is_folder and output.is_file():
-        raise HearsightError(f"{output}: is a file; name a folder, or a video by its suffix")
+        raise HearsightError(f"{output}: is a file; name a folder, or a video by its suffix", "occupied")
     if not output.absolute().parent.is_dir():
-        raise HearsightError(f"{output}: the folder {output.parent} does not exist")
+        raise HearsightError(f"{output}: the folder {output.parent} does not exist", "missing")
     for one in inputs:
         if same_path(video, one):
-            raise HearsightError(f"{video}: would replace what is read; name another output")
+            raise HearsightError(f"{video}: would replace what is read; name another output", "occupied")
     return video
 
 
@@ -235,12 +237,12 @@ def _check_method(
     step: int | None,
 ) -> None:
     if method not in METHODS:
-        raise HearsightError(f"unknown method {method!r}; known: {', '.join(METHODS)}")
+        raise HearsightError(f"unknown method {method!r}; known: {', '.join(METHODS)}", "unknown")
     if (network is None) != (method == "objects"):
         has = "places sources and has no maps: use objects" if network is None else "is a network and shows no objects"
-        raise ModelError(f"{name} {has}")
+        raise ModelError(f"{name} {has}", "unsupported")
     if network is not None and not network.needs_frames:
-        raise ModelError(f"{name} sees no picture, so there is nothing to explain in it")
+        raise ModelError(f"{name} sees no picture, so there is nothing to explain in it", "unsupported")
     if method != "occlusion" and (truth is not None or patch is not None or step is not None):
         raise HearsightError(f"recorded ears, patch and step are for occlusion; {method} takes none")
 
@@ -362,7 +364,7 @@ def _write_folder(folder: Path, found: Explanation, stills: _Stills) -> None:
         path = folder / f"still-{time_s:07.2f}s.png"
         with written_whole(path) as temporary:
             if not cv2.imwrite(str(temporary), picture[..., ::-1]):
-                raise HearsightError(f"{path}: cannot be written; is the disk full?")
+                raise HearsightError(f"{path}: cannot be written; is the disk full?", "unwritable")
         found.files.append(path)
     arrays: dict[str, Any] = {"times_s": found.times_s, **found.maps}
     if found.maps:

@@ -64,11 +64,11 @@ def moments_of_file(
     else:
         own = probe(truth).audio
         if own is None or own.channels != 2:
-            raise DataError(f"{truth}: holds no two ears; recorded ears have two channels")
+            raise DataError(f"{truth}: holds no two ears; recorded ears have two channels", "mismatch")
         lasts_s, clip_s = own.duration_s, prepared.audio.duration_s
         if lasts_s is not None and clip_s is not None and abs(lasts_s - clip_s) > _SAME_S:
             raise DataError(
-                f"{truth}: lasts {lasts_s:.2f} s and the clip {clip_s:.2f} s; they are not of one recording"
+                f"{truth}: lasts {lasts_s:.2f} s and the clip {clip_s:.2f} s; they are not of one recording", "mismatch"
             )
         part = replace(selection, sound=(), inverted=(), picture=None)
         recorded = read_audio(truth, _BLOCK_SAMPLES, selection=part)

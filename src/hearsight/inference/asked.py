@@ -71,16 +71,18 @@ class Asked:
                 placing = " and ".join(entry.name for entry in CARDS if entry.places_sources)
                 name = getattr(model, "name", model)
                 raise ModelError(
-                    f"positions, tracks, HRTF and field of view are for the models {placing}; {name} takes none"
+                    f"positions, tracks, HRTF and field of view are for the models {placing}; {name} takes none",
+                    "unsupported",
                 )
             if self.options.centre_speech:
-                raise ModelError("speech is left in the middle by the model sounding-objects alone")
+                raise ModelError("speech is left in the middle by the model sounding-objects alone", "unsupported")
             if isinstance(model, StereoNetwork):
                 return NeuralModel(model, self.device)
             return load(model, self.device) if isinstance(model, str | os.PathLike) else model
         if self.device != "cpu":
             raise ModelError(
-                f"{known.name} computes on the CPU, not on {self.device!r}; a device is for networks, leave it out"
+                f"{known.name} computes on the CPU, not on {self.device!r}; a device is for networks, leave it out",
+                "unsupported",
             )
         if self.fov_degrees is not None and not 0 < self.fov_degrees <= 360:
             raise ModelError(f"the field of view must be above 0 and at most 360 degrees, got {self.fov_degrees:g}")
@@ -160,4 +162,6 @@ def check_device(device: str) -> None:
         raise ModelError(f"{device!r}: is no device; use cpu, cuda or mps") from error
     is_there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if not is_there.get(backend, False):
-        raise ModelError(f"{device}: this machine, or this build of PyTorch, has no such device; leave --device out")
+        raise ModelError(
+            f"{device}: this machine, or this build of PyTorch, has no such device; leave --device out", "unsupported"
+        )

@@ -118,7 +118,9 @@ class Request:
         selection = (prepared or prepare(self.input, options)).selection
         output, note = fitting_output(self.input, self.output, selection, options.audio_codec)
         if output != self.output and path_key(output) in self.reserved:
-            raise MediaError(f"{self.input}: would become {output}, which is another file of this job; use -o FILE")
+            raise MediaError(
+                f"{self.input}: would become {output}, which is another file of this job; use -o FILE", "occupied"
+            )
         return output, note
 
     @property

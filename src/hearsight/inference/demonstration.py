@@ -67,7 +67,7 @@ def demonstrate(
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except FileExistsError:
-        raise HearsightError(f"{folder}: is a file; name a folder") from None
+        raise HearsightError(f"{folder}: is a file; name a folder", "occupied") from None
     scene, path = sample_scene(duration_s), folder / "scene.mp4"
     write_sample_scene(scene, path)
     output = default_output(path)

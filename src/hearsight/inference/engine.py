@@ -89,7 +89,8 @@ def run_on_file(
         if model.spec.frames != "none" and clip.frame_size is None and not works_without_picture(model):
             raise MediaError(
                 f"{source}: has no picture, and the model {model.name} needs it; say where the sources are "
-                "(--source X,Y or --tracks), or name a model that only hears (--model audio-only)"
+                "(--source X,Y or --tracks), or name a model that only hears (--model audio-only)",
+                "no-picture",
             )
         session, name = model.session(clip), model.name
     samples = 0

@@ -46,13 +46,15 @@ def load(name: str | os.PathLike[str], device: str = "cpu", **options: Any) -> "
         return _named(known, device, options)
     if not Path(text).exists() and not _like_a_path(text):
         names = ", ".join(entry.name for entry in (*CARDS, *zoo_cards()) if entry.task == "binaural")
-        raise ModelError(f"unknown model {text!r}; known: {names}; or name a folder or a Hugging Face Hub id")
+        raise ModelError(
+            f"unknown model {text!r}; known: {names}; or name a folder or a Hugging Face Hub id", "unknown"
+        )
     network = load_network(text)
     if isinstance(network, StereoNetwork):
         return _neural(network, device, options)
     of_network = card(network.system)
     if of_network.network is None:
-        raise ModelError(f"{text}: holds {network.system!r}, which separates sounds and gives no ears")
+        raise ModelError(f"{text}: holds {network.system!r}, which separates sounds and gives no ears", "unsupported")
     return _on_cpu(of_network.load_class()(network), device, options)
 
 
@@ -104,7 +106,7 @@ class Model:
         duration_s = signal.shape[0] / sample_rate
         pictures = [] if frames is None else _pictures(frames, float(frame_rate or 0), self.spec, duration_s)
         if self.spec.frames != "none" and not pictures and not self.works_without_picture:
-            raise ModelError(f"{self.name} needs the picture: frames [time, height, width, 3] are needed")
+            raise ModelError(f"{self.name} needs the picture: frames [time, height, width, 3] are needed", "no-picture")
         size = pictures[0].rgb.shape[:2] if pictures else None
         clip = ClipInfo(sample_rate, duration_s, frame_rate if pictures else None, size)
         with torch.no_grad():
@@ -142,13 +144,14 @@ def _pictures(frames: Any, frame_rate_hz: float, spec: WindowSpec, duration_s: f
 
 def _named(entry: Card, device: str, options: Mapping[str, Any]) -> Model:
     if entry.task != "binaural":
-        raise ModelError(f"{entry.name} separates sounds and gives no ears; name a binaural model")
+        raise ModelError(f"{entry.name} separates sounds and gives no ears; name a binaural model", "unsupported")
     cls = entry.load_class()
     is_network = isinstance(cls, type) and issubclass(cls, StereoNetwork)
     if not entry.ready:
         raise ModelError(
             f"{entry.name} has no weights here: train it (hearsight train), import the authors' (hearsight "
-            "import-weights), or name the folder or Hugging Face Hub id of a trained one"
+            "import-weights), or name the folder or Hugging Face Hub id of a trained one",
+            "missing",
         )
     if is_network and entry.weights is not None:
         network = load_network(entry.name)
@@ -161,15 +164,20 @@ def _neural(network: StereoNetwork, device: str, options: Mapping[str, Any]) -> 
     known = [name for name in inspect.signature(NeuralModel).parameters if name not in ("network", "device")]
     unknown = [name for name in options if name not in known]
     if unknown:
-        raise ModelError(f"unknown option {unknown[0]!r} of a network; known: {', '.join(known)}")
+        raise ModelError(f"unknown option {unknown[0]!r} of a network; known: {', '.join(known)}", "unknown")
     return Model(NeuralModel(network, device, **options))
 
 
 def _on_cpu(model: BinauralModel, device: str, options: Mapping[str, Any]) -> Model:
     if options:
-        raise ModelError(f"{model.name} takes no option {next(iter(options))!r}; options are for networks")
+        raise ModelError(
+            f"{model.name} takes no option {next(iter(options))!r}; options are for networks", "unsupported"
+        )
     if device != "cpu":
-        raise ModelError(f"{model.name} computes on the CPU, not on {device!r}; a device is for networks, leave it out")
+        raise ModelError(
+            f"{model.name} computes on the CPU, not on {device!r}; a device is for networks, leave it out",
+            "unsupported",
+        )
     return Model(model)
 
 

@@ -88,16 +88,18 @@ class NeuralModel:
         if batch < 1:
             raise ModelError(f"the batch must be at least one window, got {batch}")
         if precision not in ("auto", "float32", "bfloat16"):
-            raise ModelError(f"unknown precision {precision!r}; known: auto, float32, bfloat16")
+            raise ModelError(f"unknown precision {precision!r}; known: auto, float32, bfloat16", "unknown")
         try:
             self.device = torch.device(device)
             self.network = network.eval().to(self.device)
         except (RuntimeError, AssertionError) as error:
-            raise ModelError(f"device {device!s} cannot be used: {str(error).splitlines()[0]}") from error
+            raise ModelError(
+                f"device {device!s} cannot be used: {str(error).splitlines()[0]}", "unsupported"
+            ) from error
         if crops not in ("whole", "sliding", None):
-            raise ModelError(f"unknown crops {crops!r}; known: whole, sliding")
+            raise ModelError(f"unknown crops {crops!r}; known: whole, sliding", "unknown")
         if overlap not in ("equal", "confidence"):
-            raise ModelError(f"unknown overlap {overlap!r}; known: equal, confidence")
+            raise ModelError(f"unknown overlap {overlap!r}; known: equal, confidence", "unknown")
         self.overlap = overlap
         self.precision = precision
         self.crops: Crops = crops or _own_crops(network)
@@ -122,7 +124,8 @@ class NeuralModel:
         """
         if self.network.needs_frames and clip.frame_rate_hz is None:
             raise ModelError(
-                f"{self.name} needs the picture, and this input has none; name a model that only hears (audio-only)"
+                f"{self.name} needs the picture, and this input has none; name a model that only hears (audio-only)",
+                "no-picture",
             )
         return NeuralSession(self)
 
@@ -170,7 +173,7 @@ class NeuralModel:
         if not self.network.needs_frames:
             return []
         if frames is None:
-            raise ModelError(f"{self.name} needs the picture: frames [time, height, width, 3] are needed")
+            raise ModelError(f"{self.name} needs the picture: frames [time, height, width, 3] are needed", "no-picture")
         frames = np.asarray(frames)
         if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[-1] != 3 or not frames.shape[0]:
             raise ModelError(f"frames must be uint8 [time, height, width, 3], got {frames.dtype} {list(frames.shape)}")
@@ -320,7 +323,9 @@ class NeuralSession:
         if not network.needs_frames:
             return Frame(0.0, 0, np.zeros((*network.frame_size, 3), np.uint8))
         if not window.frames:
-            raise ModelError(f"{self._model.name} needs the picture, and there is none at {window.start_s:.2f} s")
+            raise ModelError(
+                f"{self._model.name} needs the picture, and there is none at {window.start_s:.2f} s", "no-picture"
+            )
         centre_s = window.start_s + network.segment_samples / network.sample_rate_hz / 2
         return min(window.frames, key=lambda frame: abs(frame.time_s - centre_s))
 

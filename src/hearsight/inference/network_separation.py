@@ -62,7 +62,9 @@ def loaded_separator(model: Any, device: str = "cpu") -> LoadedSeparator | None:
         text = os.fspath(model)
         known = find_card(text)
         if known is not None and known.task == "separation" and not known.ready:
-            raise ModelError(f"{text} has no weights here: train it (hearsight train), or name a trained one's folder")
+            raise ModelError(
+                f"{text} has no weights here: train it (hearsight train), or name a trained one's folder", "missing"
+            )
         if zoo_model(text) is not None:
             name = text
         elif known is not None or not (os.sep in text or "/" in text or Path(text).exists()):
@@ -102,7 +104,7 @@ def network_stems_into(
     """
     clip, selection = prepared.clip, prepared.selection
     if clip.frame_size is None:
-        raise MediaError(f"{input}: has no picture, which a separation network needs")
+        raise MediaError(f"{input}: has no picture, which a separation network needs", "no-picture")
     given = asked.given(input, selection.start_s)
     notes: list[str] = []
     if given is None:
@@ -136,7 +138,7 @@ def mix_into(
     prepared = [prepare(each, options) for each in inputs]
     for each, known in zip(inputs, prepared, strict=True):
         if known.clip.frame_size is None:
-            raise MediaError(f"{each}: has no picture, which a separation network needs")
+            raise MediaError(f"{each}: has no picture, which a separation network needs", "no-picture")
     clip, size = prepared[0].clip, separator.network.frame_size
     notes: list[str] = []
     (folder / ".true").mkdir()
@@ -266,7 +268,8 @@ def _found(asked: Asked, input: str | os.PathLike[str], folder: Path, prepared: 
         shutil.rmtree(scratch, ignore_errors=True)
     if len(found) < 2:
         raise ModelError(
-            f"{input}: {len(found)} sources were found, and two are needed; say where they are (--source X,Y)"
+            f"{input}: {len(found)} sources were found, and two are needed; say where they are (--source X,Y)",
+            "mismatch",
         )
     tracks = []
     for source in found:

@@ -66,7 +66,7 @@ def name_outputs(
     if len(files) == 1 and not holds_folder and not is_folder and (output.suffix or os.path.exists(output)):
         return NamedOutputs(files, [output], is_file=True)
     if not is_folder and os.path.lexists(output):
-        raise HearsightError(f"{output}: is a file; several inputs need a folder")
+        raise HearsightError(f"{output}: is a file; several inputs need a folder", "occupied")
     if not is_folder and output.suffix.lower() in CONTAINERS:
         raise HearsightError(f"{output}: is the name of a file; several inputs need a folder (a name without a suffix)")
     outputs = [output / path.name for path in outputs]
@@ -90,10 +90,12 @@ def listed(inputs: Sequence[str]) -> list[str]:
         try:
             lines = [line.strip() for line in Path(input).read_text(encoding="utf-8-sig").splitlines()]
         except (OSError, ValueError) as error:
-            raise HearsightError(f"{input}: is no list of files, in UTF-8, a line each ({error})") from error
+            raise HearsightError(
+                f"{input}: is no list of files, in UTF-8, a line each ({error})", "unreadable"
+            ) from error
         named = [line for line in lines if line and not line.startswith("#")]
         if not named:
-            raise HearsightError(f"{input}: lists no files")
+            raise HearsightError(f"{input}: lists no files", "missing")
         every += [line if "://" in line else os.path.join(os.path.dirname(input), line) for line in named]
     return every
 
@@ -133,7 +135,7 @@ def check_template(template: str) -> None:
     if "/" in made or os.sep in made or made.startswith("."):
         raise HearsightError(f"{template!r}: is a file name, not a path, and not hidden; name the folder by -o")
     if template in ("{name}", "{name}{suffix}"):
-        raise HearsightError(f"{template!r}: is the input's own name; add something to it")
+        raise HearsightError(f"{template!r}: is the input's own name; add something to it", "occupied")
 
 
 def check_outputs(
@@ -156,22 +158,22 @@ def check_outputs(
     read = {path_key(path) for path in (*inputs, *other_inputs)}
     for input, output in zip(inputs, outputs, strict=True):
         if same_path(input, output):
-            raise HearsightError(f"{output}: is the input itself; name another output")
+            raise HearsightError(f"{output}: is the input itself; name another output", "occupied")
         if path_key(output) in read:
             raise HearsightError(
-                f"{output}: is an input, and would be replaced by the output of {input}; leave one out"
+                f"{output}: is an input, and would be replaced by the output of {input}; leave one out", "occupied"
             )
     if report is None:
         return
     if path_key(report) in read:
-        raise HearsightError(f"{report}: is an input; name another file for the report")
+        raise HearsightError(f"{report}: is an input; name another file for the report", "occupied")
     if path_key(report) in {path_key(output) for output in outputs}:
-        raise HearsightError(f"{report}: is the output; name another file for the report")
+        raise HearsightError(f"{report}: is the output; name another file for the report", "occupied")
     if os.path.isdir(report):
-        raise HearsightError(f"{report}: is a folder; name a file for the report")
+        raise HearsightError(f"{report}: is a folder; name a file for the report", "occupied")
     folder = Path(report).parent
     if not os.path.isdir(folder) and not any(same_path(folder, Path(output).parent) for output in outputs):
-        raise HearsightError(f"{report}: the folder {folder} does not exist")
+        raise HearsightError(f"{report}: the folder {folder} does not exist", "missing")
 
 
 def path_key(path: str | os.PathLike[str]) -> Any:
@@ -193,7 +195,7 @@ def _files(input: Path, ours: Any) -> list[Path]:
     try:
         entries = sorted(input.iterdir())
     except OSError as error:
-        raise HearsightError(f"{input}: cannot be read ({error.strerror})") from error
+        raise HearsightError(f"{input}: cannot be read ({error.strerror})", "unreadable") from error
     found = [
         path
         for path in entries
@@ -202,7 +204,9 @@ def _files(input: Path, ours: Any) -> list[Path]:
     names = {path.stem for path in found}
     found = [path for path in found if not ours(path, names)]
     if not found:
-        raise HearsightError(f"{input}: this folder holds no videos or sounds; name files, or a folder that has some")
+        raise HearsightError(
+            f"{input}: this folder holds no videos or sounds; name files, or a folder that has some", "missing"
+        )
     return found
 
 
@@ -235,5 +239,5 @@ def _refuse_doubles(outputs: Sequence[Path]) -> None:
     seen: set[Path] = set()
     for path in outputs:
         if path in seen:
-            raise HearsightError(f"two inputs would both become {path}; run them one by one with -o FILE")
+            raise HearsightError(f"two inputs would both become {path}; run them one by one with -o FILE", "occupied")
         seen.add(path)

@@ -64,7 +64,7 @@ def prepare(source: str | os.PathLike[str], options: Options) -> PreparedInput:
     media = probe(source, selection)
     audio = media.audio
     if audio is None:
-        raise MediaError(f"{source}: has no sound, so there is nothing to give two ears")
+        raise MediaError(f"{source}: has no sound, so there is nothing to give two ears", "no-sound")
     if options.salvage:
         notes.append("a file that is cut off is done as far as it goes")
     selection, heard = _channels_mended(source, selection, audio, options)

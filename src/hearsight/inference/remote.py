@@ -58,7 +58,7 @@ class RemoteRequest:
             try:
                 done = Request(fetched, target / self.output.rpartition("/")[2], self.asked).run(progress)
             except HearsightError as error:
-                raise type(error)(str(error).replace(str(fetched), self.input)) from error
+                raise type(error)(str(error).replace(str(fetched), self.input), error.code) from error
             stored = self.output.rpartition("/")[0] + "/" + Path(done.output).name
             _store(Path(done.output), stored)
         return replace(done, input=self.input, output=stored)
@@ -94,7 +94,9 @@ def plan_anywhere(
     ]
     twice = next((each for each, count in Counter(names).items() if count > 1), None)
     if twice is not None:
-        raise HearsightError(f"two inputs would both become {output.rstrip('/')}/{twice}; do them in jobs of their own")
+        raise HearsightError(
+            f"two inputs would both become {output.rstrip('/')}/{twice}; do them in jobs of their own", "occupied"
+        )
     asked.make_model()  # refuses what it does not take, before any work
     return [RemoteRequest(file, f"{output.rstrip('/')}/{each}", asked) for file, each in zip(files, names, strict=True)]
 
@@ -110,7 +112,7 @@ def _files(place: str) -> list[str]:
     names = sorted(each.base_name for each in found if each.is_file)
     names = [name for name in names if Path(name).suffix.lower() in READ_SUFFIXES and not name.startswith(".")]
     if not names:
-        raise MediaError(f"{place}: holds no videos or sounds")
+        raise MediaError(f"{place}: holds no videos or sounds", "missing")
     return [f"{place.rstrip('/')}/{name}" for name in names]
 
 
@@ -147,4 +149,4 @@ def _service(place: str) -> "Iterator[tuple[FileSystem, str]]":
         files, path = FileSystem.from_uri(place if is_remote(place) else Path(os.path.abspath(place)).as_uri())
         yield files, path
     except (pyarrow.ArrowException, OSError) as error:
-        raise MediaError(f"{place}: cannot be reached ({' '.join(str(error).split())})") from error
+        raise MediaError(f"{place}: cannot be reached ({' '.join(str(error).split())})", "missing") from error

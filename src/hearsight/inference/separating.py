@@ -101,7 +101,9 @@ def separate_mix(
     """
     network = loaded_separator(model, device)
     if network is None:
-        raise ModelError(f"{model}: is no separation network; two videos are mixed and separated by one alone")
+        raise ModelError(
+            f"{model}: is no separation network; two videos are mixed and separated by one alone", "unsupported"
+        )
     with stems_folder(output) as (folder, final):
         stems, ratios = mix_into(folder, network, inputs, device, options, progress)
     assert final is not None

@@ -49,12 +49,14 @@ def separated(
     if model.spec.frames != "none" and clip.frame_size is None and not works_without_picture(model):
         raise MediaError(
             f"{input}: has no picture, and the model {model.name} needs it; say where the sources are "
-            "(--source X,Y or --tracks)"
+            "(--source X,Y or --tracks)",
+            "no-picture",
         )
     session = model.session(clip)
     if not isinstance(session, PartsSession) or model.spec.sample_rate_hz is not None:
         raise ModelError(
-            f"{model.name} gives two ears and no parts; use sounding-objects, positions, or a separation network"
+            f"{model.name} gives two ears and no parts; use sounding-objects, positions, or a separation network",
+            "unsupported",
         )
     notes: list[str] = []
     if ambisonic_order(layout) is not None:
@@ -192,5 +194,6 @@ def _refuse_what_is_not_ours(folder: Path) -> None:
             there -= {stem.path.name for stem in open_stems(folder).stems} | {*TABLES, *MARKER_FILES}
     if there:
         raise HearsightError(
-            f"{folder}: holds {sorted(there)[0]}, which would be lost with the folder; name a new or an empty folder"
+            f"{folder}: holds {sorted(there)[0]}, which would be lost with the folder; name a new or an empty folder",
+            "occupied",
         )

@@ -67,7 +67,7 @@ def write_ambix(
         raise HearsightError(f"the order of ambisonics is 1 to {_MOST_ORDER}, got {order}")
     suffix = path.suffix.lower()
     if suffix not in AMBIX_SUFFIXES:
-        raise MediaError(f"{path}: ambisonics go into .mp4, .mov and .wav; name one of them")
+        raise MediaError(f"{path}: ambisonics go into .mp4, .mov and .wav; name one of them", "unsupported")
     field = _progressed(ambisonic_blocks(stems, order, gains), stems, progress)
     field = _resampled(field, stems.sample_rate_hz, AMBIX_RATE_HZ, channels)
     if suffix == ".wav":
@@ -81,9 +81,12 @@ def write_ambix(
         return []
     codec = options.audio_codec or ("pcm24" if suffix == ".mov" else "aac")
     if codec not in ("aac", "pcm16", "pcm24") or (codec != "aac" and suffix != ".mov"):
-        raise MediaError(f"{path}: ambisonics are written as AAC, or as PCM (pcm16, pcm24) in .mov")
+        raise MediaError(f"{path}: ambisonics are written as AAC, or as PCM (pcm16, pcm24) in .mov", "unsupported")
     if codec == "aac" and order > 1:
-        raise MediaError(f"{path}: AAC has channels for the first order alone; name a .mov or a .wav for order {order}")
+        raise MediaError(
+            f"{path}: AAC has channels for the first order alone; name a .mov or a .wav for order {order}",
+            "unsupported",
+        )
     assert prepared is not None
     with BinauralWriter(
         stems.input,
@@ -145,7 +148,9 @@ def write_objects(
     """
     path = Path(output)
     if path.suffix.lower() not in ADM_SUFFIXES:
-        raise MediaError(f"{path}: objects go into .wav (BW64 with the Audio Definition Model); name one")
+        raise MediaError(
+            f"{path}: objects go into .wav (BW64 with the Audio Definition Model); name one", "unsupported"
+        )
     factors = np.ones(len(stems.stems), np.float32) if gains is None else np.asarray(gains, np.float32)
     times = np.arange(0, stems.duration_s + _BLOCK_S, _BLOCK_S)
     objects = []

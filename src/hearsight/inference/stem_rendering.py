@@ -77,7 +77,7 @@ def stem_gains(stems: Stems, gains_db: Mapping[str, float], muted: Sequence[str]
     """
     for name in (*gains_db, *muted):
         if name not in stems.names:
-            raise DataError(f"there is no stem {name!r}; there are {', '.join(stems.names)}")
+            raise DataError(f"there is no stem {name!r}; there are {', '.join(stems.names)}", "unknown")
     if any(math.isnan(gain) or gain > 20 for gain in gains_db.values()):
         raise DataError("a gain goes up to 20 decibels")
     return [0.0 if name in muted else 10 ** (gains_db.get(name, 0.0) / 20) for name in stems.names]
@@ -196,7 +196,9 @@ def _moved(
     angle = seen if fov_degrees is None else math.radians(fov_degrees)
     for name in positions:
         if name not in stems.names or name == REST:
-            raise DataError(f"there is no source {name!r}; there are {', '.join(stems.names[:-1]) or 'none'}")
+            raise DataError(
+                f"there is no source {name!r}; there are {', '.join(stems.names[:-1]) or 'none'}", "unknown"
+            )
     placed = []
     for stem in stems.stems:
         if stem.name in positions and stem.source is not None:

@@ -128,7 +128,7 @@ class Stems:
     def _called(self, name: str) -> Stem:
         found = next((stem for stem in self.stems if stem.name == name), None)
         if found is None:
-            raise DataError(f"there is no stem {name!r}; there are {', '.join(self.names)}")
+            raise DataError(f"there is no stem {name!r}; there are {', '.join(self.names)}", "unknown")
         return found
 
     def _read(self, stem: Stem, begin: int, samples: int) -> Float[np.ndarray, "samples"]:
@@ -139,9 +139,9 @@ class Stems:
                 file.seek(begin)
                 read = file.read(samples, dtype="float32")
         except (soundfile.LibsndfileError, OSError) as error:
-            raise MediaError(f"{stem.path}: cannot be read ({error})") from error
+            raise MediaError(f"{stem.path}: cannot be read ({error})", "unreadable") from error
         if read.shape != (samples,):
-            raise MediaError(f"{stem.path}: is no sound of one channel and {self.samples} samples")
+            raise MediaError(f"{stem.path}: is no sound of one channel and {self.samples} samples", "unreadable")
         return np.asarray(read)
 
     def write_tables(self) -> None:
@@ -206,11 +206,11 @@ def open_stems(folder: str | os.PathLike[str]) -> Stems:
         )
     except OSError as error:
         raise DataError(
-            f"{folder}: holds no stems ({error.strerror or error}); make them by hearsight separate"
+            f"{folder}: holds no stems ({error.strerror or error}); make them by hearsight separate", "missing"
         ) from error
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(
-            f"{folder / TRACKS}: is no list of stems as hearsight separate writes it ({error!r})"
+            f"{folder / TRACKS}: is no list of stems as hearsight separate writes it ({error!r})", "unreadable"
         ) from error
 
 
@@ -258,7 +258,7 @@ class PartFiles:
                 self.write(key, begin, part.numpy())
             samples = begin + count
         if not samples:
-            raise MediaError("the sound is empty")
+            raise MediaError("the sound is empty", "no-sound")
         return samples
 
     def read(self, keys: Sequence[str], begin: int, samples: int) -> Float[np.ndarray, "samples"]:
@@ -315,7 +315,7 @@ def write_stems(parts: PartFiles, mono: str, sources: Sequence[tuple[Source, tup
             files[-1].write(rest.astype(np.float32))
     except soundfile.LibsndfileError as error:
         raise MediaError(
-            f"{stems.folder}: stems cannot be written ({error.error_string}); is the disk full?"
+            f"{stems.folder}: stems cannot be written ({error.error_string}); is the disk full?", "unwritable"
         ) from error
     finally:
         for file in files:

@@ -59,7 +59,9 @@ def write_adm(
         HearsightError: the file cannot be written.
     """
     if len(objects) > _MOST_OBJECTS:
-        raise MediaError(f"{path}: {len(objects)} objects are more than the {_MOST_OBJECTS} that tools take")
+        raise MediaError(
+            f"{path}: {len(objects)} objects are more than the {_MOST_OBJECTS} that tools take", "unsupported"
+        )
     channels = len(objects)
     axml = _axml(objects, samples / sample_rate_hz, sample_rate_hz, title)
     frame = 3 * channels

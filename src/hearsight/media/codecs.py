@@ -63,11 +63,11 @@ def sound_codec(name: str, big_endian: bool = False) -> SoundCodec:
     """
     codec = SOUND_CODECS.get(name)
     if codec is None:
-        raise MediaError(f"no such audio codec: {name!r}; use one of {', '.join(SOUND_CODECS)}")
+        raise MediaError(f"no such audio codec: {name!r}; use one of {', '.join(SOUND_CODECS)}", "unknown")
     try:
         av.Codec(codec.encoder, "w")
     except av.codec.codec.UnknownCodecError as error:
         raise MediaError(
-            f"this FFmpeg has no {name} encoder ({codec.encoder}); choose another --audio-codec"
+            f"this FFmpeg has no {name} encoder ({codec.encoder}); choose another --audio-codec", "unsupported"
         ) from error
     return _BIG_ENDIAN.get(name, codec) if big_endian else codec

@@ -128,7 +128,7 @@ def container_for(target: str | os.PathLike[str]) -> Container:
     container = CONTAINERS.get(suffix)
     if container is None:
         known = ", ".join(sorted(CONTAINERS))
-        raise MediaError(f"{target}: no format is known by the suffix {suffix!r}; use one of {known}")
+        raise MediaError(f"{target}: no format is known by the suffix {suffix!r}; use one of {known}", "unknown")
     return container
 
 
@@ -143,7 +143,7 @@ def codec_for(target: str | os.PathLike[str], audio_codec: str | None = None) ->
     codec = sound_codec(name, big_endian=container.muxer in ("aiff", "au"))
     if container.others is not None and name not in (container.sound, *container.others):
         allowed = ", ".join((container.sound, *container.others))
-        raise MediaError(f"{target}: {container.muxer} cannot hold {name} sound; use one of {allowed}")
+        raise MediaError(f"{target}: {container.muxer} cannot hold {name} sound; use one of {allowed}", "unsupported")
     return dataclasses.replace(codec, rates_hz=container.rates_hz) if container.rates_hz else codec
 
 

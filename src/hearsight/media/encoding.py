@@ -44,7 +44,9 @@ def write_video(
     """
     path = Path(path)
     if path.suffix.lower() not in DRAWN_SUFFIXES:
-        raise MediaError(f"{path}: a video that is drawn is written as {', '.join(DRAWN_SUFFIXES)}; name one of them")
+        raise MediaError(
+            f"{path}: a video that is drawn is written as {', '.join(DRAWN_SUFFIXES)}; name one of them", "unsupported"
+        )
     rate = Fraction(frame_rate_hz).limit_denominator(1001)
     codec = "libx264" if "libx264" in av.codecs_available else "mpeg4"
     aac = SOUND_CODECS["aac"]
@@ -79,6 +81,6 @@ def write_video(
             heard.pts = samples - block.shape[-1]
             container.mux(voice.encode(heard))
         if voice is None or not shown:
-            raise MediaError(f"{path}: there is nothing to write, neither picture nor sound")
+            raise MediaError(f"{path}: there is nothing to write, neither picture nor sound", "too-little")
         container.mux(picture.encode(None))
         container.mux(voice.encode(None))

@@ -125,7 +125,9 @@ def probe(path: str | os.PathLike[str], selection: Selection = WHOLE) -> MediaIn
                 focal_length_mm=_focal_length_mm(container, picture),
             )
         if audio is None and video is None:
-            raise MediaError(f"{path}: nothing in it can be decoded; it is damaged or of an unknown codec")
+            raise MediaError(
+                f"{path}: nothing in it can be decoded; it is damaged or of an unknown codec", "unreadable"
+            )
     return MediaInfo(os.fspath(path), names, duration_s, audio, video)
 
 

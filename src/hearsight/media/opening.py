@@ -108,9 +108,9 @@ def require_sound(
     """The chosen sound streams, or a MediaError that says that there are none."""
     streams = sound_streams(container, selection)
     if not streams and container.streams.audio:
-        raise MediaError(f"{path}: its sound is of a codec that cannot be decoded; convert it first")
+        raise MediaError(f"{path}: its sound is of a codec that cannot be decoded; convert it first", "unreadable")
     if not streams:
-        raise MediaError(f"{path}: has no sound; give a video with a sound track")
+        raise MediaError(f"{path}: has no sound; give a video with a sound track", "no-sound")
     return streams
 
 
@@ -121,9 +121,9 @@ def require_picture(
     stream = picture_stream(container, selection)
     unknown = next((stream for stream in container.streams.video if stream.codec_context is None), None)
     if stream is None and unknown is not None:
-        raise MediaError(f"{path}: its picture is of a codec that cannot be decoded; convert it first")
+        raise MediaError(f"{path}: its picture is of a codec that cannot be decoded; convert it first", "unreadable")
     if stream is None:
-        raise MediaError(f"{path}: has no picture; give a video, not a sound file")
+        raise MediaError(f"{path}: has no picture; give a video, not a sound file", "no-picture")
     return stream
 
 
@@ -196,7 +196,7 @@ def media_errors(path: str | os.PathLike[str]) -> Iterator[None]:
         yield
     except av.error.FFmpegError as error:
         what = (error.strerror or type(error).__name__).lower()
-        raise MediaError(f"{path}: not a video or sound that can be read, or damaged ({what})") from error
+        raise MediaError(f"{path}: not a video or sound that can be read, or damaged ({what})", "unreadable") from error
 
 
 def _refuse_what_has_no_path(path: str | os.PathLike[str]) -> None:
@@ -213,34 +213,38 @@ def _refuse_what_is_no_file(path: Path, salvage: bool) -> None:
     try:
         status = path.stat()
     except FileNotFoundError as error:
-        raise MediaError(f"{path}: no such file") from error
+        raise MediaError(f"{path}: no such file", "missing") from error
     except (OSError, ValueError) as error:
-        raise MediaError(f"{path}: cannot be opened ({getattr(error, 'strerror', None) or error})") from error
+        raise MediaError(
+            f"{path}: cannot be opened ({getattr(error, 'strerror', None) or error})", "unreadable"
+        ) from error
     if stat.S_ISDIR(status.st_mode):
-        raise MediaError(f"{path}: is a folder; name a video or sound file")
+        raise MediaError(f"{path}: is a folder; name a video or sound file", "unreadable")
     if not stat.S_ISREG(status.st_mode):
-        raise MediaError(f"{path}: is not a regular file; it must be read more than once, so save it as a file first")
+        raise MediaError(
+            f"{path}: is not a regular file; it must be read more than once, so save it as a file first", "unreadable"
+        )
     if not os.access(path, os.R_OK):
-        raise MediaError(f"{path}: no permission to read it")
+        raise MediaError(f"{path}: no permission to read it", "unreadable")
     if status.st_size == 0:
-        raise MediaError(f"{path}: is empty (0 bytes)")
+        raise MediaError(f"{path}: is empty (0 bytes)", "too-little")
     part = None if salvage else missing_part(path)
     if part is not None:
-        raise MediaError(f"{path}: {part}; copy or download it again, or take what is there (--salvage)")
+        raise MediaError(f"{path}: {part}; copy or download it again, or take what is there (--salvage)", "unreadable")
 
 
 def _refuse_what_is_no_media(path: Path, container: InputContainer) -> None:
     names = set(container.format.name.split(","))
     if names & _TEXT:
-        raise MediaError(f"{path}: is text, not a video or sound")
+        raise MediaError(f"{path}: is text, not a video or sound", "unreadable")
     if names & _LISTS:
-        raise MediaError(f"{path}: is a playlist, not a video or sound; give the media file itself")
+        raise MediaError(f"{path}: is a playlist, not a video or sound; give the media file itself", "unreadable")
     if names & _PICTURES or any(name.endswith("_pipe") for name in names):
-        raise MediaError(f"{path}: is a still image; give a video with sound")
+        raise MediaError(f"{path}: is a still image; give a video with sound", "unreadable")
     if not container.streams.audio and not container.streams.video:
-        raise MediaError(f"{path}: has neither sound nor picture")
+        raise MediaError(f"{path}: has neither sound nor picture", "no-sound")
     if _is_encrypted(path, container):
-        raise MediaError(f"{path}: is encrypted (copy-protected); hearsight cannot read it")
+        raise MediaError(f"{path}: is encrypted (copy-protected); hearsight cannot read it", "unreadable")
 
 
 def _is_encrypted(path: Path, container: InputContainer) -> bool:

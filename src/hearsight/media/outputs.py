@@ -76,8 +76,12 @@ def fitting_output(
             picture = picture_stream(container, selection)
             tag = next((_tag(stream) for stream in container.streams if is_picture(stream)), "")
         if picture is None:
-            raise MediaError(f"{source}: its picture is of a codec unknown to this FFmpeg{tag}; convert it first")
-        raise MediaError(f"{source}: no container that can be written holds {codec_name(picture)}; convert it first")
+            raise MediaError(
+                f"{source}: its picture is of a codec unknown to this FFmpeg{tag}; convert it first", "unsupported"
+            )
+        raise MediaError(
+            f"{source}: no container that can be written holds {codec_name(picture)}; convert it first", "unsupported"
+        )
     other = wanted.with_name((wanted.stem if suffix else wanted.name) + suffixes[0])
     if not suffix:
         return other, f"the output is called {suffixes[0]}, as the input has no suffix that names its container"

@@ -233,7 +233,7 @@ def _shown(
         yield _Shown(frame, at, at + lasts)
         last = at
     if last is None:
-        raise MediaError(f"{path}: no picture of it can be decoded; the file is damaged")
+        raise MediaError(f"{path}: no picture of it can be decoded; the file is damaged", "unreadable")
 
 
 def _decoded(

@@ -79,7 +79,7 @@ def read_audio(
     if held:
         yield torch.from_numpy(np.concatenate(pending, axis=1))
     if is_empty:
-        raise MediaError(f"{path}: has no sound from {selection.start_s:g} s on; the sound ends before")
+        raise MediaError(f"{path}: has no sound from {selection.start_s:g} s on; the sound ends before", "no-sound")
 
 
 def read_sound(
@@ -115,7 +115,9 @@ def write_wav(
         try:
             soundfile.write(temporary, sound.T, sample_rate_hz, subtype=subtype, format="WAV")
         except soundfile.LibsndfileError as error:
-            raise MediaError(f"{path}: cannot be written ({error.error_string}); is the disk full?") from error
+            raise MediaError(
+                f"{path}: cannot be written ({error.error_string}); is the disk full?", "unwritable"
+            ) from error
 
 
 def _selected(path: str | os.PathLike[str], selection: Selection, notes: list[str]) -> Iterator[np.ndarray]:
@@ -125,7 +127,9 @@ def _selected(path: str | os.PathLike[str], selection: Selection, notes: list[st
         streams = require_sound(container, path, selection)
         rate = streams[0].codec_context.sample_rate
         if any(stream.codec_context.sample_rate != rate for stream in streams):
-            raise MediaError(f"{path}: sound tracks of different sample rates cannot be joined; choose one of them")
+            raise MediaError(
+                f"{path}: sound tracks of different sample rates cannot be joined; choose one of them", "mismatch"
+            )
         if len(streams) == 1:
             sound = _in_step(container, streams[0], path, notes, Fraction(selection.start_s))
         else:
@@ -264,7 +268,7 @@ def _whole_in_step(
             yield position, kept
             position += kept.shape[1]
     if not position and origin is None:
-        raise MediaError(f"{path}: its sound cannot be decoded; the file is damaged")
+        raise MediaError(f"{path}: its sound cannot be decoded; the file is damaged", "unreadable")
     if gaps:
         notes.append(f"the sound has {gaps} gap(s) of {silence_s:.3f} s in all; silence stands in them")
     if drift_s:

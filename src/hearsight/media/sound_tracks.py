@@ -191,9 +191,9 @@ def _role(stream: AudioStream) -> str | None:
 def _picture(container: InputContainer, path: str | os.PathLike[str], number: int) -> int:
     pictures = list(container.streams.video)
     if not 1 <= number <= len(pictures):
-        raise MediaError(f"{path}: has no picture track {number}; it has {len(pictures)}")
+        raise MediaError(f"{path}: has no picture track {number}; it has {len(pictures)}", "unknown")
     if pictures[number - 1].codec_context is None:
-        raise MediaError(f"{path}: picture track {number} is of a codec that cannot be decoded")
+        raise MediaError(f"{path}: picture track {number} is of a codec that cannot be decoded", "unreadable")
     return pictures[number - 1].index
 
 
@@ -206,9 +206,9 @@ def _asked_for(path: str | os.PathLike[str], tracks: Sequence[SoundTrack], wante
         found = [track for track in tracks if (track.language or "").lower() in names]
         found.sort(key=lambda track: (track.role is not None, not track.is_default))
     if not found:
-        raise MediaError(f"{path}: has no sound track {wanted!r}; it has {listed}")
+        raise MediaError(f"{path}: has no sound track {wanted!r}; it has {listed}", "unknown")
     if not found[0].is_decodable:
-        raise MediaError(f"{path}: {found[0]} is of a codec that cannot be decoded; it has {listed}")
+        raise MediaError(f"{path}: {found[0]} is of a codec that cannot be decoded; it has {listed}", "unreadable")
     return found[0]
 
 

@@ -130,10 +130,11 @@ class BinauralWriter:
 
     def __enter__(self) -> Self:
         if self._order is not None and self._container not in ("mp4", "mov"):
-            raise MediaError(f"{self._target}: ambisonics go into .mp4, .mov and .wav; name one of them")
+            raise MediaError(f"{self._target}: ambisonics go into .mp4, .mov and .wav; name one of them", "unsupported")
         if not takes_sound(self._target_container, self._codec):
             raise MediaError(
-                f"{self._target}: {self._container} cannot hold {self._codec.encoder} sound; choose another audio codec"
+                f"{self._target}: {self._container} cannot hold {self._codec.encoder} sound; choose another codec",
+                "unsupported",
             )
         start_s = clip_start(self._source, self._selection) + Fraction(self._selection.start_s)
         with ExitStack() as stack:
@@ -205,7 +206,9 @@ class BinauralWriter:
                 self._output.close()
             self._add_boxes()
             if missing_part(self._temporary) is not None:  # FFmpeg's muxers do not check all that they are given
-                raise MediaError(f"{self._target}: the input is so damaged that {self._container} cannot hold it")
+                raise MediaError(
+                    f"{self._target}: the input is so damaged that {self._container} cannot hold it", "unreadable"
+                )
             self._note_what_was_mended()
             if self._ceiling_db is not None and self.true_peak_db > self._ceiling_db + _HEARD_OVERSHOOT_DB:
                 self.notes.append(
@@ -342,7 +345,7 @@ class BinauralWriter:
                 copy.id = stream.id
             return copy
         if is_shown:
-            raise MediaError(self._refusal(reason))
+            raise MediaError(self._refusal(reason), "unsupported")
         codec = subtitle_codec(self._target_container, codec_name(stream)) if stream.type == "subtitle" else None
         if codec is not None:
             with suppress(ValueError, av.error.FFmpegError):
@@ -489,11 +492,15 @@ class BinauralWriter:
             yield
         except av.error.FFmpegError as error:
             if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise HearsightError(f"{self._target}: the disk is full; nothing was written") from error
+                raise HearsightError(f"{self._target}: the disk is full; nothing was written", "unwritable") from error
             if isinstance(error, OSError) and error.errno == errno.EFBIG:
-                raise HearsightError(f"{self._target}: larger than this file system or account allows") from error
+                raise HearsightError(
+                    f"{self._target}: larger than this file system or account allows", "unwritable"
+                ) from error
             what = (error.strerror or type(error).__name__).lower()
-            raise MediaError(f"{self._target}: cannot be written as {self._container} ({what})") from error
+            raise MediaError(
+                f"{self._target}: cannot be written as {self._container} ({what})", "unsupported"
+            ) from error
 
     def _abandon(self) -> None:
         """Close what will be thrown away, or is closed already."""

@@ -76,5 +76,6 @@ def require_packages(fonts_too: bool = True, recordings_too: bool = True) -> Non
         names = " ".join(missing)
         raise DependencyError(
             f"the sound bank needs {len(missing)} Debian package(s) that are not installed: run "
-            f"`apt-get install --no-install-recommends {names}`"
+            f"`apt-get install --no-install-recommends {names}`",
+            "missing",
         )

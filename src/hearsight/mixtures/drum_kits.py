@@ -70,7 +70,7 @@ class DrumKits:
         }
         self._loops = [path for name in _LOOPS if (path := LOOSE / f"{name}.flac").is_file()]
         if USED[-1] not in self._kits or len(self._kits) < 2 or not self._loops:
-            raise DependencyError(f"drum kits are missing in {KITS} or {LOOSE}")
+            raise DependencyError(f"drum kits are missing in {KITS} or {LOOSE}", "missing")
 
     def phrase(self, rng: np.random.Generator, part: str, seconds: float) -> tuple[NDArray, str]:
         """A phrase of drums on one kit, or now and then (in training) a loop of a drummer. `[samples]`"""

@@ -41,7 +41,7 @@ class Noises:
         for folder in FOLDERS if recorded else ():
             files = sorted([*folder.rglob("*.ogg"), *folder.rglob("*.oga"), *folder.rglob("*.wav")])
             if not files:
-                raise DependencyError(f"recorded noises are missing in {folder}")
+                raise DependencyError(f"recorded noises are missing in {folder}", "missing")
             self._files[str(folder)] = files
 
     def synthesized(self, rng: np.random.Generator, part: str, seconds: float) -> tuple[Wave, str]:
@@ -57,7 +57,7 @@ class Noises:
         """Babble of four to twenty voices, low-passed now and then as from afar."""
         sound = np.zeros(round(seconds * self.rate), np.float32)
         if self._voices is None:
-            raise DependencyError("a crowd needs recorded speech")
+            raise DependencyError("a crowd needs recorded speech", "missing")
         people = int(rng.integers(5, 20))
         for _ in range(people):
             wave = self._voices.recorded(rng, part, seconds)[0]

@@ -30,7 +30,7 @@ class PatchPlayer:
     def __init__(self) -> None:
         self._names = {int(path.stem[:3]): path.stem[4:].replace("_", " ") for path in PATCHES.glob("*.pat")}
         if not self._names or not CONFIGURATION.is_file():
-            raise DependencyError(f"patches are missing in {PATCHES} or {CONFIGURATION}")
+            raise DependencyError(f"patches are missing in {PATCHES} or {CONFIGURATION}", "missing")
 
     def has(self, voice: Voice) -> bool:
         """Whether there is a patch; of drums there is one kit."""
@@ -65,7 +65,7 @@ class PatchPlayer:
             try:
                 done = subprocess.run(command, capture_output=True, timeout=120, check=False)
             except FileNotFoundError as error:
-                raise DependencyError("timidity is not installed; run `apt-get install timidity`") from error
+                raise DependencyError("timidity is not installed; run `apt-get install timidity`", "missing") from error
             if done.returncode != 0 or not sound.is_file():
                 raise DataError(f"timidity failed: {done.stderr.decode(errors='replace').strip()[-200:]}")
             wave, rate = soundfile.read(sound, dtype="float32", always_2d=True)

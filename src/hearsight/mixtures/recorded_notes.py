@@ -61,7 +61,9 @@ class RecordedNotes:
     def __init__(self, folder: str | Path, sample_rate_hz: int) -> None:
         self.folder, self.rate = Path(folder), sample_rate_hz
         if not self.folder.is_dir():
-            raise DataError(f"{folder}: no such folder; name a folder with one folder of recorded notes per instrument")
+            raise DataError(
+                f"{folder}: no such folder; name a folder with one folder of recorded notes per instrument", "missing"
+            )
         self._notes: dict[tuple[str, str], list[RecordedNote]] = {}
         for instrument in sorted(INSTRUMENTS):
             for path in sorted((self.folder / instrument).glob("*")):
@@ -72,7 +74,8 @@ class RecordedNotes:
         if not self._notes:
             raise DataError(
                 f"{folder}: holds no notes in folders named {', '.join(sorted(INSTRUMENTS))}; see the layout of the "
-                "Philharmonia Orchestra's sound samples"
+                "Philharmonia Orchestra's sound samples",
+                "missing",
             )
 
     def instruments(self, part: str, sound_class: str) -> list[str]:

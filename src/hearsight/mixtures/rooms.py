@@ -88,7 +88,8 @@ class RoomBank:
             )
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DataError(
-                f"{folder}: holds no whole room bank; make one with `python -m hearsight.mixtures` (make_room_bank)"
+                f"{folder}: holds no whole room bank; make one with `python -m hearsight.mixtures` (make_room_bank)",
+                "missing",
             ) from error
         rooms: dict[int, list[int]] = {}
         for index, source in enumerate(self.sources):
@@ -96,7 +97,7 @@ class RoomBank:
                 rooms.setdefault(source.room, []).append(index)
         self.rooms: tuple[tuple[int, ...], ...] = tuple(tuple(indices) for indices in rooms.values())
         if not self.rooms:
-            raise DataError(f"{folder}: has no rooms for {part!r}; make a bank of at least ten rooms")
+            raise DataError(f"{folder}: has no rooms for {part!r}; make a bank of at least ten rooms", "missing")
 
     def __reduce__(self) -> tuple[type["RoomBank"], tuple[Path, str | None]]:
         """Opened anew in another process, rather than copied into it."""

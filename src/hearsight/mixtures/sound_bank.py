@@ -58,7 +58,8 @@ class SoundBank:
             }
         except (OSError, ValueError, KeyError) as error:
             raise DataError(
-                f"{folder}: holds no whole sound bank; make one with `python -m hearsight.mixtures` (make_sound_bank)"
+                f"{folder}: holds no whole sound bank; make one with `python -m hearsight.mixtures` (make_sound_bank)",
+                "missing",
             ) from error
 
     def __reduce__(self) -> tuple[type["SoundBank"], tuple[Path, str]]:

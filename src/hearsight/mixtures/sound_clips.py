@@ -28,13 +28,13 @@ def read_clip(path: Path, rate: int) -> Wave:
                 of = container.streams.audio[0].rate
                 frames = [frame.to_ndarray() for frame in container.decode(audio=0)]
             if not frames:
-                raise DataError(f"{path}: holds no sound; remove it or get it anew")
+                raise DataError(f"{path}: holds no sound; remove it or get it anew", "missing")
             mono = np.concatenate(frames, axis=1)[0].astype(np.float32) / 32768
         else:
             wave, of = soundfile.read(path, dtype="float32", always_2d=True)
             mono = wave.mean(axis=1)
     except (soundfile.LibsndfileError, av.FFmpegError, OSError) as error:
-        raise DataError(f"{path}: cannot be read as sound ({error}); remove it or get it anew") from error
+        raise DataError(f"{path}: cannot be read as sound ({error}); remove it or get it anew", "unreadable") from error
     mono = resample(torch.from_numpy(np.ascontiguousarray(mono)), of, rate).numpy()
     loud = np.flatnonzero(np.abs(mono) > 0.01 * max(1e-6, float(np.abs(mono).max(initial=0))))
     if len(loud) == 0:

@@ -101,7 +101,7 @@ class FontPlayer(Synthesizer):
         """
         synth = self._fluidsynth.Synth(samplerate=float(RENDER_RATE_HZ), channels=_CHANNELS, **_SETTINGS)
         if synth.sfload(str(self.sound_font)) < 0:
-            raise DataError(f"{self.sound_font}: FluidSynth cannot read this sound font; name another")
+            raise DataError(f"{self.sound_font}: FluidSynth cannot read this sound font; name another", "unreadable")
         return synth
 
     @cached_property

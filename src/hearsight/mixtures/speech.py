@@ -66,7 +66,7 @@ class Voices:
         }
         self._syllables = {name: clips for name, clips in self._syllables.items() if len(clips) > 20}
         if not self._prompts or not self._syllables:
-            raise DependencyError(f"recorded speech is missing in {PROMPTS} or {SYLLABLES}")
+            raise DependencyError(f"recorded speech is missing in {PROMPTS} or {SYLLABLES}", "missing")
 
     def recorded(self, rng: np.random.Generator, part: str, seconds: float) -> tuple[Wave, str]:
         """Announcements of one speaker, or syllables of one language, strung together; the last speaker of each kept
@@ -129,7 +129,7 @@ class Voices:
             try:
                 done = subprocess.run(filled, capture_output=True, timeout=60, check=False)
             except FileNotFoundError as error:
-                raise DependencyError(f"{command[0]} is not installed") from error
+                raise DependencyError(f"{command[0]} is not installed", "missing") from error
             if done.returncode != 0 or not file.is_file():
                 raise DependencyError(
                     f"{command[0]} failed on {origin}: {done.stderr.decode(errors='replace').strip()}"

@@ -285,7 +285,8 @@ class BeyondMono(StereoNetwork):
             if self.depth_estimator is None:
                 raise ModelError(
                     f"this {self.system} reads depth maps, was given none, and was made without a depth_estimator; "
-                    "train it with one ('Intel/dpt-large'), or pass depth"
+                    "train it with one ('Intel/dpt-large'), or pass depth",
+                    "mismatch",
                 )
             if not self._estimators:
                 self._estimators["depth"] = DepthEstimator(self.depth_estimator, frames.device)

@@ -182,7 +182,8 @@ class CCStereo(StereoNetwork):
         if item.previous_frames is None:
             raise DataError(
                 f"{self.system}'s contrastive term compares neighbouring pictures, and these items have no previous "
-                "one; leave 'contrastive' out of loss_weights"
+                "one; leave 'contrastive' out of loss_weights",
+                "mismatch",
             )
         item = self.at_its_level(item)
         assert item.previous_frames is not None

@@ -57,20 +57,25 @@ def import_weights(system: str, files: Sequence[str | Path]) -> Imported:
             is missing or there twice, or a tensor is missing, unknown or of another shape.
     """
     if system not in IMPORTABLE:
-        raise ModelError(f"no released weights are known for {system!r}; there are some for {', '.join(IMPORTABLE)}")
+        raise ModelError(
+            f"no released weights are known for {system!r}; there are some for {', '.join(IMPORTABLE)}", "unsupported"
+        )
     parts = [_read_part(Path(file)) for file in files]
     wanted = IMPORTABLE[system]
     for part in parts:
         if part.layout not in wanted.layouts:
             raise ModelError(
                 f"{part.file}: holds {_ARTICLED[part.layout]}, which belongs to {_owners(part.layout)}; "
-                f"{system} is made of {wanted.described()}"
+                f"{system} is made of {wanted.described()}",
+                "mismatch",
             )
     by_role = {role: [part for part in parts if _ROLES[part.layout] == role] for role in sorted(set(_ROLES.values()))}
     for role, (fewest, most) in wanted.counts.items():
         found = by_role[role]
         if len(found) < fewest:
-            raise ModelError(f"{system} also needs the file of its {role} network; it is made of {wanted.described()}")
+            raise ModelError(
+                f"{system} also needs the file of its {role} network; it is made of {wanted.described()}", "missing"
+            )
         if len(found) > most:
             raise ModelError(f"{found[most].file}: a second {role} network beside {found[0].file}; give each part once")
     network = _make(system, by_role)
@@ -149,30 +154,33 @@ def _read_part(file: Path) -> _Part:
             " and ".join(_ARTICLED[layout] for layout in layouts)
             or f"tensors named {next(iter(tensors))!r} and the like"
         )
-        raise ModelError(f"{file}: holds {what}, not one part of a released checkpoint")
+        raise ModelError(f"{file}: holds {what}, not one part of a released checkpoint", "mismatch")
     return _Part(file, layouts[0], tensors)
 
 
 def _read_tensors(file: Path) -> dict[str, Tensor]:
     if not file.is_file():
-        raise ModelError(f"{file}: no such file")
+        raise ModelError(f"{file}: no such file", "missing")
     try:
         with warnings.catch_warnings():  # about pickle protocols: whatever matters here becomes an error
             warnings.simplefilter("ignore")
             content = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ModelError(
-            f"{file}: not read: it is no PyTorch checkpoint, or holds more than tensors, and nothing in it is run"
+            f"{file}: not read: it is no PyTorch checkpoint, or holds more than tensors, and nothing in it is run",
+            "unreadable",
         ) from error
     except Exception as error:  # whatever the unpickler trips over in a file that is no checkpoint
-        raise ModelError(f"{file}: not a PyTorch checkpoint ({type(error).__name__})") from error
+        raise ModelError(f"{file}: not a PyTorch checkpoint ({type(error).__name__})", "unreadable") from error
     if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
         content = content["state_dict"]
     if not isinstance(content, Mapping) or not content:
-        raise ModelError(f"{file}: holds a {type(content).__name__}, not named tensors")
+        raise ModelError(f"{file}: holds a {type(content).__name__}, not named tensors", "unreadable")
     wrong = [name for name, value in content.items() if not (isinstance(name, str) and isinstance(value, Tensor))]
     if wrong:
-        raise ModelError(f"{file}: {wrong[0]!r} is no tensor; a released checkpoint holds only named tensors")
+        raise ModelError(
+            f"{file}: {wrong[0]!r} is no tensor; a released checkpoint holds only named tensors", "unreadable"
+        )
     return {name.removeprefix("module."): tensor for name, tensor in content.items()}
 
 
@@ -192,7 +200,7 @@ def _make(system: str, by_role: Mapping[str, list[_Part]]) -> StereoNetwork:
     }
     if system in ("sep-stereo", "unet-out"):
         if len({fusion.layout for fusion in fusions}) > 1:
-            raise ModelError(f"{fusions[1].file}: its fusion is another than that of {fusions[0].file}")
+            raise ModelError(f"{fusions[1].file}: its fusion is another than that of {fusions[0].file}", "mismatch")
         settings["fusion"] = "pyramid" if fusions[0].layout == "apnet" else "outermost"
         settings["share_pyramid"] = len(fusions) == 1
         settings["rearrangement"] = "released"
@@ -228,7 +236,7 @@ def _sizes(part: _Part, name: str, numbers: Iterable[int]) -> list[int]:
             break
         sizes.append(tensor.shape[0])
     if not sizes:
-        raise ModelError(f"{part.file}: tensor {name.format(next(iter(numbers)))!r} is missing")
+        raise ModelError(f"{part.file}: tensor {name.format(next(iter(numbers)))!r} is missing", "mismatch")
     return sizes
 
 
@@ -241,17 +249,20 @@ def _fill(network: StereoNetwork, by_role: Mapping[str, list[_Part]]) -> list[st
         unused += [f"{part.file}: {name}" for name in part.tensors if name not in known and _is_unused(part, name)]
         for name in part.tensors:
             if name not in known and not _is_unused(part, name):
-                raise ModelError(f"{part.file}: tensor {name!r} {list(part.tensors[name].shape)} is unknown")
+                raise ModelError(
+                    f"{part.file}: tensor {name!r} {list(part.tensors[name].shape)} is unknown", "mismatch"
+                )
         for theirs, ours in known.items():
             tensor = part.tensors.get(theirs)
             if tensor is None:
                 if theirs.endswith("num_batches_tracked"):  # older batch norms did not count
                     continue
-                raise ModelError(f"{part.file}: tensor {theirs!r} {list(own[ours].shape)} is missing")
+                raise ModelError(f"{part.file}: tensor {theirs!r} {list(own[ours].shape)} is missing", "mismatch")
             if tensor.shape != own[ours].shape:
                 raise ModelError(
                     f"{part.file}: tensor {theirs!r} has shape {list(tensor.shape)}, "
-                    f"this network's has {list(own[ours].shape)}"
+                    f"this network's has {list(own[ours].shape)}",
+                    "mismatch",
                 )
             own[ours].copy_(tensor)  # the state dict shares memory with the network
     return unused

@@ -589,7 +589,7 @@ class SeparationNetwork(AudioVisualNetwork):
     def loss_terms(self, item: Item) -> dict[str, Tensor]:
         """Named, weighted loss terms of a batch of segments: spectrograms, prediction and `losses` in one call."""
         if item.stem_frames is None:
-            raise DataError(f"{self.system} learns from mixed solo clips: the items need a frame of each source")
+            raise DataError(f"{self.system} learns from mixed solo clips: give a frame of each source", "mismatch")
         item = self.at_its_level(item)
         assert item.stem_frames is not None
         return self.losses(self(self.stft.forward(self.mixture(item)), item.stem_frames), item)

@@ -48,7 +48,7 @@ def true_ears(item: Item, stft: STFT, system: str) -> Complex[Tensor, "batch 2 f
         DataError: the items have no ears.
     """
     if item.ears is None:
-        raise DataError(f"{system} learns from both ears, but the items of this dataset have none")
+        raise DataError(f"{system} learns from both ears, but the items of this dataset have none", "mismatch")
     return stft.forward(item.ears)
 
 
@@ -59,5 +59,5 @@ def true_difference(item: Item, stft: STFT, system: str) -> Complex[Tensor, "bat
         DataError: the items have no ears.
     """
     if item.ears is None:
-        raise DataError(f"{system} learns from both ears, but the items of this dataset have none")
+        raise DataError(f"{system} learns from both ears, but the items of this dataset have none", "mismatch")
     return stft.forward(difference(item.ears))

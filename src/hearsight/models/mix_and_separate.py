@@ -137,7 +137,9 @@ class MixAndSeparate(GuidedUNet, SeparationNetwork):
         heard = 1 if mix.ndim == 2 else mix.shape[1]
         if heard != (1 if self.hears == "mono" else 2) or (self.hears == "mono" and mix.ndim != 2):
             wanted = "a mono mix [batch, samples]" if self.hears == "mono" else "a mix of two ears [batch, 2, samples]"
-            raise DataError(f"this mix-and-separate hears {self.hears!r}: give it {wanted}, not {tuple(mix.shape)}")
+            raise DataError(
+                f"this mix-and-separate hears {self.hears!r}: give it {wanted}, not {tuple(mix.shape)}", "mismatch"
+            )
         return super().separate(mix, frames)
 
     @torch.no_grad()
@@ -151,7 +153,7 @@ class MixAndSeparate(GuidedUNet, SeparationNetwork):
         """
         network = self.binauralizer
         if network is None:
-            raise DataError("this mix-and-separate was made without a binauralizer")
+            raise DataError("this mix-and-separate was made without a binauralizer", "unsupported")
         visual = network.encode_frames(frames)
 
         def segment(window: Tensor) -> Tensor:
@@ -171,16 +173,18 @@ class MixAndSeparate(GuidedUNet, SeparationNetwork):
         """The clips that were mixed, with the channels that the network hears."""
         if self.hears == "true":
             if item.stem_ears is None:
-                raise DataError("mix-and-separate that hears 'true' needs both ears of each source (stem_ears)")
+                raise DataError(
+                    "mix-and-separate that hears 'true' needs both ears of each source (stem_ears)", "mismatch"
+                )
             return item.stem_ears
         if item.stems is None:
-            raise DataError("mix-and-separate learns from mixed solo clips, but the items have no stems")
+            raise DataError("mix-and-separate learns from mixed solo clips, but the items have no stems", "mismatch")
         if self.hears == "mono":
             return item.stems
         if self.hears == "mono-twice":
             return torch.stack([item.stems, item.stems], dim=2) / 2
         if item.stem_frames is None:
-            raise DataError("mix-and-separate needs a frame of each source (stem_frames)")
+            raise DataError("mix-and-separate needs a frame of each source (stem_frames)", "mismatch")
         ears = self.binauralize(item.stems.flatten(0, 1), item.stem_frames.flatten(0, 1))
         return ears.unflatten(0, item.stems.shape[:2])
 

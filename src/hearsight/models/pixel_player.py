@@ -129,7 +129,7 @@ class PixelPlayer(SeparationNetwork):
     ) -> Float[Tensor, "batch components rows time"]:
         """What the U-Net splits the mix into, on warped rows."""
         if mix.ndim != 3:
-            raise DataError(f"pixel-player hears one channel: give it a mono mix, not {tuple(mix.shape)}")
+            raise DataError(f"pixel-player hears one channel: give it a mono mix, not {tuple(mix.shape)}", "mismatch")
         return self.unet(torch.log(self._warped(mix.abs()) + self.floor)[:, None]).logits.float()
 
     @torch.no_grad()
@@ -154,7 +154,7 @@ class PixelPlayer(SeparationNetwork):
             DataError: the items have no stems.
         """
         if item.stems is None:
-            raise DataError("pixel-player learns from mixed solo clips, but the items have no stems")
+            raise DataError("pixel-player learns from mixed solo clips, but the items have no stems", "mismatch")
         logits = result.extras["logits"]
         rows = logits.shape[-2]
         magnitudes = self._warped(self.stft.forward(item.stems).abs())[..., :rows, :]

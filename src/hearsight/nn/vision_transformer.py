@@ -133,11 +133,13 @@ def _load_published(vit: Any, weights: str) -> None:
         elif architecture == "vit":
             published = ViTModel.from_pretrained(weights, add_pooling_layer=False)
         else:
-            raise ModelError(f"visual weights {weights!r} are of a {architecture!r}; a DPT or a ViT is needed")
+            raise ModelError(
+                f"visual weights {weights!r} are of a {architecture!r}; a DPT or a ViT is needed", "mismatch"
+            )
     except (OSError, ValueError) as error:
         what = "folder holds no usable network" if Path(weights).is_dir() else "cannot be had from the Hugging Face Hub"
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise DependencyError(f"visual weights {weights!r}: {what} ({reason})") from error
+        raise DependencyError(f"visual weights {weights!r}: {what} ({reason})", "missing") from error
     finally:
         logging.set_verbosity(verbosity)
     theirs, ours = published.config, vit.config
@@ -145,15 +147,18 @@ def _load_published(vit: Any, weights: str) -> None:
         if getattr(theirs, field) != getattr(ours, field):
             raise ModelError(
                 f"visual weights {weights!r} are of another transformer: "
-                f"{field} is {getattr(theirs, field)}, this network's {getattr(ours, field)}"
+                f"{field} is {getattr(theirs, field)}, this network's {getattr(ours, field)}",
+                "mismatch",
             )
     if getattr(theirs, "is_hybrid", False) or not getattr(theirs, "qkv_bias", True):
-        raise ModelError(f"visual weights {weights!r} are of a hybrid or bias-free transformer; a plain ViT is needed")
+        raise ModelError(
+            f"visual weights {weights!r} are of a hybrid or bias-free transformer; a plain ViT is needed", "mismatch"
+        )
     tensors = {_dpt_name(name): tensor for name, tensor in published.float().state_dict().items()}
     own = vit.state_dict()
     missing = [name for name in own if name not in tensors]
     if missing:
-        raise ModelError(f"visual weights {weights!r} lack {missing[0]!r} (and {len(missing) - 1} more)")
+        raise ModelError(f"visual weights {weights!r} lack {missing[0]!r} (and {len(missing) - 1} more)", "mismatch")
     positions = "embeddings.position_embeddings"
     tensors[positions] = _resized_grid(tensors[positions], own[positions].shape[1] - 1)
     vit.load_state_dict({name: tensors[name] for name in own})

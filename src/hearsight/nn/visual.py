@@ -96,13 +96,14 @@ def _load_published(resnet: Any, weights: str) -> None:
     except (OSError, ValueError) as error:
         what = "folder holds no usable ResNet" if Path(weights).is_dir() else "cannot be had from the Hugging Face Hub"
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise DependencyError(f"visual weights {weights!r}: {what} ({reason})") from error
+        raise DependencyError(f"visual weights {weights!r}: {what} ({reason})", "missing") from error
     theirs, ours = published.config, resnet.config
     for field in ("layer_type", "hidden_act", "embedding_size", "hidden_sizes", "depths", "downsample_in_first_stage"):
         if getattr(theirs, field, None) != getattr(ours, field):
             raise ModelError(
                 f"visual weights {weights!r} are of another ResNet: "
-                f"{field} is {getattr(theirs, field, None)}, this network's {getattr(ours, field)}"
+                f"{field} is {getattr(theirs, field, None)}, this network's {getattr(ours, field)}",
+                "mismatch",
             )
     resnet.load_state_dict(published.float().state_dict())
 

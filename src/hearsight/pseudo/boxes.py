@@ -171,14 +171,16 @@ def read_boxes(path: str | os.PathLike[str]) -> BoxFile:
     if path.is_dir():
         files = sorted(path.glob("*.txt"))
         if not files:
-            raise DataError(f"{path}: no box files in this folder; YOLO's are CLIP.txt or CLIP_12.txt")
+            raise DataError(f"{path}: no box files in this folder; YOLO's are CLIP.txt or CLIP_12.txt", "missing")
         return BoxFile(path, _grouped(row for file in files for row in _read_yolo(file)))
     try:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}); name a file or folder of boxes") from error
+        raise DataError(
+            f"{path}: cannot be read ({error.strerror}); name a file or folder of boxes", "unreadable"
+        ) from error
     except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not text; boxes are JSON, CSV or YOLO text") from error
+        raise DataError(f"{path}: not text; boxes are JSON, CSV or YOLO text", "unreadable") from error
     if path.suffix.lower() == ".json" or text.lstrip()[:1] in ("{", "["):
         return BoxFile(path, _grouped(_read_json(path, text)))
     if path.suffix.lower() == ".txt":
@@ -211,14 +213,14 @@ def _read_json(path: Path, text: str) -> Iterable[_Named]:
     try:
         content = json.loads(text)
     except json.JSONDecodeError as error:
-        raise DataError(f"{path}: not valid JSON (line {error.lineno}: {error.msg})") from error
+        raise DataError(f"{path}: not valid JSON (line {error.lineno}: {error.msg})", "unreadable") from error
     if isinstance(content, list):
         return [_coco_result(row, f"{path}, entry {number}", {}, {}) for number, row in enumerate(content)]
     if isinstance(content, dict) and "annotations" in content:
         return _coco_data_set(path, content)
     if isinstance(content, dict):
         return _own_json(path, content)
-    raise DataError(f"{path}: boxes are a JSON list or object, not {type(content).__name__}")
+    raise DataError(f"{path}: boxes are a JSON list or object, not {type(content).__name__}", "unreadable")
 
 
 def _coco_data_set(path: Path, content: dict[str, Any]) -> Iterable[_Named]:
@@ -240,7 +242,7 @@ def _coco_result(row: Any, place: str, images: dict[Any, Any], categories: dict[
         raise DataError(f"{place}: a COCO box needs `bbox` [x, y, width, height] and `image_id` or `file_name`")
     image = images.get(row.get("image_id"), {}) if images else row
     if images and not image:
-        raise DataError(f"{place}: image_id {row.get('image_id')!r} is not among the images")
+        raise DataError(f"{place}: image_id {row.get('image_id')!r} is not among the images", "unknown")
     x, y, width, height = _four_numbers(row["bbox"], place)
     _require_area(width, height, place)
     clip = _clip_name(str(image.get("file_name", row.get("image_id"))))
@@ -294,7 +296,7 @@ def _read_yolo(path: Path) -> Iterable[_Named]:
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not text; YOLO boxes are lines of numbers") from error
+        raise DataError(f"{path}: not text; YOLO boxes are lines of numbers", "unreadable") from error
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue

@@ -106,9 +106,9 @@ class Backgrounds:
         elif self.folder.is_dir():
             paths = sorted(path for path in self.folder.iterdir() if path.suffix.lower() in self._SUFFIXES)
         else:
-            raise DataError(f"{self.folder}: not found; name a folder of photographs, or black")
+            raise DataError(f"{self.folder}: not found; name a folder of photographs, or black", "missing")
         if not paths:
-            raise DataError(f"{self.folder}: no pictures in it ({', '.join(sorted(self._SUFFIXES))})")
+            raise DataError(f"{self.folder}: no pictures in it ({', '.join(sorted(self._SUFFIXES))})", "missing")
         self._paths = {path.name: path for path in paths}
         self.names = list(self._paths)
         self._decoded: OrderedDict[str, Picture] = OrderedDict()
@@ -134,7 +134,7 @@ class Backgrounds:
             self._decoded.move_to_end(name)
             return self._decoded[name]
         if name not in self._paths:
-            raise DataError(f"{self.folder}: no picture {name} in it")
+            raise DataError(f"{self.folder}: no picture {name} in it", "missing")
         rgb = read_picture(self._paths[name])
         shrink = min(1.0, 1280 / max(rgb.shape[:2]))  # a photograph of the phone's full size is not needed
         self._decoded[name] = resized(rgb, (max(round(rgb.shape[0] * shrink), 1), max(round(rgb.shape[1] * shrink), 1)))

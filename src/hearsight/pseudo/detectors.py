@@ -71,7 +71,9 @@ class SourceDetector:
             unknown = [one for one in self.classes if one.lower() not in known]
             if unknown:
                 some = ", ".join(sorted(known)[:12])
-                raise ModelError(f"{name}: knows no class {', '.join(unknown)}; it knows {some}, ... ({len(known)})")
+                raise ModelError(
+                    f"{name}: knows no class {', '.join(unknown)}; it knows {some}, ... ({len(known)})", "unknown"
+                )
 
     @property
     def open_vocabulary(self) -> bool:
@@ -196,7 +198,8 @@ def _load(name: str, device: str) -> _Network:
         if not open_vocabulary and type(config) not in AutoModelForObjectDetection._model_mapping:
             raise ModelError(
                 f"{name}: is a {config.model_type}, not a detector; open-vocabulary: {OPEN_VOCABULARY}, closed-set: "
-                f"{CLOSED_SET}"
+                f"{CLOSED_SET}",
+                "unsupported",
             )
         loader = AutoModelForZeroShotObjectDetection if open_vocabulary else AutoModelForObjectDetection
         processor = (AutoProcessor if open_vocabulary else AutoImageProcessor).from_pretrained(name)
@@ -220,17 +223,18 @@ def _one_clear_line(name: str) -> Iterator[None]:
     except OSError as error:
         if Path(name).is_dir():
             first = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise ModelError(f"{name}: not a folder with a detector of transformers ({first})") from error
+            raise ModelError(f"{name}: not a folder with a detector of transformers ({first})", "unreadable") from error
         raise DependencyError(
             f"the detector {name} is not on this machine and cannot be downloaded; check the name and the connection, "
-            "or name a folder that holds it, or give boxes in a file"
+            "or name a folder that holds it, or give boxes in a file",
+            "missing",
         ) from error
     except ImportError as error:
         first = str(error).strip().splitlines()[0]
-        raise DependencyError(f"the detector {name} needs a library that is missing ({first})") from error
+        raise DependencyError(f"the detector {name} needs a library that is missing ({first})", "missing") from error
     except (ValueError, KeyError, RuntimeError) as error:
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ModelError(f"{name}: cannot be loaded as a detector ({first})") from error
+        raise ModelError(f"{name}: cannot be loaded as a detector ({first})", "unreadable") from error
     finally:
         logger.setLevel(level)
         if bars:

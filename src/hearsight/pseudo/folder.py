@@ -142,9 +142,9 @@ def read_recipe(path: str | os.PathLike[str]) -> PairRecipe:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
         return PairRecipe.from_json(content["recipe"])
     except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+        raise DataError(f"{path}: cannot be read ({error.strerror})", "unreadable") from error
     except (json.JSONDecodeError, KeyError, TypeError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: not the recipe of a pseudo pair") from error
+        raise DataError(f"{path}: not the recipe of a pseudo pair", "unreadable") from error
 
 
 def _divided(numbers: list[int], most: int, shares: Sequence[float], seed: int) -> dict[str, list[int]]:
@@ -182,18 +182,19 @@ def _require_same(folder: Path, about: dict[str, Any]) -> None:
     path = folder / "pseudo.json"
     if not path.exists():
         if (folder / "binaural_audios").exists() or (folder / "videos").exists():
-            raise DataError(f"{folder}: holds another data set; choose another folder")
+            raise DataError(f"{folder}: holds another data set; choose another folder", "occupied")
         return
     try:
         before = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise DataError(f"{path}: damaged; remove it to start anew, or choose another folder") from error
+        raise DataError(f"{path}: damaged; remove it to start anew, or choose another folder", "unreadable") from error
     for key, value in about.items():
         if before.get(key) != value:
             was, now = _difference(before.get(key), value)
             raise DataError(
                 f"{folder}: holds pairs made with another {key.replace('_', ' ')} ({was}, now {now}); choose another "
-                "folder"
+                "folder",
+                "mismatch",
             )
 
 

@@ -52,17 +52,19 @@ def read_clip_list(path: str | os.PathLike[str]) -> list[MonoClip]:
     if path.is_dir():
         clips = [_of_folder(path, video) for video in video_files(path)]
         if not clips:
-            raise DataError(f"{path}: no videos in this folder ({', '.join(sorted(VIDEO_SUFFIXES))})")
+            raise DataError(f"{path}: no videos in this folder ({', '.join(sorted(VIDEO_SUFFIXES))})", "missing")
         return clips
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:
-        raise DataError(f"{path}: not found; give a list of clips (text, CSV, JSON) or a folder of videos") from error
+        raise DataError(
+            f"{path}: not found; give a list of clips (text, CSV, JSON) or a folder of videos", "missing"
+        ) from error
     except UnicodeDecodeError as error:
         hint = "put its folder or a list with its path" if path.suffix.lower() in VIDEO_SUFFIXES else "give text"
-        raise DataError(f"{path}: is not a list of clips but binary data; {hint}") from error
+        raise DataError(f"{path}: is not a list of clips but binary data; {hint}", "unreadable") from error
     except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+        raise DataError(f"{path}: cannot be read ({error.strerror})", "unreadable") from error
     if path.suffix.lower() == ".json":
         entries = _json_entries(path, text)
     elif path.suffix.lower() == ".csv":
@@ -71,7 +73,7 @@ def read_clip_list(path: str | os.PathLike[str]) -> list[MonoClip]:
         entries = _text_entries(path, text)
     clips = [_clip(path, place, entry) for place, entry in entries]
     if not clips:
-        raise DataError(f"{path}: the list is empty")
+        raise DataError(f"{path}: the list is empty", "too-little")
     seen: set[str] = set()
     for clip in clips:
         if clip.name in seen:
@@ -121,7 +123,7 @@ def _json_entries(path: Path, text: str) -> Iterable[_Entry]:
     try:
         content = json.loads(text)
     except json.JSONDecodeError as error:
-        raise DataError(f"{path}: not valid JSON (line {error.lineno}: {error.msg})") from error
+        raise DataError(f"{path}: not valid JSON (line {error.lineno}: {error.msg})", "unreadable") from error
     if not isinstance(content, list):
         raise DataError(f"{path}: a JSON list of clips is a list, not {type(content).__name__}")
     for number, entry in enumerate(content):

@@ -104,7 +104,7 @@ class PairSettings:
         ):
             names = known if isinstance(known, tuple) else get_args(known)
             if getattr(self, name) not in names:
-                raise DataError(f"unknown {name} {getattr(self, name)!r}; known: {', '.join(names)}")
+                raise DataError(f"unknown {name} {getattr(self, name)!r}; known: {', '.join(names)}", "unknown")
         if not self.mixing or min(self.mixing) < 0 or not math.isclose(sum(self.mixing), 1, abs_tol=1e-6):
             raise DataError(f"mixing {self.mixing}: give the probabilities of 1, 2, ... sources; they sum to 1")
         if self.duration_s <= 0:
@@ -240,7 +240,7 @@ class PairRecipe:
                 value["view"] = ViewRecipe(**{**value["view"], "place": Rectangle(**value["view"]["place"])})
             return cls(**value)
         except (KeyError, TypeError) as error:
-            raise DataError(f"not the recipe of a pseudo pair ({error})") from error
+            raise DataError(f"not the recipe of a pseudo pair ({error})", "unreadable") from error
 
 
 def draw_recipe(

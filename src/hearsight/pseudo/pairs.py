@@ -103,7 +103,8 @@ class PseudoPairs(Dataset[Item]):
             )
             raise DataError(
                 f"{have} with {self.settings.duration_s:g} s of sound, but a pair can have "
-                f"{self.settings.most_sources} sources; add clips, or mix fewer (mixing 0.5,0.5 mixes two at most)"
+                f"{self.settings.most_sources} sources; add clips, or mix fewer (mixing 0.5,0.5 mixes two at most)",
+                "too-little",
             )
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()  # workers that persist see it change
 
@@ -177,11 +178,13 @@ class PseudoPairs(Dataset[Item]):
 
     def _require_own(self, recipe: PairRecipe) -> None:
         if recipe.clips_digest != self.clips.digest or recipe.sample_rate_hz != self.clips.sample_rate_hz:
-            raise DataError(f"this pair was drawn from other clips than those in {self.clips.folder}")
+            raise DataError(f"this pair was drawn from other clips than those in {self.clips.folder}", "mismatch")
         if recipe.hrirs != self.hrirs.name:
-            raise DataError(f"this pair was drawn for the ears {recipe.hrirs}, not {self.hrirs.name}")
+            raise DataError(f"this pair was drawn for the ears {recipe.hrirs}, not {self.hrirs.name}", "mismatch")
         if recipe.background is not None and self.backgrounds is None:
-            raise DataError(f"this pair needs the photograph {recipe.background.name}; name the backgrounds' folder")
+            raise DataError(
+                f"this pair needs the photograph {recipe.background.name}; name the backgrounds' folder", "mismatch"
+            )
 
     def _segment(self, recipe: PairRecipe, source: SourceRecipe, before: int) -> Float[Tensor, "samples"]:
         """A source's sound at its level, with `before` samples of what comes before the segment."""

@@ -131,7 +131,7 @@ def prepare_mono_clips(
                         digest.update(picture)
                         ends.append(frames_file.tell())
                     if len(ends) == count:
-                        raise MediaError("no pictures in it")
+                        raise MediaError("no pictures in it", "no-picture")
                 except HearsightError as error:
                     frames_file.seek(begin)
                     frames_file.truncate()
@@ -154,7 +154,7 @@ def prepare_mono_clips(
                 kept.append(entry)
         progress(len(clips), len(clips))
         if not kept:
-            raise DataError(f"none of {len(clips)} clips can be used: {by_reason(left_out)}")
+            raise DataError(f"none of {len(clips)} clips can be used: {by_reason(left_out)}", "too-little")
         np.save(temporary / "frame_ends.npy", np.array(ends, np.int64))
         np.save(temporary / "block_energy.npy", np.concatenate(energies))
         about = {
@@ -193,11 +193,13 @@ class PreparedMonoClips:
         try:
             about = json.loads((self.folder / "clips.json").read_text(encoding="utf-8"))
         except OSError as error:
-            raise DataError(f"{self.folder}: not a folder of prepared clips (no clips.json)") from error
+            raise DataError(f"{self.folder}: not a folder of prepared clips (no clips.json)", "missing") from error
         except json.JSONDecodeError as error:
-            raise DataError(f"{self.folder / 'clips.json'}: damaged; prepare the clips again") from error
+            raise DataError(f"{self.folder / 'clips.json'}: damaged; prepare the clips again", "unreadable") from error
         if about.get("format") != _FORMAT:
-            raise DataError(f"{self.folder}: prepared by another version of hearsight; prepare the clips again")
+            raise DataError(
+                f"{self.folder}: prepared by another version of hearsight; prepare the clips again", "mismatch"
+            )
         self.sample_rate_hz = int(about["sample_rate_hz"])
         self.frame_height = int(about["frame_height"])
         self.digest = str(about["digest"])
@@ -211,7 +213,7 @@ class PreparedMonoClips:
         self._arrays: dict[str, np.ndarray] = {}
         missing = [name for name in _ARRAYS if not (self.folder / name).is_file()]
         if missing:
-            raise DataError(f"{self.folder}: {missing[0]} is missing; prepare the clips again")
+            raise DataError(f"{self.folder}: {missing[0]} is missing; prepare the clips again", "missing")
 
     def __len__(self) -> int:
         return len(self.clips)
@@ -226,7 +228,7 @@ class PreparedMonoClips:
             DataError: there is none.
         """
         if name not in self._numbers:
-            raise DataError(f"{self.folder}: no clip {name} in it")
+            raise DataError(f"{self.folder}: no clip {name} in it", "missing")
         return self._numbers[name]
 
     def sound(self, number: int, start: int, stop: int) -> Float[np.ndarray, "samples"]:
@@ -270,7 +272,7 @@ class PreparedMonoClips:
         data = self._array("frames.jpeg")[int(ends[at]) : int(ends[at + 1])]
         picture = from_jpeg(data)
         if picture is None:
-            raise DataError(f"{self.folder / 'frames.jpeg'}: damaged; prepare the clips again")
+            raise DataError(f"{self.folder / 'frames.jpeg'}: damaged; prepare the clips again", "unreadable")
         left, top, right, bottom = _pixels_of(box, clip.part, clip.part_size)
         return np.ascontiguousarray(picture[top:bottom, left:right])
 
@@ -296,7 +298,7 @@ class PreparedMonoClips:
                 else:
                     self._arrays[name] = np.memmap(path, dtype="<i2" if name == "sound.int16" else np.uint8, mode="r")
             except (OSError, ValueError) as error:
-                raise DataError(f"{path}: damaged or missing; prepare the clips again") from error
+                raise DataError(f"{path}: damaged or missing; prepare the clips again", "unreadable") from error
         return self._arrays[name]
 
 
@@ -317,7 +319,7 @@ def _block_energy(samples: np.ndarray, block: int) -> np.ndarray:
 def _require_audible(energy: np.ndarray, samples: int, sample_rate_hz: int, shortest_s: float) -> None:
     seconds = samples / sample_rate_hz
     if seconds < shortest_s - 0.1 or not len(energy):
-        raise DataError(f"too short: {seconds:.2f} s of {shortest_s:g} s")
+        raise DataError(f"too short: {seconds:.2f} s of {shortest_s:g} s", "too-little")
     blocks = min(max(round(shortest_s / _BLOCK_S), 1), len(energy))
     total = np.concatenate([[0.0], np.cumsum(energy, dtype=np.float64)])
     loudest = math.sqrt(
@@ -325,7 +327,7 @@ def _require_audible(energy: np.ndarray, samples: int, sample_rate_hz: int, shor
     )
     if loudest < SILENCE_RMS:
         level = f"{20 * math.log10(loudest):.0f} dBFS" if loudest > 0 else "digital silence"
-        raise DataError(f"silent: nowhere louder than {level} over {shortest_s:g} s")
+        raise DataError(f"silent: nowhere louder than {level} over {shortest_s:g} s", "too-little")
 
 
 def _pictures_of_source(
@@ -335,7 +337,9 @@ def _pictures_of_source(
     size, rate_hz = _picture_format(clip)
     found = _boxes_of(clip, boxes, size, rate_hz)
     if not found:
-        raise DataError("no box of its source; give boxes in the list or a file, a detector, or choose whole-frame")
+        raise DataError(
+            "no box of its source; give boxes in the list or a file, a detector, or choose whole-frame", "missing"
+        )
     scale = min(1.0, frame_height / size[0])
     height, width = max(round(size[0] * scale), 2), max(round(size[1] * scale), 2)
     left, top = math.floor(min(b.x0 for b in found) * width), math.floor(min(b.y0 for b in found) * height)
@@ -391,7 +395,7 @@ def _picture_format(clip: MonoClip) -> tuple[tuple[int, int], float]:
         return read_picture(picture_files(clip.picture)[0]).shape[:2], FRAME_RATE_HZ
     video = probe(clip.picture).video
     if video is None:
-        raise MediaError(f"{clip.picture}: has no picture; give a video, not a sound file")
+        raise MediaError(f"{clip.picture}: has no picture; give a video, not a sound file", "no-picture")
     return (video.height, video.width), video.frame_rate_hz or FRAME_RATE_HZ
 
 

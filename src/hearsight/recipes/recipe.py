@@ -323,11 +323,12 @@ def read_recipe(
     try:
         recipe: Recipe = typed(Recipe, content)
     except DataError as error:
-        raise DataError(f"{reference}: {error}") from error
+        raise DataError(f"{reference}: {error}", error.code) from error
     named = [name for name in SOURCES if getattr(recipe.data, name) is not None]
     if not named:
         raise DataError(
-            f"{reference}: data names none of {', '.join(SOURCES[:-1])} and {SOURCES[-1]}; nothing to train on"
+            f"{reference}: data names none of {', '.join(SOURCES[:-1])} and {SOURCES[-1]}; nothing to train on",
+            "too-little",
         )
     if "mixtures" in named and len(named) > 1:
         raise DataError(f"{reference}: data names {' and '.join(named)}; mixtures go alone")
@@ -362,7 +363,7 @@ def profile_file(profile: str | Path) -> Path:
         return Path(profile)
     if (name := Path(profile).stem) in ours and str(profile) in (name, f"recipes/profiles/{name}.yaml"):
         return ours[name]
-    raise DataError(f"{profile}: no such profile; give a YAML file or one of {', '.join(ours)}")
+    raise DataError(f"{profile}: no such profile; give a YAML file or one of {', '.join(ours)}", "unknown")
 
 
 def _row(reference: str | Path) -> Row | None:

@@ -180,7 +180,7 @@ def printed_tables(name: str) -> list[Table]:
     if wanted:
         found = next((stem for stem in (wanted, f"table-{wanted}") if stem in files), None)
         if found is None:
-            raise DataError(f"{paper} has no table {wanted!r} here; known: {', '.join(files)}")
+            raise DataError(f"{paper} has no table {wanted!r} here; known: {', '.join(files)}", "unknown")
         files = {found: files[found]}
     return [_printed(file, f"{paper}/{stem}") for stem, file in files.items()]
 
@@ -192,7 +192,7 @@ def _printed(file: Path, reference: str) -> Table:
     keys = {row.key for row in rows}
     for claim in claims:
         if unknown := {claim.better, claim.worse} - keys:
-            raise DataError(f"{file}: claims: no row {unknown.pop()!r}; known: {', '.join(sorted(keys))}")
+            raise DataError(f"{file}: claims: no row {unknown.pop()!r}; known: {', '.join(sorted(keys))}", "unknown")
     first = rows[0]
     return Table(
         reference, first.paper, first.table, content.get("protocol"), content.get("columns") or [], claims, rows
@@ -203,7 +203,7 @@ def _files(paper: str | None) -> list[Path]:
     papers = sorted(folder.name for folder in HOME.iterdir() if folder.is_dir() and any(folder.glob("*.yaml")))
     papers = [name for name in papers if name not in SHARED]
     if paper is not None and paper not in papers:
-        raise DataError(f"no recipes of {paper!r}; known: {', '.join(papers)}")
+        raise DataError(f"no recipes of {paper!r}; known: {', '.join(papers)}", "unknown")
     return [file for name in papers if paper in (None, name) for file in sorted((HOME / name).glob("*.yaml"))]
 
 
@@ -237,7 +237,7 @@ def recipe_content(reference: str | Path, beside: Path | None = None, seen: tupl
     if "rows" in content:
         chosen = table_row(path, row, str(reference), (*seen, here))
         if not chosen.train:
-            raise DataError(f"{reference}: there is nothing to train ({chosen.note})")
+            raise DataError(f"{reference}: there is nothing to train ({chosen.note})", "too-little")
         return chosen.content
     if row is not None:
         raise DataError(f"{path}: is a recipe, not a table; leave out :{row}")
@@ -263,7 +263,8 @@ def locate(reference: str | Path, beside: Path | None = None) -> tuple[Path, str
             warnings.warn(f"{name}: is {now} now", FutureWarning, stacklevel=4)
             return locate(now)
     raise DataError(
-        f"{(beside or Path()) / text}: no such file and no such recipe; `hearsight recipes` lists those there are"
+        f"{(beside or Path()) / text}: no such file and no such recipe; `hearsight recipes` lists those there are",
+        "missing",
     )
 
 
@@ -276,9 +277,9 @@ def read_yaml(path: Path) -> dict[str, Any]:
     try:
         content = yaml.load(path.read_text(encoding="utf-8"), _LOADER)
     except FileNotFoundError as error:
-        raise DataError(f"{path}: no such recipe") from error
+        raise DataError(f"{path}: no such recipe", "missing") from error
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise DataError(f"{path}: not readable as YAML ({' '.join(str(error).split())})") from error
+        raise DataError(f"{path}: not readable as YAML ({' '.join(str(error).split())})", "unreadable") from error
     if not isinstance(content, dict):
         raise DataError(f"{path}: a recipe is a mapping, such as of model, data and schedule")
     return content
@@ -327,7 +328,9 @@ def _rows(path: Path, content: Mapping[str, Any], seen: tuple[str, ...] = (), on
         recipe = merged(recipe, own)
         unknown = set(row.published) - set(table.datasets)
         if unknown:
-            raise DataError(f"{path}: rows.{key}: published on {unknown.pop()!r}, which is no dataset of the table")
+            raise DataError(
+                f"{path}: rows.{key}: published on {unknown.pop()!r}, which is no dataset of the table", "unknown"
+            )
         for dataset in row.published or table.datasets or [None]:
             columns = None if dataset is None else table.datasets[dataset]
             yield Row(
@@ -381,7 +384,7 @@ def table_row(path: Path, name: str | None, reference: str, seen: tuple[str, ...
     if len(found) == 1:
         return found[0]
     known = ", ".join(map(_name, found or _rows(path, content, seen)))
-    raise DataError(f"{reference}: {why}: {known}")
+    raise DataError(f"{reference}: {why}: {known}", "unknown")
 
 
 def table_row_of(reference: str) -> Row:
@@ -402,4 +405,4 @@ def _checked(path: Path, cls: Any, content: Any, place: str) -> Any:
     try:
         return typed(cls, content, place)
     except DataError as error:
-        raise DataError(f"{path}: {error}") from error
+        raise DataError(f"{path}: {error}", error.code) from error

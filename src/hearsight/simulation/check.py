@@ -39,7 +39,7 @@ def check_folder(folder: str | os.PathLike[str], progress: Progress = no_progres
         clips, settings = int(simulation["clips"]), simulation["settings"]
         samples = round(settings["seconds"] * settings["sample_rate_hz"])
     except (KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{folder}: its simulation.json lacks {error}; make the set again") from error
+        raise DataError(f"{folder}: its simulation.json lacks {error}; make the set again", "missing") from error
     faults: list[str] = []
     rooms: dict[str, int] = {}
     for number in range(1, clips + 1):

@@ -39,7 +39,9 @@ def contact_sheet(
         try:
             truth = json.loads((folder / "scenes" / f"{name}.json").read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise DataError(f"{folder}: clip {name} is missing; run hearsight simulate again to complete it") from error
+            raise DataError(
+                f"{folder}: clip {name} is missing; run hearsight simulate again to complete it", "missing"
+            ) from error
         best = _busiest_frame(truth)
         for index, frame in enumerate(read_frames(folder / "videos" / f"{name}.mp4")):
             if index == best:
@@ -50,7 +52,9 @@ def contact_sheet(
     rows = [np.hstack(panels[index : index + columns]) for index in range(0, len(panels), columns)]
     with written_whole(target) as temporary:
         if not cv2.imwrite(str(temporary), np.vstack(rows)[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88]):
-            raise DataError(f"{target}: is no picture format that can be written; name a .jpg or .png file")
+            raise DataError(
+                f"{target}: is no picture format that can be written; name a .jpg or .png file", "unsupported"
+            )
 
 
 def _busiest_frame(truth: dict[str, Any]) -> int:

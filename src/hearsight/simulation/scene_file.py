@@ -19,7 +19,7 @@ def scene_tracks(scene: Path) -> list[Track]:
         DataError: the file is missing or is not a scene, or none of its sources sounds.
     """
     if not scene.is_file():
-        raise DataError(f"{scene}: is missing, so the true positions are not known")
+        raise DataError(f"{scene}: is missing, so the true positions are not known", "missing")
     tracks = []
     for source in sounding_sources(scene):
         try:
@@ -28,7 +28,7 @@ def scene_tracks(scene: Path) -> list[Track]:
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(f"{scene}: a source needs a label and a track of time_s, x and y") from error
     if not tracks:
-        raise DataError(f"{scene}: no source of it sounds, so there is no position to give")
+        raise DataError(f"{scene}: no source of it sounds, so there is no position to give", "too-little")
     return tracks
 
 
@@ -41,7 +41,10 @@ def scene_field_of_view(scene: Path) -> float | None:
     """
     content = _content(scene)
     if content.get("projection", "cylinder") != "cylinder":
-        raise DataError(f"{scene}: its picture is a {content['projection']} projection; true positions need a cylinder")
+        raise DataError(
+            f"{scene}: its picture is a {content['projection']} projection; true positions need a cylinder",
+            "unsupported",
+        )
     degrees = content.get("field_of_view_deg")
     return math.radians(degrees) if isinstance(degrees, int | float) else None
 
@@ -61,7 +64,7 @@ def sounding_sources(scene: Path) -> list[dict[str, Any]]:
     content = _content(scene)
     sources = content.get("performers", content.get("sources"))
     if not isinstance(sources, list) or not all(isinstance(source, dict) for source in sources):
-        raise DataError(f"{scene}: lists neither performers nor sources")
+        raise DataError(f"{scene}: lists neither performers nor sources", "unreadable")
     return [source for source in sources if not source.get("silent", False)]
 
 
@@ -75,7 +78,7 @@ def sounding_boxes(scene: Path, times_s: Sequence[float], window_s: float) -> li
         DataError: the file is missing, or is no scene of a simulated concert.
     """
     if not scene.is_file():
-        raise DataError(f"{scene}: is missing, so it is not known where anybody is")
+        raise DataError(f"{scene}: is missing, so it is not known where anybody is", "missing")
     boxes: list[list[list[float]]] = []
     try:
         performers = [
@@ -87,7 +90,9 @@ def sounding_boxes(scene: Path, times_s: Sequence[float], window_s: float) -> li
             for performer in sounding_sources(scene)
         ]
     except (KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{scene}: is no scene of a simulated concert, which has notes and boxes") from error
+        raise DataError(
+            f"{scene}: is no scene of a simulated concert, which has notes and boxes", "unreadable"
+        ) from error
     for time_s in times_s:
         first_s, last_s = time_s - window_s / 2, time_s + window_s / 2
         found = []
@@ -103,7 +108,7 @@ def _content(scene: Path) -> dict[str, Any]:
     try:
         content: Any = json.loads(scene.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise DataError(f"{scene}: cannot be read as JSON") from error
+        raise DataError(f"{scene}: cannot be read as JSON", "unreadable") from error
     if not isinstance(content, dict):
-        raise DataError(f"{scene}: lists neither performers nor sources")
+        raise DataError(f"{scene}: lists neither performers nor sources", "unreadable")
     return content

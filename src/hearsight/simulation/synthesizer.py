@@ -45,7 +45,8 @@ def default_sound_font() -> Path:
     if path is None or not path.is_file():
         raise DependencyError(
             "the sound font TimGM6mb.sf2 of pretty_midi is missing; run `pip install pretty_midi`, or name a General "
-            "MIDI sound font with --sound-font FILE.sf2"
+            "MIDI sound font with --sound-font FILE.sf2",
+            "missing",
         )
     return path
 
@@ -62,11 +63,11 @@ class Synthesizer:
         self._fluidsynth = _library()
         path = default_sound_font() if sound_font is None else Path(sound_font)
         if not path.is_file():
-            raise DataError(f"{path}: no such sound font; name an .sf2 or .sf3 file")
+            raise DataError(f"{path}: no such sound font; name an .sf2 or .sf3 file", "missing")
         with open(path, "rb") as file:
             head = file.read(12)
         if head[:4] != b"RIFF" or head[8:] != b"sfbk":
-            raise DataError(f"{path}: is not a sound font; name an .sf2 or .sf3 file")
+            raise DataError(f"{path}: is not a sound font; name an .sf2 or .sf3 file", "unreadable")
         self.sound_font = path
 
     def play(self, instrument: str, notes: Sequence[Note], seconds: float, sample_rate_hz: int) -> NDArray[np.float32]:
@@ -92,13 +93,14 @@ class Synthesizer:
     ) -> NDArray[np.float32]:
         font = synth.sfload(str(self.sound_font))
         if font < 0:
-            raise DataError(f"{self.sound_font}: FluidSynth cannot read this sound font; name another")
+            raise DataError(f"{self.sound_font}: FluidSynth cannot read this sound font; name another", "unreadable")
         channel = 9 if instrument == "drums" else 0
         bank = _DRUM_BANK if instrument == "drums" else 0
         if synth.program_select(channel, font, bank, PROGRAMS[instrument]) != 0:
             raise DataError(
                 f"{self.sound_font}: has no {instrument} (General MIDI bank {bank}, program {PROGRAMS[instrument]}); "
-                "name a General MIDI sound font"
+                "name a General MIDI sound font",
+                "missing",
             )
         events = []
         for note in notes:
@@ -143,7 +145,8 @@ def _library() -> Any:
         raise DependencyError(
             "the FluidSynth library is not installed; install it: `apt-get install libfluidsynth3` (Debian, Ubuntu), "
             "`dnf install fluidsynth-libs` (Fedora), `brew install fluid-synth` (macOS), `choco install fluidsynth` "
-            f"(Windows) [{error}]"
+            f"(Windows) [{error}]",
+            "missing",
         ) from error
     return fluidsynth
 

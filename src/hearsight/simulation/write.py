@@ -143,9 +143,9 @@ def read_simulation(folder: str | os.PathLike[str]) -> dict[str, Any]:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise DataError(f"{folder}: is not a set of simulated concerts ({SIMULATION} is missing)") from None
+        raise DataError(f"{folder}: is not a set of simulated concerts ({SIMULATION} is missing)", "missing") from None
     except (OSError, ValueError) as error:
-        raise DataError(f"{path}: cannot be read; make the set again in another folder") from error
+        raise DataError(f"{path}: cannot be read; make the set again in another folder", "unreadable") from error
 
 
 def _claim(folder: Path, clips: int, settings: Settings, font: Path) -> None:
@@ -158,14 +158,16 @@ def _claim(folder: Path, clips: int, settings: Settings, font: Path) -> None:
         "sound_font": {"name": font.name, "sha256": hashlib.sha256(font.read_bytes()).hexdigest()},
     }
     if folder.exists() and not folder.is_dir():
-        raise DataError(f"{folder}: is a file; name a folder")
+        raise DataError(f"{folder}: is a file; name a folder", "occupied")
     if folder.is_dir() and any(not entry.name.startswith(".") for entry in folder.iterdir()):
         found = read_simulation(folder) if (folder / SIMULATION).is_file() else None
         if found is None:
-            raise DataError(f"{folder}: holds other objects; name an empty or a new folder")
+            raise DataError(f"{folder}: holds other objects; name an empty or a new folder", "occupied")
         for key in ("format", "clips_per_room", "sound_font"):
             if found.get(key) != wanted[key]:
-                raise DataError(f"{folder}: holds a set with another {key.replace('_', ' ')}; name another folder")
+                raise DataError(
+                    f"{folder}: holds a set with another {key.replace('_', ' ')}; name another folder", "mismatch"
+                )
         before_it_could_be_chosen = {
             key: Settings().as_json()[key] for key in ("reverberation_s", "distance_m", "still_camera")
         }
@@ -173,10 +175,11 @@ def _claim(folder: Path, clips: int, settings: Settings, font: Path) -> None:
             other = found.get("settings", {}).get(key, before_it_could_be_chosen.get(key))
             if other != value:
                 raise DataError(
-                    f"{folder}: holds a set with {key.replace('_', ' ')} {other}, not {value}; name another folder"
+                    f"{folder}: holds a set with {key.replace('_', ' ')} {other}, not {value}; name another folder",
+                    "mismatch",
                 )
         if found["clips"] > clips:
-            raise DataError(f"{folder}: holds a set of {found['clips']} clips; ask for as many or more")
+            raise DataError(f"{folder}: holds a set of {found['clips']} clips; ask for as many or more", "mismatch")
     for part in ("stems", "depth", "scenes"):
         make_folder(folder / part)
     write_json(folder / SIMULATION, wanted)
@@ -192,7 +195,8 @@ def _check_room_on_disk(folder: Path, missing: int, settings: Settings) -> None:
     if needed > free:
         raise HearsightError(
             f"{folder}: {missing} clips may need {needed / 1e9:.1f} GB and the disk has {free / 1e9:.1f} GB left; "
-            "free some or ask for fewer clips"
+            "free some or ask for fewer clips",
+            "unwritable",
         )
 
 
@@ -233,7 +237,7 @@ def _write_depth(target: Path, maps: list[NDArray[np.uint16]]) -> None:
     with folder_written_whole(target) as temporary:
         for second, depth in enumerate(maps):
             if not cv2.imwrite(str(temporary / f"{second:04d}.png"), depth, [cv2.IMWRITE_PNG_COMPRESSION, 4]):
-                raise HearsightError(f"{target}: cannot be written; is the disk full?")
+                raise HearsightError(f"{target}: cannot be written; is the disk full?", "unwritable")
 
 
 def _write_stems(

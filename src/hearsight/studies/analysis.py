@@ -119,7 +119,8 @@ def analyse_study(
     if not screening.kept:
         raise DataError(
             f"{folder}: none of {len(collected.sessions)} listeners is left: "
-            + "; ".join(dict.fromkeys(reason for reasons in screening.left_out.values() for reason in reasons))
+            + "; ".join(dict.fromkeys(reason for reasons in screening.left_out.values() for reason in reasons)),
+            "too-little",
         )
     rows = [row for session in screening.kept for row in _rows(made, session)]
     parts = []

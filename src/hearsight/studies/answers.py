@@ -145,7 +145,7 @@ def read_answers(paths: Iterable[Path], study: PublicStudy) -> Collected:
             except ValueError as error:
                 refused.append(f"{path.name}, line {number}: {error}")
     if not sessions:
-        raise DataError(f"no answer to this study was found ({len(refused)} lines were read)")
+        raise DataError(f"no answer to this study was found ({len(refused)} lines were read)", "missing")
     return Collected(sessions, refused)
 
 
@@ -171,7 +171,7 @@ def _answer_files(paths: Iterable[Path]) -> Iterator[Path]:
         elif path.is_file():
             yield path
         else:
-            raise DataError(f"{path}: no such file or folder")
+            raise DataError(f"{path}: no such file or folder", "missing")
 
 
 class AnswersFile:

@@ -115,22 +115,22 @@ def read_study(name: str) -> Study:
     is_file = name.endswith((".yaml", ".yml"))
     preset, _, wanted = (name, "", "") if is_file else name.partition(":")
     if not is_file and preset not in preset_names():
-        raise DataError(f"{preset}: no such preset; known: {', '.join(preset_names())}, or name a YAML file")
+        raise DataError(f"{preset}: no such preset; known: {', '.join(preset_names())}, or name a YAML file", "unknown")
     path: Any = Path(name) if is_file else _presets() / f"{preset}.yaml"
     try:
         study: Study = typed(Study, yaml.safe_load(path.read_text(encoding="utf-8")))
         _check(study)
     except OSError as error:
-        raise DataError(f"{name}: cannot be read ({error.strerror})") from error
+        raise DataError(f"{name}: cannot be read ({error.strerror})", "unreadable") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise DataError(f"{name}: is not YAML ({' '.join(str(error).split())[:200]})") from error
+        raise DataError(f"{name}: is not YAML ({' '.join(str(error).split())[:200]})", "unreadable") from error
     except DataError as error:
-        raise DataError(f"{name}: {error}") from error
+        raise DataError(f"{name}: {error}", error.code) from error
     if not wanted:
         return study
     known = {part.name: part for part in study.parts}
     if missing := [part for part in wanted.split(",") if part not in known]:
-        raise DataError(f"{preset} has no part {missing[0]!r}; it has {', '.join(known)}")
+        raise DataError(f"{preset} has no part {missing[0]!r}; it has {', '.join(known)}", "unknown")
     return dataclasses.replace(study, parts=[known[part] for part in wanted.split(",")])
 
 
@@ -145,11 +145,11 @@ def systems_of(part: Part, known: Sequence[str]) -> list[str]:
             raise DataError(f"a system is called {name!r}, which is what is made of the recorded ears; rename it")
     wanted = part.systems or [name for name in known if name != RECORDED]
     if missing := [name for name in wanted if name not in known]:
-        raise DataError(f"{part.name}: there is no system {missing[0]!r}; there are {', '.join(known)}")
+        raise DataError(f"{part.name}: there is no system {missing[0]!r}; there are {', '.join(known)}", "unknown")
     if part.page == "choice" and len(wanted) < 2:
         raise DataError(f"{part.name}: a choice needs two systems; there is {', '.join(wanted) or 'none'}")
     if part.ours is not None and part.ours not in wanted:
-        raise DataError(f"{part.name}: ours is {part.ours!r}, which is none of {', '.join(wanted)}")
+        raise DataError(f"{part.name}: ours is {part.ours!r}, which is none of {', '.join(wanted)}", "unknown")
     return list(wanted)
 
 

@@ -19,8 +19,8 @@ def read_made(folder: Path) -> dict[str, Any]:
         content: dict[str, Any] = json.loads((folder / STUDY_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise DataError(
-            f"{folder}: is no study ({STUDY_FILE} is missing or no JSON); `study make` writes one"
+            f"{folder}: is no study ({STUDY_FILE} is missing or no JSON); `study make` writes one", "missing"
         ) from error
     if not isinstance(content, dict) or content.get("format") != 1:
-        raise DataError(f"{folder / STUDY_FILE}: is of another version of hearsight")
+        raise DataError(f"{folder / STUDY_FILE}: is of another version of hearsight", "mismatch")
     return content

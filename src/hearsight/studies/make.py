@@ -80,7 +80,7 @@ def make_study(
         MediaError: a file cannot be read.
     """
     if (folder / ANSWERS_FILE).exists():
-        raise DataError(f"{folder}: holds answers; name another folder")
+        raise DataError(f"{folder}: holds answers; name another folder", "occupied")
     random = Random(study.seed)
     notes: list[str] = []
     parts = [
@@ -150,7 +150,8 @@ def _pages_of(
             f"{part.name}: none of {len(material.clips)} clips has what it needs: predictions of {', '.join(systems)}"
             + ", recorded ears" * part.needs_recorded
             + f", a {part.picture} picture" * (part.picture != "none")
-            + ", a named source with its direction (scenes/ or directions.csv)" * (part.page == "direction")
+            + ", a named source with its direction (scenes/ or directions.csv)" * (part.page == "direction"),
+            "missing",
         )
     random.shuffle(clips)
     chosen = _evenly(clips, part, random) if part.page == "direction" else [(clip, None) for clip in clips]
@@ -251,7 +252,9 @@ class _Sounds:
         for system, ears in self._read(name).items():
             lufs = integrated_loudness(ears, self.rate_hz)
             if not math.isfinite(lufs):
-                raise DataError(f"{name}, {system}: is silent, or shorter than 0.4 s; nothing to listen to")
+                raise DataError(
+                    f"{name}, {system}: is silent, or shorter than 0.4 s; nothing to listen to", "too-little"
+                )
             meter = TruePeakMeter()
             meter.process(ears)
             self.loudness[f"{name}\0{system}"] = lufs
@@ -268,7 +271,7 @@ class _Sounds:
             deviation = abs(integrated_loudness(written.float() / 32767, self.rate_hz) - self.target)
             self.deviation_db = max(self.deviation_db, deviation)
             if deviation > LARGEST_DEVIATION_DB:
-                raise DataError(f"{name}, {system}: is {deviation:.1f} dB off the loudness of the others")
+                raise DataError(f"{name}, {system}: is {deviation:.1f} dB off the loudness of the others", "mismatch")
             file = io.BytesIO()
             soundfile.write(file, written.numpy().T, self.rate_hz, format="FLAC", subtype="PCM_16")
             key = ids(name, system)
@@ -288,13 +291,13 @@ class _Sounds:
         samples = [ears.shape[-1] for ears in sounds.values()]
         if max(samples) - min(samples) > _LENGTHS_S * self.rate_hz:
             spread = ", ".join(f"{system} {n / self.rate_hz:.2f} s" for system, n in zip(sounds, samples, strict=True))
-            raise DataError(f"{name}: its sounds differ in length: {spread}")
+            raise DataError(f"{name}: its sounds differ in length: {spread}", "mismatch")
         return {system: ears[:, : min(samples)] for system, ears in sounds.items()}
 
     def _of_file(self, path: Path) -> Float[Tensor, "2 samples"]:
         ears, rate = sound_of(path)
         if len(ears) != 2:
-            raise DataError(f"{path}: has {len(ears)} channel(s); two ears are needed")
+            raise DataError(f"{path}: has {len(ears)} channel(s); two ears are needed", "mismatch")
         ears = ears[:, : round(self._seconds * rate) + rate // 10]
         return resample(ears, rate, self.rate_hz)[:, : round(self._seconds * self.rate_hz)]
 

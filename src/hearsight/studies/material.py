@@ -83,7 +83,7 @@ def find_material(source: Path, dataset: Path | None = None) -> Material:
         DataError: there are no predictions, or a file does not hold what it should.
     """
     if not source.is_dir():
-        raise DataError(f"{source}: is no folder")
+        raise DataError(f"{source}: is no folder", "missing")
     if (source / "results.json").is_file() and (source / "predictions").is_dir():
         return _of_benchmark(source, _directions_file(dataset or source))
     return _of_folder(source, dataset or source)
@@ -92,7 +92,9 @@ def find_material(source: Path, dataset: Path | None = None) -> Material:
 def _of_benchmark(folder: Path, directions: dict[str, list[NamedSource]]) -> Material:
     results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
     if "clips" not in results:
-        raise DataError(f"{folder}: was written before studies could be made of it; run the benchmark again")
+        raise DataError(
+            f"{folder}: was written before studies could be made of it; run the benchmark again", "mismatch"
+        )
     systems: list[str] = list(dict.fromkeys(name for table in results["datasets"].values() for name in table))
     clips = []
     for dataset, named in results["clips"].items():
@@ -119,7 +121,7 @@ def _of_folder(folder: Path, dataset: Path) -> Material:
         if place.name not in own and place != dataset and (found := sounds_below(place, "predicted_binaural")[0]):
             predictions[place.name] = found
     if not predictions:
-        raise DataError(f"{folder}: holds no folder of a system's predictions (SYSTEM/CLIP.wav)")
+        raise DataError(f"{folder}: holds no folder of a system's predictions (SYSTEM/CLIP.wav)", "missing")
     recorded = sounds_below(dataset / BINAURAL_AUDIOS, "input_binaural")[0]
     pictures = {
         path.relative_to(dataset / VIDEOS).with_suffix("").as_posix(): path

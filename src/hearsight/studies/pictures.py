@@ -57,4 +57,4 @@ def _frames(source: Path, seconds: float) -> Iterator[UInt8[np.ndarray, "height 
         empty = False
         yield np.ascontiguousarray(cv2.resize(frame.rgb, size, interpolation=cv2.INTER_AREA))
     if empty:
-        raise DataError(f"{source}: holds no picture")
+        raise DataError(f"{source}: holds no picture", "no-picture")

@@ -68,7 +68,9 @@ class StudyServer(ThreadingHTTPServer):
         try:
             super().__init__((host, port), _Handler)
         except (OSError, OverflowError) as error:
-            raise HearsightError(f"{host}:{port}: cannot be listened at ({error}); choose another --port") from error
+            raise HearsightError(
+                f"{host}:{port}: cannot be listened at ({error}); choose another --port", "occupied"
+            ) from error
 
     @property
     def url(self) -> str:

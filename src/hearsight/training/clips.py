@@ -73,7 +73,9 @@ def choose_clips(recipe: Recipe) -> ChosenClips:
         halves = _divided(name, part, channels, measured, notes)
         train = halves["train"] if part.half is None else half_of(halves["train"], part.half)
         if not train:
-            raise DataError(f"data.{name}: the {part.half} half of the recordings in {part.folder} is empty")
+            raise DataError(
+                f"data.{name}: the {part.half} half of the recordings in {part.folder} is empty", "too-little"
+            )
         chosen[name] = Clips(fraction_of(train, part.fraction, recipe.seed), halves["val"])
         prepared = PreparedSet(str(part.folder))
         record[name] = {
@@ -118,7 +120,8 @@ class _Measured:
         if both:
             raise DataError(
                 f"data.{what}: {len(both)} clips of data.test would be trained or validated on: {named(both)}; "
-                "choose one split for both (--split)"
+                "choose one split for both (--split)",
+                "overlap",
             )
 
     def kept(self, prepared: PreparedSet, clips: list[PreparedClip]) -> list[PreparedClip]:
@@ -137,17 +140,20 @@ def _divided(
         DataError: as `split_clips`; a part has no clip, or not the channels that it needs.
     """
     if part.folder is None:
-        raise DataError(f"data.{what}: the key 'folder' is missing; name a folder written by `hearsight prepare`")
+        raise DataError(
+            f"data.{what}: the key 'folder' is missing; name a folder written by `hearsight prepare`", "missing"
+        )
     prepared = PreparedSet(part.folder)
     halves = {half: clips for half, clips in split_clips(prepared, part.split).items() if half != "test"}
     for half, clips in halves.items():
         if not clips:
-            raise DataError(f"{part.split or part.folder}: has no clip for {half} in {part.folder}")
+            raise DataError(f"{part.split or part.folder}: has no clip for {half} in {part.folder}", "missing")
         unfit = [one.entry.name for one in clips if channels is not None and one.entry.channels != channels]
         if unfit:
             raise DataError(
                 f"{part.folder}: {len(unfit)} of {len(clips)} clips for {half} are mono: {named(unfit)}; take them off "
-                "the list, or prepare with --keep binaural"
+                "the list, or prepare with --keep binaural",
+                "mismatch",
             )
     measured.refuse(what, prepared.folder, [clip.entry.name for clips in halves.values() for clip in clips])
     kept = {half: measured.kept(prepared, clips) for half, clips in halves.items()}
@@ -160,7 +166,7 @@ def _mono_clips(part: PseudoPart, seed: int, measured: _Measured) -> MonoClips:
     """Clips for pseudo pairs; those that are for testing, or that no list of the split names, are in neither half. If
     the split has too few recordings for a pair in validation, a tenth of its training clips is set aside instead."""
     if part.folder is None:
-        raise DataError("data.pseudo: the key 'folder' is missing; name a folder of prepared mono clips")
+        raise DataError("data.pseudo: the key 'folder' is missing; name a folder of prepared mono clips", "missing")
     clips = PreparedMonoClips(part.folder)
     names = [(clip.name, clip.recording) for clip in clips.clips]
     parts = sorted_names(names, part.split, clips.folder, subset=True)
@@ -169,7 +175,7 @@ def _mono_clips(part: PseudoPart, seed: int, measured: _Measured) -> MonoClips:
         measured.refuse("pseudo", home.folder, used)
     train, held_out = ([clips.number_of(name) for name in parts[half]] for half in ("train", "val"))
     if not train:
-        raise DataError(f"{part.split}: lists no clip of {part.folder} for training")
+        raise DataError(f"{part.split}: lists no clip of {part.folder} for training", "missing")
     mixing = part.settings.get("mixing")  # as many clips as a pair can have sources
     fewest = len(mixing) if isinstance(mixing, list) else 3
     order = [train[int(number)] for number in np.random.default_rng(seed).permutation(len(train))]

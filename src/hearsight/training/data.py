@@ -229,7 +229,8 @@ class EpochNumbers(Sampler[int]):
         if self._whole == 0:
             raise DataError(
                 f"an epoch of {length} items does not fill a batch of {batch_size * world_size}; "
-                "lower schedule.batch_size or raise schedule.items_per_epoch"
+                "lower schedule.batch_size or raise schedule.items_per_epoch",
+                "too-little",
             )
         self._length, self._rank, self._world_size, self._epoch = length, rank, world_size, 0
 

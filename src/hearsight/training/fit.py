@@ -24,10 +24,12 @@ def check_fit(network: AudioVisualNetwork, clips: Sequence[PreparedClip], part: 
         if rate != wanted:
             raise DataError(
                 f"data.{part}: {clip.entry.name} is prepared at {rate} Hz, this {network.system} is made for {wanted} "
-                f"Hz; prepare the set with --rate {wanted}, or set model.settings.segment.sample_rate_hz"
+                f"Hz; prepare the set with --rate {wanted}, or set model.settings.segment.sample_rate_hz",
+                "mismatch",
             )
         if clip.entry.samples < network.segment_samples:
             raise DataError(
                 f"data.{part}: {clip.entry.name} is {clip.entry.samples / rate:.2f} s, shorter than a segment of "
-                f"{network.system}, {network.segment_samples / wanted:.2f} s"
+                f"{network.system}, {network.segment_samples / wanted:.2f} s",
+                "too-little",
             )

@@ -49,14 +49,16 @@ class GeometryTasks(nn.Module):
         super().__init__()
         unknown = sorted(set(weights) - set(TASKS))
         if unknown:
-            raise ModelError(f"model: auxiliary: unknown task {unknown[0]!r}; known: {', '.join(TASKS)}")
+            raise ModelError(f"model: auxiliary: unknown task {unknown[0]!r}; known: {', '.join(TASKS)}", "unknown")
         self.weights = dict(weights)
         training = network.training
         with torch.no_grad():
             features = network.eval().feature_map(torch.zeros(1, 3, *network.frame_size))
         network.train(training)
         if features is None:
-            raise ModelError(f"model: auxiliary: {network.system} has no feature map of the picture to learn by")
+            raise ModelError(
+                f"model: auxiliary: {network.system} has no feature map of the picture to learn by", "unsupported"
+            )
         self.reduce = nn.Sequential(nn.Conv2d(features.shape[1], 8, kernel_size=1), nn.ReLU())
         seen = 8 * features.shape[2] * features.shape[3]
         if "flip" in self.weights:
@@ -82,7 +84,7 @@ class GeometryTasks(nn.Module):
             terms["flip"] = self._flip_loss(seen, network.stft, item)
         if "consistency" in self.weights:
             if item.previous_frames is None:
-                raise DataError("model: auxiliary: consistency needs items with the previous picture")
+                raise DataError("model: auxiliary: consistency needs items with the previous picture", "mismatch")
             before = network.feature_map(item.previous_frames)
             assert before is not None
             terms["consistency"] = consistency_loss(features, before)
@@ -90,7 +92,7 @@ class GeometryTasks(nn.Module):
 
     def _flip_loss(self, seen: Tensor, stft: STFT, item: Item) -> Tensor:
         if item.ears is None:
-            raise DataError("model: auxiliary: flip needs items with two ears")
+            raise DataError("model: auxiliary: flip needs items with two ears", "mismatch")
         flipped = torch.rand(item.ears.shape[0], device=item.ears.device) < 0.5
         ears = torch.where(flipped[:, None, None], item.ears.flip(-2), item.ears)
         bins = stft.forward(ears)
@@ -102,7 +104,8 @@ class GeometryTasks(nn.Module):
         if item.response is None:
             raise DataError(
                 "model: auxiliary: response needs items with impulse responses; simulated sets have them (simulate and "
-                "prepare anew if yours is older), recordings do not"
+                "prepare anew if yours is older), recordings do not",
+                "mismatch",
             )
         truth = log_response(item.response, item.sample_rate_hz)
         return F.mse_loss(self.respond(seen).unflatten(1, (2, BANDS, COLUMNS)), truth)

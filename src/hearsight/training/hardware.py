@@ -21,12 +21,14 @@ def check_device(accelerator: str, devices: str) -> None:
     if devices != "auto" and not (devices.isdigit() and int(devices) > 0):
         raise HearsightError(f"devices {devices!r}: give a number from 1 on, or auto")
     if accelerator == "cuda" and not torch.cuda.is_available():
-        raise HearsightError("device cuda: there is no CUDA device here; --device cpu trains without one")
+        raise HearsightError(
+            "device cuda: there is no CUDA device here; --device cpu trains without one", "unsupported"
+        )
     if accelerator == "mps" and not torch.backends.mps.is_available():
-        raise HearsightError("device mps: there is no Apple GPU here; --device cpu trains without one")
+        raise HearsightError("device mps: there is no Apple GPU here; --device cpu trains without one", "unsupported")
     here = torch.cuda.device_count() if accelerator in ("auto", "cuda") else 0
     if here and devices != "auto" and int(devices) > here:
-        raise HearsightError(f"devices {devices}: there are {here} here")
+        raise HearsightError(f"devices {devices}: there are {here} here", "unsupported")
 
 
 def cores() -> int:

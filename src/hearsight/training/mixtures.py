@@ -41,7 +41,9 @@ class MixtureData(lightning.LightningDataModule):
         if recipe.schedule.items_per_epoch is not None:
             raise DataError("schedule.items_per_epoch says nothing of mixtures; give data.mixtures.pairs_per_epoch")
         if min(part.pairs_per_epoch // recipe.schedule.batch_size, part.validation_pairs) < 1:
-            raise DataError("data: mixtures: fewer pairs than a batch; raise pairs_per_epoch and validation_pairs")
+            raise DataError(
+                "data: mixtures: fewer pairs than a batch; raise pairs_per_epoch and validation_pairs", "too-little"
+            )
         self.recipe = recipe
         self.clips: dict[str, Any] = {}  # none is of a prepared set
         self.notes: list[str] = []
@@ -119,7 +121,7 @@ class MixtureModule(lightning.LightningModule):
         total = torch.zeros((), device=self.device)
         terms = self.network.loss_terms(batch)
         if unknown := set(self.schedule.task_weights) - set(terms):
-            raise DataError(f"schedule.task_weights: no term {unknown.pop()!r}; known: {', '.join(terms)}")
+            raise DataError(f"schedule.task_weights: no term {unknown.pop()!r}; known: {', '.join(terms)}", "unknown")
         for name, term in terms.items():
             self._log(f"{stage}/{name}", term, len(batch))
             total = total + self.schedule.task_weights.get(name, 1.0) * term
@@ -151,16 +153,19 @@ def part_errors(network: SoundClassifier, pairs: Mixture) -> dict[str, Float[Ten
 def _pairs(part: MixturesPart, half: str, settings: dict[str, Any], seed: int, count: int) -> Mixtures:
     for key in ("sounds", "rooms"):
         if getattr(part, key) is None:
-            raise DataError(f"data: mixtures: the key {key!r} is missing; name a bank written by `hearsight banks`")
+            raise DataError(
+                f"data: mixtures: the key {key!r} is missing; name a bank written by `hearsight banks`", "missing"
+            )
     assert part.sounds is not None and part.rooms is not None
     try:
         chosen = MixtureSettings(**settings)
     except TypeError as error:
-        raise DataError(f"data: mixtures: settings that pairs refuse: {error}") from error
+        raise DataError(f"data: mixtures: settings that pairs refuse: {error}", "mismatch") from error
     sounds, rooms = SoundBank(part.sounds, half), RoomBank(part.rooms, half)
     for bank, folder in ((sounds, part.sounds), (rooms, part.rooms)):
         if bank.sample_rate_hz != SAMPLE_RATE_HZ:
             raise DataError(
-                f"data.mixtures: {folder} is at {bank.sample_rate_hz} Hz, the classifier hears {SAMPLE_RATE_HZ} Hz"
+                f"data.mixtures: {folder} is at {bank.sample_rate_hz} Hz, the classifier hears {SAMPLE_RATE_HZ} Hz",
+                "mismatch",
             )
     return Mixtures(sounds, rooms, chosen, seed, count)

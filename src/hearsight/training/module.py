@@ -43,7 +43,7 @@ class TrainingModule(lightning.LightningModule):
         super().__init__()
         self.network, self.schedule, self.seed = network, schedule, seed
         if auxiliary and not isinstance(network, StereoNetwork):
-            raise ModelError(f"model: auxiliary: for networks of two ears, not for {network.system}")
+            raise ModelError(f"model: auxiliary: for networks of two ears, not for {network.system}", "unsupported")
         self.tasks = GeometryTasks(network, auxiliary) if auxiliary and isinstance(network, StereoNetwork) else None
 
     def on_train_epoch_start(self) -> None:
@@ -69,9 +69,11 @@ class TrainingModule(lightning.LightningModule):
         rates = (schedule.learning_rate, schedule.visual_learning_rate, schedule.fusion_learning_rate)
         groups = [dict(group) for group in self.network.parameter_groups(*rates)]
         if not groups:
-            raise DataError("nothing to train: every parameter of this network is frozen, or it has none")
+            raise DataError("nothing to train: every parameter of this network is frozen, or it has none", "too-little")
         if schedule.fusion_learning_rate is not None and not any(group.get("name") == "fusion" for group in groups):
-            raise DataError(f"schedule.fusion_learning_rate: this {self.network.system} has no fusion network")
+            raise DataError(
+                f"schedule.fusion_learning_rate: this {self.network.system} has no fusion network", "unsupported"
+            )
         if self.tasks is not None:
             groups.append({"name": "auxiliary", "params": list(self.tasks.parameters()), "lr": schedule.learning_rate})
         optimizer = torch.optim.Adam(groups, betas=(0.9, 0.999), weight_decay=schedule.weight_decay)

@@ -35,7 +35,8 @@ def pseudo_items(part: PseudoPart, chosen: MonoClips, network: AudioVisualNetwor
     clips, training, held_out = chosen.clips, chosen.train, chosen.val
     if clips.sample_rate_hz != network.sample_rate_hz:
         raise DataError(
-            f"{part.folder}: prepared at {clips.sample_rate_hz} Hz, the network wants {network.sample_rate_hz}"
+            f"{part.folder}: prepared at {clips.sample_rate_hz} Hz, the network wants {network.sample_rate_hz}",
+            "mismatch",
         )
     height, width = network.frame_size
     settings = replace(
@@ -83,7 +84,9 @@ def pair_settings(values: Mapping[str, Any]) -> PairSettings:
     known = {entry.name for entry in fields(PairSettings)} - {"task", "duration_s", "view", "augment"}
     unknown = [name for name in values if name not in known]
     if unknown:
-        raise DataError(f"data.pseudo.settings: unknown setting {unknown[0]!r}; known: {', '.join(sorted(known))}")
+        raise DataError(
+            f"data.pseudo.settings: unknown setting {unknown[0]!r}; known: {', '.join(sorted(known))}", "unknown"
+        )
     chosen: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
     }

@@ -96,7 +96,7 @@ def train(
     EpochNumbers(len(data.training_items), schedule.batch_size)  # refuses an epoch that fills no batch
     if schedule.best_by not in data.validation_metrics:
         known = ", ".join(data.validation_metrics)
-        raise DataError(f"schedule.best_by: {schedule.best_by!r} is not validated here; known: {known}")
+        raise DataError(f"schedule.best_by: {schedule.best_by!r} is not validated here; known: {known}", "unknown")
     checkpoints, monitor = folder / "checkpoints", f"val/{schedule.best_by}"
     best = ModelCheckpoint(
         checkpoints, filename="best", monitor=monitor, save_on_train_epoch_end=False, enable_version_counter=False
@@ -161,12 +161,14 @@ def build_network(recipe: Recipe) -> SavedNetwork:
     cls = _network_class(recipe)
     make: Any = getattr(cls, "small", None) if part.size == "small" else cls
     if make is None:
-        raise ModelError(f"{part.system} comes in one size; leave out model.size and the profile that sets it")
+        raise ModelError(
+            f"{part.system} comes in one size; leave out model.size and the profile that sets it", "unsupported"
+        )
     settings = {**part.settings, **(part.pretrained or {})}
     try:
         network = make(**settings)
     except (TypeError, ValueError) as error:
-        raise ModelError(f"{part.system}: settings that it refuses: {error}") from error
+        raise ModelError(f"{part.system}: settings that it refuses: {error}", "mismatch") from error
     assert isinstance(network, SavedNetwork)
     if part.initialize is not None:
         _initialize(network, part.initialize)
@@ -182,11 +184,11 @@ def _network_class(recipe: Recipe) -> type[SavedNetwork]:
     system = recipe.model.system
     cls = card(system).load_network_class()
     if not (isinstance(cls, type) and issubclass(cls, SavedNetwork)):
-        raise ModelError(f"{system} is not a network; there is nothing to train")
+        raise ModelError(f"{system} is not a network; there is nothing to train", "unsupported")
     if find_card(cls.system) is None:
         raise ModelError(f"{system}: its attribute system, {cls.system!r}, names no model; leave it out")
     if recipe.data.mixtures is not None and cls.learns_from != "mixtures":
-        raise ModelError(f"{system} does not learn from mixtures; give it stereo, solo or pseudo")
+        raise ModelError(f"{system} does not learn from mixtures; give it stereo, solo or pseudo", "unsupported")
     if recipe.data.mixtures is None and cls.learns_from == "mixtures":
         raise ModelError(f"{system} learns from mixtures; name their banks in data.mixtures")
     return cls
@@ -198,7 +200,9 @@ def _data_and_module(
     """The items that a recipe names, and how the network learns from them."""
     make_data, module = _TASKS[network.learns_from]
     if recipe.model.auxiliary and module is not TrainingModule:
-        raise ModelError(f"model: auxiliary: {network.system} does not learn from segments with two ears")
+        raise ModelError(
+            f"model: auxiliary: {network.system} does not learn from segments with two ears", "unsupported"
+        )
     further = {"auxiliary": recipe.model.auxiliary} if recipe.model.auxiliary else {}
     return make_data(recipe, network, clips), module(network, recipe.schedule, recipe.seed, **further)
 
@@ -222,7 +226,7 @@ class WholeCheckpoints(TorchCheckpointIO):
         try:
             content = torch.load(path, map_location=map_location, weights_only=True)
         except Exception as error:  # PyTorch promises no class for a damaged file
-            raise HearsightError(f"{path}: not a whole checkpoint; delete it to begin again") from error
+            raise HearsightError(f"{path}: not a whole checkpoint; delete it to begin again", "unreadable") from error
         assert isinstance(content, dict)
         return content
 
@@ -288,9 +292,11 @@ def _claimed(folder: Path, recipe: Recipe, resume: bool) -> Iterator[None]:
     resumed = file.is_file()
     if resumed:
         if not resume:
-            raise DataError(f"{folder}: holds a training run; add --resume to go on with it, or name another --out")
+            raise DataError(
+                f"{folder}: holds a training run; add --resume to go on with it, or name another --out", "occupied"
+            )
         if changed := _differences(recipe_as_mapping(recipe), recipe_as_mapping(read_recipe(file))):
-            raise DataError(f"{folder}: holds a run of another recipe: {'; '.join(changed)}")
+            raise DataError(f"{folder}: holds a run of another recipe: {'; '.join(changed)}", "mismatch")
     make_folder(folder)
     with written_whole(file) as temporary:
         temporary.write_text(yaml.safe_dump(recipe_as_mapping(recipe), sort_keys=False), encoding="utf-8")
@@ -322,7 +328,7 @@ def _wandb_logger(project: str, folder: Path, recipe: Recipe) -> Logger:
         import_module("wandb")  # Lightning asks only whether it is installed
         return WandbLogger(project=project, name=str(folder), save_dir=folder, config=recipe_as_mapping(recipe))
     except ModuleNotFoundError as error:
-        raise DependencyError("--wandb needs the package wandb: pip install wandb") from error
+        raise DependencyError("--wandb needs the package wandb: pip install wandb", "missing") from error
 
 
 def _strategy(accelerator: str, devices: str, nodes: int) -> str:
@@ -338,7 +344,9 @@ def _initialize(network: SavedNetwork, source: str) -> None:
     own, other = network.state_dict(), load_network(source).state_dict()
     fitting = {name: tensor for name, tensor in other.items() if name in own and own[name].shape == tensor.shape}
     if not fitting:
-        raise ModelError(f"{source}: shares no tensor with this {network.system}; nothing to initialise from")
+        raise ModelError(
+            f"{source}: shares no tensor with this {network.system}; nothing to initialise from", "mismatch"
+        )
     network.load_state_dict(fitting, strict=False)
 
 

@@ -164,7 +164,9 @@ def read_tracks(file: str | os.PathLike[str], input: str | os.PathLike[str] | No
     value = _report_in(file, input)
     sources = value.get("sources") if isinstance(value, dict) else value
     if not isinstance(sources, list) or not sources:
-        raise DataError(f'{file}: holds no tracks; it must have "sources", a list as in the report of binauralize')
+        raise DataError(
+            f'{file}: holds no tracks; it must have "sources", a list as in the report of binauralize', "missing"
+        )
     return [_track(source, index, file) for index, source in enumerate(sources, 1)]
 
 
@@ -212,9 +214,9 @@ def _report_in(file: Path, input: str | os.PathLike[str] | None) -> Any:
     try:
         value = json.loads(file.read_text(encoding="utf-8-sig"))
     except OSError as error:
-        raise DataError(f"{file}: cannot be read ({error.strerror or error})") from error
+        raise DataError(f"{file}: cannot be read ({error.strerror or error})", "unreadable") from error
     except ValueError as error:
-        raise DataError(f"{file}: is not JSON ({error})") from error
+        raise DataError(f"{file}: is not JSON ({error})", "unreadable") from error
     if (
         not isinstance(value, list)
         or not all(isinstance(each, dict) and "input" in each for each in value)
@@ -227,7 +229,7 @@ def _report_in(file: Path, input: str | os.PathLike[str] | None) -> Any:
         for name, each in zip(names, value, strict=True):
             if wanted is not None and same(name) == same(wanted):
                 return each
-    raise DataError(f"{file}: has no report of {wanted}; it has {', '.join(names[:5])}")
+    raise DataError(f"{file}: has no report of {wanted}; it has {', '.join(names[:5])}", "unknown")
 
 
 def _track(source: Any, index: int, file: Path) -> Track:

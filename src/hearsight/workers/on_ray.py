@@ -93,7 +93,7 @@ def done_by_ray(
                     if deaths[number] < _TRIES:
                         waiting.append(number)
                     elif lost is None:
-                        raise HearsightError(f"{tasks[number]}: {_DIED}") from None
+                        raise HearsightError(f"{tasks[number]}: {_DIED}", "worker-lost") from None
                     else:
                         yield tasks[number], lost(tasks[number])
                 del shares[worker]
@@ -118,7 +118,7 @@ def mapped_by_ray(job: Callable[[Task], Result], tasks: Iterable[Task], cluster:
             try:
                 result: Result = _taken(ray, begun.popleft())
             except _DeadWorkerError:
-                raise HearsightError(f"a part of the work: {_DIED}") from None
+                raise HearsightError(f"a part of the work: {_DIED}", "worker-lost") from None
             return result
 
         try:
@@ -191,7 +191,9 @@ def _job(reference: Any) -> Callable[[Any], Any]:
     try:
         os.chdir(folder)  # relative paths are the asker's
     except OSError as error:
-        raise HearsightError(f"{folder}: is not on the machine {os.uname().nodename}; share the folder") from error
+        raise HearsightError(
+            f"{folder}: is not on the machine {os.uname().nodename}; share the folder", "missing"
+        ) from error
     job: Callable[[Any], Any] = pickle.loads(pickled)
     return job
 
@@ -212,7 +214,8 @@ def _connected(address: str) -> Iterator[Any]:
     if address.startswith("ray://"):
         raise HearsightError(
             f"--ray {address}: Ray's client cannot hand over results one by one; run this on a machine of the cluster, "
-            "with --ray HOST:PORT or none"
+            "with --ray HOST:PORT or none",
+            "unsupported",
         )
     host, _, port = address.rpartition(":")
     try:
@@ -221,7 +224,7 @@ def _connected(address: str) -> Iterator[Any]:
         ray.init(where, logging_level=logging.ERROR, log_to_driver=False, include_dashboard=False)
     except (OSError, ValueError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise HearsightError(f"--ray {address}: no Ray cluster can be reached there ({reason})") from error
+        raise HearsightError(f"--ray {address}: no Ray cluster can be reached there ({reason})", "missing") from error
     try:
         yield ray
     finally:

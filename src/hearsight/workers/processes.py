@@ -85,7 +85,7 @@ def _pool(job: Callable[[Task], Result], workers: int, threads: int) -> Iterator
             yield submit
         except BrokenProcessPool as error:
             _stop(pool, processes)
-            raise HearsightError(_cause(processes)) from error
+            raise HearsightError(_cause(processes), "worker-lost") from error
         except BaseException:
             # A pool may begin a process later than at the first tasks.
             _stop(pool, processes | set(multiprocessing.active_children()) - others)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 import torch
+from error_codes import coded
 from torch import Tensor
 
 from hearsight.errors import ModelError
@@ -151,5 +152,5 @@ def test_what_is_seen_is_averaged_over_seconds_and_follows_a_moving_place() -> N
 
 
 def test_a_search_is_no_place() -> None:
-    with pytest.raises(ModelError, match="no source is given"):
+    with pytest.raises(ModelError, match="sounding-objects", check=coded("invalid")):
         GivenPositions(Positions(None), HearsByPitch(), FixedEvidence([]))  # type: ignore[arg-type]

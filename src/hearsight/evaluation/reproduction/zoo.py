@@ -66,7 +66,7 @@ def write_zoo(reproduced: Path, zoo: Path, seed: int = 0) -> list[Path]:
                 break
     if not written:
         tables = ", ".join(dict.fromkeys(reference for reference, _ in ROWS.values()))
-        raise DataError(f"{reproduced}: holds none of the tables whose networks are taken: {tables}")
+        raise DataError(f"{reproduced}: holds none of the tables whose networks are taken: {tables}", "missing")
     return written
 
 

@@ -87,7 +87,9 @@ class Positions:
     ) -> "Positions":
         """See `models.interface.PlacesSources`."""
         if centre_speech:
-            raise ModelError("the model positions cannot distinguish speech; use sounding-objects to leave it centred")
+            raise ModelError(
+                "the model positions cannot distinguish speech; use sounding-objects to leave it centred", "unsupported"
+            )
         return cls(sources, load_hrirs(hrtf, diffuse_field_equalized=True), field_of_view)
 
     @classmethod
@@ -109,7 +111,9 @@ class Positions:
             ModelError: it has no picture to search, and no source is given.
         """
         if clip.frame_rate_hz is None and not self.works_without_picture:
-            raise ModelError("without a picture there is nothing to search; give positions (--source X,Y or --tracks)")
+            raise ModelError(
+                "without a picture there is nothing to search; give positions (--source X,Y or --tracks)", "no-picture"
+            )
         field_of_view = resolved_field_of_view(self.field_of_view, clip.frame_size, clip.focal_length_mm)
         return PositionsSession(self, clip.sample_rate_hz, field_of_view=field_of_view)
 

@@ -160,7 +160,9 @@ class SoundingObjects:
             ModelError: it has no picture.
         """
         if clip.frame_rate_hz is None and self._needs_picture:
-            raise ModelError("without a picture there is nothing to see; give positions to the model positions")
+            raise ModelError(
+                "without a picture there is nothing to see; give positions to the model positions", "no-picture"
+            )
         field_of_view = resolved_field_of_view(self.field_of_view, clip.frame_size, clip.focal_length_mm)
         return SoundingObjectsSession(self, clip.sample_rate_hz, field_of_view)
 

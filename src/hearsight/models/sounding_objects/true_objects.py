@@ -63,7 +63,7 @@ class TrueObjects:
 
     def __init__(self, scene: Path) -> None:
         if not scene.is_file():
-            raise DataError(f"{scene}: is missing, so the true positions are not known")
+            raise DataError(f"{scene}: is missing, so the true positions are not known", "missing")
         field_of_view = scene_field_of_view(scene)
         content = json.loads(scene.read_text(encoding="utf-8"))
         try:
@@ -71,11 +71,12 @@ class TrueObjects:
             standing = [track for track in content["objects"] if track["label"] in SIMULATED_AS_SOUND_CLASS]
             idle = [_idle(track, content, field_of_view) for track in standing]
         except _NotPlayedError as error:
-            raise DataError(f"{scene}: {error.args[0]!r} is no instrument of a simulated concert") from error
+            raise DataError(f"{scene}: {error.args[0]!r} is no instrument of a simulated concert", "unknown") from error
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(
                 f"{scene}: is no scene of a simulated concert, which says who stands where; true positions are not "
-                "known to concert"
+                "known to concert",
+                "unreadable",
             ) from error
         self._known = performers + idle
 

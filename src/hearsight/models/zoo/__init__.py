@@ -61,9 +61,11 @@ class ZooModel:
         for name, expected in self.content["sha256"].items():
             file = self.folder / name
             if not file.is_file():
-                raise ModelError(f"{self.name}: {file} is missing; install hearsight again")
+                raise ModelError(f"{self.name}: {file} is missing; install hearsight again", "missing")
             if hashlib.sha256(file.read_bytes()).hexdigest() != expected:
-                raise ModelError(f"{self.name}: {file} is not the file that belongs to it; install hearsight again")
+                raise ModelError(
+                    f"{self.name}: {file} is not the file that belongs to it; install hearsight again", "mismatch"
+                )
 
 
 @cache
@@ -79,7 +81,7 @@ def zoo_models() -> tuple[ZooModel, ...]:
             model = ZooModel(file.parent.name, file.parent, json.loads(file.read_text(encoding="utf-8")))
             _ = model.system, model.summary, model.source, dict(model.content["sha256"])
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ModelError(f"{file}: is damaged ({error}); install hearsight again") from error
+            raise ModelError(f"{file}: is damaged ({error}); install hearsight again", "unreadable") from error
         found.append(model)
     return tuple(found)
 

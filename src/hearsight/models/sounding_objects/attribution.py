@@ -6,7 +6,6 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from jaxtyping import Float
-from scipy.ndimage import median_filter
 from torch import Tensor
 from torch.nn import functional
 
@@ -15,6 +14,7 @@ from hearsight.models.interface import Window
 from hearsight.models.sounding_objects.classifier import SoundClassifier
 from hearsight.signal import STFT, resample
 from hearsight.signal.mel_bands import COLUMNS, HOP_SAMPLES, N_FFT, SAMPLE_RATE_HZ
+from hearsight.signal.running_median import running_median
 
 SILENCE = 1e-9  # mean power of a window that is not listened to
 REST_WEIGHT = 0.2  # of what no object explains, beside objects that are seen: mostly what is seen is what plays
@@ -182,9 +182,10 @@ def percussiveness(power: Float[Tensor, "*batch bands columns"]) -> Float[Tensor
     sampler and no room, and is added to what the classifier says of drums, which has learned from sampled ones.
     """
     amplitude = power.sqrt().numpy()
-    around = [1] * (power.dim() - 2)
-    hit = median_filter(amplitude, (*around, _BANDS_AROUND, 1))
-    tone = median_filter(amplitude, (*around, 1, _COLUMNS_AROUND))
+    hit, tone = np.empty_like(amplitude), np.empty_like(amplitude)
+    for which in np.ndindex(amplitude.shape[:-2]):  # one by one, as they fit into the processor's cache
+        hit[which] = running_median(amplitude[which], _BANDS_AROUND, 0)
+        tone[which] = running_median(amplitude[which], _COLUMNS_AROUND, 1)
     least = 1e-6 * amplitude.max((-2, -1), keepdims=True, initial=1e-6)
     entry = np.log((hit + least) / (tone + least)).clip(_MOST_TONAL, _MOST_PERCUSSIVE)
     return torch.from_numpy(entry)

@@ -64,3 +64,15 @@ def test_quiet_sound_passes_as_it_is_and_gains_are_smooth():
     slope = gain.diff().abs() / place.diff()
     assert gain.max() <= 1 + 1e-6 and gain.min() > 0.3
     assert slope.max() < 0.35 / (0.002 * RATE), "no step"
+
+
+def test_a_peak_in_the_last_packets_counts(tmp_path):
+    source = make_clip(tmp_path / "in.mkv", Clip(picture=None, sound="flac", seconds=2))
+    ears = 0.1 * bursts()
+    ears[:, -6000:-3000] *= 5
+    with BinauralWriter(source, tmp_path / "out.mkv", RATE, "aac", true_peak_db=None) as writer:
+        for begin in range(0, ears.shape[1], 10_000):
+            writer.write(ears[:, begin : begin + 10_000])
+    decoded, _ = read_sound(tmp_path / "out.mkv")
+    assert writer.true_peak_db == pytest.approx(20 * np.log10(true_peaks(decoded).max()), abs=0.05)
+    assert true_peaks(decoded[:, :-10_000]).max() < 0.5 * true_peaks(decoded).max()

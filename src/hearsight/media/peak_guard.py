@@ -24,6 +24,7 @@ _REACH_S = 0.03  # a peak is turned down from so much before it to so much after
 _MOST_ROUNDS = 6
 _AIM = 0.99  # of the ceiling, for what exceeded it: what is encoded anew comes out a little different
 _FRAME_SAMPLES = 4096
+_MEASURED_FRAMES = 8  # of an encoder, whose true peak is measured at once
 _MOST_PLANES = 8  # of a frame in PyAV
 _UNTRIED_DB = 2.0  # below the ceiling for a codec that cannot be tried
 
@@ -110,6 +111,7 @@ class EncodedPeak:
         self._decoder = _decoder(encoder) if codec.is_tried else None
         self._reader = SampleReader()
         self._meter = TruePeakMeter()
+        self._unmeasured: list[np.ndarray] = []  # decoded, and measured together: the meter's calls cost more than it
 
     def feed(self, ears: Float[Tensor, "2 samples"]) -> None:
         """Take into account what the encoder is fed."""
@@ -124,12 +126,19 @@ class EncodedPeak:
         if packet is not None:
             again = av.Packet(bytes(packet))
             again.pts, again.time_base = packet.pts, packet.time_base
-        for frame in _decoded(self._decoder, again):
-            self._meter.process(self._reader.read(frame))
+        self._unmeasured += [self._reader.read(frame) for frame in _decoded(self._decoder, again)]
+        if packet is None or len(self._unmeasured) >= _MEASURED_FRAMES:
+            self._measure()
+
+    def _measure(self) -> None:
+        if self._unmeasured:
+            self._meter.process(np.concatenate(self._unmeasured, axis=1))
+            self._unmeasured = []
 
     @property
     def peak_db(self) -> float:
         """In decibels of full scale; -inf for silence."""
+        self._measure()
         return self._meter.peak_db
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 _BLUR_PIXELS = 0.8
+_MEDIAN_ROWS = 4  # one of so many rows is asked for the usual change
 _CUT_GREY_LEVELS = 25.0  # mean change of a picture that is another scene
 _FEWEST_PIXELS = 4  # of a side of a mouth's region
 _UPPER = (-1.75, -0.7)  # upper and lower edge of eyes and nose, in heights of the mouth's region from its middle
@@ -60,7 +61,7 @@ class MouthMotion:
         if float(change.mean()) > _CUT_GREY_LEVELS:
             self._followed = {}
             return
-        usual = float(np.median(change))
+        usual = float(np.median(change[::_MEDIAN_ROWS]))
         self._levels.append((time_s, {face.number: self._level(before, now, face, usual) for face in faces}))
         while self._levels[0][0] < time_s - _KEPT_S:
             self._levels.popleft()

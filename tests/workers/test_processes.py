@@ -126,7 +126,8 @@ from test_processes import write_slowly
 
 def start(script, tmp_path, guard):
     script.write_text(SCRIPT.format(guard=guard))
-    paths = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+    here = Path(__file__).parent
+    paths = os.pathsep.join([str(here), str(here.parent / "support"), os.environ.get("PYTHONPATH", "")])
     command = [sys.executable, str(script), str(tmp_path)]
     return subprocess.Popen(command, env={**os.environ, "PYTHONPATH": paths}, stderr=subprocess.PIPE, text=True)
 

@@ -37,7 +37,7 @@ def _texts(function: ast.AST, wanted: ast.expr) -> list[str]:
         if isinstance(node, ast.For):
             names = [ast.unparse(name) for name in getattr(node.target, "elts", [node.target])]
             rows: list[ast.expr] = list(getattr(node.iter, "elts", []))
-        elif isinstance(node, ast.Call) and ast.unparse(node.func) == "pytest.mark.parametrize":
+        elif isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "parametrize":
             named = ast.literal_eval(node.args[0])
             names = [named] if isinstance(named, str) else list(named)
             rows = list(getattr(node.args[1], "elts", []))
@@ -56,7 +56,7 @@ def wordings(text: str) -> list[str]:
     for function in ast.walk(ast.parse(text)):
         if isinstance(function, ast.FunctionDef):
             for call in ast.walk(function):
-                if isinstance(call, ast.Call) and ast.unparse(call.func) in ("pytest.raises", "pytest.warns"):
+                if isinstance(call, ast.Call) and getattr(call.func, "attr", "") in ("raises", "warns"):
                     texts = [
                         part for key in call.keywords if key.arg == "match" for part in _texts(function, key.value)
                     ]

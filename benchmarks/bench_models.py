@@ -1,22 +1,23 @@
-"""Every stereo network at full size: how large, how much arithmetic, how fast, and whether fast is still right.
+"""Published stereo networks at full size: the published loop, hearsight, and what the processor could do at most.
 
-    python benchmarks/bench_models.py
-    python benchmarks/bench_models.py --models mono2binaural apnet --seconds 10 --json models.json
+    python benchmarks/bench_models.py                 # one thread; --threads 2 for two
+    python benchmarks/bench_models.py --models mono2binaural apnet --json models.json
 
-Two ways are compared in one run, on the same sound and pictures: the published loop (one window at a time, hop 0.05
-s, each picture encoded anew, float32) and `hearsight.inference.NeuralModel`. Columns:
+Two ways are compared in one run, on the same sound and pictures: the published loop (one window at a time, hop 0.05 s,
+each picture encoded anew, float32) and `hearsight.inference.NeuralModel`, with pictures that change ten times a second
+and with one that stays. A clip of n windows counts as n hops of sound, so that short clips give the cost of long ones.
+Columns:
 
-- parameters, in millions;
 - GFLOP per second of sound (multiplications and additions of convolutions and matrix products, counted by
-  torch.utils.flop_counter): of the loop, and of hearsight, which encodes each picture once (ten a second);
-- speed, as seconds of sound per second of computing, start-up left out;
-- ratio of the two speeds;
+  torch.utils.flop_counter): of the loop, and of hearsight, which encodes a picture once;
+- seconds per second of sound, of the loop, of hearsight and the limit: the same GFLOP as products of dense
+  matrices of 1024 x 1024, in the precision that hearsight took, measured in the same run. Processor time of all
+  threads, then wall time, which on a machine that others use too says little;
+- ratio of loop and hearsight, by processor time and by wall time;
 - what the outputs differ by: `ears dB`, how much the level of an ear can differ at most (`level_error_db`; the target
-  is 0.1), and `difference dB`, the error's energy below that of the predicted l - r.
+  is 0.1), and `diff dB`, the error's energy below that of the predicted l - r.
 
-Weights are random and batch-norm statistics are those of the input, so that masks are far from zero. Pictures change
-ten
-times a second: a still picture would be faster.
+Weights are random and batch-norm statistics are those of the input, so that masks are far from zero.
 """
 
 import argparse
@@ -27,7 +28,7 @@ import os
 import statistics
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -40,41 +41,61 @@ from hearsight.models.interface import StereoNetwork
 from hearsight.models.registry import CARDS, card
 from published_loop import LOOP_HOP_S, published_loop
 
-LOOP_BUDGET_S = 40.0  # a slower loop gets a shorter clip
+SYSTEMS = ("mono2binaural", "apnet", "pseudobinaural", "beyond-mono", "ccstereo")
+LOOP_WINDOWS = 8  # of the loop, if they take no longer than LOOP_BUDGET_S
+LOOP_BUDGET_S = 15.0
 PICTURES_PER_S = 10
+MATRIX = 1024
+
+
+class Seconds(NamedTuple):
+    """Of processor time of all threads, and of wall time."""
+
+    cpu: float
+    wall: float
+
+    def times(self, factor: float) -> "Seconds":
+        return Seconds(self.cpu * factor, self.wall * factor)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--models", nargs="+", default=stereo_networks(), help="names; all networks by default")
-    parser.add_argument("--seconds", type=float, default=10.0, help="of sound, at most (10)")
-    parser.add_argument("--threads", type=int, default=2, help="CPU threads (2)")
-    parser.add_argument("--repeats", type=int, default=3, help="runs of the fast one, of which the median counts (3)")
-    parser.add_argument(
-        "--clock", choices=("wall", "cpu"), default="wall", help="cpu, with --threads 1, on a machine that others use"
-    )
+    parser.add_argument("--models", nargs="+", default=SYSTEMS, help=f"names ({', '.join(SYSTEMS)}), or all")
+    parser.add_argument("--windows", type=int, default=64, help="of hearsight's clip (64: 3.2 s of sound)")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads (1)")
+    parser.add_argument("--repeats", type=int, default=3, help="runs of hearsight, of which the median counts (3)")
     parser.add_argument("--hops", type=float, nargs="*", default=[], help="further hops in seconds, to compare")
     parser.add_argument("--json", help="file to write the numbers to")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    clock = time.perf_counter if arguments.clock == "wall" else time.process_time
     rows = []
     print(HEADER, flush=True)
-    for name in arguments.models:
-        for row in measured(name, arguments, clock):
+    for name in stereo_networks() if arguments.models == ["all"] else arguments.models:
+        for row in measured(name, arguments):
             rows.append(row)
             print(line(row), flush=True)
         gc.collect()
     if arguments.json:
-        whole = {
-            "threads": arguments.threads,
-            "clock": arguments.clock,
-            "torch": torch.__version__,
-            "cores": os.cpu_count(),
-            "rows": rows,
-        }
+        whole = {"threads": arguments.threads, "torch": torch.__version__, "cores": os.cpu_count(), "rows": rows}
         with open(arguments.json, "w", encoding="utf-8") as file:
             json.dump(whole, file, indent=2)
+
+
+def timed(call: Callable[[], object]) -> Seconds:
+    cpu, wall = time.process_time(), time.perf_counter()
+    call()
+    return Seconds(time.process_time() - cpu, time.perf_counter() - wall)
+
+
+def median(runs: list[Seconds]) -> Seconds:
+    return Seconds(statistics.median(run.cpu for run in runs), statistics.median(run.wall for run in runs))
+
+
+def seconds_per_gflop(dtype: torch.dtype) -> Seconds:
+    """Of products of dense matrices: the best of ten."""
+    a, b = (torch.randn(MATRIX, MATRIX).to(dtype) for _ in range(2))
+    runs = [timed(lambda: a @ b) for _ in range(12)][2:]
+    return Seconds(min(run.cpu for run in runs), min(run.wall for run in runs)).times(1e9 / (2 * MATRIX**3))
 
 
 def stereo_networks() -> list[str]:
@@ -83,55 +104,76 @@ def stereo_networks() -> list[str]:
     return [name for name in names if _is_network(card(name).load_class())]
 
 
-def measured(name: str, arguments: argparse.Namespace, clock: Callable[[], float]) -> list[dict[str, Any]]:
-    """The loop, and the fast model at the loop's hop and at each further one."""
+def measured(name: str, arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    """The fast model with pictures that move, with one that stays, and at further hops; each beside the loop."""
     cls = card(name).load_class()
-    facts = {"model": name, **arithmetic(cls)}
     torch.manual_seed(0)
     network = cls().eval()
     enliven(network)
-    rate, length = network.sample_rate_hz, network.segment_samples
-
-    def seconds_of(call: Callable[[], object]) -> float:
-        begun = clock()
-        call()
-        return clock() - begun
-
+    windows, one = 1, Seconds(0.0, 0.0)
     for _ in range(2):  # the first is slower
-        one = seconds_of(lambda: published_loop(network, sound(length, rate), lambda _: pictures(1, network)[0]))
-    seconds = min(arguments.seconds, max(length / rate + 4 * LOOP_HOP_S, LOOP_BUDGET_S / one * LOOP_HOP_S))
-    mono = sound(round(seconds * rate), rate)
-    frames = pictures(math.ceil(seconds * PICTURES_PER_S) + 1, network)
-
-    def nearest(time_s: float) -> np.ndarray:
-        return frames[min(round(time_s * PICTURES_PER_S), len(frames) - 1)]
-
-    begun = clock()
-    loop = published_loop(network, mono, nearest)
-    loop_s = clock() - begun
+        one = timed(lambda: looped(network, 1, pictures(1, network)))
+    windows = max(2, min(LOOP_WINDOWS, int(LOOP_BUDGET_S / one.cpu)))
+    moving = pictures(math.ceil(clip_s(arguments.windows, network) * PICTURES_PER_S) + 1, network)
+    cases = [("moving", moving, LOOP_HOP_S), ("still", moving[:1], LOOP_HOP_S)]
+    if not network.needs_frames:
+        cases = [("none", moving, LOOP_HOP_S)]
+    cases += [(cases[0][0], moving, hop_s) for hop_s in arguments.hops]
     rows = []
-    for hop_s in [None, *arguments.hops]:
+    loops: dict[str, tuple[Tensor, Seconds]] = {}
+    for seen, frames, hop_s in cases:
+        if seen not in loops:
+            taken: list[Tensor] = []
+            spent = timed(lambda taken=taken, frames=frames: taken.append(looped(network, windows, frames)))
+            loops[seen] = taken[0], spent.times(1 / windows)
+        loop, loop_s = loops[seen]
         model = NeuralModel(network, hop_s=hop_s)
-        start_s = seconds_of(lambda model=model: model(mono[:length], frames[:8]))
-        runs = [seconds_of(lambda model=model: model(mono, frames)) for _ in range(arguments.repeats)]
-        fast_s = statistics.median(runs)
-        ears = model(mono, frames)
+        ears = model(sound(windows, network), frames)
+        clip = sound(arguments.windows, network)
+        fast_s, rates = [], {}
+        for _ in range(arguments.repeats):
+            fast_s.append(timed(lambda model=model, clip=clip, frames=frames: model(clip, frames)))
+            for dtype in (torch.float32, torch.bfloat16):
+                rates[dtype] = min(rates.get(dtype, Seconds(1e9, 1e9)), seconds_per_gflop(dtype))
+        picture, window, shared = arithmetic(cls, model.spec.batch)
+        window = shared if seen == "still" else window
+        picture_per_s = {"moving": picture * PICTURES_PER_S, "still": 0.0, "none": 0.0}[seen]
+        assert model._fast is not None
+        runner = model._fast
+        of_sound, of_picture = (rates[d or torch.float32] for d in (runner.dtype, runner.picture_dtype))
+        parts = of_sound.times(window / hop_s), of_picture.times(picture_per_s)
         rows.append(
             {
-                **facts,
-                "hop_s": model.spec.hop_s,
+                "model": name,
+                "pictures": seen,
+                "hop_s": hop_s,
                 "precision": precision_of(model),
-                "clip_s": seconds,
-                "start_s": start_s,
-                "loop_speed": seconds / loop_s,
-                "speed": seconds / fast_s,
-                "ratio": loop_s / fast_s,
+                "parameters_m": sum(parameter.numel() for parameter in network.parameters()) / 1e6,
+                "loop_gflop_per_s": (picture + arithmetic(cls, 1)[1]) / LOOP_HOP_S,
+                "gflop_per_s": window / hop_s + picture_per_s,
+                "loop_s": loop_s.times(1 / LOOP_HOP_S),
+                "s": median(fast_s).times(1 / arguments.windows / LOOP_HOP_S),
+                "limit_s": Seconds(*(sum(each) for each in zip(*parts, strict=True))),
                 "ears_db": level_error_db(ears, loop),
                 "difference_db": below_db(ears[0] - ears[1] - (loop[0] - loop[1]), loop[0] - loop[1]),
                 "remarks": model.remarks,
             }
         )
     return rows
+
+
+def clip_s(windows: int, network: StereoNetwork) -> float:
+    """Length of a clip of so many windows at the loop's hop."""
+    return network.segment_samples / network.sample_rate_hz + (windows - 1) * LOOP_HOP_S
+
+
+def looped(network: StereoNetwork, windows: int, frames: np.ndarray) -> Tensor:
+    """The published loop over a clip of so many windows."""
+    return published_loop(
+        network,
+        sound(windows, network),
+        lambda time_s: frames[min(round(time_s * PICTURES_PER_S), len(frames) - 1)],
+    )
 
 
 def precision_of(model: NeuralModel) -> str:
@@ -142,24 +184,27 @@ def precision_of(model: NeuralModel) -> str:
     return "mixed" if model.remarks else "bfloat16"
 
 
-def arithmetic(cls: Any) -> dict[str, float]:
-    """Parameters in millions, and GFLOP per second of sound of the loop and of hearsight; without computing."""
+def arithmetic(cls: Any, batch: int) -> tuple[float, float, float]:
+    """GFLOP of a picture, of a window with its own picture, and of one of a batch with the same picture; without
+    computing."""
     with torch.device("cpu"):
         network = _without_memory(cls)
     frames = torch.empty(1, 3, *network.frame_size, device="meta")
     columns = network.stft.columns(network.segment_samples)
-    mix = torch.empty(1, network.stft.bins, columns, dtype=torch.complex64, device="meta")
+
+    def gflop(windows: int, seen: int) -> float:
+        mix = torch.empty(windows, network.stft.bins, columns, dtype=torch.complex64, device="meta")
+        visual = network.encode_frames(frames.expand(seen, -1, -1, -1))
+        with FlopCounterMode(display=False) as counter:
+            network.predict(mix, visual)
+        return counter.get_total_flops() / 1e9 / windows
+
     with torch.no_grad():
         with FlopCounterMode(display=False) as encoding:
-            visual = network.encode_frames(frames)
-        with FlopCounterMode(display=False) as predicting:
-            network.predict(mix, visual)
-    picture, window = encoding.get_total_flops() / 1e9, predicting.get_total_flops() / 1e9
-    return {
-        "parameters_m": sum(parameter.numel() for parameter in network.parameters()) / 1e6,
-        "loop_gflop_per_s": (picture + window) / LOOP_HOP_S,
-        "gflop_per_s": picture * (PICTURES_PER_S if network.needs_frames else 0) + window / LOOP_HOP_S,
-    }
+            network.encode_frames(frames)
+        alone = gflop(1, 1)
+        shared = gflop(batch, 1) if network.shares_pictures else alone
+    return encoding.get_total_flops() / 1e9, alone, shared
 
 
 def enliven(network: StereoNetwork) -> None:
@@ -168,15 +213,17 @@ def enliven(network: StereoNetwork) -> None:
     for norm in norms:
         norm.momentum = None
         norm.train()
-    noise = sound(4 * network.segment_samples, network.sample_rate_hz).view(4, -1)
+    noise = sound(64, network)[: 4 * network.segment_samples].view(4, -1)
     frames = torch.from_numpy(pictures(4, network)).permute(0, 3, 1, 2).float() / 64 - 2
     with torch.no_grad():
         network(network.stft.forward(0.1 * noise / noise.std()), frames)
     network.eval()
 
 
-def sound(samples: int, rate_hz: int) -> Tensor:
-    """Bursts of low and high noise, as lively as music."""
+def sound(windows: int, network: StereoNetwork) -> Tensor:
+    """Bursts of low and high noise, as lively as music; as long as so many windows need."""
+    rate_hz = network.sample_rate_hz
+    samples = round(clip_s(windows, network) * rate_hz)
     generator = torch.Generator().manual_seed(0)
     noise = torch.randn(2, samples, generator=generator)
     low = torch.nn.functional.avg_pool1d(noise[:1], 16, 1, 8)[0, :samples] * 4
@@ -198,16 +245,20 @@ def below_db(error: Tensor, signal: Tensor) -> float:
 
 
 HEADER = (
-    f"{'model':<18}{'hop s':>6}{'precision':>10}{'M param':>9}{'loop GF/s':>10}{'GF/s':>8}"
-    f"{'loop x':>8}{'fast x':>8}{'ratio':>7}{'ears dB':>9}{'difference dB':>15}"
+    f"{'model':<16}{'pictures':>9}{'hop s':>6}{'precision':>10}{'loop GF':>9}{'GF':>8}"
+    f"{'loop s':>8}{'s':>8}{'limit s':>8}{'ratio':>7}{'(wall: loop s':>14}{'s':>8}{'limit s':>8}{'ratio)':>7}"
+    f"{'ears dB':>9}{'diff dB':>8}"
 )
 
 
 def line(row: dict[str, Any]) -> str:
+    loop, fast, limit = row["loop_s"], row["s"], row["limit_s"]
     return (
-        f"{row['model']:<18}{row['hop_s']:>6.3g}{row['precision']:>10}{row['parameters_m']:>9.1f}"
-        f"{row['loop_gflop_per_s']:>10.1f}{row['gflop_per_s']:>8.1f}{row['loop_speed']:>8.2f}{row['speed']:>8.2f}"
-        f"{row['ratio']:>7.1f}{row['ears_db']:>9.4f}{row['difference_db']:>15.1f}"
+        f"{row['model']:<16}{row['pictures']:>9}{row['hop_s']:>6.3g}{row['precision']:>10}"
+        f"{row['loop_gflop_per_s']:>9.1f}{row['gflop_per_s']:>8.1f}"
+        f"{loop.cpu:>8.2f}{fast.cpu:>8.2f}{limit.cpu:>8.2f}{loop.cpu / fast.cpu:>7.1f}"
+        f"{loop.wall:>14.2f}{fast.wall:>8.2f}{limit.wall:>8.2f}{loop.wall / fast.wall:>7.1f}"
+        f"{row['ears_db']:>9.4f}{row['difference_db']:>8.1f}"
     )
 
 

@@ -8,7 +8,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
+from hearsight.datasets.augmentation import with_margin
 from hearsight.errors import ModelError
 from hearsight.inference.acceleration import (
     FusedConvolution,
@@ -18,7 +20,7 @@ from hearsight.inference.acceleration import (
     fuse_activations,
     observed,
 )
-from hearsight.inference.network_model import NeuralModel, computes_bfloat16, level_error_db
+from hearsight.inference.network_model import NeuralModel, computes_bfloat16, level_error_db, unchanged
 from hearsight.models.baselines import AudioOnly, MonoMono
 from hearsight.models.beyond_mono import BeyondMono
 from hearsight.models.interface import ClipInfo, SegmentFormat, StereoNetwork, StereoResult, Window
@@ -156,6 +158,61 @@ def test_every_picture_is_encoded_once_and_a_still_one_only_once() -> None:
     model(sound(1.5), pictures(1))
     assert Counting.counted("pictures") == 1
     assert max(count for name, count in Counting.counts if name == "windows") == 7
+
+
+def test_a_picture_that_a_codec_changed_a_little_is_not_encoded_again() -> None:
+    model = NeuralModel(lively(Counting), precision="float32")
+    model(sound(0.4), pictures(1))
+    picture = pictures(1)[0] // 2 + 50
+    noise = np.random.default_rng(1).integers(0, 2, (8, *picture.shape))
+    noisy = (picture + noise).astype(np.uint8)
+    Counting.counts.clear()
+    model(sound(0.8), noisy)
+    assert Counting.counted("pictures") == 1
+    moved = noisy.copy()
+    moved[4:, 40:44, 100:104] += 20  # something small, 20 levels brighter: 1.25 in the mean of its block
+    Counting.counts.clear()
+    model(sound(0.8), moved)
+    assert Counting.counted("pictures") == 2
+    fading = np.stack([picture + n for n in range(8)]).astype(np.uint8)  # never much from one to the next
+    Counting.counts.clear()
+    model(sound(0.8), fading)
+    assert Counting.counted("pictures") == 3  # of the pictures 2 to 6 that its windows see, 2, 4 and 6
+
+
+@pytest.mark.parametrize("cls", [c for c in NETWORKS if c is not MonoMono], ids=lambda cls: cls.system)
+def test_pictures_taken_for_unchanged_keep_the_loops_result(cls: type[StereoNetwork]) -> None:
+    network = lively(cls)
+    picture = pictures(1, size=with_margin(network.frame_size) if network.sliding_crops else (64, 128))[0] // 2 + 50
+    frames = (picture + np.arange(8)[:, None, None, None] % 2).astype(np.uint8)  # as much as `unchanged` allows
+    assert unchanged(frames[1], frames[0]) and not unchanged(frames[1] + 1, frames[0])
+    mono = sound(0.6)
+    loop = looped(network, mono, frames)
+    assert level_error_db(NeuralModel(network)(mono, frames), loop) < 0.1
+
+
+@pytest.mark.parametrize("cls", [c for c in NETWORKS if c.shares_pictures], ids=lambda cls: cls.system)
+def test_one_picture_for_all_windows_gives_what_one_for_each_gives(cls: type[StereoNetwork]) -> None:
+    network = lively(cls)
+    mix = network.stft.forward(0.1 * torch.randn(3, network.segment_samples))
+    with torch.no_grad():
+        visual = network.encode_frames(torch.randn(1, 3, *network.frame_size))
+        assert isinstance(visual, Tensor)
+        each = network.predict(mix, visual.expand(3, *visual.shape[1:])).difference
+        torch.testing.assert_close(network.predict(mix, visual).difference, each, rtol=1e-4, atol=1e-5)
+
+
+def test_beyond_mono_computes_one_picture_for_a_batch_with_fewer_products_and_the_same_result() -> None:
+    network = lively(BeyondMono)
+    visual = network.encode_frames(torch.randn(1, 3, 64, 128)).detach()
+    mix = network.stft.forward(0.1 * torch.randn(6, network.segment_samples))
+    with torch.no_grad():
+        with FlopCounterMode(display=False) as each:
+            wanted = network.predict(mix, visual.expand(6, -1, -1, -1)).difference
+        with FlopCounterMode(display=False) as one:
+            shared = network.predict(mix, visual).difference
+    torch.testing.assert_close(shared, wanted, rtol=1e-4, atol=1e-5)
+    assert one.get_total_flops() < 0.9 * each.get_total_flops()
 
 
 def test_a_session_encodes_a_picture_again_only_when_its_number_changes() -> None:

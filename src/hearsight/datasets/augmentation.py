@@ -9,6 +9,7 @@ from hearsight.nn.imagenet import normalize_picture
 
 Pixels = UInt8[np.ndarray, "_height _width 3"]
 JITTER = (0.7, 1.3)
+SLIDING_PLACES = 5  # of `sliding_crop`
 KEPT = 14 / 15  # of each axis in a random crop: 448 x 224 of 480 x 240
 
 
@@ -54,7 +55,7 @@ def sliding_crop(picture: Pixels, number: int, frame_size: tuple[int, int]) -> P
     """
     height, width = frame_size
     down, right = picture.shape[0] - height, picture.shape[1] - width
-    top, left = ((0, 0), (0, right), (down, 0), (down, right), (down // 2, right // 2))[number % 5]
+    top, left = ((0, 0), (0, right), (down, 0), (down, right), (down // 2, right // 2))[number % SLIDING_PLACES]
     return picture[top : top + height, left : left + width]
 
 

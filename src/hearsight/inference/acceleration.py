@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
+from hearsight.nn.cross_modal_attention import MapsConvolution
 from hearsight.nn.fused_convolution import Convolution, FusedConvolution
 
 _Activation = nn.ReLU | nn.LeakyReLU
@@ -155,6 +156,8 @@ def fuse_activations(fast: nn.Module, notes: Observed) -> None:
         convolution = fast.get_submodule(name)
         if not isinstance(convolution, Convolution) or convolution.padding_mode != "zeros":
             continue
+        if isinstance(convolution, MapsConvolution):
+            continue  # it computes with its weight, which the fused one lays out in a private order
         activation = None
         if name in followers and isinstance(fast.get_submodule(followers[name]), _Activation):
             activation = fast.get_submodule(followers[name])

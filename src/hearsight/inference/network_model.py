@@ -3,14 +3,16 @@
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from dataclasses import dataclass
 from typing import Any, Literal
 
+import cv2
 import numpy as np
 import torch
 from jaxtyping import Complex, Float, UInt8
 from torch import Tensor
 
-from hearsight.datasets.augmentation import sliding_crop, with_margin
+from hearsight.datasets.augmentation import SLIDING_PLACES, sliding_crop, with_margin
 from hearsight.errors import ModelError
 from hearsight.inference.acceleration import Observed, accelerated, fuse_activations, observed
 from hearsight.models.interface import ClipInfo, StereoNetwork, Window, WindowSpec
@@ -33,6 +35,8 @@ BATCHES_OF_STRETCH = 4  # batches of windows after which a session begins anew
 _TOLERANCE_DB = 0.1
 _FRAMES_AT_ONCE = 4
 _FRAMES_REMEMBERED = 64
+_BLOCK_PIXELS = 16
+_SAME_LEVELS = 1.0  # of 255; a video codec changes a still picture by less, from one picture to the next
 _QUIET = 1e-4  # below this root mean square a window says nothing about precision
 
 
@@ -44,7 +48,8 @@ class NeuralModel:
     are (mono + difference) / 2 and (mono - difference) / 2. The windows are those of the published loop
     (2.5D Visual Sound, section 4.2), hop 0.05 s included, because a network's windows need not agree with one another:
     fewer of them would be another result. The speed comes from elsewhere: windows in batches, each picture encoded
-    once, batch norms folded, channels-last, bfloat16 (`inference.acceleration`).
+    once and not again before it changes (`unchanged`), batch norms folded, channels-last, bfloat16
+    (`inference.acceleration`).
 
     On the first window that comes the fast network is compared with the plain one in float32: with `precision="auto"`
     bfloat16 is used where the device computes in it natively and the ears stay within 0.1 dB (`level_error_db`), at
@@ -159,10 +164,24 @@ class NeuralModel:
         hop = round(self.spec.hop_s * rate)
         return over_windows(mono.float().cpu(), length, hop, ears, self.spec.batch, lambda _: session.confidences())
 
-    def normalized(self, frames: Sequence[Frame], dtype: torch.dtype = torch.float32) -> Float[Tensor, "n 3 h w"]:
+    def normalized(self, frames: Sequence[Frame]) -> Float[Tensor, "n 3 h w"]:
         """Frames as the network takes them: of its size, cropped as `crops` says, ImageNet-normalised, channels-last,
         on the device."""
-        return _normalized(frames, self.network, self.device, self.crops, dtype)
+        return self.as_input([self.pixels(frame) for frame in frames])
+
+    def pixels(self, frame: Frame) -> UInt8[np.ndarray, "h w 3"]:
+        """A frame in the network's size, cropped as `crops` says."""
+        picture = _stretched(frame.rgb, _picture_size(self.network, self.crops))
+        if self.crops == "sliding":
+            picture = np.ascontiguousarray(sliding_crop(picture, frame.number, self.network.frame_size))
+        return picture
+
+    def as_input(
+        self, pictures: Sequence[UInt8[np.ndarray, "h w 3"]], dtype: torch.dtype = torch.float32
+    ) -> Float[Tensor, "n 3 h w"]:
+        """The same of what `pixels` gave."""
+        pixels = [normalized_pixels(picture, dtype) for picture in pictures]
+        return torch.stack(pixels).permute(0, 3, 1, 2).to(self.device)
 
     def remark(self, sentence: str) -> None:
         """Add a note on how the network is run, once."""
@@ -248,6 +267,14 @@ class NeuralModel:
         return fast, fast_db
 
 
+@dataclass(eq=False)
+class _Picture:
+    """A picture as the network is given it, and what the network made of it."""
+
+    pixels: np.ndarray
+    encoded: Encoded | None = None
+
+
 class NeuralSession:
     """A network at work on one clip; remembers the pictures that it has encoded.
 
@@ -258,7 +285,8 @@ class NeuralSession:
     def __init__(self, model: NeuralModel) -> None:
         self._model = model
         self._batches = 0
-        self._encoded: OrderedDict[int, Encoded] = OrderedDict()
+        self._pictures: OrderedDict[int, _Picture] = OrderedDict()  # by frame number; unchanged ones are one object
+        self._latest: dict[int, _Picture] = {}  # by the place of the crop
         self._confidences: list[float] = []
 
     def process(self, windows: list[Window]) -> Float[Tensor, "windows 2 samples"]:
@@ -269,13 +297,16 @@ class NeuralSession:
             ValueError: a window is not as long as the spec says.
         """
         if self._batches % BATCHES_OF_STRETCH == 0:
-            self._encoded.clear()
+            self._pictures.clear()
+            self._latest.clear()
         self._batches += 1
-        mono, pictures = self._taken(windows)
+        mono, frames = self._taken(windows)
+        pictures = self._seen(frames)
         with torch.no_grad():
-            runner = self._model.runner(*self._example(mono, pictures))
+            runner = self._model.runner(*self._example(mono, frames))
             self._encode(runner, pictures)
-            visual = _gather([self._encoded[frame.number] for frame in pictures])
+            one = self._model.network.shares_pictures and all(picture is pictures[0] for picture in pictures)
+            visual = _gather([picture.encoded for picture in (pictures[:1] if one else pictures)])
             difference, confidence = runner.predict(mono, visual)
             self._confidences = [1.0] * len(windows)
             if self._model.overlap == "confidence":
@@ -312,13 +343,13 @@ class NeuralSession:
         samples = self._model.network.segment_samples
         if mono.shape[-1] != samples:
             raise ValueError(f"{self._model.name} takes windows of {samples} samples, got {mono.shape[-1]}")
-        return mono, [self._picture(window) for window in windows]
+        return mono, [self._frame(window) for window in windows]
 
-    def _example(self, mono: Tensor, pictures: list[Frame]) -> tuple[Tensor, Tensor]:
+    def _example(self, mono: Tensor, frames: list[Frame]) -> tuple[Tensor, Tensor]:
         """The loudest of some windows, and a picture."""
-        return mono[int(rms(mono).argmax())], self._model.normalized(pictures[:1])[0]
+        return mono[int(rms(mono).argmax())], self._model.normalized(frames[:1])[0]
 
-    def _picture(self, window: Window) -> Frame:
+    def _frame(self, window: Window) -> Frame:
         network = self._model.network
         if not network.needs_frames:
             return Frame(0.0, 0, np.zeros((*network.frame_size, 3), np.uint8))
@@ -329,21 +360,31 @@ class NeuralSession:
         centre_s = window.start_s + network.segment_samples / network.sample_rate_hz / 2
         return min(window.frames, key=lambda frame: abs(frame.time_s - centre_s))
 
-    def _encode(self, runner: "Runner", pictures: list[Frame]) -> None:
-        """Encode the pictures that are new, several at once, and forget the oldest that this batch does not need."""
-        needed = {frame.number: frame for frame in pictures}
-        new = [frame for number, frame in needed.items() if number not in self._encoded]
+    def _seen(self, frames: list[Frame]) -> list[_Picture]:
+        """The frames' pictures; one that did not change is the one before. Forgets the oldest not among them."""
+        needed = {frame.number: frame for frame in frames}
+        for number, frame in needed.items():
+            if number not in self._pictures:
+                pixels = self._model.pixels(frame)
+                place = number % SLIDING_PLACES if self._model.crops == "sliding" else 0
+                latest = self._latest.get(place)
+                if latest is None or not unchanged(pixels, latest.pixels):
+                    latest = self._latest[place] = _Picture(pixels)
+                self._pictures[number] = latest
+            self._pictures.move_to_end(number)
+        while len(self._pictures) > max(_FRAMES_REMEMBERED, len(needed)):
+            self._pictures.popitem(last=False)
+        return [self._pictures[frame.number] for frame in frames]
+
+    def _encode(self, runner: "Runner", pictures: list[_Picture]) -> None:
+        """Encode the pictures that are new, several at once."""
+        new = list(dict.fromkeys(picture for picture in pictures if picture.encoded is None))
         for first in range(0, len(new), _FRAMES_AT_ONCE):
             some = new[first : first + _FRAMES_AT_ONCE]
-            model = self._model
-            encoded = runner.encode(model.normalized(some, runner.picture_dtype))
-            for i, frame in enumerate(some):
+            encoded = runner.encode(self._model.as_input([picture.pixels for picture in some], runner.picture_dtype))
+            for i, picture in enumerate(some):
                 part = tuple(t[i].clone() for t in encoded) if isinstance(encoded, tuple) else encoded[i].clone()
-                self._encoded[frame.number] = part
-        for number in needed:
-            self._encoded.move_to_end(number)
-        while len(self._encoded) > max(_FRAMES_REMEMBERED, len(needed)):
-            self._encoded.popitem(last=False)
+                picture.encoded = part
 
 
 class Runner:
@@ -439,35 +480,26 @@ def _picture_size(network: StereoNetwork, crops: Crops) -> tuple[int, int]:
     return with_margin(network.frame_size) if crops == "sliding" else network.frame_size
 
 
-def _normalized(
-    frames: Sequence[Frame],
-    network: StereoNetwork,
-    device: torch.device,
-    crops: Crops,
-    dtype: torch.dtype = torch.float32,
-) -> Float[Tensor, "n 3 h w"]:
-    """Frames as the network takes them: of its size, ImageNet-normalised, channels-last."""
-    pictures = [_stretched(frame.rgb, _picture_size(network, crops)) for frame in frames]
-    if crops == "sliding":
-        pictures = [
-            np.ascontiguousarray(sliding_crop(picture, frame.number, network.frame_size))
-            for picture, frame in zip(pictures, frames, strict=True)
-        ]
-    pixels = [normalized_pixels(picture, dtype) for picture in pictures]
-    return torch.stack(pixels).permute(0, 3, 1, 2).to(device)
+def unchanged(picture: UInt8[np.ndarray, "h w 3"], before: UInt8[np.ndarray, "h w 3"]) -> bool:
+    """Whether a picture is the one before: no block of 16 x 16 pixels differs by more than 1 of 255 in the mean.
+
+    The mean of absolute differences is taken of each colour. What a codec changes in a still picture mostly stays
+    below; something small that moves does not, wherever it is.
+    """
+    blocks = -(-picture.shape[1] // _BLOCK_PIXELS), -(-picture.shape[0] // _BLOCK_PIXELS)
+    change = cv2.absdiff(picture, before).astype(np.float32)
+    return bool(cv2.resize(change, blocks, interpolation=cv2.INTER_AREA).max() <= _SAME_LEVELS)
 
 
 def _stretched(rgb: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     if rgb.shape[:2] == size:
         return rgb
-    import cv2
-
     shrinks = rgb.shape[0] * rgb.shape[1] > size[0] * size[1]
     return cv2.resize(rgb, (size[1], size[0]), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
 
 
-def _gather(encoded: list[Encoded]) -> Encoded:
+def _gather(encoded: list[Encoded | None]) -> Encoded:
     """One batch of what was encoded picture by picture."""
     if isinstance(encoded[0], tuple):
-        return tuple(torch.stack(parts) for parts in zip(*encoded, strict=True))
+        return tuple(torch.stack(parts) for parts in zip(*(e for e in encoded if isinstance(e, tuple)), strict=True))
     return torch.stack([part for part in encoded if isinstance(part, Tensor)])

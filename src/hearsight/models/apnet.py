@@ -125,7 +125,7 @@ class APNet(GuidedUNet, StereoNetwork):
         return self.heads(mix, visual, logits, stages)
 
     def decode(
-        self, mix: Complex[Tensor, "batch frequency time"], visual: Float[Tensor, "batch channels h w"]
+        self, mix: Complex[Tensor, "batch frequency time"], visual: Float[Tensor, "_batch channels h w"]
     ) -> Decoded:
         """The backbone's logits and inner decoder stages."""
         return self.unet(torch.stack([mix.real, mix.imag], dim=1), self.condition(visual))
@@ -133,7 +133,7 @@ class APNet(GuidedUNet, StereoNetwork):
     def heads(
         self,
         mix: Complex[Tensor, "batch frequency time"],
-        visual: Float[Tensor, "batch channels h w"],
+        visual: Float[Tensor, "_batch channels h w"],
         logits: Float[Tensor, "batch 2 masked_frequency time"],
         stages: Sequence[Tensor],
     ) -> StereoResult:

@@ -88,6 +88,7 @@ class BeyondMono(StereoNetwork):
         "channels": (8, 16, 32, 32, 32),
         "transformer": {"width": 32, "layers": 4, "heads": 2, "mlp_width": 64, "taken": (1, 2, 3, 4), "grid": 4},
     }
+    shares_pictures: ClassVar[bool] = True
     inference_batch = 8  # attention maps at the finest stage take 13 MB a window
 
     def __init__(

@@ -36,6 +36,7 @@ class GuidedUNet(AudioVisualNetwork):
         ValueError: sizes that cannot be halved as often as the networks halve them, or an unknown norm.
     """
 
+    shares_pictures: ClassVar[bool] = True
     small_sizes: ClassVar[Mapping[str, Any]] = {"channels": (8, 16, 32, 32, 32), "visual_widths": (8, 16, 24, 32)}
 
     def __init__(

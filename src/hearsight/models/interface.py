@@ -463,12 +463,14 @@ class StereoNetwork(AudioVisualNetwork):
     Attributes:
         predicts_highest_bin: false for a U-Net that takes 257 rows and gives 256.
         sliding_crops: whether frames are cropped at one of five places, by their number, when a clip is computed.
+        shares_pictures: whether `predict` computes faster where it is given one encoded picture for all segments.
         mirrors_itself: whether a mirrored frame always swaps the predicted ears, whatever the weights, so that mirrored
             clips teach it nothing.
     """
 
     predicts_highest_bin: ClassVar[bool] = False
     sliding_crops: ClassVar[bool] = False
+    shares_pictures: ClassVar[bool] = False
     mirrors_itself: ClassVar[bool] = False
 
     @abstractmethod
@@ -480,7 +482,8 @@ class StereoNetwork(AudioVisualNetwork):
     def predict(
         self, mix: Complex[Tensor, "batch frequency time"], visual: Tensor | tuple[Tensor, ...]
     ) -> StereoResult:
-        """The prediction from the mix's spectrogram and encoded frames."""
+        """The prediction from the mix's spectrogram and encoded frames, one for each segment (or, if the network
+        `shares_pictures`, one for all)."""
 
     def forward(
         self,

@@ -24,9 +24,19 @@ class AssociativeConv(nn.Module):
         draw_weights(self)
 
     def forward(
-        self, audio: Float[Tensor, "batch audio_channels frequency time"], visual: Float[Tensor, "batch channels h w"]
+        self, audio: Float[Tensor, "batch audio_channels frequency time"], visual: Float[Tensor, "_batch channels h w"]
     ) -> Float[Tensor, "batch h_times_w frequency time"]:
-        """Audio features associated with each position, row by row of the picture."""
-        kernels = self.transfer(visual.flatten(2)).transpose(1, 2)  # [batch, h * w, audio_channels]
-        associated = kernels @ audio.flatten(2)  # equation 2
-        return associated.unflatten(2, audio.shape[2:])
+        """Audio features associated with each position, row by row of the picture; of one picture for all sounds, or
+        of one for each."""
+        return channels_product(self.transfer(visual.flatten(2)), audio)  # equation 2
+
+
+def channels_product(
+    kernels: Float[Tensor, "_batch channels positions"], audio: Float[Tensor, "batch channels frequency time"]
+) -> Float[Tensor, "batch positions frequency time"]:
+    """The scalar product of every kernel with every time-frequency position's channels, in channels-last order.
+
+    A convolution that follows takes that order as it is; maps in any other would be copied.
+    """
+    positions = audio.permute(0, 2, 3, 1).flatten(1, 2)
+    return (positions @ kernels).unflatten(1, audio.shape[2:]).permute(0, 3, 1, 2)

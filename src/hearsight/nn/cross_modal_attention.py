@@ -8,15 +8,48 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from hearsight.nn.unet import Norm, draw_weights, upsample
+from hearsight.nn.associative import channels_product
+from hearsight.nn.unet import Norm, draw_weights, normalization
 
 
 def cosine_attention(
-    visual: Float[Tensor, "batch channels positions"], audio: Float[Tensor, "batch channels frequency time"]
+    visual: Float[Tensor, "_batch channels positions"], audio: Float[Tensor, "batch channels frequency time"]
 ) -> Float[Tensor, "batch positions frequency time"]:
-    """Cosine similarity between every position of the picture and every time-frequency position (equations 3 and 4)."""
-    seen, heard = F.normalize(visual, dim=1), F.normalize(audio.flatten(2), dim=1)
-    return (seen.transpose(1, 2) @ heard).unflatten(2, audio.shape[-2:])
+    """Cosine similarity between every position of the picture and every time-frequency position (equations 3 and 4).
+
+    Of one picture for all sounds, or of one for each.
+    """
+    return channels_product(F.normalize(visual, dim=1), F.normalize(audio, dim=1))
+
+
+class MapsConvolution(nn.ConvTranspose2d):
+    """The 4 x 4 transposed convolution of stride 2 of a decoder's stage, whose last input channels are attention maps.
+
+    Of one picture for a whole batch, the maps S^T x (S the picture's features at unit length, x the sound's) need not
+    be computed: a convolution W of S^T x is the convolution W S^T of x, which has far fewer channels than a picture has
+    places. Each position of the sound then costs fewer products, and the kernel W S^T is computed once for the batch.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__(in_channels, out_channels, kernel_size=4, stride=2, padding=1)
+
+    def saves(self, heard: Tensor, seen: Tensor) -> bool:
+        """Whether `of_one_picture` needs fewer products than the maps and their convolution do."""
+        channels, places = seen.shape
+        positions, kernel = heard.shape[0] * heard.shape[2] * heard.shape[3], 16 * self.out_channels
+        return positions * (places * (channels + kernel) - channels * kernel) > places * channels * kernel
+
+    def of_one_picture(
+        self,
+        features: Float[Tensor, "batch features frequency time"],
+        heard: Float[Tensor, "batch channels frequency time"],
+        seen: Float[Tensor, "channels places"],
+    ) -> Float[Tensor, "batch out 2*frequency 2*time"]:
+        """The convolution of [features, maps], where the maps are those of `heard` and `seen`, both of unit length."""
+        own, of_maps = self.weight.split([features.shape[1], seen.shape[1]])
+        kernel = (seen @ of_maps.flatten(1)).unflatten(1, self.weight.shape[1:])
+        weight = torch.cat([own, kernel.to(own.dtype)])
+        return F.conv_transpose2d(torch.cat([features, heard], dim=1), weight, self.bias, stride=2, padding=1)
 
 
 class Attended(NamedTuple):
@@ -25,7 +58,8 @@ class Attended(NamedTuple):
     Attributes:
         logits: output of the last transposed convolution. `[batch, out, frequency, time]`
         attention: per stage, coarse to fine, the maps of all modalities one after the other (equation 5).
-            `[batch, modalities * positions, f_i, t_i]`
+            `[batch, modalities * positions, f_i, t_i]`. Stages at which they need not be computed, because one picture
+            was given for several sounds, have none.
     """
 
     logits: Float[Tensor, "batch out frequency time"]
@@ -62,8 +96,11 @@ class AttentiveDecoder(nn.Module):
             for width in widths[1:]
         )
         incoming = [widths[0] + maps, *[2 * width + maps for width in widths[1:]]]
-        self.up = nn.ModuleList(upsample(a, b, norm) for a, b in zip(incoming[:-1], widths[1:], strict=True))
-        self.head = nn.ConvTranspose2d(incoming[-1], out_channels, kernel_size=4, stride=2, padding=1)
+        self.up = nn.ModuleList(
+            nn.Sequential(MapsConvolution(a, b), normalization(norm, b), nn.ReLU())
+            for a, b in zip(incoming[:-1], widths[1:], strict=True)
+        )
+        self.head = MapsConvolution(incoming[-1], out_channels)
         draw_weights(self)
 
     def forward(
@@ -75,17 +112,26 @@ class AttentiveDecoder(nn.Module):
 
         Args:
             encoded: outputs of the encoder's stages, fine to coarse.
-            visual: features of each modality, as wide as the coarsest audio features.
+            visual: features of each modality, as wide as the coarsest audio features; of one picture for all sounds, or
+                of one for each.
         """
         x = encoded[-1]
         attention = []
+        one_picture = bool(visual) and visual[0].shape[0] == 1 < x.shape[0]
         for i in range(len(self.up) + 1):
-            maps = [cosine_attention(v, x) for v in self._aligned(i, visual)]
+            stage = self.up[i] if i < len(self.up) else nn.Sequential(self.head)
+            assert isinstance(stage, nn.Sequential)
+            skip = [] if i == 0 else [encoded[-1 - i]]
+            aligned = self._aligned(i, visual)
+            if one_picture and isinstance(stage[0], MapsConvolution):
+                seen = torch.cat([F.normalize(v, dim=1) for v in aligned], dim=2)[0]
+                if stage[0].saves(x, seen):
+                    x = stage[1:](stage[0].of_one_picture(torch.cat([x, *skip], dim=1), F.normalize(x, dim=1), seen))
+                    continue
+            maps = [cosine_attention(v, x) for v in aligned]
             if maps:
                 attention.append(torch.cat(maps, dim=1))  # equation 5
-            skip = [] if i == 0 else [encoded[-1 - i]]
-            entering = torch.cat([x, *skip, *maps], dim=1)
-            x = self.up[i](entering) if i < len(self.up) else self.head(entering)
+            x = stage(torch.cat([x, *skip, *maps], dim=1))
         return Attended(x, tuple(attention))
 
     def _aligned(self, i: int, visual: Sequence[Tensor]) -> Sequence[Tensor]:

@@ -50,7 +50,7 @@ class AssociativePyramid(nn.Module):
         self.right = _head(widths[-1])
         draw_weights(self)
 
-    def forward(self, stages: Sequence[Tensor], visual: Float[Tensor, "batch channels h w"]) -> Associated:
+    def forward(self, stages: Sequence[Tensor], visual: Float[Tensor, "_batch channels h w"]) -> Associated:
         """Logits for two channels from the decoder's inner stages, coarse to fine."""
         maps = [associate(stage, visual) for associate, stage in zip(self.associations, stages, strict=True)]
         x = maps[0]
@@ -74,7 +74,7 @@ class OutermostAssociation(nn.Module):
         self.right = _head(positions)
         draw_weights(self)
 
-    def forward(self, stages: Sequence[Tensor], visual: Float[Tensor, "batch channels h w"]) -> Associated:
+    def forward(self, stages: Sequence[Tensor], visual: Float[Tensor, "_batch channels h w"]) -> Associated:
         """Logits for two channels from the decoder's inner stages, coarse to fine."""
         associated = self.association(stages[-1], visual)
         return Associated(self.left(associated), self.right(associated), (associated,))

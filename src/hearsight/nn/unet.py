@@ -79,9 +79,9 @@ class ConditionalUNet(nn.Module):
     def forward(
         self,
         spectrogram: Float[Tensor, "batch in frequency time"],
-        condition: Float[Tensor, "batch condition"] | None = None,
+        condition: Float[Tensor, "_batch condition"] | None = None,
     ) -> Decoded:
-        """Logits and the decoder's stages.
+        """Logits and the decoder's stages; of one condition for all spectrograms, or of one for each.
 
         Raises:
             ValueError: an axis that cannot be halved n times, or a condition where none (or another) is expected.
@@ -96,7 +96,7 @@ class ConditionalUNet(nn.Module):
             gamma, beta = self.film(condition)[:, :, None, None].chunk(2, dim=1)
             x = x * (1 + gamma) + beta
         elif condition is not None:
-            tiled = condition[:, :, None, None].expand(-1, -1, x.shape[-2], x.shape[-1])
+            tiled = condition[:, :, None, None].expand(x.shape[0], -1, x.shape[-2], x.shape[-1])
             x = torch.cat([tiled, x], dim=1)
         stages = []
         for i, stage in enumerate(self.up):

@@ -14,8 +14,8 @@ from hearsight.models.interface import BinauralModel, ClipInfo, StereoResult
 from hearsight.models.mono2binaural import Mono2Binaural
 from hearsight.vision.frames import Frame
 
-SECONDS, BATCH = 5, 8
-CLIP = ClipInfo(16_000, SECONDS, 10.0, (64, 128))  # 95 windows of 0.315 s: twelve batches, three stretches
+SECONDS, BATCH = 14, 8
+CLIP = ClipInfo(16_000, SECONDS, 10.0, (64, 128))  # 275 windows of 0.315 s: 35 batches, three stretches
 
 
 class Mortal(Mono2Binaural):

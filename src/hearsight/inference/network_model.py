@@ -30,8 +30,7 @@ Crops = Literal["whole", "sliding"]
 Overlap = Literal["equal", "confidence"]
 Encoded = Tensor | tuple[Tensor, ...]
 
-BATCHES_OF_STRETCH = 4  # batches of windows after which a session begins anew
-
+_WINDOWS_OF_STRETCH = 128
 _TOLERANCE_DB = 0.1
 _FRAMES_AT_ONCE = 4
 _FRAMES_REMEMBERED = 64
@@ -120,6 +119,11 @@ class NeuralModel:
         )
         self._fast: Runner | None = None
         self.remarks: list[str] = []
+
+    @property
+    def batches_of_stretch(self) -> int:
+        """Batches of windows after which a session begins anew: those of 128 windows, 6.4 s at the published hop."""
+        return max(1, _WINDOWS_OF_STRETCH // self.spec.batch)
 
     def session(self, clip: ClipInfo) -> "NeuralSession":
         """Begin a clip.
@@ -278,7 +282,7 @@ class _Picture:
 class NeuralSession:
     """A network at work on one clip; remembers the pictures that it has encoded.
 
-    Every `BATCHES_OF_STRETCH` calls it forgets them, so that the ears of a stretch depend on nothing before it, and
+    Every `batches_of_stretch` calls it forgets them, so that the ears of a stretch depend on nothing before it, and
     another session, on another machine, gives the same samples.
     """
 
@@ -296,7 +300,7 @@ class NeuralSession:
             ModelError: a window has no frame, though the network needs one.
             ValueError: a window is not as long as the spec says.
         """
-        if self._batches % BATCHES_OF_STRETCH == 0:
+        if self._batches % self._model.batches_of_stretch == 0:
             self._pictures.clear()
             self._latest.clear()
         self._batches += 1

@@ -1,7 +1,7 @@
 """A long clip through a network by several workers: each takes a stretch of the clip's windows at a time.
 
 The windows are cut, and the ears joined, in one process, in order, as ever. A session of a network carries nothing from
-one stretch to the next (`network_model.BATCHES_OF_STRETCH`), so that it is all the same who computes one.
+one stretch to the next (`NeuralModel.batches_of_stretch`), so that it is all the same who computes one.
 """
 
 from collections.abc import Iterable, Iterator
@@ -11,7 +11,7 @@ from itertools import chain, islice
 from jaxtyping import Float
 from torch import Tensor
 
-from hearsight.inference.network_model import BATCHES_OF_STRETCH, NeuralModel, NeuralSession
+from hearsight.inference.network_model import NeuralModel, NeuralSession
 from hearsight.models.interface import BinauralModel, ClipInfo, Window
 from hearsight.workers import Workers, mapped_by_workers
 
@@ -59,7 +59,7 @@ class SharedSession(NeuralSession):
             HearsightError: workers died.
         """
         stream = iter(batches)
-        stretches = iter(lambda: list(islice(stream, BATCHES_OF_STRETCH)), [])
+        stretches = iter(lambda: list(islice(stream, self._shared.model.batches_of_stretch)), [])
         first = list(islice(stretches, 2))
         if len(first) < 2:
             yield from (None for _ in chain(*first))

@@ -46,8 +46,16 @@ def split_sides(
 
     The map is max-pooled to 6 x 3 (width x height), average-pooled to 2 x 1 and split (Sep-Stereo, supplement 1.1).
     """
-    pooled = F.adaptive_avg_pool2d(F.adaptive_max_pool2d(visual, (3, 6)), (1, 2))
+    height, width = visual.shape[-2:]
+    # Not `adaptive_max_pool2d`, which cannot be exported to ONNX.
+    rows = [torch.stack([visual[..., y, x].amax((-2, -1)) for x in _bins(width, 6)], -1) for y in _bins(height, 3)]
+    pooled = F.adaptive_avg_pool2d(torch.stack(rows, -2), (1, 2))
     return pooled[..., :1], pooled[..., 1:]
+
+
+def _bins(size: int, count: int) -> list[slice]:
+    """What adaptive pooling takes for each of its outputs along an axis."""
+    return [slice(size * i // count, -(-size * (i + 1) // count)) for i in range(count)]
 
 
 def _at_middle(feature: Float[Tensor, "batch channels 1 1"], height: int) -> Float[Tensor, "batch channels height 1"]:

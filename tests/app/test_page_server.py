@@ -164,8 +164,8 @@ def test_a_clip_that_nobody_uses_is_deleted_and_one_at_work_is_not(page):
 def test_the_page_deletes_by_itself_what_is_not_used(page):
     client = page(kept_s=0.2)
     token = upload(client).json()["token"]
-    until(lambda: len(client.clips) == 0, 10)
-    assert files_of(client) == [] and client.get(f"/clips/{token}/preview.mp4").status_code == 404
+    until(lambda: len(client.clips) == 0 and files_of(client) == [], 10)  # forgotten first, then deleted
+    assert client.get(f"/clips/{token}/preview.mp4").status_code == 404
     assert "upload it again" in client.post(f"/clips/{token}/job", json={}).json()["error"]
 
 

@@ -138,10 +138,13 @@ def test_unknown_pseudo_settings_are_named(data):
         TrainingData(recipe, build_network(recipe))
 
 
-@pytest.mark.heavy
-@pytest.mark.timeout(3600)
-def test_every_recipe_trains_two_epochs_on_twelve_simulated_clips(tmp_path):
-    """The small profile of every recipe of a published system, on what the documentation says to make."""
+PARTS = 12  # of all recipes, so that several workers share them
+
+
+@pytest.fixture(scope="module")
+def simulated(tmp_path_factory):
+    """What the documentation of the small profile says to make: twelve clips, forty solos, clips for pseudo pairs."""
+    root = tmp_path_factory.mktemp("simulated")
     runner = CliRunner()
 
     def run(*arguments):
@@ -150,42 +153,36 @@ def test_every_recipe_trains_two_epochs_on_twelve_simulated_clips(tmp_path):
 
     solos = ["--performers", "1", "--seed", "1"]  # enough rooms that validation has two to mix
     for name, clips, more in (("simulated", 12, []), ("simulated-solos", 40, solos)):
-        run("simulate", tmp_path / name, "--clips", clips, "--seconds", 2, "--workers", 2, *more)
-        run("prepare", "simulated", tmp_path / name, "-o", tmp_path / "prepared" / name)
-    pseudo = tmp_path / "prepared" / "simulated-pseudo"
-    videos = tmp_path / "simulated-solos" / "videos"
-    run(
-        "pseudo",
-        videos,
-        "-o",
-        tmp_path / "pairs",
-        "--pairs",
-        2,
-        "--seconds",
-        1,
-        "--boxes",
-        "whole-frame",
-        "--prepared",
-        pseudo,
-    )
-    assert len(PreparedSet(tmp_path / "prepared" / "simulated")) == 12
-    stereo = tmp_path / "stereo"
-    for number, row in enumerate(packaged_rows()):
-        if not row.train or row.dataset is None:
-            continue  # the default model learns from banks and comes in one size; test_mixture_training trains it
+        run("simulate", root / name, "--clips", clips, "--seconds", 2, "--workers", 2, *more)
+        run("prepare", "simulated", root / name, "-o", root / "prepared" / name)
+    pairs = ["--pairs", 2, "--seconds", 1, "--boxes", "whole-frame"]
+    prepared = ["--prepared", root / "prepared" / "simulated-pseudo"]
+    run("pseudo", root / "simulated-solos" / "videos", "-o", root / "pairs", *pairs, *prepared)
+    assert len(PreparedSet(root / "prepared" / "simulated")) == 12
+    return root
+
+
+@pytest.mark.heavy
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("part", range(PARTS))
+def test_every_recipe_trains_two_epochs_on_twelve_simulated_clips(simulated, tmp_path, part):
+    """The small profile of every recipe of a published system."""
+    # The default model learns from banks and comes in one size; test_mixture_training trains it.
+    rows = [row for row in packaged_rows() if row.train and row.dataset is not None]
+    for number, row in enumerate(rows[part::PARTS]):
         keys = {"schedule.epochs": "2", "schedule.batch_size": "4", "workers": "0"}
         recipe = read_recipe(row.reference, None, SMALL)
-        for part in ("stereo", "solo", "pseudo"):
-            if getattr(recipe.data, part) is not None:
-                keys[f"data.{part}.folder"] = str(tmp_path / getattr(recipe.data, part).folder)
-                if part != "pseudo":
-                    keys[f"data.{part}.segments_per_clip"] = "4"  # an eighth of the clips still fills a batch
+        for kind in ("stereo", "solo", "pseudo"):
+            if getattr(recipe.data, kind) is not None:
+                keys[f"data.{kind}.folder"] = str(simulated / getattr(recipe.data, kind).folder)
+                if kind != "pseudo":
+                    keys[f"data.{kind}.segments_per_clip"] = "4"  # an eighth of the clips still fills a batch
                 else:
                     keys |= {"data.pseudo.pairs_per_epoch": "8", "data.pseudo.split": "null"}
         if recipe.model.settings.get("hears") == "predicted":
             from hearsight.models.mono2binaural import Mono2Binaural
 
-            Mono2Binaural.small().save_pretrained(stereo)
-            keys["model.settings.binauralizer"] = str(stereo)
+            Mono2Binaural.small().save_pretrained(tmp_path / "stereo")
+            keys["model.settings.binauralizer"] = str(tmp_path / "stereo")
         model = train(read_recipe(row.reference, keys, SMALL), tmp_path / f"run{number}", accelerator="cpu")
         assert load_network(model).system == recipe.model.system, row.reference

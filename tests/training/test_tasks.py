@@ -172,11 +172,11 @@ def test_every_recipe_trains_two_epochs_on_twelve_simulated_clips(simulated, tmp
     for number, row in enumerate(rows[part::PARTS]):
         keys = {"schedule.epochs": "2", "schedule.batch_size": "4", "workers": "0"}
         recipe = read_recipe(row.reference, None, SMALL)
-        for kind in ("stereo", "solo", "pseudo"):
-            if getattr(recipe.data, kind) is not None:
-                keys[f"data.{kind}.folder"] = str(simulated / getattr(recipe.data, kind).folder)
-                if kind != "pseudo":
-                    keys[f"data.{kind}.segments_per_clip"] = "4"  # an eighth of the clips still fills a batch
+        for source in ("stereo", "solo", "pseudo"):
+            if getattr(recipe.data, source) is not None:
+                keys[f"data.{source}.folder"] = str(simulated / getattr(recipe.data, source).folder)
+                if source != "pseudo":
+                    keys[f"data.{source}.segments_per_clip"] = "4"  # an eighth of the clips still fills a batch
                 else:
                     keys |= {"data.pseudo.pairs_per_epoch": "8", "data.pseudo.split": "null"}
         if recipe.model.settings.get("hears") == "predicted":

@@ -36,7 +36,6 @@ from hearsight.signal import resample
 CENTRE, EVEN = "Centre prior", "Even map"
 SCORES = ("pointing", "energy")
 _PICTURES_HZ = 10.0
-_EXAMPLE_WIDTH = 320
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Whose sound is whose in mixtures of two real recordings of instruments, given what each player is seen to hold.
 
-    python benchmarks/recorded_duets.py FOLDER [--duets 40] [--seed 0] [--unknown] [--true-classes] [--json FILE]
+    python benchmarks/recorded_duets.py FOLDER [--model FOLDER] [--held-out] [--duets 40] [--seed 0] [--unknown]
+        [--true-classes] [--json FILE]
 
 FOLDER holds the folders of recordings that `INSTRUMENTS` names, as the data set FSDKaggle2018 has them (Fonseca et al.,
 DCASE 2018): people playing in their own rooms, before their own microphones. For a duet two classes of
@@ -15,8 +16,11 @@ both is 3 dB stronger or more:
 - share: of it what is given to the right player by 1.5 dB or more;
 - wrong: of it what is given to the other by as much.
 
-`--unknown`: of the second player nothing is seen at the hands. `--true-classes`: the true shares of the classes in each
-bin in place of the classifier's answer, which is the most that a better classifier can reach.
+Beside them: the cross entropy of the classifier's classes with the true ones, in nats a bin, weighed as in training.
+
+`--held-out`: only recordings that `hearsight banks --recordings FOLDER` keeps for validation. `--unknown`: of the
+second player nothing is seen at the hands. `--true-classes`: the true shares of the classes in each bin in place of the
+classifier's answer, which is the most that a better classifier can reach.
 """
 
 import argparse
@@ -29,6 +33,8 @@ import torch
 from torch import Tensor
 
 from hearsight.media import read_sound
+from hearsight.mixtures.recordings import recordings_of
+from hearsight.mixtures.sound_bank import PARTS
 from hearsight.mixtures.sound_classes import SOUND_CLASSES
 from hearsight.models.interface import Window
 from hearsight.models.sounding_objects.attribution import Attributor
@@ -56,6 +62,8 @@ LEVEL = 0.05
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
+    parser.add_argument("--model", type=Path, help="folder of a classifier (default: the one in the package)")
+    parser.add_argument("--held-out", action="store_true", help="only recordings that no bank trains with")
     parser.add_argument("--duets", type=int, default=40)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--unknown", action="store_true", help="nothing is seen at the second player's hands")
@@ -63,19 +71,22 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write the numbers of each duet here")
     chosen = parser.parse_args()
     rng = np.random.default_rng(chosen.seed)
+    classifier = (SoundClassifier.from_pretrained(chosen.model) if chosen.model else SoundClassifier.shipped()).eval()
+    parts = ("validation",) if chosen.held_out else PARTS
     rows = []
     for _ in range(chosen.duets):
         pair = [str(name) for name in rng.choice(list(INSTRUMENTS), 2, replace=False)]
-        sounds = torch.stack([player(chosen.folder, INSTRUMENTS[name], rng) for name in pair])
-        share, wrong = measured(pair, sounds, chosen.unknown, chosen.true_classes)
-        rows.append({"pair": pair, "share": share, "wrong": wrong})
+        sounds = torch.stack([player(chosen.folder, INSTRUMENTS[name], parts, rng) for name in pair])
+        numbers = measured(classifier, pair, sounds, chosen.unknown, chosen.true_classes)
+        rows.append({"pair": pair, **numbers})
     for name in INSTRUMENTS:
         of_class = [row for row in rows if name in row["pair"]]
         if of_class:
             print(f"with {name}: share {mean(of_class, 'share'):.2f}, wrong {mean(of_class, 'wrong'):.2f}"
                   f" ({len(of_class)})")  # fmt: skip
     error = np.std([row["share"] for row in rows], ddof=1) / math.sqrt(len(rows))
-    print(f"all: share {mean(rows, 'share'):.3f} ± {error:.3f}, wrong {mean(rows, 'wrong'):.3f} ({len(rows)})")
+    print(f"all: share {mean(rows, 'share'):.3f} ± {error:.3f}, wrong {mean(rows, 'wrong'):.3f},"
+          f" classes {mean(rows, 'classes'):.3f} ({len(rows)})")  # fmt: skip
     if chosen.json:
         chosen.json.write_text(json.dumps(rows, indent=1))
 
@@ -84,11 +95,11 @@ def mean(rows: list[dict], key: str) -> float:
     return float(np.mean([row[key] for row in rows]))
 
 
-def player(folder: Path, folders: tuple[str, ...], rng: np.random.Generator) -> Tensor:
+def player(folder: Path, folders: tuple[str, ...], parts: tuple[str, ...], rng: np.random.Generator) -> Tensor:
     """One player's sound: recordings of each of the folders, one after another, with pauses. `[samples]`"""
     sound = torch.zeros(SAMPLES)
     for name in folders:
-        recordings = sorted((folder / name).glob("*.ogg"))
+        recordings = sorted(path for part in parts for path in recordings_of(folder / name, part))
         chosen = [recording(recordings[index]) for index in rng.choice(len(recordings), 2, replace=False)]
         at = int(rng.uniform(0, 0.3) * SAMPLE_RATE_HZ)
         while at < SAMPLES:
@@ -108,15 +119,19 @@ def recording(path: Path) -> Tensor:
 
 
 @torch.inference_mode()
-def measured(pair: list[str], sounds: Tensor, is_unknown: bool, with_true_classes: bool) -> tuple[float, float]:
-    """Share that is given to the right player, and to the wrong one."""
-    classifier = SoundClassifier.shipped().eval()
+def measured(
+    classifier: SoundClassifier, pair: list[str], sounds: Tensor, is_unknown: bool, with_true_classes: bool
+) -> dict[str, float]:
+    """Share that is given to the right player, and to the wrong one; cross entropy of the classes."""
     attributor = Attributor(classifier, SAMPLE_RATE_HZ, WINDOW_S / 2)
     stft = STFT(N_FFT, N_FFT, HOP_SAMPLES)
     powers = classifier.bands.powers(stft.forward(sounds))[..., :COLUMNS]
     (entry,) = attributor.classify([Window(0.0, sounds.sum(0))])
+    true = true_classes(pair, powers)
     if with_true_classes:
-        entry = entry._replace(classes=true_classes(pair, powers))
+        entry = entry._replace(classes=true)
+    weight = (entry.power / entry.power.mean()).clamp(0, 16).pow(0.25)
+    entropy = float((-(true.exp() * entry.classes).sum(0) * weight).sum() / weight.sum())
     tracks = [seen(name, number, not (is_unknown and number == 2)) for number, name in enumerate(pair, 1)]
     kernels = source_kernels(classifier.association, tracks)
     places = np.array([float(track.x[0]) for track in tracks])
@@ -125,7 +140,8 @@ def measured(pair: list[str], sounds: Tensor, is_unknown: bool, with_true_classe
         return attributor.parts(entry, kernels.classes, (1, 2), kernels.weights, places, kernels.decisive)
 
     attributor.remember(entry, parts(), (1, 2))
-    return scores(parts()[:2] * entry.power, powers)
+    share, wrong = scores(parts()[:2] * entry.power, powers)
+    return {"share": share, "wrong": wrong, "classes": entropy}
 
 
 def true_classes(pair: list[str], powers: Tensor) -> Tensor:

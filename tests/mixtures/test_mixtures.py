@@ -6,8 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from error_codes import coded
 from tiny_banks import RATE_HZ, tiny_room_bank, tiny_sound_bank
 
+from hearsight.errors import DataError
 from hearsight.mixtures import mixtures as pairs
 from hearsight.mixtures.mixtures import MOST_OBJECTS, OTHER, Mixture, Mixtures, MixtureSettings
 from hearsight.mixtures.rooms import RoomBank
@@ -40,7 +42,7 @@ def all_of(data: Mixtures) -> list[Mixture]:
 def only(monkeypatch: pytest.MonkeyPatch, *classes: str) -> None:
     """Have these classes play, and nothing else."""
     monkeypatch.setattr(
-        pairs, "_draw_classes", lambda rng: [SOUND_CLASSES.index(sound_class) for sound_class in classes]
+        pairs, "_draw_classes", lambda rng, recorded: [SOUND_CLASSES.index(sound_class) for sound_class in classes]
     )
 
 
@@ -193,7 +195,7 @@ def test_the_direct_share_is_that_of_the_room(tmp_path: Path, banks: Path, monke
     data = some(banks, flaws=False)
     monkeypatch.setattr(data._rooms, "draw", lambda count, rng: np.repeat(response[None], count, 0))
     monkeypatch.setattr(
-        data._sounds, "draw", lambda sound_class, samples, rng: rng.normal(0, 0.1, samples).astype(np.float32)
+        data._sounds, "draw", lambda sound_class, samples, rng, recorded: rng.normal(0, 0.1, samples).astype(np.float32)
     )
     echo = np.random.default_rng(0).normal(0, 1, RATE_HZ // 2)
     for share in (0.1, 0.5, 0.9):
@@ -215,7 +217,7 @@ def test_what_rings_on_is_the_rooms(banks: Path, monkeypatch: pytest.MonkeyPatch
     data = some(banks, flaws=False)
     burst = np.zeros(COLUMNS * HOP_SAMPLES + RATE_HZ, np.float32)
 
-    def drawn(sound_class: int, samples: int, rng: np.random.Generator) -> np.ndarray:
+    def drawn(sound_class: int, samples: int, rng: np.random.Generator, recorded: bool) -> np.ndarray:
         sound = burst[:samples].copy()
         begin = samples - COLUMNS * HOP_SAMPLES + 4 * HOP_SAMPLES
         sound[begin : begin + 4 * HOP_SAMPLES] = rng.normal(0, 0.1, 4 * HOP_SAMPLES)
@@ -237,7 +239,7 @@ def test_every_source_has_a_timbre_of_its_own(banks: Path, monkeypatch: pytest.M
     plain, coloured = (some(banks, flaws=False, rooms=False, timbres=timbres) for timbres in (False, True))
     noise = np.random.default_rng(1).normal(0, 0.1, COLUMNS * HOP_SAMPLES).astype(np.float32)
     for data in (plain, coloured):
-        monkeypatch.setattr(data._sounds, "draw", lambda sound_class, samples, rng: noise[:samples])
+        monkeypatch.setattr(data._sounds, "draw", lambda sound_class, samples, rng, recorded: noise[:samples])
     for before, after in zip(all_of(plain), all_of(coloured), strict=True):
         change_db = 10 * (after.power.mean(-1) / before.power.mean(-1)).log10()[8:]
         assert float(change_db.std()) > 1
@@ -250,6 +252,37 @@ def test_every_source_has_a_timbre_of_its_own(banks: Path, monkeypatch: pytest.M
         assert float(drums_after.std()) > 0.05
 
 
+def test_recordings_take_the_place_of_the_classes_that_have_them(
+    banks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sounds = SoundBank(tiny_sound_bank(tmp_path / "sound", recorded=("cello", "drums")))
+    assert [SOUND_CLASSES[number] for number in sounds.recorded_classes] == ["cello", "drums"]
+    rooms, heard = RoomBank(banks / "rooms"), []
+    draw = sounds.draw
+
+    def listened(sound_class: int, samples: int, rng: np.random.Generator, recorded: bool) -> np.ndarray:
+        heard.append((SOUND_CLASSES[sound_class], recorded))
+        return draw(sound_class, samples, rng, recorded)
+
+    monkeypatch.setattr(sounds, "draw", listened)
+    for share in (0.0, 0.5, 1.0):
+        all_of(Mixtures(sounds, rooms, MixtureSettings(COLUMNS, recordings=share), 3, COUNT))
+        of_cello = [recorded for name, recorded in heard if name == "cello"]
+        assert np.mean(of_cello) == pytest.approx(share, abs=0.3 * (share == 0.5))
+        assert not any(recorded for name, recorded in heard if name not in ("cello", "drums"))
+        heard.clear()
+    with pytest.raises(DataError, check=coded("missing")):
+        Mixtures(SoundBank(banks / "sound"), rooms, MixtureSettings(COLUMNS, recordings=0.5))
+
+
+def test_classes_with_recordings_are_drawn_more_often() -> None:
+    cello = SOUND_CLASSES.index("cello")
+    drawn = [pairs._draw_classes(np.random.default_rng(seed), [cello]) for seed in range(400)]
+    plain = [pairs._draw_classes(np.random.default_rng(seed), []) for seed in range(400)]
+    assert sum(cello in classes for classes in drawn) > 1.8 * sum(cello in classes for classes in plain)
+    assert len({sound_class for classes in drawn for sound_class in classes}) == len(SOUND_CLASSES)
+
+
 def test_batches_stack_and_move(banks: Path) -> None:
     data = some(banks)
     batch = Mixture.stack([data[0], data[1], data[2]])
@@ -260,7 +293,7 @@ def test_batches_stack_and_move(banks: Path) -> None:
 
 
 def test_every_number_of_players_and_some_background_come_up() -> None:
-    drawn = [pairs._draw_classes(np.random.default_rng(seed)) for seed in range(400)]
+    drawn = [pairs._draw_classes(np.random.default_rng(seed), []) for seed in range(400)]
     instruments = [sum(sound_class < SOUND_CLASSES.index("voice") for sound_class in classes) for classes in drawn]
     assert set(instruments) == {0, 1, 2, 3, 4}
     assert 0.2 < np.mean([classes[-1] == OTHER for classes in drawn]) < 0.45

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from error_codes import coded
 from tiers import thinned
 from typer.testing import CliRunner
@@ -32,7 +33,12 @@ def _make(folder: Path, **changed: object) -> Path:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return _make(tmp_path_factory.mktemp("banks") / "sound")
+    banks = tmp_path_factory.mktemp("banks")
+    (banks / "recordings" / "cello").mkdir(parents=True)
+    for number in range(14):
+        wave = np.random.default_rng(number).normal(0, 0.1, RATE_HZ)
+        soundfile.write(banks / "recordings" / "cello" / f"{number}.wav", wave, RATE_HZ)
+    return _make(banks / "sound", recordings=banks / "recordings")
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +61,21 @@ def test_phrases_of_every_class_can_be_heard(bank: SoundBank, sound_class: str) 
     assert not np.array_equal(phrases[0], phrases[1])
 
 
+def test_recordings_are_phrases_of_their_own(bank: SoundBank) -> None:
+    cello = SOUND_CLASSES.index("cello")
+    assert bank.recorded_classes == [cello]
+    assert bank.phrases("recordings/cello").shape == (2, SAMPLES)
+    assert bank.origins["recordings/cello"] == ["recordings: cello"] * 2
+
+    def flatness(wave: np.ndarray) -> float:
+        power = np.abs(np.fft.rfft(wave)) ** 2 + 1e-12
+        return float(np.exp(np.log(power).mean()) / power.mean())
+
+    rng = np.random.default_rng(0)
+    recorded, made = (bank.draw(cello, RATE_HZ, rng, recorded=recorded) for recorded in (True, False))
+    assert flatness(recorded) > 10 * flatness(made)  # the recordings are noise
+
+
 def test_low_instruments_sound_lower_than_high_ones(bank: SoundBank) -> None:
     def centroid(sound_class: str) -> float:
         power = (np.abs(np.fft.rfft(bank.phrases(sound_class).astype(np.float64))) ** 2).sum(axis=0)
@@ -65,7 +86,7 @@ def test_low_instruments_sound_lower_than_high_ones(bank: SoundBank) -> None:
 
 @pytest.mark.heavy  # it makes two more banks
 def test_the_same_arguments_give_the_same_phrases(folder: Path, tmp_path: Path) -> None:
-    again = SoundBank(_make(tmp_path / "again", workers=2))
+    again = SoundBank(_make(tmp_path / "again", workers=2, recordings=folder.parent / "recordings"))
     other = SoundBank(_make(tmp_path / "other", phrases=1, seed=6))
     bank = SoundBank(folder)
     assert again.origins == bank.origins

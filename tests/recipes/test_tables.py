@@ -10,7 +10,7 @@ from error_codes import coded
 from typer.testing import CliRunner
 
 from hearsight.cli.main import app
-from hearsight.errors import DataError
+from hearsight.errors import DataError, ModelError
 from hearsight.evaluation.published import published_table
 from hearsight.models.registry import card
 from hearsight.recipes import packaged_rows, read_recipe, run_folder, stages
@@ -99,11 +99,14 @@ def test_no_two_rows_of_a_table_train_the_same():
 
 
 def test_the_default_model_is_trained_in_stages():
-    first, second = stages("hearsight/sounding-objects")
-    assert (first, second) == ("hearsight/sounding-objects:sounds", "hearsight/sounding-objects:timbres")
-    for reference in (first, second):
+    *first, last = stages("hearsight/sounding-objects")
+    assert first == ["hearsight/sounding-objects:sounds", "hearsight/sounding-objects:timbres"]
+    for reference in first:
         recipe = read_recipe(reference)
         assert build_network(recipe).system == recipe.model.system == "sounding-objects"
+    assert last == "hearsight/sounding-objects:recordings"
+    with pytest.raises(ModelError):  # alone it does not begin from nothing
+        build_network(read_recipe(last))
     assert stages("sep-stereo/table-1:fair-play/apnet") == ["sep-stereo/table-1:fair-play/apnet"]
 
 

@@ -11,8 +11,11 @@ from hearsight.mixtures.sound_classes import SOUND_CLASSES
 RATE_HZ = 16_000
 
 
-def tiny_sound_bank(folder: Path, seconds: float = 3.0, silent: tuple[str, ...] = ()) -> Path:
-    """In `SoundBank`'s format: two phrases of each class, a harmonic tone of its own pitch with noise."""
+def tiny_sound_bank(
+    folder: Path, seconds: float = 3.0, silent: tuple[str, ...] = (), recorded: tuple[str, ...] = ()
+) -> Path:
+    """In `SoundBank`'s format: two phrases of each class, a harmonic tone of its own pitch with noise; of some classes
+    noise alone in place of recordings."""
     rng = np.random.default_rng(0)
     t = np.arange(round(seconds * RATE_HZ)) / RATE_HZ
     for part in ("train", "validation"):
@@ -24,9 +27,12 @@ def tiny_sound_bank(folder: Path, seconds: float = 3.0, silent: tuple[str, ...] 
                 folder / part / f"{sound_class}.npy",
                 np.round(32767 * phrases * (sound_class not in silent)).astype(np.int16),
             )
-    origins = {
-        part: {sound_class: ["tone", "tone"] for sound_class in SOUND_CLASSES} for part in ("train", "validation")
-    }
+        (folder / part / "recordings").mkdir()
+        for sound_class in recorded:
+            noise = np.round(1000 * rng.standard_normal((2, len(t)))).astype(np.int16)
+            np.save(folder / part / "recordings" / f"{sound_class}.npy", noise)
+    names = [*SOUND_CLASSES, *(f"recordings/{sound_class}" for sound_class in recorded)]
+    origins = {part: {name: ["made", "made"] for name in names} for part in ("train", "validation")}
     (folder / "bank.json").write_text(json.dumps({"sample_rate_hz": RATE_HZ, "origins": origins}))
     return folder
 

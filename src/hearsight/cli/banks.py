@@ -14,6 +14,9 @@ def banks(
     notes: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Recorded notes, INSTRUMENT/*.mp3, that join in.")
     ] = None,
+    recordings: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Recordings of people who play, INSTRUMENT/*.ogg, too.")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of all random choices.")] = 0,
     phrases: Annotated[int, typer.Option(min=1, help="Of 10 s per class, for training.")] = 160,
     rooms: Annotated[int, typer.Option(min=1, help="With 5 sources each.")] = 160,
@@ -36,6 +39,7 @@ def banks(
         report = make_sound_bank(
             folder / "sound",
             notes,
+            recordings,
             seed,
             phrases=phrases,
             validation_phrases=max(1, phrases // 8),

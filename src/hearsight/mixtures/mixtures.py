@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from hearsight.errors import DataError
 from hearsight.mixtures.degradations import draw_recording
 from hearsight.mixtures.rooms import RoomBank, direct_sound
 from hearsight.mixtures.sound_bank import SoundBank
@@ -21,6 +22,7 @@ from hearsight.vision.appearance import APPEARANCE, DETECTION_RATE, IMAGENET_INS
 MOST_OBJECTS = 6  # most visible objects of a pair
 OTHER = len(SOUND_CLASSES) - 1
 _VOICE = SOUND_CLASSES.index("voice")
+_RECORDED_ODDS = 3.0
 _TIMBRE_DB = 5.0  # standard deviation of a source's own filter
 
 
@@ -37,6 +39,8 @@ class MixtureSettings:
         flaws: the microphone's and the codec's.
         timbres: every source goes through a smooth filter of its own, since no two instruments of a class sound alike;
             for training (what is validated sounds as it was recorded).
+        recordings: share of the pairs in which the classes that the bank has real recordings of are heard from these,
+            and drawn more often.
     """
 
     columns: int = COLUMNS
@@ -45,6 +49,7 @@ class MixtureSettings:
     confusions: bool = True
     flaws: bool = True
     timbres: bool = False
+    recordings: float = 0.0
 
 
 @dataclass
@@ -94,6 +99,9 @@ class Mixtures(Dataset[Mixture]):
         settings: what pairs are like.
         seed: of all choices.
         pairs: how many there are.
+
+    Raises:
+        DataError: recordings are asked for, and the bank has none.
     """
 
     def __init__(
@@ -102,6 +110,10 @@ class Mixtures(Dataset[Mixture]):
         self._sounds, self._rooms = sounds, rooms
         self._settings = settings or MixtureSettings()
         self._seed, self._pairs = seed, pairs
+        if self._settings.recordings and not sounds.recorded_classes:
+            raise DataError(
+                f"{sounds.folder}: holds no recordings; make it with `hearsight banks --recordings FOLDER`", "missing"
+            )
         self._bands = MelBands(SAMPLE_RATE_HZ, N_FFT)
         self._window = torch.hann_window(N_FFT)
 
@@ -112,8 +124,11 @@ class Mixtures(Dataset[Mixture]):
         rng = np.random.default_rng([self._seed, index])
         settings = self._settings
         samples = settings.columns * HOP_SAMPLES
-        classes = _draw_classes(rng)
-        stems, straight = self._stems(rng, classes, samples)
+        recorded = []
+        if settings.recordings and rng.random() < settings.recordings:
+            recorded = self._sounds.recorded_classes
+        classes = _draw_classes(rng, recorded)
+        stems, straight = self._stems(rng, classes, recorded, samples)
         gains = 10 ** (rng.uniform(-9, 3, len(classes)) / 20)
         background = np.array([sound_class == OTHER and index > 0 for index, sound_class in enumerate(classes)])
         gains[background] *= 10 ** (rng.uniform(-25, 0, int(background.sum())) / 20)
@@ -147,14 +162,17 @@ class Mixtures(Dataset[Mixture]):
         return (power + least) / (power + rooms + 2 * least)
 
     def _stems(
-        self, rng: np.random.Generator, classes: list[int], samples: int
+        self, rng: np.random.Generator, classes: list[int], recorded: list[int], samples: int
     ) -> tuple[Float[Tensor, "sources samples"], Callable[[Float[Tensor, "sources 1"]], Float[Tensor, "samples"]]]:
         """Each source as the microphone receives it, before its flaws; and, given gains, all direct sound."""
         is_dry = not self._settings.rooms or rng.random() < 0.12
         responses = None if is_dry else self._rooms.draw(len(classes), rng)
         before = 0 if responses is None else responses.shape[-1] - 1
         dry = torch.stack(
-            [torch.from_numpy(self._sounds.draw(sound_class, samples + before, rng)) for sound_class in classes]
+            [
+                torch.from_numpy(self._sounds.draw(sound_class, samples + before, rng, sound_class in recorded))
+                for sound_class in classes
+            ]
         )
         length = scipy.fft.next_fast_len(samples + before, real=True)
         spectra = torch.fft.rfft(dry, length)
@@ -183,10 +201,14 @@ class Mixtures(Dataset[Mixture]):
         return self._bands.averages @ torch.from_numpy(np.abs(response) ** 2).float()
 
 
-def _draw_classes(rng: np.random.Generator) -> list[int]:
-    """Classes of the sources, instruments first and a background last, if there is one."""
+def _draw_classes(rng: np.random.Generator, recorded: list[int]) -> list[int]:
+    """Classes of the sources, instruments first and a background last, if there is one; those of `recorded` are drawn
+    `_RECORDED_ODDS` times as often as others."""
     count = int(rng.choice([1, 2, 3, 4], p=[0.3, 0.4, 0.2, 0.1]))
-    classes = list(rng.choice(_VOICE, size=count, replace=False)) if rng.random() < 0.95 else []
+    odds = np.ones(_VOICE)
+    odds[[sound_class for sound_class in recorded if sound_class < _VOICE]] = _RECORDED_ODDS
+    share = odds / odds.sum() if recorded else None
+    classes = list(rng.choice(_VOICE, size=count, replace=False, p=share)) if rng.random() < 0.95 else []
     if rng.random() < 0.15:
         classes.append(_VOICE)
     if not classes or rng.random() < 0.3:

@@ -4,7 +4,7 @@ The folder holds one folder per instrument with files named as by the Philharmon
 `instrument_PITCH_length_dynamic_articulation.mp3` with pitches such as `Gs3` (G sharp); what has no pitch (percussion)
 leaves it empty. Anyone can have them from the orchestra's site; they may be used for any purpose but not passed on as
 samples, so no bank made with them is to be published. Other recordings may lie beside them, named `instrument_PITCH`
-and whatever else, as MP3, WAV, FLAC or Ogg.
+and whatever else, as MP3, WAV, FLAC or Ogg; a pitch may also be a MIDI note, as `midi60`.
 """
 
 import hashlib
@@ -29,6 +29,7 @@ INSTRUMENTS: dict[str, tuple[str, str]] = {
     "flute": ("flute", "blown"), "saxophone": ("saxophone", "blown"), "trombone": ("low brass", "blown"),
     "french_horn": ("low brass", "blown"), "tuba": ("low brass", "blown"), "trumpet": ("trumpet", "blown"),
     "violin": ("violin", "bowed"), "viola": ("violin", "bowed"), "piano": ("piano", "keys"),
+    "piano_in_a_room": ("piano", "keys"),
     "harp": ("harp", "plucked"), "accordion": ("free reed", "held"), "harmonium": ("free reed", "held"),
     "organ": ("organ", "held"),
     "electric_guitar": ("electric guitar", "plucked"), "marimba": ("mallets", "struck"),
@@ -36,7 +37,7 @@ INSTRUMENTS: dict[str, tuple[str, str]] = {
 }  # fmt: skip
 """Class and manner of each instrument's folder; other folders are not read."""
 
-_PITCH = re.compile(r"^([A-G])(s?)(\d)$")
+_PITCH = re.compile(r"^(?:([A-G])(s?)(\d)|midi(\d+))$")
 _STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 
 
@@ -161,7 +162,12 @@ def _parsed(path: Path) -> RecordedNote | None:
     match = _PITCH.match(fields[1])
     if match is None and fields[1]:
         return None
-    pitch = None if match is None else 12 * (int(match[3]) + 1) + _STEPS[match[1]] + (match[2] == "s")
+    if match is None:
+        pitch = None
+    elif match[4]:
+        pitch = int(match[4])
+    else:
+        pitch = 12 * (int(match[3]) + 1) + _STEPS[match[1]] + (match[2] == "s")
     return RecordedNote(path, pitch, fields[2], fields[3], fields[4])
 
 

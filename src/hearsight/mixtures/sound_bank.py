@@ -1,8 +1,8 @@
 """A bank of phrases of every class of instrument: made from sound fonts, recorded notes, drum kits, speech and noises.
 
-A bank is a folder with `train/CLASS.npy` and `validation/CLASS.npy` (16-bit integers, `[phrases, samples]`) and
-`bank.json`, which gives the rate and where each phrase comes from. The two parts share no sound font, no drum kit, no
-speaker and no recorded note.
+A bank is a folder with `train/CLASS.npy` and `validation/CLASS.npy` (16-bit integers, `[phrases, samples]`), of some
+classes `recordings/CLASS.npy` in each part, phrases of real recordings, and `bank.json`, which gives the rate and where
+each phrase comes from. The two parts share no sound font, no drum kit, no speaker, no recorded note and no recording.
 """
 
 import json
@@ -31,6 +31,7 @@ SECONDS = 10.0
 PARTS = ("train", "validation")
 
 _TRIES = 12
+_RECORDINGS = "recordings/"  # before the class, of phrases of recordings
 
 
 class SoundBank:
@@ -53,8 +54,8 @@ class SoundBank:
             self.sample_rate_hz: int = saved["sample_rate_hz"]
             self.origins: dict[str, list[str]] = saved["origins"][part]
             self._phrases = {
-                sound_class: np.load(self.folder / part / f"{sound_class}.npy", mmap_mode="r")
-                for sound_class in SOUND_CLASSES
+                name: np.load(self.folder / part / f"{name}.npy", mmap_mode="r")
+                for name in dict.fromkeys([*SOUND_CLASSES, *self.origins])
             }
         except (OSError, ValueError, KeyError) as error:
             raise DataError(
@@ -71,12 +72,23 @@ class SoundBank:
         `[phrases, samples]`"""
         return self._phrases[SOUND_CLASSES[sound_class] if isinstance(sound_class, int) else sound_class]
 
-    def draw(self, sound_class: str | int, samples: int, rng: np.random.Generator) -> NDArray[np.float32]:
+    @cached_property
+    def recorded_classes(self) -> list[int]:
+        """Numbers of the classes that the bank has phrases of recordings of."""
+        return [number for number, name in enumerate(SOUND_CLASSES) if f"{_RECORDINGS}{name}" in self._phrases]
+
+    def draw(
+        self, sound_class: str | int, samples: int, rng: np.random.Generator, recorded: bool = False
+    ) -> NDArray[np.float32]:
         """A random stretch of a random phrase, not silent if there is another, at the level it is kept at. `[samples]`
 
         A stretch longer than a phrase is made of several phrases, one after another.
+
+        Args:
+            recorded: a phrase of real recordings, of a class that has them (`recorded_classes`).
         """
-        pool = self.phrases(sound_class)
+        name = SOUND_CLASSES[sound_class] if isinstance(sound_class, int) else sound_class
+        pool = self.phrases(f"{_RECORDINGS}{name}" if recorded else name)
         pieces: list[NDArray[np.float32]] = []
         left = samples
         while left > 0:
@@ -104,6 +116,7 @@ class BankReport:
 def make_sound_bank(
     folder: str | os.PathLike[str],
     notes: str | os.PathLike[str] | None = None,
+    recordings: str | os.PathLike[str] | None = None,
     seed: int = 0,
     fonts: Sequence[str | os.PathLike[str]] | None = None,
     validation_font: str | os.PathLike[str] | None = None,
@@ -118,6 +131,8 @@ def make_sound_bank(
     Args:
         folder: that becomes the bank; an existing one is replaced when the new one is complete.
         notes: folder of recorded notes (see `recorded_notes`); None for none.
+        recordings: folder of recordings of people who play (see `mixtures.recordings`), of which the classes that have
+            them get as many phrases beside the others; None for none.
         fonts: sound fonts to train with; None for those of Debian's packages.
         validation_font: sound font of the validation part; None for the one in pretty_midi's wheel. It may not be
             among `fonts` unless it is the only one (for a trial).
@@ -136,39 +151,39 @@ def make_sound_bank(
     chosen = [Path(font) for font in fonts] if fonts is not None else [font.path for font in FONTS]
     if held in chosen and len(chosen) > 1:
         raise DataError(f"{held}: is the font kept for validation; leave it out of `fonts` or name another")
-    setting = _Setting(tuple(map(str, chosen)), str(held), None if notes is None else str(notes), packages)
-    job = _Job(setting)
+    folders = {name: str(given) for name, given in (("notes", notes), ("recordings", recordings)) if given is not None}
+    job = _Job(_Setting(tuple(map(str, chosen)), str(held), packages, **folders))
+    names = [*SOUND_CLASSES, *(f"{_RECORDINGS}{sound_class}" for sound_class in job.makers.recorded_classes)]
     tasks = []
     for part, count in zip(PARTS, (phrases, validation_phrases), strict=True):
-        for number, sound_class in enumerate(SOUND_CLASSES):
+        for number, name in enumerate(names):
             rng = np.random.default_rng([seed, PARTS.index(part), number])
-            sources = job.makers.sources(part, sound_class)
+            sources = job.makers.sources(part, name)
             weights = np.array(list(sources.values()))
             # shares as exact as whole numbers allow, rather than drawn
             quota = np.floor(np.cumsum(weights / weights.sum()) * count + 0.5).astype(int)
-            names = np.repeat(list(sources), np.diff(quota, prepend=0))
+            each = np.repeat(list(sources), np.diff(quota, prepend=0))
             tasks += [
-                _Task(part, sound_class, index, str(name), int(rng.integers(2**62))) for index, name in enumerate(names)
+                _Task(part, name, index, str(source), int(rng.integers(2**62))) for index, source in enumerate(each)
             ]
     # those of one font and class together: loaded samples are used again
-    tasks.sort(key=lambda task: (task.source, task.sound_class, task.part, task.index))
+    tasks.sort(key=lambda task: (task.source, task.name, task.part, task.index))
     origins: dict[str, dict[str, list[str]]] = {
-        part: {sound_class: [""] * count for sound_class in SOUND_CLASSES}
+        part: {name: [""] * count for name in names}
         for part, count in zip(PARTS, (phrases, validation_phrases), strict=True)
     }
     used: dict[str, int] = {}
     with folder_written_whole(folder) as temporary:
         arrays = {}
         for part, count in zip(PARTS, (phrases, validation_phrases), strict=True):
-            (temporary / part).mkdir()
-            for sound_class in SOUND_CLASSES:
-                arrays[part, sound_class] = np.lib.format.open_memmap(
-                    temporary / part / f"{sound_class}.npy", "w+", np.int16, (count, round(SECONDS * RATE_HZ))
-                )
+            for name in names:
+                file = temporary / part / f"{name}.npy"
+                file.parent.mkdir(parents=True, exist_ok=True)
+                arrays[part, name] = np.lib.format.open_memmap(file, "w+", np.int16, (count, round(SECONDS * RATE_HZ)))
         results = done_by_workers(job, tasks, workers or os.cpu_count() or 1)
         for done, (task, (wave, origin)) in enumerate(results, start=1):
-            arrays[task.part, task.sound_class][task.index] = wave
-            origins[task.part][task.sound_class][task.index] = origin
+            arrays[task.part, task.name][task.index] = wave
+            origins[task.part][task.name][task.index] = origin
             used[task.source] = used.get(task.source, 0) + 1
             progress(done, len(tasks))
         for array in arrays.values():
@@ -183,7 +198,7 @@ def make_sound_bank(
         )  # fmt: skip
     return BankReport(
         Path(folder),
-        {part: {sound_class: len(rows) for sound_class, rows in classes.items()} for part, classes in origins.items()},
+        {part: {name: len(rows) for name, rows in phrases_of.items()} for part, phrases_of in origins.items()},
         used,
     )
 
@@ -194,17 +209,22 @@ class _Setting:
 
     fonts: tuple[str, ...]
     validation_font: str
-    notes: str | None
     packages: bool
+    notes: str | None = None
+    recordings: str | None = None
 
 
 @dataclass(frozen=True)
 class _Task:
     part: str
-    sound_class: str
+    name: str  # of the array: a class, with `_RECORDINGS` before it or without
     index: int
     source: str
     seed: int
+
+    @property
+    def sound_class(self) -> str:
+        return self.name.removeprefix(_RECORDINGS)
 
 
 class _Makers:
@@ -213,6 +233,7 @@ class _Makers:
     def __init__(self, setting: _Setting) -> None:
         from hearsight.mixtures.noises import Noises
         from hearsight.mixtures.recorded_notes import RecordedNotes
+        from hearsight.mixtures.recordings import Recordings
         from hearsight.mixtures.soundfont_player import FontPlayer
 
         self.setting = setting
@@ -221,6 +242,8 @@ class _Makers:
             paths |= {str(package.path) for package in (*DRUM_FONTS, EFFECT_FONT)}
         self._players = {path: FontPlayer(path) for path in paths}
         self._notes = RecordedNotes(setting.notes, RATE_HZ) if setting.notes else None
+        self._recordings = Recordings(setting.recordings, RATE_HZ) if setting.recordings else None
+        self.recorded_classes = self._recordings.classes if self._recordings else []
         self._voices = self._kits = self._patches = None
         if setting.packages:
             from hearsight.mixtures.drum_kits import DrumKits
@@ -231,8 +254,11 @@ class _Makers:
             self._voices, self._kits = Voices(RATE_HZ), DrumKits(RATE_HZ)
         self._noises = Noises(RATE_HZ, self._voices, recorded=setting.packages)
 
-    def sources(self, part: str, sound_class: str) -> dict[str, float]:
-        """Share of each source of a class."""
+    def sources(self, part: str, name: str) -> dict[str, float]:
+        """Share of each source of an array of phrases."""
+        if name.startswith(_RECORDINGS):
+            return {"recordings": 1.0}
+        sound_class = name
         fonts = self.setting.fonts if part == "train" else (self.setting.validation_font,)
         shares: dict[str, float] = {}
         if sound_class == "other":
@@ -295,6 +321,8 @@ class _Makers:
             phrase = compose_phrase(rng, voice, SECONDS)
             origin = f"freepats: {self._patches.name(voice)}, {phrase.style}"
             return self._patches.play_phrase(voice, phrase, SECONDS, RATE_HZ), origin
+        if task.source == "recordings" and self._recordings is not None:
+            return self._recordings.phrase(rng, task.part, task.sound_class, SECONDS)
         if task.source == "notes" and self._notes is not None:
             return self._notes.phrase(rng, task.part, task.sound_class, SECONDS)
         if task.source == "kits" and self._kits is not None:

@@ -45,7 +45,7 @@ def reproduce(
         int | None, typer.Option(min=1, help="Of the published ones, the first. Default: all; one if simulated.")
     ] = None,
     clips: Annotated[
-        int | None, typer.Option(min=10, help="Of a simulated set. Default: 800 if small, else 2000.")
+        int | None, typer.Option(min=10, help="Of a simulated set. Default: 480 if small, else 2000.")
     ] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of all that is made.")] = Path("reproduced"),
     zoo: Annotated[
@@ -72,7 +72,6 @@ def reproduce(
     from hearsight.errors import DataError
     from hearsight.evaluation.reproduction import DataSources, plan, write_zoo
     from hearsight.evaluation.reproduction import reproduce as run
-    from hearsight.evaluation.reproduction.data import SMALL_EPOCHS
     from hearsight.recipes import override_pairs
 
     given = {}
@@ -85,8 +84,6 @@ def reproduce(
     sources = DataSources(out, given, small, clips)
     count = seeds or (3 if small else 1)
     overrides = override_pairs(context.args)
-    if profile == "small" and not given:
-        overrides = {"schedule.epochs": str(SMALL_EPOCHS), **overrides}
     plans = plan(table, sources, profile if small else None, count, splits, overrides)
     if unused := set(given) - {name for one in plans for name in one.names}:
         raise DataError(f"--data {unused.pop()}: no row of {table} takes it")

@@ -68,7 +68,8 @@ class CCStereo(StereoNetwork):
         amplitude: "released", the norm over time that the released code computes; "magnitude", that of each bin
             (equation 7).
         visual_weights: published weights of the ResNet, by Hub name or folder; None for random ones.
-        visual: instead of the ResNet another network, as for `models.guided.GuidedUNet`.
+        visual, freeze_visual: instead of the ResNet another network; not to be trained; as for
+            `models.guided.GuidedUNet`.
 
     Raises:
         ValueError: sizes that cannot be halved as often as the network halves them, or unknown loss settings.
@@ -77,6 +78,7 @@ class CCStereo(StereoNetwork):
     system: ClassVar[str] = "ccstereo"
     predicts_highest_bin: ClassVar[bool] = True
     sliding_crops: ClassVar[bool] = True
+    exchanges_backbone: ClassVar[bool] = True
     small_sizes: ClassVar[Mapping[str, Any]] = {
         "channels": (8, 16, 32, 32, 32),
         "visual_widths": (8, 16, 24, 32),
@@ -95,6 +97,7 @@ class CCStereo(StereoNetwork):
         amplitude: Literal["released", "magnitude"] = "released",
         visual_weights: str | None = None,
         visual: str | Mapping[str, Any] | None = None,
+        freeze_visual: bool = False,
     ) -> None:
         super().__init__(segment)
         self.stft = replace(self.stft, padding="zeros")
@@ -109,7 +112,7 @@ class CCStereo(StereoNetwork):
         if columns % 2**stages or rows % 2**stages != 1:
             raise ValueError(f"{stages} stages need k x {2**stages} + 1 rows and k x {2**stages} columns")
         audio_map = (rows // 2**stages, columns // 2**stages)
-        backbone = visual_backbone(visual, visual_widths, visual_depths, weights=visual_weights)
+        backbone = visual_backbone(visual, visual_widths, visual_depths, weights=visual_weights, frozen=freeze_visual)
         if isinstance(backbone, PublishedBackbone):
             self.settings["visual"] = backbone.architecture
         self.visual = VisualStream(backbone, pyramid_channels, width)

@@ -37,6 +37,7 @@ class GuidedUNet(AudioVisualNetwork):
     """
 
     shares_pictures: ClassVar[bool] = True
+    exchanges_backbone: ClassVar[bool] = True
     small_sizes: ClassVar[Mapping[str, Any]] = {"channels": (8, 16, 32, 32, 32), "visual_widths": (8, 16, 24, 32)}
 
     def __init__(

@@ -327,12 +327,15 @@ class AudioVisualNetwork(SavedNetwork, ABC):
         default_segment: that it is made for where its constructor is given none, or a mapping that names some of it.
         needs_previous_frames: whether training items must also hold the picture before each.
         small_sizes: arguments of its constructor that make it small, beside those of its segment.
+        exchanges_backbone: whether its constructor takes `visual`, `visual_weights` and `freeze_visual` as that of
+            `models.guided.GuidedUNet` does.
     """
 
     needs_frames: ClassVar[bool] = True
     default_segment: ClassVar[SegmentFormat] = SegmentFormat()
     needs_previous_frames: ClassVar[bool] = False
     small_sizes: ClassVar[Mapping[str, Any]] = {}
+    exchanges_backbone: ClassVar[bool] = False
     level: LevelRule
     stft: STFT
     sample_rate_hz: int

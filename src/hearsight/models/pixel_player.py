@@ -30,7 +30,15 @@ from torch.nn import functional as F
 from hearsight.datasets.item import Item
 from hearsight.errors import DataError
 from hearsight.models.interface import SegmentFormat, SeparationNetwork, SeparationResult
-from hearsight.nn import ConditionalUNet, Norm, VisualResNet, draw_weights
+from hearsight.nn import (
+    ConditionalUNet,
+    Norm,
+    PublishedBackbone,
+    VisualBackbone,
+    VisualResNet,
+    draw_weights,
+    visual_backbone,
+)
 
 SOUND_OF_PIXELS = SegmentFormat(
     sample_rate_hz=11_025, samples=65_535, n_fft=1022, window_samples=1022, hop_samples=256, frame_size=(224, 224)
@@ -53,6 +61,7 @@ class PixelPlayer(SeparationNetwork):
         log_frequency_rows: rows of the logarithmic frequency axis; None keeps the linear one.
         channels: of the U-Net's encoder.
         visual_widths, visual_depths, visual_weights, freeze_visual: as `nn.VisualResNet`.
+        visual: instead of the ResNet another network, as for `models.guided.GuidedUNet`.
         weigh_by_level: weigh each bin's loss by its log magnitude in the mix (the released code's option).
         floor: added to magnitudes before the logarithm.
         norm: of the U-Net (`nn.normalization`).
@@ -60,6 +69,7 @@ class PixelPlayer(SeparationNetwork):
 
     system: ClassVar[str] = "pixel-player"
     default_segment: ClassVar[SegmentFormat] = SegmentFormat(samples=40_800)
+    exchanges_backbone: ClassVar[bool] = True
     small_sizes: ClassVar[Mapping[str, Any]] = {
         "components": 8,
         "log_frequency_rows": 64,
@@ -78,6 +88,7 @@ class PixelPlayer(SeparationNetwork):
         visual_depths: Sequence[int] = (2, 2, 2, 2),
         visual_weights: str | None = None,
         freeze_visual: bool = False,
+        visual: str | Mapping[str, Any] | None = None,
         weigh_by_level: bool = False,
         floor: float = 1e-4,
         norm: Norm = "batch",
@@ -89,9 +100,13 @@ class PixelPlayer(SeparationNetwork):
         self.weigh_by_level = weigh_by_level
         self.floor = floor
         self.log_frequency_rows = log_frequency_rows
-        self.visual = VisualResNet(
-            visual_widths, visual_depths, dilated=True, pool=False, weights=visual_weights, frozen=freeze_visual
+        self.visual: VisualBackbone = (
+            VisualResNet(visual_widths, visual_depths, True, False, visual_weights, freeze_visual)
+            if visual is None
+            else visual_backbone(visual, (), (), weights=visual_weights, frozen=freeze_visual)
         )
+        if isinstance(self.visual, PublishedBackbone):
+            self.settings["visual"] = self.visual.architecture
         self.visual.map_size(self.frame_size)  # refuses frames that the ResNet cannot take
         self.visual_head = nn.Conv2d(self.visual.out_channels, components, kernel_size=3, padding=1)
         self.unet = ConditionalUNet(1, components, channels, condition_channels=0, norm=norm)

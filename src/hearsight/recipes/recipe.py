@@ -42,6 +42,8 @@ class ModelPart:
         settings: further arguments of its constructor.
         pretrained: those of them that name published weights (`visual_weights: microsoft/resnet-18`); apart, so that a
             profile can leave them out.
+        backbone: arguments of its constructor that put another network in the place of its visual part, with the frames
+            that this takes; for systems that allow it (`exchanges_backbone`), where `settings` names no `visual`.
         initialize: a folder or Hub id of a trained model whose tensors are copied where name and shape agree.
         auxiliary: weights of further tasks of the visual part, "response", "flip" and "consistency"
             (`training.geometry`).
@@ -51,6 +53,7 @@ class ModelPart:
     size: Literal["full", "small"] = "full"
     settings: dict[str, Any] = field(default_factory=dict)
     pretrained: dict[str, Any] | None = None
+    backbone: dict[str, Any] | None = None
     initialize: str | None = None
     auxiliary: dict[str, float] = field(default_factory=dict)
 

@@ -30,7 +30,7 @@ from hearsight.models.registry import card, find_card
 from hearsight.models.saving import SavedNetwork, load_network
 from hearsight.recipes import differences_from_row
 from hearsight.recipes.recipe import Recipe, read_recipe, recipe_as_mapping
-from hearsight.recipes.tables import SOURCES
+from hearsight.recipes.tables import SOURCES, merged
 from hearsight.training.clips import ChosenClips, choose_clips
 from hearsight.training.data import EpochNumbers, TrainingData
 from hearsight.training.example_images import ShowExamples
@@ -165,6 +165,8 @@ def build_network(recipe: Recipe) -> SavedNetwork:
             f"{part.system} comes in one size; leave out model.size and the profile that sets it", "unsupported"
         )
     settings = {**part.settings, **(part.pretrained or {})}
+    if part.backbone and getattr(cls, "exchanges_backbone", False) and "visual" not in part.settings:
+        settings = merged(part.backbone, settings)
     try:
         network = make(**settings)
     except (TypeError, ValueError) as error:

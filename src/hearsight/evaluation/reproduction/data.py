@@ -36,10 +36,7 @@ what they leave to be gained); `solos` one player each, `other-rooms` more rever
 ASMR."""
 
 SMALL = {"seconds": 2.0, "width": 240, "height": 120, "frame_rate_hz": 1}
-SMALL_CLIPS, FULL_CLIPS = 800, 2000
-SMALL_EPOCHS = 16
-"""Of the small profile on simulated worlds: rooms are harder than the open air that its own 10 are for."""
-
+SMALL_CLIPS, FULL_CLIPS = 480, 2000
 
 class Bars(Protocol):
     """How long jobs are shown: a label and a unit to a context with a progress."""
@@ -55,7 +52,7 @@ class DataSources:
         out: what is made goes into `out/data`.
         given: datasets by name (`fair-play`, `fair-play-pseudo`): a download, or what `hearsight prepare` made of it.
         small: short clips and small pictures, for the small profile.
-        clips: of a simulated world; None: 800 or 2,000.
+        clips: of a simulated world; None: 480 or 2,000.
     """
 
     out: Path

@@ -12,10 +12,12 @@ from hearsight.cli.main import app
 from hearsight.errors import DataError
 from hearsight.evaluation.reproduction import DataSources, open_runs, plan
 from hearsight.evaluation.reproduction.results import MeasuredRow, table_text, verdict
-from hearsight.evaluation.reproduction.run import add_to_cards
+from hearsight.evaluation.reproduction.run import _binaural, add_to_cards
 from hearsight.evaluation.statistics import bootstrap_over_seeds, paired_bootstrap
+from hearsight.nn import LiteMap
 from hearsight.pseudo.simulated_solos import box_of_soloist
-from hearsight.recipes import Claim, printed_tables
+from hearsight.recipes import Claim, printed_tables, read_recipe
+from hearsight.training.run import build_network
 
 PAPERS = ("2.5d-visual-sound", "sep-stereo", "pseudobinaural", "beyond-mono")
 
@@ -49,17 +51,49 @@ def test_hearsights_own_tables_set_every_system_beside_the_others_and_share_what
     tables = {
         one.table.reference: one for one in plan("hearsight", DataSources(tmp_path, small=True), "small", seeds=2)
     }
-    assert set(tables) == {"hearsight/table-systems", "hearsight/table-backbones"}
+    assert set(tables) == {"hearsight/table-systems", "hearsight/table-ablations", "hearsight/table-options"}
     systems = {run.recipe.model.system: run.recipe for run in tables["hearsight/table-systems"].runs}
     papers = {"mono2binaural", "apnet", "sep-stereo", "pseudobinaural", "beyond-mono", "ccstereo"}
     assert set(systems) == papers | {"hrtf-attention"}
     assert systems["pseudobinaural"].data.stereo is None  # it learns of no recording
     assert all(systems[name].data.stereo.folder.endswith("rooms") for name in systems if name != "pseudobinaural")
-    seen = [run.recipe.model for run in tables["hearsight/table-backbones"].runs]
-    assert all(model.settings["visual_weights"] == "imagenet" and model.settings["freeze_visual"] for model in seen)
-    assert {tuple(model.settings["segment"]["frame_size"]) for model in seen} == {(129, 257)}
-    shared = set.intersection(*({run.folder for run in one.runs} for one in tables.values()))
+    shared = {run.folder for run in tables["hearsight/table-systems"].runs} & {
+        run.folder for run in tables["hearsight/table-ablations"].runs
+    }
     assert {folder.name.rpartition("-")[0] for folder in shared} == {"hrtf-attention-0", "hrtf-attention-1"}
+
+
+def test_a_row_may_measure_the_models_of_another_with_options_of_its_own(tmp_path):
+    (options,) = plan("hearsight/options", DataSources(tmp_path, small=True), "small", seeds=2)
+    systems = {part.name: part for part in _binaural(options).systems}
+    for seed in range(2):
+        plain, sliding = systems[f"Mono2Binaural, seed {seed}"], systems[f"sliding crops, seed {seed}"]
+        assert sliding.models == plain.models and plain.models["split1"]
+        assert sliding.options == {"crops": "sliding"} and plain.options == {}
+    (first,) = plan("2.5d-visual-sound/1", DataSources(tmp_path, small=True), "small", seeds=1)
+    systems = {part.name: part for part in _binaural(first).systems}
+    mirrored, plain = systems["Flipped-Visual, seed 0"], systems["Mono2Binaural, seed 0"]
+    assert mirrored.models == plain.models and mirrored.flipped and not plain.flipped
+
+
+def test_networks_that_were_trained_with_true_depth_are_measured_with_it(tmp_path):
+    (one,) = plan("beyond-mono/1", DataSources(tmp_path, small=True), "small")
+    deep = {part.name for part in _binaural(one).systems if part.true_depth}
+    assert deep == {"+depth, seed 0", "+image+depth, seed 0"}
+
+
+def test_the_small_profile_begins_with_published_weights_where_a_system_lets_its_backbone_be_exchanged():
+    for reference, frozen in [
+        ("2.5d-visual-sound/table-1:fair-play/mono2binaural", True),
+        ("sep-stereo/table-2:pixel-player", True),
+        ("hearsight/table-options:flip", False),  # says otherwise: auxiliary tasks teach the visual part
+        ("2.5d-visual-sound/table-1:fair-play/audio-only", False),  # sees nothing
+    ]:
+        network = build_network(read_recipe(reference, {}, "small"))
+        assert any(isinstance(part, LiteMap) for part in network.modules()) == frozen, reference
+        assert (tuple(network.frame_size) == (97, 193)) == frozen
+    own = build_network(read_recipe("hearsight/table-systems:hrtf-attention", {}, "small"))
+    assert tuple(own.frame_size) == (129, 257)  # what a recipe itself says goes before
 
 
 def test_claims_compare_rows_of_their_table():

@@ -76,23 +76,31 @@ def test_each_system_sees_learns_and_is_saved_with_the_option(tmp_path, name: st
         assert settings["conditioning"] == "film"
 
 
-@pytest.mark.parametrize("name", ["mono2binaural", *thinned(["ccstereo", "apnet", "sep-stereo"])])
+@pytest.mark.parametrize("name", ["mono2binaural", "pixel-player", *thinned(["ccstereo", "apnet", "sep-stereo"])])
 @pytest.mark.parametrize(("visual", "places"), [("efficientnet-lite0", (3, 5)), ("efficientnet-lite0-pooled", (1, 2))])
 def test_each_system_takes_the_backbone_of_hrtf_attention(
     tmp_path, name: str, visual: str, places: tuple[int, int]
 ) -> None:
-    settings = {"visual": visual, "visual_weights": "imagenet", "segment": {"frame_size": (33, 65)}}
-    network = small(name, **settings, **({} if name == "ccstereo" else {"freeze_visual": True}))
+    settings = {
+        "visual": visual,
+        "visual_weights": "imagenet",
+        "freeze_visual": name != "ccstereo",
+        "segment": {"frame_size": (33, 65)},
+    }
+    network = small(name, **settings)
     item = batch(network, scenes=2)
     torch.stack(list(network.loss_terms(item).values())).sum().backward()
     backbone = network.visual.backbone if name == "ccstereo" else network.visual
     assert isinstance(backbone, LiteMap) and backbone.map_size(network.frame_size) == places
     assert all((p.grad is not None) == (name == "ccstereo") for p in backbone.parameters())
+    assert all(p.requires_grad == (name == "ccstereo") for p in backbone.parameters())
     hrtf_attention = card("hrtf-attention").load_class()(**{**settings, "visual": "efficientnet-lite0"})
     theirs = dict(hrtf_attention.visual.named_parameters())
     assert all(torch.equal(parameter, theirs[key]) for key, parameter in backbone.named_parameters())
     lively(network)
-    assert not torch.allclose(predicted(network), predicted(network, torch.randn_like(item.frames)), rtol=1e-3)
+    seen = item.stem_frames if isinstance(network, SeparationNetwork) else item.frames
+    assert seen is not None
+    assert not torch.allclose(predicted(network), predicted(network, torch.randn_like(seen)), rtol=1e-3)
     network.save_pretrained(tmp_path / "saved")
     again = load_network(tmp_path / "saved")
     assert again.settings["visual"] == visual and again.settings["visual_weights"] is None  # the folder has its own

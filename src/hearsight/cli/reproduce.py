@@ -122,7 +122,8 @@ def _print_plan(plans: "list[TablePlan]", sources: "DataSources") -> None:
         print(f"\n{one.table.reference}: {one.dataset}")
         for row in one.rows:
             if not row.runs:
-                why = f"{row.mirrors}, mirrored pictures" if row.mirrors else row.model or "published value alone"
+                of = row.row.models_of
+                why = f"{of}, measured otherwise" if of else row.model or "published value alone"
                 print(f"  {row.row.label}: nothing to train ({why})")
             for run in row.runs:
                 state = "trained" if run.done else _minutes(seconds.get(run.folder))

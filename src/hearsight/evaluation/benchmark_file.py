@@ -83,6 +83,7 @@ class SystemPart:
             could reach on simulated concerts.
         options: arguments of the model's loading or of the function.
         flipped: mirror the pictures (the Flipped-Visual baseline of 2.5D Visual Sound).
+        true_depth: give a network that reads depth maps those that a prepared set holds, in place of estimated ones.
         true_positions: give the model where the sources really are (`scenes/NAME.json`): `positions`, which of them
             sound too; `sounding-objects`, or a folder with a classifier trained for it, only what stands where. No
             upper bound: what is rendered does not add up to the mix; `oracle` does.
@@ -100,6 +101,7 @@ class SystemPart:
     oracle: bool = False
     options: dict[str, Any] = field(default_factory=dict)
     flipped: bool = False
+    true_depth: bool = False
     true_positions: bool = False
     trained_on: str | None = None
     published: str | None = None
@@ -323,7 +325,9 @@ def _check(benchmark: Benchmark) -> None:
                 + " and ".join(card.name for card in CARDS if card.places_sources),
                 "unsupported",
             )
-        if system.predictions is not None and (system.flipped or system.true_positions or system.options):
+        if system.predictions is not None and (
+            system.flipped or system.true_depth or system.true_positions or system.options
+        ):
             raise DataError(f"systems[{index}] ({system.name}): predictions are files; nothing can be set")
     _ = benchmark.rule  # refuses what is unknown
     _check_published(benchmark)

@@ -126,20 +126,27 @@ def sound_of(sound: Path) -> tuple[Float[Tensor, "channels samples"], int]:
     return read_ears(sound)
 
 
-def pictures_of(picture: Path, spec: WindowSpec, flipped: bool = False) -> Iterator[Frame]:
-    """The pictures that a model asks for, mirrored if asked.
+def pictures_of(picture: Path, spec: WindowSpec, flipped: bool = False, true_depth: bool = False) -> Iterator[Frame]:
+    """The pictures that a model asks for, mirrored if asked, with the depth that the set knows if asked.
 
     Raises:
-        MediaError, DataError: the file cannot be read.
+        MediaError, DataError: the file cannot be read, or there is no depth.
     """
     if picture.suffix == PREPARED_SUFFIX:
-        frames = _prepared_pictures(_clip(picture), spec)
+        frames = _prepared_pictures(_clip(picture), spec, true_depth)
+    elif true_depth:
+        raise DataError(f"{picture}: true_depth needs prepared clips", "missing")
     else:
         video = probe(picture).video
         size = spec.frame_size_of((video.height, video.width) if video is not None else None)
         frames = (Frame(f.time_s, f.number, f.rgb) for f in read_frames(picture, spec.frame_rate_hz, size))
     for frame in frames:
-        yield Frame(frame.time_s, frame.number, np.ascontiguousarray(frame.rgb[:, ::-1])) if flipped else frame
+        yield _mirrored(frame) if flipped else frame
+
+
+def _mirrored(frame: Frame) -> Frame:
+    depth = None if frame.depth is None else np.ascontiguousarray(frame.depth[:, ::-1])
+    return Frame(frame.time_s, frame.number, np.ascontiguousarray(frame.rgb[:, ::-1]), depth)
 
 
 def clip_info(sample_rate_hz: int, duration_s: float, picture: Path | None) -> ClipInfo:
@@ -234,7 +241,7 @@ def _first(names: Sequence[str]) -> str:
     return ", ".join(names[:5]) + (" ..." if len(names) > 5 else "")
 
 
-def _prepared_pictures(clip: PreparedClip, spec: WindowSpec) -> Iterator[Frame]:
+def _prepared_pictures(clip: PreparedClip, spec: WindowSpec, true_depth: bool) -> Iterator[Frame]:
     duration_s = clip.entry.samples / clip.settings.sample_rate_hz
     rate = spec.frame_rate_hz
     for tick in range(max(1, int(np.ceil(duration_s * rate - 1e-9)))):
@@ -243,4 +250,5 @@ def _prepared_pictures(clip: PreparedClip, spec: WindowSpec) -> Iterator[Frame]:
         size = spec.frame_size_of((rgb.shape[0], rgb.shape[1]))
         if size is not None and rgb.shape[:2] != size:
             rgb = np.asarray(cv2.resize(rgb, size[::-1], interpolation=cv2.INTER_AREA), np.uint8)
-        yield Frame(tick / rate, number, rgb)
+        depth = clip.depth_at(number / clip.settings.frame_rate_hz) if true_depth else None
+        yield Frame(tick / rate, number, rgb, depth)

@@ -30,6 +30,7 @@ def predict_ears(
     protocol: Protocol,
     flipped: bool = False,
     truth: Float[Tensor, "2 samples"] | None = None,
+    true_depth: bool = False,
 ) -> Float[Tensor, "2 samples"]:
     """Both ears at `sample_rate_hz`, at the level of the mix: for a network their sum is `mono_mix`.
 
@@ -49,6 +50,7 @@ def predict_ears(
         protocol: whose hop is taken.
         flipped: mirror the pictures.
         truth: the recorded ears, for `level-of-both-ears` alone.
+        true_depth: give a network that reads depth maps those of a prepared clip.
 
     Raises:
         MediaError: the picture cannot be read.
@@ -59,7 +61,7 @@ def predict_ears(
     info = clip_info(rate, mono_mix.shape[-1] / sample_rate_hz, picture)
     frames: list[Frame] = []
     if spec.frames != "none" and picture is not None:
-        frames = list(pictures_of(picture, spec, flipped))
+        frames = list(pictures_of(picture, spec, flipped, true_depth))
     session = model.session(info)
     if spec.sample_rate_hz is None:
         blocks = ears_of(session, spec, sample_rate_hz, [mono_mix.unsqueeze(0) / 2], "mono", frames)

@@ -61,12 +61,25 @@ def benchmark_and_report(benchmark: Benchmark, partial: bool = False, progress: 
     except OSError as error:
         raise DataError(f"{out}: cannot be made ({error.strerror})", "unwritable") from error
     results = run_benchmark(benchmark, progress, partial)
-    if results.problems and not (partial and results.rows):
-        named = "; ".join(results.problems[:3]) + (" ..." if len(results.problems) > 3 else "")
-        raise DataError(f"{len(results.problems)} could not be done (--partial leaves them out): {named}")
+    if not (partial and results.rows):
+        refuse_problems(results, " (--partial leaves them out)")
     separation = list(separation_tables(benchmark, progress))
     maps = list(maps_tables(benchmark, progress))
     return Written(write_results(benchmark, results, separation, maps), results.problems)
+
+
+def refuse_problems(results: Results, otherwise: str = "") -> None:
+    """Raise if clips could not be measured.
+
+    Args:
+        otherwise: what else can be done, for the message.
+
+    Raises:
+        DataError: with the first of the reasons.
+    """
+    if results.problems:
+        named = "; ".join(results.problems[:3]) + (" ..." if len(results.problems) > 3 else "")
+        raise DataError(f"{len(results.problems)} could not be done{otherwise}: {named}")
 
 
 def write_results(

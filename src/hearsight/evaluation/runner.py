@@ -258,7 +258,14 @@ def _work_on(
                 if model is None or job.part.true_positions:
                     model = load_system(job.part, device, job.clip.scene)
                 ears = predict_ears(
-                    model, model_input(truth), rule.sample_rate_hz, job.clip.picture, rule, job.part.flipped, truth
+                    model,
+                    model_input(truth),
+                    rule.sample_rate_hz,
+                    job.clip.picture,
+                    rule,
+                    job.part.flipped,
+                    truth,
+                    job.part.true_depth,
                 )
             if ears.shape != truth.shape:
                 raise DataError(f"{ears.shape[-1]} samples were predicted of {truth.shape[-1]}", "mismatch")

@@ -180,6 +180,12 @@ class NeuralModel:
             picture = np.ascontiguousarray(sliding_crop(picture, frame.number, self.network.frame_size))
         return picture
 
+    def depth(self, frame: Frame) -> Float[Tensor, "1 h w"] | None:
+        """What is known of a frame's depth, in the network's size in metres, for a network that reads depth maps."""
+        if frame.depth is None or getattr(self.network, "depth_input", None) != "map":
+            return None
+        return torch.from_numpy(_stretched(frame.depth, self.network.frame_size))[None].to(self.device)
+
     def as_input(
         self, pictures: Sequence[UInt8[np.ndarray, "h w 3"]], dtype: torch.dtype = torch.float32
     ) -> Float[Tensor, "n 3 h w"]:
@@ -208,27 +214,27 @@ class NeuralModel:
         centre_s = (start + self.network.segment_samples / 2) / self.network.sample_rate_hz
         return [min(pictures, key=lambda frame: abs(frame.time_s - centre_s))]
 
-    def runner(self, mono: Tensor, frame: Tensor) -> "Runner":
+    def runner(self, mono: Tensor, frame: Tensor, depth: Tensor | None = None) -> "Runner":
         """The fastest way to run the network whose result is right, found on the first sound that comes."""
         if self._fast is None:
-            self._fast = self._choose(mono, frame)
+            self._fast = self._choose(mono, frame, depth)
         return self._fast
 
     def __getstate__(self) -> dict[str, Any]:
         """Without what was found about precision: another machine may compute otherwise."""
         return {**self.__dict__, "_fast": None, "remarks": []}
 
-    def _choose(self, mono: Tensor, frame: Tensor) -> "Runner":
+    def _choose(self, mono: Tensor, frame: Tensor, depth: Tensor | None) -> "Runner":
         if float(rms(mono)) < _QUIET:
             generator = torch.Generator().manual_seed(0)
             mono = (0.1 * torch.randn(mono.shape, generator=generator)).to(mono)
-        mono, frame = mono[None], frame[None]
+        shown = (mono[None], frame[None], None if depth is None else depth[None])
         plain = Runner(self.network, None)
         with observed(self.network) as notes:
-            reference = plain.ears(mono, frame)
+            reference = plain.ears(*shown)
 
         def error_db(runner: Runner) -> float:
-            return level_error_db(runner.ears(mono, frame), reference)
+            return level_error_db(runner.ears(*shown), reference)
 
         if self.precision == "bfloat16" or (self.precision == "auto" and computes_bfloat16(self.device)):
             low, low_db = self._built(notes, torch.bfloat16, error_db)
@@ -276,6 +282,7 @@ class _Picture:
     """A picture as the network is given it, and what the network made of it."""
 
     pixels: np.ndarray
+    depth: Tensor | None = None
     encoded: Encoded | None = None
 
 
@@ -349,9 +356,10 @@ class NeuralSession:
             raise ValueError(f"{self._model.name} takes windows of {samples} samples, got {mono.shape[-1]}")
         return mono, [self._frame(window) for window in windows]
 
-    def _example(self, mono: Tensor, frames: list[Frame]) -> tuple[Tensor, Tensor]:
-        """The loudest of some windows, and a picture."""
-        return mono[int(rms(mono).argmax())], self._model.normalized(frames[:1])[0]
+    def _example(self, mono: Tensor, frames: list[Frame]) -> tuple[Tensor, Tensor, Tensor | None]:
+        """The loudest of some windows, and a picture, with its depth where that is known."""
+        depth = self._model.depth(frames[0])
+        return mono[int(rms(mono).argmax())], self._model.normalized(frames[:1])[0], depth
 
     def _frame(self, window: Window) -> Frame:
         network = self._model.network
@@ -373,7 +381,7 @@ class NeuralSession:
                 place = number % SLIDING_PLACES if self._model.crops == "sliding" else 0
                 latest = self._latest.get(place)
                 if latest is None or not unchanged(pixels, latest.pixels):
-                    latest = self._latest[place] = _Picture(pixels)
+                    latest = self._latest[place] = _Picture(pixels, self._model.depth(frame))
                 self._pictures[number] = latest
             self._pictures.move_to_end(number)
         while len(self._pictures) > max(_FRAMES_REMEMBERED, len(needed)):
@@ -385,7 +393,9 @@ class NeuralSession:
         new = list(dict.fromkeys(picture for picture in pictures if picture.encoded is None))
         for first in range(0, len(new), _FRAMES_AT_ONCE):
             some = new[first : first + _FRAMES_AT_ONCE]
-            encoded = runner.encode(self._model.as_input([picture.pixels for picture in some], runner.picture_dtype))
+            frames = self._model.as_input([picture.pixels for picture in some], runner.picture_dtype)
+            known = [picture.depth for picture in some if picture.depth is not None]
+            encoded = runner.encode(frames, torch.stack(known) if known else None)
             for i, picture in enumerate(some):
                 part = tuple(t[i].clone() for t in encoded) if isinstance(encoded, tuple) else encoded[i].clone()
                 picture.encoded = part
@@ -404,11 +414,11 @@ class Runner:
         """In which pictures are best handed over: the first convolution would round them to it."""
         return (self.dtype if self._encoder is None else self._encoder.dtype) or torch.float32
 
-    def encode(self, frames: Tensor) -> Encoded:
+    def encode(self, frames: Tensor, depth: Tensor | None = None) -> Encoded:
         if self._encoder is not None:
-            return self._encoder.encode(frames)
+            return self._encoder.encode(frames, depth)
         with torch.no_grad(), self._cast(frames.device):
-            return self.network.encode_frames(frames)
+            return self.network.encode_frames(*((frames,) if depth is None else (frames, depth)))
 
     def spectrogram(self, mono: Tensor, visual: Encoded) -> tuple[Tensor, Tensor]:
         """The predicted spectrogram of l - r at the network's own level, and the gain from `mono` to that level.
@@ -436,9 +446,9 @@ class Runner:
             confidence = None if ears[0] is None or ears[1] is None else confidence_of(heard, ears[0], ears[1])
             return difference, confidence
 
-    def ears(self, mono: Tensor, frames: Tensor) -> Tensor:
-        """Both ears of windows with a frame each. `[windows, 2, samples]`"""
-        return left_right(mono, self.difference(mono, self.encode(frames)))
+    def ears(self, mono: Tensor, frames: Tensor, depth: Tensor | None = None) -> Tensor:
+        """Both ears of windows with a frame each, and its depth where that is known. `[windows, 2, samples]`"""
+        return left_right(mono, self.difference(mono, self.encode(frames, depth)))
 
     def _cast(self, device: torch.device) -> Any:
         return nullcontext() if self.dtype is None else torch.autocast(device.type, dtype=self.dtype)

@@ -25,9 +25,10 @@ rows:
 ```
 
 `train: false` marks a row with nothing to train, `stages: [ROW, ROW]` rows that are trained one after the other, each
-from the model of the one before. For `hearsight reproduce`, a row may say that it is another one shown mirrored
-pictures (`mirrors: ROW`) or which trained model it takes (`needs: {model.settings.binauralizer: PAPER/TABLE:ROW}`), and
-a table what it is printed to show (`claims: [{says: pictures help, better: ROW, worse: ROW}]`).
+from the model of the one before. For `hearsight reproduce`, a row may say that it measures another one's models
+otherwise (`models_of: ROW` with `flipped: true` or `options: {crops: sliding}`) or which trained model it takes
+(`needs: {model.settings.binauralizer: PAPER/TABLE:ROW}`), and a table what it is printed to show (`claims: [{says:
+pictures help, better: ROW, worse: ROW}]`).
 """
 
 import re
@@ -99,7 +100,9 @@ class Row:
         note: what differs from the paper, if anything.
         train: whether there is something to train.
         content: of the recipe, before it is checked.
-        mirrors: the key of the row whose model is shown mirrored pictures.
+        models_of: the key of the row whose models are measured; None for its own.
+        flipped: whether they are shown mirrored pictures.
+        options: of their loading (`crops`, `overlap`).
         needs: keys of the recipe, and the rows whose trained models they name.
     """
 
@@ -113,7 +116,9 @@ class Row:
     note: str
     train: bool
     content: dict[str, Any]
-    mirrors: str | None = None
+    models_of: str | None = None
+    flipped: bool = False
+    options: dict[str, Any] = field(default_factory=dict)
     needs: dict[str, str] = field(default_factory=dict)
 
 
@@ -156,7 +161,9 @@ class _Row:
     published: dict[str, list[float]] = field(default_factory=dict)
     note: str = ""
     train: bool = True
-    mirrors: str | None = None
+    models_of: str | None = None
+    flipped: bool = False
+    options: dict[str, Any] = field(default_factory=dict)
     needs: dict[str, str] = field(default_factory=dict)
 
 
@@ -344,7 +351,9 @@ def _rows(path: Path, content: Mapping[str, Any], seen: tuple[str, ...] = (), on
                 note="; ".join(note for note in (row.note, "" if columns is None else columns.note) if note),
                 train=row.train,
                 content=recipe if columns is None else _on_dataset(recipe, table, row, columns),
-                mirrors=row.mirrors,
+                models_of=row.models_of,
+                flipped=row.flipped,
+                options=row.options,
                 needs=row.needs,
             )
 

@@ -165,7 +165,7 @@ def build_network(recipe: Recipe) -> SavedNetwork:
             f"{part.system} comes in one size; leave out model.size and the profile that sets it", "unsupported"
         )
     settings = {**part.settings, **(part.pretrained or {})}
-    if part.backbone and getattr(cls, "exchanges_backbone", False) and "visual" not in part.settings:
+    if part.backbone and getattr(cls, "exchanges_backbone", False) and "visual" not in settings:
         settings = merged(part.backbone, settings)
     try:
         network = make(**settings)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 
 _LEAST_SMALL_SIDE = 48  # pixels
 _COMPARED = (64, 36)  # columns and rows of the copy that changes are searched for in
@@ -15,12 +15,14 @@ _SAME_GREY_LEVELS = 1
 class Frame:
     """A picture of the clip, in colours, or with one channel where a grey one does.
 
-    `number` counts distinct pictures: two frames with one number have equal pixels.
+    `number` counts distinct pictures: two frames with one number have equal pixels. `depth`, in metres, is known of
+    simulated sets alone.
     """
 
     time_s: float
     number: int
     rgb: UInt8[np.ndarray, "height width channels"]
+    depth: Float[np.ndarray, "depth_height depth_width"] | None = None
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,7 @@ ASMR."""
 SMALL = {"seconds": 2.0, "width": 240, "height": 120, "frame_rate_hz": 1}
 SMALL_CLIPS, FULL_CLIPS = 480, 2000
 
+
 class Bars(Protocol):
     """How long jobs are shown: a label and a unit to a context with a progress."""
 

@@ -53,18 +53,16 @@ class PlannedRow:
         row: as printed.
         runs: by split and seed; empty where nothing is trained.
         model: the name of a model that needs no training.
-        mirrors: the key of the row whose models are shown mirrored pictures.
     """
 
     row: Row
     runs: list[Run] = field(default_factory=list)
     model: str | None = None
-    mirrors: str | None = None
 
     @property
     def measured(self) -> bool:
         """Whether there is something to measure."""
-        return bool(self.runs or self.model or self.mirrors)
+        return bool(self.runs or self.model or self.row.models_of)
 
 
 @dataclass(frozen=True)
@@ -187,8 +185,8 @@ def _of_dataset(
                     before[other.folder] = other
                     own[key] = json.dumps(str(other.model))
                 runs.append(_run(row, sources, profile, split, seed, own, names))
-        card = None if row.train or row.mirrors else find_card(row.key)
-        planned.append(PlannedRow(row, runs, card.name if card is not None and card.ready else None, row.mirrors))
+        card = None if row.train or row.models_of else find_card(row.key)
+        planned.append(PlannedRow(row, runs, card.name if card is not None and card.ready else None))
     data = rows[0].content["data"]
     test = (sources.names(data) or {})["test"]
     names.add(test)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from hearsight.evaluation.protocols import DEFAULT_PROTOCOL, DEFAULT_SEPARATION
 from hearsight.evaluation.reproduction.data import Bars, DataSources
 from hearsight.evaluation.reproduction.plan import PlannedRow, Run, TablePlan
 from hearsight.evaluation.reproduction.results import MeasuredRow, Values, table_json, table_text, verdict
-from hearsight.evaluation.results import write_results
+from hearsight.evaluation.results import refuse_problems, write_results
 from hearsight.evaluation.runner import Results, run_benchmark
 from hearsight.evaluation.separation import separation_tables
 from hearsight.evaluation.statistics import Row, per_clip
@@ -98,6 +99,7 @@ def _measured_table(one: TablePlan, sources: DataSources, bars: Bars, device: st
         else:
             separated, results = [], run_benchmark(benchmark, progress)
             rows = results.rows
+    refuse_problems(results)
     files = write_results(benchmark, results, separated)
     measured = [_measured_row(row, rows, one, sources.simulated) for row in one.rows]
     by_key = {row.key: row for row in measured}
@@ -147,8 +149,13 @@ def _remarks(one: TablePlan, sources: DataSources, benchmark: Benchmark) -> list
 def _binaural(one: TablePlan) -> Benchmark:
     systems = []
     for row in one.rows:
-        for name, models, flipped in _systems(row, one):
-            part = SystemPart(name, models=models, flipped=flipped) if models else SystemPart(name, model=row.model)
+        for name, models in _systems(row, one):
+            measured: dict[str, Any] = {
+                "flipped": row.row.flipped,
+                "options": row.row.options,
+                "true_depth": any(run.recipe.data.with_depth for run in row.runs),
+            }
+            part = SystemPart(name, models=models, **measured) if models else SystemPart(name, model=row.model)
             systems.append(part)
     dataset = DatasetPart(one.dataset, str(one.test), splits=one.splits, splits_folder=one.splits_folder)
     return Benchmark(
@@ -167,7 +174,7 @@ def _separation(one: TablePlan) -> Benchmark:
     for split in one.splits:
         systems = [SeparationSystemPart("Mix", "mix")]
         for row in one.rows:
-            systems += [SeparationSystemPart(name, models[split]) for name, models, _ in _systems(row, one) if models]
+            systems += [SeparationSystemPart(name, models[split]) for name, models in _systems(row, one) if models]
         protocol = one.table.protocol or DEFAULT_SEPARATION
         parts.append(
             SeparationPart(
@@ -178,22 +185,22 @@ def _separation(one: TablePlan) -> Benchmark:
     return Benchmark(name=name, separation=parts, out=str(one.out))
 
 
-def _systems(row: PlannedRow, one: TablePlan) -> list[tuple[str, dict[str, str], bool]]:
-    """Each seed of a row as a system: its name, its model of each split, and whether pictures are mirrored."""
+def _systems(row: PlannedRow, one: TablePlan) -> list[tuple[str, dict[str, str]]]:
+    """Each seed of a row as a system: its name, and its model of each split."""
     if row.model is not None:
-        return [(row.row.label, {}, False)]
+        return [(row.row.label, {})]
     runs = row.runs
-    if row.mirrors is not None:
-        runs = next(other.runs for other in one.rows if other.row.key == row.mirrors)
+    if row.row.models_of is not None:
+        runs = next(other.runs for other in one.rows if other.row.key == row.row.models_of)
     systems: dict[int, dict[str, str]] = {}
     of_split = dict(zip(dict.fromkeys(run.split for run in runs), one.splits, strict=False))
     for run in runs:
         systems.setdefault(run.seed, {})[of_split[run.split]] = str(run.model)
-    return [(f"{row.row.label}, seed {seed}", models, row.mirrors is not None) for seed, models in systems.items()]
+    return [(f"{row.row.label}, seed {seed}", models) for seed, models in systems.items()]
 
 
 def _measured_row(row: PlannedRow, rows: Sequence[Row], one: TablePlan, simulated: bool) -> MeasuredRow:
-    names = [name for name, _, _ in _systems(row, one)] if row.measured else []
+    names = [name for name, _ in _systems(row, one)] if row.measured else []
     values = {}
     for metric in one.table.columns:
         found = [_of_clips([line for line in rows if line["system"] == name], metric) for name in names]

@@ -3,13 +3,19 @@
 import numpy as np
 import pytest
 import soundfile
+import torch
 from error_codes import coded
+from prepared_sets import panned_set
 
 from hearsight.datasets.prepared import PreparedSettings, write_index, write_prepared_clip
-from hearsight.errors import DataError
+from hearsight.errors import DataError, ModelError
 from hearsight.evaluation import parse_benchmark
 from hearsight.evaluation.runner import run_benchmark
+from hearsight.inference import NeuralModel
 from hearsight.media import read_frames
+from hearsight.models.beyond_mono import BeyondMono
+from hearsight.models.interface import ClipInfo, Window
+from hearsight.vision.frames import Frame
 
 
 @pytest.fixture(scope="module")
@@ -93,3 +99,46 @@ def test_clips_in_folders_are_measured(dataset, systems_module, tmp_path):
     values = {row["clip"]: row["stft"] for row in results.rows}
     assert set(values) == {"cello/duet/a", "cello-duet/a"} and len(set(values.values())) == 2
     assert len({job.store for job in results.jobs}) == 2
+
+
+def test_a_network_that_reads_depth_maps_is_given_those_of_the_set(tmp_path):
+    """Its estimator is not there, so that without the set's own maps no clip can be done."""
+    panned_set(tmp_path / "deep", clips=8, depth=True)
+    torch.manual_seed(0)
+    network = BeyondMono.small(modalities=["depth"], depth_input="map", depth_estimator=None).eval()
+    network.save_pretrained(tmp_path / "network")
+    content = {
+        "datasets": [{"name": "Deep", "folder": str(tmp_path / "deep"), "splits": ["halves"], "splits_folder": "."}],
+        "systems": [{"name": "Depth", "model": str(tmp_path / "network"), "true_depth": True}],
+        "workers": 1,
+        "out": str(tmp_path / "out"),
+    }
+    content["datasets"][0]["part"] = "val"
+    results = run_benchmark(parse_benchmark(content))
+    assert len(results.rows) == 4 and not results.problems
+    content["systems"][0]["true_depth"] = False
+    with pytest.raises(ModelError, check=coded("mismatch")):
+        run_benchmark(parse_benchmark({**content, "out": str(tmp_path / "other")}))
+
+
+def test_the_depth_of_a_frame_reaches_the_network():
+    torch.manual_seed(0)
+    network = BeyondMono.small(modalities=["depth"], depth_input="map", depth_estimator=None).eval()
+    for parameter in network.parameters():
+        parameter.data += 0.05 * torch.randn_like(parameter)
+    model, rng = NeuralModel(network, precision="float32"), np.random.default_rng(0)
+    mono = 0.1 * torch.randn(network.segment_samples)
+    pixels = rng.integers(0, 255, (*network.frame_size, 3), np.uint8)
+    maps = [rng.uniform(1, 5, network.frame_size).astype(np.float32) for _ in range(2)]
+    clip = ClipInfo(network.sample_rate_hz, 1.0, 10.0)
+    ears = [model.session(clip).process([Window(0.0, mono, [Frame(0.0, 0, pixels, depth)])]) for depth in maps]
+    assert not torch.allclose(*ears, rtol=1e-3, atol=1e-5)
+    gain = network.level_gain(mono[None])
+    with torch.no_grad():
+        result = network(
+            network.stft.forward(mono[None] * gain[:, None]),
+            torch.zeros(1, 3, *network.frame_size),
+            torch.from_numpy(maps[0])[None, None],
+        )
+    difference = network.stft.inverse(result.difference, len(mono)) / gain[:, None]
+    torch.testing.assert_close(ears[0][0][0] - ears[0][0][1], difference[0], rtol=1e-3, atol=1e-4)

@@ -6,16 +6,19 @@ from typing import Any
 
 import pytest
 import torch
+from error_codes import coded
 from synthetic_scenes import batch
 from tiers import thinned
 from torch import Tensor
 
+from hearsight.errors import ModelError
 from hearsight.models.interface import SeparationNetwork, StereoNetwork
 from hearsight.models.registry import card
 from hearsight.models.saving import load_network
 from hearsight.nn import ConditionalUNet, LiteMap, PublishedBackbone
 
 GUIDED = ["mono2binaural", "apnet", "associative-conv", "sep-stereo", "unet-out", "pseudobinaural", "mix-and-separate"]
+IMAGENET: dict[str, Any] = {"visual": "efficientnet-lite0-pooled", "visual_weights": "imagenet"}
 DINO: dict[str, Any] = {
     "config": {
         "model_type": "dinov2",
@@ -127,3 +130,31 @@ def test_film_scales_and_shifts_the_bottleneck() -> None:
     torch.testing.assert_close(entering[2], entering[1] * (1 + gamma[..., None, None]) + beta[..., None, None])
     with pytest.raises(ValueError, match="conditioning"):
         ConditionalUNet(conditioning="add")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["mono2binaural", "ccstereo"])
+def test_weights_of_a_package_are_saved_only_if_they_were_trained_further(tmp_path, name: str) -> None:
+    settings = {**IMAGENET, "segment": {"frame_size": (33, 65)}}
+    network = small(name, **settings).eval()
+    network.save_pretrained(tmp_path / "published")
+    backbone = next(part for part in network.modules() if isinstance(part, LiteMap))
+    held = sum(p.numel() for p in network.state_dict().values()) - sum(p.numel() for p in backbone.parameters())
+    assert (tmp_path / "published" / "model.safetensors").stat().st_size < 4 * held + 40_000
+    again = load_network(tmp_path / "published")
+    assert all(torch.equal(tensor, again.state_dict()[key]) for key, tensor in network.state_dict().items())
+    next(backbone.parameters()).data += 1e-3
+    network.save_pretrained(tmp_path / "trained")
+    assert json.loads((tmp_path / "trained" / "config.json").read_text())["settings"]["visual_weights"] is None
+    other = load_network(tmp_path / "trained")
+    assert all(torch.equal(tensor, other.state_dict()[key]) for key, tensor in network.state_dict().items())
+    (tmp_path / "published" / "config.json").write_text((tmp_path / "trained" / "config.json").read_text())
+    with pytest.raises(ModelError, check=coded("mismatch")):  # a folder without the weights that says it has them
+        load_network(tmp_path / "published")
+
+
+def test_a_network_within_another_is_saved_with_all_its_weights(tmp_path) -> None:
+    settings = {**IMAGENET, "segment": {"frame_size": (33, 65)}}
+    outer = small("mix-and-separate", hears="predicted", binauralizer=small("mono2binaural", **settings), **settings)
+    outer.eval().save_pretrained(tmp_path / "outer")
+    again = load_network(tmp_path / "outer")
+    assert all(torch.equal(tensor, again.state_dict()[key]) for key, tensor in outer.state_dict().items())

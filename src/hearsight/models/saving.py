@@ -20,10 +20,12 @@ from hearsight.errors import DependencyError, ModelError
 from hearsight.files import folder_written_whole, write_json, write_tensors, written_whole
 from hearsight.models.registry import card
 from hearsight.models.zoo import zoo_model
+from hearsight.nn.efficientnet_lite import LiteMap
 
 FORMAT = 1
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
+PACKAGED = "imagenet"  # of a setting in `not_saved`: the weights come with an installed package
 
 
 def load_network(folder_or_hub_id: str | Path, revision: str | None = None) -> "SavedNetwork":
@@ -68,6 +70,8 @@ class SavedNetwork(nn.Module):
         system: its name in the registry; that of a class of one's own that gives none is "package.module:Class".
         reads: other systems whose folders hold the same tensors (a baseline that uses another's trained weights).
         not_saved: settings that say where the first weights came from; saved as None, since the folder has its own.
+            Only weights of an installed package that were not trained further (`nn.LiteMap`) stay out of the folder,
+            and their setting in it.
         learns_from: the training task that it takes part in: "segments" (of clips), or "mixtures".
         settings: the constructor's arguments.
     """
@@ -146,15 +150,35 @@ class SavedNetwork(nn.Module):
                 ) from error
 
     def _write_files(self, folder: Path) -> None:
-        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self.state_dict().items()}
+        packaged = self.packaged()
+        tensors = {
+            name: tensor.detach().cpu().contiguous()
+            for name, tensor in self.state_dict().items()
+            if not name.startswith(packaged)
+        }
         write_tensors(folder / WEIGHTS_FILE, tensors, {"format": "pt"})
         write_json(folder / CONFIG_FILE, self._config())
         if not (folder / "README.md").exists():
             with written_whole(folder / "README.md") as temporary:
                 temporary.write_text(self._card(), encoding="utf-8")
 
+    def packaged(self) -> tuple[str, ...]:
+        """How the names of tensors begin whose values are those of an installed package, by this network's settings."""
+        if all(self.settings.get(name) != PACKAGED for name in self.not_saved):
+            return ()
+        others = tuple(f"{n}." for n, part in self.named_modules() if n and isinstance(part, SavedNetwork))
+        return tuple(
+            f"{name}."
+            for name, part in self.named_modules()
+            if isinstance(part, LiteMap) and not name.startswith(others) and part.holds_published()
+        )
+
     def _config(self) -> dict[str, Any]:
-        settings = {name: None if name in self.not_saved else _json(value) for name, value in self.settings.items()}
+        packaged = self.packaged()
+        settings = {
+            name: None if name in self.not_saved and not (packaged and value == PACKAGED) else _json(value)
+            for name, value in self.settings.items()
+        }
         return {"library": "hearsight", "format": FORMAT, "system": self.system, "settings": settings}
 
     def _card(self) -> str:
@@ -168,7 +192,10 @@ class SavedNetwork(nn.Module):
 
     @classmethod
     def _from_folder(cls, folder: Path, config: Mapping[str, Any]) -> Self:
-        settings = {name: None if name in cls.not_saved else value for name, value in config["settings"].items()}
+        settings = {
+            name: None if name in cls.not_saved and value != PACKAGED else value
+            for name, value in config["settings"].items()
+        }
         try:
             network = cls(**settings)
         except (TypeError, ValueError) as error:
@@ -188,6 +215,9 @@ class SavedNetwork(nn.Module):
             tensors = load_file(file)
         except (SafetensorError, OSError, ValueError) as error:
             raise ModelError(f"{file}: not a safetensors file ({_one_line(error)})", "unreadable") from error
+        if packaged := self.packaged():
+            own = self.state_dict()
+            tensors = {name: part for name, part in own.items() if name.startswith(packaged)} | tensors
         load_checked(self, tensors, str(file))
 
 

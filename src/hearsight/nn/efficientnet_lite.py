@@ -128,6 +128,14 @@ class LiteMap(nn.Sequential):
         self.requires_grad_(not frozen)
         self.pooled = pooled
 
+    def holds_published(self) -> bool:
+        """Whether its weights are still the package's, in whatever precision; False where the package is missing."""
+        try:
+            published = LiteMap("imagenet").state_dict()
+        except DependencyError:
+            return False
+        return all(torch.equal(part.cpu(), published[name].to(part.dtype)) for name, part in self.state_dict().items())
+
     def forward(self, frames: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch channels h w"]:
         """The map of ImageNet-normalised frames."""
         seen: Tensor = super().forward((255 * to_pixels(frames) - MIDDLE) / SPREAD)

@@ -51,7 +51,7 @@ def test_hearsights_own_tables_set_every_system_beside_the_others_and_share_what
     tables = {
         one.table.reference: one for one in plan("hearsight", DataSources(tmp_path, small=True), "small", seeds=2)
     }
-    assert set(tables) == {"hearsight/table-systems", "hearsight/table-ablations", "hearsight/table-options"}
+    assert set(tables) == {f"hearsight/table-{name}" for name in ("systems", "ablations", "options", "pairs")}
     systems = {run.recipe.model.system: run.recipe for run in tables["hearsight/table-systems"].runs}
     papers = {"mono2binaural", "apnet", "sep-stereo", "pseudobinaural", "beyond-mono", "ccstereo"}
     assert set(systems) == papers | {"hrtf-attention"}

@@ -139,8 +139,8 @@ def _remarks(one: TablePlan, sources: DataSources, benchmark: Benchmark) -> list
     if sources.simulated:
         said.insert(
             0,
-            f"Measured on {sources.world_clips} simulated clips of {sources.settings(one.test.name).seconds:g} s"
-            f"{', with small networks' if sources.small else ''}: the published values are of the papers' own "
+            f"Measured on the test part of {sources.world_clips} simulated clips of "
+            f"{sources.settings(one.test.name).seconds:g} s{', with small networks' if sources.small else ''}: the published values are of the papers' own "
             "recordings and networks, and stand here for the direction of the differences alone.",
         )
     return [" ".join(said)]

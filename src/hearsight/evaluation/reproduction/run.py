@@ -140,8 +140,9 @@ def _remarks(one: TablePlan, sources: DataSources, benchmark: Benchmark) -> list
         said.insert(
             0,
             f"Measured on the test part of {sources.world_clips} simulated clips of "
-            f"{sources.settings(one.test.name).seconds:g} s{', with small networks' if sources.small else ''}: the published values are of the papers' own "
-            "recordings and networks, and stand here for the direction of the differences alone.",
+            f"{sources.settings(one.test.name).seconds:g} s{', with small networks' if sources.small else ''}: the "
+            "published values are of the papers' own recordings and networks, and stand here for the direction of the "
+            "differences alone.",
         )
     return [" ".join(said)]
 

@@ -63,7 +63,7 @@ def test_released_networks_have_the_settings_of_the_scripts():
 def test_unsupervised_stereo_learns_from_solos_alone_and_gives_ears(tmp_path):
     panned_set(tmp_path / "solos", clips=20, channels=1)
     recipe = read_recipe(
-        "sep-stereo/unsupervised",
+        "sep-stereo/supplement-table-1:unsupervised",
         {"data.solo.folder": str(tmp_path / "solos"), "data.solo.split": "null", "schedule.batch_size": "2"},
         "small",
     )

@@ -117,6 +117,9 @@ def test_names_of_the_version_before_still_work():
     with pytest.warns(FutureWarning, match="sep-stereo/table-1:fair-play/apnet"):
         old = read_recipe("recipes/fair-play/apnet.yaml")
     assert old == read_recipe("sep-stereo/table-1:fair-play/apnet")
+    for once in ("sep-stereo/unsupervised", "sep-stereo/unsupervised:unsupervised"):
+        with pytest.warns(FutureWarning, match="sep-stereo/supplement-table-1:unsupervised"):
+            assert read_recipe(once) == read_recipe("sep-stereo/supplement-table-1:unsupervised")
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,7 @@ PACKAGES = (
     "pseudo",
     "simulation",
     "models.interface",
+    "models.sessions",
     "models.saving",
     "models.registry",
     "inference",

@@ -12,7 +12,8 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Float
 
-from hearsight.models.interface import BinauralModel, BinauralSession, ClipInfo, WatchedSession
+from hearsight.models.interface import BinauralModel, BinauralSession, ClipInfo
+from hearsight.models.sessions import WatchedSession
 from hearsight.vision.tracks import SeenObject
 
 STEP_S = 0.1

@@ -21,7 +21,8 @@ from hearsight.inference.report import Report
 from hearsight.inference.threads import read_ahead, write_behind
 from hearsight.inference.windowing import Picture, walk
 from hearsight.media import BinauralWriter, Selection, read_audio, read_frames, read_small_frames
-from hearsight.models.interface import BinauralModel, BinauralSession, ClipInfo, SeeingSession, WindowSpec
+from hearsight.models.interface import BinauralModel, BinauralSession, ClipInfo, WindowSpec
+from hearsight.models.sessions import SeeingSession
 from hearsight.progress import Progress, no_progress
 from hearsight.signal import difference
 from hearsight.signal.loudness import LoudnessMeter

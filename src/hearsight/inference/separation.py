@@ -28,7 +28,7 @@ from hearsight.inference.preparation import PreparedInput
 from hearsight.inference.stems import MONO, TABLES, Stems, open_stems, parts_in, write_stems
 from hearsight.inference.windowing import walk_parts
 from hearsight.media import is_equirectangular, mix_to_mono, read_audio
-from hearsight.models.interface import PartsSession, SeeingSession
+from hearsight.models.sessions import PartsSession, SeeingSession
 from hearsight.progress import Progress, no_progress
 from hearsight.signal.loudness import LoudnessMeter
 from hearsight.vision.tracks import Source

@@ -12,15 +12,8 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 from torch.nn import functional as F
 
-from hearsight.models.interface import (
-    BinauralSession,
-    ConfidentSession,
-    PartsSession,
-    SeeingSession,
-    StretchedSession,
-    Window,
-    WindowSpec,
-)
+from hearsight.models.interface import BinauralSession, Window, WindowSpec
+from hearsight.models.sessions import ConfidentSession, PartsSession, SeeingSession, StretchedSession
 from hearsight.signal import KeyedOverlapAdd, OverlapAdd
 from hearsight.vision.frames import Frame, SmallFrame
 

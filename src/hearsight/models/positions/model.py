@@ -169,7 +169,7 @@ class PositionsSession:
         return torch.stack([self._ears(window) for window in windows])
 
     def parts(self, windows: list[Window], seen: Any = None) -> list[dict[str, Float[Tensor, "samples"]]]:
-        """Each source's part of each window; see `models.interface.PartsSession`."""
+        """Each source's part of each window; see `models.sessions.PartsSession`."""
         self._take(windows)
         found = []
         for window in windows:

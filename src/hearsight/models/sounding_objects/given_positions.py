@@ -132,7 +132,7 @@ class GivenPositionsSession:
 
     @torch.inference_mode()
     def parts(self, windows: list[Window], seen: Any = None) -> list[dict[str, Float[Tensor, "samples"]]]:
-        """Each source's part of each window; see `models.interface.PartsSession`."""
+        """Each source's part of each window; see `models.sessions.PartsSession`."""
         return self._session.parts(self._taken(windows))
 
     def _taken(self, windows: list[Window]) -> list[Window]:

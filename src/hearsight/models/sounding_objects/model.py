@@ -261,7 +261,7 @@ class SoundingObjectsSession:
     def parts(
         self, windows: list[Window], seen: list[Sight] | None = None
     ) -> list[dict[str, Float[Tensor, "samples"]]]:
-        """Each source's part of each window; see `models.interface.PartsSession`."""
+        """Each source's part of each window; see `models.sessions.PartsSession`."""
         seen = self._seen(windows, seen)
         if _is_anything_visible(seen):
             found = self._attributed(windows, seen)

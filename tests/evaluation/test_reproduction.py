@@ -163,6 +163,10 @@ def test_a_bootstrap_over_seeds_covers_the_true_difference_as_often_as_it_says()
     single = random.normal(1, 1, (2, 30))
     ours, plain = bootstrap_over_seeds(single[:1], single[1:]), paired_bootstrap(single[0], single[1])
     assert ours.difference == pytest.approx(plain.difference) and ours.low == pytest.approx(plain.low, abs=0.03)
+
+
+@pytest.mark.wrong_shapes
+def test_seeds_of_other_clips_are_not_compared():
     with pytest.raises(ValueError, match=r"seeds .*clips"):
         bootstrap_over_seeds(np.zeros((2, 3)), np.zeros((2, 4)))
 

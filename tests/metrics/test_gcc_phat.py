@@ -71,6 +71,7 @@ def test_mono_and_silence_have_no_delay() -> None:
         assert float(gcc_mse(ears, ears, RATE)) == 0
 
 
+@pytest.mark.wrong_shapes
 def test_other_shapes_are_refused() -> None:
     with pytest.raises(ValueError, match="samples"):
         gcc_phat_delays_s(torch.zeros(3, 100), RATE)

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 Picture = UInt8[np.ndarray, "height width 3"]
+_Larger = UInt8[np.ndarray, "_height _width 3"]  # than the pictures that it is made of
 
 SHARE = 0.4  # of the map's colours in the picture (PseudoBinaural, appendix C)
 RANGE_DB = 40.0  # below the loudest moment of any object, at which an outline is black
@@ -76,7 +77,7 @@ def labelled(picture: Picture, text: str) -> Picture:
     return drawn
 
 
-def panels(pictures: Mapping[str, Picture], longest: int) -> Picture:
+def panels(pictures: Mapping[str, Picture], longest: int) -> _Larger:
     """One picture as it is; several side by side in rows, with their names: "image, stage 1" in the row "image".
 
     Args:
@@ -103,7 +104,7 @@ def panels(pictures: Mapping[str, Picture], longest: int) -> Picture:
     return np.vstack(lines[:-1])
 
 
-def with_bar(picture: Picture, top: str, bottom: str, title: str, heat: bool = True) -> Picture:
+def with_bar(picture: Picture, top: str, bottom: str, title: str, heat: bool = True) -> _Larger:
     """A still: the picture, beside it the bar of colours (or of brightness) with its two ends, below it a title."""
     height = picture.shape[0]
     ramp = np.linspace(1, 0, height, dtype=np.float32)[:, None].repeat(_BAR, axis=1)

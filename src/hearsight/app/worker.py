@@ -21,7 +21,7 @@ class Workers:
     """
 
     def __init__(self, count: int, longest_job_s: float) -> None:
-        self._count, self._longest_job_s = count, longest_job_s
+        self._longest_job_s = longest_job_s
         self._idle: asyncio.Queue[asyncio.subprocess.Process | None] = asyncio.Queue()
         for _ in range(count):
             self._idle.put_nowait(None)

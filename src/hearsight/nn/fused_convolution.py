@@ -46,12 +46,6 @@ class FusedConvolution(nn.Module):
         compute = ops._convolution_transpose_pointwise if self.transposed else ops._convolution_pointwise
         return compute(self._taken(x), self._weight, self.bias, *self.geometry, *self._activation, "")
 
-    def plus(self, x: Tensor, residual: Tensor) -> Tensor:
-        """`convolution(x) + residual`, without the activation."""
-        compute = torch.ops.mkldnn._convolution_pointwise.binary
-        given, other = self._taken(x), self._taken(residual)
-        return compute(given, other, self._weight, self.bias, *self.geometry, "add", 1.0, None, [], "")
-
     def plus_then_relu(self, x: Tensor, residual: Tensor) -> Tensor:
         """`relu(convolution(x) + residual)`."""
         compute = torch.ops.mkldnn._convolution_pointwise.binary

@@ -193,6 +193,15 @@ def test_many_sources_are_the_sum_of_each_and_moving_equals_still(kemar, renderi
     torch.testing.assert_close(moving, together, atol=1e-6, rtol=0)
 
 
+def test_a_higher_order_is_that_of_the_decoded_field(head16):
+    mono = noise(1, 400)
+    second, first = (spatialize(mono, 0.7, 0.2, head16, rendering="virtual-speakers", order=order) for order in (2, 1))
+    torch.testing.assert_close(
+        second, decode_binaural(encode(mono[0], 0.7, 0.2, 2), head16, layout="frontal-8"), atol=1e-9, rtol=0
+    )
+    assert (second - first).abs().max() > 1e-2
+
+
 def test_virtual_speakers_with_many_sources_take_the_same_way_as_with_few(head16):
     sources, azimuth = noise(6, 1000), torch.linspace(-1, 1, 6).double()
     together = spatialize(sources, azimuth, 0.0, head16, rendering="virtual-speakers")

@@ -52,6 +52,23 @@ def test_all_distances_at_once_are_peak_normalised_unless_asked_otherwise():
     assert float(plain.compute()["stft"]) > 2 * float(metrics.stft_distance(prediction, reference).mean())
 
 
+def test_a_metric_is_asked_for_the_released_scripts_or_another_rate():
+    prediction, reference = clips(2)
+    for metric, expected in (
+        (metrics.MagnitudeDistance(released=True), metrics.magnitude_distance_released(prediction, reference)),
+        (metrics.InterauralErrors(8000), metrics.interaural_errors(prediction, reference, 8000).means()),
+        (metrics.SpatialErrorEnergies(500), vars(metrics.spatial_error_energies(prediction, reference, 500))),
+    ):
+        metric.update(prediction, reference)
+        means = (
+            {name: value.mean() for name, value in expected.items()} if isinstance(expected, dict) else expected.mean()
+        )
+        torch.testing.assert_close(metric.compute(), means)
+        usual = type(metric)()
+        usual.update(prediction, reference)
+        assert str(usual.compute()) != str(metric.compute())
+
+
 def _worker(rank: int, rendezvous: str, out: str) -> None:
     torch.set_num_threads(1)
     torch.distributed.init_process_group("gloo", init_method=f"file://{rendezvous}", rank=rank, world_size=2)

@@ -26,6 +26,7 @@ from hearsight.metrics import (
     stft_distance,
     waveform_distance,
 )
+from hearsight.signal import STFT
 
 DATA = Path(__file__).parent / "data"
 STORED = json.loads((DATA / "published_values.json").read_text())
@@ -91,6 +92,16 @@ def test_the_papers_magnitude_distance_is_that_of_the_magnitudes_computed_with_l
     measured = float(magnitude_distance(torch.from_numpy(predicted), torch.from_numpy(reference)))
     assert measured == pytest.approx(expected, rel=1e-5)
     assert measured < float(magnitude_distance_released(torch.from_numpy(predicted), torch.from_numpy(reference)))
+
+
+def test_magnitude_distances_at_another_transform():
+    pair = published_signals()["predicted"], published_signals()["identical"]
+    stft = STFT(n_fft=1024, window_samples=1024, hop_samples=256)
+    predicted, true = (stft.forward(ears) for ears in pair)
+    expected = (predicted.abs() - true.abs()).square().mean((-2, -1)).sum()
+    assert float(magnitude_distance(*pair, stft)) == pytest.approx(float(expected), rel=1e-4)
+    expected = (predicted - true).abs().square().mean((-2, -1)).sum()
+    assert float(magnitude_distance_released(*pair, stft)) == pytest.approx(float(expected), rel=1e-4)
 
 
 def test_released_protocols_reflect_as_librosa_did_when_the_papers_were_written():

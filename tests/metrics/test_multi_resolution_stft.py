@@ -10,19 +10,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hearsight.metrics import multi_resolution_stft_distance
+from hearsight.signal import STFT
 
 
-def test_it_is_spectral_convergence_plus_log_magnitude_over_three_resolutions():
+@pytest.mark.parametrize("sizes", [None, (512, 2048)])
+def test_it_is_spectral_convergence_plus_log_magnitude_over_its_resolutions(sizes):
     prediction, reference = np.random.default_rng(0).standard_normal((2, 2, 16_000))
     expected = []
     for ear in (0, 1):
-        for size in (256, 1024, 4096):
+        for size in sizes or (256, 1024, 4096):
             p, t = (
                 np.abs(librosa.stft(x[ear], n_fft=size, hop_length=size // 2, pad_mode="constant"))
                 for x in (prediction, reference)
             )
             expected.append(np.linalg.norm(t - p) / np.linalg.norm(t) + np.mean(np.abs(np.log(t) - np.log(p))))
-    measured = multi_resolution_stft_distance(torch.from_numpy(prediction), torch.from_numpy(reference))
+    asked = {"resolutions": tuple(STFT(size, size, size // 2) for size in sizes)} if sizes else {}
+    measured = multi_resolution_stft_distance(torch.from_numpy(prediction), torch.from_numpy(reference), **asked)
     assert float(measured) == pytest.approx(np.mean(expected), rel=1e-6)
 
 

@@ -26,6 +26,7 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of a fa
 
 _LOCKING = (threading.__file__, queue.__file__)
 _LATER_S, _MOST_TIMES = 0.005, 400
+_PATIENCE_S = 2.0
 # Packages whose names differ from what is imported.
 _PACKAGES = {"fluidsynth": "pyfluidsynth", "yaml": "pyyaml", "sklearn": "scikit-learn"}
 
@@ -152,8 +153,8 @@ def _fail(message: str, debug: bool, code: int = 1) -> None:
 
 
 @contextmanager
-def progress_bar(label: str, unit: str, quiet: bool, patience_s: float = 2.0) -> Iterator[Progress]:
-    """A progress bar on standard error, shown on a terminal once the job has taken longer than `patience_s`."""
+def progress_bar(label: str, unit: str, quiet: bool) -> Iterator[Progress]:
+    """A progress bar on standard error, shown on a terminal once the job has taken longer than 2 s."""
     if quiet or not sys.stderr.isatty():
         yield no_progress
         return
@@ -172,7 +173,7 @@ def progress_bar(label: str, unit: str, quiet: bool, patience_s: float = 2.0) ->
     begun = time.monotonic()
 
     def report(done: float, total: float | None) -> None:
-        if not bar.live.is_started and time.monotonic() - begun > patience_s:
+        if not bar.live.is_started and time.monotonic() - begun > _PATIENCE_S:
             bar.start()
         bar.update(task, completed=done, total=total or done)
 

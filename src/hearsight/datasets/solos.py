@@ -15,10 +15,10 @@ PICTURES = 5  # of a clip that are searched, spread evenly
 AGREEING = 0.6  # part of them that must show one person
 
 
-def players_seen(clip: PreparedClip, detector: PeopleDetector, pictures: int = PICTURES) -> list[int]:
+def players_seen(clip: PreparedClip, detector: PeopleDetector) -> list[int]:
     """How many people are found in some of a clip's pictures, spread evenly over it."""
     detector.forget()
-    count = min(pictures, clip.entry.pictures)
+    count = min(PICTURES, clip.entry.pictures)
     numbers = np.linspace(0, clip.entry.pictures - 1, count).round().astype(int)
     times = numbers / clip.settings.frame_rate_hz
     return [

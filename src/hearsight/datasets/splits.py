@@ -87,10 +87,9 @@ class PartFinder:
     Args:
         split: the lists.
         where: they come from, for messages.
-        recordings: recordings of the listed names, where they are known.
     """
 
-    def __init__(self, split: Split, where: str, recordings: Mapping[str, str] | None = None) -> None:
+    def __init__(self, split: Split, where: str) -> None:
         self.split, self.where = split, where
         self._listed: dict[str, set[str]] = defaultdict(set)
         self._part = {name: part for part, names in split.items() for name in names}
@@ -98,7 +97,7 @@ class PartFinder:
             for name in names:
                 if self._part[name] != part:
                     raise DataError(f"{where}: names {name} for {part} and for {self._part[name]}", "overlap")
-                for key in _spellings(name, (recordings or {}).get(name)):
+                for key in _spellings(name, None):
                     self._listed[key].add(name)
 
     def find(self, name: str, recording: str | None = None) -> tuple[str, list[str]] | None:
@@ -210,10 +209,10 @@ def write_split(folder: str | os.PathLike[str], split: Split) -> None:
             temporary.write_text("".join(f"{name}\n" for name in split.get(part, [])), encoding="utf-8")
 
 
-def named(names: Iterable[str], most: int = 5) -> str:
+def named(names: Iterable[str]) -> str:
     """The first few of many names, for a message."""
     every = list(names)
-    return ", ".join(every[:most]) + (f" and {len(every) - most} more" if len(every) > most else "")
+    return ", ".join(every[:5]) + (f" and {len(every) - 5} more" if len(every) > 5 else "")
 
 
 def _require_enough(names: list[str], shares: Mapping[str, float]) -> None:

@@ -1,6 +1,6 @@
 """Sound codecs that outputs can have, and the rates at which they work."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import av
 
@@ -29,7 +29,6 @@ class SoundCodec:
     bit_rate: int | None = None
     sample_format: str | None = None
     rates_hz: tuple[int, ...] | None = None
-    options: dict[str, str] = field(default_factory=dict)
     is_tried: bool = True
 
     def rate_for(self, sample_rate_hz: int) -> int:

@@ -93,7 +93,7 @@ def add_encoder(output: OutputContainer, codec: SoundCodec, sample_rate_hz: int,
     Raises:
         ValueError: the container does not take the codec.
     """
-    stream = output.add_stream(codec.encoder, rate=sample_rate_hz, options=dict(codec.options))
+    stream = output.add_stream(codec.encoder, rate=sample_rate_hz)
     assert isinstance(stream, AudioStream)
     encoder = stream.codec_context
     encoder.layout = layout

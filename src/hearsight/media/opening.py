@@ -97,11 +97,6 @@ def sound_streams(container: InputContainer, selection: Selection = WHOLE) -> li
     return list(candidates.values())[:1]
 
 
-def sound_stream(container: InputContainer, selection: Selection = WHOLE) -> AudioStream | None:
-    """The first of `sound_streams`."""
-    return next(iter(sound_streams(container, selection)), None)
-
-
 def require_sound(
     container: InputContainer, path: str | os.PathLike[str], selection: Selection = WHOLE
 ) -> list[AudioStream]:

@@ -14,7 +14,7 @@ from av.container import InputContainer
 from av.stream import Disposition
 
 from hearsight.errors import MediaError
-from hearsight.media.opening import decoded, open_source, packets, picture_stream, sound_stream
+from hearsight.media.opening import decoded, open_source, packets, picture_stream, sound_streams
 from hearsight.media.samples import SampleReader
 from hearsight.media.selection import Selection
 
@@ -137,8 +137,7 @@ def choose_streams(
     """
     with open_source(path, selection.salvage) as container:
         tracks = list_tracks(container)
-        stream = sound_stream(container)
-        preferred = None if stream is None else stream.index
+        preferred = next((stream.index for stream in sound_streams(container)), None)
         if video_track is not None:
             selection = replace(selection, picture=_picture(container, path, video_track))
         elif (picture := picture_stream(container)) is not None:

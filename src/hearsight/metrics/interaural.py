@@ -158,11 +158,11 @@ def erb_edges_hz(lowest_hz: float, highest_hz: float) -> Float[Tensor, "edges"]:
     return (10 ** (numbers / 21.4) - 1) / 0.00437
 
 
-def _pooled(power: Tensor, columns: int = 5) -> Tensor:
+def _pooled(power: Tensor) -> Tensor:
     """Sums of five columns; the last sum takes the rest."""
-    missing = -power.shape[-1] % columns
+    missing = -power.shape[-1] % 5
     padded = torch.nn.functional.pad(power, (0, missing))
-    return padded.reshape(*power.shape[:-1], -1, columns).sum(-1)
+    return padded.reshape(*power.shape[:-1], -1, 5).sum(-1)
 
 
 def _best_delay(cross: Tensor, frequency_hz: Tensor) -> Tensor:

@@ -9,6 +9,8 @@ from torch import Tensor
 from hearsight.metrics.binaural import Ears
 
 LIMIT_DB = 100.0
+WINDOW_S = 2.0
+LONGEST_DELAY_S = 2e-3  # that is forgiven, either way
 
 
 @dataclass(frozen=True)
@@ -24,14 +26,13 @@ class ErrorEnergies:
     residual_db: Float[Tensor, "*batch"]
 
 
-def spatial_error_energies(
-    prediction: Ears, reference: Ears, sample_rate_hz: int, window_s: float = 2.0, longest_delay_s: float = 2e-3
-) -> ErrorEnergies:
+def spatial_error_energies(prediction: Ears, reference: Ears, sample_rate_hz: int) -> ErrorEnergies:
     """Energy decomposition of the error after Watcharasupat and Lerch 2024 (Quantifying Spatial Audio Quality).
 
-    In each window every predicted channel is approximated by the reference's channels, each delayed by the lag of its
-    largest cross-correlation and scaled (least squares). The approximation minus the reference is the spatial error,
-    the prediction minus the approximation the residual; energies are summed over channels and windows.
+    In each window of 2 s (side by side; the last one may be shorter) every predicted channel is approximated by the
+    reference's channels, each delayed by the lag (2 ms at most) of its largest cross-correlation and scaled (least
+    squares). The approximation minus the reference is the spatial error, the prediction minus the approximation the
+    residual; energies are summed over channels and windows.
 
     Identical signals have 100 dB in both, silence for silence too. A prediction that is silent where the reference
     sounds has 0 dB spatial (the whole reference is missing) and 100 dB residual (nothing was added). Sound where the
@@ -39,8 +40,6 @@ def spatial_error_energies(
 
     Args:
         sample_rate_hz: of both signals.
-        window_s: length of the windows, side by side; the last one may be shorter.
-        longest_delay_s: of the forgiven delays, either way.
 
     Raises:
         ValueError: the shapes differ or are not `[..., 2, samples]`.
@@ -48,13 +47,13 @@ def spatial_error_energies(
     if prediction.shape != reference.shape or prediction.dim() < 2 or prediction.shape[-2] != 2:
         raise ValueError(f"need two [..., 2, samples] alike, got {tuple(prediction.shape)}, {tuple(reference.shape)}")
     batch, samples = prediction.shape[:-2], prediction.shape[-1]
-    window = min(samples, round(window_s * sample_rate_hz))
+    window = min(samples, round(WINDOW_S * sample_rate_hz))
     missing = -samples % window  # zeros at the end add no energy to any part
     predicted, true = (
         torch.nn.functional.pad(signal, (0, missing)).reshape(*batch, 2, -1, window).movedim(-2, -3)
         for signal in (prediction, reference)
     )
-    placed = _nearest_placement(predicted, true, round(longest_delay_s * sample_rate_hz))
+    placed = _nearest_placement(predicted, true, round(LONGEST_DELAY_S * sample_rate_hz))
 
     def energy(signal: Tensor) -> Tensor:
         return signal.square().sum(-1).double().sum((-2, -1))

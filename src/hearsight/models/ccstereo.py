@@ -375,12 +375,11 @@ def contrastive_loss(
     anchor: Float[Tensor, "batch width"],
     positive: Float[Tensor, "batch width"],
     negative: Float[Tensor, "batch width"],
-    temperature: float = TEMPERATURE,
 ) -> Float[Tensor, ""]:
     """Supervised contrastive loss in which anchor i and positive i are a class, and each negative one of its own.
 
-    With R the rows of all three at length 1, s_ij = R_i . R_j / temperature, N_i the rows of other classes and P_i the
-    other rows of the same (equation 9):
+    With R the rows of all three at length 1, s_ij = R_i . R_j / `TEMPERATURE`, N_i the rows of other classes and P_i
+    the other rows of the same (equation 9):
 
         L = -1/(3B) sum_i sum_{j in P_i} (s_ij - log(exp s_ij + sum_{k in N_i} exp s_ik)) / |P_i|
 
@@ -390,7 +389,7 @@ def contrastive_loss(
     count = anchor.shape[0]
     labels = torch.arange(2 * count, device=rows.device)
     labels = torch.cat([labels[:count], labels])
-    logits = rows @ rows.T / temperature
+    logits = rows @ rows.T / TEMPERATURE
     other = labels[:, None] != labels
     same = ~other & ~torch.eye(3 * count, dtype=torch.bool, device=rows.device)
     others = logits.masked_fill(~other, -torch.inf).logsumexp(1, keepdim=True)

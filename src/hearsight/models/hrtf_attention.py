@@ -57,6 +57,8 @@ from hearsight.signal import apply_mask
 Backbone = Literal["resnet", "efficientnet-lite0"]
 
 LUMA = (0.299, 0.587, 0.114)
+BLOCK = (16, 16)  # rows and columns of bins that have one direction in equation 5
+TEMPERATURE = 0.05  # of its softmax over directions, relative to the energy of the difference
 _HEARD = 4  # log magnitude, its change, magnitude, frequency
 _POSITION = 2  # distance from the middle column, and height
 _SHARES = 4
@@ -335,24 +337,21 @@ def direction_loss(
     difference: Complex[Tensor, "batch frequency time"],
     attention: Float[Tensor, "batch w rows time"],
     ratio: Float[Tensor, "batch 2 w rows"],
-    block: tuple[int, int] = (16, 16),
-    temperature: float = 0.05,
 ) -> Float[Tensor, ""]:
     """How little the attention is where the ears say that the sound comes from (equation 5).
 
-    A block of bins is most likely from the direction whose HRTFs explain most of its true difference. No position needs
-    to be known: any recording with two ears is its own teacher, as in learning to localise from one's own ears.
+    A block of bins (`BLOCK`) is most likely from the direction whose HRTFs explain most of its true difference. No
+    position needs to be known: any recording with two ears is its own teacher, as in learning to localise from one's
+    own ears.
 
     Args:
         mix, difference: spectrograms of l + r and of the true l - r.
         attention: w of equation 2.
         ratio: R of equation 1; it takes no gradient here.
-        block: rows and columns that have one direction.
-        temperature: of the softmax over directions, relative to the energy of the difference.
     """
     size = attention.shape[-2:]
     mix, difference = mix[:, : size[0]], difference[:, : size[0]]
-    cell = (math.gcd(size[0], block[0]), math.gcd(size[1], block[1]))
+    cell = (math.gcd(size[0], BLOCK[0]), math.gcd(size[1], BLOCK[1]))
 
     def summed(values: Tensor) -> Tensor:  # over the columns of a block: [..., rows, blocks]
         return values.unflatten(-1, (-1, cell[1])).sum(-1)
@@ -369,7 +368,7 @@ def direction_loss(
         share = (alike / placed.clamp_min(1e-9)).clamp(0, 1)
         explained = 2 * share * alike - share.square() * placed
         total = grouped(summed(difference.abs().square())) + 0.02 * grouped(power)
-        target = (explained / (temperature * total[:, None]).clamp_min(1e-9)).softmax(1)
+        target = (explained / (TEMPERATURE * total[:, None]).clamp_min(1e-9)).softmax(1)
         weight = grouped(power)
         weight = weight / weight.sum((1, 2), keepdim=True).clamp_min(1e-9)
     attended = grouped(summed(attention * mix.abs().square()[:, None]))

@@ -48,10 +48,9 @@ class EfficientNetLite0(nn.Module):
 
     Args:
         classes: number of classes of the classifier.
-        features: width of the last layer.
     """
 
-    def __init__(self, classes: int = CLASSES, features: int = FEATURES) -> None:
+    def __init__(self, classes: int = CLASSES) -> None:
         super().__init__()
         self.stem = _convolution(3, _STEM, 3, 2)
         blocks: list[nn.Module] = []
@@ -61,8 +60,8 @@ class EfficientNetLite0(nn.Module):
                 blocks.append(_Bottleneck(channels, out, kernel, stride if repeat == 0 else 1, expansion))
                 channels = out
         self.blocks = nn.Sequential(*blocks)
-        self.head = _convolution(channels, features, 1, 1)
-        self.classifier = nn.Linear(features, classes)
+        self.head = _convolution(channels, FEATURES, 1, 1)
+        self.classifier = nn.Linear(FEATURES, classes)
         self.activation = nn.ReLU6(inplace=True)
 
     @classmethod

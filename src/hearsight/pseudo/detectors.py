@@ -43,8 +43,6 @@ class SourceDetector:
         rate_hz: how many pictures per second are searched.
         batch: pictures at once.
         device: "cpu", "cuda", ...
-        cached: keep the boxes of a clip beside it, as `CLIP.boxes.json`, and take them from there if they were found by
-            the same detector, asked the same, in a picture of the same size in bytes.
 
     Raises:
         DependencyError: the weights are not on this machine and cannot be downloaded.
@@ -60,11 +58,9 @@ class SourceDetector:
         rate_hz: float = 1.0,
         batch: int = 8,
         device: str = "cpu",
-        cached: bool = True,
     ) -> None:
         self.name, self.prompt, self.classes = name, prompt, tuple(classes)
         self.threshold, self.rate_hz, self.batch, self.device = threshold, rate_hz, batch, device
-        self.cached = cached
         self._network = _load(name, device)
         if not self._network.open_vocabulary:
             known = {label.lower() for label in self._network.model.config.id2label.values()}
@@ -93,7 +89,7 @@ class SourceDetector:
         """
         path = clip.picture.with_name(f"{clip.picture.name}.boxes.json")
         asked = self._asked(clip)
-        if self.cached and (boxes := _read_cache(path, clip, asked)) is not None:
+        if (boxes := _read_cache(path, clip, asked)) is not None:
             return boxes
         boxes = []
         pictures = _pictures(clip, self.rate_hz)
@@ -101,8 +97,7 @@ class SourceDetector:
             found = self.detect([picture for _, picture in some], self._text(clip))
             for (time_s, _), in_picture in zip(some, found, strict=True):
                 boxes += [Box(b.x0, b.y0, b.x1, b.y1, time_s, b.score, b.label) for b in in_picture]
-        if self.cached:
-            _write_cache(path, clip, asked, boxes)
+        _write_cache(path, clip, asked, boxes)
         return boxes
 
     @torch.inference_mode()

@@ -24,7 +24,7 @@ _COLOURS = ("#ffb000", "#4fc3f7", "#ff5fa2", "#9ccc65", "#ce93d8", "#ffffff")
 _RANGE_DB = 60.0
 
 
-def draw_pairs(pairs: Sequence[PseudoPair], titles: Sequence[str] | None = None, columns: int = 1) -> "Figure":
+def draw_pairs(pairs: Sequence[PseudoPair], columns: int = 1) -> "Figure":
     """A figure with one row for each pair (or `columns` pairs in a row).
 
     The picture carries each source's box, centre, azimuth and elevation, and the angles along its edges. The two
@@ -32,7 +32,6 @@ def draw_pairs(pairs: Sequence[PseudoPair], titles: Sequence[str] | None = None,
 
     Args:
         pairs: at least one.
-        titles: of the pairs; the number of sources and the background if not given.
         columns: of pairs.
     """
     from matplotlib.figure import Figure  # not pyplot: nothing global, no window system
@@ -47,7 +46,7 @@ def draw_pairs(pairs: Sequence[PseudoPair], titles: Sequence[str] | None = None,
                 unused.set_axis_off()
             continue
         pair = pairs[number]
-        _draw_picture(axes[0], pair, titles[number] if titles is not None else _title(pair))
+        _draw_picture(axes[0], pair)
         _draw_spectrograms(axes[1], axes[2], pair)
     return figure
 
@@ -76,7 +75,7 @@ def _title(pair: PseudoPair) -> str:
     return f"{count} {'source' if count == 1 else 'sources'} on {background}"
 
 
-def _draw_picture(axes: Any, pair: PseudoPair, title: str) -> None:
+def _draw_picture(axes: Any, pair: PseudoPair) -> None:
     from matplotlib.patches import Rectangle as Patch
 
     settings = pair.recipe.settings
@@ -105,7 +104,7 @@ def _draw_picture(axes: Any, pair: PseudoPair, title: str) -> None:
             bbox={"facecolor": "black", "alpha": 0.55, "edgecolor": "none", "pad": 1.2},
         )
     _angle_ticks(axes, settings)
-    axes.set_title(title, fontsize=9.5, loc="left")
+    axes.set_title(_title(pair), fontsize=9.5, loc="left")
 
 
 def _angle_ticks(axes: Any, settings: PairSettings) -> None:

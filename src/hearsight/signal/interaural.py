@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 SILENCE_DB = -80.0  # below this root mean square in both ears together a window has no direction to measure
+LONGEST_DELAY_S = 1e-3  # that is searched, either way
 
 
 def interaural_level_difference_db(
@@ -29,23 +30,22 @@ def interaural_time_difference_s(
     sample_rate_hz: float,
     window_s: float = 0.5,
     hop_s: float = 0.25,
-    maximum_s: float = 1e-3,
     highest_hz: float = 3000.0,
 ) -> Float[Tensor, "windows"]:
     """How much earlier the sound arrives at the left ear than at the right, in seconds, window by window.
 
     The lag of the highest interaural cross-correlation below `highest_hz` (the maximum-IACC estimate on low-passed
     signals, which Katz and Noisternig, "A comparative study of interaural time delay estimation methods", JASA 2014,
-    find close to perception), searched within `maximum_s` and interpolated to about 2 microseconds. A steady tone
+    find close to perception), searched within 1 ms and interpolated to about 2 microseconds. A steady tone
     whose period is below twice the delay is ambiguous, as it is to a listener. NaN where both ears are silent.
 
     Raises:
-        ValueError: the windows are too short for `maximum_s`.
+        ValueError: the windows are shorter than 4 ms.
     """
     windows = _windows(ears, sample_rate_hz, window_s, hop_s).double()
     samples = windows.shape[-1]
-    if samples < 4 * maximum_s * sample_rate_hz:
-        raise ValueError(f"{samples} samples are too few to find a delay of {maximum_s} s")
+    if samples < 4 * LONGEST_DELAY_S * sample_rate_hz:
+        raise ValueError(f"{samples} samples are too few to find a delay of {LONGEST_DELAY_S} s")
     n_fft = 1 << (2 * samples - 1).bit_length()
     spectra = torch.fft.rfft(windows, n_fft)
     # Conjugating the left ear makes the lag of the peak the right ear's delay.
@@ -54,7 +54,7 @@ def interaural_time_difference_s(
     cross[..., frequencies > highest_hz] = 0
     finer = max(1, round(192_000 / sample_rate_hz))
     correlation = torch.fft.irfft(cross, n_fft * finer)
-    reach = round(maximum_s * sample_rate_hz * finer)
+    reach = round(LONGEST_DELAY_S * sample_rate_hz * finer)
     around = torch.cat([correlation[..., -reach:], correlation[..., : reach + 1]], dim=-1)
     peak = around.argmax(-1).clamp(1, 2 * reach - 1)
     before, at, after = (around.gather(-1, (peak + k).unsqueeze(-1)).squeeze(-1) for k in (-1, 0, 1))

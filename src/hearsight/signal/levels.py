@@ -10,7 +10,7 @@ LevelRule = Literal["mix", "ears"]
 """What has a root mean square of 0.1 when a network hears a segment; see `level_gain`."""
 
 TARGET_RMS = 0.1
-_FLOOR = 1e-4
+_FLOOR = 1e-4  # of what is quieter, the gain is that of this level
 
 
 def rms(waveform: Float[Tensor, "*batch samples"]) -> Float[Tensor, "*batch"]:
@@ -24,15 +24,15 @@ def amplitude_to_db(amplitude: Tensor, floor_db: float = -120.0) -> Tensor:
 
 
 def normalize_rms(
-    mono: Float[Tensor, "*batch samples"], target: float = TARGET_RMS, floor: float = _FLOOR
+    mono: Float[Tensor, "*batch samples"], target: float = TARGET_RMS
 ) -> tuple[Float[Tensor, "*batch samples"], Float[Tensor, "*batch"]]:
     """Scale a mono signal to a root mean square of `target`; returns it and the gain that was applied.
 
     The papers scale every segment to 0.1 (2.5D Visual Sound, section 4; PseudoBinaural computes the gain from the
-    mix alone, because at test time only the mono is known). A segment quieter than `floor` is scaled by
-    `target / floor` at most, so that silence stays silent instead of becoming amplified noise.
+    mix alone, because at test time only the mono is known). A segment quieter than 1e-4 is scaled by
+    `target / 1e-4` at most, so that silence stays silent instead of becoming amplified noise.
     """
-    gain = target / rms(mono).clamp_min(floor)
+    gain = target / rms(mono).clamp_min(_FLOOR)
     return mono * gain.unsqueeze(-1), gain
 
 
@@ -40,7 +40,6 @@ def level_gain(
     mono: Float[Tensor, "*batch samples"],
     rule: LevelRule = "mix",
     ears: Float[Tensor, "*batch 2 samples"] | None = None,
-    floor: float = _FLOOR,
 ) -> Float[Tensor, "*batch"]:
     """What a segment is multiplied by before a network hears it.
 
@@ -53,7 +52,6 @@ def level_gain(
     Args:
         mono: the mix l + r.
         ears: both ears, where they are known and the rule may read them.
-        floor: a signal quieter than this is multiplied by 0.1 / floor at most.
 
     Raises:
         ValueError: there is no such rule.
@@ -64,4 +62,4 @@ def level_gain(
         heard = rms(mono)
     else:
         heard = rms(mono) / 2 if ears is None else ears.square().mean((-2, -1)).sqrt()
-    return TARGET_RMS / heard.clamp_min(floor)
+    return TARGET_RMS / heard.clamp_min(_FLOOR)

@@ -16,12 +16,11 @@ from hearsight.files import written_whole
 from hearsight.media import read_frames
 from hearsight.simulation.write import read_simulation
 
+_COLUMNS = 3
 _COLOURS = ((255, 210, 60), (90, 230, 255), (255, 120, 200))
 
 
-def contact_sheet(
-    folder: str | os.PathLike[str], target: str | os.PathLike[str], clips: int = 12, columns: int = 3
-) -> None:
+def contact_sheet(folder: str | os.PathLike[str], target: str | os.PathLike[str], clips: int = 12) -> None:
     """Write a JPEG or PNG of the first clips of a set: boxes, names, directions and distances on one frame each.
 
     The frame is the one at which most of the performers play. Frames of the cylinder are shown one and a half times
@@ -47,9 +46,9 @@ def contact_sheet(
             if index == best:
                 panels.append(_panel(np.asarray(frame.rgb), truth, best, tall))
                 break
-    while len(panels) % columns:
+    while len(panels) % _COLUMNS:
         panels.append(np.full_like(panels[0], 255))
-    rows = [np.hstack(panels[index : index + columns]) for index in range(0, len(panels), columns)]
+    rows = [np.hstack(panels[index : index + _COLUMNS]) for index in range(0, len(panels), _COLUMNS)]
     with written_whole(target) as temporary:
         if not cv2.imwrite(str(temporary), np.vstack(rows)[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88]):
             raise DataError(

@@ -112,10 +112,10 @@ class GeometryTasks(nn.Module):
 
 
 def consistency_loss(
-    features: Float[Tensor, "batch channels h w"], before: Float[Tensor, "batch channels h w"], margin: float = MARGIN
+    features: Float[Tensor, "batch channels h w"], before: Float[Tensor, "batch channels h w"]
 ) -> Float[Tensor, ""]:
-    """How much more than `margin` the maps of neighbouring pictures differ, in mean square over each map."""
-    return ((features - before).square().mean((1, 2, 3)) - margin).clamp_min(0).mean()
+    """How much more than `MARGIN` the maps of neighbouring pictures differ, in mean square over each map."""
+    return ((features - before).square().mean((1, 2, 3)) - MARGIN).clamp_min(0).mean()
 
 
 def log_response(

@@ -27,7 +27,6 @@ class InstrumentTracker:
 
     Args:
         detector: sees instruments; None for the published weights.
-        longest_interval_s: seconds between detections at the most; 0.5 for always as many.
 
     Attributes:
         latest: what was seen by the latest detection.
@@ -36,12 +35,10 @@ class InstrumentTracker:
         DependencyError: the package with the published weights is missing.
     """
 
-    def __init__(
-        self, detector: InstrumentDetector | None = None, longest_interval_s: float = LONGEST_DETECTION_INTERVAL_S
-    ) -> None:
+    def __init__(self, detector: InstrumentDetector | None = None) -> None:
         self._detector = detector if detector is not None else InstrumentDetector()
         self._detector.forget()
-        self._interval_s, self._longest_interval_s = DETECTION_INTERVAL_S, longest_interval_s
+        self._interval_s = DETECTION_INTERVAL_S
         self._turned = np.eye(3)
         self._tracks = ObjectTracks()
         self._meter = MotionEnergyMeter()
@@ -89,11 +86,11 @@ class InstrumentTracker:
         is_news = self._tracks.update(frame.time_s, self.latest)
         age_s = frame.time_s - self._begun_s + _EARLY_S
         if age_s >= _SETTLED_S and not is_news:
-            self._interval_s = min(2 * self._interval_s, self._longest_interval_s)
+            self._interval_s = min(2 * self._interval_s, LONGEST_DETECTION_INTERVAL_S)
         elif age_s < _FAMILIAR_S:
             self._interval_s = DETECTION_INTERVAL_S
         else:
-            self._interval_s = min(_FAMILIAR_INTERVAL_S, self._longest_interval_s)
+            self._interval_s = _FAMILIAR_INTERVAL_S
 
     def _moved(self, frame: Frame, energy: MotionEnergy) -> None:
         """Called four times a second, after the instruments were followed."""

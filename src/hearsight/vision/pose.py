@@ -61,15 +61,12 @@ class PoseNetwork:
     Runtime on one core. How people are read off the heads' maps follows the published graph: local maxima of the centre
     map, and for each of them and each keypoint the largest value of that keypoint's map within the person's box,
     weighted with a bell around where the centre says that the keypoint is.
-
-    Args:
-        weights: an ONNX file made by `scripts/convert_pose_network.py`.
     """
 
-    def __init__(self, weights: Path = WEIGHTS) -> None:
+    def __init__(self) -> None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
-        self._session = onnxruntime.InferenceSession(str(weights), options, providers=["CPUExecutionProvider"])
+        self._session = onnxruntime.InferenceSession(str(WEIGHTS), options, providers=["CPUExecutionProvider"])
 
     def __call__(self, rgb: UInt8[np.ndarray, "height width 3"]) -> People:
         """The people in a picture, the likeliest centre first; always six, those of low score are none.

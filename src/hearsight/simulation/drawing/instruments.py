@@ -117,9 +117,9 @@ def bow(contact: Vector, towards_hand: Vector, beyond: float) -> tuple[Parts, Ve
     ], frog
 
 
-def stick(hand: Vector, tip: Vector, colour: Colour = (0.86, 0.70, 0.45)) -> Parts:
+def stick(hand: Vector, tip: Vector) -> Parts:
     """A drum stick."""
-    return [Limb(hand - 0.15 * (tip - hand), tip, 0.012, 0.009, Surface(colour))]
+    return [Limb(hand - 0.15 * (tip - hand), tip, 0.012, 0.009, Surface((0.86, 0.70, 0.45)))]
 
 
 def trumpet(lips: Vector, direction: Vector, brass: Colour) -> tuple[Parts, Vector]:

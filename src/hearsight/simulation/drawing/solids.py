@@ -28,13 +28,11 @@ class Surface:
         gloss: strength of the highlight, 0 (cloth) to 1 (polished brass).
         texture: picture on the shape's +z face, RGB or RGBA uint8, row 0 at +y. A slab's or board's alpha cuts its
             outline.
-        wrapped: a block shows its texture on all faces.
     """
 
     colour: Colour
     gloss: float = 0.0
     texture: NDArray[np.uint8] | None = None
-    wrapped: bool = False
 
     @cached_property
     def outward(self) -> NDArray[np.float32]:
@@ -90,9 +88,6 @@ class Solid:
             columns = np.arange(len(t))
             normal[axis, columns] = np.sign(point[axis, columns])
             front = (axis == 2) & (point[2] > 0)
-            if self.surface.wrapped:
-                front = np.ones(len(t), bool)
-                point = np.where(axis == 0, point[[1, 2, 0]], np.where(axis == 1, point[[0, 2, 1]], point))
         elif self.shape == "can":
             cap = np.abs(point[2]) > 0.999
             normal = np.where(cap, [[0], [0], [1]] * np.sign(point[2]), point * [[1], [1], [0]])
@@ -218,15 +213,11 @@ class Limb:
         return between / length, length, (self.ra - self.rb) / length
 
 
-def frame_along(
-    direction: ArrayLike, up: NDArray | tuple[float, float, float] = (0.0, 0.0, 1.0)
-) -> NDArray[np.float64]:
-    """Rotation whose columns are x (to the side), y (as near `up` as may be) and z along `direction`. `[3, 3]`"""
+def frame_along(direction: ArrayLike) -> NDArray[np.float64]:
+    """Rotation whose columns are x (to the side), y (as near upwards as may be) and z along `direction`. `[3, 3]`"""
     z = np.asarray(direction, dtype=np.float64)
     z = z / np.linalg.norm(z)
-    up = np.asarray(up, dtype=np.float64)
-    if abs(up @ z) > 0.999 * np.linalg.norm(up):
-        up = np.array([1.0, 0.0, 0.0])
+    up = np.array([1.0, 0.0, 0.0] if abs(z[2]) > 0.999 else [0.0, 0.0, 1.0])
     x = np.cross(up, z)
     x /= np.linalg.norm(x)
     return np.stack([x, np.cross(z, x), z], axis=1)

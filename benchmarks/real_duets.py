@@ -1,6 +1,7 @@
 """How much of the sound of two filmed solos, put side by side, is heard on its own player's side.
 
-    python benchmarks/real_duets.py FOLDER [--model NAME|FOLDER] [--given] [--keep FOLDER] [--json FILE]
+    python benchmarks/real_duets.py FOLDER [--model NAME|FOLDER] [--given] [--true-classes] [--keep FOLDER]
+        [--json FILE]
 
 FOLDER holds clips and `labels.json` as for `labelled_clips.py`, which does the same by `--real-duets`. Every two clips
 of one player each make a duet: of each picture the half around the player, side by side; of the sounds, made equally
@@ -13,16 +14,20 @@ side:
 
 Each duet is made twice, with the halves of the picture exchanged and the same sound: what is heard is to change sides.
 
-`--given` gives the model both players' places; without, it finds them itself.
+`--given` gives the model both players' places; without, it finds them itself. `--true-classes`: the true shares of the
+classes in each bin in place of the classifier's answer, which is the most that a better classifier can reach.
 """
 
 import argparse
 import itertools
 import json
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import av
 import numpy as np
@@ -33,7 +38,10 @@ import torch
 import hearsight
 from hearsight.acoustics import load_hrirs, picture_to_direction, render
 from hearsight.media import read_audio
+from hearsight.models.interface import Window
+from hearsight.models.sounding_objects.attribution import Attributor, ClassifiedWindow
 from hearsight.signal import resample
+from recorded_duets import true_classes
 
 LOWEST_HZ = 400.0
 STEP_S = 0.1
@@ -46,12 +54,14 @@ class Solo:
     """A filmed player: frames of the half picture around, the sound, and where in the half the player is.
 
     Attributes:
+        instrument: a class of `SOUND_CLASSES`, as `labels.json` names the player.
         frames: `[time, rows, columns / 2, 3]`.
         sound: `[samples]`.
         x: of each frame, 0 to 1 across the half.
     """
 
     name: str
+    instrument: str
     frames: np.ndarray
     frame_rate_hz: float
     sound: torch.Tensor
@@ -64,16 +74,21 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--model", help="as for hearsight binauralize (default: its default)")
     parser.add_argument("--given", action="store_true", help="give the model the players' places")
+    parser.add_argument("--true-classes", action="store_true", help="in place of the classifier's")
     parser.add_argument("--keep", type=Path, help="leave the duets and what is made of them here")
     parser.add_argument("--json", type=Path, help="write the numbers here")
     chosen = parser.parse_args()
-    numbers = real_duets(read_solos(chosen.folder), chosen.given, chosen.keep, chosen.model)
+    numbers = real_duets(read_solos(chosen.folder), chosen.given, chosen.keep, chosen.model, chosen.true_classes)
     if chosen.json:
         chosen.json.write_text(json.dumps(numbers, indent=1))
 
 
 def real_duets(
-    solos: list[Solo], is_given: bool = False, keep: Path | None = None, model: str | None = None
+    solos: list[Solo],
+    is_given: bool = False,
+    keep: Path | None = None,
+    model: str | None = None,
+    with_true_classes: bool = False,
 ) -> dict[str, Any]:
     """Make a duet of every two solos, both ways, print what is heard of it, and give the numbers back."""
     numbers: dict[str, Any] = {}
@@ -81,7 +96,8 @@ def real_duets(
         for left, right in ((one, other), (other, one)):
             name = f"{left.name} | {right.name}"
             with tempfile.TemporaryDirectory() as folder:
-                numbers[name] = measured_duet(left, right, is_given, Path(folder) if keep is None else keep, model)
+                place = Path(folder) if keep is None else keep
+                numbers[name] = measured_duet(left, right, is_given, place, model, with_true_classes)
             print(f"{name}: " + ", ".join(f"{key} {value:.2f}" for key, value in numbers[name].items()), flush=True)
     if numbers:
         keys = next(iter(numbers.values()))
@@ -90,7 +106,9 @@ def real_duets(
     return numbers
 
 
-def measured_duet(left: Solo, right: Solo, is_given: bool, folder: Path, model: str | None = None) -> dict[str, float]:
+def measured_duet(
+    left: Solo, right: Solo, is_given: bool, folder: Path, model: str | None = None, with_true_classes: bool = False
+) -> dict[str, float]:
     folder.mkdir(parents=True, exist_ok=True)
     duet = folder / f"{left.name}-{right.name}.mkv"
     sounds, rate, places = write_duet(left, right, duet)
@@ -98,13 +116,34 @@ def measured_duet(left: Solo, right: Solo, is_given: bool, folder: Path, model: 
     given: dict[str, Any] = {"sources": [(float(x.mean()), 0.6) for x in places]} if is_given else {}
     if model is not None:
         given["model"] = model
-    report = hearsight.binauralize(duet, made, **given)
+    known = known_classes([left.instrument, right.instrument], sounds, rate) if with_true_classes else nullcontext()
+    with known:
+        report = hearsight.binauralize(duet, made, **given)
     for source in report.sources:
         print(f"  found: {source.label} {source.energy_share:.2f} at x {np.mean([p.x for p in source.track]):.2f}")
     ears = torch.cat(list(read_audio(made)), -1)
     truth = sum(rendered(sound, x, rate) for sound, x in zip(sounds, places, strict=True))
     assert isinstance(truth, torch.Tensor)
     return scores(ears.numpy(), truth.numpy(), rate)
+
+
+@contextmanager
+def known_classes(instruments: list[str], sounds: list[torch.Tensor], rate: int) -> Iterator[None]:
+    """While it lasts, the default model is given the classes of each bin: those of two sounds that are added."""
+    classify = Attributor.classify
+
+    def known(self: Attributor, windows: list[Window]) -> list[ClassifiedWindow]:
+        made = []
+        for window, entry in zip(windows, classify(self, windows), strict=True):
+            first, samples = round(window.start_s * rate), window.mono.shape[-1]
+            cut = [sound[max(0, first) : max(0, first + samples)] for sound in sounds]
+            cut = [torch.nn.functional.pad(s, (-min(0, first), 0)) for s in cut]
+            powers = [self._power(torch.nn.functional.pad(s, (0, samples - len(s)))) for s in cut]
+            made.append(entry._replace(classes=true_classes(instruments, torch.stack(powers))))
+        return made
+
+    with mock.patch.object(Attributor, "classify", known):
+        yield
 
 
 def scores(ears: np.ndarray, truth: np.ndarray, rate: int) -> dict[str, float]:
@@ -182,13 +221,13 @@ def read_solos(folder: Path) -> list[Solo]:
     """The clips of `labels.json` that have one player."""
     labels = json.loads((folder / "labels.json").read_text())
     return [
-        read_solo(folder / name, labels["times_s"], next(iter(players.values())))
+        read_solo(folder / name, labels["times_s"], *next(iter(players.items())))
         for name, players in labels["clips"].items()
         if len(players) == 1
     ]
 
 
-def read_solo(clip: Path, times_s: list[float], places: list[float]) -> Solo:
+def read_solo(clip: Path, times_s: list[float], instrument: str, places: list[float]) -> Solo:
     """A clip cut to the half of the picture around its player, who is at `places` across it at `times_s`."""
     frames, seconds = [], []
     with av.open(str(clip)) as source:
@@ -203,7 +242,7 @@ def read_solo(clip: Path, times_s: list[float], places: list[float]) -> Solo:
     half = np.stack([frame[:, first : first + SIZE[1] // 2] for frame in frames])
     sound = torch.cat(list(read_audio(clip)), -1).mean(0)
     frame_rate = (len(frames) - 1) / (seconds[-1] - seconds[0])
-    return Solo(clip.stem, half, frame_rate, sound, sample_rate_hz, np.clip((x - begin) * 2, 0, 1))
+    return Solo(clip.stem, instrument, half, frame_rate, sound, sample_rate_hz, np.clip((x - begin) * 2, 0, 1))
 
 
 if __name__ == "__main__":

@@ -138,6 +138,7 @@ def test_the_sound_of_pixels_is_a_map_of_energies() -> None:
     torch.testing.assert_close(energies[:, 1, 5], own)
 
 
+@pytest.mark.wrong_shapes
 def test_two_channels_and_items_without_stems_are_refused() -> None:
     network = small()
     item = batch(network, scenes=1)

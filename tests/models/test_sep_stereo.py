@@ -57,6 +57,7 @@ def test_which_terms_there_are_depends_on_what_the_items_hold() -> None:
     assert APNet.small(backbone_weight=0.0).loss_terms(item).keys() == {"heads"}  # "w/o L_D"
 
 
+@pytest.mark.wrong_shapes
 def test_separating_three_sources_is_refused() -> None:
     network = SepStereo.small()
     item = batch(network, scenes=2)

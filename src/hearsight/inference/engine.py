@@ -45,7 +45,7 @@ def run_on_file(
     treatment: Treatment | None = None,
     decodes_ambisonics: bool = False,
     hrtf: str | None = None,
-    mono: Iterable[Float[Tensor, "samples"]] | None = None,
+    mono: Iterable[Float[Tensor, "_samples"]] | None = None,
 ) -> Report:
     """A file through a model: one walk, in memory that does not depend on its length.
 
@@ -145,7 +145,7 @@ def ears_of(
     session: BinauralSession,
     spec: WindowSpec,
     sample_rate_hz: int,
-    sound: Iterable[Float[Tensor, "channels samples"]],
+    sound: Iterable[Float[Tensor, "channels _samples"]],
     layout: str,
     pictures: Iterable[Picture] = (),
     notes: list[str] | None = None,
@@ -189,7 +189,7 @@ def _ears(differences: Tensor, mono: Tensor) -> tuple[Tensor, Tensor]:
 
 def field_ears(
     decoder: AmbisonicDecoder,
-    sound: Iterable[Float[Tensor, "channels samples"]],
+    sound: Iterable[Float[Tensor, "channels _samples"]],
     layout: str,
     sample_rate_hz: int,
     treatment: Treatment,

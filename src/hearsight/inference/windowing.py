@@ -97,7 +97,7 @@ def walk_parts(
     session: PartsSession,
     spec: WindowSpec,
     sample_rate_hz: int,
-    mono: Iterable[Float[Tensor, "samples"]],
+    mono: Iterable[Float[Tensor, "_samples"]],
     pictures: Iterable[Picture] = (),
     notes: list[str] | None = None,
 ) -> Iterator[tuple[int, int, dict[str, Float[Tensor, "samples"]]]]:

@@ -41,7 +41,7 @@ class AdmObject:
 def write_adm(
     path: str | os.PathLike[str],
     objects: Sequence[AdmObject],
-    blocks: Iterable[Float[np.ndarray, "objects samples"]],
+    blocks: Iterable[Float[np.ndarray, "objects _samples"]],
     samples: int,
     sample_rate_hz: int,
     title: str,

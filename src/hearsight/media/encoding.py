@@ -25,7 +25,7 @@ def write_video(
     path: str | os.PathLike[str],
     frames: Iterable[UInt8[np.ndarray, "height width 3"]],
     frame_rate_hz: float,
-    sound: Iterable[Float[Tensor, "channels samples"]],
+    sound: Iterable[Float[Tensor, "channels _samples"]],
     sample_rate_hz: int,
 ) -> None:
     """Write RGB pictures (H.264; MPEG-4 Part 2 where FFmpeg lacks it) and a sound (AAC), in step from the first sample.

@@ -113,7 +113,7 @@ class EncodedPeak:
         self._meter = TruePeakMeter()
         self._unmeasured: list[np.ndarray] = []  # decoded, and measured together: the meter's calls cost more than it
 
-    def feed(self, ears: Float[Tensor, "2 samples"]) -> None:
+    def feed(self, ears: Float[Tensor, "channels samples"]) -> None:
         """Take into account what the encoder is fed."""
         if self._decoder is None:
             self._meter.process(ears)

@@ -413,7 +413,7 @@ class BinauralWriter:
         if self._container in _WITHOUT_TIMES and not self._alone:  # silence stands before it
             self._encode(torch.zeros(self._channels, round(start_s * rate)))
 
-    def _encode(self, ears: Float[Tensor, "2 samples"]) -> None:
+    def _encode(self, ears: Float[Tensor, "channels samples"]) -> None:
         self._peaks.feed(ears)
         for frame in frames_of(ears.numpy(), self._encoder.sample_rate, self._position, self._layout):
             self._position += frame.samples

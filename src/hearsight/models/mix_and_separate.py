@@ -126,7 +126,7 @@ class MixAndSeparate(GuidedUNet, SeparationNetwork):
         self,
         mix: Float[Tensor, "batch *channels samples"],
         frames: Float[Tensor, "batch sources 3 height width"],
-    ) -> Float[Tensor, "batch sources *channels samples"]:
+    ) -> Float[Tensor, "batch sources *_channels samples"]:
         """Stems of a mix of any length; "mono-twice" also takes a mono mix, and then gives stems of two channels.
 
         Raises:

@@ -100,8 +100,8 @@ class SepStereo(APNet):
     def separate(
         self,
         mix: Float[Tensor, "batch samples"],
-        frames: Float[Tensor, "batch 2 3 height width"],
-    ) -> Float[Tensor, "batch 2 samples"]:
+        frames: Float[Tensor, "batch sources 3 height width"],
+    ) -> Float[Tensor, "batch sources samples"]:
         """Waveforms of the two sources in a mix of any length, with one picture of each for all of it.
 
         Raises:

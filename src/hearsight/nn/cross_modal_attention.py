@@ -106,7 +106,7 @@ class AttentiveDecoder(nn.Module):
     def forward(
         self,
         encoded: Sequence[Float[Tensor, "batch _channels _f _t"]],
-        visual: Sequence[Float[Tensor, "batch _channels _positions"]],
+        visual: Sequence[Float[Tensor, "_batch _channels _positions"]],
     ) -> Attended:
         """Logits and attention maps.
 

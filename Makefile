@@ -8,13 +8,14 @@ INSTALL := $(PIP) install --no-compile -c constraints.txt
 WORKERS ?= 2
 # Check the shapes in annotations at every call of the core tier.
 SHAPES := --jaxtyping-packages=hearsight,shape_checks.checked
+SHAPED := acoustics evaluation explain inference metrics mixtures nn simulation vision
 # The files that hold the core tier, so that the others need not be read.
 CORE = $$($(BIN)/python tests/support/core_tier.py)
 
 # Where Python must not keep what it compiled, each of the many processes that tests start compiles PyTorch again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test run-tests test-core test-heavy lint docs system-libraries browser benchmark clean
+.PHONY: demo test run-tests test-core test-shapes test-heavy lint docs system-libraries browser benchmark clean
 
 demo: $(VENV)/.installed
 	$(BIN)/hearsight demo demo
@@ -32,6 +33,10 @@ test-core: $(VENV)/.installed-dev system-libraries
 
 test-heavy: $(VENV)/.installed-heavy system-libraries browser
 	$(BIN)/python -m pytest -m heavy -n $(WORKERS) --dist loadgroup -o timeout=900 --durations=20
+
+# Shapes checked at every call of all normal tests of these packages; the others' annotations are still to be gone through.
+test-shapes: $(VENV)/.installed-dev system-libraries
+	$(BIN)/python -m pytest $(SHAPES) --all-shapes -n $(WORKERS) --dist loadgroup $(SHAPED:%=tests/%)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

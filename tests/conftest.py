@@ -3,7 +3,7 @@
 What takes long to import is imported where it is used: the process that hands out the tests needs none of it.
 
 With `--jaxtyping-packages` (`make test-core`, `make test`) the shapes in annotations are checked at every call of the
-core tier (`support/shape_checks.py`).
+core tier (`support/shape_checks.py`); with `--all-shapes` beside it (`make test-shapes`) of every test that runs.
 """
 
 from collections.abc import Callable, Iterator
@@ -26,11 +26,17 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add `--all-shapes`."""
+    parser.addoption("--all-shapes", action="store_true", help="check shapes beyond the core tier, too")
+
+
 @pytest.fixture(autouse=True)
 def _shapes(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Check shapes in the core tier, but where a test hands over some that the function itself has to refuse."""
+    """Check shapes in the core tier, or in every test if asked; not where a test hands over wrong ones on purpose."""
     marker = request.node.get_closest_marker
-    jaxtyping.config.update("jaxtyping_disable", marker("core") is None or marker("wrong_shapes") is not None)
+    checked = marker("core") is not None or request.config.getoption("--all-shapes")
+    jaxtyping.config.update("jaxtyping_disable", not checked or marker("wrong_shapes") is not None)
     yield
     jaxtyping.config.update("jaxtyping_disable", False)
 

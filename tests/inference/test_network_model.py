@@ -5,8 +5,6 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -15,9 +13,8 @@ from hearsight.errors import ModelError
 from hearsight.inference.acceleration import (
     FusedConvolution,
     FusedResidual,
-    TransposedConvolutionAsProduct,
     accelerated,
-    fuse_activations,
+    fuse_operations,
     observed,
 )
 from hearsight.inference.network_model import NeuralModel, computes_bfloat16, level_error_db, unchanged
@@ -26,6 +23,8 @@ from hearsight.models.beyond_mono import BeyondMono
 from hearsight.models.interface import ClipInfo, SegmentFormat, StereoNetwork, StereoResult, Window
 from hearsight.models.mono2binaural import Mono2Binaural
 from hearsight.models.registry import CARDS
+from hearsight.models.sep_stereo import SepStereo
+from hearsight.nn.convolution_products import ConvolutionAsProduct, SubpixelConvolution, TransposedConvolutionAsProduct
 from hearsight.signal import apply_mask
 from hearsight.vision.frames import Frame
 from published_loop import published_loop
@@ -363,7 +362,8 @@ def test_every_batch_norm_of_mono2binaural_is_folded() -> None:
         wanted = network(mix, frames).difference
     fast = accelerated(network, notes, torch.float32)
     assert not any(isinstance(module, nn.BatchNorm2d) for module in fast.modules())
-    assert any(isinstance(module, TransposedConvolutionAsProduct) for module in fast.modules())
+    types = {type(module) for module in fast.modules()}
+    assert types >= {TransposedConvolutionAsProduct, ConvolutionAsProduct, SubpixelConvolution}
     with torch.no_grad():
         torch.testing.assert_close(fast(mix, frames).difference, wanted, rtol=1e-4, atol=1e-5)
 
@@ -406,15 +406,42 @@ def test_fused_activations_and_sums_compute_the_same(dtype: torch.dtype) -> None
             unfused = fast(mix, frames).difference
         if dtype == torch.bfloat16 and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
             with pytest.raises(RuntimeError, match="bf16"):  # which NeuralModel takes as a reason to go on without
-                fuse_activations(fast, seen)
+                fuse_operations(fast, seen)
             return
-        fuse_activations(fast, seen)
+        fuse_operations(fast, seen)
         fused = fast(mix, frames).difference
     module_types = [type(module) for module in fast.modules()]
     assert module_types.count(FusedResidual) == 8  # every block of the ResNet
-    assert nn.LeakyReLU not in module_types and nn.Conv2d not in module_types
+    assert not {nn.Conv2d, nn.ConvTranspose2d, nn.Linear} & set(module_types)
+    few = module_types.count(ConvolutionAsProduct)  # of few positions, with an activation of their own
+    assert module_types.count(nn.LeakyReLU) == few > 0
     error, own = (fused - wanted).norm(), (unfused - wanted).norm()
     assert error <= (1e-5 * wanted.norm() if dtype == torch.float32 else 1.5 * own)
+
+
+def test_both_heads_of_a_pyramid_are_one_convolution() -> None:
+    network = lively(SepStereo)
+    frames, mix = torch.randn(2, 3, 64, 128), torch.randn(2, 129, 64, dtype=torch.complex64)
+    with torch.no_grad(), observed(network) as notes:
+        wanted = network(mix, frames).difference
+    fast = accelerated(network, notes, torch.float32)
+    assert fast.fusion.both.convolution.out_channels == 16 and not hasattr(fast.fusion, "left")
+    with torch.no_grad():
+        torch.testing.assert_close(fast(mix, frames).difference, wanted, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("stretches_of", [128, 8])
+def test_a_still_picture_is_encoded_once_in_a_long_clip(monkeypatch: pytest.MonkeyPatch, stretches_of: int) -> None:
+    monkeypatch.setattr("hearsight.inference.network_model._WINDOWS_OF_STRETCH", stretches_of)
+    model = NeuralModel(lively(Counting), batch=4)
+    once = model(sound(1.5), pictures(1))
+    Counting.counts.clear()
+    assert torch.equal(model(sound(1.5), pictures(1)), once)
+    assert Counting.counted("pictures") == 1
+    Counting.counts.clear()
+    changing = pictures(2)[[0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1]]
+    model(sound(1.5), changing)
+    assert Counting.counted("pictures") == 2
 
 
 def test_a_machine_that_cannot_fuse_goes_on_without(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -424,7 +451,7 @@ def test_a_machine_that_cannot_fuse_goes_on_without(monkeypatch: pytest.MonkeyPa
     def missing(*_: object) -> None:
         raise AttributeError("'_OpNamespace' 'mkldnn' object has no attribute '_convolution_pointwise'")
 
-    monkeypatch.setattr("hearsight.inference.network_model.fuse_activations", missing)
+    monkeypatch.setattr("hearsight.inference.network_model.fuse_operations", missing)
     model = NeuralModel(network)
     assert level_error_db(model(mono, frames), looped(network, mono, frames)) < 0.1
     assert not any(isinstance(module, FusedConvolution) for module in model._fast.network.modules())
@@ -432,28 +459,9 @@ def test_a_machine_that_cannot_fuse_goes_on_without(monkeypatch: pytest.MonkeyPa
     def wrong(fast: Any, _: object) -> None:
         fast.unet.head.weight.data.mul_(1.5)
 
-    monkeypatch.setattr("hearsight.inference.network_model.fuse_activations", wrong)
+    monkeypatch.setattr("hearsight.inference.network_model.fuse_operations", wrong)
     model = NeuralModel(network)
     assert level_error_db(model(mono, frames), looped(network, mono, frames)) < 0.1
-
-
-@given(st.integers(1, 3), st.integers(1, 5), st.integers(1, 4), st.integers(1, 5), st.integers(1, 5), st.booleans())
-@settings(max_examples=40, deadline=None)
-def test_transposed_convolution_as_product_is_the_librarys(
-    batch: int, inputs: int, outputs: int, height: int, width: int, bias: bool
-) -> None:
-    torch.manual_seed(0)
-    convolution = nn.ConvTranspose2d(inputs, outputs, 4, 2, 1, bias=bias)
-    x = torch.randn(batch, inputs, height, width)
-    assert TransposedConvolutionAsProduct.fits(convolution)
-    with torch.no_grad():
-        torch.testing.assert_close(TransposedConvolutionAsProduct(convolution)(x), convolution(x), rtol=1e-4, atol=1e-5)
-
-
-@pytest.mark.parametrize("change", [{"stride": 1}, {"padding": 0}, {"kernel_size": 3}, {"output_padding": 1}])
-def test_other_transposed_convolutions_are_left_alone(change: dict[str, int]) -> None:
-    sizes = {"kernel_size": 4, "stride": 2, "padding": 1, **change}
-    assert not TransposedConvolutionAsProduct.fits(nn.ConvTranspose2d(2, 2, **sizes))
 
 
 def test_level_error_is_the_most_that_an_ears_level_can_differ() -> None:

@@ -45,6 +45,21 @@ def test_published_weights_give_the_librarys_own_hidden_states(architecture: str
         torch.testing.assert_close(given.flatten(2).transpose(1, 2), hidden[layer][:, 1:], rtol=1e-4, atol=1e-4)
 
 
+def test_attention_by_products_gives_the_librarys_maps() -> None:
+    torch.manual_seed(0)
+    ours = VisionTransformer(**OURS).eval()
+    for parameter in ours.parameters():
+        nn.init.normal_(parameter, std=0.3)
+    frames = torch.randn(2, 3, 64, 128)
+    with torch.no_grad():
+        wanted = ours(frames)
+        ours.attend_by_products()
+        given = ours(frames)
+    assert ours.layers[0].attention.attention.config._attn_implementation == "products"
+    for map_given, map_wanted in zip(given, wanted, strict=True):
+        torch.testing.assert_close(map_given, map_wanted, rtol=1e-4, atol=1e-4)
+
+
 def test_frames_need_not_be_square() -> None:
     with torch.no_grad():
         maps = VisionTransformer(**OURS).eval()(torch.randn(1, 3, 64, 128))

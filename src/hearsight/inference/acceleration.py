@@ -1,30 +1,36 @@
 """The same network, computed faster.
 
 A network is copied with its batch norms folded into the convolutions before them, its weights in channels-last order
-and in the asked precision, and its transposed convolutions on few positions as matrix products (`accelerated`). On the
-CPU, activations and residual sums can then be made part of the convolutions (`fuse_activations`), so that large feature
-maps are written once. What is computed stays the same up to rounding; `NeuralModel` measures that before it relies on
-it.
+and in the asked precision, and its convolutions of few positions or outputs in other forms (`accelerated`,
+`nn.convolution_products`). On the CPU, activations and residual sums can then be made part of the convolutions, so that
+large feature maps are written once, and weights laid out once (`fuse_operations`). What is computed stays the same up
+to rounding; `NeuralModel` measures that before it relies on it.
 """
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
+from hearsight.nn.convolution_products import (
+    ConvolutionAsProduct,
+    SubpixelConvolution,
+    TransposedConvolutionAsProduct,
+    frozen,
+)
 from hearsight.nn.cross_modal_attention import MapsConvolution
-from hearsight.nn.fused_convolution import Convolution, FusedConvolution
+from hearsight.nn.fused_convolution import Convolution, FusedConvolution, PackedLinear, has_matrix_tiles
+from hearsight.nn.pyramid import MaskPair
+from hearsight.nn.vision_transformer import VisionTransformer
 
 _Activation = nn.ReLU | nn.LeakyReLU
-_Watched = Convolution | _Activation | nn.BatchNorm2d | nn.MaxPool2d
-_FEW_POSITIONS = 64  # up to here a product is faster than oneDNN's transposed convolution: benchmarks/bench_models.py
+_Watched = Convolution | _Activation | nn.BatchNorm2d | nn.MaxPool2d | nn.Linear
+_FEW_POSITIONS = 64  # of the input; up to here a product is faster than oneDNN's convolutions
 
 
 @dataclass
@@ -107,7 +113,7 @@ def accelerated(network: nn.Module, notes: Observed, dtype: torch.dtype) -> nn.M
     for module in network.modules():
         if isinstance(module, Convolution | nn.Linear):
             for parameter in module.parameters(recurse=False):
-                weights[id(parameter)] = _frozen(parameter, dtype)
+                weights[id(parameter)] = frozen(parameter, dtype)
     fast = copy.deepcopy(network, dict(weights)).eval().requires_grad_(False)
     for first, second in notes.pairs():
         convolution, norm = network.get_submodule(first), network.get_submodule(second)
@@ -126,21 +132,36 @@ def accelerated(network: nn.Module, notes: Observed, dtype: torch.dtype) -> nn.M
             transpose=isinstance(convolution, nn.ConvTranspose2d),
         )
         folded = fast.get_submodule(first)
-        folded.weight, folded.bias = _frozen(weight, dtype), _frozen(bias, dtype)
+        folded.weight, folded.bias = frozen(weight, dtype), frozen(bias, dtype)
         fast.set_submodule(second, nn.Identity())
+    for module in fast.modules():
+        if isinstance(module, MaskPair) and SubpixelConvolution.fits(module.left):
+            module.join()
+    modules = dict(fast.named_modules())
     for name, shape in notes.input_shape.items():
-        module = fast.get_submodule(name)
-        if shape[-2] * shape[-1] <= _FEW_POSITIONS and TransposedConvolutionAsProduct.fits(module):
-            assert isinstance(module, nn.ConvTranspose2d)
-            fast.set_submodule(name, TransposedConvolutionAsProduct(module))
+        form = _form_of(modules.get(name), shape)
+        if form is not None:
+            fast.set_submodule(name, form(modules[name]))
     return fast
 
 
-def fuse_activations(fast: nn.Module, notes: Observed) -> None:
-    """Make activations and residual sums of an accelerated network part of its convolutions, in place; CPU only.
+def _form_of(module: nn.Module | None, input_shape: torch.Size) -> Callable[[Any], nn.Module] | None:
+    """In which form a processor computes a convolution faster; None for as it is."""
+    if module is None:
+        return None
+    if SubpixelConvolution.fits(module):
+        return SubpixelConvolution
+    products = (TransposedConvolutionAsProduct, ConvolutionAsProduct)
+    fitting = (form for form in products if form.fits(module) and input_shape[-2:].numel() <= _FEW_POSITIONS)
+    return next(fitting, None)
 
-    The fused convolutions are those of PyTorch's own compiler. They have no public name, so whatever they raise, or
-    compute that differs, means that the caller goes on without them.
+
+def fuse_operations(fast: nn.Module, notes: Observed) -> None:
+    """Make activations and residual sums of an accelerated network part of its convolutions, and lay out the weights of
+    its linear layers for the processor, in place; CPU only.
+
+    The operations are those of PyTorch's own compiler. They have no public name, so whatever they raise, or compute
+    that differs, means that the caller goes on without them.
 
     Args:
         notes: of runs of `fast` itself.
@@ -154,6 +175,8 @@ def fuse_activations(fast: nn.Module, notes: Observed) -> None:
             fast.set_submodule(second, nn.Sequential(pool, nn.ReLU()))
     for name, shape in notes.input_shape.items():
         convolution = fast.get_submodule(name)
+        if isinstance(convolution, nn.Linear):
+            fast.set_submodule(name, PackedLinear(convolution, shape))
         if not isinstance(convolution, Convolution) or convolution.padding_mode != "zeros":
             continue
         if isinstance(convolution, MapsConvolution):
@@ -166,6 +189,12 @@ def fuse_activations(fast: nn.Module, notes: Observed) -> None:
     for name, module in list(fast.named_modules()):
         if FusedResidual.fits(module):
             fast.set_submodule(name, FusedResidual(module))
+        if isinstance(module, VisionTransformer) and not has_matrix_tiles() and _is_in_bfloat16(module):
+            module.attend_by_products()
+
+
+def _is_in_bfloat16(module: nn.Module) -> bool:
+    return any(parameter.dtype == torch.bfloat16 for parameter in module.parameters())
 
 
 class FusedResidual(nn.Module):
@@ -192,63 +221,3 @@ class FusedResidual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.second.plus_then_relu(self.first(x), self.shortcut(x))
-
-
-class TransposedConvolutionAsProduct(nn.Module):
-    """The 4 x 4 transposed convolution of stride 2 and padding 1, as one matrix product and eight additions.
-
-    On few positions (the U-Net's bottleneck has 8 x 2) with many channels, this uses the machine's matrix unit fully,
-    where a convolution kernel is mostly padding. Every input position gives a 4 x 4 patch; patches of neighbours
-    overlap by two rows and columns and are added up.
-    """
-
-    def __init__(self, convolution: nn.ConvTranspose2d) -> None:
-        super().__init__()
-        inputs, outputs, height, width = convolution.weight.shape
-        patches = convolution.weight.permute(2, 3, 1, 0).reshape(height * width * outputs, inputs)
-        self.outputs = outputs
-        self.weight = _frozen(patches, patches.dtype)
-        self.bias = None if convolution.bias is None else _frozen(convolution.bias, convolution.bias.dtype)
-
-    @staticmethod
-    def fits(module: nn.Module) -> bool:
-        """Whether a module is such a convolution, on the CPU."""
-        return (
-            isinstance(module, nn.ConvTranspose2d)
-            and module.kernel_size == (4, 4)
-            and module.stride == (2, 2)
-            and module.padding == (1, 1)
-            and module.output_padding == (0, 0)
-            and module.dilation == (1, 1)
-            and module.groups == 1
-            and module.weight.device.type == "cpu"
-        )
-
-    def forward(self, x: Float[Tensor, "batch in h w"]) -> Float[Tensor, "batch out 2*h 2*w"]:
-        batch, channels, height, width = x.shape
-        patches = F.linear(x.permute(0, 2, 3, 1).reshape(-1, channels), self.weight)
-        patches = patches.view(batch, height, width, 4, 4, self.outputs)
-        # Row i of the input covers rows 2i - 1 to 2i + 2 of the output, and so do columns.
-        rows = patches.new_empty(batch, height, 2, width, 4, self.outputs)
-        _overlap(patches.unbind(3), rows.unbind(2), dim=1)
-        whole = patches.new_empty(batch, 2 * height, width, 2, self.outputs)
-        _overlap(rows.view(batch, 2 * height, width, 4, self.outputs).unbind(3), whole.unbind(3), dim=2)
-        whole = whole.view(batch, 2 * height, 2 * width, self.outputs)
-        if self.bias is not None:
-            whole += self.bias
-        return whole.permute(0, 3, 1, 2)
-
-
-def _overlap(patch: tuple[Tensor, ...], out: tuple[Tensor, ...], dim: int) -> None:
-    """Add the four elements of each position's patch up to two per position, along `dim`."""
-    positions = patch[0].shape[dim]
-    before, after = patch[0].narrow(dim, 1, positions - 1), patch[3].narrow(dim, 0, positions - 1)
-    out[0].narrow(dim, 0, 1).copy_(patch[1].narrow(dim, 0, 1))
-    torch.add(patch[1].narrow(dim, 1, positions - 1), after, out=out[0].narrow(dim, 1, positions - 1))
-    out[1].narrow(dim, positions - 1, 1).copy_(patch[2].narrow(dim, positions - 1, 1))
-    torch.add(patch[2].narrow(dim, 0, positions - 1), before, out=out[1].narrow(dim, 0, positions - 1))
-
-
-def _frozen(tensor: Tensor, dtype: torch.dtype) -> nn.Parameter:
-    layout = torch.channels_last if tensor.ndim == 4 else torch.contiguous_format
-    return nn.Parameter(tensor.detach().to(dtype).contiguous(memory_format=layout), requires_grad=False)

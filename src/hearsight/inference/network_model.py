@@ -14,7 +14,7 @@ from torch import Tensor
 
 from hearsight.datasets.augmentation import SLIDING_PLACES, sliding_crop, with_margin
 from hearsight.errors import ModelError
-from hearsight.inference.acceleration import Observed, accelerated, fuse_activations, observed
+from hearsight.inference.acceleration import Observed, accelerated, fuse_operations, observed
 from hearsight.models.interface import ClipInfo, StereoNetwork, Window, WindowSpec
 from hearsight.nn.fused_convolution import computes_bfloat16
 from hearsight.nn.imagenet import normalized_pixels
@@ -268,7 +268,7 @@ class NeuralModel:
         if self.device.type == "cpu":
             fused = runner()
             try:
-                fuse_activations(fused.network, seen)
+                fuse_operations(fused.network, seen)
                 fused_db = error_db(fused)
                 if fused_db <= max(fast_db, _TOLERANCE_DB):
                     return fused, fused_db
@@ -282,6 +282,7 @@ class _Picture:
     """A picture as the network is given it, and what the network made of it."""
 
     pixels: np.ndarray
+    place: int  # of the crop
     depth: Tensor | None = None
     encoded: Encoded | None = None
 
@@ -290,7 +291,8 @@ class NeuralSession:
     """A network at work on one clip; remembers the pictures that it has encoded.
 
     Every `batches_of_stretch` calls it forgets them, so that the ears of a stretch depend on nothing before it, and
-    another session, on another machine, gives the same samples.
+    another session, on another machine, gives the same samples. A picture that is the same to the pixel as one encoded
+    before is not encoded again, if both times it is encoded by itself: among others it may be rounded in another way.
     """
 
     def __init__(self, model: NeuralModel) -> None:
@@ -298,6 +300,7 @@ class NeuralSession:
         self._batches = 0
         self._pictures: OrderedDict[int, _Picture] = OrderedDict()  # by frame number; unchanged ones are one object
         self._latest: dict[int, _Picture] = {}  # by the place of the crop
+        self._alone: dict[int, _Picture] = {}  # the same, the latest that was encoded by itself
         self._confidences: list[float] = []
 
     def process(self, windows: list[Window]) -> Float[Tensor, "windows 2 samples"]:
@@ -381,7 +384,7 @@ class NeuralSession:
                 place = number % SLIDING_PLACES if self._model.crops == "sliding" else 0
                 latest = self._latest.get(place)
                 if latest is None or not unchanged(pixels, latest.pixels):
-                    latest = self._latest[place] = _Picture(pixels, self._model.depth(frame))
+                    latest = self._latest[place] = _Picture(pixels, place, self._model.depth(frame))
                 self._pictures[number] = latest
             self._pictures.move_to_end(number)
         while len(self._pictures) > max(_FRAMES_REMEMBERED, len(needed)):
@@ -393,12 +396,27 @@ class NeuralSession:
         new = list(dict.fromkeys(picture for picture in pictures if picture.encoded is None))
         for first in range(0, len(new), _FRAMES_AT_ONCE):
             some = new[first : first + _FRAMES_AT_ONCE]
+            if len(some) == 1 and self._is_remembered(some[0]):
+                continue
             frames = self._model.as_input([picture.pixels for picture in some], runner.picture_dtype)
             known = [picture.depth for picture in some if picture.depth is not None]
             encoded = runner.encode(frames, torch.stack(known) if known else None)
             for i, picture in enumerate(some):
                 part = tuple(t[i].clone() for t in encoded) if isinstance(encoded, tuple) else encoded[i].clone()
                 picture.encoded = part
+
+    def _is_remembered(self, picture: _Picture) -> bool:
+        """Whether the picture encoded by itself before is the same, whose encoding it then takes; it is the next."""
+        before = self._alone.get(picture.place)
+        self._alone[picture.place] = picture
+        if before is None or not np.array_equal(before.pixels, picture.pixels) or not _same(before.depth, picture.depth):
+            return False
+        picture.encoded = before.encoded
+        return True
+
+
+def _same(depth: Tensor | None, other: Tensor | None) -> bool:
+    return depth is other or (depth is not None and other is not None and torch.equal(depth, other))
 
 
 class Runner:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hearsight.nn.associative import channels_product
+from hearsight.nn.convolution_products import FEW_OUTPUTS, subpixel_kernel
 from hearsight.nn.unet import Norm, draw_weights, normalization
 
 
@@ -49,7 +50,11 @@ class MapsConvolution(nn.ConvTranspose2d):
         own, of_maps = self.weight.split([features.shape[1], seen.shape[1]])
         kernel = (seen @ of_maps.flatten(1)).unflatten(1, self.weight.shape[1:])
         weight = torch.cat([own, kernel.to(own.dtype)])
-        return F.conv_transpose2d(torch.cat([features, heard], dim=1), weight, self.bias, stride=2, padding=1)
+        x = torch.cat([features, heard], dim=1)
+        if self.out_channels <= FEW_OUTPUTS and self.bias is not None:
+            bias = self.bias.repeat_interleave(4)
+            return F.pixel_shuffle(F.conv2d(x, subpixel_kernel(weight), bias, padding=1), 2)
+        return F.conv_transpose2d(x, weight, self.bias, stride=2, padding=1)
 
 
 class Attended(NamedTuple):

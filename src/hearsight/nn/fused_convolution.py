@@ -1,4 +1,5 @@
-"""Convolutions with what follows them in one operation, and in which precision a processor computes fast."""
+"""Convolutions with what follows them in one operation, linear layers laid out for the processor, and in which precision
+it computes fast."""
 
 import torch
 from torch import Tensor, nn
@@ -56,6 +57,31 @@ class FusedConvolution(nn.Module):
         return x.to(self.dtype).contiguous(memory_format=torch.channels_last)
 
 
+class PackedLinear(nn.Module):
+    """A linear layer, its weight laid out for the processor once; CPU only, as `FusedConvolution`.
+
+    Args:
+        linear: the layer.
+        input_shape: of what it will mostly be given.
+    """
+
+    def __init__(self, linear: nn.Linear, input_shape: torch.Size) -> None:
+        super().__init__()
+        self.dtype = linear.weight.dtype
+        self.bias = linear.bias
+        self._weight = torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach(), input_shape[:-1].numel())
+
+    def forward(self, x: Tensor) -> Tensor:
+        given = x.to(self.dtype).contiguous()
+        return torch.ops.mkldnn._linear_pointwise(given, self._weight, self.bias, "none", [], "")
+
+
+def has_matrix_tiles() -> bool:
+    """Whether the CPU has AMX, with which PyTorch's own attention is fast in bfloat16."""
+    ask = getattr(torch.cpu, "_is_amx_tile_supported", None)  # a private name
+    return ask is not None and bool(ask())
+
+
 def computes_bfloat16(device: torch.device | str) -> bool:
     """Whether a device multiplies matrices in bfloat16 natively, so that it is worth while."""
     backend = torch.device(device).type
@@ -63,6 +89,6 @@ def computes_bfloat16(device: torch.device | str) -> bool:
         return torch.cuda.is_bf16_supported(including_emulation=False)
     if backend == "cpu":
         # private names of torch, asked for with care: without them float32 is used
-        asks = [getattr(torch.cpu, name, None) for name in ("_is_amx_tile_supported", "_is_avx512_bf16_supported")]
-        return any(bool(ask()) for ask in asks if ask is not None)
+        ask = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
+        return has_matrix_tiles() or (ask is not None and bool(ask()))
     return False

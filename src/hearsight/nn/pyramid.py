@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from hearsight.nn.associative import AssociativeConv
+from hearsight.nn.convolution_products import SubpixelConvolution
 from hearsight.nn.unet import Norm, draw_weights, upsample
 
 
@@ -29,7 +30,32 @@ class Associated(NamedTuple):
     maps: tuple[Tensor, ...]
 
 
-class AssociativePyramid(nn.Module):
+class MaskPair(nn.Module):
+    """A network whose last two convolutions, `left` and `right`, give the masks' logits from the same maps."""
+
+    left: nn.ConvTranspose2d
+    right: nn.ConvTranspose2d
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.both: SubpixelConvolution | None = None
+
+    def join(self) -> None:
+        """Compute both convolutions as one from now on; for inference."""
+        self.both = SubpixelConvolution(self.left, self.right)
+        del self.left, self.right
+
+    def pair(
+        self, maps: Float[Tensor, "batch channels h w"]
+    ) -> tuple[Float[Tensor, "batch 2 2*h 2*w"], Float[Tensor, "batch 2 2*h 2*w"]]:
+        """Logits of the masks of the first and the second channel."""
+        if self.both is None:
+            return self.left(maps), self.right(maps)
+        left, right = self.both(maps).chunk(2, dim=1)
+        return left, right
+
+
+class AssociativePyramid(MaskPair):
     """APNet: associative convolutions at every inner decoder stage, combined from coarse to fine.
 
     Args:
@@ -56,10 +82,10 @@ class AssociativePyramid(nn.Module):
         x = maps[0]
         for upsampling, finer in zip(self.upsamplings, maps[1:], strict=True):
             x = torch.cat([finer, upsampling(x)], dim=1)  # equation 3
-        return Associated(self.left(x), self.right(x), tuple(maps))
+        return Associated(*self.pair(x), tuple(maps))
 
 
-class OutermostAssociation(nn.Module):
+class OutermostAssociation(MaskPair):
     """Associative-Conv: one associative convolution, at the outermost inner stage (section 4.3, variant 1).
 
     Args:
@@ -77,7 +103,7 @@ class OutermostAssociation(nn.Module):
     def forward(self, stages: Sequence[Tensor], visual: Float[Tensor, "_batch channels h w"]) -> Associated:
         """Logits for two channels from the decoder's inner stages, coarse to fine."""
         associated = self.association(stages[-1], visual)
-        return Associated(self.left(associated), self.right(associated), (associated,))
+        return Associated(*self.pair(associated), (associated,))
 
 
 def _head(in_channels: int) -> nn.ConvTranspose2d:

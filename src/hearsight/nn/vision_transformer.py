@@ -103,6 +103,17 @@ class VisionTransformer(nn.Module):
                 maps.append(x[:, 1:].transpose(1, 2).unflatten(2, (height, width)))
         return tuple(maps)
 
+    def attend_by_products(self) -> None:
+        """Compute attention by `attention_by_products` from now on, where transformers takes functions for it."""
+        try:
+            from transformers import AttentionInterface
+        except ImportError:  # before 4.48
+            return
+        AttentionInterface.register("products", attention_by_products)
+        for module in self.layers.modules():
+            if hasattr(module, "config"):
+                module.config._attn_implementation = "products"
+
     def map_size(self, frame_size: Sequence[int]) -> tuple[int, int]:
         """(height, width) of the maps of frames of `frame_size`: the grid of patches.
 
@@ -117,6 +128,26 @@ class VisionTransformer(nn.Module):
     def train(self, mode: bool = True) -> Self:
         """Training mode; a frozen transformer stays in evaluation mode."""
         return super().train(mode and not self.frozen)
+
+
+def attention_by_products(
+    module: nn.Module,
+    query: Float[Tensor, "batch heads tokens width"],
+    key: Float[Tensor, "batch heads tokens width"],
+    value: Float[Tensor, "batch heads tokens width"],
+    attention_mask: Tensor | None,
+    scaling: float,
+    **_: Any,
+) -> tuple[Float[Tensor, "batch tokens heads width"], None]:
+    """Attention without a mask as two products and a softmax in the precision of what is given, picture by picture.
+
+    PyTorch's own attention uses a processor's bfloat16 less well, and scores of several pictures leave its caches.
+    """
+    assert attention_mask is None
+    with torch.autocast(query.device.type, enabled=False):
+        scores = ((q * scaling) @ k.transpose(-1, -2) for q, k in zip(query, key, strict=True))
+        attended = [torch.softmax(score, -1) @ v for score, v in zip(scores, value, strict=True)]
+    return torch.stack(attended).transpose(1, 2), None
 
 
 def _load_published(vit: Any, weights: str) -> None:

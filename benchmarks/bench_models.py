@@ -2,12 +2,15 @@
 
     python benchmarks/bench_models.py                 # one thread; --threads 2 for two
     python benchmarks/bench_models.py --models mono2binaural apnet --json models.json
+    python benchmarks/bench_models.py --models beyond-mono --pictures changing still --windows 128 --repeats 1
 
 Two ways are compared in one run, on the same sound and pictures: the published loop (one window at a time, hop 0.05 s,
 each picture encoded anew, float32) and `hearsight.inference.NeuralModel`, with pictures that change ten times a second
-and with one that stays. A clip of n windows counts as n hops of sound, so that short clips give the cost of long ones.
-Columns:
+("moving"), every two seconds ("changing", as where scenes are cut together) and never ("still"). A clip of n windows
+counts as n hops of sound, so that short clips give the cost of long ones; the loop has a still shorter clip ("loop n"
+windows). Columns:
 
+- pictures per second of sound that hearsight encodes, and the processor time of each in milliseconds;
 - GFLOP per second of sound (multiplications and additions of convolutions and matrix products, counted by
   torch.utils.flop_counter): of the loop, and of hearsight, which encodes a picture once;
 - seconds per second of sound, of the loop, of hearsight and the limit: the same GFLOP as products of dense
@@ -36,7 +39,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from hearsight.inference import NeuralModel
-from hearsight.inference.network_model import level_error_db
+from hearsight.inference.network_model import Runner, level_error_db
 from hearsight.models.interface import StereoNetwork
 from hearsight.models.registry import CARDS, card
 from published_loop import LOOP_HOP_S, published_loop
@@ -45,6 +48,8 @@ SYSTEMS = ("mono2binaural", "apnet", "pseudobinaural", "beyond-mono", "ccstereo"
 LOOP_WINDOWS = 8  # of the loop, if they take no longer than LOOP_BUDGET_S
 LOOP_BUDGET_S = 15.0
 PICTURES_PER_S = 10
+CHANGE_S = 2
+PICTURES = ("moving", "changing", "still")
 MATRIX = 1024
 
 
@@ -61,6 +66,8 @@ class Seconds(NamedTuple):
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--models", nargs="+", default=SYSTEMS, help=f"names ({', '.join(SYSTEMS)}), or all")
+    parser.add_argument("--pictures", nargs="+", choices=PICTURES, default=PICTURES, help="how they change (all)")
+    parser.add_argument("--loop-windows", type=int, help=f"of the loop (up to {LOOP_WINDOWS} in {LOOP_BUDGET_S:g} s)")
     parser.add_argument("--windows", type=int, default=64, help="of hearsight's clip (64: 3.2 s of sound)")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads (1)")
     parser.add_argument("--repeats", type=int, default=3, help="runs of hearsight, of which the median counts (3)")
@@ -110,38 +117,39 @@ def measured(name: str, arguments: argparse.Namespace) -> list[dict[str, Any]]:
     torch.manual_seed(0)
     network = cls().eval()
     enliven(network)
-    windows, one = 1, Seconds(0.0, 0.0)
-    for _ in range(2):  # the first is slower
-        one = timed(lambda: looped(network, 1, pictures(1, network)))
-    windows = max(2, min(LOOP_WINDOWS, int(LOOP_BUDGET_S / one.cpu)))
-    moving = pictures(math.ceil(clip_s(arguments.windows, network) * PICTURES_PER_S) + 1, network)
-    cases = [("moving", moving, LOOP_HOP_S), ("still", moving[:1], LOOP_HOP_S)]
+    windows = arguments.loop_windows or loop_windows(network)
+    each = pictures(math.ceil(clip_s(arguments.windows, network) * PICTURES_PER_S) + 1, network)
+    shown = {"moving": each, "changing": each[np.arange(len(each)) // (CHANGE_S * PICTURES_PER_S)], "still": each[:1]}
+    cases = [(seen, shown[seen], LOOP_HOP_S) for seen in arguments.pictures]
     if not network.needs_frames:
-        cases = [("none", moving, LOOP_HOP_S)]
-    cases += [(cases[0][0], moving, hop_s) for hop_s in arguments.hops]
+        cases = [("none", each, LOOP_HOP_S)]
+    cases += [(cases[0][0], cases[0][1], hop_s) for hop_s in arguments.hops]
     rows = []
     loops: dict[str, tuple[Tensor, Seconds]] = {}
+    models: dict[float, NeuralModel] = {}
     for seen, frames, hop_s in cases:
         if seen not in loops:
             taken: list[Tensor] = []
             spent = timed(lambda taken=taken, frames=frames: taken.append(looped(network, windows, frames)))
             loops[seen] = taken[0], spent.times(1 / windows)
         loop, loop_s = loops[seen]
-        model = NeuralModel(network, hop_s=hop_s)
+        model = models.setdefault(hop_s, NeuralModel(network, hop_s=hop_s))
         ears = model(sound(windows, network), frames)
+        assert model._fast is not None
+        runner = model._fast
+        encoding = Encoding(runner)
         clip = sound(arguments.windows, network)
+        sound_s = arguments.windows * LOOP_HOP_S
         fast_s, rates = [], {}
         for _ in range(arguments.repeats):
             fast_s.append(timed(lambda model=model, clip=clip, frames=frames: model(clip, frames)))
             for dtype in (torch.float32, torch.bfloat16):
                 rates[dtype] = min(rates.get(dtype, Seconds(1e9, 1e9)), seconds_per_gflop(dtype))
         picture, window, shared = arithmetic(cls, model.spec.batch)
-        window = shared if seen == "still" else window
-        picture_per_s = {"moving": picture * PICTURES_PER_S, "still": 0.0, "none": 0.0}[seen]
-        assert model._fast is not None
-        runner = model._fast
+        window = window if seen == "moving" else shared
+        pictures_per_s = encoding.pictures / arguments.repeats / sound_s
         of_sound, of_picture = (rates[d or torch.float32] for d in (runner.dtype, runner.picture_dtype))
-        parts = of_sound.times(window / hop_s), of_picture.times(picture_per_s)
+        parts = of_sound.times(window / hop_s), of_picture.times(picture * pictures_per_s)
         rows.append(
             {
                 "model": name,
@@ -149,10 +157,13 @@ def measured(name: str, arguments: argparse.Namespace) -> list[dict[str, Any]]:
                 "hop_s": hop_s,
                 "precision": precision_of(model),
                 "parameters_m": sum(parameter.numel() for parameter in network.parameters()) / 1e6,
+                "loop_windows": windows,
+                "pictures_per_s": pictures_per_s,
+                "s_per_picture": encoding.seconds / max(1, encoding.pictures),
                 "loop_gflop_per_s": (picture + arithmetic(cls, 1)[1]) / LOOP_HOP_S,
-                "gflop_per_s": window / hop_s + picture_per_s,
+                "gflop_per_s": window / hop_s + picture * pictures_per_s,
                 "loop_s": loop_s.times(1 / LOOP_HOP_S),
-                "s": median(fast_s).times(1 / arguments.windows / LOOP_HOP_S),
+                "s": median(fast_s).times(1 / sound_s),
                 "limit_s": Seconds(*(sum(each) for each in zip(*parts, strict=True))),
                 "ears_db": level_error_db(ears, loop),
                 "difference_db": below_db(ears[0] - ears[1] - (loop[0] - loop[1]), loop[0] - loop[1]),
@@ -160,6 +171,29 @@ def measured(name: str, arguments: argparse.Namespace) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+class Encoding:
+    """Counts the pictures that a runner encodes from now on, and the processor time of that."""
+
+    def __init__(self, runner: Runner) -> None:
+        self.pictures, self.seconds = 0, 0.0
+        encode = type(runner).encode
+
+        def counted(frames: Tensor) -> Any:
+            begun = time.process_time()
+            encoded = encode(runner, frames)
+            self.pictures, self.seconds = self.pictures + len(frames), self.seconds + time.process_time() - begun
+            return encoded
+
+        runner.encode = counted  # type: ignore[method-assign]
+
+
+def loop_windows(network: StereoNetwork) -> int:
+    """How many windows of the loop there is time for, at least two."""
+    for _ in range(2):  # the first is slower
+        one = timed(lambda: looped(network, 1, pictures(1, network)))
+    return max(2, min(LOOP_WINDOWS, int(LOOP_BUDGET_S / one.cpu)))
 
 
 def clip_s(windows: int, network: StereoNetwork) -> float:
@@ -245,7 +279,8 @@ def below_db(error: Tensor, signal: Tensor) -> float:
 
 
 HEADER = (
-    f"{'model':<16}{'pictures':>9}{'hop s':>6}{'precision':>10}{'loop GF':>9}{'GF':>8}"
+    f"{'model':<16}{'pictures':>9}{'hop s':>6}{'precision':>10}{'loop n':>7}{'pict./s':>8}{'ms each':>8}"
+    f"{'loop GF':>9}{'GF':>8}"
     f"{'loop s':>8}{'s':>8}{'limit s':>8}{'ratio':>7}{'(wall: loop s':>14}{'s':>8}{'limit s':>8}{'ratio)':>7}"
     f"{'ears dB':>9}{'diff dB':>8}"
 )
@@ -255,6 +290,7 @@ def line(row: dict[str, Any]) -> str:
     loop, fast, limit = row["loop_s"], row["s"], row["limit_s"]
     return (
         f"{row['model']:<16}{row['pictures']:>9}{row['hop_s']:>6.3g}{row['precision']:>10}"
+        f"{row['loop_windows']:>7}{row['pictures_per_s']:>8.2f}{1000 * row['s_per_picture']:>8.0f}"
         f"{row['loop_gflop_per_s']:>9.1f}{row['gflop_per_s']:>8.1f}"
         f"{loop.cpu:>8.2f}{fast.cpu:>8.2f}{limit.cpu:>8.2f}{loop.cpu / fast.cpu:>7.1f}"
         f"{loop.wall:>14.2f}{fast.wall:>8.2f}{limit.wall:>8.2f}{loop.wall / fast.wall:>7.1f}"

@@ -1,9 +1,9 @@
 """Where the time of the default model goes, beside what decoding, copying and encoding take by themselves.
 
-    python benchmarks/bench_stages.py CLIP [--heights 480 720 1080] [--scenes moving still doubtful nothing]
-                                           [--repeat 2] [--json FILE]
+    python benchmarks/bench_stages.py CLIP... [--heights 480 720 1080] [--scenes moving still doubtful nothing]
+                                              [--repeat 2] [--json FILE]
 
-CLIP (people and instruments in it) is coded anew in H.264 at each height, played forth and back and forth again:
+Each CLIP (people and instruments in it) is coded anew in H.264 at each height, played forth and back and forth again:
 
 - moving: as it is;
 - still: its first picture throughout;
@@ -15,7 +15,7 @@ machine that others use: decoding every picture and the sound; copying the packe
 `hearsight.binauralize` as a whole, its wall time, and what its parts take. Parts that another part calls count in it
 too ("seeing" holds the detectors). "times a minute" counts how often a detector was asked, pictures that had stayed
 included. "of decoding's speed" is decoding alone over the whole, "times real time" what two free cores could reach at
-most: two over the whole.
+most: two over the whole. In the end a table has a row for each clip, height and scene.
 """
 
 import argparse
@@ -56,11 +56,23 @@ PARTS = {
     "  rendering": (SoundingObjectsSession, "_ears"),
     "encoding and writing": (BinauralWriter, "write"),
 }
+COLUMNS = (
+    "decoding alone",
+    "decoding what the model is shown",
+    "encoding the sound alone",
+    "binauralize",
+    "  instruments",
+    "  people",
+    "hearing and rendering",
+    "encoding and writing",
+    "of decoding's speed",
+    "times real time on two cores, at most",
+)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("clip", type=Path)
+    parser.add_argument("clips", type=Path, nargs="+")
     parser.add_argument("--heights", type=int, nargs="+", default=[480, 720, 1080])
     parser.add_argument("--scenes", nargs="+", choices=list(SCENES), default=list(SCENES))
     parser.add_argument("--repeat", type=int, default=2, help="times that the clip is played (default: %(default)s)")
@@ -75,17 +87,27 @@ def main() -> None:
     numbers: dict[str, dict[str, float]] = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        for height, scene in itertools.product(chosen.heights, chosen.scenes):
+        for source, height, scene in itertools.product(chosen.clips, chosen.heights, chosen.scenes):
             clip = folder / f"{height}.mp4"
-            duration_s = coded(chosen.clip, clip, height, chosen.repeat, SCENES[scene])
+            duration_s = coded(source, clip, height, chosen.repeat, SCENES[scene])
             for entry in spent.values():
                 entry[:] = [0, 0.0]
-            numbers[f"{height}p, {scene}"] = costs = measured(clip, folder, model, spent, duration_s)
-            print(f"{height}p, {scene}, {duration_s:.0f} s")
+            which = f"{source.stem}, {height}p, {scene}"
+            numbers[which] = costs = measured(clip, folder, model, spent, duration_s)
+            print(f"{which}, {duration_s:.0f} s")
             for what, value in costs.items():
                 print(f"  {what:<40}{value:8.3f}", flush=True)
+    print(table(numbers))
     if chosen.json:
         chosen.json.write_text(json.dumps(numbers, indent=1))
+
+
+def table(numbers: dict[str, dict[str, float]]) -> str:
+    """Markdown with a row for each clip, height and scene."""
+    rows = ["", "| | " + " | ".join(COLUMNS) + " |", "| --- |" + " ---: |" * len(COLUMNS)]
+    for which, costs in numbers.items():
+        rows.append(f"| {which} | " + " | ".join(f"{costs[column]:.3f}" for column in COLUMNS) + " |")
+    return "\n".join(rows)
 
 
 def measured(

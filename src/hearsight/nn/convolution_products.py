@@ -87,8 +87,9 @@ class SubpixelConvolution(nn.Module):
     @staticmethod
     def fits(module: nn.Module) -> bool:
         """Whether a module is such a convolution of few outputs, on the CPU."""
-        usual = type(module) is nn.ConvTranspose2d and TransposedConvolutionAsProduct.fits(module)
-        return usual and module.out_channels <= FEW_OUTPUTS
+        if type(module) is not nn.ConvTranspose2d or module.out_channels > FEW_OUTPUTS:
+            return False
+        return TransposedConvolutionAsProduct.fits(module)
 
     def forward(self, x: Float[Tensor, "batch in h w"]) -> Float[Tensor, "batch out 2*h 2*w"]:
         return F.pixel_shuffle(self.convolution(x), 2)

@@ -1,5 +1,4 @@
-"""Convolutions with what follows them in one operation, linear layers laid out for the processor, and in which precision
-it computes fast."""
+"""Convolutions with what follows them in one operation, and linear layers laid out for the processor."""
 
 import torch
 from torch import Tensor, nn

@@ -180,9 +180,9 @@ class Encoding:
         self.pictures, self.seconds = 0, 0.0
         encode = type(runner).encode
 
-        def counted(frames: Tensor) -> Any:
+        def counted(frames: Tensor, *depth: Any) -> Any:
             begun = time.process_time()
-            encoded = encode(runner, frames)
+            encoded = encode(runner, frames, *depth)
             self.pictures, self.seconds = self.pictures + len(frames), self.seconds + time.process_time() - begun
             return encoded
 

@@ -409,7 +409,11 @@ class NeuralSession:
         """Whether the picture encoded by itself before is the same, whose encoding it then takes; it is the next."""
         before = self._alone.get(picture.place)
         self._alone[picture.place] = picture
-        if before is None or not np.array_equal(before.pixels, picture.pixels) or not _same(before.depth, picture.depth):
+        if (
+            before is None
+            or not np.array_equal(before.pixels, picture.pixels)
+            or not _same(before.depth, picture.depth)
+        ):
             return False
         picture.encoded = before.encoded
         return True

@@ -131,7 +131,7 @@ def test_stems_make_two_ears_again_with_other_levels_and_places(stems: Stems, cl
     assert level_db(louder, cello) - level_db(plain, cello) == pytest.approx(0, abs=1)
     without = rendered(stems, tmp_path / "without.wav", muted=["drums"])
     assert level_db(without, drums) < level_db(plain, drums) - 15
-    assert level_db(without, cello) - level_db(plain, cello) == pytest.approx(0, abs=1)
+    assert level_db(without, cello) - level_db(plain, cello) == pytest.approx(0, abs=1.5)
 
     def side(ears: np.ndarray) -> float:
         return db((ears[0] ** 2).sum() / (ears[1] ** 2).sum())

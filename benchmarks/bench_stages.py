@@ -1,9 +1,9 @@
 """Where the time of the default model goes, beside what decoding, copying and encoding take by themselves.
 
-    python benchmarks/bench_stages.py CLIP... [--heights 480 720 1080] [--scenes moving still doubtful nothing]
+    python benchmarks/bench_stages.py [CLIP...] [--heights 480 720 1080] [--scenes moving still doubtful nothing]
                                               [--repeat 2] [--json FILE]
 
-Each CLIP (people and instruments in it) is coded anew in H.264 at each height, played forth and back and forth again:
+Each CLIP (people and instruments in it; a drawn ball if there is none) is coded anew in H.264 at each height, played forth and back and forth again:
 
 - moving: as it is;
 - still: its first picture throughout;
@@ -40,6 +40,7 @@ from hearsight.media.picture import read_small_frames
 from hearsight.models.sounding_objects import SoundingObjects
 from hearsight.models.sounding_objects.attribution import Attributor
 from hearsight.models.sounding_objects.model import SoundingObjectsSession
+from hearsight.simulation.demo_scene import sample_scene, write_sample_scene
 from hearsight.vision.instrument_detector import InstrumentDetector
 from hearsight.vision.motion_energy import MotionEnergyMeter
 from hearsight.vision.mouth_motion import MouthMotion
@@ -72,7 +73,7 @@ COLUMNS = (
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("clips", type=Path, nargs="+")
+    parser.add_argument("clips", type=Path, nargs="*")
     parser.add_argument("--heights", type=int, nargs="+", default=[480, 720, 1080])
     parser.add_argument("--scenes", nargs="+", choices=list(SCENES), default=list(SCENES))
     parser.add_argument("--repeat", type=int, default=2, help="times that the clip is played (default: %(default)s)")
@@ -87,6 +88,9 @@ def main() -> None:
     numbers: dict[str, dict[str, float]] = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
+        if not chosen.clips:
+            chosen.clips = [folder / "drawn.mp4"]
+            write_sample_scene(sample_scene(10.0), chosen.clips[0])
         for source, height, scene in itertools.product(chosen.clips, chosen.heights, chosen.scenes):
             clip = folder / f"{height}.mp4"
             duration_s = coded(source, clip, height, chosen.repeat, SCENES[scene])

@@ -3,7 +3,8 @@
     python benchmarks/bench_stages.py [CLIP...] [--heights 480 720 1080] [--scenes moving still doubtful nothing]
                                               [--repeat 2] [--json FILE]
 
-Each CLIP (people and instruments in it; a drawn ball if there is none) is coded anew in H.264 at each height, played forth and back and forth again:
+Each CLIP (people and instruments in it; a drawn ball if there is none) is coded anew in H.264 at each height, played
+forth and back and forth again:
 
 - moving: as it is;
 - still: its first picture throughout;

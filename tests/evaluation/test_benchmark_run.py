@@ -260,11 +260,11 @@ def test_low_data_curves_are_sorted_by_the_share():
 def _counting(asked, stop_after=None):
     from hearsight.evaluation.prediction import predict_ears
 
-    def counted(model, mono, rate, picture, rule, flipped=False, truth=None):
+    def counted(model, mono, rate, picture, *others):
         if stop_after is not None and len(asked) == stop_after:
             raise KeyboardInterrupt
         asked.append(Path(picture))
-        return predict_ears(model, mono, rate, picture, rule, flipped)
+        return predict_ears(model, mono, rate, picture, *others)
 
     return counted
 

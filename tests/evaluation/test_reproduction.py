@@ -12,7 +12,7 @@ from hearsight.cli.main import app
 from hearsight.errors import DataError
 from hearsight.evaluation.reproduction import DataSources, open_runs, plan
 from hearsight.evaluation.reproduction.results import MeasuredRow, table_text, verdict
-from hearsight.evaluation.reproduction.run import _binaural, add_to_cards
+from hearsight.evaluation.reproduction.run import _binaural, _remarks, _separation, add_to_cards
 from hearsight.evaluation.statistics import bootstrap_over_seeds, paired_bootstrap
 from hearsight.nn import LiteMap
 from hearsight.pseudo.simulated_solos import box_of_soloist
@@ -80,6 +80,15 @@ def test_networks_that_were_trained_with_true_depth_are_measured_with_it(tmp_pat
     (one,) = plan("beyond-mono/1", DataSources(tmp_path, small=True), "small")
     deep = {part.name for part in _binaural(one).systems if part.true_depth}
     assert deep == {"+depth, seed 0", "+image+depth, seed 0"}
+
+
+def test_mixtures_are_no_longer_than_the_clips_of_a_world(tmp_path):
+    for small, expected in ((True, 2.0), (False, None)):
+        sources = DataSources(tmp_path, small=small)
+        (one,) = plan("sep-stereo/2", sources, "small")
+        (part,) = _separation(one, sources).separation
+        assert part.duration_s == expected and part.protocol == "separation-sep-stereo"
+        assert ("Mixtures last 2 s" in _remarks(one, sources, _separation(one, sources))[0]) == small
 
 
 def test_the_small_profile_begins_with_published_weights_where_a_system_lets_its_backbone_be_exchanged():

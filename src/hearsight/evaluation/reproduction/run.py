@@ -15,7 +15,7 @@ from hearsight.evaluation.benchmark_file import (
     SeparationSystemPart,
     SystemPart,
 )
-from hearsight.evaluation.protocols import DEFAULT_PROTOCOL, DEFAULT_SEPARATION
+from hearsight.evaluation.protocols import DEFAULT_PROTOCOL, DEFAULT_SEPARATION, separation_protocol
 from hearsight.evaluation.reproduction.data import Bars, DataSources
 from hearsight.evaluation.reproduction.plan import PlannedRow, Run, TablePlan
 from hearsight.evaluation.reproduction.results import MeasuredRow, Values, table_json, table_text, verdict
@@ -89,7 +89,7 @@ def training_seconds(runs: Sequence[Run], items: int) -> dict[Path, float | None
 
 
 def _measured_table(one: TablePlan, sources: DataSources, bars: Bars, device: str) -> Reproduced:
-    benchmark = _separation(one) if one.separates else _binaural(one)
+    benchmark = _separation(one, sources) if one.separates else _binaural(one)
     benchmark = replace(benchmark, device="cpu" if device == "auto" else device)
     with bars(f"measuring {one.table.reference}", "clips") as progress:
         if one.separates:
@@ -136,6 +136,8 @@ def add_to_cards(one: TablePlan, measured: Sequence[MeasuredRow], where: str) ->
 
 def _remarks(one: TablePlan, sources: DataSources, benchmark: Benchmark) -> list[str]:
     said = [f"Protocol: {benchmark.separation[0].protocol if one.separates else benchmark.protocol}."]
+    if one.separates and (seconds := _shortened_s(benchmark.separation[0].protocol, one, sources)) is not None:
+        said.append(f"Mixtures last {seconds:g} s here, as the clips do.")
     if sources.simulated:
         said.insert(
             0,
@@ -170,20 +172,33 @@ def _binaural(one: TablePlan) -> Benchmark:
     )
 
 
-def _separation(one: TablePlan) -> Benchmark:
+def _separation(one: TablePlan, sources: DataSources) -> Benchmark:
     parts = []
+    protocol = one.table.protocol or DEFAULT_SEPARATION
     for split in one.splits:
         systems = [SeparationSystemPart("Mix", "mix")]
         for row in one.rows:
             systems += [SeparationSystemPart(name, models[split]) for name, models in _systems(row, one) if models]
-        protocol = one.table.protocol or DEFAULT_SEPARATION
         parts.append(
             SeparationPart(
-                split, str(one.test), systems, split=split, splits_folder=one.splits_folder, protocol=protocol
+                split,
+                str(one.test),
+                systems,
+                split=split,
+                splits_folder=one.splits_folder,
+                protocol=protocol,
+                duration_s=_shortened_s(protocol, one, sources),
             )
         )
     name = f"{one.table.paper}, table {one.table.table}"
     return Benchmark(name=name, separation=parts, out=str(one.out))
+
+
+def _shortened_s(protocol: str, one: TablePlan, sources: DataSources) -> float | None:
+    """How long mixtures last where a simulated world's clips are shorter than the protocol asks; else None."""
+    wanted = separation_protocol(protocol).duration_s
+    lasts = sources.settings(one.test.name).seconds if sources.simulated else None
+    return None if wanted is None or lasts is None or wanted <= lasts else lasts
 
 
 def _systems(row: PlannedRow, one: TablePlan) -> list[tuple[str, dict[str, str]]]:

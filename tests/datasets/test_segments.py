@@ -234,3 +234,22 @@ def test_silent_segments_are_passed_over(tmp_path):
         for number in range(16):
             item = items[number]
             assert len(item.mono.unique()) > 100  # 16 bits of the noise floor hold a handful of values
+
+
+def test_responses_of_rooms_with_different_reverberation_fit_into_one_batch(tmp_path):
+    rng, entries, responses = np.random.default_rng(0), [], {}
+    for number, taps in enumerate((7_150, 7_631, 12_000)):
+        responses[f"c{number}"] = torch.from_numpy(rng.standard_normal((2, taps))).float()
+        sound = rng.integers(-9_000, 9_000, (2, 16_000)).astype(np.int16)
+        pictures = [np.full((48, 96, 3), 90, np.uint8)] * 10
+        entries.append(
+            write_prepared_clip(tmp_path, f"c{number}", sound, pictures, SETTINGS, response=responses[f"c{number}"])
+        )
+    write_index(tmp_path, "rooms", SETTINGS, entries)
+    items = StereoSegments(list(PreparedSet(tmp_path)), **SIZES, training=False, with_response=True)
+    batch = collate([items[number] for number in range(3)])
+    assert batch.response.shape == (3, 2, 8_000)
+    for name, heard in zip(batch.name, batch.response, strict=True):
+        whole = responses[name.partition(" ")[0]][:, :8_000]
+        torch.testing.assert_close(heard[:, : whole.shape[-1]], whole)
+        assert not heard[:, whole.shape[-1] :].any()

@@ -26,7 +26,7 @@ class Item:
         depth: depth of each pixel in metres, or relative inverse depth where a network estimated it (`depth_unit`),
             where known. `[1, height, width]`
         depth_unit: "metres" or "relative".
-        response: impulse response from one source of the scene to both ears, where known. `[2, taps]`
+        response: beginning of the impulse response from one source of the scene to both ears, where known. `[2, taps]`
         stems: each source alone, mono, where known; they sum to `mono`. `[sources, samples]`
         stem_frames: the picture of each source. `[sources, 3, height, width]`
         stem_ears: both ears of each source alone, where known; they sum to `ears`. `[sources, 2, samples]`

@@ -24,6 +24,8 @@ from hearsight.signal import mix, normalize_rms, rms
 
 _TRIES = 20  # of segments, to find one that is not silent
 
+RESPONSE_S = 0.5
+
 
 class StereoSegments(Dataset[Item]):
     """Segments of binaural clips with the picture at their centre (2.5D Visual Sound, section 4).
@@ -41,7 +43,8 @@ class StereoSegments(Dataset[Item]):
         with_depth: items carry the depth map (metres) under the frame, cropped with it.
         with_previous: items carry the picture before the frame too, in training cropped and jittered on its own
             (CCStereo); the first picture of a clip comes before itself.
-        with_response: items carry the impulse response to both ears.
+        with_response: items carry the first `RESPONSE_S` of the impulse response to both ears, so that rooms of different
+            reverberation fit into one batch.
 
     Raises:
         DataError: no clips, or one that is mono, too short, without a picture, or without depth where it is wanted.
@@ -96,9 +99,13 @@ class StereoSegments(Dataset[Item]):
             ears=ears * gain,
             frames=frame,
             previous_frames=previous,
-            response=clip.response() if self.with_response else None,
+            response=self._response(clip) if self.with_response else None,
             depth=None if depth is None else torch.from_numpy(depth)[None],
         )
+
+    def _response(self, clip: PreparedClip) -> Float[torch.Tensor, "2 taps"]:
+        response, taps = clip.response(), round(RESPONSE_S * clip.settings.sample_rate_hz)
+        return torch.nn.functional.pad(response, (0, max(0, taps - response.shape[-1])))[:, :taps]
 
 
 class SoloMixtures(Dataset[Item]):

@@ -43,7 +43,7 @@ class StereoSegments(Dataset[Item]):
         with_depth: items carry the depth map (metres) under the frame, cropped with it.
         with_previous: items carry the picture before the frame too, in training cropped and jittered on its own
             (CCStereo); the first picture of a clip comes before itself.
-        with_response: items carry the first `RESPONSE_S` of the impulse response to both ears, so that rooms of different
+        with_response: items carry the first `RESPONSE_S` of the impulse response to both ears, so that rooms with other
             reverberation fit into one batch.
 
     Raises:

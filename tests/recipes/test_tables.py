@@ -14,6 +14,7 @@ from hearsight.errors import DataError, ModelError
 from hearsight.evaluation.published import published_table
 from hearsight.models.registry import card
 from hearsight.recipes import packaged_rows, read_recipe, run_folder, stages
+from hearsight.recipes import tables as recipe_tables
 from hearsight.recipes.keys import Key, recipe_keys
 from hearsight.recipes.tables import HOME, read_yaml
 from hearsight.training import build_network
@@ -208,3 +209,14 @@ def test_torch_stays_out_of_the_list():
 
     code = "import sys, hearsight.recipes as r; r.packaged_rows(); assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_row_measures_the_models_of_a_row_that_is_there(tmp_path) -> None:
+    rows = {"a": {"label": "A", "model": {"system": "apnet"}}, "b": {"label": "B", "models_of": "c", "train": False}}
+    file = tmp_path / "table-1.yaml"
+    file.write_text(yaml.safe_dump({"paper": "p", "table": "1", "rows": rows}))
+    with pytest.raises(DataError, match=r"b: .*'c'", check=coded("unknown")):
+        recipe_tables._printed(file, "p/table-1")
+    rows["b"]["models_of"] = "a"
+    file.write_text(yaml.safe_dump({"paper": "p", "table": "1", "rows": rows}))
+    assert [row.models_of for row in recipe_tables._printed(file, "p/table-1").rows] == [None, "a"]

@@ -200,6 +200,9 @@ def _printed(file: Path, reference: str) -> Table:
     for claim in claims:
         if unknown := {claim.better, claim.worse} - keys:
             raise DataError(f"{file}: claims: no row {unknown.pop()!r}; known: {', '.join(sorted(keys))}", "unknown")
+    for row in rows:
+        if row.models_of is not None and row.models_of not in keys:
+            raise DataError(f"{file}: {row.key}: models_of: no row {row.models_of!r} in this table", "unknown")
     first = rows[0]
     return Table(
         reference, first.paper, first.table, content.get("protocol"), content.get("columns") or [], claims, rows

@@ -156,7 +156,7 @@ def _binaural(one: TablePlan) -> Benchmark:
             measured: dict[str, Any] = {
                 "flipped": row.row.flipped,
                 "options": row.row.options,
-                "true_depth": any(run.recipe.data.with_depth for run in row.runs),
+                "true_depth": any(run.recipe.data.with_depth for run in _runs_of(row, one)),
             }
             part = SystemPart(name, models=models, **measured) if models else SystemPart(name, model=row.model)
             systems.append(part)
@@ -205,14 +205,19 @@ def _systems(row: PlannedRow, one: TablePlan) -> list[tuple[str, dict[str, str]]
     """Each seed of a row as a system: its name, and its model of each split."""
     if row.model is not None:
         return [(row.row.label, {})]
-    runs = row.runs
-    if row.row.models_of is not None:
-        runs = next(other.runs for other in one.rows if other.row.key == row.row.models_of)
+    runs = _runs_of(row, one)
     systems: dict[int, dict[str, str]] = {}
     of_split = dict(zip(dict.fromkeys(run.split for run in runs), one.splits, strict=False))
     for run in runs:
         systems.setdefault(run.seed, {})[of_split[run.split]] = str(run.model)
     return [(f"{row.row.label}, seed {seed}", models) for seed, models in systems.items()]
+
+
+def _runs_of(row: PlannedRow, one: TablePlan) -> list[Run]:
+    """The trainings whose models are measured for a row: its own, or another row's."""
+    if row.row.models_of is None:
+        return row.runs
+    return next(other.runs for other in one.rows if other.row.key == row.row.models_of)
 
 
 def _measured_row(row: PlannedRow, rows: Sequence[Row], one: TablePlan, simulated: bool) -> MeasuredRow:

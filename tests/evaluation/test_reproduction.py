@@ -51,7 +51,8 @@ def test_hearsights_own_tables_set_every_system_beside_the_others_and_share_what
     tables = {
         one.table.reference: one for one in plan("hearsight", DataSources(tmp_path, small=True), "small", seeds=2)
     }
-    assert set(tables) == {f"hearsight/table-{name}" for name in ("systems", "ablations", "options", "pairs")}
+    names = {"systems", "ablations", "options", "pairs", "recordings"}
+    assert set(tables) == {f"hearsight/table-{name}" for name in names}
     systems = {run.recipe.model.system: run.recipe for run in tables["hearsight/table-systems"].runs}
     papers = {"mono2binaural", "apnet", "sep-stereo", "pseudobinaural", "beyond-mono", "ccstereo"}
     assert set(systems) == papers | {"hrtf-attention"}

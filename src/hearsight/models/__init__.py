@@ -1,1 +1,1 @@
-"""One file per published system, with a docstring that is its card."""
+"""Published systems, one file each; the docstring of the file describes the system."""

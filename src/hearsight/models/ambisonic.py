@@ -3,15 +3,15 @@
 The 360-degree baseline of Morgado, Vasconcelos, Langlois and Wang, "Self-Supervised Generation of Spatial Audio for 360
 Video", NeurIPS 2018, as 2.5D Visual Sound (section 4.3, "Ambisonics") and PseudoBinaural (section 3.1) describe it.
 
-- Sees and hears: as Mono2Binaural.
-- Fusion: as Mono2Binaural.
-- Gives: W is the mono sound (half of l + r: what one ear gets of a source ahead); three complex masks on l + r give
-  Y, Z and X (ACN order, SN3D). The masks are not bounded: where several sources meet in one bin, the field's gradient
+- Inputs and fusion: as Mono2Binaural.
+- Output: W is the mono sound (half of l + r: the sound at one ear of a source ahead); three complex masks on l + r give
+  Y, Z and X (ACN order, SN3D). The masks are not bounded: where several sources overlap in a bin, the field's gradient
   can exceed its pressure. The field is decoded by virtual speakers and the pseudo-inverse (PseudoBinaural, equations 6
   to 8) with HRIRs resampled to the network's rate.
 - Loss: mean squared errors of l - r and, with a tenth of the weight, of l + r of the decoded ears against the true
-  ones, which 360-degree datasets are decoded to as well.
+  ones, to which 360-degree datasets are decoded as well.
 - Prediction: l - r of the decoded ears. They need not add up to the mix (the paper's baseline does not promise it); the
+  ears that hearsight makes of the difference do. For a symmetric head, l - r depends on Y alone.
   ears that hearsight makes of the difference do. A head that is the same on both sides hears l - r in Y alone.
 - Sizes: 34.3 million parameters.
 
@@ -19,8 +19,8 @@ Approximate: the HRIRs act on spectrograms, one complex factor per bin, rather t
 error against the exact convolution is at least 29 dB below the ears (white noise from four directions,
 `tests/models/test_ambisonic.py`); with the short windows of `small`, 24 dB.
 
-Other than in Morgado et al., which the papers at hand do not describe further: one network predicts the masks, in place
-of a separation and a localisation block; one frame and no optical flow.
+Unlike Morgado et al., whose network the papers at hand do not describe further: one network predicts the masks, in
+place of a separation and a localisation block; it takes one frame and no optical flow.
 """
 
 import math
@@ -52,8 +52,8 @@ class Ambisonic(GuidedUNet, StereoNetwork):
         hrtf: SOFA file of the head; None for the KEMAR set of the package. Read once, here: a saved network carries its
             decoder.
         speakers: layout of the virtual speakers (`acoustics.speaker_layout`).
-        mix_weight: of the loss of l + r; 1 weighs both ears' errors alike.
-        backbone: further arguments, as `GuidedUNet`'s.
+        mix_weight: weight of the loss of l + r; 1 weighs the errors of both ears alike.
+        backbone: further arguments of `GuidedUNet`.
 
     Raises:
         DataError: the SOFA file cannot be used.
@@ -79,7 +79,7 @@ class Ambisonic(GuidedUNet, StereoNetwork):
     def predict(
         self, mix: Complex[Tensor, "batch frequency time"], visual: Tensor | tuple[Tensor, ...]
     ) -> StereoResult:
-        """The spectrogram of l - r of the decoded ears, from the spectrogram of l + r and the feature map."""
+        """Predict the spectrogram of l - r of the decoded ears from the spectrogram of l + r and the feature map."""
         assert isinstance(visual, Tensor)
         logits = self.unet(torch.stack([mix.real, mix.imag], dim=1), self.condition(visual)).logits.float()
         rows = logits.shape[-2]
@@ -97,15 +97,16 @@ class Ambisonic(GuidedUNet, StereoNetwork):
         return StereoResult(zeros_above(left - right, above), extras)
 
     def _decoded(self, field: Sequence[Tensor], ear: int) -> Complex[Tensor, "batch frequency time"]:
-        """What an ear hears of the field (equation 8, in the frequency domain)."""
+        """Spectrogram of one ear, decoded from the field (equation 8, in the frequency domain)."""
         rows = field[0].shape[-2]
         response = self.decoder[ear, :, :rows, None]
         heard = [channel * torch.complex(response[c, ..., 0], response[c, ..., 1]) for c, channel in enumerate(field)]
         return heard[0] + heard[1] + heard[2] + heard[3]
 
     def _lateral(self) -> Float[Tensor, "frequency"]:
-        """How much the ears differ by Y, at least 1/4. Y's mask is divided by it, so that a mask of one size makes the
-        same difference at all frequencies; low ones, where the ears hardly differ, would be learned last otherwise."""
+        """Magnitude of the difference between the ears' responses to Y, at least 1/4. Y's mask is divided by it, so
+        that a given mask makes the same difference at all frequencies. Otherwise low frequencies, where the ears hardly
+        differ, would be learned last."""
         apart = self.decoder[0, 1] - self.decoder[1, 1]
         return apart.square().sum(-1).sqrt().clamp_min(0.25)
 
@@ -122,11 +123,11 @@ class Ambisonic(GuidedUNet, StereoNetwork):
 def decoder_response(
     hrirs: HRIRSet, stft: STFT, sample_rate_hz: int, speakers: str = "lebedev-26"
 ) -> Complex[Tensor, "2 4 frequency"]:
-    """What each ear hears of W, Y, Z, X at each bin of the STFT.
+    """Response of each ear to W, Y, Z and X at each bin of the STFT.
 
-    The way that sound takes from straight ahead to the ears is taken out, so that decoded ears are in step with the
-    mono sound to which they are compared and added; and the whole is scaled so that a source ahead with W = 1 gives
-    ears that add up to 2 (root mean square over bins), as W = (l + r) / 2 wants it.
+    The delay from straight ahead to the ears is removed, so that the decoded ears are in time with the mono sound to
+    which they are compared and added. The response is scaled so that a source ahead with W = 1 gives ears that add up
+    to 2 (root mean square over bins), as W = (l + r) / 2 requires.
     """
     hrirs = hrirs.at_rate(sample_rate_hz)
     filters = binaural_decoder(hrirs, order=1, layout=speakers).double()

@@ -3,21 +3,21 @@
 Paper: Zhou, Xu, Lin, Wang and Liu, "Sep-Stereo: Visually Guided Stereophonic Audio Generation by Associating Source
 Separation", ECCV 2020, section 3.2, and its supplement.
 
-- Sees: a frame of 224 x 448 through a ResNet-18 whose last stage keeps stride 1 and is dilated by 2, average-pooled to
-  512 x 7 x 14.
-- Hears: as Mono2Binaural; the backbone is its U-Net with its tiled condition, and predicts l - r too.
+- Picture: a frame of 224 x 448 through a ResNet-18 whose last stage keeps stride 1 and is dilated by 2, average-pooled
+  to 512 x 7 x 14.
+- Sound: as Mono2Binaural; the backbone is its U-Net with its tiled condition, and also predicts l - r.
 - Fusion: besides the condition, an associative convolution at each of the four inner decoder stages; a pyramid joins
   them from coarse to fine.
-- Gives: two complex masks, for the left and the right ear. The paper writes S_mono = (l + r) / 2; like the released
+- Output: two complex masks, for the left and the right ear. The paper writes S_mono = (l + r) / 2; like the released
   code, this takes l + r, since a mask below 1 could not make an ear louder than half the mix from it.
 - Loss (paper): L_D + L_rl, equations 6 and 7. The released code compares 2 l - m and m - 2 r with d, each with weight
-  1/2 (`released_losses`): the same minimum, another weight between the two terms.
+  1/2 (`released_losses`): the same minimum, with another weight between the two terms.
 - Prediction: l - r of the two heads ("the output results from the left and right branch ... is better than the direct
   prediction", supplement). Each head's own spectrogram is in the extras; they need not add up to the mix, but the ears
   that hearsight makes of the difference do.
 - Training: Adam, rate 5e-4, batch 144. The released scripts train stereo alone by 2.5D Visual Sound's schedule, and
-  leave the associative layers' weights as PyTorch draws them (`fusion_weights="pytorch"`); by default they are drawn
-  from N(0, 0.02) like the U-Net's.
+  leave PyTorch's initial weights in the associative layers (`fusion_weights="pytorch"`); by default they are drawn from
+  N(0, 0.02) like the U-Net's.
 - Sizes: 35.5 million parameters, 11.2 million of them in the ResNet.
 """
 
@@ -52,20 +52,21 @@ class APNet(GuidedUNet, StereoNetwork):
     Args:
         segment: sizes of segments and frames.
         fusion: "pyramid" (APNet), "outermost" (Associative-Conv) or "none" (backbone only).
-        output: what the predicted difference is made of, "heads" or "backbone" ("Unet out", supplement, table 1).
-        backbone_weight: of L_D; 0 leaves it out ("w/o L_D", supplement, table 1).
-        heads_weight: of L_rl (lambda_1 in equation 10).
+        output: source of the predicted difference, "heads" or "backbone" ("Unet out", supplement, table 1).
+        backbone_weight: weight of L_D; 0 leaves it out ("w/o L_D", supplement, table 1).
+        heads_weight: weight of L_rl (lambda_1 in equation 10).
         loss: "squared" (the paper) or "absolute" errors (the released joint training).
         released_losses: weigh the terms as the released code does.
         dilated: whether the ResNet's last stage is dilated (see `nn.VisualResNet`).
-        fusion_weights: how the associative networks' weights are drawn, "normal" (from N(0, 0.02), like the U-Net's) or
-            "pytorch" (as the layers draw them by themselves, which the released scripts leave them at).
-        backbone: further arguments, as `GuidedUNet`'s.
+        fusion_weights: initial weights of the associative networks, "normal" (from N(0, 0.02), like the U-Net's) or
+            "pytorch" (PyTorch's defaults, which the released scripts keep).
+        backbone: further arguments of `GuidedUNet`.
     """
 
     system: ClassVar[str] = "apnet"
     backbone_scale: ClassVar[float] = 0.25
-    """Of L_D. Equation 6 has the paper's S_D = (l - r) / 2; the networks here predict l - r, four times its energy."""
+    """Scale of L_D. Equation 6 uses S_D = (l - r) / 2; the networks here predict l - r, which has four times its
+    energy."""
 
     def __init__(
         self,
@@ -94,10 +95,10 @@ class APNet(GuidedUNet, StereoNetwork):
         self.released_losses = released_losses
 
     def make_fusion(self, fusion: Fusion) -> AssociativePyramid | OutermostAssociation | None:
-        """A new associative network for this backbone.
+        """Return a new associative network for this backbone; None for "none".
 
         Raises:
-            ValueError: there is none of that name.
+            ValueError: unknown name.
         """
         if fusion not in ("pyramid", "outermost", "none"):
             raise ValueError(f"fusion must be pyramid, outermost or none, got {fusion!r}")
@@ -119,7 +120,7 @@ class APNet(GuidedUNet, StereoNetwork):
     def predict(
         self, mix: Complex[Tensor, "batch frequency time"], visual: Tensor | tuple[Tensor, ...]
     ) -> StereoResult:
-        """The spectrogram of l - r from the spectrogram of l + r and the feature map."""
+        """Predict the spectrogram of l - r from the spectrogram of l + r and the feature map."""
         assert isinstance(visual, Tensor)
         logits, stages = self.decode(mix, visual)
         return self.heads(mix, visual, logits, stages)
@@ -137,7 +138,7 @@ class APNet(GuidedUNet, StereoNetwork):
         logits: Float[Tensor, "batch 2 masked_frequency time"],
         stages: Sequence[Tensor],
     ) -> StereoResult:
-        """The prediction from the decoded backbone."""
+        """Predict from the decoded backbone."""
         extras = {"backbone": apply_mask(bounded_mask(logits), mix)}
         if self.fusion is not None:
             associated = self.fusion(stages, visual)
@@ -164,7 +165,7 @@ class APNet(GuidedUNet, StereoNetwork):
         left: Complex[Tensor, "batch frequency time"],
         right: Complex[Tensor, "batch frequency time"],
     ) -> dict[str, Tensor]:
-        """`backbone` (L_D) and `heads` (L_rl) from the true ears' spectrograms."""
+        """`backbone` (L_D) and `heads` (L_rl), against the spectrograms of the true ears."""
         terms: dict[str, Tensor] = {}
         if self.backbone_weight:
             terms["backbone"] = self.backbone_weight * self.backbone_error(result.extras["backbone"], left - right)
@@ -179,10 +180,10 @@ class APNet(GuidedUNet, StereoNetwork):
         return scale * spectrogram_error(predicted, gap, self.loss)
 
     def pair_error(self, first: Tensor, second: Tensor, true_first: Tensor, true_second: Tensor) -> Tensor:
-        """Errors of two predicted channels, added up (Sep-Stereo, equations 7 and 9).
+        """Sum of the errors of two predicted channels (Sep-Stereo, equations 7 and 9).
 
-        With `released_losses`, of 2 first - mix and mix - 2 second against first - second, each with weight 1/2, as the
-        authors' code has it.
+        With `released_losses`: errors of 2 first - mix and of mix - 2 second against first - second, each with weight
+        1/2, as in the authors' code.
         """
         if not self.released_losses:
             return spectrogram_error(first, true_first, self.loss) + spectrogram_error(second, true_second, self.loss)

@@ -12,7 +12,7 @@ from hearsight.models.interface import SegmentFormat
 
 
 class AssociativeConvNetwork(APNet):
-    """APNet's backbone and losses with one associative convolution; arguments and extras as `APNet`'s."""
+    """APNet's backbone and losses with one associative convolution; arguments and extras are those of `APNet`."""
 
     system: ClassVar[str] = "associative-conv"
 

@@ -1,12 +1,12 @@
-"""The baselines of 2.5D Visual Sound, section 4.3: what stereo is worth without a picture, or with the wrong one.
+"""The baselines of 2.5D Visual Sound, section 4.3: stereo without a picture, or with a wrong one.
 
 Paper: Gao and Grauman, "2.5D Visual Sound", CVPR 2019.
 
-- `mono-mono` copies the mix to both ears. It has no weights and works at once.
-- `audio-only` is Mono2Binaural without the visual stream: all else, losses and training included, is the same (16.7
-  million parameters).
-- `flipped-visual` is a trained Mono2Binaural that is shown mirrored frames at test time. It is trained as Mono2Binaural
-  is, and reads its folders.
+- `mono-mono` copies the mix to both ears. It has no weights and needs no training.
+- `audio-only` is Mono2Binaural without the visual stream; everything else, losses and training included, is the same
+  (16.7 million parameters).
+- `flipped-visual` is a trained Mono2Binaural that gets mirrored frames at test time. It is trained like Mono2Binaural,
+  and reads its model folders.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,7 +25,7 @@ from hearsight.signal import apply_mask, bounded_mask
 
 
 class MonoMono(StereoNetwork):
-    """Both ears get half of the mix: the predicted difference is zero. Nothing is learned."""
+    """Both ears are half of the mix: the predicted difference is zero. Nothing is learned."""
 
     system: ClassVar[str] = "mono-mono"
     needs_frames: ClassVar[bool] = False
@@ -34,18 +34,18 @@ class MonoMono(StereoNetwork):
         super().__init__(segment)
 
     def encode_frames(self, frames: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch 0"]:
-        """Nothing."""
+        """Return an empty tensor per frame."""
         return frames.new_zeros(frames.shape[0], 0)
 
     def predict(
         self, mix: Complex[Tensor, "batch frequency time"], visual: Tensor | tuple[Tensor, ...]
     ) -> StereoResult:
-        """No difference."""
+        """Return a difference of zero."""
         nothing = torch.zeros_like(mix.real)
         return StereoResult(torch.complex(nothing, nothing))
 
     def losses(self, result: StereoResult, item: Item) -> dict[str, Tensor]:
-        """`difference`: the energy of the true difference, which no training lowers."""
+        """`difference`: the energy of the true difference, which training cannot lower."""
         return {"difference": spectrogram_error(result.difference, true_difference(item, self.stft, self.system))}
 
 
@@ -55,9 +55,9 @@ class AudioOnly(StereoNetwork):
     `StereoResult.extras`: `mask`, the complex mask. `[batch, frequency - 1, time]`
 
     Args:
-        segment: sizes of segments (and of the frames that it ignores).
-        channels: of the U-Net's encoder.
-        norm: of the U-Net (`nn.normalization`).
+        segment: sizes of segments (and of the frames, which are ignored).
+        channels: channels of the U-Net's encoder.
+        norm: normalisation of the U-Net (`nn.normalization`).
         loss: "squared" or "absolute" errors (`models.losses`).
     """
 
@@ -78,13 +78,13 @@ class AudioOnly(StereoNetwork):
         self.loss = checked(loss)
 
     def encode_frames(self, frames: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch 0"]:
-        """Nothing: the picture is not used."""
+        """Return an empty tensor per frame: the picture is not used."""
         return frames.new_zeros(frames.shape[0], 0)
 
     def predict(
         self, mix: Complex[Tensor, "batch frequency time"], visual: Tensor | tuple[Tensor, ...]
     ) -> StereoResult:
-        """The spectrogram of l - r from the spectrogram of l + r alone."""
+        """Predict the spectrogram of l - r from the spectrogram of l + r alone."""
         mask = bounded_mask(self.unet(torch.stack([mix.real, mix.imag], dim=1)).logits)
         return StereoResult(apply_mask(mask, mix), {"mask": mask})
 
@@ -95,7 +95,7 @@ class AudioOnly(StereoNetwork):
 
 
 class FlippedVisual(Mono2Binaural):
-    """Mono2Binaural that mirrors every frame in evaluation mode, and sees it as it is in training."""
+    """Mono2Binaural that mirrors every frame in evaluation mode, and uses it unchanged in training."""
 
     system: ClassVar[str] = "flipped-visual"
     reads: ClassVar[tuple[str, ...]] = ("mono2binaural",)
@@ -107,6 +107,6 @@ class FlippedVisual(Mono2Binaural):
     def feature_map(
         self, frames: Float[Tensor, "batch 3 height width"], encoded: Tensor | tuple[Tensor, ...] | None = None
     ) -> Float[Tensor, "batch channels h w"]:
-        """Feature map of the frames, laid over the picture as it is: what it sees mirrored is mirrored back."""
+        """Feature map of the frames, aligned with the picture: the map of a mirrored frame is mirrored back."""
         encoded = encoded if isinstance(encoded, Tensor) else self.encode_frames(frames)
         return encoded if self.training else encoded.flip(-1)

@@ -1,24 +1,24 @@
-"""Beyond-Mono: picture and depth seen by transformers, and every sound compared with every place.
+"""Beyond-Mono: picture and depth encoded by transformers, with attention between every sound and every place.
 
 Paper: Parida, Srivastava and Sharma, "Beyond Mono to Binaural: Generating Binaural Audio from Mono Audio with Depth and
 Cross Modal Attention", WACV 2022.
 
-- Sees: the frame nearest to the segment's centre, 224 x 448, through two ViT-Large encoders of the dense-prediction
-  architecture (patches of 16, layers 6, 12, 18 and 24; section 3.2), one that knows pictures (ImageNet:
-  `image_weights="google/vit-large-patch16-384"`), one that knows depth (MIX6: `depth_weights="Intel/dpt-large"`). In
-  the paper both read the RGB frame; with `depth_input="map"` the second reads a depth map instead.
-- Hears: the spectrogram of the mix, through the encoder of 2.5D Visual Sound's U-Net (section 3.3).
+- Picture: the frame nearest to the segment's centre, 224 x 448, through two ViT-Large encoders of the dense-prediction
+  architecture (patches of 16, layers 6, 12, 18 and 24; section 3.2), one trained on pictures (ImageNet:
+  `image_weights="google/vit-large-patch16-384"`), one on depth (MIX6: `depth_weights="Intel/dpt-large"`). In the paper
+  both read the RGB frame; with `depth_input="map"` the second reads a depth map instead.
+- Sound: the spectrogram of the mix, through the encoder of 2.5D Visual Sound's U-Net (section 3.3).
 - Fusion: 1 x 1 convolutions bring each layer's map to d = 128 channels; the four concatenated are as wide as the audio
   bottleneck, 512. At each of the five decoder stages the cosine similarities of all places and all time-frequency
   positions are concatenated with the audio features (section 3.4, `nn.cross_modal_attention`).
-- Gives: three decoders (section 3.4): a complex mask on the mix whose product is the spectrogram of l - r, the
-  magnitude of that spectrogram, and its phase. The mask's product is the result.
+- Output: three decoders (section 3.4): a complex mask whose product with the mix is the spectrogram of l - r, the
+  magnitude of that spectrogram, and its phase. The masked mix is the result.
 - Loss: squared errors of spectrogram, magnitude, phase, and of the spectrogram made of magnitude and phase (equations 6
   to 10). Each can be left out, and so can each modality (tables 1 and 2).
 - Sizes: 684 million parameters, 607 million of them in the transformers.
 
-Where the paper is silent: the magnitude decoder ends in a softplus; the weights of the loss terms, "set empirically"
-there, are 1, 1, 0.1 and 1 here, which brings the terms of an untrained network to one order of magnitude. The text
+Where the paper gives no value: the magnitude decoder ends in a softplus; the weights of the loss terms ("set
+empirically") are 1, 1, 0.1 and 1, so that the terms of an untrained network are of one order of magnitude. The paper
 writes the phase as arctan(Re / Im); it is atan2(Im, Re) here.
 """
 
@@ -55,10 +55,10 @@ LOSS_WEIGHTS: Mapping[str, float] = {"difference": 1.0, "magnitude": 1.0, "phase
 class BeyondMono(StereoNetwork):
     """The network of Beyond Mono to Binaural.
 
-    `StereoResult.extras` of `forward` (of `predict` only if asked for):
+    `StereoResult.extras` of `forward` (of `predict` only with `everything`):
 
     - `mask`, the complex mask. `[batch, frequency - 1, time]`
-    - `magnitude` and `phase` (radians) of the predicted difference, of their own decoders. `[batch, frequency - 1,
+    - `magnitude` and `phase` (radians) of the predicted difference, from their own decoders. `[batch, frequency - 1,
       time]`
     - `attention_image_1` to `attention_image_5` and `attention_depth_1` to `attention_depth_5`: cosine similarities at
       each stage of the mask's decoder, coarse to fine. `[batch, h, w, f_i, t_i]`, with 14 x 28 places and 8 x 2,
@@ -66,20 +66,20 @@ class BeyondMono(StereoNetwork):
 
     Args:
         segment: sizes of segments and frames.
-        channels: of the audio encoder; the last, a multiple of the number of taken layers, is also that of the fused
-            visual features.
+        channels: channels of the audio encoder; the last, a multiple of the number of taken layers, is also that of the
+            fused visual features.
         transformer: arguments of both `nn.VisionTransformer`s; None for ViT-Large.
-        modalities: "image" and "depth", one of them, or none (table 1).
-        depth_input: what the depth transformer reads: "picture", the frame (the paper); or "map", a depth map.
-        depth_estimator: only for "map": DPT by Hub name or folder (`nn.DepthEstimator`) that estimates the map where
-            none is given: of training items without depth, and of every video. It is read when it is first needed.
-            None: without a given map there is no prediction.
-        loss_weights: of "difference", "magnitude", "phase" and "reconstruction" (equation 10); what is missing is left
-            out (table 2). Without "difference" the result is made of magnitude and phase.
+        modalities: "image" and "depth", either, or none (table 1).
+        depth_input: input of the depth transformer: "picture", the frame (the paper); or "map", a depth map.
+        depth_estimator: only for "map": DPT by Hub name or folder (`nn.DepthEstimator`) that estimates missing depth
+            maps: of training items without depth, and of every video. It is loaded at first use. None: a missing map
+            is an error.
+        loss_weights: weights of "difference", "magnitude", "phase" and "reconstruction" (equation 10); terms without a
+            weight are left out (table 2). Without "difference" the result is made of magnitude and phase.
         image_weights, depth_weights: published weights of the transformers, by Hub name or folder; None for random
             ones.
         freeze_visual: do not train the transformers.
-        norm: of the audio encoder and the decoders (`nn.normalization`).
+        norm: normalisation of the audio encoder and the decoders (`nn.normalization`).
     """
 
     system: ClassVar[str] = "beyond-mono"
@@ -111,7 +111,7 @@ class BeyondMono(StereoNetwork):
         self._check_settings(modalities, depth_input)
         self.depth_input = depth_input
         self.depth_estimator = depth_estimator
-        self._estimators: dict[str, DepthEstimator] = {}  # made on first use; not a part of the network
+        self._estimators: dict[str, DepthEstimator] = {}  # made on first use; a dict hides it from `nn.Module`
         settings = dict(transformer or {})
         published = {"image": image_weights, "depth": depth_weights}
         self.visual = nn.ModuleDict(
@@ -144,7 +144,7 @@ class BeyondMono(StereoNetwork):
 
     @property
     def needs_frames(self) -> bool:  # type: ignore[override]
-        """Whether any modality is left."""
+        """Whether the network has any modality."""
         return bool(self.modalities)
 
     def forward(
@@ -154,7 +154,7 @@ class BeyondMono(StereoNetwork):
         depth: Float[Tensor, "batch 1 height width"] | None = None,
         depth_unit: Literal["metres", "relative"] = "metres",
     ) -> StereoResult:
-        """The prediction from the mix's spectrogram, ImageNet-normalised frames and, with "map", their depth."""
+        """Predict from the mix's spectrogram, ImageNet-normalised frames and, with "map", their depth."""
         return self.predict(mix, self.encode_frames(frames, depth, depth_unit), everything=True)
 
     def encode_frames(
@@ -163,10 +163,10 @@ class BeyondMono(StereoNetwork):
         depth: Float[Tensor, "batch 1 height width"] | None = None,
         depth_unit: Literal["metres", "relative"] = "metres",
     ) -> Float[Tensor, "batch modalities channels places"]:
-        """Features f_I and f_D of every place (section 3.2); `[batch, 2, 512, 392]` in the paper's size.
+        """Features f_I and f_D of every place (section 3.2); `[batch, 2, 512, 392]` at the paper's size.
 
         Raises:
-            ModelError: the network reads depth maps, none is given, and it has no `depth_estimator`.
+            ModelError: the network reads depth maps, gets none, and has no `depth_estimator`.
         """
         features = []
         for name in self.modalities:
@@ -183,8 +183,8 @@ class BeyondMono(StereoNetwork):
     def feature_map(
         self, frames: Float[Tensor, "batch 3 height width"], encoded: Tensor | tuple[Tensor, ...] | None = None
     ) -> Float[Tensor, "batch channels h w"] | None:
-        """Features f_I of the picture, or f_D where the network estimates depth from the frames and sees nothing else.
-        `[batch, 512, 14, 28]` in the paper's size. None if it reads no frames."""
+        """Features f_I of the picture, or f_D where depth is the only modality. `[batch, 512, 14, 28]` at the paper's
+        size. None if the network reads no frames."""
         if isinstance(encoded, Tensor) and self.modalities:
             return encoded[:, 0].unflatten(-1, self.places)
         for name in self.modalities:
@@ -202,10 +202,10 @@ class BeyondMono(StereoNetwork):
         visual: Tensor | tuple[Tensor, ...],
         everything: bool = False,
     ) -> StereoResult:
-        """The spectrogram of l - r from the spectrogram of l + r and the visual features.
+        """Predict the spectrogram of l - r from the spectrogram of l + r and the visual features.
 
         Args:
-            everything: run every decoder and fill `extras`; otherwise only what the result is made of.
+            everything: run every decoder and fill `extras`; otherwise run only those that the result needs.
         """
         assert isinstance(visual, Tensor)
         encoded, seen = self._heard(mix), visual.unbind(1)
@@ -234,7 +234,7 @@ class BeyondMono(StereoNetwork):
     def attention(
         self, mix: Complex[Tensor, "batch frequency time"], visual: Tensor | tuple[Tensor, ...]
     ) -> dict[str, Float[Tensor, "batch h w f t"]]:
-        """Cosine similarities at each stage of the mask's decoder, coarse to fine, of each modality (section 3.4)."""
+        """Cosine similarities at each stage of the mask's decoder, coarse to fine, for each modality (section 3.4)."""
         assert isinstance(visual, Tensor)
         decoder = self.decoders["stft" if "stft" in self.decoders else "magnitude"]
         drawn = self._attention_of(decoder(self._heard(mix), visual.unbind(1)))
@@ -246,7 +246,7 @@ class BeyondMono(StereoNetwork):
         return list(accumulate(self.down, lambda x, stage: stage(x), initial=parts))[1:]
 
     def _attention_of(self, decoded: Attended) -> dict[tuple[str, int], Float[Tensor, "batch h w f t"]]:
-        """By modality and stage."""
+        """Attention maps by modality and stage."""
         return {
             (name, i): part.unflatten(1, self.places)
             for i, maps in enumerate(decoded.attention, start=1)
@@ -273,12 +273,12 @@ class BeyondMono(StereoNetwork):
         return {name: self.loss_weights[name] * term for name, term in terms.items()}  # equation 10
 
     def encode_item(self, item: Item) -> Tensor:
-        """Features of a batch; its depth maps are used where the network reads maps and the batch has them."""
+        """Encode the frames of a batch, with its depth maps if the network reads maps and the batch has them."""
         unit: Any = item.depth_unit
         return self.encode_frames(item.frames, item.depth, unit)
 
     def predict_item(self, item: Item) -> StereoResult:
-        """The prediction of a batch by every decoder."""
+        """Predict a batch with every decoder."""
         return self.predict(self.stft.forward(item.mono), self.encode_item(item), everything=True)
 
     def _depth_picture(self, frames: Tensor, depth: Tensor | None, unit: Literal["metres", "relative"]) -> Tensor:

@@ -1,29 +1,30 @@
-"""CCStereo: attention between sound and picture in the bottleneck, and a decoder that the picture de-normalises.
+"""CCStereo: attention between sound and picture in the bottleneck, and a decoder de-normalised by the picture.
 
 Paper: Chen et al., "CCStereo: Audio-Visual Contextual and Contrastive Learning for Binaural Audio Generation", ACM MM
 2025 (arXiv 2501.02786). Built from a description of the released code (Sony Research, MIT licence, commit 5ba1b1b), in
 the configuration of its run scripts; parity with it is tested. Equations are numbered in this file, (1) to (9).
 
-- Sees: the frame nearest to the segment's centre, 224 x 448, through a ResNet-18 (ImageNet weights:
+- Picture: the frame nearest to the segment's centre, 224 x 448, through a ResNet-18 (ImageNet weights:
   `visual_weights="microsoft/resnet-18"`) and an atrous pyramid: V, 128 x 7 x 14.
-- Hears: the spectrogram of the mix, 257 x 64 bins of 0.63 s at 16 kHz, zero padding at the ends, real and imaginary
+- Sound: the spectrogram of the mix, 257 x 64 bins of 0.63 s at 16 kHz, zero padding at the ends, real and imaginary
   parts as channels.
-- Fusion: the U-Net's 8 x 2 bottleneck asks the 98 places of V by cross-attention, then itself by self-attention; the
-  first decoder stage is normalised, then scaled and shifted by how alike each sound and each place are (AVAD).
-- Gives: a complex mask with both parts in (-1, 1) on all 257 rows; mask times mix is the spectrogram of l - r.
+- Fusion: the U-Net's 8 x 2 bottleneck attends to the 98 places of V (cross-attention), then to itself (self-attention);
+  the first decoder stage is normalised, then scaled and shifted by the similarity of each sound position and each place
+  (AVAD).
+- Output: a complex mask with both parts in (-1, 1) on all 257 rows; mask times mix is the spectrogram of l - r.
 - Loss: squared error and magnitude of the difference, phase of the two ears, and a contrastive term: the bottleneck
   with the previous frame should resemble that with this frame, the one with shuffled places should not.
-- Test: each frame is cropped at one of five places, by its number, so that overlapping windows average over crops
-  (`sliding_crops`, which `inference.NeuralModel` follows).
+- Test: each frame is cropped at one of five places, chosen by its number, so that overlapping windows average over
+  crops (`sliding_crops`, implemented by `inference.NeuralModel`).
 - Training: Adam (0.9, 0.999), weight decay 5e-4, batch 128, rate 5e-4 (5e-5 for the whole visual stream), falling to
   zero over 400 epochs as (1 - step / steps)^0.9. The released training keeps the weights that are best on the test
-  split; the validation split decides here.
+  split; here the validation split decides.
 - Sizes: 17.6 million parameters, 15.1 million of them visual.
 
-Where this differs from the released code: segments are scaled by the mix alone in training as in testing (the released
-training scales by both ears, its test by the mix: the network hears testing quieter than training); `segment: {level:
-ears}` scales by both ears where they are known. What is left out: layers of the released code that its forward pass
-never reads, and its 1e-12 on spectrograms.
+Differences from the released code: segments are scaled by the mix alone in training as in testing (the released
+training scales by both ears and its test by the mix, so that the network gets quieter sound in testing than in
+training); `segment: {level: ears}` scales by both ears where they are known. Layers of the released code that its
+forward pass never uses are left out, and so is the 1e-12 that it adds to spectrograms.
 """
 
 from collections.abc import Mapping, Sequence
@@ -54,25 +55,25 @@ class CCStereo(StereoNetwork):
     `StereoResult.extras`:
 
     - `mask`, the complex mask. `[batch, frequency, time]`
-    - `bottleneck`, what the attention gives. `[batch, width, f, t]`
+    - `bottleneck`, the output of the attention. `[batch, width, f, t]`
     - `attention_similarity`, cosine similarity of each place of the picture and each position of the first decoder
-      stage (equation 4). `[batch, h, w, 2 f, 2 t]`, 7 x 14 places and 16 x 4 positions in the paper's size.
+      stage (equation 4). `[batch, h, w, 2 f, 2 t]`, 7 x 14 places and 16 x 4 positions at the paper's size.
 
     Args:
         segment: sizes of segments and frames.
-        channels: of the U-Net's encoder; the last is also the width of V and of the attention.
-        visual_widths, visual_depths: stages of the ResNet.
-        pyramid_channels: of each branch of the atrous pyramid.
-        heads: of the attention.
-        loss_weights: of "difference", "amplitude", "phase" and "contrastive"; what is missing is left out.
+        channels: channels of the U-Net's encoder; the last is also the width of V and of the attention.
+        visual_widths, visual_depths: channels and blocks of the ResNet's stages.
+        pyramid_channels: channels of each branch of the atrous pyramid.
+        heads: number of attention heads.
+        loss_weights: weights of "difference", "amplitude", "phase" and "contrastive"; terms without one are left out.
         amplitude: "released", the norm over time that the released code computes; "magnitude", that of each bin
             (equation 7).
         visual_weights: published weights of the ResNet, by Hub name or folder; None for random ones.
-        visual, freeze_visual: instead of the ResNet another network; not to be trained; as for
+        visual, freeze_visual: another network in place of the ResNet, and whether it stays untrained; as in
             `models.guided.GuidedUNet`.
 
     Raises:
-        ValueError: sizes that cannot be halved as often as the network halves them, or unknown loss settings.
+        ValueError: sizes that cannot be halved as often as the network needs, or unknown loss settings.
     """
 
     system: ClassVar[str] = "ccstereo"
@@ -131,17 +132,17 @@ class CCStereo(StereoNetwork):
 
     @property
     def needs_previous_frames(self) -> bool:  # type: ignore[override]
-        """Whether the contrastive term is in use."""
+        """Whether the contrastive term has a weight."""
         return "contrastive" in self.loss_weights
 
     def encode_frames(self, frames: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch channels h w"]:
-        """V, the map of the atrous pyramid; 128 x 7 x 14 in the paper's size."""
+        """V, the map of the atrous pyramid; 128 x 7 x 14 at the paper's size."""
         return self.visual(frames)
 
     def predict(
         self, mix: Complex[Tensor, "batch frequency time"], visual: Tensor | tuple[Tensor, ...]
     ) -> StereoResult:
-        """The spectrogram of l - r from the spectrogram of l + r and V."""
+        """Predict the spectrogram of l - r from the spectrogram of l + r and V."""
         assert isinstance(visual, Tensor)
         encoded = self._encoded(mix)
         return self._decoded(mix, encoded, self._bottleneck(encoded[-1], visual), visual)
@@ -170,16 +171,16 @@ class CCStereo(StereoNetwork):
         return {name: weights[name] * term() for name, term in terms.items() if name in weights}
 
     def loss_terms(self, item: Item, order: Int[Tensor, "places"] | None = None) -> dict[str, Tensor]:
-        """The losses of a batch.
+        """Weighted losses of a batch.
 
         Args:
-            item: with ears and, for the contrastive term, previous frames.
-            order: of the shuffled places; None for a random one.
+            item: batch with ears and, for the contrastive term, previous frames.
+            order: permutation of the places for the negative; None for a random one.
 
         Raises:
             DataError: the ears or the previous frames are missing.
         """
-        true_difference(item, self.stft, self.system)  # refuses items without ears before anything is computed
+        true_difference(item, self.stft, self.system)  # raises for items without ears before anything is computed
         if not self.needs_previous_frames:
             return super().loss_terms(item)
         if item.previous_frames is None:
@@ -229,8 +230,8 @@ class CCStereo(StereoNetwork):
 class VisualStream(nn.Module):
     """ResNet and atrous pyramid: V, `[batch, width, H / 32, W / 32]`.
 
-    Four convolutions of the ResNet's map, 1 x 1 and 3 x 3 of dilations 6, 12 and 18, side by side, and its mean over
-    all places, each reduced to `width` channels; their sum, normalised, is V. On a map of 7 x 14 a kernel of dilation
+    Four parallel convolutions of the ResNet's map, 1 x 1 and 3 x 3 with dilations 6, 12 and 18, and the map's mean over
+    all places are each reduced to `width` channels; their normalised sum is V. On a map of 7 x 14, a kernel of dilation
     18 meets data only in its centre.
     """
 
@@ -253,7 +254,7 @@ class VisualStream(nn.Module):
         self.norm = nn.BatchNorm2d(width)
 
     def forward(self, frames: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch channels h w"]:
-        """V of ImageNet-normalised frames. In training a batch of one is refused by the norm of the mean."""
+        """V of ImageNet-normalised frames. In training, the norm of the mean refuses a batch of one."""
         x = self.backbone(frames)
         near = torch.cat([convolution(x) for convolution in self.atrous], dim=1)
         near = self.atrous_reduce(F.leaky_relu(self.atrous_norm(near)))
@@ -263,12 +264,12 @@ class VisualStream(nn.Module):
 
 
 class AttentiveFusion(nn.Module):
-    """Sound tokens that attend to the picture's, then to each other (equations 2 and 3); residuals, norms after them.
+    """Sound tokens attend to the picture's, then to each other (equations 2 and 3), with residuals and post-norms.
 
     Args:
-        width: of the tokens.
+        width: length of a token.
         audio_map, visual_map: (rows, columns) of the maps that the tokens come from, row by row.
-        heads: of both attentions.
+        heads: number of heads of both attentions.
     """
 
     def __init__(self, width: int, audio_map: tuple[int, int], visual_map: tuple[int, int], heads: int) -> None:
@@ -285,7 +286,7 @@ class AttentiveFusion(nn.Module):
     def forward(
         self, audio: Float[Tensor, "batch width f t"], visual: Float[Tensor, "batch width h w"]
     ) -> Float[Tensor, "batch width f t"]:
-        """The bottleneck."""
+        """Return the bottleneck after attention."""
         heard, seen = audio.flatten(2).transpose(1, 2), visual.flatten(2).transpose(1, 2)
         query, key = heard + self.audio_positions, seen + self.visual_positions
         x = self.cross_norm(heard + self.cross(query, key, seen, need_weights=False)[0])  # equation 2
@@ -297,7 +298,7 @@ class AttentiveFusion(nn.Module):
     def attention(
         self, audio: Float[Tensor, "batch width f t"], visual: Float[Tensor, "batch width h w"]
     ) -> Float[Tensor, "batch h w f t"]:
-        """Weights of the cross-attention, mean over heads; those of a position of the sound add up to one."""
+        """Weights of the cross-attention, mean over heads; those of each sound position add up to one."""
         query = audio.flatten(2).transpose(1, 2) + self.audio_positions
         seen = visual.flatten(2).transpose(1, 2)
         weights = self.cross(query, seen + self.visual_positions, seen)[1]
@@ -308,9 +309,9 @@ class AdaptiveDenormalization(nn.Module):
     """Audio-visual adaptive de-normalisation (AVAD): a batch norm whose scale and shift come from sound and picture.
 
     Args:
-        channels: of the sound's map.
-        visual_channels: of the picture's.
-        audio_map, visual_map: (rows, columns) of each.
+        channels: channels of the sound's map.
+        visual_channels: channels of the picture's map.
+        audio_map, visual_map: (rows, columns) of each map.
     """
 
     def __init__(
@@ -329,7 +330,7 @@ class AdaptiveDenormalization(nn.Module):
     def forward(
         self, audio: Float[Tensor, "batch channels f t"], visual: Float[Tensor, "batch visual_channels h w"]
     ) -> tuple[Float[Tensor, "batch channels f t"], Float[Tensor, "batch h w f t"]]:
-        """The de-normalised map, and the similarity of all places and positions."""
+        """Return the de-normalised map, and the similarities of all places and positions."""
         n = self.norm(audio)
         heard = (n.flatten(2) + self.audio_positions.transpose(1, 2)).unflatten(2, n.shape[-2:])
         seen = self.reduce(visual).flatten(2) + self.visual_positions.transpose(1, 2)
@@ -346,8 +347,8 @@ def amplitude_loss(
 ) -> Float[Tensor, ""]:
     """Mean difference of amplitudes (equation 7).
 
-    "magnitude": of |S| of each bin. "released": the released code sums squares over the last axis, which is time, of
-    real and imaginary parts apart: of the norm over time of each part of each frequency.
+    "magnitude" compares |S| of each bin. "released" compares the norm over time of the real part and of the imaginary
+    part of each frequency, since the released code sums squares over the last axis, which is time.
     """
     if definition == "magnitude":
         return (predicted.abs() - truth.abs()).abs().mean()
@@ -360,8 +361,8 @@ def phase_loss(
 ) -> Float[Tensor, ""]:
     """Mean circular difference in radians of the phases of two sounds (equation 8); 0 where no bin is loud enough.
 
-    Counted are the bins in which |Re| + |Im| of both is above 0.2 times the mean of the second's. Training gives the
-    truth first and the prediction second, with reflected edges whatever the network's own transform does.
+    Only bins count in which |Re| + |Im| of both sounds is above 0.2 times the mean of the second's. Training passes the
+    truth first and the prediction second, with reflected edges whatever the padding of the network's own transform.
     """
     a, b = stft.forward(first), stft.forward(second)
     loud = [s.real.abs() + s.imag.abs() for s in (a, b)]
@@ -376,10 +377,10 @@ def contrastive_loss(
     positive: Float[Tensor, "batch width"],
     negative: Float[Tensor, "batch width"],
 ) -> Float[Tensor, ""]:
-    """Supervised contrastive loss in which anchor i and positive i are a class, and each negative one of its own.
+    """Supervised contrastive loss; anchor i and positive i form a class, and each negative is a class of its own.
 
     With R the rows of all three at length 1, s_ij = R_i . R_j / `TEMPERATURE`, N_i the rows of other classes and P_i
-    the other rows of the same (equation 9):
+    the other rows of the same class (equation 9):
 
         L = -1/(3B) sum_i sum_{j in P_i} (s_ij - log(exp s_ij + sum_{k in N_i} exp s_ik)) / |P_i|
 
@@ -402,13 +403,13 @@ def _pooled(bottleneck: Float[Tensor, "batch width f t"]) -> Float[Tensor, "batc
 
 
 def _stretched(mask: Float[Tensor, "batch rows time"], rows: int) -> Float[Tensor, "batch more_rows time"]:
-    """A mask resized to `rows`, bilinearly, corners aligned: row k reads position (256 - 1) k / (257 - 1)."""
+    """Resize a mask to `rows` bilinearly, with aligned corners: row k reads position (256 - 1) k / (257 - 1)."""
     size = (rows, mask.shape[-1])
     return F.interpolate(mask[:, None], size=size, mode="bilinear", align_corners=True)[:, 0]
 
 
 def _draw(part: nn.Module) -> None:
-    """Weights of convolutions and linear layers from N(0, 0.02), of batch norms from N(1, 0.02), as released."""
+    """Draw weights of convolutions and linear layers from N(0, 0.02), of batch norms from N(1, 0.02), as released."""
     for layer in part.modules():
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
             nn.init.normal_(layer.weight, 0.0, 0.02)

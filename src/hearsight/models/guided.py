@@ -1,4 +1,4 @@
-"""The backbone that four systems share: an audio U-Net that a frame guides (2.5D Visual Sound, section 3.3)."""
+"""The backbone of four systems: an audio U-Net guided by a frame (2.5D Visual Sound, section 3.3)."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
@@ -11,29 +11,29 @@ from hearsight.nn import ConditionalUNet, Conditioning, Norm, PublishedBackbone,
 
 
 class GuidedUNet(AudioVisualNetwork):
-    """A visual backbone's feature map of the frame, reduced and given to the bottleneck of an audio U-Net.
+    """An audio U-Net whose bottleneck gets the reduced feature map of the frame from a visual backbone.
 
-    The first base of a system, before `StereoNetwork` or `SeparationNetwork`.
+    A system inherits from it first, then from `StereoNetwork` or `SeparationNetwork`.
 
     Args:
         segment: sizes of segments and frames.
         inputs, outputs: channels of the U-Net; a system sets them.
-        channels: of the U-Net's encoder.
-        visual_widths, visual_depths: stages of the ResNet.
-        condition_channels: to which the map is reduced.
-        norm: of the U-Net, and of further networks that decode (`nn.normalization`); the ResNet and what reduces its
-            map keep their batch norms.
+        channels: channels of the U-Net's encoder.
+        visual_widths, visual_depths: channels and blocks of the ResNet's stages.
+        condition_channels: channels of the reduced map.
+        norm: normalisation of the U-Net, and of further networks that decode (`nn.normalization`); the ResNet and the
+            layer that reduces its map keep their batch norms.
         dilated: whether the ResNet's last stage is dilated (see `nn.VisualResNet`).
         visual_weights: published weights of the ResNet, by Hub name or folder; None for random ones.
         freeze_visual: do not train the visual backbone.
-        visual: instead of the ResNet "efficientnet-lite0" or "efficientnet-lite0-pooled" (`nn.LiteMap`, with
+        visual: replacement of the ResNet: "efficientnet-lite0" or "efficientnet-lite0-pooled" (`nn.LiteMap`, with
             `visual_weights` "imagenet"), or any vision network of transformers, by Hub name or folder
-            ("facebook/dinov2-small") with its weights (`nn.PublishedBackbone`); a saved network has its description
+            ("facebook/dinov2-small"), with its weights (`nn.PublishedBackbone`). A saved network has its description
             here instead.
-        conditioning: how the U-Net is given the frame, "tile" (the papers) or "film" (`nn.ConditionalUNet`).
+        conditioning: way in which the frame enters the U-Net, "tile" (the papers) or "film" (`nn.ConditionalUNet`).
 
     Raises:
-        ValueError: sizes that cannot be halved as often as the networks halve them, or an unknown norm.
+        ValueError: sizes that cannot be halved as often as the networks need, or an unknown norm.
     """
 
     shares_pictures: ClassVar[bool] = True
@@ -68,5 +68,5 @@ class GuidedUNet(AudioVisualNetwork):
         self.unet.check_size(*self.spectrogram_size)
 
     def encode_frames(self, frames: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch channels h w"]:
-        """Feature map of the frames; 512 x 7 x 14 in the paper's size."""
+        """Feature map of the frames; 512 x 7 x 14 at the paper's size."""
         return self.visual(frames)

@@ -1,26 +1,27 @@
 """HRTF attention: each bin of the sound attends to directions in the picture, and is rendered from there by HRTFs.
 
-hearsight's own; its parts are other people's, put together so that a small network need not learn what is known: where
-in the picture a direction is, what a head does to sound from there, and that a mirrored scene gives swapped ears.
+The system is hearsight's own; its parts are published. They are combined so that a small network need not learn known
+facts: the direction of each place in the picture, the effect of a head on sound from there, and that a mirrored scene
+swaps the ears.
 
-- Sees: the frame nearest to the segment's centre, 129 x 257, through the first stages of EfficientNet-Lite0 with its
-  ImageNet weights, frozen: the network by which the default model finds instruments, 9 x 17 places of 16 pixels. A
-  small ResNet with a feature pyramid (Lin et al., CVPR 2017) can be trained from nothing instead. The lighter half of
-  the frame is turned to the left before, and the map back, so that the map of a mirrored frame is the mirrored map.
-- Hears: the log magnitude of the mix, its change from column to column, its magnitude and the frequency, through a
-  U-Net. The phase of a mono mix says nothing about directions, so it is not heard.
+- Picture: the frame nearest to the segment's centre, 129 x 257, through the first stages of EfficientNet-Lite0 with its
+  ImageNet weights, frozen: 9 x 17 places of 16 pixels. The default model detects instruments with the same network. A
+  small ResNet with a feature pyramid (Lin et al., CVPR 2017) can be trained from scratch instead. The frame is mirrored
+  if its right half is lighter, and its map is mirrored back, so that the map of a mirrored frame is the mirrored map.
+- Sound: the log magnitude of the mix, its change from column to column, its magnitude and the frequency, through a
+  U-Net. The phase is left out: that of a mono mix has no information about directions.
 - Directions: each column of the map is a token with an azimuth (PseudoBinaural, section 3.2: the picture is a part of a
-  cylinder); where in the column it is, and so the elevation, is a softmax over its places (equation 1).
-- Attention: the U-Net's bottleneck asks the tokens what there is (as CCStereo does); then every bin asks them whose it
-  is (associative convolution, Sep-Stereo, section 3.2, as softmax attention): the weights say how much of a bin comes
-  from each direction, and how much from none (equation 2).
-- Gives: the mix times the sum over directions of weight, share and R, the ratio of difference to sum of KEMAR's HRTFs
-  (equation 3), as the oracle of simulated scenes is made (`evaluation.upper_bound`), but bin by bin; and of what the
-  ratio does not say a free complex part, a sum of sines of the attended azimuths (equation 4), as Mono2Binaural's mask.
-- Loss: squared error of the spectrogram of l - r, as Mono2Binaural's; and the cross-entropy between the attention and
-  the directions that the true ears say (equation 5).
-- Mirror: R and the sines are odd functions of the azimuth, and nothing else distinguishes sides, so ears swap exactly
-  when the picture is mirrored. Mirrored training clips would teach nothing.
+  cylinder); a softmax over the places of a column gives the height in it, and so the elevation (equation 1).
+- Attention: the U-Net's bottleneck attends to the tokens (as in CCStereo); then every bin attends to them (associative
+  convolution, Sep-Stereo, section 3.2, as softmax attention): the weights are the parts of a bin that come from each
+  direction; the rest comes from none (equation 2).
+- Output: the mix times the sum over directions of weight, share and R, the ratio of difference to sum of KEMAR's HRTFs
+  (equation 3), as in the oracle of simulated scenes (`evaluation.upper_bound`), but bin by bin. A free complex part, a
+  sum of sines of the attended azimuths (equation 4), adds what the ratio lacks, like Mono2Binaural's mask.
+- Loss: squared error of the spectrogram of l - r, as in Mono2Binaural; and the cross-entropy between the attention and
+  the directions estimated from the true ears (equation 5).
+- Mirror: R and the sines are odd functions of the azimuth, and nothing else distinguishes the sides, so the ears swap
+  exactly when the picture is mirrored. Mirrored training clips would add nothing.
 - Sizes: 0.9 million parameters, 0.7 million of them frozen.
 
 Equations, with map places (i, j), columns j, bins (f, t), mix X and the U-Net's outputs q, n, s, c at each bin:
@@ -32,9 +33,9 @@ Equations, with map places (i, j), columns j, bins (f, t), mix X and the U-Net's
     (5)  - sum over blocks of 16 x 16 bins of power |X|^2 of sum_j p_j log w_j,   p_j = softmax_j(e_j / (0.05 E)),
          e_j = |D|^2 - |D - g X R_j|^2 in the block with the best g from 0 to 1, E = |D|^2 + 0.02 |X|^2
 
-with k_j, b_j, z_j from v_j by a network of two layers. g is the share of a part that comes from its direction; the rest
-are reflections from elsewhere. Both the sound (onsets come before reflections) and the picture (how near somebody is)
-say something about it.
+k_j, b_j and z_j come from v_j through a network of two layers. g is the share of a part that comes straight from its
+direction; the rest are reflections from elsewhere. It depends on the sound (onsets come before reflections) and on the
+picture (the distance of a person).
 """
 
 import math
@@ -59,39 +60,39 @@ Backbone = Literal["resnet", "efficientnet-lite0"]
 LUMA = (0.299, 0.587, 0.114)
 BLOCK = (16, 16)  # rows and columns of bins that have one direction in equation 5
 TEMPERATURE = 0.05  # of its softmax over directions, relative to the energy of the difference
-_HEARD = 4  # log magnitude, its change, magnitude, frequency
-_POSITION = 2  # distance from the middle column, and height
+_HEARD = 4  # input channels: log magnitude, its change, magnitude, frequency
+_POSITION = 2  # channels: distance from the middle column, and height
 _SHARES = 4
-_LEAST_ELEVATION = math.radians(-40)  # of KEMAR's measured directions
+_LEAST_ELEVATION = math.radians(-40)  # lowest of KEMAR's measured directions
 
 
 class HRTFAttention(StereoNetwork):
-    """The network of this file.
+    """The HRTF attention network.
 
     `StereoResult.extras`:
 
-    - `attention`: w of equation 2, how much of each bin comes from each column of the picture; what is missing to 1
+    - `attention`: w of equation 2, the part of each bin that comes from each column of the picture; the rest to 1
       comes from none. `[batch, w, frequency - 1, time]`
-    - `rows`: a of equation 1, where in the columns. `[batch, h, w]`
+    - `rows`: a of equation 1, the weights of the rows in each column. `[batch, h, w]`
     - `ratio`: real and imaginary parts of R of each column. `[batch, 2, w, frequency - 1]`
     - `share`: g of equation 3, if it is in use. `[batch, frequency - 1, time]`
 
     Args:
         segment: sizes of segments and frames.
-        channels: of the U-Net: at full resolution, then of each stage down.
+        channels: channels of the U-Net: at full resolution, then of each stage down.
         visual, visual_weights, freeze_visual: the visual backbone (`visual_stages`).
-        width: of the visual map.
+        width: channels of the visual map.
         keys: length of queries and keys.
-        sines: how many of equation 4; 0 leaves it out.
+        sines: number of sines in equation 4; 0 leaves it out.
         hrtf: whether equation 3 is in use; without it only the free part is left.
-        attention: whether each bin attends for itself; otherwise all share one distribution over directions, from the
-            picture alone.
-        direction_weight: of equation 5; 0 leaves it out.
+        attention: whether each bin has its own attention; otherwise all share one distribution over directions, from
+            the picture alone.
+        direction_weight: weight of equation 5; 0 leaves it out.
         field_of_view: horizontal angle of the pictures in radians.
 
     Raises:
-        ValueError: sizes that cannot be halved as often as the network halves them, an unknown backbone or weights, or
-            nothing left to predict with.
+        ValueError: sizes that cannot be halved as often as the network needs, an unknown backbone or weights, or no
+            part left that predicts a difference.
         DependencyError: the package with the weights is missing.
     """
 
@@ -151,11 +152,11 @@ class HRTFAttention(StereoNetwork):
             2 * sines,
         )
         self.head = nn.Conv2d(2 * channels[0], sum(self.parts), kernel_size=1)
-        if sines:  # begins with what the HRTFs say
+        if sines:  # the free part is zero at first
             nn.init.zeros_(self.head.weight[-2 * sines :].data)
 
     def _add_directions(self, x: Tensor, y: Tensor, rows: int, field_of_view: float) -> None:
-        """R of each place, sines of each column's azimuth, and where each place is, the same left and right."""
+        """Add buffers: R of each place, sines of each column's azimuth, and each place's position without its side."""
         across, down = torch.broadcast_tensors(x, y[:, None])
         azimuth, elevation = picture_to_direction(across, down, field_of_view)
         hrirs = load_hrirs().at_rate(self.sample_rate_hz)
@@ -170,17 +171,17 @@ class HRTFAttention(StereoNetwork):
             self.register_buffer(name, value.float().contiguous(), persistent=False)
 
     def encode_frames(self, frames: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch channels h w"]:
-        """The map of frames; of mirrored frames the mirrored map."""
+        """Map of the frames; for mirrored frames the mirrored map."""
         lighter = lighter_side(frames)[:, None, None, None]
         seen = self.pyramid(self.visual(torch.where(lighter > 0, frames.flip(-1), frames)))
         seen = torch.where(lighter > 0, seen.flip(-1), seen)
-        seen = torch.where(lighter == 0, (seen + seen.flip(-1)) / 2, seen)  # its own mirror image, such as black
+        seen = torch.where(lighter == 0, (seen + seen.flip(-1)) / 2, seen)  # symmetric pictures, such as black ones
         return F.relu(self.place(torch.cat([seen, self.position.expand(len(seen), -1, -1, -1)], dim=1)))
 
     def predict(
         self, mix: Complex[Tensor, "batch frequency time"], visual: Tensor | tuple[Tensor, ...]
     ) -> StereoResult:
-        """The spectrogram of l - r from the spectrogram of l + r and the map."""
+        """Predict the spectrogram of l - r from the spectrogram of l + r and the map."""
         assert isinstance(visual, Tensor)
         rows = self.row(visual).softmax(-2)  # a of equation 1
         tokens = (visual * rows).sum(-2).transpose(1, 2)
@@ -211,9 +212,9 @@ class HRTFAttention(StereoNetwork):
         return StereoResult(apply_mask(mask, mix), extras)
 
     def _heard(self, mix: Complex[Tensor, "batch rows time"], tokens: Tensor) -> Float[Tensor, "batch out rows time"]:
-        """The U-Net's outputs at each bin."""
+        """Outputs of the U-Net at each bin."""
         magnitude = mix.abs()
-        level = 0.3 * torch.log(magnitude + 1e-3) + 0.5  # about -1.6 to 1.5 at the level that segments are brought to
+        level = 0.3 * torch.log(magnitude + 1e-3) + 0.5  # about -1.6 to 1.5 at the level of the network's input
         change = 2 * torch.diff(level, dim=-1, prepend=level[..., :1])
         height = torch.linspace(-1, 1, mix.shape[-2], device=mix.device)[:, None].expand_as(level)
         x = self.hear(torch.stack([level, change, 0.3 * magnitude.clamp_max(10), height], dim=1))
@@ -229,8 +230,8 @@ class HRTFAttention(StereoNetwork):
         return self.head(x)
 
     def losses(self, result: StereoResult, item: Item) -> dict[str, Tensor]:
-        """`difference`: squared error of the predicted difference (2.5D Visual Sound, section 3.3); `direction`: how
-        little the attention is where the ears say that the sound comes from (equation 5)."""
+        """`difference`: squared error of the predicted difference (2.5D Visual Sound, section 3.3); `direction`:
+        cross-entropy of the attention (equation 5)."""
         truth = true_difference(item, self.stft, self.system)
         terms = {"difference": spectrogram_error(result.difference, truth)}
         if self.direction_weight:
@@ -242,13 +243,13 @@ class HRTFAttention(StereoNetwork):
     def attention(
         self, mix: Complex[Tensor, "batch frequency time"], visual: Tensor | tuple[Tensor, ...]
     ) -> dict[str, Float[Tensor, "batch h w f t"]]:
-        """How much of each bin comes from each place: the weights of equation 2 times those of equation 1."""
+        """Part of each bin that comes from each place: the weights of equation 2 times those of equation 1."""
         extras = self.predict(mix, visual).extras
         return {"directions": extras["rows"][..., None, None] * extras["attention"][:, None]}
 
 
 class ResNetStages(VisualResNet):
-    """A small ResNet that is trained from nothing: what its stages of stride 8, 16 and 32 see.
+    """A small ResNet to be trained from scratch, with the maps of its stages of stride 8, 16 and 32.
 
     Args:
         frozen: do not train it.
@@ -260,7 +261,7 @@ class ResNetStages(VisualResNet):
         super().__init__((16, *self.channels), (1, 1, 1, 1), frozen=frozen)
 
     def forward(self, frames: Float[Tensor, "batch 3 height width"]) -> tuple[Tensor, ...]:  # type: ignore[override]
-        """A map of each stage, the finest first, of ImageNet-normalised frames."""
+        """Maps of each stage, the finest first, of ImageNet-normalised frames."""
         x, maps = self.stem(frames), []
         for stage in self.stages:
             x = stage(x)
@@ -268,7 +269,7 @@ class ResNetStages(VisualResNet):
         return tuple(maps[1:])
 
     def places(self, frame_size: tuple[int, int]) -> tuple[Float[Tensor, "columns"], Float[Tensor, "rows"]]:
-        """x and y of the finest map's columns and rows in the picture (0 to 1), of frames of `frame_size`.
+        """x and y (0 to 1) in the picture of the finest map's columns and rows, for frames of `frame_size`.
 
         Raises:
             ValueError: sides that are no multiples of 32.
@@ -278,7 +279,7 @@ class ResNetStages(VisualResNet):
 
 
 class LiteStages(LiteMap):
-    """The map of `nn.LiteMap`, as the only stage."""
+    """The map of `nn.LiteMap` as the only stage."""
 
     channels = (LiteMap.out_channels,)
 
@@ -288,10 +289,10 @@ class LiteStages(LiteMap):
 
 
 def visual_stages(visual: Backbone, weights: str | None, frozen: bool) -> ResNetStages | LiteStages:
-    """The visual backbone of that name.
+    """Return the visual backbone of that name.
 
     Raises:
-        ValueError: there is none, or it has no such weights.
+        ValueError: unknown name, or weights that this backbone does not have.
         DependencyError: the package with the weights is missing.
     """
     if visual == "efficientnet-lite0":
@@ -304,11 +305,11 @@ def visual_stages(visual: Backbone, weights: str | None, frozen: bool) -> ResNet
 
 
 class FeaturePyramid(nn.Module):
-    """What coarse maps see, added to the finest one (Lin et al., CVPR 2017).
+    """Coarse maps, upsampled and added to the finest one (Lin et al., CVPR 2017).
 
     Args:
-        channels: of the maps, the finest first.
-        width: of the map that it gives.
+        channels: channels of the maps, the finest first.
+        width: channels of the resulting map.
     """
 
     def __init__(self, channels: Sequence[int], width: int) -> None:
@@ -317,7 +318,7 @@ class FeaturePyramid(nn.Module):
         self.smooth = nn.Sequential(nn.Conv2d(width, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU())
 
     def forward(self, maps: Sequence[Tensor]) -> Float[Tensor, "batch width h w"]:
-        """The map, as fine as the first of `maps`; each of them is half as fine as the one before."""
+        """Return a map as fine as the first of `maps`; each of them is half as fine as the one before."""
         coarse, *finer = [lateral(one) for lateral, one in zip(self.lateral, maps, strict=True)][::-1]
         for fine in finer:
             coarse = fine + F.interpolate(coarse, scale_factor=2.0, mode="nearest")
@@ -325,7 +326,7 @@ class FeaturePyramid(nn.Module):
 
 
 def lighter_side(frames: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch"]:
-    """Which half of each picture is lighter: positive for the right, zero for one that is its own mirror image."""
+    """Balance of light between the halves of each picture: positive if the right is lighter, zero if symmetric."""
     luma = (frames * frames.new_tensor(LUMA)[:, None, None]).sum(1).mean(1)
     half = luma.shape[-1] // 2
     distance = torch.arange(1, half + 1, device=frames.device, dtype=frames.dtype)  # from the middle
@@ -338,11 +339,10 @@ def direction_loss(
     attention: Float[Tensor, "batch w rows time"],
     ratio: Float[Tensor, "batch 2 w rows"],
 ) -> Float[Tensor, ""]:
-    """How little the attention is where the ears say that the sound comes from (equation 5).
+    """Cross-entropy of the attention against the directions estimated from the true ears (equation 5).
 
-    A block of bins (`BLOCK`) is most likely from the direction whose HRTFs explain most of its true difference. No
-    position needs to be known: any recording with two ears is its own teacher, as in learning to localise from one's
-    own ears.
+    The estimated direction of a block of bins (`BLOCK`) is the one whose HRTFs explain most of its true difference. No
+    positions need to be known, so any binaural recording can be used for training.
 
     Args:
         mix, difference: spectrograms of l + r and of the true l - r.

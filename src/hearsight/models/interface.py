@@ -1,13 +1,13 @@
-"""What a model must offer so that every job (binauralize, train, evaluate) can run it.
+"""Interfaces that a model implements so that every job (binauralize, train, evaluate) can run it.
 
-Three faces, and nothing else is asked of a model:
+There are three, and a model needs nothing else:
 
-- `BinauralModel`, asked by the inference engine of everything that turns a clip into two ears, neural or not. The
-  engine walks through the file once, hands a session its windows in order, and overlap-adds what comes back. What a
-  session may offer besides stands in `models.sessions`.
-- `StereoNetwork`, a `torch.nn.Module` that predicts the difference spectrogram of a segment and knows how it is
-  trained. `inference` makes a `BinauralModel` of any `StereoNetwork`.
-- `SeparationNetwork`, a `torch.nn.Module` that takes a mix and one frame per source, and gives the stems.
+- `BinauralModel` turns a clip into binaural sound, with or without a neural network. The inference engine reads the
+  file once, gives the windows to a session in order, and overlap-adds its outputs. `models.sessions` has the optional
+  methods of a session.
+- `StereoNetwork` is a `torch.nn.Module` that predicts the difference spectrogram of a segment and defines its training
+  losses. `inference` makes a `BinauralModel` of any `StereoNetwork`.
+- `SeparationNetwork` is a `torch.nn.Module` that takes a mix and one frame per source, and returns the stems.
 """
 
 import os
@@ -33,18 +33,18 @@ from hearsight.vision.tracks import Source, Track
 
 @dataclass(frozen=True)
 class WindowSpec:
-    """How a model wants a clip cut.
+    """Windows and frames that a model takes.
 
     Attributes:
-        sample_rate_hz: rate of the mono sound it takes and of the ears it gives; None for the input's own rate. With a
-            rate of its own, the engine uses only the difference of the ears that come back, adds it to the untouched
-            input, and continues it above the model's Nyquist frequency.
-        window_s, hop_s: length and distance of its windows in seconds.
+        sample_rate_hz: sample rate of the mono input and of the binaural output; None for the rate of the file. If it
+            is set, the engine takes only the difference of the two output channels, adds it to the unchanged input, and
+            extends it above the model's Nyquist frequency.
+        window_s, hop_s: length and hop of the windows, in seconds.
         frames: "none", "centre" (the frame nearest to the window's centre) or "all" (every frame of the window).
-        frame_rate_hz: how many frames per second are read; unused with "none".
-        frame_size: (height, width) in pixels to which frames are stretched, or an area in the picture's own shape; None
-            keeps the picture's own size.
-        batch: how many windows it likes to be handed at once.
+        frame_rate_hz: number of frames read per second; unused with "none".
+        frame_size: (height, width) in pixels to which frames are stretched, or an area that keeps the picture's aspect
+            ratio; None keeps the picture's own size.
+        batch: preferred number of windows per call.
     """
 
     sample_rate_hz: int | None
@@ -56,7 +56,7 @@ class WindowSpec:
     batch: int = 1
 
     def frame_size_of(self, displayed: tuple[int, int] | None) -> tuple[int, int] | None:
-        """(height, width) in pixels of the frames of a picture displayed in this size; None for its own size."""
+        """(height, width) in pixels of the frames of a picture displayed at this size; None for the picture's own."""
         if not isinstance(self.frame_size, PictureArea):
             return self.frame_size
         return None if displayed is None else self.frame_size.size_of(displayed)
@@ -64,7 +64,7 @@ class WindowSpec:
 
 @dataclass(frozen=True)
 class Window:
-    """One window of a clip: sound at the spec's rate and level as in the file, and its frames."""
+    """One window of a clip: its sound, at the spec's sample rate and the level of the file, and its frames."""
 
     start_s: float
     mono: Float[Tensor, "samples"]
@@ -73,44 +73,44 @@ class Window:
 
 @dataclass(frozen=True)
 class ClipInfo:
-    """What is known of a clip before it is read. `duration_s` is None where the container does not say."""
+    """Metadata of a clip, known before it is read. `duration_s` is None where the container does not give it."""
 
     sample_rate_hz: int
     duration_s: float | None
     frame_rate_hz: float | None = None  # None: no picture
     frame_size: tuple[int, int] | None = None  # (height, width)
-    focal_length_mm: float | None = None  # of the camera's lens, as of a 36 x 24 mm picture; None: unknown
+    focal_length_mm: float | None = None  # of the camera's lens, 35 mm equivalent (36 x 24 mm picture); None: unknown
 
 
 class BinauralSession(Protocol):
-    """A model at work on one clip; may keep state from window to window."""
+    """State of a model on one clip; may carry over from window to window."""
 
     def process(self, windows: list[Window]) -> Float[Tensor, "windows 2 samples"]:
-        """Both ears of each window, at the spec's rate. Called with the clip's windows in order, up to spec.batch."""
+        """Both ears of each window, at the spec's rate. Called with the clip's windows in order, at most spec.batch."""
         ...
 
     def sources(self) -> list[Source]:
-        """The sources located so far; empty for a model that does not locate any."""
+        """The sources located so far; empty for a model that locates none."""
         ...
 
     def notes(self) -> list[str]:
-        """Plain sentences about what was weak, assumed or left out, for the user and the report."""
+        """Plain sentences about weaknesses, assumptions and omissions, for the user and the report."""
         ...
 
 
 class BinauralModel(Protocol):
-    """Anything that gives a clip two ears."""
+    """A model that makes binaural sound of a clip."""
 
     name: str
     spec: WindowSpec
 
     def session(self, clip: ClipInfo) -> BinauralSession:
-        """Begin a clip."""
+        """Start a session for a clip."""
         ...
 
 
 class Renderer(Protocol):
-    """What gives a source at a direction two ears; `models.positions.rendering.SourceRenderer` is one."""
+    """Binaural renderer of a source at a direction; `models.positions.rendering.SourceRenderer` is one."""
 
     def render(
         self,
@@ -118,12 +118,12 @@ class Renderer(Protocol):
         azimuth: Float[Tensor, "points"],
         elevation: Float[Tensor, "points"],
     ) -> Float[Tensor, "2 samples"]:
-        """Both ears; the control points (radians) are spread evenly from the first sample to the last."""
+        """Return both ears; the control points (radians) are spread evenly from the first sample to the last."""
         ...
 
 
 class PlacesSources(Protocol):
-    """What the class of a model offers that can be given the sources (`registry.Card.places_sources`)."""
+    """Class methods of a model that accepts given sources (`registry.Card.places_sources`)."""
 
     @classmethod
     def with_sources(
@@ -133,16 +133,16 @@ class PlacesSources(Protocol):
         field_of_view: FieldOfView,
         centre_speech: bool = False,
     ) -> BinauralModel:
-        """The model for a clip whose sources are given, or (None) are to be found.
+        """Return the model for a clip with given sources, or (None) with sources that it finds itself.
 
         Args:
-            sources: standing or moving.
-            hrtf: a SOFA file; None for KEMAR.
-            field_of_view: horizontal angle of the picture in radians, or what gives it for the picture's size.
-            centre_speech: leave voices in the middle, whoever speaks.
+            sources: static or moving sources.
+            hrtf: path of a SOFA file; None for KEMAR.
+            field_of_view: horizontal angle of the picture in radians, or a function of the picture's size.
+            centre_speech: keep all voices in the middle.
 
         Raises:
-            ModelError: speech is to be left in the middle by a model that cannot distinguish it.
+            ModelError: `centre_speech` with a model that cannot distinguish speech from other sounds.
         """
         ...
 
@@ -150,22 +150,22 @@ class PlacesSources(Protocol):
     def part_renderer(
         cls, hrtf: str | os.PathLike[str] | None, sample_rate_hz: int, is_given: bool = False
     ) -> Renderer:
-        """What gives the part of a source two ears, as the model does.
+        """Return the renderer that the model uses for the part of a source.
 
         Args:
-            hrtf: as of `with_sources`.
-            sample_rate_hz: of the part.
+            hrtf: as in `with_sources`.
+            sample_rate_hz: sample rate of the part.
             is_given: whether the sources were given.
         """
         ...
 
     @classmethod
     def for_scene(cls, scene: Path, network: SavedNetwork | None = None, **options: Any) -> BinauralModel:
-        """The model that is given what is true of a simulated clip, in place of what it would find in the picture.
+        """Return the model with the ground truth of a simulated clip in place of detections in the picture.
 
         Args:
-            scene: the clip's scene file, which gives the field of view too.
-            network: a saved network to use in the model; None for the shipped one.
+            scene: the clip's scene file, which also gives the field of view.
+            network: a saved network for the model; None for the shipped one.
             options: further arguments of the class.
         """
         ...
@@ -173,15 +173,15 @@ class PlacesSources(Protocol):
 
 @dataclass(frozen=True)
 class SegmentFormat:
-    """Sizes of the segments that a network is made for; the defaults are those of all four papers.
+    """Sizes of the segments that a network takes; the defaults are those of all four papers.
 
     Attributes:
-        sample_rate_hz: of the sound.
+        sample_rate_hz: sample rate of the sound, in Hz.
         samples: length of a segment (0.63 s at 16 kHz).
-        n_fft, window_samples, hop_samples: of the STFT; 257 x 64 bins of a segment.
+        n_fft, window_samples, hop_samples: sizes of the STFT, which gives 257 x 64 bins per segment.
         frame_size: (height, width) of a frame in pixels.
-        level: what is scaled to a root mean square of 0.1 before the network hears it: "mix", l + r (PseudoBinaural's
-            rule), or "ears", both ears together (that of 2.5D Visual Sound's and Sep-Stereo's scripts); see
+        level: signal that is scaled to a root mean square of 0.1 at the network's input: "mix", l + r (PseudoBinaural's
+            rule), or "ears", both ears together (the rule of 2.5D Visual Sound's and Sep-Stereo's scripts); see
             `signal.level_gain`.
     """
 
@@ -199,14 +199,14 @@ class SegmentFormat:
 
     @classmethod
     def small(cls) -> Self:
-        """129 x 64 bins of 0.315 s, and frames of 64 x 128: a tenth of the work, for tests and laptops."""
+        """129 x 64 bins of 0.315 s and frames of 64 x 128: a tenth of the computation, for tests and laptops."""
         return cls(samples=5_040, n_fft=256, window_samples=200, hop_samples=80, frame_size=(64, 128))
 
     @classmethod
     def of(
         cls, value: "SegmentFormat | Mapping[str, Any] | None", default: "SegmentFormat | None" = None
     ) -> "SegmentFormat":
-        """A format as it is, or the default with what a mapping (as a configuration holds it) names replaced."""
+        """Return `value` if it is a format, else the default with the fields of the mapping (of a configuration)."""
         if isinstance(value, SegmentFormat):
             return value
         settings = dict(value or {})
@@ -222,18 +222,19 @@ class SegmentFormat:
 
 
 class AudioVisualNetwork(SavedNetwork, ABC):
-    """What stereo and separation networks share: sizes, settings that are saved, parameter groups.
+    """Base of stereo and separation networks: sizes, saved settings, parameter groups.
 
     Attributes:
-        stft: the transform that its spectrograms come from.
-        sample_rate_hz, segment_samples: of the segments it was made for (16 kHz and 10,080 samples in the papers).
-        frame_size: (height, width) of its frames.
-        level: rule by which segments are scaled before it hears them (`signal.level_gain`).
-        needs_frames: false for a baseline that only hears; it takes frames all the same and ignores them.
-        default_segment: that it is made for where its constructor is given none, or a mapping that names some of it.
-        needs_previous_frames: whether training items must also hold the picture before each.
-        small_sizes: arguments of its constructor that make it small, beside those of its segment.
-        exchanges_backbone: whether its constructor takes `visual`, `visual_weights` and `freeze_visual` as that of
+        stft: transform that makes the spectrograms.
+        sample_rate_hz, segment_samples: sample rate and length of the segments (16 kHz and 10,080 samples in the
+            papers).
+        frame_size: (height, width) of the frames.
+        level: rule by which input segments are scaled (`signal.level_gain`).
+        needs_frames: false for an audio-only baseline; it takes frames all the same and ignores them.
+        default_segment: segment format for a constructor that gets none, or the rest of a mapping with some fields.
+        needs_previous_frames: whether training items must also hold the frame before each frame.
+        small_sizes: constructor arguments of the small version, besides its segment.
+        exchanges_backbone: whether the constructor takes `visual`, `visual_weights` and `freeze_visual`, as
             `models.guided.GuidedUNet` does.
     """
 
@@ -259,15 +260,15 @@ class AudioVisualNetwork(SavedNetwork, ABC):
 
     @property
     def spectrogram_size(self) -> tuple[int, int]:
-        """Rows and columns of a segment's spectrogram."""
+        """Numbers of rows and columns of a segment's spectrogram."""
         return self.stft.bins, self.stft.columns(self.segment_samples)
 
     @classmethod
     def small(cls, **settings: Any) -> Self:
-        """The same system in a size for tests and laptops, on short segments and small frames.
+        """Return the same system in a size for tests and laptops, with short segments and small frames.
 
         Args:
-            settings: override its constructor's arguments; of `segment`, a mapping overrides only what it names.
+            settings: constructor arguments to override; a mapping for `segment` overrides only the fields it has.
         """
         segment = SegmentFormat.of(settings.get("segment"), SegmentFormat.small())
         return cls(**{**cls.small_sizes, **settings, "segment": segment})
@@ -275,29 +276,29 @@ class AudioVisualNetwork(SavedNetwork, ABC):
     def level_gain(
         self, mono: Float[Tensor, "*batch samples"], ears: Float[Tensor, "*batch 2 samples"] | None = None
     ) -> Float[Tensor, "*batch"]:
-        """What a segment is multiplied by before this network hears it (`signal.level_gain`).
+        """Gain of a segment at this network's input (`signal.level_gain`).
 
         Args:
             mono: the mix l + r.
-            ears: both ears, where their level may be read.
+            ears: both ears, if their level may be used.
         """
         return level_gain(mono, self.level, ears)
 
     def item_gain(self, item: Item) -> Float[Tensor, "batch"]:
-        """What a batch is multiplied by before this network hears it.
+        """Gain of a batch at this network's input.
 
-        Items come with the mix at 0.1 (silent ones below). If the rule is "ears", both ears together are brought to
-        0.1, of items with stems alone the stems, which stand at the two sides then.
+        Items have their mix at 0.1 (less if silent). With the rule "ears", both ears together are brought to 0.1. Items
+        that have only stems use these in place of the ears: they stand at the two sides.
         """
         channels = item.ears if item.ears is not None else item.stems
         if self.level == "mix" or channels is None:
             return item.mono.new_ones(item.mono.shape[0])
         heard = channels.square().mean((-2, -1)).sqrt()
-        # With the mix at 0.1 two channels are at 0.05 at least: what is quieter is silence, and stays quiet.
+        # With the mix at 0.1, two channels are at 0.05 at least: lower levels are silence, which is not amplified.
         return TARGET_RMS / heard.clamp_min(TARGET_RMS / channels.shape[-2])
 
     def at_its_level(self, item: Item) -> Item:
-        """A batch at the level that this network wants (`item_gain`)."""
+        """Return the batch scaled to the level that this network expects (`item_gain`)."""
         if self.level == "mix":
             return item
         gain, scaled = self.item_gain(item), {}
@@ -309,31 +310,30 @@ class AudioVisualNetwork(SavedNetwork, ABC):
 
     @abstractmethod
     def loss_terms(self, item: Item) -> dict[str, Tensor]:
-        """Named, weighted loss terms of a batch of segments, from its waveforms and frames."""
+        """Named, weighted loss terms of a batch of segments, computed from its waveforms and frames."""
 
     def feature_map(
         self, frames: Float[Tensor, "batch 3 height width"], encoded: Tensor | tuple[Tensor, ...] | None = None
     ) -> Float[Tensor, "batch channels h w"] | None:
-        """What the visual network makes of ImageNet-normalised frames, place by place as in the picture; None for a
-        network that has no such map. `explain.activation` draws its mean.
+        """The visual network's feature map of ImageNet-normalised frames, aligned with the picture; None for a network
+        without one. `explain.activation` draws its mean.
 
         Args:
-            encoded: what `encode_frames` made of the frames, if that is known.
+            encoded: output of `encode_frames` for these frames, if it is already computed.
         """
         return None
 
     def parameter_groups(
         self, learning_rate: float, visual_learning_rate: float, fusion_learning_rate: float | None = None
     ) -> list[Mapping[str, Any]]:
-        """Parameters for the optimiser: the visual backbone learns slower than the rest (2.5D Visual Sound, section 4).
+        """Parameter groups for the optimiser; the visual backbone has its own rate (2.5D Visual Sound, section 4).
 
-        Each group has a `name`: "network", "visual" or "fusion". Frozen parameters are in no group. A subclass's visual
-        backbone is found by its attribute `visual`, networks that associate sound and picture by `fusion` and
-        `separation`.
+        Each group has a `name`: "network", "visual" or "fusion". Frozen parameters are in no group. The visual backbone
+        is a subclass's attribute `visual`; the networks that associate sound and picture are `fusion` and `separation`.
 
         Args:
-            learning_rate, visual_learning_rate: of the network and of its visual backbone.
-            fusion_learning_rate: of what associates sound and picture, a group of its own; None: as the network.
+            learning_rate, visual_learning_rate: rates of the network and of its visual backbone.
+            fusion_learning_rate: rate of the associative networks, as a group of their own; None: that of the network.
         """
         rates = {"network": learning_rate, "visual": visual_learning_rate}
         parts = {"visual": ["visual"]}
@@ -353,7 +353,7 @@ class AudioVisualNetwork(SavedNetwork, ABC):
 
 @dataclass
 class StereoResult:
-    """What a stereo network predicts for a batch of segments.
+    """Prediction of a stereo network for a batch of segments.
 
     Attributes:
         difference: predicted spectrogram of l - r; the highest bin is zero unless the network `predicts_highest_bin`.
@@ -370,11 +370,11 @@ class StereoNetwork(AudioVisualNetwork):
     """A network that predicts the difference of the ears from the spectrogram of the mix and a frame.
 
     Attributes:
-        predicts_highest_bin: false for a U-Net that takes 257 rows and gives 256.
-        sliding_crops: whether frames are cropped at one of five places, by their number, when a clip is computed.
-        shares_pictures: whether `predict` computes faster where it is given one encoded picture for all segments.
-        mirrors_itself: whether a mirrored frame always swaps the predicted ears, whatever the weights, so that mirrored
-            clips teach it nothing.
+        predicts_highest_bin: false for a U-Net that takes 257 rows and returns 256.
+        sliding_crops: whether frames of a clip are cropped at one of five places, chosen by frame number, at inference.
+        shares_pictures: whether `predict` is faster with one encoded picture for all segments.
+        mirrors_itself: whether a mirrored frame swaps the predicted ears whatever the weights, so that mirrored clips
+            add nothing to training.
     """
 
     predicts_highest_bin: ClassVar[bool] = False
@@ -384,14 +384,14 @@ class StereoNetwork(AudioVisualNetwork):
 
     @abstractmethod
     def encode_frames(self, frames: Float[Tensor, "batch 3 height width"]) -> Tensor | tuple[Tensor, ...]:
-        """What the network needs to know of ImageNet-normalised frames (batch axis first), so that the inference engine
-        computes it once per picture."""
+        """Encode ImageNet-normalised frames (batch axis first) for `predict`. The inference engine does this once per
+        picture."""
 
     @abstractmethod
     def predict(
         self, mix: Complex[Tensor, "batch frequency time"], visual: Tensor | tuple[Tensor, ...]
     ) -> StereoResult:
-        """The prediction from the mix's spectrogram and encoded frames, one for each segment (or, if the network
+        """Predict from the mix's spectrogram and encoded frames, one per segment (or, if the network
         `shares_pictures`, one for all)."""
 
     def forward(
@@ -399,17 +399,17 @@ class StereoNetwork(AudioVisualNetwork):
         mix: Complex[Tensor, "batch frequency time"],
         frames: Float[Tensor, "batch 3 height width"],
     ) -> StereoResult:
-        """The prediction from the mix's spectrogram and ImageNet-normalised frames."""
+        """Predict from the mix's spectrogram and ImageNet-normalised frames."""
         return self.predict(mix, self.encode_frames(frames))
 
     @abstractmethod
     def losses(self, result: StereoResult, item: Item) -> dict[str, Tensor]:
-        """Named, weighted loss terms of a batch; their sum is what is minimised."""
+        """Named, weighted loss terms of a batch; training minimises their sum."""
 
     def feature_map(
         self, frames: Float[Tensor, "batch 3 height width"], encoded: Tensor | tuple[Tensor, ...] | None = None
     ) -> Float[Tensor, "batch channels h w"] | None:
-        """As `AudioVisualNetwork.feature_map`: the encoded frames, or the first of several, where it is a map."""
+        """As in `AudioVisualNetwork`: the encoded frames, or the first of several, if they form a map."""
         encoded = self.encode_frames(frames) if encoded is None else encoded
         maps = [one for one in (encoded if isinstance(encoded, tuple) else (encoded,)) if one.ndim == 4]
         return maps[0] if maps and maps[0].numel() else None
@@ -417,15 +417,15 @@ class StereoNetwork(AudioVisualNetwork):
     def association(
         self, mix: Complex[Tensor, "batch frequency time"], visual: Tensor | tuple[Tensor, ...]
     ) -> Float[Tensor, "batch h w f t"] | None:
-        """The audio features that go with each place of the picture; None for a network without associative
+        """The audio features associated with each place of the picture; None for a network without associative
         convolution. `explain.association` draws them."""
         return None
 
     def attention(
         self, mix: Complex[Tensor, "batch frequency time"], visual: Tensor | tuple[Tensor, ...]
     ) -> dict[str, Float[Tensor, "batch h w f t"]]:
-        """How much each position of the sound attends to each place of the picture, by the attention's name; empty for
-        a network without any. `explain.attention` draws it."""
+        """Attention of each time-frequency position to each place of the picture, by the name of the attention; empty
+        for a network without any. `explain.attention` draws it."""
         return {}
 
     def loss_terms(self, item: Item) -> dict[str, Tensor]:
@@ -434,22 +434,22 @@ class StereoNetwork(AudioVisualNetwork):
         return self.losses(self.predict_item(item), item)
 
     def encode_item(self, item: Item) -> Tensor | tuple[Tensor, ...]:
-        """As `encode_frames`, of what a batch holds of the pictures."""
+        """Apply `encode_frames` to the frames of a batch."""
         return self.encode_frames(item.frames)
 
     def predict_item(self, item: Item) -> StereoResult:
-        """The prediction of a batch at this network's level, from all that the network may know of it."""
+        """Predict a batch at this network's level, from all inputs of the batch that the network uses."""
         return self(self.stft.forward(item.mono), item.frames)
 
     def ears_of(self, item: Item) -> Float[Tensor, "batch 2 samples"]:
-        """Both ears of a batch as the network predicts them, at the level of the batch."""
+        """Both ears of a batch as predicted by the network, at the level of the batch."""
         gain = self.item_gain(item)
         predicted = self.predict_item(self.at_its_level(item)).difference
         return left_right(item.mono, self.stft.inverse(predicted, item.mono.shape[-1]) / gain[:, None])
 
 
 class Separator(Protocol):
-    """What can be asked to separate: every `SeparationNetwork`, and Sep-Stereo."""
+    """A network with a method `separate`: every `SeparationNetwork`, and Sep-Stereo."""
 
     sample_rate_hz: int
     frame_size: tuple[int, int]
@@ -459,17 +459,17 @@ class Separator(Protocol):
         mix: Float[Tensor, "batch *channels samples"],
         frames: Float[Tensor, "batch sources 3 height width"],
     ) -> Float[Tensor, "batch sources *channels samples"]:
-        """Stems of a mix of any length, one ImageNet-normalised picture per source for all of it."""
+        """Separate a mix of any length into stems, with one ImageNet-normalised picture per source for its length."""
         ...
 
 
 @dataclass
 class SeparationResult:
-    """What a separation network predicts for a batch of segments.
+    """Prediction of a separation network for a batch of segments.
 
     Attributes:
         stems: predicted spectrogram of each source, in the order of the frames.
-            `[batch, sources, *channels, frequency, time]`, with the channel axis that the mix had, if any.
+            `[batch, sources, *channels, frequency, time]`, with the channel axis of the mix, if it has one.
         extras: further predictions (masks, component activations ...); each system's docstring lists its own.
     """
 
@@ -478,7 +478,7 @@ class SeparationResult:
 
 
 class SeparationNetwork(AudioVisualNetwork):
-    """A network that takes a mix and one frame per source, and gives the source that is seen in each frame."""
+    """A network that takes a mix and one frame per source, and returns the sound of the source in each frame."""
 
     separates: ClassVar[bool] = True
 
@@ -488,14 +488,14 @@ class SeparationNetwork(AudioVisualNetwork):
         mix: Complex[Tensor, "batch *channels frequency time"],
         frames: Float[Tensor, "batch sources 3 height width"],
     ) -> SeparationResult:
-        """The prediction from the mix's spectrogram and ImageNet-normalised frames, one per source."""
+        """Predict from the mix's spectrogram and ImageNet-normalised frames, one per source."""
 
     @abstractmethod
     def losses(self, result: SeparationResult, item: Item) -> dict[str, Tensor]:
-        """Named, weighted loss terms of a batch; their sum is what is minimised."""
+        """Named, weighted loss terms of a batch; training minimises their sum."""
 
     def mixture(self, item: Item) -> Float[Tensor, "batch *channels samples"]:
-        """What the network hears of a batch: the mono mix, unless a system says otherwise."""
+        """Input of the network for a batch: the mono mix, unless a system overrides it."""
         return item.mono
 
     def loss_terms(self, item: Item) -> dict[str, Tensor]:
@@ -512,10 +512,10 @@ class SeparationNetwork(AudioVisualNetwork):
         mix: Float[Tensor, "batch *channels samples"],
         frames: Float[Tensor, "batch sources 3 height width"],
     ) -> Float[Tensor, "batch sources *channels samples"]:
-        """Stems of a mix of any length, one picture per source for all of it.
+        """Separate a mix of any length into stems, with one picture per source for its length.
 
-        Windows of `segment_samples` overlap by half and are averaged; each is scaled to the level of training by the
-        mix alone, and back.
+        Windows of `segment_samples` overlap by half and are averaged. Each is scaled to the level of training, judged
+        from the mix alone, and its stems are scaled back.
         """
         return separate_in_windows(
             mix,

@@ -13,10 +13,10 @@ Loss = Literal["squared", "absolute"]
 
 
 def checked(loss: Loss) -> Loss:
-    """The name of a loss, if there is one.
+    """Return the name of a loss if it is known.
 
     Raises:
-        ValueError: there is none of that name.
+        ValueError: unknown name.
     """
     if loss not in get_args(Loss):
         raise ValueError(f"loss must be squared or absolute, got {loss!r}")
@@ -31,8 +31,8 @@ def spectrogram_error(
     """Mean difference over bins and over real and imaginary parts.
 
     "squared" differences are the papers' ||S - S'||^2 up to its scale; "absolute" ones are what PseudoBinaural's
-    scripts and Sep-Stereo's joint ones really minimise. The highest bin is left out where the number of bins is odd:
-    the U-Net does not predict it (257 rows in, 256 out).
+    scripts and Sep-Stereo's joint training actually minimise. The highest bin is left out where the number of bins is
+    odd: the U-Net does not predict it (257 rows in, 256 out).
     """
     rows = truth.shape[-2] - truth.shape[-2] % 2
     error = predicted[..., :rows, :] - truth[..., :rows, :]

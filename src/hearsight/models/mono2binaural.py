@@ -2,11 +2,11 @@
 
 Paper: Gao and Grauman, "2.5D Visual Sound", CVPR 2019, sections 3.2 and 3.3, appendix B.
 
-- Sees: the frame nearest to the segment's centre, 224 x 448, through a ResNet-18 without pooling (512 x 7 x 14), which
-  the authors start from ImageNet weights (`visual_weights="microsoft/resnet-18"`).
-- Hears: the spectrogram of the mix l + r, 257 x 64 bins of 0.63 s at 16 kHz, real and imaginary parts as channels.
+- Picture: the frame nearest to the segment's centre, 224 x 448, through a ResNet-18 without pooling (512 x 7 x 14),
+  which the authors start from ImageNet weights (`visual_weights="microsoft/resnet-18"`).
+- Sound: the spectrogram of the mix l + r, 257 x 64 bins of 0.63 s at 16 kHz, real and imaginary parts as channels.
 - Fusion: the map reduced to 8 channels, flattened to 784 numbers and tiled over the U-Net's 8 x 2 bottleneck.
-- Gives: a complex mask with both parts in (-1, 1); mask times mix is the spectrogram of l - r, and l + r is the mix.
+- Output: a complex mask with both parts in (-1, 1); mask times mix is the spectrogram of l - r, and l + r is the mix.
 - Loss: mean squared error of that spectrogram.
 - Training: Adam (0.9, 0.999), weight decay 5e-4, batch 256, rate 1e-3 (1e-4 for the ResNet), times 0.94 every 10
   epochs, 1,000 epochs; frames of 240 x 480 cropped at random, brightness and colour jittered.
@@ -35,7 +35,7 @@ class Mono2Binaural(GuidedUNet, StereoNetwork):
     Args:
         segment: sizes of segments and frames.
         loss: "squared" or "absolute" errors (`models.losses`).
-        backbone: further arguments, as `GuidedUNet`'s.
+        backbone: further arguments of `GuidedUNet`.
     """
 
     system: ClassVar[str] = "mono2binaural"
@@ -49,7 +49,7 @@ class Mono2Binaural(GuidedUNet, StereoNetwork):
     def predict(
         self, mix: Complex[Tensor, "batch frequency time"], visual: Tensor | tuple[Tensor, ...]
     ) -> StereoResult:
-        """The spectrogram of l - r from the spectrogram of l + r and the feature map."""
+        """Predict the spectrogram of l - r from the spectrogram of l + r and the feature map."""
         assert isinstance(visual, Tensor)
         logits = self.unet(torch.stack([mix.real, mix.imag], dim=1), self.condition(visual)).logits
         mask = bounded_mask(logits)

@@ -1,4 +1,4 @@
-"""A segment network on a mix of any length."""
+"""Separation of a mix of any length by a network for segments."""
 
 from collections.abc import Callable
 
@@ -14,15 +14,15 @@ def separate_in_windows(
     separate: Callable[[Tensor], Tensor],
     gain_of: Callable[[Tensor], Tensor] = level_gain,
 ) -> Float[Tensor, "batch sources *channels samples"]:
-    """Stems of a mix of any length from a function that separates segments of a fixed one.
+    """Separate a mix of any length with a function that separates segments of a fixed length.
 
-    Windows slide by half a segment (`signal.over_windows`). Each is scaled as in training by its mono mix (the sum of
-    its channels), and back.
+    Windows slide by half a segment (`signal.over_windows`). Each is scaled as in training, by the level of its mono mix
+    (the sum of its channels), and its stems are scaled back.
 
     Args:
-        mix: with a channel axis or without.
-        separate: takes `[batch, *channels, segment_samples]`, gives `[batch, sources, *channels, segment_samples]`.
-        gain_of: from the mono mix of windows, `[batch, samples]`, what each is multiplied by.
+        mix: mix with or without a channel axis.
+        separate: function from `[batch, *channels, segment_samples]` to `[batch, sources, *channels, segment_samples]`.
+        gain_of: function from the mono mix of windows, `[batch, samples]`, to the gain of each.
     """
 
     def scaled(_: list[int], windows: Tensor) -> Tensor:
@@ -35,9 +35,10 @@ def separate_in_windows(
 
 
 def separation_gain(mono: Float[Tensor, "batch samples"], rule: LevelRule) -> Float[Tensor, "batch"]:
-    """What a mix is multiplied by before it is separated, by the mix alone.
+    """Gain of a mix before separation, from the mix alone.
 
-    "mix" brings it to a root mean square of 0.1. "ears" brings it to where two unrelated sources that stand at 0.1 lie
-    together, as the sources of Sep-Stereo's scripts do: its test reads the true level of each, which nobody knows here.
+    "mix" brings it to a root mean square of 0.1. "ears" brings it to the level of two uncorrelated sources with 0.1
+    each, which is that of the sources in Sep-Stereo's scripts; their test reads the true level of each source, which is
+    unknown here.
     """
     return level_gain(mono) * (1.0 if rule == "mix" else 2**0.5)

@@ -1,4 +1,4 @@
-"""The YAML file of a benchmark, checked when it is read: every key known, typed and in its place.
+"""YAML file of a benchmark. Reading it checks that every key is known, has the right type and stands in its place.
 
 ```yaml
 name: Simulated concerts
@@ -50,13 +50,13 @@ class DatasetPart:
     """A dataset in FAIR-Play's layout, or prepared for training by `hearsight prepare`.
 
     Attributes:
-        name: in tables; also what `{dataset}` stands for.
-        folder: where it is.
-        splits: names of splits; None for all there are, or all clips at once where there is no split.
-        splits_folder: where the lists are, relative to `folder`, or absolute.
+        name: name in tables; replaces `{dataset}` in folder names.
+        folder: folder of the dataset.
+        splits: names of splits; None for all splits, or for all clips at once where the dataset has no splits.
+        splits_folder: folder of the split lists, relative to `folder` or absolute.
         part: "train", "val" or "test".
-        limit: only so many clips of each split, the first ones.
-        published: key of the published values that belong beside the results (`evaluation.published`).
+        limit: number of clips of each split, from the first; None for all.
+        published: key of the published values to show beside the results (`evaluation.published`).
     """
 
     name: str
@@ -70,27 +70,27 @@ class DatasetPart:
 
 @dataclass(frozen=True)
 class SystemPart:
-    """One system. Exactly one of `model`, `models`, `python`, `predictions` and `oracle` says what it is.
+    """One system, defined by exactly one of `model`, `models`, `python`, `predictions` and `oracle`.
 
     Attributes:
-        name: in tables.
+        name: name in tables.
         model: a name of `hearsight models`, a folder, or a Hub id; "NAME@FOLDER" is a folder whose network serves as
             another system ("unet-out@runs/sep-stereo/model").
-        models: a model for each split, by the split's name, in place of `model`.
-        python: "module:function" that returns a `BinauralModel`, for systems that are not part of hearsight.
-        predictions: a folder of predicted ears, one sound file per clip, for systems run elsewhere.
-        oracle: true parts in true directions, whose ears add up to the mix (`evaluation.upper_bound`): what a system
-            could reach on simulated concerts.
-        options: arguments of the model's loading or of the function.
+        models: model of each split, by the split's name, in place of `model`.
+        python: "module:function"; the function returns a `BinauralModel`. For systems that are not part of hearsight.
+        predictions: folder of predicted ears, one sound file per clip, for systems run elsewhere.
+        oracle: use the true parts of the mix in their true directions, whose ears add up to the mix
+            (`evaluation.upper_bound`): an upper bound on simulated concerts.
+        options: arguments for loading the model, or for the function.
         flipped: mirror the pictures (the Flipped-Visual baseline of 2.5D Visual Sound).
-        true_depth: give a network that reads depth maps those that a prepared set holds, in place of estimated ones.
-        true_positions: give the model where the sources really are (`scenes/NAME.json`): `positions`, which of them
-            sound too; `sounding-objects`, or a folder with a classifier trained for it, only what stands where. No
-            upper bound: what is rendered does not add up to the mix; `oracle` does.
-        trained_on: the dataset that it learned from, for cross-dataset tables.
-        published: its row in the published tables.
-        published_values: the paper's numbers themselves, by metric, where no table here has them.
-        family, data_share: points of one low-data curve: what the curve is called, and the part of the training data.
+        true_depth: give a network that reads depth maps the true ones of a prepared set instead of estimated ones.
+        true_positions: give the model the true positions of the sources (`scenes/NAME.json`). `positions` also learns
+            which of them sound; `sounding-objects`, or a folder with a classifier trained for it, learns only the
+            positions. This is no upper bound, because what is rendered does not add up to the mix; `oracle` does.
+        trained_on: dataset that the system was trained on, for cross-dataset tables.
+        published: row of the system in the published tables.
+        published_values: the paper's values by metric, where no table here has them.
+        family, data_share: name of a low-data curve, and the share of the training data of this point of it.
     """
 
     name: str
@@ -112,18 +112,18 @@ class SystemPart:
 
 @dataclass(frozen=True)
 class SeparationPart:
-    """A table of SDR, SIR and SAR over mixtures of two solo clips.
+    """Table of SDR, SIR and SAR over mixtures of two solo clips.
 
     Attributes:
-        name: in the report.
-        folder: a dataset in FAIR-Play's layout, or prepared, that holds the solo clips.
+        name: name in the report.
+        folder: dataset that holds the solo clips, in FAIR-Play's layout or prepared.
         systems: separation networks.
-        clips: the solo clips; empty for those of `split` and `part`, or all where there is no split.
+        clips: names of the solo clips; empty for those of `split` and `part`, or for all clips where there is no split.
         split, splits_folder, part, limit: as for a dataset.
-        protocol: how they are mixed and separated (`evaluation.protocols.SEPARATION_PROTOCOLS`).
+        protocol: protocol of mixing and separating (`evaluation.protocols.SEPARATION_PROTOCOLS`).
         published: key of the published values.
-        offset_s: where in each clip the mixed part begins; None: the part is in the middle.
-        duration_s: of a mixture; None for the protocol's.
+        offset_s: start of the mixed part in each clip, in seconds; None takes it from the middle.
+        duration_s: duration of a mixture, in seconds; None for the protocol's.
     """
 
     name: str
@@ -142,14 +142,15 @@ class SeparationPart:
 
 @dataclass(frozen=True)
 class SeparationSystemPart:
-    """A separation network and what it hears.
+    """Separation network and its input.
 
     Attributes:
-        name, model, published, published_values: as for a system; the model "mix" is the mix itself in place of each
-            source, the baseline that every system must beat.
-        ears: "mono" (the mono mix), "mono-mono" (the mix twice), "true" (both recorded ears), "own" (predicted by the
-            network that mix-and-separate was trained with), or the name of one of the benchmark's systems, whose
-            predicted ears are heard (2.5D Visual Sound, table 2). None: what the network was trained with.
+        name, model, published, published_values: as for a system. The model "mix" returns the mix in place of each
+            source: the baseline that every system must beat.
+        ears: input of the network: "mono" (the mono mix), "mono-mono" (the mix twice), "true" (both recorded ears),
+            "own" (ears predicted by the network that Mix-and-Separate was trained with), or the name of one of the
+            benchmark's systems, which predicts the ears (2.5D Visual Sound, table 2). None: the input that the network
+            was trained with.
     """
 
     name: str
@@ -161,18 +162,18 @@ class SeparationSystemPart:
 
 @dataclass(frozen=True)
 class MapsPart:
-    """A table of how well explanation maps point at what sounds (`explain.score`), on simulated clips.
+    """Table of how well explanation maps point at sound sources (`explain.score`), on simulated clips.
 
     Attributes:
-        name: in the report.
-        folder: a dataset in FAIR-Play's layout with `scenes/`, as `hearsight simulate` writes it.
+        name: name in the report.
+        folder: dataset in FAIR-Play's layout with `scenes/`, as `hearsight simulate` writes it.
         systems: networks, or models that place sources.
-        methods: of `hearsight explain`; those that a system does not have are passed over.
+        methods: methods of `hearsight explain`; methods that a system does not support are skipped.
         split, splits_folder, part, limit: as for a dataset; without a split, all clips.
         rate_hz: maps per second.
-        patch, step: of occlusion, in pixels of the network's frame.
-        against: what occlusion shows, the rise of the loss against the recorded ears ("truth"), or the change of the
-            "prediction".
+        patch, step: patch and step of occlusion, in pixels of the network's frame.
+        against: quantity that occlusion maps: the rise of the loss against the recorded ears ("truth"), or the change
+            of the "prediction".
         random_weights: also score each network with random weights.
     """
 
@@ -193,7 +194,7 @@ class MapsPart:
 
 @dataclass(frozen=True)
 class MapsSystemPart:
-    """A model whose maps are scored; those of one `family` (seeds of one system) are one row of the table."""
+    """Model whose maps are scored. Systems with the same `family` (seeds of one system) share a row of the table."""
 
     name: str
     model: str
@@ -201,7 +202,7 @@ class MapsSystemPart:
 
     @property
     def row(self) -> str:
-        """What it is called in the table."""
+        """Name in the table."""
         return self.family or self.name
 
 
@@ -211,21 +212,21 @@ class Benchmark:
 
     Attributes:
         name: title of the report.
-        datasets, systems, separation, maps: see there.
-        protocol: how it is measured.
-        padding: "reflect" or "zeros", of the protocol's transform; None for the protocol's own.
-        faults: of the authors' scripts that are reproduced in running networks (`evaluation.protocols`).
-        reference: the system that the others are tested against; None for the first.
-        metrics: columns of the tables; "module:function" is one of your own (`evaluation.columns`).
-        compare: pairs of systems whose gain ranks the clips; None for the last system over the reference.
-        ranked_by: the metric of that gain.
-        report_clips: how many clips of each dataset are to be heard in the report.
-        bootstrap: resamplings of the clips for the significance.
-        seed: of these.
-        remarks: sentences that stand over the tables.
+        datasets, systems, separation, maps: see the classes of these parts.
+        protocol: name of the measuring protocol.
+        padding: padding of the protocol's transform, "reflect" or "zeros"; None for the protocol's own.
+        faults: faults of the authors' scripts to reproduce when networks run (`evaluation.protocols`).
+        reference: system that the others are tested against; None for the first.
+        metrics: columns of the tables; "module:function" is a metric of your own (`evaluation.columns`).
+        compare: pairs of systems; their gain ranks the clips. None for the last system over the reference.
+        ranked_by: metric of that gain.
+        report_clips: number of clips of each dataset that the report plays.
+        bootstrap: number of resamplings of the clips for the significance tests.
+        seed: seed of these resamplings.
+        remarks: sentences above the tables.
         out: folder of the results.
-        device: "cpu", "cuda" (all there are), "cuda:1", "mps".
-        workers: processes, or a Ray cluster; None for one process per core, or one per GPU.
+        device: "cpu", "cuda" (all GPUs), "cuda:1", "mps".
+        workers: number of processes, or a Ray cluster; None for one process per core, or one per GPU.
     """
 
     datasets: list[DatasetPart] = field(default_factory=list)
@@ -250,10 +251,10 @@ class Benchmark:
 
     @property
     def rule(self) -> Protocol:
-        """The protocol with its options.
+        """Protocol with the benchmark's options.
 
         Raises:
-            DataError: there is none of that name, or an option does not fit it.
+            DataError: the protocol is unknown, or an option does not fit it.
         """
         return protocol(self.protocol, self.padding, self.faults)
 
@@ -262,11 +263,11 @@ _NOT_PLACING = {card.name for card in CARDS if not card.places_sources}
 
 
 def read_benchmark(path: str | os.PathLike[str]) -> Benchmark:
-    """The benchmark in a YAML file, its folders made absolute.
+    """Read a benchmark from a YAML file and make its folders absolute.
 
     Raises:
         DataError: the file is missing or not YAML, or a key is unknown, missing, of the wrong type or contradicts
-            another one; the message names the place.
+            another one. The message names the place.
     """
     path = Path(path)
     try:
@@ -285,10 +286,10 @@ def read_benchmark(path: str | os.PathLike[str]) -> Benchmark:
 
 
 def parse_benchmark(content: Any) -> Benchmark:
-    """The benchmark that a mapping says.
+    """Convert a mapping, as read from YAML, to a benchmark.
 
     Raises:
-        DataError: as `read_benchmark`.
+        DataError: as in `read_benchmark`.
     """
     benchmark: Benchmark = typed(Benchmark, content)
     _check(benchmark)
@@ -329,10 +330,10 @@ def _check(benchmark: Benchmark) -> None:
             system.flipped or system.true_depth or system.true_positions or system.options
         ):
             raise DataError(f"systems[{index}] ({system.name}): predictions are files; nothing can be set")
-    _ = benchmark.rule  # refuses what is unknown
+    _ = benchmark.rule  # raises if it is unknown
     _check_published(benchmark)
     for metric in [*benchmark.metrics, benchmark.ranked_by]:
-        column(metric)  # refuses what is unknown
+        column(metric)  # raises if it is unknown
     known_systems = [part.name for part in benchmark.systems]
     pairs = benchmark.compare or []
     if any(len(pair) != 2 for pair in pairs):
@@ -363,7 +364,7 @@ def _check(benchmark: Benchmark) -> None:
 
 
 def _check_published(benchmark: Benchmark) -> None:
-    """Every name of a published row is one of a table that is shown."""
+    """Check that every name of a published row is a row of a table that is shown."""
     tables = {part.published for part in benchmark.datasets if part.published is not None}
     _check_rows("systems", benchmark.systems, tables)
     for part in benchmark.separation:
@@ -383,7 +384,7 @@ def _with_absolute_folders(benchmark: Benchmark, base: Path) -> Benchmark:
         return str(base / folder)
 
     def model(name: str | None) -> str | None:
-        """A folder beside the file, if there is one (before the names are filled in, its fixed part)."""
+        """Path of a folder beside the file, if it exists, else the name. Only the fixed part before "{" is checked."""
         if name is None:
             return None
         role, source = role_and_source(name)

@@ -1,4 +1,4 @@
-"""What a benchmark has computed, kept under its `out` folder until something changes that it depends on."""
+"""Cache of computed values under a benchmark's `out` folder, valid until something that they depend on changes."""
 
 import hashlib
 import json
@@ -13,25 +13,25 @@ from hearsight.models.saving import role_and_source
 
 
 def cache_folder(benchmark: Benchmark) -> Path:
-    """Where everything is kept that is computed by the benchmark's protocol."""
+    """Folder of all values computed by the benchmark's protocol."""
     return Path(benchmark.out) / "cache" / file_name(benchmark.rule.label)
 
 
 def fingerprint(said: Any, files: Iterable[Path]) -> str:
-    """Changes with what is said and with the name, size or time of a file."""
+    """Hash of JSON data and of the name, size and time of each file."""
     return hashlib.sha256(
         json.dumps([said, [_state(file) for file in files]], default=str, sort_keys=True).encode()
     ).hexdigest()
 
 
 def keep_values(path: Path, depends_on: str, values: dict[str, float]) -> None:
-    """Keep values, with the fingerprint of what they depend on, in `path`."""
+    """Write values to `path` with the fingerprint of what they depend on."""
     path.parent.mkdir(parents=True, exist_ok=True)
     write_json(path, {"fingerprint": depends_on, "values": values})
 
 
 def kept_values(path: Path, depends_on: str) -> dict[str, float] | None:
-    """The values that are kept in `path`; None if there are none, or they depend on something else."""
+    """Return the values in `path`; None if there are none, or if their fingerprint differs."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -41,9 +41,9 @@ def kept_values(path: Path, depends_on: str) -> dict[str, float] | None:
 
 
 def files_of_model(source: str | None) -> list[Path]:
-    """The files of a model that is a folder, or of a named one whose weights are in the package; not its card.
+    """Files of a model that is a folder, or of a named model whose weights are in the package, without its card.
 
-    What other names mean changes with the code only, which is not watched.
+    Other names have no files: they change with the code only, and code is not watched.
     """
     known = find_card(source) if source is not None else None
     folder = known.weights_folder if known is not None else Path(role_and_source(source)[1]) if source else None
@@ -53,12 +53,12 @@ def files_of_model(source: str | None) -> list[Path]:
 
 
 def file_name(name: str) -> str:
-    """A name that a file can have on any system."""
+    """Convert a name to a valid file name on any system."""
     return "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in name.lower()).strip(".-") or "x"
 
 
 def clip_path(name: str) -> Path:
-    """A path below a folder for a clip's name, which may have slashes."""
+    """Convert a clip's name, which may have slashes, to a relative path."""
     return Path(*(file_name(part) for part in name.split("/")))
 
 

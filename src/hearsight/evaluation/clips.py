@@ -1,4 +1,4 @@
-"""A benchmark's clips, from a dataset in FAIR-Play's layout or from clips prepared for training."""
+"""Clips of a benchmark, from a dataset in FAIR-Play's layout or from prepared clips."""
 
 import dataclasses
 from collections.abc import Iterator, Sequence
@@ -31,12 +31,12 @@ class BenchmarkClip:
     """One clip of one split.
 
     Attributes:
-        split: "" where the dataset has none.
-        name: of the clip.
-        sound, picture: a sound file and a video, or twice the file of a prepared clip.
-        scene: a file with the true positions, which may be missing.
-        recording: that it was cut from; its name where nothing says.
-        label: what sounds in it: of a prepared clip, or the folder that its name begins with; "" where nothing says.
+        split: name of the split; "" where the dataset has none.
+        name: name of the clip.
+        sound, picture: sound file and video; both are the same file for a prepared clip.
+        scene: file with the true positions, which may be missing.
+        recording: recording that the clip was cut from; the clip's name if unknown.
+        label: label of the sound: that of a prepared clip, or the folder that its name begins with; "" if unknown.
     """
 
     split: str
@@ -51,16 +51,16 @@ class BenchmarkClip:
 def clips_of(
     part: DatasetPart, channels: int | None = 2, no_split: bool = False, partial: bool = False
 ) -> list[BenchmarkClip]:
-    """The clips of a dataset that a benchmark asks for, split by split.
+    """Clips of a dataset that a benchmark asks for, split by split.
 
     Args:
-        channels: that prepared clips must have; None for any number.
-        no_split: all clips, although there are splits.
-        partial: without the listed clips that are not prepared, which `unprepared_clips` names.
+        channels: required number of channels of prepared clips; None for any number.
+        no_split: return all clips, even if the dataset has splits.
+        partial: skip listed clips that are not prepared; `unprepared_clips` names them.
 
     Raises:
-        DataError: the folder is neither in FAIR-Play's layout nor prepared, a split is missing or names what is not
-            there, or prepared clips have no two ears.
+        DataError: the folder is neither in FAIR-Play's layout nor prepared, a split is missing or names clips that do
+            not exist, or prepared clips do not have two ears.
     """
     found = []
     for split in [None] if no_split else _splits(part):
@@ -70,7 +70,7 @@ def clips_of(
 
 
 def unprepared_clips(part: DatasetPart) -> list[str]:
-    """The clips that the lists of a prepared dataset name and that are not prepared, a line for each."""
+    """One line for each clip that the lists of a prepared dataset name but that is not prepared."""
     if not _is_prepared(part):
         return []
     prepared = PreparedSet(part.folder)
@@ -92,21 +92,21 @@ def _splits(part: DatasetPart) -> list[str | None]:
 
 
 def _listed(part: DatasetPart, split: str | None, prepared: PreparedSet) -> list[str]:
-    """The names of the clips of a split, or of all clips."""
+    """Names of the clips of a split, or of all clips."""
     if split is None:
         return [entry.name for entry in prepared.entries]
     listed = read_names(Path(part.folder) / part.splits_folder / split / f"{part.part}.txt")
     if not listed:
         raise DataError(f"{part.folder}: {split} names no clip for {part.part}", "missing")
-    # FAIR-Play's own lists, put beside prepared clips, name sound files.
+    # FAIR-Play's own lists name sound files; they may be used with prepared clips.
     return [name if name in prepared else name_of_listed(name) for name in listed]
 
 
 def truth_of(sound: Path, rule: Protocol) -> Float[Tensor, "2 samples"]:
-    """The recorded ears at the protocol's rate, levels as they are.
+    """Recorded ears at the protocol's rate, at their recorded level.
 
     Raises:
-        MediaError, DataError: the file cannot be read or has no two ears.
+        MediaError, DataError: the file cannot be read or does not have two channels.
     """
     ears, rate = sound_of(sound)
     if len(ears) != 2:
@@ -115,7 +115,7 @@ def truth_of(sound: Path, rule: Protocol) -> Float[Tensor, "2 samples"]:
 
 
 def sound_of(sound: Path) -> tuple[Float[Tensor, "channels samples"], int]:
-    """The sound of a clip with all its channels, and its rate in hertz.
+    """Sound of a clip with all its channels, and its sample rate in hertz.
 
     Raises:
         MediaError, DataError: the file cannot be read.
@@ -127,7 +127,11 @@ def sound_of(sound: Path) -> tuple[Float[Tensor, "channels samples"], int]:
 
 
 def pictures_of(picture: Path, spec: WindowSpec, flipped: bool = False, true_depth: bool = False) -> Iterator[Frame]:
-    """The pictures that a model asks for, mirrored if asked, with the depth that the set knows if asked.
+    """Read the pictures that a model asks for.
+
+    Args:
+        flipped: mirror the pictures.
+        true_depth: add the depth maps of the prepared set.
 
     Raises:
         MediaError, DataError: the file cannot be read, or there is no depth.
@@ -150,7 +154,7 @@ def _mirrored(frame: Frame) -> Frame:
 
 
 def clip_info(sample_rate_hz: int, duration_s: float, picture: Path | None) -> ClipInfo:
-    """What a model knows of a clip before it reads it.
+    """Properties of a clip that a model gets before it reads the clip.
 
     Raises:
         MediaError, DataError: the picture's file cannot be read.
@@ -206,10 +210,10 @@ def _prepared(part: DatasetPart, split: str | None, channels: int | None, partia
 
 
 def clips_called(part: DatasetPart, names: Sequence[str]) -> list[BenchmarkClip]:
-    """The clips of these names, whatever splits say.
+    """Clips with these names, from all splits.
 
     Raises:
-        DataError: the folder is neither in FAIR-Play's layout nor prepared, or a clip is not there.
+        DataError: the folder is neither in FAIR-Play's layout nor prepared, or a clip does not exist.
     """
     everything = dataclasses.replace(part, splits=None, limit=None)
     found = {clip.name: clip for clip in clips_of(everything, channels=None, no_split=True)}
@@ -224,7 +228,7 @@ def _prepared_set(folder: Path, state: tuple[int, int]) -> PreparedSet:
 
 
 def _clip(file: Path) -> PreparedClip:
-    """The prepared clip in a file; names may have slashes, so that the set's folder is some levels above."""
+    """The prepared clip in a file. Names may have slashes, so the set's folder may be some levels up."""
     for folder in file.parents:
         if (index := folder / INDEX_FILE).is_file():
             state = index.stat()

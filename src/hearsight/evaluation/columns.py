@@ -1,4 +1,4 @@
-"""The metrics that tables can show: their titles, which way is better, and those of one's own."""
+"""Metrics that tables can show, with their titles and which direction is better, and user-defined metrics."""
 
 import functools
 import math
@@ -20,9 +20,9 @@ class Column:
     """A metric as tables show it.
 
     Attributes:
-        title: of the column.
-        higher_is_better: which way is better.
-        unit: what one of it is.
+        title: title of the column.
+        higher_is_better: whether higher values are better.
+        unit: unit of the values.
     """
 
     title: str
@@ -54,14 +54,14 @@ METRICS: dict[str, Column] = {
 
 
 def column(metric: str) -> Column:
-    """How a metric is shown: one of `METRICS`, or one's own, "module:function".
+    """Describe a metric as a column: one of `METRICS`, or a user-defined one, "module:function".
 
-    A function of one's own takes the predicted and the recorded ears (`[2, samples]`, at the protocol's rate and level)
-    and the sample rate in hertz, and gives a number. Its attributes `title`, `higher_is_better` and `unit` say how it
-    is shown; without them it is called by its name, and lower is better.
+    A user-defined function takes the predicted and the recorded ears (`[2, samples]`, at the protocol's rate and level)
+    and the sample rate in hertz, and returns a number. Its attributes `title`, `higher_is_better` and `unit` describe
+    the column. Without them the title is the function's name, and lower is better.
 
     Raises:
-        DataError: it is unknown, or cannot be imported.
+        DataError: the metric is unknown, or cannot be imported.
     """
     if metric in METRICS:
         return METRICS[metric]
@@ -80,10 +80,10 @@ def column(metric: str) -> Column:
 
 @functools.cache
 def own_metric(metric: str) -> OwnMetric:
-    """The function that "module:function" names.
+    """Import the function that "module:function" names.
 
     Raises:
-        DataError: it cannot be imported, or is no function.
+        DataError: it cannot be imported, or is not a function.
     """
     function: OwnMetric = imported(metric, DataError)
     if not callable(function):
@@ -92,7 +92,7 @@ def own_metric(metric: str) -> OwnMetric:
 
 
 def own_metrics(metrics: Sequence[str]) -> tuple[str, ...]:
-    """Those of these metrics that are one's own."""
+    """User-defined metrics among these."""
     return tuple(dict.fromkeys(metric for metric in metrics if metric not in METRICS))
 
 
@@ -102,16 +102,16 @@ def own_values(
     truth: Float[Tensor, "2 samples"],
     sample_rate_hz: int,
 ) -> dict[str, float]:
-    """The values of one's own metrics.
+    """Values of user-defined metrics.
 
     Raises:
-        DataError: one fails, or gives no finite number.
+        DataError: a metric fails, or does not return a finite number.
     """
     values = {}
     for metric in metrics:
         try:
             values[metric] = float(own_metric(metric)(prediction, truth, sample_rate_hz))
-        except Exception as error:  # whatever a user's function raises
+        except Exception as error:  # a user's function may raise anything
             raise DataError(f"{metric}: failed ({type(error).__name__}: {error})") from error
         if not math.isfinite(values[metric]):
             raise DataError(f"{metric}: gives {values[metric]}, which is no finite number")

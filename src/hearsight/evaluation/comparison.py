@@ -1,4 +1,4 @@
-"""Two files or two folders of ears measured against each other, with every problem named."""
+"""Comparison of two files or two folders of ears, with a list of all problems."""
 
 import os
 from collections.abc import Callable, Collection, Sequence
@@ -25,31 +25,35 @@ from hearsight.signal import resample
 SOUND_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff", ".w64", ".caf")
 BINAURAL = ".binaural"  # `hearsight binauralize` writes NAME.binaural.mp4 beside NAME.mp4
 AUTHORS_FILES = {"reference": "input_binaural", "prediction": "predicted_binaural"}
-"""What the authors' test scripts write into a folder of each clip: the truth, and the predicted ears."""
+"""File names that the authors' test scripts write into a folder per clip: the true and the predicted ears."""
 VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".m4a", ".aac", ".avi")
 
 
 @dataclass
 class Comparison:
-    """What came of comparing.
+    """Outcome of comparing two files or folders.
 
     Attributes:
-        per_clip: one row per clip that could be measured: `name`, `duration_s`, `sample_rate_hz` (of the reference),
-            the protocol's distances and what `ClipMeasures` adds to them.
-        problems: one line for each clip that could not, beginning with its name.
+        per_clip: one row per measured clip: `name`, `duration_s`, `sample_rate_hz` (of the reference), the protocol's
+            distances and the further values of `ClipMeasures`.
+        problems: one line for each clip that could not be measured, beginning with its name.
     """
 
     per_clip: list[dict[str, Any]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
     def summaries(self) -> dict[str, "MeanOverClips"]:
-        """Every metric over the clips (clips count alike, however long, as in the papers); empty if there are none."""
+        """Mean of every metric over the clips; empty if there are none. Each clip counts once, whatever its duration,
+        as in the papers."""
         names = [name for name in (self.per_clip[0] if self.per_clip else {}) if name not in _FACTS]
         return {name: mean_over_clips([row[name] for row in self.per_clip]) for name in names}
 
     def to_json(self) -> dict[str, Any]:
-        """The object that `hearsight evaluate --json` prints: under `metrics` the means of the protocol's distances,
-        under `spatial` those of the others; standard errors and 95 % intervals of all."""
+        """Object that `hearsight evaluate --json` prints.
+
+        `metrics` holds the means of the protocol's distances, `spatial` the means of the other values. Standard errors
+        and 95 % intervals are given for all.
+        """
         found = self.summaries()
         result: dict[str, Any] = {
             "clips": len(self.per_clip),
@@ -64,13 +68,13 @@ class Comparison:
 
 @dataclass(frozen=True)
 class MeanOverClips:
-    """A mean and how far to trust it.
+    """Mean and its uncertainty.
 
     Attributes:
-        mean: over clips.
-        standard_error: deviation of the clips over the root of their number; None for a single clip.
-        interval_95: of the mean, by the bootstrap over clips (percentiles of 10,000 resamplings, the same ones in
-            every run); None for a single clip.
+        mean: mean over clips.
+        standard_error: standard deviation of the clips over the square root of their number; None for a single clip.
+        interval_95: 95 % interval of the mean, by the bootstrap over clips (percentiles of 10,000 resamplings, the same
+            in every run); None for a single clip.
     """
 
     mean: float
@@ -79,7 +83,7 @@ class MeanOverClips:
 
 
 def mean_over_clips(values: Sequence[float]) -> MeanOverClips:
-    """The mean of values with its standard error and interval."""
+    """Mean of values with its standard error and interval."""
     numbers = np.asarray(values, np.float64)
     mean = float(numbers.mean())
     if len(numbers) < 2:
@@ -106,17 +110,17 @@ def compare(
 ) -> Comparison:
     """Measure a predicted file, or every file of a predicted folder, against its reference.
 
-    Files of two folders belong together when their paths below the folder are equal up to the suffix, and `.binaural`
-    before it (`hearsight binauralize -o FOLDER`). What the authors' test scripts write is understood too: a folder of
-    each clip, with `predicted_binaural.wav` for the prediction and `input_binaural.wav` for the reference. The two may
-    differ in sample rate (both are brought to the protocol's), not in duration by more than one sample of the lower
-    rate.
+    Files of two folders match if their paths below the folder are equal without the suffix and without `.binaural`
+    before it (`hearsight binauralize -o FOLDER`). The output of the authors' test scripts is understood too: a folder
+    per clip, with `predicted_binaural.wav` for the prediction and `input_binaural.wav` for the reference. Prediction
+    and reference may differ in sample rate (both are resampled to the protocol's), but not in duration by more than one
+    sample of the lower rate.
 
-    Nothing is left out silently: a file without its counterpart, one that cannot be read, is empty, not two-channel,
-    not finite, or not as long as its counterpart becomes a line of `problems`.
+    Nothing is left out silently. A file becomes a line of `problems` if it has no counterpart, cannot be read, is
+    empty, does not have two channels, has values that are not finite, or differs in duration from its counterpart.
 
     Args:
-        names: only these clips of two folders, each of which must be there; None for all.
+        names: measure only these clips of two folders; each must exist. None for all.
 
     Raises:
         DataError: a path does not exist, one is a file and the other a folder, or a folder holds no sound at all.
@@ -125,7 +129,7 @@ def compare(
     result = Comparison(problems=problems)
     measures = ClipMeasures(protocol)
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # one clip per core: the clips are many and the transforms small
+    torch.set_num_threads(1)  # One thread per clip, on all cores: there are many clips, and the transforms are small.
     try:
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             measured = pool.map(lambda pair: _measured(pair, measures), pairs)
@@ -141,8 +145,10 @@ def compare(
 
 
 def name_of_listed(line: str) -> str:
-    """The clip that a line of a split's list means: FAIR-Play's lists name sound files, with folders of their authors'
-    machine before them; other lists name clips."""
+    """Name of the clip that a line of a split's list means.
+
+    FAIR-Play's lists name sound files with folders of the authors' machine before them; other lists name clips.
+    """
     path = PurePosixPath(line)
     return path.stem if path.suffix.lower() in SOUND_SUFFIXES else line
 
@@ -181,7 +187,7 @@ def _read_sound(path: Path) -> tuple[Tensor, int]:
 def _read_video(path: Path) -> tuple[Tensor, int]:
     notes: list[str] = []
     samples, sample_rate_hz = read_sound(path, notes)
-    if notes:  # silence or a fade in place of what was recorded must not be measured
+    if notes:  # silence or a fade that replaces a gap must not be measured
         raise MediaError(f"{path}: {'; '.join(notes)}", "unreadable")
     return samples, sample_rate_hz
 
@@ -210,7 +216,7 @@ def _values(
 ) -> dict[str, float]:
     rate = measures.protocol.sample_rate_hz
     predicted, true = resample(predicted, predicted_hz, rate), resample(true, true_hz, rate)
-    samples = min(predicted.shape[-1], true.shape[-1])  # rounding of two rates: one sample at most
+    samples = min(predicted.shape[-1], true.shape[-1])  # rounding of two rates: at most one sample
     return measures.measure(predicted[:, :samples], true[:, :samples])
 
 
@@ -243,9 +249,9 @@ def _pairs(
 
 
 def sounds_below(folder: Path, authors_file: str) -> tuple[dict[str, Path], list[str]]:
-    """Sound and video files by their path below `folder` without suffix; hidden ones are left out.
+    """Sound and video files by their path below `folder` without suffix, and problems. Hidden files are skipped.
 
-    Of a folder that holds a file of this name the authors' scripts wrote, that file stands for the folder.
+    A folder that holds `authors_file` was written by the authors' scripts; that file stands for the folder.
     """
     found: dict[str, Path] = {}
     problems = []

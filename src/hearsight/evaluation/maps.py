@@ -1,4 +1,4 @@
-"""Tables of how well explanation maps point at what sounds, on simulated clips of which every box is known."""
+"""Tables of how well explanation maps point at sound sources, on simulated clips with known bounding boxes."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -43,9 +43,9 @@ class MapsTable:
     """Scores of explanation maps.
 
     Attributes:
-        title, note: over and under it.
+        title, note: texts above and below the table.
         rows: `system`, `map`, `clip`, and `pointing`, `energy` and `area`, means over the clip's maps.
-        grid: the table as texts, its first row the header.
+        grid: the table as texts; its first row is the header.
         examples: maps over the first clips' pictures: clip, row of the table, RGB picture.
     """
 
@@ -57,7 +57,7 @@ class MapsTable:
 
 
 def maps_tables(benchmark: Benchmark, progress: Progress = no_progress) -> Iterator[MapsTable]:
-    """The tables of all of a benchmark's maps parts, one by one."""
+    """Yield the table of each of a benchmark's maps parts."""
     for part in benchmark.maps:
         yield maps_table(part, benchmark, progress)
 
@@ -65,11 +65,11 @@ def maps_tables(benchmark: Benchmark, progress: Progress = no_progress) -> Itera
 def maps_table(part: MapsPart, benchmark: Benchmark, progress: Progress = no_progress) -> MapsTable:
     """Score the maps of every system of a part, beside a centre prior and an even map (`explain.score`).
 
-    A map counts where somebody in the picture sounds in its window. What each clip's maps scored is kept under `out`.
+    A map counts if a visible source sounds in its window. The scores of each clip are cached under `out`.
 
     Raises:
-        DataError, MediaError: a clip or its scene is missing or unreadable, or was trained on.
-        ModelError: a model cannot be loaded, or has none of the methods' maps.
+        DataError, MediaError: a clip or its scene is missing or unreadable, or the model was trained on the clip.
+        ModelError: a model cannot be loaded, or supports none of the methods.
     """
     dataset = DatasetPart(
         part.name, part.folder, None if part.split is None else [part.split], part.splits_folder, part.part, part.limit
@@ -147,7 +147,7 @@ def _note(part: MapsPart, rows: Sequence[Row]) -> str:
 
 
 class _Work:
-    """The scores of one system; its network is loaded only if something is to be computed."""
+    """Scores of one system. Its network is loaded only if something must be computed."""
 
     def __init__(
         self, part: MapsPart, system: MapsSystemPart, benchmark: Benchmark, random_seed: int | None = None
@@ -186,7 +186,7 @@ class _Work:
         return NeuralModel(network, self._device, precision="float32", crops="whole")
 
     def values(self, clip: BenchmarkClip) -> dict[str, dict[str, float]]:
-        """The scores of each map of a clip, and of the priors; none of a clip in which nobody who is seen sounds."""
+        """Scores of each map of a clip, and of the priors; empty if no visible source sounds in the clip."""
         depends_on = fingerprint(
             self._said, [clip.sound, clip.picture, clip.scene, *files_of_model(self._system.model)]
         )
@@ -202,7 +202,7 @@ class _Work:
         return found
 
     def example(self, clip: BenchmarkClip) -> list[tuple[str, str, np.ndarray]]:
-        """The maps in the middle of a clip over its picture."""
+        """Maps at the middle of a clip, drawn over its picture."""
         times, maps, _ = self._maps(clip)
         middle = len(times) // 2
         spec = WindowSpec(None, 1.0, 1.0, frame_rate_hz=_PICTURES_HZ, frame_size=None)
@@ -231,7 +231,7 @@ class _Work:
         return flat
 
     def _maps(self, clip: BenchmarkClip) -> tuple[list[float], dict[str, list[np.ndarray]], float]:
-        """Times, maps by name, and the length of the windows."""
+        """Times in seconds, maps by name, and the length of the windows in seconds."""
         sound, rate = sound_of(clip.sound)
         if len(sound) != 2:
             raise DataError(f"{clip.sound}: has {len(sound)} channel(s); two ears are needed", "mismatch")
@@ -265,7 +265,7 @@ class _Work:
     def _objects(
         self, clip: BenchmarkClip, sound: torch.Tensor, rate: int
     ) -> tuple[list[float], dict[str, list[np.ndarray]], float]:
-        """The objects of a model that places sources, as maps over windows of a second."""
+        """Objects of a model that places sources, as maps over windows of one second."""
         watching = Watching(self._loaded)
         mono = model_input(sound)
         rule: Protocol = self._rule
@@ -284,7 +284,7 @@ class _Work:
 
 
 def _heard(moment: Moment, part: MapsPart, method: str) -> Moment:
-    """The moment without its recorded ears, where occlusion is not to know them."""
+    """Remove the recorded ears from a moment for occlusion against the prediction."""
     if method != "occlusion" or part.against == "truth":
         return moment
     return Moment(moment.time_s, moment.mono, moment.frame)

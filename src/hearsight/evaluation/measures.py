@@ -1,4 +1,4 @@
-"""Everything that is measured of one predicted clip."""
+"""All values measured on one predicted clip."""
 
 from pathlib import Path
 
@@ -20,17 +20,18 @@ from hearsight.metrics import (
 )
 from hearsight.simulation.scene_file import sounding_sources
 
-VERSION = 4  # raise it when a number changes, so that cached ones are computed again
+VERSION = 4  # raise it when a value changes, so that cached values are computed again
 
 
 class ClipMeasures:
-    """Measures predicted ears by a protocol, and what the tables of papers do not report beside.
+    """Measures predicted ears by a protocol, and adds values that papers do not report.
 
-    Beside the protocol's distances: CCStereo's `amplitude` and `phase`; `multi_resolution_stft`; the interaural errors
-    `ild_db`, `ipd_rad`, `itd_us` and `coherence`; the error of the delay between the ears, `gcc_mse`; `spatial_db` and
-    `residual_db`; and `lateral_deg`, the mean absolute difference of the lateral angles that prediction and truth have
-    by the KEMAR lookup, weighted by the truth's level.
-    Where one source's true direction is known, `direction_deg` is the error against it.
+    In addition to the protocol's distances: CCStereo's `amplitude` and `phase`; `multi_resolution_stft`; the interaural
+    errors `ild_db`, `ipd_rad`, `itd_us` and `coherence`; the error of the delay between the ears, `gcc_mse`;
+    `spatial_db` and `residual_db`; and `lateral_deg`, the mean absolute difference between the lateral angles of
+    prediction and truth by the KEMAR lookup, weighted by the truth's level.
+
+    `direction_deg` is the error against the true direction, if one source sounds and its direction is known.
     """
 
     def __init__(self, protocol: Protocol) -> None:
@@ -43,11 +44,12 @@ class ClipMeasures:
         truth: Float[Tensor, "2 samples"],
         directions: "KnownDirections | None" = None,
     ) -> dict[str, float]:
-        """All values of one clip; both signals at the protocol's rate, levels as they are."""
+        """All values of one clip. Both signals are at the protocol's rate, at their original levels."""
         rate = self.protocol.sample_rate_hz
         predicted, true = self.protocol.prepare(prediction, rate), self.protocol.prepare(truth, rate)
         values = {name: float(value) for name, value in self.protocol.distances(predicted, true).items()}
-        # Whatever the protocol's padding: the released script reflects here and pads with zeros elsewhere.
+        # Always reflected, whatever the protocol's padding: the released script reflects here and pads with zeros
+        # elsewhere.
         values |= {
             "amplitude": float(amplitude_distance(predicted, true, self.protocol.stft)),
             "phase": float(phase_distance(predicted, true, self.protocol.stft)),
@@ -68,7 +70,7 @@ class ClipMeasures:
 
 
 class KnownDirections:
-    """Where the only source of a clip is over time."""
+    """Direction of the only source of a clip over time."""
 
     def __init__(self, time_s: list[float], azimuth_deg: list[float], elevation_deg: list[float]) -> None:
         self._time = torch.tensor(time_s)
@@ -82,7 +84,7 @@ class KnownDirections:
 
 
 def known_directions(scene: Path) -> KnownDirections | None:
-    """The directions in a scene file, if exactly one of its sources sounds; None if not, or if there is no file.
+    """Directions in a scene file if exactly one of its sources sounds; else, or if there is no file, None.
 
     Raises:
         DataError: the file is not a scene.

@@ -1,4 +1,4 @@
-"""Ears predicted for a clip by the published protocol, from the mono sound alone."""
+"""Prediction of a clip's ears by the published protocol, from the mono sound alone."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from hearsight.vision.frames import Frame
 
 
 def model_input(ears: Float[Tensor, "2 samples"]) -> Float[Tensor, "samples"]:
-    """All that a model may hear of a recorded clip: the mix, left plus right. Nothing of the difference is in it."""
+    """The mix, left plus right: the only sound that a model gets of a recorded clip. The difference is not in it."""
     return mix(ears)
 
 
@@ -32,24 +32,24 @@ def predict_ears(
     truth: Float[Tensor, "2 samples"] | None = None,
     true_depth: bool = False,
 ) -> Float[Tensor, "2 samples"]:
-    """Both ears at `sample_rate_hz`, at the level of the mix: for a network their sum is `mono_mix`.
+    """Predict both ears at `sample_rate_hz`, at the level of the mix. For a network their sum is `mono_mix`.
 
-    A model with a sample rate of its own is run as published: windows of its own length, the protocol's hop, equal
-    weights where they overlap (unless its own option says otherwise), and each window's level set by the mono alone; a
-    clip shorter than a window is padded. A model without one (which renders ears by itself) is run by the inference
-    engine on half of the mix, which is what a flat file would play in each ear.
+    A model with a sample rate of its own runs as published: windows of its own length, the protocol's hop, equal
+    weights where windows overlap (unless its own option says otherwise), and each window's level set by the mono alone.
+    A clip shorter than a window is padded. A model without a sample rate renders ears itself; the inference engine runs
+    it on half of the mix, the signal that a mono file plays in each ear.
 
-    Where the protocol asks for faults of the authors' scripts, a network is run by `released_loop` instead; a model
-    that is no network has no such faults, and is run as ever.
+    If the protocol asks for faults of the authors' scripts, `released_loop` runs a network instead. A model that is not
+    a network has no such faults and runs as usual.
 
     Args:
         model: see `models.interface`.
-        mono_mix: what `model_input` gives.
-        sample_rate_hz: of the mix.
+        mono_mix: the output of `model_input`.
+        sample_rate_hz: sample rate of the mix.
         picture: the video, or a prepared clip; its sound is not read.
-        protocol: whose hop is taken.
+        protocol: gives the hop and the faults.
         flipped: mirror the pictures.
-        truth: the recorded ears, for `level-of-both-ears` alone.
+        truth: the recorded ears, used only by the fault `level-of-both-ears`.
         true_depth: give a network that reads depth maps those of a prepared clip.
 
     Raises:
@@ -83,7 +83,7 @@ def predict_ears(
     ears = over_windows(heard, window, hop, of_windows, spec.batch, lambda count: confidences(session, count))
     if rate == sample_rate_hz:
         return ears
-    # What is above the model's band stays as it was, in the middle.
+    # Frequencies above the model's band stay unchanged, in the middle.
     back = resample(difference(ears), rate, sample_rate_hz)
     samples = mono_mix.shape[-1]
     back = torch.nn.functional.pad(back, (0, max(0, samples - back.shape[-1])))[:samples]

@@ -1,4 +1,4 @@
-"""Agreed ways of measuring: at which rate, with which levels, and how a model is run for it."""
+"""Measuring protocols: sample rate, levels, and how a model runs."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -18,10 +18,10 @@ FAULTS: dict[str, str] = {
     "previous-mix": "the last window's ears are made with the mix of the window before it",
     "heads-as-ears": "two channels that a network predicts are the ears, whether or not they add up to the mix",
 }
-"""What the authors' test scripts do wrong, by the names that a protocol takes in `faults`.
+"""Faults of the authors' test scripts, by the names that a protocol takes in `faults`.
 
-They change how a network is run, not how its ears are measured: an option for whoever compares with published numbers.
-`inverse-510` limits even a perfect prediction: on white noise to 15.6 dB.
+They change how a network runs, not how its ears are measured: an option for comparisons with published numbers.
+`inverse-510` limits even a perfect prediction, to 15.6 dB on white noise.
 """
 
 PADDINGS: tuple[Padding, ...] = ("reflect", "zeros")
@@ -29,21 +29,21 @@ PADDINGS: tuple[Padding, ...] = ("reflect", "zeros")
 
 @dataclass(frozen=True)
 class Protocol:
-    """One way of measuring predicted ears against recorded ones.
+    """Protocol of measuring predicted ears against recorded ones.
 
     Attributes:
-        name: what users type.
+        name: name that users type.
         summary: one line.
-        sample_rate_hz: both signals are brought to it before anything is measured.
+        sample_rate_hz: both signals are resampled to this rate before they are measured.
         stft: transform of the spectral distances, at that rate.
-        padding: what that transform finds beyond both ends, see `metrics.binaural`.
-        level: "peak": prediction and truth are each divided by their own peak, so that the prediction's level counts
-            for nothing (the released scripts); "kept": nothing is changed.
-        window_s, hop_s: the sliding window that a network is run with.
-        published: the metrics that papers print under this protocol, by our names.
-        note: what differs from the released scripts, for whoever compares with their numbers.
-        script_faults: the faults (see `FAULTS`) of the scripts that the protocol follows.
-        faults: those that are reproduced; none unless asked for.
+        padding: padding of that transform at both ends, see `metrics.binaural`.
+        level: "peak" divides prediction and truth each by its own peak, so that the prediction's level has no effect
+            (the released scripts); "kept" changes nothing.
+        window_s, hop_s: sliding window that a network runs with.
+        published: metrics that papers print under this protocol, by the names used here.
+        note: differences from the released scripts, for comparisons with their numbers.
+        script_faults: faults (see `FAULTS`) of the scripts that the protocol follows.
+        faults: faults to reproduce; none unless asked for.
     """
 
     name: str
@@ -61,7 +61,7 @@ class Protocol:
 
     @property
     def label(self) -> str:
-        """The name, with what was chosen beside it."""
+        """Name, with options that differ from the default."""
         said = [] if self.padding == "reflect" else ["zero padding"]
         said += [f"faults {', '.join(self.faults)}"] if self.faults else []
         return f"{self.name} ({'; '.join(said)})" if said else self.name
@@ -72,7 +72,7 @@ class Protocol:
         reference: Float[Tensor, "*batch 2 samples"],
         sample_rate_hz: int,
     ) -> dict[str, Float[Tensor, "*batch"]]:
-        """All binaural distances of signals at `sample_rate_hz` (both the same rate and length); see `metrics`.
+        """All binaural distances of two signals at `sample_rate_hz`, of the same length; see `metrics`.
 
         Raises:
             ValueError: the shapes differ or are not `[..., 2, samples]`.
@@ -82,7 +82,7 @@ class Protocol:
     def prepare(
         self, ears: Float[Tensor, "*batch 2 samples"], sample_rate_hz: int
     ) -> Float[Tensor, "*batch 2 resampled"]:
-        """Ears at the protocol's rate and level, ready for `distances`."""
+        """Resample ears to the protocol's rate and set their level, ready for `distances`."""
         ears = resample(ears, sample_rate_hz, self.sample_rate_hz)
         return peak_normalize(ears) if self.level == "peak" else ears
 
@@ -93,7 +93,7 @@ class Protocol:
         return binaural_distances(prediction, reference, self.stft, self.padding)
 
 
-# Unless their faults are asked for, the level of a window always comes from the mono alone.
+# Unless the scripts' faults are asked for, the level of a window always comes from the mono alone.
 PROTOCOLS: tuple[Protocol, ...] = (
     Protocol(
         name="released-2.5d",
@@ -160,18 +160,18 @@ DEFAULT_PROTOCOL = "released-pseudobinaural"
 
 @dataclass(frozen=True)
 class SeparationProtocol:
-    """One way of mixing solo clips, separating the mixtures, and measuring what comes out by BSS Eval 3.
+    """Protocol of mixing solo clips, separating the mixtures, and measuring the estimates by BSS Eval 3.
 
     Attributes:
-        name: what users type.
+        name: name that users type.
         summary: one line.
         pairs: "all" pairs of the clips, or "random": each clip with one other, of another recording and, where the
             clips are in folders by instrument, of another instrument.
-        duration_s: of a mixture; None for as long as the shorter of the two clips lasts.
-        clips: that are paired, the first ones listed, where a benchmark does not say how many; None for all.
-        equal_levels: each source is scaled to one root mean square before it is mixed.
-        hop_s: windows have the length that a network is made for, and this distance; each is shown the frame of each
-            clip that is nearest to its middle.
+        duration_s: duration of a mixture; None for the duration of the shorter clip.
+        clips: number of clips to pair, from the first, unless a benchmark gives its own limit; None for all.
+        equal_levels: scale each source to the same root mean square before mixing.
+        hop_s: distance between windows. Windows have the length that a network is made for; each gets the frame of each
+            clip that is nearest to the window's centre.
     """
 
     name: str
@@ -199,10 +199,10 @@ DEFAULT_SEPARATION = "separation-2.5d"
 
 
 def separation_protocol(name: str) -> SeparationProtocol:
-    """The separation protocol called `name`.
+    """Separation protocol called `name`.
 
     Raises:
-        DataError: there is none; the message lists those there are.
+        DataError: there is no such protocol; the message lists the known ones.
     """
     for known in SEPARATION_PROTOCOLS:
         if known.name == name:
@@ -212,16 +212,16 @@ def separation_protocol(name: str) -> SeparationProtocol:
 
 
 def protocol(name: str, padding: str | None = None, faults: Sequence[str] = ()) -> Protocol:
-    """The protocol called `name`, with options.
+    """Protocol called `name`, with options.
 
     Args:
-        padding: None for the protocol's own; "reflect", as the four papers' scripts when they were written, or "zeros",
-            as they do with librosa 0.9 or later.
-        faults: of the authors' scripts, to be reproduced; see `FAULTS`.
+        padding: None for the protocol's own; "reflect", as in the four papers' scripts when they were written, or
+            "zeros", as with librosa 0.9 or later.
+        faults: faults of the authors' scripts to reproduce; see `FAULTS`.
 
     Raises:
-        DataError: there is no such protocol or padding, or its scripts do not have such a fault; the message lists
-            those there are.
+        DataError: there is no such protocol or padding, or its scripts do not have such a fault; the message lists the
+            known ones.
     """
     if padding is not None and padding not in PADDINGS:
         raise DataError(f"unknown padding {padding!r}; known: {', '.join(PADDINGS)}", "unknown")

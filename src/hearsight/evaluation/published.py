@@ -1,6 +1,8 @@
-"""Values printed in the papers, to stand beside one's own. They are in the tables of recipes (`hearsight.recipes`).
+"""Values printed in the papers, to compare with measured ones. They come from the tables of recipes
+(`hearsight.recipes`).
 
-Metrics go by our names: `mag_released` is the papers' Mag, `snr_db` their SNR, `difference_phase` their D phase.
+Metrics have the names used here: `mag_released` is the papers' Mag, `snr_db` their SNR, `difference_phase` their
+D phase.
 """
 
 import functools
@@ -12,13 +14,13 @@ Table = dict[str, dict[str, float]]
 
 
 def published_table(key: str) -> tuple[str, Table]:
-    """Where a table is printed, and its rows: system (as in `hearsight models` where it has a name) to values.
+    """Source of a published table, and its rows: system (named as in `hearsight models` where possible) to values.
 
     Args:
-        key: what a benchmark file's `published` names: "fair-play/ten-splits".
+        key: value of `published` in a benchmark file, for example "fair-play/ten-splits".
 
     Raises:
-        DataError: there is no such table; the message lists those there are.
+        DataError: there is no such table; the message lists the known ones.
     """
     tables = _tables()
     if key not in tables:
@@ -28,7 +30,7 @@ def published_table(key: str) -> tuple[str, Table]:
 
 @functools.cache
 def misprints(key: str) -> dict[str, str]:
-    """Rows of a table in which a printed value is wrong, and what is known of it."""
+    """Notes on the rows of a table in which a printed value is wrong."""
     return {
         row.key: row.note
         for row in packaged_rows()

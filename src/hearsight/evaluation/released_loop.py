@@ -1,5 +1,4 @@
-"""The test loop of the authors' scripts with its faults, for comparisons with published numbers; see
-`protocols.FAULTS`."""
+"""Test loop of the authors' scripts with its faults, for comparisons with published numbers; see `protocols.FAULTS`."""
 
 from collections.abc import Collection, Sequence
 
@@ -23,15 +22,15 @@ def released_loop(
     faults: Collection[str],
     truth: Float[Tensor, "2 samples"] | None = None,
 ) -> Float[Tensor, "2 samples"]:
-    """Both ears as the released test scripts compute them, one window at a time, with the faults that are named.
+    """Both ears as the released test scripts compute them, one window at a time, with the given faults.
 
     Args:
         model: a stereo network.
         mono: the mix l + r at the network's rate.
-        frames: of the network's size, ten per second; of each window the one nearest to its centre is shown.
-        hop_samples: distance of windows.
-        faults: names from `protocols.FAULTS`; without any, the ears are those of `inference.network_model`.
-        truth: the recorded ears, which `level-of-both-ears` uses.
+        frames: frames of the network's size, ten per second; each window gets the one nearest to its centre.
+        hop_samples: distance between windows.
+        faults: names from `protocols.FAULTS`; with none, the ears equal those of `inference.network_model`.
+        truth: the recorded ears, used by `level-of-both-ears`.
 
     Raises:
         ModelError: the network needs the picture and there is none.
@@ -72,7 +71,7 @@ def _predicted(network: StereoNetwork, mono: Tensor, frame: Frame | None, model:
 
 
 def _heads(result: StereoResult) -> Complex[Tensor, "2 frequency time"] | None:
-    """The two predicted channels, where the difference is theirs."""
+    """The two channels that a network predicts, if the predicted difference is theirs; else None."""
     left, right = result.extras.get("left"), result.extras.get("right")
     if left is None or right is None or not torch.equal(left - right, result.difference):
         return None

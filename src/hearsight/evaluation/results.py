@@ -1,4 +1,4 @@
-"""Everything that a benchmark writes."""
+"""Results of a benchmark as files."""
 
 import os
 import shutil
@@ -34,7 +34,7 @@ from hearsight.progress import Progress, no_progress
 
 @dataclass(frozen=True)
 class Written:
-    """The files of a benchmark by their names, and a line for each clip that was left out."""
+    """Files of a benchmark by their names, and one line for each clip that was left out."""
 
     files: dict[str, Path]
     problems: list[str]
@@ -43,15 +43,15 @@ class Written:
 def benchmark_and_report(benchmark: Benchmark, partial: bool = False, progress: Progress = no_progress) -> Written:
     """Run a benchmark and write its results into `benchmark.out`.
 
-    `per_clip.csv`, `per_clip.json`, `results.json` (means, tests, rankings, curves), `tables.md`, `tables.tex`,
-    `report.html`, and `predictions/SYSTEM/DATASET[/SPLIT]/CLIP.wav`, which `hearsight evaluate` takes. An interrupted
-    run goes on where it was: what is in `cache` is not done again.
+    The files are `per_clip.csv`, `per_clip.json`, `results.json` (means, tests, rankings, curves), `tables.md`,
+    `tables.tex`, `report.html`, and `predictions/SYSTEM/DATASET[/SPLIT]/CLIP.wav`, which `hearsight evaluate` reads. An
+    interrupted run continues from the values in `cache`.
 
     Args:
-        partial: write results over the clips that could be done although some could not.
+        partial: write results over the clips that were measured even if others failed.
 
     Raises:
-        DataError: a clip could not be done and `partial` is false; the message counts them and names the first ones.
+        DataError: a clip failed and `partial` is false; the message counts the failures and names the first ones.
         ModelError: a model cannot be loaded.
         HearsightError: the folder cannot be written.
     """
@@ -72,10 +72,10 @@ def refuse_problems(results: Results, otherwise: str = "") -> None:
     """Raise if clips could not be measured.
 
     Args:
-        otherwise: what else can be done, for the message.
+        otherwise: alternative to name in the message.
 
     Raises:
-        DataError: with the first of the reasons.
+        DataError: there are problems; the message gives the first reasons.
     """
     if results.problems:
         named = "; ".join(results.problems[:3]) + (" ..." if len(results.problems) > 3 else "")
@@ -88,7 +88,7 @@ def write_results(
     separation: Sequence[SeparationTable] = (),
     maps: Sequence[MapsTable] = (),
 ) -> dict[str, Path]:
-    """Write what `benchmark_and_report` lists, each file whole or not at all; their paths by their names."""
+    """Write the files that `benchmark_and_report` lists, each whole or not at all; return their paths by name."""
     out = Path(benchmark.out)
     tables = [result_table(benchmark, results.rows, part.name) for part in benchmark.datasets]
     rankings = rank(benchmark, results)
@@ -134,8 +134,10 @@ def write_results(
 
 
 def _clips_json(out: Path, jobs: Sequence[Job]) -> dict[str, dict[str, dict[str, str]]]:
-    """Where the files of each clip are, from `out`, and in the folder of which split its predictions are (the first
-    that it is in), for what is made of the results later."""
+    """Files of each clip relative to `out`, and its folder among the predictions, for later use of the results.
+
+    A clip in several splits has the folder of the first of them.
+    """
     folders = _split_folders(jobs)
     clips: dict[str, dict[str, dict[str, str]]] = {}
     for job in jobs:
@@ -149,7 +151,7 @@ def _clips_json(out: Path, jobs: Sequence[Job]) -> dict[str, dict[str, dict[str,
 
 
 def _split_folders(jobs: Sequence[Job]) -> dict[tuple[str, str], str]:
-    """The folder of a dataset's split among predictions; none ("") where the dataset has one split."""
+    """Folder of each dataset's split among the predictions; "" where the dataset has one split."""
     splits: dict[str, set[str]] = {}
     for job in jobs:
         splits.setdefault(job.dataset, set()).add(job.clip.split)
@@ -157,8 +159,10 @@ def _split_folders(jobs: Sequence[Job]) -> dict[tuple[str, str], str]:
 
 
 def _write_predictions(folder: Path, jobs: Sequence[Job]) -> None:
-    """The predicted ears by the names of their clips, as `hearsight evaluate` pairs them; links to those in the cache
-    where the file system has links."""
+    """Write the predicted ears under the names of their clips, as `hearsight evaluate` pairs them.
+
+    They are links to files in the cache where the file system supports links.
+    """
     folders = _split_folders(jobs)
     for job in jobs:
         place = folder / file_name(job.system) / file_name(job.dataset) / folders[job.dataset, job.clip.split]
@@ -171,13 +175,13 @@ def _write_predictions(folder: Path, jobs: Sequence[Job]) -> None:
 
 
 def _with_folder(path: Path) -> Path:
-    """The path, with the folder that it is in."""
+    """Make the folder of a path and return the path."""
     path.parent.mkdir(parents=True, exist_ok=True)
     return path
 
 
 def rank(benchmark: Benchmark, results: Results) -> list[Ranking]:
-    """Per dataset and compared pair, the clips by gain (Sep-Stereo, supplement, section 2)."""
+    """Rank the clips by gain, per dataset and compared pair (Sep-Stereo, supplement, section 2)."""
     reference = _reference(benchmark)
     others = [system.name for system in benchmark.systems if system.name != reference]
     pairs = benchmark.compare if benchmark.compare is not None else [[others[-1], reference]] if others else []

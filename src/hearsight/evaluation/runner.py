@@ -1,4 +1,4 @@
-"""Runs a benchmark's systems over its clips, on all cores or GPUs; what is done is kept and not done again."""
+"""Runs a benchmark's systems over its clips, on all cores or GPUs; finished results are cached."""
 
 import dataclasses
 import hashlib
@@ -51,8 +51,8 @@ class Job:
         dataset, system: their names.
         clip: the clip.
         part: the system with `{dataset}` and `{split}` filled in.
-        own: metrics of one's own ("module:function").
-        store: where the predicted ears (.wav) and the values (.json) are kept, without suffix.
+        own: user-defined metrics ("module:function").
+        store: path of the predicted ears (.wav) and the values (.json) in the cache, without suffix.
     """
 
     dataset: str
@@ -63,30 +63,30 @@ class Job:
     own: tuple[str, ...] = ()
 
     def fingerprint(self, protocol: Protocol) -> str:
-        """Changes when anything changes that the values depend on."""
+        """Hash of everything that the values depend on."""
         said = [VERSION, dataclasses.asdict(protocol), dataclasses.asdict(self.part), *self.own]
         clip = [self.clip.sound, self.clip.picture, self.clip.scene]
         return fingerprint(said, [*clip, *files_of_model(self.part.model), *_given_files(self)])
 
     @property
     def ears_path(self) -> Path:
-        """The predicted ears, at the protocol's rate."""
+        """File of the predicted ears, at the protocol's rate."""
         return self.store.with_name(f"{self.store.name}.wav")
 
     @property
     def values_path(self) -> Path:
-        """The measured values."""
+        """File of the measured values."""
         return self.store.with_name(f"{self.store.name}.json")
 
 
 @dataclass(frozen=True)
 class Results:
-    """What the runner hands to the tables.
+    """Results of a benchmark.
 
     Attributes:
-        rows: per dataset, split, system and clip: these four names, and the values.
-        jobs: those that the rows came from, in their order.
-        problems: one line for each clip that could not be done, or done for every system.
+        rows: values of each dataset, split, system and clip, with these four names.
+        jobs: jobs of the rows, in their order.
+        problems: one line for each clip that failed for some system.
     """
 
     rows: list[dict[str, Any]]
@@ -95,10 +95,10 @@ class Results:
 
 
 def run_benchmark(benchmark: Benchmark, progress: Progress = no_progress, partial: bool = False) -> Results:
-    """Predict and measure every clip for every system; clips done before are taken from the cache under `out`.
+    """Predict and measure every clip for every system; values in the cache under `out` are reused.
 
-    A clip that fails for one system is left out for all, so that every system is averaged over the same clips; it is
-    named in `problems`; with `partial`, so are listed clips that are not prepared.
+    A clip that fails for one system is left out for all, so that every system is averaged over the same clips. It is
+    named in `problems`. With `partial`, listed clips that are not prepared are left out and named too.
 
     Raises:
         DataError: a dataset is missing or its lists do not fit.
@@ -107,7 +107,7 @@ def run_benchmark(benchmark: Benchmark, progress: Progress = no_progress, partia
     """
     jobs = plan(benchmark, partial)
     rule = benchmark.rule
-    # A clip that is in several splits is one piece of work, unless the split has a model of its own.
+    # A clip in several splits is one job, unless each split has its own model.
     open_jobs = list({job.store: job for job in jobs if _stored(job, rule) is None}.values())
     workers: Workers = benchmark.workers or _workers(benchmark.device)
     total = len({job.store for job in jobs})
@@ -127,7 +127,7 @@ def run_benchmark(benchmark: Benchmark, progress: Progress = no_progress, partia
         if (job.dataset, job.clip.name) in problems:
             continue
         values = _stored(job, rule)
-        if values is None:  # it was there a moment ago
+        if values is None:  # it was complete a moment ago
             raise DataError(
                 f"{job.store}: the result has vanished or its inputs changed; run the benchmark again", "missing"
             )
@@ -139,7 +139,7 @@ def run_benchmark(benchmark: Benchmark, progress: Progress = no_progress, partia
 
 
 def plan(benchmark: Benchmark, partial: bool = False) -> list[Job]:
-    """All jobs of a benchmark, systems one after the other.
+    """List all jobs of a benchmark, system by system.
 
     Raises:
         DataError: a dataset is missing, its lists do not fit, or a model was trained on a clip.
@@ -166,11 +166,11 @@ def _check_unseen(system: SystemPart, dataset: DatasetPart, clips: list[Benchmar
 
 
 def load_system(part: SystemPart, device: str, scene: Path | None = None) -> BinauralModel:
-    """The model that a system names; one with `true_positions` is made for the scene of one clip.
+    """Load the model of a system; with `true_positions`, for the scene of one clip.
 
     Raises:
-        DataError: the scene file is missing or is not one.
-        ModelError: it cannot be loaded.
+        DataError: the scene file is missing or is not a scene.
+        ModelError: the model cannot be loaded.
     """
     if part.python is not None:
         make = imported(part.python)
@@ -193,7 +193,7 @@ def load_system(part: SystemPart, device: str, scene: Path | None = None) -> Bin
 
 
 def _given_the_truth(part: SystemPart, scene: Path) -> BinauralModel:
-    """The model with what is true of one clip in place of what it would find in the picture."""
+    """The model of a system, with the true positions of one clip instead of those that it would find in the picture."""
     assert part.model is not None
     known, network = find_card(part.model), None
     if known is None:
@@ -220,14 +220,14 @@ def _filled_in(part: SystemPart, dataset: str, split: str) -> SystemPart:
 def _worked(
     jobs: list[Job], rule: Protocol, device: str, workers: Workers
 ) -> Iterator[tuple[int, list[tuple[Job, str]]]]:
-    """(how many were finished, which of them failed and why), as it comes."""
+    """Run jobs in workers; yield the number of finished jobs, and the failed ones with their reasons."""
     chunks = list(_chunks(jobs, workers_at_a_time(workers)))
     if workers == 1 or len(jobs) < 2:
         measures = ClipMeasures(rule)
         for chunk in chunks:
             yield from _work_on(chunk, rule, device, measures)
         return
-    devices = [device] if isinstance(workers, RayCluster) else _devices(device)  # Ray shows a task its own
+    devices = [device] if isinstance(workers, RayCluster) else _devices(device)  # Ray assigns each task its own GPU
     tasks = [(chunk, devices[index % len(devices)]) for index, chunk in enumerate(chunks)]
     for _, result in done_by_workers(partial(_work_through, rule=rule), tasks, workers):
         yield result
@@ -245,7 +245,7 @@ def _work_through(task: tuple[list[Job], str], rule: Protocol) -> tuple[int, lis
 def _work_on(
     jobs: list[Job], rule: Protocol, device: str, measures: ClipMeasures
 ) -> Iterator[tuple[int, list[tuple[Job, str]]]]:
-    """Jobs of one system, one by one; the model is loaded once."""
+    """Run jobs of one system one after the other; the model is loaded once."""
     model: BinauralModel | None = None
     for job in jobs:
         try:
@@ -304,7 +304,7 @@ def _given_files(job: Job) -> list[Path]:
 def _store(job: Job, ears: Tensor, values: dict[str, float], rule: Protocol) -> None:
     job.store.parent.mkdir(parents=True, exist_ok=True)
     write_wav(job.ears_path, ears.numpy(), rule.sample_rate_hz)
-    # Last: a clip with values is complete.
+    # Written last: a clip with values is complete.
     keep_values(job.values_path, job.fingerprint(rule), values)
 
 
@@ -313,7 +313,7 @@ def _stored(job: Job, rule: Protocol) -> dict[str, float] | None:
 
 
 def _chunks(jobs: list[Job], workers: int) -> Iterator[list[Job]]:
-    """Runs of jobs that share a model, short enough that all workers end together."""
+    """Split jobs into groups that share a model, short enough that all workers end at about the same time."""
     groups: dict[str, list[Job]] = {}
     for job in jobs:
         groups.setdefault(json.dumps(dataclasses.asdict(job.part), sort_keys=True), []).append(job)

@@ -1,4 +1,4 @@
-"""Benchmarks of what was trained: run folders, by the settings that they were trained with."""
+"""Benchmarks of training runs, with the settings of the training."""
 
 import os
 from collections.abc import Sequence
@@ -25,12 +25,12 @@ MIRRORED = "flipped-visual"
 
 @dataclass(frozen=True)
 class TrainedRun:
-    """A folder that `hearsight train` wrote.
+    """Folder that `hearsight train` wrote.
 
     Attributes:
-        folder: of the run.
-        recipe: with which it was trained, overrides and profiles included.
-        test: what it is measured on.
+        folder: folder of the run.
+        recipe: recipe of the training, overrides and profiles included.
+        test: data that the model is measured on.
     """
 
     folder: Path
@@ -39,23 +39,23 @@ class TrainedRun:
 
     @property
     def model(self) -> str:
-        """The folder of the trained network."""
+        """Folder of the trained network."""
         return str((self.folder / MODEL_FOLDER).resolve())
 
     @property
     def differences(self) -> list[str]:
-        """What was done otherwise than in the row that the recipe reproduces."""
+        """Settings that differ from the row that the recipe reproduces."""
         return differences_from_row(self.recipe, dataset_in(self.test.folder))
 
     @property
     def row(self) -> str:
-        """What it is called in tables."""
+        """Name in tables."""
         reproduced = self.recipe.reproduces
         return reproduced.row if reproduced is not None else self.recipe.model.system
 
     @property
     def dataset(self) -> str:
-        """What its data are called in tables: as in the row that it reproduces, if they are that row's data."""
+        """Name of the test data in tables: that of the reproduced row if the data are the same."""
         reproduced, held = self.recipe.reproduces, dataset_in(self.test.folder)
         if reproduced is not None and (not held or held.lower() == reproduced.dataset.lower()):
             return reproduced.dataset
@@ -63,24 +63,23 @@ class TrainedRun:
 
     @property
     def split(self) -> str:
-        """The name of the split that it is measured on; "" without one."""
+        """Name of the split that the run is measured on; "" without one."""
         return Path(self.test.split).name if self.test.split else ""
 
 
 def is_run(folder: str | os.PathLike[str]) -> bool:
-    """Whether a folder is that of a training run."""
+    """Whether a folder is a training run."""
     return (Path(folder) / RECIPE_FILE).is_file()
 
 
 def trained_run(folder: str | os.PathLike[str]) -> TrainedRun:
-    """A run folder as it was trained.
+    """Read a run folder.
 
-    It is measured on what its recipe says (`data.test`); where that is a split of the folder that it was trained on, on
-    the test part of the split that it was trained with. A recipe without `data.test` is measured on the test part of
-    its stereo clips.
+    The run is measured on its recipe's `data.test`. If that is a split of the folder that it was trained on, the split
+    of the training replaces it. A recipe without `data.test` is measured on the test part of its stereo clips.
 
     Raises:
-        DataError: it is no run, holds no model yet, or its recipe does not say on what it is measured.
+        DataError: the folder is not a run, holds no model yet, or its recipe names no data to measure on.
     """
     folder = Path(folder)
     if not is_run(folder):
@@ -104,7 +103,7 @@ def trained_run(folder: str | os.PathLike[str]) -> TrainedRun:
 
 
 def runs_of_recipe(reference: str | Path) -> list[Path]:
-    """The folders of the runs that `hearsight train` made of a recipe: one for each split that was trained.
+    """Folders of the runs that `hearsight train` made of a recipe, one per trained split.
 
     Raises:
         DataError: there is no such recipe, or it was not trained.
@@ -123,17 +122,18 @@ def runs_of_recipe(reference: str | Path) -> list[Path]:
 
 
 def benchmark_of_runs(folders: Sequence[str | os.PathLike[str]], roles: Sequence[str] = ()) -> Benchmark:
-    """A benchmark of trained runs by their papers' protocol.
+    """Make a benchmark of trained runs by their papers' protocol.
 
-    Runs of one row with several splits become one line of the table, the mean over the splits. Beside them stand
-    Mono-Mono and each model with mirrored pictures, or for separation the mix itself.
+    Runs of one row with several splits become one line of the table, the mean over the splits. The table also has
+    Mono-Mono and each model with mirrored pictures; for separation it has the mix itself.
 
     Args:
-        folders: of the runs; all measured on one dataset, every row with the same splits.
-        roles: systems that the trained networks serve as too: "unet-out", "flipped-visual", "sep-stereo-unsupervised".
+        folders: folders of the runs; all are measured on one dataset, every row with the same splits.
+        roles: further systems that the trained networks can act as: "unet-out", "flipped-visual",
+            "sep-stereo-unsupervised".
 
     Raises:
-        DataError: as `trained_run`; or the runs are measured on different data.
+        DataError: as in `trained_run`; or the runs are measured on different data.
     """
     runs = [trained_run(folder) for folder in folders]
     tasks = {run.test.task for run in runs}
@@ -223,7 +223,7 @@ def _separation(benchmark: Benchmark, rows: dict[str, list[TrainedRun]], rule: s
 
 
 def _splits(rows: dict[str, list[TrainedRun]]) -> list[str]:
-    """The names of the splits, in the order of the first row; every row has the same."""
+    """Names of the splits in the order of the first row; every row must have the same."""
     of_rows = {name: [run.split for run in runs] for name, runs in rows.items()}
     first, splits = next(iter(of_rows.items()))
     for name, own in of_rows.items():
@@ -247,7 +247,7 @@ def _splits_folder(rows: dict[str, list[TrainedRun]]) -> str:
 
 
 def _published(runs: Sequence[TrainedRun]) -> tuple[dict[str, float], list[str]]:
-    """The values that are printed for these runs, if they can be compared; and why not, if they cannot."""
+    """Published values of these runs if they are comparable, and remarks, such as why they are not."""
     reproduced = runs[0].recipe.reproduces
     if reproduced is None or not reproduced.published:
         return {}, []
@@ -264,7 +264,7 @@ def _published(runs: Sequence[TrainedRun]) -> tuple[dict[str, float], list[str]]
 
 
 def _of_other(run: TrainedRun, system: str, splits: Sequence[str]) -> dict[str, float]:
-    """The published values of another row of the same table and dataset, under the same conditions."""
+    """Published values of another row of the same table and dataset, under the same conditions."""
     row = row_of(run.recipe)
     reproduced = run.recipe.reproduces
     if row is None or reproduced is None or row.dataset is None or row.dataset.published is None:

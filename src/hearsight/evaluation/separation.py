@@ -1,4 +1,4 @@
-"""Tables of separation: solo clips mixed by a published protocol, separated by the picture of each, and measured."""
+"""Tables of separation: solo clips are mixed by a published protocol, separated with their pictures, and measured."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -41,7 +41,7 @@ from hearsight.signal import normalize_rms, over_windows, resample
 
 MEASURES = ("sdr", "sir", "sar")
 MIX = "mix"
-PAIR_SEED = 1234  # of the released scripts
+PAIR_SEED = 1234  # seed of the released scripts
 _WINDOWS_AT_ONCE = 8
 _CLIPS_IN_MEMORY = 12
 _MOST_EXAMPLES = 3  # mixtures in the report
@@ -52,11 +52,11 @@ class SeparationTable:
     """SDR, SIR and SAR of separation systems over mixtures of two clips.
 
     Attributes:
-        title, note: over and under it.
-        rows: `system`, `clip` ("A + B"), `sdr`, `sir`, `sar` in decibels (mean of the two sources); a mixture in which
-            a source or an estimate is silent has no values, and no system is averaged over it.
-        grid: the table as texts, its first row the header.
-        examples: the first mixtures, to be heard.
+        title, note: texts above and below the table.
+        rows: `system`, `clip` ("A + B"), `sdr`, `sir`, `sar` in decibels (mean of the two sources). A mixture with a
+            silent source or estimate has no values and is left out for all systems.
+        grid: the table as texts; its first row is the header.
+        examples: the first mixtures, to be played.
     """
 
     title: str
@@ -68,13 +68,13 @@ class SeparationTable:
 
 @dataclass(frozen=True)
 class SeparationExample:
-    """One mixture and what each system makes of it.
+    """One mixture and the estimates of each system.
 
     Attributes:
-        name: of the mixture, "A + B".
-        sources: the two clips: name, picture, and the middle of what is mixed, in seconds of the clip.
+        name: name of the mixture, "A + B".
+        sources: the two clips: name, picture, and the middle of the mixed part in seconds of the clip.
         truth: the sources, at the rate of the benchmark's protocol.
-        estimates: the same of each system, by its name.
+        estimates: the estimated sources by system, at the same rate.
     """
 
     name: str
@@ -86,12 +86,14 @@ class SeparationExample:
 def separation_table(part: SeparationPart, benchmark: Benchmark, progress: Progress = no_progress) -> SeparationTable:
     """Run the separation systems of one part of a benchmark (2.5D Visual Sound, table 2; Sep-Stereo, table 2).
 
-    What a system hears is a sum of two clips: of their mono sounds, these twice, both true ears, or the ears that a
-    binaural system predicts for each clip alone (2.5D Visual Sound, section 4.5). A network is run by windows of the
-    length that it is made for, with the protocol's hop, and in each window it is shown the frame of each clip nearest
-    to the window's middle; what overlaps is averaged. The sources that the estimates are measured against are the
-    clips' mono sounds whatever was heard; two-channel estimates are added up. BSS Eval without a search for the best
-    order: each estimate belongs to its picture. The ratios of each mixture are kept under `out`, like those of clips.
+    The input of a system is the sum of two clips: of their mono sounds, of these twice, of both true ears, or of the
+    ears that a binaural system predicts for each clip alone (2.5D Visual Sound, section 4.5). A network runs on windows
+    of the length that it is made for, with the protocol's hop. Each window gets the frame of each clip nearest to the
+    window's centre; overlapping windows are averaged.
+
+    Estimates are always measured against the mono sounds of the clips; the channels of two-channel estimates are added.
+    BSS Eval runs without a search for the best order, because each estimate belongs to its picture. The ratios of each
+    mixture are cached under `out`, like those of clips.
 
     Raises:
         DataError, MediaError: a clip is missing, unreadable, too short, or was trained on.
@@ -126,7 +128,7 @@ def separation_table(part: SeparationPart, benchmark: Benchmark, progress: Progr
 
 
 def _grid(part: SeparationPart, rows: Sequence[Row]) -> tuple[str, list[list[str]]]:
-    """Where the published values are from, and the table."""
+    """Source of the published values, and the table as texts."""
     source, table = published_table(part.published) if part.published else ("", {})
     published = {s.name: table.get(s.published or "", {}) | s.published_values for s in part.systems}
     beside = ["published"] if any(published.values()) else []
@@ -157,7 +159,7 @@ def _clips(part: SeparationPart, rule: SeparationProtocol) -> list[BenchmarkClip
 
 
 def _pairs(clips: Sequence[BenchmarkClip], rule: SeparationProtocol) -> list[tuple[BenchmarkClip, BenchmarkClip]]:
-    """The pairs that are mixed; never two pieces of one recording."""
+    """Pairs of clips to mix; never two parts of one recording."""
     if rule.pairs == "all":
         pairs = [(a, b) for a, b in combinations(clips, 2) if a.recording != b.recording]
     else:
@@ -179,7 +181,7 @@ def _pairs(clips: Sequence[BenchmarkClip], rule: SeparationProtocol) -> list[tup
 
 
 class _Solo:
-    """One solo clip: its sound, and the pictures of it that were asked for last."""
+    """One solo clip: its sound, and the pictures that were last asked for."""
 
     def __init__(self, clip: BenchmarkClip) -> None:
         self.name, self.sound, self.picture = clip.name, clip.sound, clip.picture
@@ -190,12 +192,12 @@ class _Solo:
         return self.whole.shape[-1] / self.rate
 
     def cut(self, ears: Tensor, rate: int, start_s: float, duration_s: float) -> Float[Tensor, "channels samples"]:
-        """The part that is mixed, of the ears or of something predicted for all of them."""
+        """Cut the mixed part out of the sound, or of a signal predicted for the whole sound."""
         start = round(start_s * rate)
         return ears[..., start : start + round(duration_s * rate)]
 
     def frames(self, size: tuple[int, int], times_s: Sequence[float]) -> Float[Tensor, "times 3 height width"]:
-        """The pictures nearest to these times, as networks take them."""
+        """Pictures nearest to these times, normalised for networks."""
         if self._pictures is None or self._pictures[0] != size:
             spec = WindowSpec(None, 1.0, 1.0, frame_rate_hz=10.0, frame_size=size)
             self._pictures = size, list(pictures_of(self.picture, spec))
@@ -207,7 +209,7 @@ class _Solo:
 
 
 class _Solos:
-    """The clips of a part; the last ones stay in memory."""
+    """Clips of a part; the last ones stay in memory."""
 
     def __init__(self, part: SeparationPart, rule: SeparationProtocol) -> None:
         self._part, self._rule = part, rule
@@ -223,7 +225,7 @@ class _Solos:
 
 @dataclass(frozen=True)
 class _Mixture:
-    """Two clips, and the parts of them that are mixed."""
+    """Two clips, and the parts of them to mix."""
 
     a: _Solo
     b: _Solo
@@ -236,12 +238,12 @@ class _Mixture:
         return f"{self.a.name} + {self.b.name}"
 
     def parts(self, sounds: Sequence[Tensor], rate: int) -> list[Tensor]:
-        """The mixed part of each clip, of its own sound or of ears predicted for it. `[channels, samples]` each"""
+        """Cut the mixed part out of one signal per clip, at equal levels if asked. `[channels, samples]` each."""
         cut = [
             solo.cut(sound, rate, start, self.duration_s)
             for solo, sound, start in zip((self.a, self.b), sounds, self.start_s, strict=True)
         ]
-        shortest = min(part.shape[-1] for part in cut)  # rounding: one sample at most
+        shortest = min(part.shape[-1] for part in cut)  # rounding: at most one sample
         cut = [part[..., :shortest] for part in cut]
         if not self.equal_levels:
             return cut
@@ -249,7 +251,7 @@ class _Mixture:
         return [part * gain for part, gain in zip(cut, gains, strict=True)]
 
     def example(self, rate: int, estimates: dict[str, Tensor]) -> SeparationExample:
-        """The mixture to be heard, at a rate."""
+        """The mixture at a sample rate, to be played."""
         own = [model_sum(resample(solo.whole, solo.rate, rate))[None] for solo in (self.a, self.b)]
         middle = [start + self.duration_s / 2 for start in self.start_s]
         first, second = (
@@ -258,7 +260,7 @@ class _Mixture:
         return SeparationExample(self.name, (first, second), torch.cat(self.parts(own, rate)), estimates)
 
     def sources(self, rate: int, samples: int) -> Float[Tensor, "2 samples"]:
-        """The mono sounds of both, levels as recorded."""
+        """Mono sounds of both clips, at their recorded levels."""
         return torch.stack(
             [
                 model_sum(solo.cut(resample(solo.whole, solo.rate, rate), rate, start, self.duration_s))[:samples]
@@ -268,7 +270,7 @@ class _Mixture:
 
 
 def model_sum(channels: Float[Tensor, "channels samples"]) -> Float[Tensor, "samples"]:
-    """The mono sound of a clip: its only channel, or the mix of its ears."""
+    """Mono sound of a clip: its only channel, or the mix of its ears."""
     return channels[0] if len(channels) == 1 else model_input(channels)
 
 
@@ -289,7 +291,7 @@ def _mixture(part: SeparationPart, rule: SeparationProtocol, a: _Solo, b: _Solo)
 
 
 class _SystemWork:
-    """The values of one system; its networks are loaded only if something is to be computed."""
+    """Values of one system. Its networks are loaded only if something must be computed."""
 
     def __init__(
         self, part: SeparationPart, system: SeparationSystemPart, benchmark: Benchmark, rule: SeparationProtocol
@@ -310,17 +312,17 @@ class _SystemWork:
         return separator, _Ears(self._system, separator, self._benchmark)
 
     def values(self, a: _Solo, b: _Solo, is_shown: bool = False) -> dict[str, float]:
-        """Kept from an earlier run, or measured and kept; none if a source or an estimate is silent.
+        """Ratios of a mixture, from the cache or measured and cached; empty if a source or an estimate is silent.
 
         Args:
-            is_shown: keep what `estimates` gives too.
+            is_shown: also store the sounds that `estimates` returns.
         """
         depends_on = fingerprint(self._said, [a.sound, a.picture, b.sound, b.picture, *self._models])
         path, sounds = self._path(a.name, b.name, ".json"), self._path(a.name, b.name, ".wav")
         values = kept_values(path, depends_on)
         is_shown = is_shown and self.name != MIX
         if values is None or (is_shown and not sounds.is_file()):
-            sounds.unlink(missing_ok=True)  # of what has changed
+            sounds.unlink(missing_ok=True)  # outdated
             mixture = _mixture(self._part, self._rule, a, b)
             separator, heard = self._loaded
             estimates, references = _separated(separator, heard, mixture, self._rule.hop_s, self._benchmark.device)
@@ -333,7 +335,7 @@ class _SystemWork:
         return values
 
     def estimates(self, a: str, b: str) -> Float[Tensor, "2 samples"]:
-        """The two sources of a mixture that is shown, as the system separates them, at the protocol's rate."""
+        """The two sources of a shown mixture as the system separates them, at the protocol's rate."""
         return read_ears(self._path(a, b, ".wav"))[0]
 
     def _path(self, a: str, b: str, suffix: str) -> Path:
@@ -341,12 +343,12 @@ class _SystemWork:
 
 
 def _key(name: str) -> str:
-    """A clip's name as part of a file's; a slash is never taken for another letter."""
+    """Convert a clip's name to a part of a file name in which a slash has its own letters."""
     return "_-".join(file_name(part) for part in name.split("/"))
 
 
 def _ears_part(system: SeparationSystemPart, benchmark: Benchmark) -> SystemPart | None:
-    """The system whose predicted ears are heard, where that is what is heard."""
+    """The system that predicts the input ears; None if the input needs no such system."""
     if system.ears in (None, "mono", "mono-mono", "true", "own"):
         return None
     return next(part for part in benchmark.systems if part.name == system.ears)
@@ -356,7 +358,7 @@ _HEARD = {"mono": "mono", "mono-twice": "mono-mono", "predicted": "own", "true":
 
 
 class _Ears:
-    """What one system hears of each clip, at its rate; predictions are made once per clip."""
+    """Input of one system for each clip, at the system's rate. The last prediction stays in memory."""
 
     def __init__(self, system: SeparationSystemPart, separator: Separator, benchmark: Benchmark) -> None:
         self._heard = system.ears or _HEARD[getattr(separator, "hears", "mono")]
@@ -379,7 +381,7 @@ class _Ears:
             self._model, self._flipped = load_system(part, benchmark.device), part.flipped
 
     def of(self, clip: _Solo) -> Float[Tensor, "channels samples"]:
-        """The whole clip, with one channel, or two."""
+        """Input for the whole clip, with one or two channels."""
         sound = resample(clip.whole, clip.rate, self._rate)
         if self._heard == "true":
             if len(sound) != 2:
@@ -410,7 +412,7 @@ def _ratios(estimates: Float[Tensor, "2 samples"], references: Float[Tensor, "2 
 def _separated(
     separator: Separator | None, heard: _Ears | None, mixture: _Mixture, hop_s: float, device: str
 ) -> tuple[Float[Tensor, "2 samples"], Float[Tensor, "2 samples"]]:
-    """Estimates and true sources, at the separator's rate."""
+    """Estimated and true sources, at the separator's rate."""
     rate = 16_000 if separator is None else separator.sample_rate_hz
     own = [model_sum(resample(solo.whole, solo.rate, rate))[None] for solo in (mixture.a, mixture.b)]
     references = torch.cat(mixture.parts(own, rate))
@@ -426,7 +428,7 @@ def _separated(
 def _in_windows(
     separator: Separator, mixed: Float[Tensor, "channels samples"], mixture: _Mixture, hop_s: float, device: str
 ) -> Float[Tensor, "2 channels samples"]:
-    """Stems of a mixture by windows, each with the frames of its own time."""
+    """Separate a mixture window by window, each with the frames of its own time."""
     rate, samples = separator.sample_rate_hz, mixed.shape[-1]
     length = getattr(separator, "segment_samples", samples)
 
@@ -458,6 +460,6 @@ def _separator(system: SeparationSystemPart, device: str) -> Separator:
 
 
 def separation_tables(benchmark: Benchmark, progress: Progress = no_progress) -> Iterator[SeparationTable]:
-    """The tables of all of a benchmark's separation parts, one by one."""
+    """Yield the table of each of a benchmark's separation parts."""
     for part in benchmark.separation:
         yield separation_table(part, benchmark, progress)

@@ -1,4 +1,4 @@
-"""What many clips say together: means, their uncertainty, and whether one system is better than another."""
+"""Statistics over clips: means, their uncertainty, and tests whether one system is better than another."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ Row = dict[str, Any]
 Gain = tuple[str, float, float, float]
 """A clip, the gain of one system over another on it, and the values of both."""
 Ranking = tuple[str, str, str, list[Gain]]
-"""A dataset, the better and the worse system, and what `ranked_gains` says of them."""
+"""A dataset, the better and the worse system, and the output of `ranked_gains` for them."""
 
 
 @dataclass(frozen=True)
@@ -19,11 +19,11 @@ class Summary:
     """One metric of one system on one dataset.
 
     Attributes:
-        mean: over the splits of the mean over each split's clips, as the papers average.
-        standard_error: of the mean over clips: deviation of the clips (each counted once, averaged over the splits it
-            is in) over the root of their number; 0 for a single clip.
+        mean: mean over the splits of each split's mean over clips, as in the papers.
+        standard_error: standard error of the mean over clips: standard deviation of the clips (each counts once,
+            averaged over its splits) over the square root of their number; 0 for a single clip.
         spread: standard deviation of the splits' means; None with fewer than two splits.
-        clips, splits: how many there are.
+        clips, splits: numbers of clips and splits.
     """
 
     mean: float
@@ -46,7 +46,7 @@ def summary(rows: Sequence[Row], metric: str) -> Summary | None:
 
 
 def per_clip(rows: Sequence[Row], metric: str) -> dict[str, float]:
-    """Each clip's value, averaged over the splits that it is in."""
+    """Value of each clip, averaged over its splits."""
     values: dict[str, list[float]] = {}
     for row in rows:
         values.setdefault(row["clip"], []).append(row[metric])
@@ -55,12 +55,12 @@ def per_clip(rows: Sequence[Row], metric: str) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class PairedTest:
-    """Whether two systems differ on the same clips.
+    """Test of whether two systems differ on the same clips.
 
     Attributes:
-        difference: mean of the first minus the second.
-        low, high: 95 % interval of it.
-        p: two-sided; the smallest value it can take is 2 / (resamplings + 1).
+        difference: mean of the first system minus that of the second.
+        low, high: 95 % interval of the difference.
+        p: two-sided p value; at least 2 / (resamplings + 1).
     """
 
     difference: float
@@ -78,7 +78,7 @@ def paired_bootstrap(
     difference has the other sign (or is zero), with one added to both counts.
 
     Raises:
-        ValueError: the two are not of one length, or empty.
+        ValueError: the two differ in length, or are empty.
     """
     if first.shape != second.shape or first.ndim != 1 or len(first) == 0:
         raise ValueError(f"need two rows of clips alike, got {first.shape} and {second.shape}")
@@ -98,16 +98,16 @@ def bootstrap_over_seeds(
     resamplings: int = 10_000,
     seed: int = 0,
 ) -> PairedTest:
-    """`paired_bootstrap` of systems that were trained with several seeds: their mean over seeds and clips.
+    """`paired_bootstrap` for systems trained with several seeds: compares their means over seeds and clips.
 
-    Clips are drawn with replacement, the same ones for both systems, and seeds of each system as well, so that the
-    interval is of both. Three seeds drawn from themselves differ less than new ones would: their variance is 2/3 of it.
+    Clips are drawn with replacement, the same ones for both systems, and so are the seeds of each system, so that the
+    interval covers both. Resampling three seeds underestimates the variance of new seeds: it gives 2/3 of it.
 
     Args:
-        second: what is compared with; None for zero, which gives the interval of the first system's mean.
+        second: system to compare with; None for zero, which gives the interval of the first system's mean.
 
     Raises:
-        ValueError: the two are not of the same clips, or empty.
+        ValueError: the two have different numbers of clips, or are empty.
     """
     second = np.zeros_like(first[:1]) if second is None else second
     if first.ndim != 2 or second.ndim != 2 or first.shape[1] != second.shape[1] or 0 in (*first.shape, *second.shape):
@@ -122,7 +122,7 @@ def bootstrap_over_seeds(
 
 
 def _test_of(means: Float[np.ndarray, "resamplings"], difference: float) -> PairedTest:
-    """The interval and p of resampled differences."""
+    """Interval and p value of resampled differences."""
     above, below = int((means >= 0).sum()), int((means <= 0).sum())
     p = min(1.0, 2 * (min(above, below) + 1) / (len(means) + 1))
     low, high = np.percentile(means, [2.5, 97.5])
@@ -130,7 +130,7 @@ def _test_of(means: Float[np.ndarray, "resamplings"], difference: float) -> Pair
 
 
 def ranked_gains(better: Sequence[Row], worse: Sequence[Row], metric: str, higher_is_better: bool) -> list[Gain]:
-    """Clips by the gain of one system over another, largest first: clip, gain, and both values.
+    """Rank clips by the gain of one system over another, largest first: clip, gain, and both values.
 
     Sep-Stereo, supplement, section 2. A positive gain means that the first system is better.
     """

@@ -21,11 +21,11 @@ class Cell:
     """One system's value of one metric.
 
     Attributes:
-        summary: the measured value; None where the metric is not defined for all clips.
+        summary: measured value; None where the metric is not defined for all clips.
         published: the paper's value; None where there is none.
-        best: no other system of the table is better, as printed.
-        test: against the reference system; None for the reference itself.
-        higher_is_better: which way the metric is better.
+        best: whether no other system of the table is better, as printed.
+        test: test against the reference system; None for the reference itself.
+        higher_is_better: whether higher values are better.
     """
 
     summary: Summary | None
@@ -47,10 +47,10 @@ class ResultTable:
     """Systems by metrics, on one dataset.
 
     Attributes:
-        title, note: what stands over and under it.
+        title, note: texts above and below the table.
         metrics: columns.
         rows: system to cells by metric.
-        tags: marks behind a system's name, such as a dagger for one trained on another dataset.
+        tags: marks after a system's name, such as a dagger for one trained on another dataset.
     """
 
     title: str
@@ -61,7 +61,7 @@ class ResultTable:
 
 
 def result_table(benchmark: Benchmark, rows: Sequence[Row], dataset: str) -> ResultTable:
-    """The main table of one dataset."""
+    """Main table of one dataset."""
     part = next(part for part in benchmark.datasets if part.name == dataset)
     reference = benchmark.reference or benchmark.systems[0].name
     source, published = published_table(part.published) if part.published else ("", {})
@@ -106,10 +106,10 @@ def result_table(benchmark: Benchmark, rows: Sequence[Row], dataset: str) -> Res
 
 
 def cross_dataset_tables(benchmark: Benchmark, rows: Sequence[Row]) -> list[tuple[str, list[list[str]]]]:
-    """Per metric, systems (and what they learned from) by datasets: a title and a grid whose first row is the header.
+    """Per metric, a table of systems (and their training data) by datasets: title, and grid with a header row.
 
-    Empty unless there are two datasets and a system that says what it was trained on. In brackets: how much worse than
-    the best system that learned from that dataset, in per cent.
+    Empty unless there are two datasets and a system with `trained_on`. In brackets: how much worse the system is than
+    the best one that was trained on that dataset, in per cent.
     """
     names = [part.name for part in benchmark.datasets]
     trained = [system for system in benchmark.systems if system.trained_on is not None]
@@ -167,7 +167,7 @@ def markdown(table: ResultTable) -> str:
 
 
 def markdown_grid(grid: Sequence[Sequence[str]]) -> str:
-    """Any grid of texts, its first row the header, as a Markdown table."""
+    """Format a grid of texts as a Markdown table; its first row is the header."""
     header, *body = [[text.replace("|", "\\|") for text in line] for line in grid]
     lines = [header, ["---", *["---:"] * (len(header) - 1)], *body]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
@@ -182,7 +182,7 @@ def latex(table: ResultTable) -> str:
 
 
 def latex_grid(grid: Sequence[Sequence[str]], caption: str) -> str:
-    """Any grid of LaTeX texts, its first row the header, as a float."""
+    """Format a grid of LaTeX texts as a float; its first row is the header."""
     header, *body = [" & ".join(line) + r" \\" for line in grid]
     lines = [
         r"\begin{table}",
@@ -201,12 +201,12 @@ def latex_grid(grid: Sequence[Sequence[str]], caption: str) -> str:
 
 
 def latex_text_grid(grid: Sequence[Sequence[str]], caption: str) -> str:
-    """Any grid of plain texts, its first row the header, as a float."""
+    """Format a grid of plain texts as a LaTeX float; its first row is the header."""
     return latex_grid([[_escaped(text) for text in line] for line in grid], _escaped(caption))
 
 
 def csv_of(rows: Sequence[Row]) -> str:
-    """One line per dataset, split, system and clip; numbers in full."""
+    """CSV with one line per dataset, split, system and clip; numbers in full precision."""
     columns = list(dict.fromkeys(key for row in rows for key in row))
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")
@@ -216,7 +216,7 @@ def csv_of(rows: Sequence[Row]) -> str:
 
 
 def table_json(table: ResultTable) -> dict[str, Any]:
-    """The table's numbers for programs."""
+    """The table's numbers as a JSON object."""
     return {
         system: {
             metric: {
@@ -237,13 +237,13 @@ def table_json(table: ResultTable) -> dict[str, Any]:
 
 
 def title_of(metric: str) -> str:
-    """Column title: name, unit, and which way is better."""
+    """Title of a column: name, unit, and an arrow for the better direction."""
     shown = column(metric)
     return f"{shown.title}{f' ({shown.unit})' if shown.unit else ''} {'↑' if shown.higher_is_better else '↓'}"
 
 
 def printed(value: float, metric: str) -> str:
-    """As many digits as papers print."""
+    """Format a value with as many digits as papers print."""
     digits = 5 if metric == "wav" else {"dB": 2, "°": 2, "µs": 0}.get(column(metric).unit, 3)
     return f"{value:.{digits}f}"
 

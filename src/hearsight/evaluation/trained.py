@@ -1,4 +1,4 @@
-"""What a model was trained on, as the log of its run says; and the refusal to measure it there."""
+"""Training data of a model, from the log of its run, and a check that it is not measured on them."""
 
 import json
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from hearsight.pseudo.prepared_mono_clips import PreparedMonoClips
 from hearsight.signal import resample
 
 LOG_FILE = "log.json"
-_RATE_HZ = 8_000  # enough to know one clip from another
+_RATE_HZ = 8_000  # enough to distinguish clips
 _SAME = 0.9
 
 
@@ -25,9 +25,9 @@ class TrainingClips:
     """Clips of one part of a run's data.
 
     Attributes:
-        folder: of the prepared set.
-        dataset: what the set says that it is.
-        names: of the clips that were trained or validated on.
+        folder: folder of the prepared set.
+        dataset: name of the dataset, according to the set.
+        names: names of the clips used for training or validation.
     """
 
     folder: Path
@@ -36,13 +36,13 @@ class TrainingClips:
 
 
 def training_clips(model: str | None) -> list[TrainingClips]:
-    """The clips that a model was trained or validated on, from the log of its run; empty where there is no log.
+    """Clips that a model was trained or validated on, from the log of its run; empty where there is no log.
 
     Args:
         model: as in a benchmark file: `RUN/model`, `RUN`, or "NAME@RUN/model".
 
     Raises:
-        DataError: the log is not one.
+        DataError: the log cannot be read as one.
     """
     _, source = role_and_source(model or "")
     folder = Path(source)
@@ -63,16 +63,16 @@ def training_clips(model: str | None) -> list[TrainingClips]:
 
 
 def check_unseen(system: str, model: str | None, clips: Sequence[BenchmarkClip], folder: str) -> None:
-    """Refuse clips that a model was trained or validated on.
+    """Raise if a model was trained or validated on some of these clips.
 
-    Clips are the same when they are in the same prepared folder and have the same name. In another folder (the data set
-    itself, or prepared again) names alone do not say, because every set numbers its clips from 1: the first clips of
-    one name are compared by their sound, and by the sets' names where the folder of the training is gone.
+    Clips are the same if they are in the same prepared folder and have the same name. In another folder (the dataset
+    itself, or prepared again) equal names prove nothing, because every set numbers its clips from 1. There the first
+    clips with the same name are compared by their sound, or by the sets' names if the training folder no longer exists.
 
     Args:
-        system: its name, for the message.
+        system: name of the system, for the message.
         model: as in a benchmark file.
-        clips: to be measured, all of `folder`.
+        clips: clips to be measured, all of `folder`.
 
     Raises:
         DataError: some of them were seen; the message counts and names them.
@@ -100,7 +100,7 @@ def _same_set(part: TrainingClips, clip: BenchmarkClip, folder: Path) -> bool:
 
 
 def _sound_trained_on(folder: Path, name: str) -> tuple[torch.Tensor, int] | None:
-    """A clip of a set that was trained on; None if it is not there any more."""
+    """Sound of a clip of a training set, and its rate; None if it no longer exists."""
     try:
         if (folder / INDEX_FILE).is_file():
             clip = PreparedSet(folder)[name]
@@ -114,7 +114,7 @@ def _sound_trained_on(folder: Path, name: str) -> tuple[torch.Tensor, int] | Non
 
 
 def _alike(first: torch.Tensor, second: torch.Tensor) -> bool:
-    """Whether two signals are one, up to their level and a tenth of a second at the end."""
+    """Whether two signals are the same, up to their level and a tenth of a second at the end."""
     samples = min(len(first), len(second))
     if abs(len(first) - len(second)) > _RATE_HZ / 10:
         return False

@@ -1,4 +1,4 @@
-"""The oracle of simulated concerts: what a system could reach that knows every part of the mix and its direction."""
+"""Oracle for simulated concerts: the performance of a system that knows every part of the mix and its direction."""
 
 from pathlib import Path
 from typing import Any
@@ -21,23 +21,23 @@ _BANDS_PER_OCTAVE = 3
 def oracle_ears(scene: Path, mono_mix: Float[Tensor, "samples"], sample_rate_hz: int) -> Float[Tensor, "2 samples"]:
     """Ears of a simulated concert from its true parts and true directions; they add up to the mix.
 
-    Each performer's part of the mix (l + r of what the ears heard of it alone, room included) is given the difference
-    that the KEMAR set has in the performer's direction, D = (H_l - H_r) / (H_l + H_r) times the part, in windows of
-    64 ms; noise stays in the middle. Without reverberation and with the head of the simulation this is the truth, up to
-    where H_l + H_r all but cancels, which is regularised.
+    A performer's part of the mix is l + r of the sound that the ears received from this performer alone, room included.
+    It gets the difference that the KEMAR set has in the performer's direction, D = (H_l - H_r) / (H_l + H_r) times the
+    part, in windows of 64 ms; noise stays in the middle. Without reverberation and with the head of the simulation this
+    is the truth, except where H_l + H_r nearly cancels, which is regularised.
 
     In a room only a share of a part comes from the performer's direction; the rest are reflections from elsewhere. The
-    oracle knows that share, too: in each third of an octave the difference is multiplied by the factor from 0 to 1
-    that leaves the least squared error to the part's true difference. So it is the best that placing each part in one
-    direction gives, and no worse than the middle for any part; it is not the truth.
+    oracle knows that share too: in each third of an octave the difference is multiplied by the factor from 0 to 1 that
+    minimises the squared error to the part's true difference. So it is the best result of placing each part in one
+    direction, and no worse than the middle for any part, but it is not the truth.
 
     Args:
         scene: `scenes/NAME.json`, beside `stems/`.
         mono_mix: l + r of the recording.
-        sample_rate_hz: of the mix.
+        sample_rate_hz: sample rate of the mix.
 
     Raises:
-        DataError, MediaError: the scene or a stem is missing or is not one.
+        DataError, MediaError: the scene or a stem is missing or invalid.
     """
     if not scene.is_file():
         raise DataError(f"{scene}: is missing, so the true parts are not known", "missing")
@@ -64,7 +64,7 @@ def oracle_ears(scene: Path, mono_mix: Float[Tensor, "samples"], sample_rate_hz:
 def _placed(
     ears: Float[Tensor, "2 samples"], track: Float[np.ndarray, "3 points"], sample_rate_hz: int
 ) -> Float[Tensor, "samples"]:
-    """l - r of a part, given as both ears heard it alone, as if it came from a track (seconds, degrees)."""
+    """l - r of a part, given as both ears received it alone, as if it came from a track (seconds, degrees)."""
     size = 2 ** round(np.log2(_WINDOW_S * sample_rate_hz))
     hop = size // _HOPS
     window = torch.hann_window(size).sqrt()
@@ -81,7 +81,7 @@ def _placed(
 def _share(
     placed: Complex[Tensor, "frequency time"], true: Complex[Tensor, "frequency time"]
 ) -> Float[Tensor, "frequency"]:
-    """The factors from 0 to 1, one a third of an octave, by which what is placed comes nearest to what is true."""
+    """Factors from 0 to 1, one per third of an octave, that bring the placed difference nearest to the true one."""
     bin_number = torch.arange(len(placed))
     band = (_BANDS_PER_OCTAVE * torch.log2(bin_number.clamp(min=1))).long()
     alike = torch.zeros(int(band[-1]) + 1).index_add(0, band, (true * placed.conj()).real.sum(1))

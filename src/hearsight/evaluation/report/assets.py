@@ -1,4 +1,4 @@
-"""Style and script of the report's page; nothing is loaded from elsewhere."""
+"""Style and script of the report page; the page loads nothing from elsewhere."""
 
 STYLE = """
 :root { --ink:#1d2330; --soft:#5d6677; --line:#dfe3ea; --paper:#fff; --back:#f5f6f9; --accent:#0b63b5; }

@@ -1,4 +1,4 @@
-"""One clip of the report: its picture, a player whose tracks switch in step, and what is to be seen of the sound."""
+"""One clip of the report: its picture, a player with synchronous tracks, and plots of the sound."""
 
 import base64
 import io
@@ -21,12 +21,12 @@ PEAK = 0.9
 
 @dataclass(frozen=True)
 class Track:
-    """One recording to hear.
+    """One recording to play.
 
     Attributes:
-        name: on its button.
-        colour: of its line in the plot of lateral angles; None for one that is not drawn.
-        ears: at the report's rate, levels as they are.
+        name: name on its button.
+        colour: colour of its line in the plot of lateral angles; None for no line.
+        ears: both channels at the report's sample rate, at their original levels.
     """
 
     name: str
@@ -43,7 +43,7 @@ def clip_section(
     sample_rate_hz: int,
     lookup: DirectionLookup,
 ) -> str:
-    """HTML of one clip. The tracks are played at their true levels to one another: one gain for all of them."""
+    """HTML of one clip. One gain for all tracks keeps their levels relative to each other."""
     loudest = max(float(spectrogram(track.ears).abs().max()) for track in tracks)
     gain = PEAK / max(1e-6, *(float(track.ears.abs().max()) for track in tracks))
     duration = tracks[0].ears.shape[-1] / sample_rate_hz
@@ -73,7 +73,7 @@ def clip_section(
 
 
 def player(duration_s: float, buttons: Sequence[str]) -> str:
-    """HTML of a player whose tracks are the buttons (`track_button`), one of them with the class "on"."""
+    """HTML of a player with one button (`track_button`) per track; one of them has the class "on"."""
     return (
         f'<div class="player" data-duration="{duration_s:.3f}"><button class="play" aria-label="play">▶</button>'
         f'<input class="seek" type="range" min="0" max="{duration_s:.3f}" step="0.01" value="0" aria-label="position">'
@@ -110,7 +110,7 @@ def _lateral_plot(tracks: Sequence[Track], lookup: DirectionLookup) -> str:
 
 
 def _flac(ears: Tensor, sample_rate_hz: int) -> str:
-    """Lossless, 16 bit: every browser decodes it, and to the same length for all tracks."""
+    """Encode a sound as 16-bit FLAC, which every browser decodes to the same length for all tracks."""
     data = io.BytesIO()
     soundfile.write(data, ears.clamp(-1, 1).numpy().T, sample_rate_hz, format="FLAC", subtype="PCM_16")
     return "data:audio/flac;base64," + base64.b64encode(data.getvalue()).decode()

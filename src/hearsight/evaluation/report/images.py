@@ -1,4 +1,4 @@
-"""Pictures of sound as data URIs: spectrograms, interaural maps, and the video's frame."""
+"""Images of sound as data URIs: spectrograms, interaural maps, and the video's frame."""
 
 import base64
 from pathlib import Path
@@ -21,7 +21,7 @@ _ALL = WindowSpec(None, 1.0, 1.0, frame_rate_hz=10.0, frame_size=None)
 
 
 def spectrogram_image(channels: Float[Tensor, "channels samples"], loudest: float) -> str:
-    """Spectrogram of the first channel over that of the next, as a PNG; `loudest` is the magnitude that is white."""
+    """Spectrogram of each channel, the first on top, as a PNG; `loudest` is the magnitude shown as white."""
     level = 20 * torch.log10(spectrogram(channels).abs().clamp_min(1e-9) / max(loudest, 1e-9))
     shown = ((level / SPECTROGRAM_RANGE_DB + 1).clamp(0, 1) * 255).round().to(torch.uint8).numpy()
     parts = [_columns(part[::-1], WIDTH) for part in shown]
@@ -38,14 +38,15 @@ def level_map(ears: Float[Tensor, "2 samples"], sample_rate_hz: int) -> str:
 
 
 def time_map(ears: Float[Tensor, "2 samples"], sample_rate_hz: int) -> str:
-    """Interaural time difference per band below 600 Hz over time: red where the left ear is first, blue the right."""
+    """Interaural time difference per band below 600 Hz over time: red where the left ear leads, blue where the right
+    does."""
     cues = interaural_cues(ears, sample_rate_hz)
     low = cues.centre_hz < 600
     return _diverging(cues.time_s[low] * 1e3 / TIME_RANGE_MS, cues.energy[low])
 
 
 def frame_image(picture: Path, time_s: float) -> str:
-    """The video's frame nearest to a time, as a JPEG of at most 480 pixels' width."""
+    """The video frame nearest to a time, as a JPEG at most 480 pixels wide."""
     nearest = None
     for frame in pictures_of(picture, _ALL):
         if nearest is None or abs(frame.time_s - time_s) <= abs(nearest.time_s - time_s):
@@ -58,7 +59,7 @@ def frame_image(picture: Path, time_s: float) -> str:
 
 
 def picture_image(picture: UInt8[np.ndarray, "height width 3"], wide: int) -> str:
-    """An RGB picture as a JPEG so many pixels wide."""
+    """An RGB picture as a JPEG of the given width in pixels."""
     height, width = picture.shape[:2]
     shape = (wide, max(1, round(wide * height / width)))
     rgb = cv2.resize(picture, shape, interpolation=cv2.INTER_AREA if width > wide else cv2.INTER_CUBIC)
@@ -77,7 +78,7 @@ def _diverging(value: Float[Tensor, "bands time"], energy: Float[Tensor, "bands 
 
 
 def _columns(image: UInt8[np.ndarray, "rows columns"], width: int) -> UInt8[np.ndarray, "rows width"]:
-    """The loudest of the columns that share a pixel, so that short sounds stay visible."""
+    """Reduce the image to `width` columns. Each keeps the maximum of its columns, so that short sounds stay visible."""
     image = np.ascontiguousarray(image)
     count = image.shape[1]
     if count <= width:

@@ -1,5 +1,4 @@
-"""One mixture of the report: the spectrograms of mix, estimates and truth side by side (Sep-Stereo, figure 4), with
-players."""
+"""One mixture of the report: spectrograms of mix, estimates and truth (Sep-Stereo, figure 4), with players."""
 
 from html import escape
 
@@ -12,7 +11,7 @@ from hearsight.metrics import spectrogram
 
 
 def mixture_section(anchor: str, example: SeparationExample, sample_rate_hz: int) -> str:
-    """HTML of one mixture: a row of two spectrograms, of the first and the second source, for each system."""
+    """HTML of one mixture: for each system a row with the spectrograms of the first and the second source."""
     mix = example.truth.sum(0, keepdim=True)
     samples = mix.shape[-1]
     loudest = float(spectrogram(mix).abs().max())
@@ -46,5 +45,5 @@ def _figure(title: str, image: str) -> str:
 
 
 def _fitting(sounds: torch.Tensor, samples: int) -> torch.Tensor:
-    """As long as the mix: resampling may give a sample more or fewer."""
+    """Pad or cut sounds to the length of the mix; resampling may give a sample more or fewer."""
     return torch.nn.functional.pad(sounds, (0, max(0, samples - sounds.shape[-1])))[:, :samples]

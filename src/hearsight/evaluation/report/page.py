@@ -1,4 +1,4 @@
-"""Puts the report together."""
+"""Page of the report, assembled from its sections."""
 
 from collections.abc import Sequence
 from html import escape
@@ -42,8 +42,8 @@ def html_report(
     """The whole page: one self-contained HTML text that needs no network.
 
     Args:
-        rankings: dataset, the two systems, and the clips by gain; the first and last of the first ranking of each
-            dataset are the clips to be heard.
+        rankings: dataset, the two systems, and the clips by gain. The first and last clips of each dataset's first
+            ranking are played in the report.
         separation, maps: further tables, with their examples.
     """
     parts = [_tables(benchmark, results), _plots(benchmark, results.rows), _cross(benchmark, results.rows)]
@@ -298,7 +298,7 @@ def _grid(grid: Grid) -> str:
 
 
 def _ends(ranked: Sequence[str], count: int) -> list[str]:
-    """The first and the last ones, half of each."""
+    """First and last entries, half of each."""
     if len(ranked) <= count:
         return list(ranked)
     first = (count + 1) // 2

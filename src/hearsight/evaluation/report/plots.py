@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from colorsys import hls_to_rgb
 from html import escape
 
-# Okabe and Ito's colours, that everyone distinguishes; black is for the truth.
+# Okabe and Ito's colours, which are distinct for colour-blind readers too; black is for the truth.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f6a00", "#5b3a8c")
 TRUTH = "#111111"
-_GOLDEN_TURN = 0.381966  # neighbours on the colour circle lie far apart, however many there are
+_GOLDEN_TURN = 0.381966  # neighbours lie far apart on the colour circle, however many there are
 
 
 def colour(index: int) -> str:
-    """The colour of the system at this place of the benchmark; no two places have the same."""
+    """Colour of the system at this index in the benchmark; every index has its own colour."""
     if index < len(COLOURS):
         return COLOURS[index]
     more = index - len(COLOURS)
@@ -22,10 +22,10 @@ def colour(index: int) -> str:
 
 
 def strip_plot(title: str, systems: Sequence[tuple[str, Sequence[tuple[str, float]], float]]) -> str:
-    """One dot per clip, one row per system, a bar at the mean.
+    """Strip plot: one dot per clip, one row per system, a bar at the mean.
 
     Args:
-        title: over the plot.
+        title: title above the plot.
         systems: name, (clip, value) pairs, mean.
     """
     left, right, row, top = 170, 12, 30, 34
@@ -58,16 +58,16 @@ def line_plot(
     y_range: tuple[float, float] | None = None,
     width: int = 640,
 ) -> str:
-    """Lines with a legend.
+    """Line plot with a legend.
 
     Args:
-        title: over the plot.
-        x_title: under it.
-        lines: name, colour and points.
+        title: title above the plot.
+        x_title: title of the horizontal axis.
+        lines: name, colour and points of each line.
         marks: draw the points.
-        height: of the whole.
-        y_range: of the vertical axis; None for that of the points.
-        width: of the whole.
+        height: height of the plot in pixels.
+        y_range: range of the vertical axis; None for the range of the points.
+        width: width of the plot in pixels.
     """
     left, right, top, bottom = 60, 150, 34, 40
     points = [point for _, _, line in lines for point in line]
@@ -102,7 +102,7 @@ def line_plot(
 
 
 def gain_plot(title: str, gains: Sequence[tuple[str, float]]) -> str:
-    """Bars of each clip's gain, largest first; green is better, red is worse."""
+    """Bar plot of each clip's gain, largest first; green is better, red is worse."""
     left, right, top, bottom = 60, 12, 34, 22
     width, height = 640, 200
     y = _Scale(min(0.0, *(gain for _, gain in gains)), max(0.0, *(gain for _, gain in gains)), height - bottom, top)
@@ -122,7 +122,7 @@ def gain_plot(title: str, gains: Sequence[tuple[str, float]]) -> str:
 
 
 class _Scale:
-    """Values to pixels; a little wider than the values unless `tight`."""
+    """Linear map from values to pixels. Its range is a little wider than the values unless `tight`."""
 
     def __init__(self, low: float, high: float, first: float, last: float, tight: bool = False) -> None:
         margin = 0.0 if tight and high > low else max(0.04 * (high - low), 1e-9 * max(1.0, abs(high)))

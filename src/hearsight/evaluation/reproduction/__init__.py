@@ -1,4 +1,4 @@
-"""Tables of the papers from nothing: data, training, measurement, report."""
+"""Reproduction of the papers' tables from the beginning: data, training, measurement, report."""
 
 from hearsight.evaluation.reproduction.data import DataSources
 from hearsight.evaluation.reproduction.plan import TablePlan, plan

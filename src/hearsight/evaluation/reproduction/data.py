@@ -1,4 +1,4 @@
-"""What a table is trained and measured on: datasets that the user has, or simulated worlds in their place."""
+"""Data for training and measuring a table: the user's datasets, or simulated worlds in their place."""
 
 import json
 import os
@@ -22,7 +22,7 @@ _CLIPS_FILE = "clips.json"
 _BACKGROUNDS = "backgrounds"
 
 STANDS_FOR = {"fair-play": "rooms", "music": "solos", "music-stereo": "other-rooms", "youtube-asmr": "near"}
-"""The simulated world that takes the place of each dataset."""
+"""Simulated world that replaces each dataset."""
 
 _ROOMS = Settings(performers=(1, 2), reverberation_s=(0.15, 0.25), distance_m=(0.5, 1.0), still_camera=True)
 WORLDS = {
@@ -31,29 +31,31 @@ WORLDS = {
     "other-rooms": replace(_ROOMS, seed=3, reverberation_s=(0.2, 0.35), distance_m=(1.0, 2.0)),
     "near": replace(_ROOMS, seed=4, performers=(1, 1), distance_m=(0.5, 0.6)),
 }
-"""What is simulated: dry rooms, players near the listener, a camera that stands still (docs/how-to/reproduce.md says
-what they leave to be gained); `solos` one player each, `other-rooms` more reverberant and farther off, `near` as in
-ASMR."""
+"""Settings of the simulated worlds: dry rooms, players near the listener, a camera that stands still.
+
+docs/how-to/reproduce.md says how much gain this leaves. `solos` has one player per clip, `other-rooms` is more
+reverberant and farther away, `near` is as in ASMR.
+"""
 
 SMALL = {"seconds": 2.0, "width": 240, "height": 120, "frame_rate_hz": 1}
 SMALL_CLIPS, FULL_CLIPS = 480, 2000
 
 
 class Bars(Protocol):
-    """How long jobs are shown: a label and a unit to a context with a progress."""
+    """Makes progress bars: a label and a unit to a context that gives a progress callback."""
 
     def __call__(self, label: str, unit: str) -> AbstractContextManager[Progress]: ...
 
 
 @dataclass(frozen=True)
 class DataSources:
-    """Where each part of each recipe comes from.
+    """Sources of the data of each recipe.
 
     Attributes:
-        out: what is made goes into `out/data`.
-        given: datasets by name (`fair-play`, `fair-play-pseudo`): a download, or what `hearsight prepare` made of it.
-        small: short clips and small pictures, for the small profile.
-        clips: of a simulated world; None: 480 or 2,000.
+        out: folder whose subfolder `data` gets the generated data.
+        given: datasets by name (`fair-play`, `fair-play-pseudo`): a download, or the output of `hearsight prepare`.
+        small: use short clips and small pictures, for the small profile.
+        clips: number of clips of a simulated world; None for 480 (small) or 2,000.
     """
 
     out: Path
@@ -63,16 +65,16 @@ class DataSources:
 
     @property
     def simulated(self) -> bool:
-        """Whether worlds stand for the datasets, because none is given."""
+        """Whether simulated worlds replace the datasets, because no dataset is given."""
         return not self.given
 
     @property
     def world_clips(self) -> int:
-        """Clips of each simulated world."""
+        """Number of clips of each simulated world."""
         return self.clips or (SMALL_CLIPS if self.small else FULL_CLIPS)
 
     def names(self, data: Mapping[str, Any]) -> dict[str, str] | None:
-        """Of each part of a recipe's data, the dataset or world that it is of; None if one of them is not to be had."""
+        """Dataset or world of each part of a recipe's data; None if one of them is not available."""
         names = {}
         for part in PARTS:
             if not (content := data.get(part)):
@@ -88,7 +90,7 @@ class DataSources:
         return names if all(names.values()) else None
 
     def places(self, data: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, str]:
-        """Overrides of a recipe that name the folders and splits of its parts."""
+        """Recipe overrides with the folders and splits of its parts."""
         overrides = {}
         for part, name in names.items():
             split = str(data[part].get("split"))
@@ -101,20 +103,20 @@ class DataSources:
         return overrides
 
     def folder(self, name: str) -> Path:
-        """Where a dataset or a world is, prepared."""
+        """Folder of a dataset or world in its prepared form."""
         given = self.given.get(name)
         ready = given is not None and ((given / INDEX_FILE).is_file() or (given / _CLIPS_FILE).is_file())
         return given.resolve() if given is not None and ready else self.out.resolve() / "data" / name
 
     def settings(self, world: str) -> Settings:
-        """How a world is simulated."""
+        """Simulation settings of a world."""
         return replace(WORLDS[world], **SMALL) if self.small else WORLDS[world]  # type: ignore[arg-type]
 
     def make(self, names: Iterable[str], bars: Bars) -> None:
-        """Simulate or prepare what is not there yet; what an earlier run began is completed.
+        """Simulate or prepare missing data, and complete what an earlier run began.
 
         Raises:
-            DataError, DependencyError, HearsightError: as `simulate`, `prepare_dataset` and `prepare_mono_clips`.
+            DataError, DependencyError, HearsightError: as in `simulate`, `prepare_dataset` and `prepare_mono_clips`.
         """
         for name in sorted(set(names), key=lambda one: one.endswith(PSEUDO)):
             folder, given = self.folder(name), self.given.get(name)

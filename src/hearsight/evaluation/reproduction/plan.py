@@ -1,4 +1,4 @@
-"""What it takes to reproduce a table: which recipes are trained with which splits and seeds, and where the runs are."""
+"""Plan of reproducing a table: recipes to train with their splits and seeds, and the folders of the runs."""
 
 import hashlib
 import json
@@ -22,10 +22,10 @@ class Run:
     """One training: a row with one split and one seed.
 
     Attributes:
-        label: of the row.
-        split, seed: which of several.
-        recipe: data and seed filled in.
-        folder: named after the recipe, so that tables that have a row in common train it once.
+        label: label of the row.
+        split, seed: split and seed of this training.
+        recipe: recipe with data and seed filled in.
+        folder: folder of the run. It is named after the recipe, so that tables with a row in common train it once.
     """
 
     label: str
@@ -36,23 +36,23 @@ class Run:
 
     @property
     def model(self) -> Path:
-        """The folder of the trained network."""
+        """Folder of the trained network."""
         return self.folder / MODEL_FOLDER
 
     @property
     def done(self) -> bool:
-        """Whether it is trained to the end."""
+        """Whether the training is finished."""
         return (self.model / "config.json").is_file()
 
 
 @dataclass(frozen=True)
 class PlannedRow:
-    """One row of the table: what is trained for it, or what it is without training.
+    """One row of the table, with its trainings or its model that needs none.
 
     Attributes:
-        row: as printed.
-        runs: by split and seed; empty where nothing is trained.
-        model: the name of a model that needs no training.
+        row: the row as printed.
+        runs: trainings by split and seed; empty where nothing is trained.
+        model: name of a model that needs no training.
     """
 
     row: Row
@@ -61,7 +61,7 @@ class PlannedRow:
 
     @property
     def measured(self) -> bool:
-        """Whether there is something to measure."""
+        """Whether the row can be measured."""
         return bool(self.runs or self.model or self.row.models_of)
 
 
@@ -70,15 +70,16 @@ class TablePlan:
     """One table on one dataset.
 
     Attributes:
-        table: as printed.
-        dataset: its label there.
-        test: the folder of what is measured.
-        splits: that it is a mean of, as names of folders of lists, and the folder that these are in.
-        rows: in the table's order.
-        before: runs that rows need and that are no rows.
+        table: the table as printed.
+        dataset: label of the dataset in the table.
+        test: folder of the clips to measure.
+        splits: names of the split folders that the table averages over.
+        splits_folder: folder of these split folders.
+        rows: rows in the table's order.
+        before: trainings that rows need but that are not rows themselves.
         names: datasets and worlds that are needed.
-        separates: whether sources are measured, and not ears.
-        out: the folder of the results.
+        separates: whether separated sources are measured instead of ears.
+        out: folder of the results.
     """
 
     table: Table
@@ -94,7 +95,7 @@ class TablePlan:
 
     @property
     def runs(self) -> list[Run]:
-        """All runs, in the order in which they are trained."""
+        """All trainings in order."""
         return [*self.before, *(run for row in self.rows for run in row.runs)]
 
 
@@ -106,20 +107,20 @@ def plan(
     splits: int | None = None,
     overrides: Mapping[str, str] | None = None,
 ) -> list[TablePlan]:
-    """The tables of `PAPER/TABLE` or of all of a paper, on each dataset that is given, or else on simulated worlds.
+    """Plan the tables of `PAPER/TABLE`, or of a whole paper, on each given dataset or else on simulated worlds.
 
-    Where several datasets of a table are simulated by the same world, only the first is.
+    If the same world simulates several datasets of a table, only the first is planned.
 
     Args:
-        name: as `recipes.printed_tables` takes it.
-        sources: where the data come from.
-        profile: laid over each recipe.
-        seeds: how many of each row and split, from 0.
-        splits: how many of the published ones, the first; None: all of given data, one of simulated ones.
+        name: reference as in `recipes.printed_tables`.
+        sources: sources of the data.
+        profile: profile applied to each recipe.
+        seeds: number of seeds of each row and split, from 0.
+        splits: number of published splits, from the first; None: all on given data, one on simulated data.
         overrides: further keys of every recipe.
 
     Raises:
-        DataError: there is no such table, or none of its datasets is to be had.
+        DataError: there is no such table, or none of its datasets is available.
     """
     plans: list[TablePlan] = []
     for table in printed_tables(name):
@@ -131,7 +132,7 @@ def plan(
             if any(names is None for names in named.values()) or world in seen:
                 continue
             if sources.simulated and plans and plans[-1].table is table and not _crosses(world):
-                continue  # the same rows on another world say nothing more
+                continue  # the same rows on another world show nothing more
             seen.add(world)
             plans.append(_of_dataset(table, dataset, rows, sources, profile, seeds, splits, dict(overrides or {})))
     if not plans:
@@ -143,13 +144,13 @@ def plan(
 
 
 def _crosses(world: Sequence[tuple[str, str]]) -> bool:
-    """Whether a table trains on another dataset than it measures."""
+    """Whether a table trains on a different dataset than it measures."""
     parts = dict(world)
     return parts.get("stereo") not in (None, parts.get("test"))
 
 
 def _needed(name: str) -> str:
-    """The datasets that a table can be reproduced on, with what each needs."""
+    """Datasets that a table can be reproduced on, with the folders that each needs, for a message."""
     ways = []
     for table in printed_tables(name):
         for dataset in dict.fromkeys(row.dataset.label for row in table.rows if row.dataset is not None):
@@ -231,7 +232,7 @@ def _run(
 
 
 def _depth(row: Row, sources: DataSources) -> dict[str, str]:
-    """Simulated worlds know the true depth, and no published network is there to estimate it."""
+    """Overrides for true depth: simulated worlds know it, and no published network is available to estimate it."""
     model: dict[str, Any] = row.content.get("model") or {}
     modalities = (model.get("settings") or {}).get("modalities", ["image", DEPTH])
     if not sources.simulated or model.get("system") != "beyond-mono" or DEPTH not in modalities:
@@ -240,7 +241,8 @@ def _depth(row: Row, sources: DataSources) -> dict[str, str]:
 
 
 def _folder_name(recipe: Recipe, out: Path) -> str:
-    """The system, the seed, and a digest of what else the trained weights depend on, wherever `out` is."""
+    """Name from the system, the seed, and a digest of everything else that the weights depend on, without the path
+    `out`."""
     mapping = recipe_as_mapping(recipe)
     for key in ("reproduces", "workers", "threads"):
         mapping.pop(key, None)

@@ -1,4 +1,4 @@
-"""A reproduced table: what was measured beside what was published, with intervals, and what became of its claims."""
+"""A reproduced table: measured beside published values, with intervals, and the outcome of the table's claims."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from hearsight.recipes import Claim
 Values = Float[np.ndarray, "seeds clips"]
 _HIGHER = {"sdr", "sir", "sar"}
 FEWEST_CLIPS = 10
-"""On fewer, resampled clips say nothing of others."""
+"""Fewest clips for a verdict: resampling fewer says nothing about other clips."""
 
 
 @dataclass(frozen=True)
@@ -23,11 +23,10 @@ class MeasuredRow:
     """One row of a reproduced table.
 
     Attributes:
-        key, label: of the row.
+        key, label: key and label of the row.
         published: metric to the paper's value.
-        values: metric to what was measured with each seed on each clip (the mean over its splits); empty where nothing
-            was.
-        note: what differs from the paper, or why nothing was measured.
+        values: metric to the value of each seed on each clip (mean over its splits); empty if nothing was measured.
+        note: differences from the paper, or the reason why nothing was measured.
     """
 
     key: str
@@ -39,14 +38,14 @@ class MeasuredRow:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of a claim.
+    """Outcome of testing a claim.
 
     Attributes:
-        claim: as the table makes it.
-        metric: by which it was tested.
-        test: the better row minus the worse one; None where one of them was not measured.
-        outcome: `confirmed` or `contradicted` where the 95 % interval of the difference leaves zero out, else, or on
-            fewer than FEWEST_CLIPS, `undecided`; `not run`.
+        claim: claim of the table.
+        metric: metric of the test.
+        test: better row minus worse row; None if one of them was not measured.
+        outcome: `confirmed` or `contradicted` if the 95 % interval of the difference excludes zero; `undecided` if it
+            does not, or on fewer than FEWEST_CLIPS clips; `not run` if there is no test.
     """
 
     claim: Claim
@@ -56,7 +55,7 @@ class Verdict:
 
 
 def verdict(claim: Claim, rows: Mapping[str, MeasuredRow], metric: str) -> Verdict:
-    """Test a claim by a metric."""
+    """Test a claim with a metric."""
     metric = claim.metric or metric
     pair = [rows[key].values.get(metric) if key in rows else None for key in (claim.better, claim.worse)]
     if pair[0] is None or pair[1] is None:
@@ -69,14 +68,14 @@ def verdict(claim: Claim, rows: Mapping[str, MeasuredRow], metric: str) -> Verdi
 
 
 def higher_is_better(metric: str) -> bool:
-    """Which way a metric of the tables is better, those of separation included."""
+    """Whether higher values of a metric are better, including the metrics of separation."""
     return metric in _HIGHER or (metric in METRICS and column(metric).higher_is_better)
 
 
 def table_text(
     title: str, metrics: Sequence[str], rows: Sequence[MeasuredRow], verdicts: Sequence[Verdict], remarks: Sequence[str]
 ) -> str:
-    """The table in Markdown: each metric with its interval, the published value beside it, and the claims."""
+    """The table in Markdown: each metric with its interval beside the published value, and the claims."""
     header = ["Row"]
     for metric in metrics:
         header += [f"{_title(metric)} {'↑' if higher_is_better(metric) else '↓'}", "published"]
@@ -102,7 +101,7 @@ def table_text(
 
 
 def table_json(metrics: Sequence[str], rows: Sequence[MeasuredRow], verdicts: Sequence[Verdict]) -> dict[str, Any]:
-    """The numbers for programs."""
+    """The table's numbers as a JSON object."""
 
     def of_row(row: MeasuredRow, metric: str) -> dict[str, Any]:
         values = row.values.get(metric)

@@ -1,4 +1,4 @@
-"""From a plan to its tables: data, trainings, measurements, reports; what an earlier run did is not done again."""
+"""Reproduction of planned tables: data, trainings, measurements, reports. Results of an earlier run are reused."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -29,12 +29,12 @@ from hearsight.training.reporting import Reporter
 from hearsight.training.timing import seconds_per_item
 
 Reporters = Callable[[str], AbstractContextManager[Reporter]]
-"""A label to a context in which a training reports."""
+"""A label to a context that gives a training its reporter."""
 
 
 @dataclass(frozen=True)
 class Reproduced:
-    """The files of a reproduced table, and its text."""
+    """Files of a reproduced table, and its text."""
 
     text: str
     table: Path
@@ -46,12 +46,12 @@ def reproduce(
 ) -> list[Reproduced]:
     """Make the data, train, measure by each paper's protocol and write the tables.
 
-    Each table's folder gets `table.md` and `table.json` (what was measured beside what was published, with intervals
-    and claims), and what a benchmark writes (`report.html`, `per_clip.csv`, ...). An interrupted run goes on where it
-    was: data are completed, trainings resumed from their last epoch, measured clips kept.
+    Each table's folder gets `table.md` and `table.json` (measured beside published values, with intervals and claims),
+    and the files of a benchmark (`report.html`, `per_clip.csv`, ...). An interrupted run continues: it completes the
+    data, resumes trainings from their last epoch and keeps measured clips.
 
     Raises:
-        HearsightError: as `DataSources.make`, `training.train` and `run_benchmark`.
+        HearsightError: as in `DataSources.make`, `training.train` and `run_benchmark`.
     """
     sources.make({name for one in plans for name in one.names}, bars)
     trained = open_runs(plans)
@@ -63,16 +63,16 @@ def reproduce(
 
 
 def open_runs(plans: Sequence[TablePlan]) -> list[Run]:
-    """What is still to be trained, each run once, in order."""
+    """Trainings that are not finished, each once, in order."""
     runs = {run.folder: run for one in plans for run in one.runs if not run.done}
     return list(runs.values())
 
 
 def training_seconds(runs: Sequence[Run], items: int) -> dict[Path, float | None]:
-    """About how long runs keep one core busy, each by a few timed steps of its network on made-up items.
+    """Estimate the seconds of each run on one core, from a few timed steps of its network on synthetic items.
 
     Args:
-        items: of an epoch, where the recipe does not say.
+        items: items per epoch, where the recipe does not say; twice as many with mirrored items.
     """
     of_system: dict[str, float | None] = {}
     seconds: dict[Path, float | None] = {}
@@ -119,7 +119,7 @@ def _measured_table(one: TablePlan, sources: DataSources, bars: Bars, device: st
 
 
 def add_to_cards(one: TablePlan, measured: Sequence[MeasuredRow], where: str) -> None:
-    """Add to each trained model's card what its seed was measured at; what an earlier run wrote of the table goes."""
+    """Add each seed's measured values to its model's card, in place of those of an earlier run of the same table."""
     begin = f"Measured by `hearsight reproduce {one.table.reference}`"
     for row, values in zip(one.rows, measured, strict=True):
         seeds = list(dict.fromkeys(run.seed for run in row.runs))
@@ -195,14 +195,14 @@ def _separation(one: TablePlan, sources: DataSources) -> Benchmark:
 
 
 def _shortened_s(protocol: str, one: TablePlan, sources: DataSources) -> float | None:
-    """How long mixtures last where a simulated world's clips are shorter than the protocol asks; else None."""
+    """Duration of mixtures if a simulated world's clips are shorter than the protocol's mixtures; else None."""
     wanted = separation_protocol(protocol).duration_s
     lasts = sources.settings(one.test.name).seconds if sources.simulated else None
     return None if wanted is None or lasts is None or wanted <= lasts else lasts
 
 
 def _systems(row: PlannedRow, one: TablePlan) -> list[tuple[str, dict[str, str]]]:
-    """Each seed of a row as a system: its name, and its model of each split."""
+    """The seeds of a row as systems: name, and model of each split."""
     if row.model is not None:
         return [(row.row.label, {})]
     runs = _runs_of(row, one)
@@ -214,7 +214,7 @@ def _systems(row: PlannedRow, one: TablePlan) -> list[tuple[str, dict[str, str]]
 
 
 def _runs_of(row: PlannedRow, one: TablePlan) -> list[Run]:
-    """The trainings whose models are measured for a row: its own, or another row's."""
+    """Trainings that give a row its models: its own, or another row's."""
     if row.row.models_of is None:
         return row.runs
     return next(other.runs for other in one.rows if other.row.key == row.row.models_of)
@@ -228,14 +228,14 @@ def _measured_row(row: PlannedRow, rows: Sequence[Row], one: TablePlan, simulate
         if found and all(len(one_seed) for one_seed in found):
             values[metric] = np.stack(found)
     note = row.row.note
-    if simulated and row.row.dataset is not None:  # what is said of the dataset is not true of the world in its place
+    if simulated and row.row.dataset is not None:  # the note on the dataset does not hold for the world in its place
         note = note.removesuffix(row.row.dataset.note).removesuffix("; ")
     note = note if row.measured else f"not measured; {note}"
     return MeasuredRow(row.row.key, row.row.label, row.row.published, values, note)
 
 
 def _of_clips(rows: Sequence[Row], metric: str) -> Values:
-    """Each clip's value in the order of the clips' names; none if one of them lacks it."""
+    """Each clip's value, sorted by name. Rows without the metric are skipped."""
     kept = [row for row in rows if metric in row]
     values = per_clip(kept, metric)
     return np.array([values[clip] for clip in sorted(values)])

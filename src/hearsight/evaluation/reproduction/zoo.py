@@ -1,4 +1,4 @@
-"""Trained networks of reproduced tables as folders with cards: what the package takes in (`models.zoo`)."""
+"""Trained networks of reproduced tables as folders with cards, for the package (`models.zoo`)."""
 
 import hashlib
 import json
@@ -33,33 +33,33 @@ ROWS = {
     "mix-and-separate": ("2.5d-visual-sound/table-2", "mono"),
     "pixel-player": ("sep-stereo/table-2", "pixel-player"),
 }
-"""Of each system, the table and the row that stand for it: of Beyond-Mono the one that takes no depth, of
-Mix-and-Separate the one that hears one channel, since videos come with a picture and a sound."""
-_RESULTS_FILE, _MIX = "results.json", "Mix"  # as `reproduction.run` has them written
+"""Table and row of each system. The row takes a picture and a sound, as videos have: Beyond-Mono without depth, and
+Mix-and-Separate with one channel."""
+_RESULTS_FILE, _MIX = "results.json", "Mix"  # as `reproduction.run` writes them
 _LARGEST_ERROR_DB = -40.0
 
 
 def write_zoo(reproduced: Path, zoo: Path, seed: int = 0) -> list[Path]:
-    """Write the network of each system of `ROWS` whose table was reproduced, with one seed; others are left alone.
+    """Write the network of each system of `ROWS` whose table was reproduced, with one seed; skip the others.
 
     Weights are rounded to half precision (biases, norms and statistics are not); the card says how much that changes.
-    Machine paths are left out.
+    Paths of the machine are left out.
 
     Args:
-        reproduced: what `hearsight reproduce` wrote.
-        zoo: gets a folder for each, `small-mono2binaural` and so on; one that is there is replaced.
-        seed: of the runs.
+        reproduced: output folder of `hearsight reproduce`.
+        zoo: folder that gets a subfolder for each network, `small-mono2binaural` and so on; existing ones are replaced.
+        seed: seed of the runs.
 
     Returns:
         The folders.
 
     Raises:
-        DataError: none of the tables is there, or a run of one is not.
+        DataError: none of the tables is there, or one of its runs is missing.
         HearsightError: a folder cannot be written.
     """
     written = []
     for system, (reference, key) in ROWS.items():
-        for table in sorted((reproduced / reference).rglob("table.json")):  # one dataset has no folder of its own
+        for table in sorted((reproduced / reference).rglob("table.json")):  # a single dataset has no subfolder
             found = _of_table(reproduced, table, reference, key, seed)
             if found is not None:
                 written.append(_write(zoo, system, found))
@@ -72,7 +72,7 @@ def write_zoo(reproduced: Path, zoo: Path, seed: int = 0) -> list[Path]:
 
 @dataclass(frozen=True)
 class _Found:
-    """A run, the log of its training, and its card's content but for what its files say."""
+    """A run, the log of its training, and the content of its card, except what depends on the card's files."""
 
     run: Path
     log: dict[str, Any]
@@ -80,7 +80,7 @@ class _Found:
 
 
 def _of_table(reproduced: Path, file: Path, reference: str, key: str, seed: int) -> _Found | None:
-    """The run of a row and what its table says of it; None if the table has no run of the row with that seed."""
+    """The run of a row and its values in the table; None if the table has no run of the row with that seed."""
     table = json.loads(file.read_text(encoding="utf-8"))
     rows = {row.key: row for printed in printed_tables(reference) for row in printed.rows}
     label = rows[key].label
@@ -88,7 +88,7 @@ def _of_table(reproduced: Path, file: Path, reference: str, key: str, seed: int)
     if not all((run / LOG_FILE).is_file() for run in runs):
         return None
     logs = {run: json.loads((run / LOG_FILE).read_text(encoding="utf-8")) for run in runs}
-    seeds = list(dict.fromkeys(log["seed"] for log in logs.values()))  # as in the table
+    seeds = list(dict.fromkeys(log["seed"] for log in logs.values()))  # in the table's order
     run = next((run for run, log in logs.items() if log["seed"] == seed), None)
     measured = {metric: one for metric, one in table["rows"].get(label, {}).items() if "mean" in one}
     if run is None or not measured or not (run / MODEL_FOLDER / CONFIG_FILE).is_file():
@@ -125,7 +125,7 @@ def _of_table(reproduced: Path, file: Path, reference: str, key: str, seed: int)
 
 
 def _beside(file: Path, table: dict[str, Any], rows: dict[str, Row]) -> tuple[str, dict[str, float]]:
-    """What scores are to be seen beside: Mono-Mono, of separation the mix itself, or else the table's first row."""
+    """Baseline for the scores, and its values: Mono-Mono, for separation the mix itself, else the table's first row."""
     separated = json.loads((file.parent / _RESULTS_FILE).read_text(encoding="utf-8"))["separation"]
     if separated:
         mixes = [row for part in separated for row in part["mixtures"] if row["system"] == _MIX and "sdr" in row]
@@ -135,7 +135,7 @@ def _beside(file: Path, table: dict[str, Any], rows: dict[str, Row]) -> tuple[st
 
 
 def _trained_on(reproduced: Path, part: str, clips: dict[str, Any]) -> dict[str, Any]:
-    """One part of a run's data, without the machine's path."""
+    """Description of one part of a run's data, without paths of the machine."""
     folder = Path(clips["folder"])
     said: dict[str, Any] = {"part": part, "dataset": clips["dataset"], "folder": folder.name}
     said |= {"clips": len(clips["train"]), "held_out": len(clips["val"])}
@@ -172,13 +172,13 @@ def _write(zoo: Path, system: str, found: _Found) -> Path:
 
 
 def _rounded(tensor: Tensor) -> Tensor:
-    """A tensor as it is saved: in half precision if it is a weight; vectors are small, and statistics reach far."""
+    """Round weights to half precision for saving. Vectors stay: they are small, and statistics have a wide range."""
     return tensor.half() if tensor.is_floating_point() and tensor.ndim > 1 else tensor.contiguous()
 
 
 @torch.no_grad()
 def _response(network: AudioVisualNetwork) -> Tensor:
-    """What a network gives of a noise and noisy pictures, always the same ones."""
+    """Output of a network for fixed noise and fixed noisy pictures."""
     made = torch.Generator().manual_seed(0)
     mono = 0.1 * torch.randn(1, network.segment_samples, generator=made)
     frames = torch.randn(2, 3, *network.frame_size, generator=made)
@@ -193,7 +193,7 @@ def _difference_db(one: Tensor, other: Tensor) -> float:
 
 
 def card_text(name: str, content: dict[str, Any]) -> str:
-    """The card for people to read (`README.md`)."""
+    """Text of the card (`README.md`)."""
     system = card(content["system"])
     made = (
         f"It is row {content['row']} of `hearsight reproduce {content['reference']}`, seed {content['seed']}, made by "

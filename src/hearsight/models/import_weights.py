@@ -1,8 +1,8 @@
-"""The authors' released checkpoints as networks of ours.
+"""Import of the authors' released checkpoints into hearsight's networks.
 
 The published code saves one file per part: the visual network, the audio network (with the 1 x 1 convolution that
-reduces the visual map) and, from Sep-Stereo on, the fusion network; CCStereo's saves one file in all. A file's tensors
-show which part it is, so files may come in any order. Nothing in a file is executed (`torch.load(...,
+reduces the visual map) and, from Sep-Stereo on, the fusion network; CCStereo's code saves a single file. The tensors of
+a file show which part it is, so files may come in any order. Nothing in a file is executed (`torch.load(...,
 weights_only=True)`).
 """
 
@@ -28,7 +28,7 @@ class Imported:
 
     Attributes:
         network: the network.
-        parts: what each file was recognised as, in the order given.
+        parts: part that each file was recognised as, in the order given.
         unused: tensors of the files that the authors' own networks never use, as "FILE: NAME".
     """
 
@@ -38,23 +38,23 @@ class Imported:
 
 
 def import_weights(system: str, files: Sequence[str | Path]) -> Imported:
-    """The network of a system with weights from the authors' files.
+    """Make the network of a system with weights from the authors' files.
 
-    Sizes (channels, ResNet-18 or -34) are read off the tensors. Prefixes of `DataParallel` are taken off; tensors that
+    Sizes (channels, ResNet-18 or -34) are read off the tensors. Prefixes of `DataParallel` are removed; tensors that
     the released networks hold but do not use (`channel_mapping_conv_b`, the ResNet's `fc`) are left out and reported.
-    Sep-Stereo with one fusion file uses it for stereo and separation, as the released code does; a second fusion file
-    is the separation's own. All of Sep-Stereo's systems get the released rearrangement. An audio network of
+    If Sep-Stereo has one fusion file, it serves stereo and separation, as in the released code; a second fusion file
+    is for separation only. All of Sep-Stereo's systems get the released rearrangement. An audio network of
     PseudoBinaural without any entry of a norm has instance norms, as its released scripts train it. Levels are those
-    that the weights were trained at: both ears together (`level: ears`), of PseudoBinaural the mix;
-    CCStereo's test scales by the mix, though its training scales by both ears, and so does the network here.
+    of the authors' training: both ears together (`level: ears`), for PseudoBinaural the mix. CCStereo is an exception:
+    its training scales by both ears, but its test scales by the mix, and so does the network here.
 
     Args:
         system: one of `IMPORTABLE`.
-        files: of that system's parts, in any order (of two fusion files, stereo first).
+        files: files of that system's parts, in any order (of two fusion files, stereo first).
 
     Raises:
         ModelError: a file is missing, no checkpoint, or holds more than tensors; it belongs to another system, a part
-            is missing or there twice, or a tensor is missing, unknown or of another shape.
+            is missing or duplicate, or a tensor is missing, unknown or of another shape.
     """
     if system not in IMPORTABLE:
         raise ModelError(
@@ -85,7 +85,7 @@ def import_weights(system: str, files: Sequence[str | Path]) -> Imported:
 
 @dataclass(frozen=True)
 class _Wanted:
-    """What a system is made of: layouts of parts it takes, and how many files of each role at least and at most."""
+    """Part layouts that a system accepts, and the fewest and most files of each role."""
 
     layouts: tuple[str, ...]
     counts: Mapping[str, tuple[int, int]]
@@ -131,7 +131,7 @@ def _owners(layout: str) -> str:
 
 @dataclass(frozen=True)
 class _Part:
-    """A file's tensors by the authors' names, without prefixes of `DataParallel`."""
+    """Tensors of a file by the authors' names, without prefixes of `DataParallel`."""
 
     file: Path
     layout: str
@@ -162,7 +162,7 @@ def _read_tensors(file: Path) -> dict[str, Tensor]:
     if not file.is_file():
         raise ModelError(f"{file}: no such file", "missing")
     try:
-        with warnings.catch_warnings():  # about pickle protocols: whatever matters here becomes an error
+        with warnings.catch_warnings():  # about pickle protocols: real problems become errors below
             warnings.simplefilter("ignore")
             content = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -170,7 +170,7 @@ def _read_tensors(file: Path) -> dict[str, Tensor]:
             f"{file}: not read: it is no PyTorch checkpoint, or holds more than tensors, and nothing in it is run",
             "unreadable",
         ) from error
-    except Exception as error:  # whatever the unpickler trips over in a file that is no checkpoint
+    except Exception as error:  # the unpickler may fail in any way on a file that is no checkpoint
         raise ModelError(f"{file}: not a PyTorch checkpoint ({type(error).__name__})", "unreadable") from error
     if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
         content = content["state_dict"]
@@ -185,7 +185,7 @@ def _read_tensors(file: Path) -> dict[str, Tensor]:
 
 
 def _make(system: str, by_role: Mapping[str, list[_Part]]) -> StereoNetwork:
-    """A network of the sizes that the tensors show."""
+    """Make a network with the sizes that the tensors show."""
     if by_role["whole"]:
         return _make_ccstereo(by_role["whole"][0])
     visual, audio, fusions = by_role["visual"][0], by_role["audio"][0], by_role["fusion"]
@@ -228,7 +228,7 @@ def _make_ccstereo(part: _Part) -> StereoNetwork:
 
 
 def _sizes(part: _Part, name: str, numbers: Iterable[int]) -> list[int]:
-    """First dimension of the tensors `name` with each number, as far as they go."""
+    """First dimensions of the tensors `name` with consecutive numbers, up to the first that is missing."""
     sizes: list[int] = []
     for number in numbers:
         tensor = part.tensors.get(name.format(number))
@@ -241,7 +241,7 @@ def _sizes(part: _Part, name: str, numbers: Iterable[int]) -> list[int]:
 
 
 def _fill(network: StereoNetwork, by_role: Mapping[str, list[_Part]]) -> list[str]:
-    """Copy the parts' tensors into the network; returns those that were not used."""
+    """Copy the parts' tensors into the network, and return the names of unused ones."""
     own = network.state_dict()
     unused: list[str] = []
     for part, pairs in _correspondences(network, by_role):
@@ -269,7 +269,7 @@ def _fill(network: StereoNetwork, by_role: Mapping[str, list[_Part]]) -> list[st
 
 
 def _is_unused(part: _Part, name: str) -> bool:
-    """Whether the authors' own forward pass never reads a tensor of this name."""
+    """Whether the authors' own forward pass never uses a tensor of this name."""
     if _ROLES[part.layout] == "visual":
         return name.startswith("fc.")
     if part.layout == "ccstereo":
@@ -280,7 +280,7 @@ def _is_unused(part: _Part, name: str) -> bool:
 def _correspondences(
     network: StereoNetwork, by_role: Mapping[str, list[_Part]]
 ) -> Iterator[tuple[_Part, list[tuple[str, str]]]]:
-    """Per part, the authors' name and ours of every tensor that it must hold."""
+    """For each part, pairs of the authors' name and ours for every tensor that it must hold."""
     ours = list(network.state_dict())
     for part in by_role["whole"]:
         yield part, [(_ccstereo_name(name), name) for name in ours]
@@ -299,7 +299,7 @@ def _prefix(part: _Part) -> str:
 
 
 def _visual_name(ours: str, prefix: str) -> str:
-    """torchvision's layers in a `Sequential`: 0 convolution, 1 norm, 4 to 7 the stages."""
+    """Name in torchvision's `Sequential`: layer 0 is the convolution, 1 the norm, 4 to 7 are the stages."""
     leaf = ours.rsplit(".", 1)[1]
     if ours.startswith("visual.stem."):
         return f"{prefix}.{0 if '.convolution.' in ours else 1}.{leaf}"

@@ -64,7 +64,7 @@ class WindowSpec:
 
 @dataclass(frozen=True)
 class Window:
-    """One window of a clip: its sound, at the spec's sample rate and the level of the file, and its frames."""
+    """Window of a clip: its sound, at the spec's sample rate and the level of the file, and its frames."""
 
     start_s: float
     mono: Float[Tensor, "samples"]
@@ -409,7 +409,7 @@ class StereoNetwork(AudioVisualNetwork):
     def feature_map(
         self, frames: Float[Tensor, "batch 3 height width"], encoded: Tensor | tuple[Tensor, ...] | None = None
     ) -> Float[Tensor, "batch channels h w"] | None:
-        """As in `AudioVisualNetwork`: the encoded frames, or the first of several, if they form a map."""
+        """Feature map as in `AudioVisualNetwork`: the encoded frames, or the first of several, if they form a map."""
         encoded = self.encode_frames(frames) if encoded is None else encoded
         maps = [one for one in (encoded if isinstance(encoded, tuple) else (encoded,)) if one.ndim == 4]
         return maps[0] if maps and maps[0].numel() else None

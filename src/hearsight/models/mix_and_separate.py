@@ -2,13 +2,13 @@
 
 Paper: Gao and Grauman, "2.5D Visual Sound", CVPR 2019, section 3.4, 4.5 and appendix C.
 
-- Sees: one frame of each source, through one shared ResNet-18.
-- Hears: the log magnitude of the mix of 2.55 s, 257 x 256 bins, of one channel or of both.
+- Picture: one frame of each source, through one shared ResNet-18.
+- Sound: the log magnitude of the mix of 2.55 s, 257 x 256 bins, of one channel or of both.
 - Fusion: as Mono2Binaural; the U-Net runs once per source, with that source's condition.
-- Gives: a ratio mask per source and channel, in (0, 1); the mask times the mix's spectrogram (its phase kept) is the
+- Output: a ratio mask per source and channel, in (0, 1); the mask times the mix's spectrogram (its phase kept) is the
   stem. The highest bin is zero.
 - Loss: mean absolute error of the mask against |source| / |mix|. The ratio can exceed 1 where sources cancel; it is
-  limited to 1, which is all that the sigmoid can reach (the paper is silent on this).
+  limited to 1, the most that the sigmoid can reach (the paper does not mention this).
 - Inputs compared (table 2): "mono"; "mono-twice", the mono on both channels; "predicted", binaural sound that a stereo
   network predicts for each clip before they are mixed; "true", binaural recordings.
 - Training: batch 128, rate 1e-3 (1e-4 for the ResNet).
@@ -39,20 +39,20 @@ Hearing = Literal["mono", "mono-twice", "predicted", "true"]
 class MixAndSeparate(GuidedUNet, SeparationNetwork):
     """The separation network of 2.5D Visual Sound.
 
-    It hears one channel with "mono" and takes mixes without a channel axis; otherwise it hears two, left first.
+    With "mono" it takes mixes of one channel, without a channel axis; otherwise of two channels, left first.
 
     `SeparationResult.extras`: `masks`, the ratio masks. `[batch, sources, channels, frequency - 1, time]`
 
     Args:
         segment: sizes of segments and frames.
         hears: "mono", "mono-twice", "predicted" or "true".
-        binauralizer: with "predicted", the stereo network that gives each clip two ears in training and is kept as it
-            is: a network, a folder or a Hub id. It is saved with this network.
+        binauralizer: stereo network that binauralizes each clip in training with "predicted", and is not trained
+            itself: a network, a folder or a Hub id. It is saved with this network.
         floor: magnitude below which a bin is silent: added before the logarithm, and the least divisor of a ratio.
-        backbone: further arguments, as `GuidedUNet`'s.
+        backbone: further arguments of `GuidedUNet`.
 
     Raises:
-        ValueError: "predicted" without a binauralizer, or one of another rate or frame size.
+        ValueError: "predicted" without a binauralizer, or a binauralizer of another sample rate or frame size.
     """
 
     system: ClassVar[str] = "mix-and-separate"
@@ -91,7 +91,7 @@ class MixAndSeparate(GuidedUNet, SeparationNetwork):
         mix: Complex[Tensor, "batch *channels frequency time"],
         frames: Float[Tensor, "batch sources 3 height width"],
     ) -> SeparationResult:
-        """Stems from the spectrogram of the mix (`[batch, frequency, time]`, or with two channels) and a frame each."""
+        """Separate the spectrogram of a mix (`[batch, frequency, time]`, or with two channels), with a frame each."""
         batch, sources = frames.shape[:2]
         heard = torch.stack([mix], dim=1) if mix.ndim == 3 else mix  # ONNX does not know unsqueeze of complex numbers
         visual = self.condition(self.visual(frames.flatten(0, 1)))  # shared weights (appendix C)
@@ -105,7 +105,7 @@ class MixAndSeparate(GuidedUNet, SeparationNetwork):
     def feature_map(
         self, frames: Float[Tensor, "batch 3 height width"], encoded: Tensor | tuple[Tensor, ...] | None = None
     ) -> Float[Tensor, "batch channels h w"]:
-        """Feature map of the frames; 512 x 7 x 14 in the paper's size."""
+        """Feature map of the frames; 512 x 7 x 14 at the paper's size."""
         return self.visual(frames)
 
     def losses(self, result: SeparationResult, item: Item) -> dict[str, Tensor]:
@@ -118,7 +118,7 @@ class MixAndSeparate(GuidedUNet, SeparationNetwork):
         return {"mask": (masks - ratio[..., : masks.shape[-2], :]).abs().mean()}
 
     def mixture(self, item: Item) -> Float[Tensor, "batch *channels samples"]:
-        """What the network hears of a batch: the sum of what it is to find."""
+        """Input of the network for a batch: the sum of the sources."""
         return self._sources(item).sum(1)
 
     @torch.no_grad()
@@ -127,10 +127,10 @@ class MixAndSeparate(GuidedUNet, SeparationNetwork):
         mix: Float[Tensor, "batch *channels samples"],
         frames: Float[Tensor, "batch sources 3 height width"],
     ) -> Float[Tensor, "batch sources *_channels samples"]:
-        """Stems of a mix of any length; "mono-twice" also takes a mono mix, and then gives stems of two channels.
+        """Separate a mix of any length into stems; "mono-twice" also takes a mono mix, and then returns two channels.
 
         Raises:
-            DataError: another number of channels than the network hears.
+            DataError: another number of channels than this network takes.
         """
         if self.hears == "mono-twice" and mix.ndim == 2:
             mix = torch.stack([mix, mix], dim=1) / 2
@@ -146,10 +146,10 @@ class MixAndSeparate(GuidedUNet, SeparationNetwork):
     def binauralize(
         self, mono: Float[Tensor, "batch samples"], frames: Float[Tensor, "batch 3 height width"]
     ) -> Float[Tensor, "batch 2 samples"]:
-        """Two ears of mono clips by the stereo network that this one was given.
+        """Binauralize mono clips with this network's binauralizer.
 
         Raises:
-            DataError: it was given none.
+            DataError: it has none.
         """
         network = self.binauralizer
         if network is None:
@@ -163,14 +163,14 @@ class MixAndSeparate(GuidedUNet, SeparationNetwork):
         return separate_in_windows(mono, network.segment_samples, segment, network.level_gain)
 
     def train(self, mode: bool = True) -> Self:
-        """Training mode; the binauralizer stays in evaluation mode."""
+        """Set the training mode; the binauralizer stays in evaluation mode."""
         super().train(mode)
         if self.binauralizer is not None:
             self.binauralizer.eval()
         return self
 
     def _sources(self, item: Item) -> Float[Tensor, "batch sources *channels samples"]:
-        """The clips that were mixed, with the channels that the network hears."""
+        """The clips in the mix, with the channels that the network takes."""
         if self.hears == "true":
             if item.stem_ears is None:
                 raise DataError(
@@ -190,7 +190,7 @@ class MixAndSeparate(GuidedUNet, SeparationNetwork):
 
 
 def _stereo_network(given: "StereoNetwork | Mapping[str, Any] | str | Path") -> StereoNetwork:
-    """A stereo network as it is, from a folder or Hub id, or (as a configuration has it) with weights to be loaded."""
+    """Return the given network, load it from a folder or Hub id, or make it from its configuration (no weights)."""
     if isinstance(given, Mapping):
         network = card(given["system"]).load_class()(**given["settings"])
     elif isinstance(given, str | Path):

@@ -1,22 +1,23 @@
-"""PixelPlayer: separation by a weighted sum of components, the weights of which are seen in the picture.
+"""PixelPlayer: separation by a sum of components of the mix, weighted by the picture.
 
 Paper: Zhao, Gan, Rouditchenko, Vondrick, McDermott and Torralba, "The Sound of Pixels", ECCV 2018; the separation
 baseline of Sep-Stereo (section 4.3, supplement).
 
-- Sees: one frame of each source (224 x 448 here, 224 x 224 in its own paper) through a ResNet-18 with a dilated last
+- Picture: one frame of each source (224 x 448 here, 224 x 224 in its own paper) through a ResNet-18 with a dilated last
   stage and a 3 x 3 convolution to K channels; max-pooled over the picture in training ("pooled"), or pixel by pixel
   (`play_pixels`).
-- Hears: the log magnitude of the mix, warped to 256 rows of logarithmic frequency: of 2.55 s at 16 kHz (257 x 256
-  bins), the rate of all that Sep-Stereo compares; in its own paper, of 6 s at 11,025 Hz (512 x 256 bins,
+- Sound: the log magnitude of the mix, warped to 256 rows of logarithmic frequency: of 2.55 s at 16 kHz (257 x 256
+  bins), the rate at which Sep-Stereo compares all systems; in its own paper, of 6 s at 11,025 Hz (512 x 256 bins,
   `segment=SOUND_OF_PIXELS`; prepare data at that rate).
-- Fusion: an audio U-Net splits the mix into K components; a mask is the sum of the components, each times the weight
-  that the picture gives it and a learned one, plus a learned bias.
-- Gives: a binary mask (what is louder than every other source) or a ratio mask per source, on the mix's spectrogram
+- Fusion: an audio U-Net splits the mix into K components; a mask is the sum of the components, each times its weight
+  from the picture and a learned one, plus a learned bias.
+- Output: a binary mask (bins in which the source is the loudest) or a ratio mask per source, on the mix's spectrogram
   (its phase kept).
 - Loss: per bin, cross entropy for binary masks, mean absolute error for ratio masks.
 - Sizes: K = 32; 53.2 million parameters, 11.2 million of them in the ResNet.
 
-One frame per source where the paper max-pools over several; the U-Net is that of 2.5D Visual Sound with seven stages.
+The paper max-pools over several frames of a source; here it is one. The U-Net is that of 2.5D Visual Sound with seven
+stages.
 """
 
 from collections.abc import Mapping, Sequence
@@ -47,24 +48,24 @@ LOG_BASE = 21.0  # the lowest rows of the warped spectrogram are 21 times as den
 
 
 class PixelPlayer(SeparationNetwork):
-    """The separation network of The Sound of Pixels. It hears one channel.
+    """The separation network of The Sound of Pixels. It takes one channel.
 
     `SeparationResult.extras`:
     - `logits`, of the masks on the warped rows. `[batch, sources, rows, time]`
     - `components` of the mix. `[batch, K, rows, time]`
-    - `weights` that the picture gives them, 0 to 1. `[batch, sources, K]`
+    - `weights` of the components from the picture, 0 to 1. `[batch, sources, K]`
 
     Args:
         segment: sizes of segments and frames.
         components: K.
         mask: "binary" or "ratio".
         log_frequency_rows: rows of the logarithmic frequency axis; None keeps the linear one.
-        channels: of the U-Net's encoder.
-        visual_widths, visual_depths, visual_weights, freeze_visual: as `nn.VisualResNet`.
-        visual: instead of the ResNet another network, as for `models.guided.GuidedUNet`.
+        channels: channels of the U-Net's encoder.
+        visual_widths, visual_depths, visual_weights, freeze_visual: as in `nn.VisualResNet`.
+        visual: another network in place of the ResNet, as in `models.guided.GuidedUNet`.
         weigh_by_level: weigh each bin's loss by its log magnitude in the mix (the released code's option).
         floor: added to magnitudes before the logarithm.
-        norm: of the U-Net (`nn.normalization`).
+        norm: normalisation of the U-Net (`nn.normalization`).
     """
 
     system: ClassVar[str] = "pixel-player"
@@ -120,7 +121,7 @@ class PixelPlayer(SeparationNetwork):
         mix: Complex[Tensor, "batch frequency time"],
         frames: Float[Tensor, "batch sources 3 height width"],
     ) -> SeparationResult:
-        """Stems from the spectrogram of the mix and a frame each.
+        """Separate the spectrogram of a mix into stems, with a frame for each.
 
         Raises:
             DataError: the mix has a channel axis.
@@ -130,7 +131,7 @@ class PixelPlayer(SeparationNetwork):
         weights = torch.sigmoid(self._features(frames.flatten(0, 1)).amax((-2, -1))).unflatten(0, (batch, sources))
         logits = self._mask_logits(weights, components)
         extras = {"logits": logits, "components": components, "weights": weights}
-        heard = torch.stack([mix], dim=1)  # not unsqueeze, which ONNX does not know of complex numbers
+        heard = torch.stack([mix], dim=1)  # ONNX has no unsqueeze for complex numbers
         return SeparationResult(self._masks(logits, mix) * heard, extras)
 
     def feature_map(
@@ -142,7 +143,7 @@ class PixelPlayer(SeparationNetwork):
     def components_of(
         self, mix: Complex[Tensor, "batch frequency time"]
     ) -> Float[Tensor, "batch components rows time"]:
-        """What the U-Net splits the mix into, on warped rows."""
+        """Components into which the U-Net splits the mix, on warped rows."""
         if mix.ndim != 3:
             raise DataError(f"pixel-player hears one channel: give it a mono mix, not {tuple(mix.shape)}", "mismatch")
         return self.unet(torch.log(self._warped(mix.abs()) + self.floor)[:, None]).logits.float()
@@ -153,11 +154,11 @@ class PixelPlayer(SeparationNetwork):
         mix: Complex[Tensor, "batch frequency time"],
         frames: Float[Tensor, "batch 3 height width"],
     ) -> Float[Tensor, "batch h w"]:
-        """Energy of the sound of each of a picture's H / 16 x W / 16 places: the mix times the place's own mask."""
+        """Energy of the sound at each of the picture's H / 16 x W / 16 places: the mix times the mask of the place."""
         features = torch.sigmoid(self._features(frames))
         components = self.components_of(mix)
         rows = []
-        for row in features.unbind(-2):  # a row at a time: masks of all places at once would fill the memory
+        for row in features.unbind(-2):  # a row at a time: the masks of all places need too much memory
             masks = self._masks(self._mask_logits(row.transpose(1, 2), components), mix)
             rows.append((masks * mix.abs().unsqueeze(1)).square().sum((-2, -1)))
         return torch.stack(rows, dim=1)
@@ -178,7 +179,7 @@ class PixelPlayer(SeparationNetwork):
             dominant = (magnitudes >= magnitudes.amax(1, keepdim=True)).to(logits.dtype)
             error = F.binary_cross_entropy_with_logits(logits, dominant, reduction="none")
         else:
-            ratio = (magnitudes / mix.clamp_min(1e-8)).clamp_max(1.0)  # all that a sigmoid can reach
+            ratio = (magnitudes / mix.clamp_min(1e-8)).clamp_max(1.0)  # the most that a sigmoid can reach
             error = (torch.sigmoid(logits) - ratio).abs()
         if self.weigh_by_level:
             error = error * torch.log1p(mix).clamp(1e-3, 10.0)
@@ -206,20 +207,20 @@ class PixelPlayer(SeparationNetwork):
         return (masks > 0.5).to(masks.dtype) if self.mask == "binary" else masks
 
     def _warped(self, magnitude: Float[Tensor, "*batch frequency time"]) -> Float[Tensor, "*batch rows time"]:
-        """The magnitude on the rows that the U-Net sees."""
+        """Magnitude on the rows of the U-Net's input."""
         if self.log_frequency_rows is None:
             return magnitude
         return _at_rows(magnitude, _log_in_linear(self.log_frequency_rows, magnitude.shape[-2], magnitude))
 
 
 def _log_in_linear(rows: int, bins: int, like: Tensor) -> Float[Tensor, "rows"]:
-    """Where the rows of the logarithmic axis are on the linear one, in bins; both have the same ends."""
+    """Positions of the logarithmic axis's rows on the linear axis, in bins; both have the same ends."""
     even = torch.linspace(0, 1, rows, device=like.device, dtype=like.dtype)
     return (LOG_BASE**even - 1) / (LOG_BASE - 1) * (bins - 1)
 
 
 def _linear_in_log(bins: int, rows: int, like: Tensor) -> Float[Tensor, "bins"]:
-    """The inverse: where the bins of the linear axis are on the logarithmic one, in rows."""
+    """Positions of the linear axis's bins on the logarithmic axis, in rows: the inverse."""
     even = torch.linspace(0, 1, bins, device=like.device, dtype=like.dtype)
     return torch.log1p(even * (LOG_BASE - 1)) / torch.log(torch.tensor(LOG_BASE).to(like)) * (rows - 1)
 
@@ -227,14 +228,14 @@ def _linear_in_log(bins: int, rows: int, like: Tensor) -> Float[Tensor, "bins"]:
 def _at_rows(
     values: Float[Tensor, "*batch rows time"], places: Float[Tensor, "wanted"]
 ) -> Float[Tensor, "*batch wanted time"]:
-    """Values between rows, interpolated linearly."""
+    """Interpolate linearly between rows."""
     below = places.floor().long().clamp(0, values.shape[-2] - 2)
     share = (places - below).clamp(0, 1)[:, None]
     return values[..., below, :] * (1 - share) + values[..., below + 1, :] * share
 
 
 def _under_present_names(module: nn.Module, weights: dict[str, Any], prefix: str, *_: Any) -> None:
-    """Networks saved by version 0.1 call `visual_head` otherwise."""
+    """Rename `visual_head` in networks saved by version 0.1."""
     for name in ("weight", "bias"):
         if (former := f"{prefix}look.{name}") in weights:
             weights[f"{prefix}visual_head.{name}"] = weights.pop(former)

@@ -1,21 +1,21 @@
-"""PseudoBinaural: stereo learned from pseudo pairs made of mono clips, with a separation branch that reads the edges.
+"""PseudoBinaural: stereo learned from pseudo pairs of mono clips, with a separation branch for the picture's edges.
 
 Paper: Xu, Zhou, Liu, Dai, Wang and Lin, "Visually Informed Binaural Audio Generation without Binaural Audios", CVPR
 2021, section 3.3 and appendices B and C. The pairs come from `hearsight pseudo` (sections 3.1 and 3.2).
 
 - Stereo training: a backbone of the earlier papers, `mono2binaural` or one with Sep-Stereo's heads (`apnet`,
   `associative-conv`), with a plain ResNet-18, on pseudo pairs: items with `ears`. The loss is the error of l - r (the
-  paper has l + r and l - r, not Sep-Stereo's halves, so that no factor 1/4 is due); with a head, `apnet`'s L_rl too.
-- Separation training: a pseudo picture with one source at each of its two edges and nothing else, and the sum of the
-  two mono sounds: items with two `stems` (left edge first) and without `ears`. One APNet branch on the shared backbone
+  paper uses l + r and l - r, not Sep-Stereo's halves, so no factor 1/4 is needed); with a head, also `apnet`'s L_rl.
+- Separation training: an otherwise empty pseudo picture with a source at each of its two edges, and the sum of the two
+  mono sounds: items with two `stems` (left edge first) and without `ears`. One APNet branch on the shared backbone
   predicts each source; its weight lambda_sep is 1 (0.5 to 1.5 make little difference, appendix B).
 - Released training: `norm="instance"`, `loss="absolute"`, `released_losses`, one pyramid for both tasks
   (`share_pyramid`), and the backbone's loss on separation too (`separation_backbone`). Its scripts use `apnet` and the
-  bare backbone; the latter has no separation branch then and learns separation as a difference.
-- Prediction: the backbone's difference, or the heads' where the backbone has them.
+  bare backbone; without a separation branch the latter learns separation as a difference.
+- Prediction: the difference of the heads, or of the backbone if it has none.
 - Sizes: 35.5 million parameters with the `mono2binaural` backbone and the separation branch.
-- Augment-PseudoBinaural mixes recorded pairs with pseudo pairs; the network is the same, and `augment` records in its
-  settings that it was trained so.
+- Augment-PseudoBinaural mixes recorded pairs with pseudo pairs; the network is the same, and `augment` records this
+  training in its settings.
 """
 
 from collections.abc import Mapping
@@ -35,17 +35,17 @@ _FUSIONS: dict[str, Fusion] = {"mono2binaural": "none", "apnet": "pyramid", "ass
 
 
 class PseudoBinaural(APNet):
-    """A stereo network with a separation branch on the edges of the picture; arguments and extras as `APNet`'s, and:
+    """A stereo network with a separation branch on the edges of the picture; arguments and extras of `APNet`, and:
 
     `StereoResult.extras` of `forward` (not of `predict`, which inference uses): `separated_a`, `separated_b`, the
     spectrograms of the sources at the left and at the right edge. `[batch, frequency, time]`
 
     Args:
         backbone: "mono2binaural", "apnet" or "associative-conv".
-        separation: whether separation is learned ("w/o sep." in table 1).
+        separation: whether separation is trained ("w/o sep." in table 1).
         separation_weight: lambda_sep.
-        share_pyramid: separate with the heads of the backbone (if it has any) instead of a branch of its own.
-        separation_backbone: the backbone too learns a - b from the sources, with the same weight.
+        share_pyramid: separate with the heads of the backbone (if it has any) instead of a separate branch.
+        separation_backbone: also train the backbone to predict a - b of the sources, with the same weight.
         augment: whether recordings are mixed with the pseudo pairs in training.
     """
 
@@ -83,7 +83,7 @@ class PseudoBinaural(APNet):
         mix: Complex[Tensor, "batch frequency time"],
         frames: Float[Tensor, "batch 3 height width"],
     ) -> StereoResult:
-        """The prediction, with the separation branch's where there is one."""
+        """Predict stereo and, with a separation branch, the two sources."""
         visual = self.encode_frames(frames)
         logits, stages = self.decode(mix, visual)
         result = self.heads(mix, visual, logits, stages)
@@ -95,7 +95,7 @@ class PseudoBinaural(APNet):
         return result
 
     def losses(self, result: StereoResult, item: Item) -> dict[str, Tensor]:
-        """`backbone` (and `heads`) of items with ears; `separation` and, where the backbone learns it too,
+        """`backbone` (and `heads`) of items with ears; `separation` and, if the backbone learns it too,
         `separation_backbone` of items with two stems and no ears.
 
         Raises:

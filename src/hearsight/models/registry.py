@@ -1,4 +1,4 @@
-"""Every model that has a name."""
+"""Registry of all models that have a name."""
 
 import inspect
 import warnings
@@ -16,16 +16,16 @@ from hearsight.own_code import imported, is_place
 
 @dataclass(frozen=True)
 class Card:
-    """What `hearsight models` lists of a model.
+    """Entry of a model in the list of `hearsight models`.
 
     Attributes:
-        name: what users type.
-        home: "module:Class" that holds it; imported only when it is asked for.
+        name: name that users type.
+        home: "module:Class" of the model; imported only when needed.
         task: "binaural" (mono and frames in, two ears out) or "separation" (a mix and frames in, stems out).
-        source: the paper and section, or where the idea comes from.
+        source: paper and section, or origin of the idea.
         summary: one line.
         ready: whether it works from a plain install (no trained weights needed, or shipped in the package).
-        network: "module:Class" of the network inside it, where the model as a whole is none; the class at `home` takes
+        network: "module:Class" of the network inside, if the model as a whole is no network; the class at `home` takes
             it as its first argument.
         weights: folder of the weights in the package, relative to it.
         places_sources: whether the class at `home` has `with_sources` and `for_scene` (`interface.PlacesSources`).
@@ -43,15 +43,15 @@ class Card:
 
     @property
     def weights_folder(self) -> Path | None:
-        """The folder with the weights that the package holds."""
+        """Folder of the weights in the package; None if they are not in it."""
         return None if self.weights is None else Path(__file__).parents[1] / self.weights
 
     def load_class(self) -> Any:
-        """The class at `home`."""
+        """Import the class at `home`."""
         return _imported(self.home)
 
     def load_network_class(self) -> Any:
-        """The class that is trained and saved: that at `network`, or at `home`."""
+        """Import the class that is trained and saved: the one at `network`, else at `home`."""
         return _imported(self.network or self.home)
 
 
@@ -193,11 +193,11 @@ CARDS: tuple[Card, ...] = (
 
 
 FORMER_NAMES: dict[str, str] = {"concert": "sounding-objects", "located": "positions"}
-"""Names of earlier versions, that keep working for one release."""
+"""Model names of earlier versions, which still work for one release."""
 
 
 def current_name(name: str) -> str:
-    """The name that a model has now; a former name causes a `FutureWarning`."""
+    """Present name of a model; a former name causes a `FutureWarning`."""
     if name not in FORMER_NAMES:
         return name
     warnings.warn(f"{name} is called {FORMER_NAMES[name]} now", FutureWarning, stacklevel=3)
@@ -206,7 +206,7 @@ def current_name(name: str) -> str:
 
 @cache
 def zoo_cards() -> tuple[Card, ...]:
-    """The small trained networks that come with the package, ready to be used by name.
+    """Cards of the small trained networks in the package, ready to be used by name.
 
     Raises:
         ModelError: one of their cards is damaged.
@@ -225,17 +225,17 @@ def zoo_cards() -> tuple[Card, ...]:
 
 
 OWN_MODELS = "hearsight.models"
-"""The group of entry points by which an installed package adds models: NAME = "package.module:Class"."""
+"""Group of entry points with which an installed package adds models: NAME = "package.module:Class"."""
 
 
 @cache
 def own_cards() -> tuple[Card, ...]:
-    """Models that other installed packages add; one that cannot be imported is listed with the reason."""
+    """Cards of models from other installed packages; if one cannot be imported, its summary is the reason."""
     return tuple(_own_card(point.name, point.value) for point in entry_points(group=OWN_MODELS))
 
 
 def find_card(name: str) -> Card | None:
-    """The card called `name`, now or in an earlier version; None if it is no model's name (but a folder's, say).
+    """Card of a model by its present or former name; None if no model has that name (it may be a folder).
 
     "package.module:Class" is a class of the user's own; modules in the working folder are found too.
     """
@@ -255,10 +255,10 @@ def _own_card(name: str, home: str) -> Card:
 
 
 def card(name: str) -> Card:
-    """The card called `name`, now or in an earlier version.
+    """Card of a model by its present or former name.
 
     Raises:
-        ModelError: there is none; the message lists those there are.
+        ModelError: no model has that name; the message lists the known ones.
     """
     known = find_card(name)
     if known is not None:
@@ -270,4 +270,4 @@ def _imported(place: str) -> Any:
     if not place.startswith("hearsight."):
         return imported(place)
     module, _, name = place.partition(":")
-    return getattr(import_module(module), name)  # errors as they are: they name a missing extra
+    return getattr(import_module(module), name)  # errors pass through: they name a missing extra

@@ -1,7 +1,7 @@
-"""Networks in folders: `config.json` and `model.safetensors`, the same on disk and on the Hugging Face Hub.
+"""Networks saved in folders: `config.json` and `model.safetensors`, on disk and on the Hugging Face Hub alike.
 
-Nothing is unpickled or executed: the configuration names a system that hearsight knows and the arguments of its
-constructor, the weights are safetensors, and every tensor is checked by name and shape before it is used.
+Nothing is unpickled or executed: the configuration names a system of hearsight and the arguments of its constructor,
+the weights are safetensors, and every tensor is checked by name and shape before it is used.
 """
 
 import inspect
@@ -25,16 +25,16 @@ from hearsight.nn.efficientnet_lite import LiteMap
 FORMAT = 1
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
-PACKAGED = "imagenet"  # of a setting in `not_saved`: the weights come with an installed package
+PACKAGED = "imagenet"  # value of a setting in `not_saved`: the weights come with an installed package
 
 
 def load_network(folder_or_hub_id: str | Path, revision: str | None = None) -> "SavedNetwork":
-    """The network saved in a folder or under a Hub id, of the class that its configuration names, in evaluation mode.
+    """Load a network from a folder or the Hub, as the class that its configuration names, in evaluation mode.
 
     Args:
-        folder_or_hub_id: a folder written by `save_pretrained`, "owner/name" on the Hugging Face Hub, or a network that
-            comes with the package (`small-mono2binaural`). "NAME@FOLDER" takes the tensors into another system that
-            reads them: `unet-out@runs/sep-stereo/model`.
+        folder_or_hub_id: a folder written by `save_pretrained`, "owner/name" on the Hugging Face Hub, or a network in
+            the package (`small-mono2binaural`). "NAME@FOLDER" loads the tensors into another system that reads them:
+            `unet-out@runs/sep-stereo/model`.
         revision: branch, tag or commit on the Hub.
 
     Raises:
@@ -45,7 +45,7 @@ def load_network(folder_or_hub_id: str | Path, revision: str | None = None) -> "
     role, source = role_and_source(folder_or_hub_id)
     folder = _local_folder(source, revision)
     config = _read_config(folder)
-    if role is None and ":" in config["system"]:  # a folder that one was given must not choose which code is run
+    if role is None and ":" in config["system"]:  # a folder from elsewhere must not choose the code that runs
         raise ModelError(f"{folder}: of a class outside hearsight; name it too: {config['system']}@{source}")
     cls = card(role or config["system"]).load_network_class()
     if not (isinstance(cls, type) and issubclass(cls, SavedNetwork)):
@@ -54,26 +54,26 @@ def load_network(folder_or_hub_id: str | Path, revision: str | None = None) -> "
 
 
 def role_and_source(model: str | Path) -> tuple[str | None, str]:
-    """What "NAME@FOLDER" says: a system that takes the tensors of another, and where these are; no name without "@"."""
+    """Split "NAME@FOLDER" into the system that takes the tensors and their folder; no name without "@"."""
     text = str(model)
     role, at, source = text.partition("@")
     return (role, source) if at and not Path(text).exists() and "/" not in role else (None, text)
 
 
 class SavedNetwork(nn.Module):
-    """A network that remembers how it was made, and can be saved, loaded and shared.
+    """A network that records its settings, and can be saved, loaded and shared.
 
-    Whatever arguments its constructor was called with are its `settings`; they must be JSON values, or dataclasses of
-    JSON values that the constructor also takes as mappings. `Class(**network.settings)` is a network of the same shape.
+    The arguments of its constructor are its `settings`; they must be JSON values, or dataclasses of JSON values that
+    the constructor also takes as mappings. `Class(**network.settings)` is a network of the same shape.
 
     Attributes:
-        system: its name in the registry; that of a class of one's own that gives none is "package.module:Class".
+        system: name in the registry; by default "package.module:Class" for a user's own class.
         reads: other systems whose folders hold the same tensors (a baseline that uses another's trained weights).
-        not_saved: settings that say where the first weights came from; saved as None, since the folder has its own.
-            Only weights of an installed package that were not trained further (`nn.LiteMap`) stay out of the folder,
-            and their setting in it.
-        learns_from: the training task that it takes part in: "segments" (of clips), or "mixtures".
-        settings: the constructor's arguments.
+        not_saved: settings with the source of the first weights; saved as None, since the folder has its own weights.
+            Only weights of an installed package that were not trained further (`nn.LiteMap`) are left out of the
+            folder; then their setting is saved.
+        learns_from: training data: "segments" (of clips), or "mixtures".
+        settings: arguments of the constructor.
     """
 
     system: ClassVar[str]
@@ -104,7 +104,7 @@ class SavedNetwork(nn.Module):
     def save_pretrained(self, folder: str | Path) -> None:
         """Write `config.json`, `model.safetensors` and a short `README.md` (a model card) to `folder`.
 
-        A folder that is there keeps its other files; a README.md that is there is kept too.
+        Other files in an existing folder are kept, and so is its README.md.
 
         Raises:
             HearsightError: the folder cannot be written.
@@ -118,7 +118,7 @@ class SavedNetwork(nn.Module):
 
     @classmethod
     def from_pretrained(cls, folder_or_hub_id: str | Path, revision: str | None = None) -> Self:
-        """The network of this class in a folder or under a Hub id, in evaluation mode.
+        """Load a network of this class from a folder or a Hub id, in evaluation mode.
 
         Raises:
             ModelError: as `load_network`, and if the folder holds another system.
@@ -131,7 +131,7 @@ class SavedNetwork(nn.Module):
         return cls._from_folder(folder, config)
 
     def push_to_hub(self, repo_id: str, private: bool = False, token: str | None = None) -> str:
-        """Upload what `save_pretrained` writes to the Hugging Face Hub; returns the address of the commit.
+        """Upload the files of `save_pretrained` to the Hugging Face Hub; return the address of the commit.
 
         Raises:
             DependencyError: the Hub refused or could not be reached.
@@ -163,7 +163,7 @@ class SavedNetwork(nn.Module):
                 temporary.write_text(self._card(), encoding="utf-8")
 
     def packaged(self) -> tuple[str, ...]:
-        """How the names of tensors begin whose values are those of an installed package, by this network's settings."""
+        """Prefixes of tensors whose values come with an installed package, according to the settings."""
         if all(self.settings.get(name) != PACKAGED for name in self.not_saved):
             return ()
         others = tuple(f"{n}." for n, part in self.named_modules() if n and isinstance(part, SavedNetwork))
@@ -222,11 +222,11 @@ class SavedNetwork(nn.Module):
 
 
 def load_checked(network: nn.Module, tensors: Mapping[str, Tensor], source: str) -> None:
-    """Copy `tensors` into `network`; every name must be there, none be left over, every shape agree.
+    """Copy `tensors` into `network`; names and shapes must agree exactly.
 
     Raises:
-        ModelError: they do not fit; the message names `source`, the first tensor that is wrong and, for a mismatch,
-            both shapes.
+        ModelError: they do not; the message names `source`, the first wrong tensor and, for a mismatch of shapes,
+            both.
     """
     own = network.state_dict()
     wrong = [
@@ -244,7 +244,7 @@ def load_checked(network: nn.Module, tensors: Mapping[str, Tensor], source: str)
 
 
 def _local_folder(folder_or_hub_id: str | Path, revision: str | None) -> Path:
-    """The folder itself, one of the package, or the Hub's files in the local cache."""
+    """The folder itself, a folder in the package, or the Hub's files in the local cache."""
     known = zoo_model(str(folder_or_hub_id))
     if known is not None:
         known.check()
@@ -290,7 +290,7 @@ def _read_config(folder: Path) -> dict[str, Any]:
 
 
 def _json(value: Any) -> Any:
-    """A setting as JSON holds it."""
+    """Convert a setting to JSON values."""
     if is_dataclass(value) and not isinstance(value, type):
         return {name: _json(part) for name, part in asdict(value).items()}
     if isinstance(value, Mapping):

@@ -1,16 +1,16 @@
-"""Sep-Stereo: stereo and separation learned together, separation being stereo with a source at each edge of sight.
+"""Sep-Stereo: stereo and separation learned together; separation is stereo with a source at each edge of the picture.
 
 Paper: Zhou, Xu, Lin, Wang and Liu, "Sep-Stereo: Visually Guided Stereophonic Audio Generation by Associating Source
 Separation", ECCV 2020, section 3.3, and its supplement.
 
 - Stereo: as `apnet`.
 - Separation: the feature maps of two solo clips are max-pooled and put at the left and right edge of an empty map
-  (`nn.rearrange`); backbone and ResNet are the same, a pyramid of its own predicts source A and source B instead of
+  (`nn.rearrange`); backbone and ResNet are shared, and a separate pyramid predicts source A and source B instead of
   left and right. The paper first shared the pyramid too (`share_pyramid`).
 - Loss: L_D + lambda_1 L_rl + lambda_2 L_ab, equations 6, 7, 9, 10. An item with `ears` gives the first two, an item
   with two `stems` and their `stem_frames` gives the third, and an item with both gives all.
-- Stereo without stereo supervision: with only separation learned, the left and the right half of a picture take the
-  places of the two clips (`output="unsupervised"`; supplement 1.1). The authors find its results over-intense.
+- Stereo without stereo supervision: trained on separation alone, the network takes the left and the right half of a
+  picture for the two clips (`output="unsupervised"`; supplement 1.1). The authors find the result over-intense.
 - Training: separation first, then both together; Adam, rate 5e-4, batch 144; amplitudes of solo clips scaled by 0.5 to
   1.5.
 - Released joint training: one pyramid for both tasks (`share_pyramid`), the backbone's loss on separation too
@@ -38,18 +38,18 @@ from hearsight.signal import apply_mask, bounded_mask
 
 
 class SepStereo(APNet):
-    """APNet with a second pyramid for separation; arguments and extras as `APNet`'s, and:
+    """APNet with a second pyramid for separation; arguments and extras of `APNet`, and:
 
     Args:
         fusion: "pyramid", "outermost", or "none" (with `output="backbone"`): Mono2Binaural with separative learning,
-            whose difference is then that of the two sources ("Baseline (MUSIC)", tables 1 and 2; `dilated=False` gives
-            it Mono2Binaural's plain ResNet).
+            which then predicts the difference of the two sources ("Baseline (MUSIC)", tables 1 and 2; `dilated=False`
+            gives it Mono2Binaural's plain ResNet).
         output: "heads", "backbone", or "unsupervised": stereo by the separation pyramid.
         rearrangement: "paper" or "released", see `nn.rearrange`.
         extremes: "horizontal" or "vertical", see `nn.rearrange`.
-        separation_weight: of L_ab (lambda_2 in equation 10).
-        share_pyramid: separate with the stereo pyramid instead of one of its own.
-        separation_backbone: the backbone too learns a - b from the sources, with the same weight.
+        separation_weight: weight of L_ab (lambda_2 in equation 10).
+        share_pyramid: separate with the stereo pyramid instead of a separate one.
+        separation_backbone: also train the backbone to predict a - b of the sources, with the same weight.
     """
 
     system: ClassVar[str] = "sep-stereo"
@@ -80,7 +80,7 @@ class SepStereo(APNet):
     def predict(
         self, mix: Complex[Tensor, "batch frequency time"], visual: Tensor | tuple[Tensor, ...]
     ) -> StereoResult:
-        """The spectrogram of l - r from the spectrogram of l + r and the feature map."""
+        """Predict the spectrogram of l - r from the spectrogram of l + r and the feature map."""
         if not self.unsupervised:
             return super().predict(mix, visual)
         assert isinstance(visual, Tensor)
@@ -102,7 +102,7 @@ class SepStereo(APNet):
         mix: Float[Tensor, "batch samples"],
         frames: Float[Tensor, "batch sources 3 height width"],
     ) -> Float[Tensor, "batch sources samples"]:
-        """Waveforms of the two sources in a mix of any length, with one picture of each for all of it.
+        """Separate a mix of any length into the waveforms of two sources, with one picture of each for its length.
 
         Raises:
             DataError: another number of pictures than two.
@@ -139,7 +139,7 @@ class SepStereo(APNet):
         return terms  # their sum is equation 10
 
     def loss_terms(self, item: Item) -> dict[str, Tensor]:
-        """As `StereoNetwork.loss_terms`, without the stereo prediction for items that have no ears."""
+        """See `StereoNetwork.loss_terms`; items without ears need no stereo prediction."""
         if item.ears is None and item.stems is not None and item.stem_frames is not None:
             item = self.at_its_level(item)
             assert item.stems is not None and item.stem_frames is not None
@@ -153,7 +153,7 @@ class SepStereo(APNet):
         true_a: Complex[Tensor, "batch frequency time"],
         true_b: Complex[Tensor, "batch frequency time"],
     ) -> dict[str, Tensor]:
-        """`separation` (L_ab, equation 9), and `separation_backbone` where the backbone learns it too, from the
+        """`separation` (L_ab, equation 9) and, if the backbone learns it too, `separation_backbone`, from the
         spectrograms of two sources and a frame of each."""
         a, b, gap = self._separated(true_a + true_b, *self._encoded_together(frames_a, frames_b))
         terms = {"separation": self.separation_weight * self.pair_error(a, b, true_a, true_b)}
@@ -171,7 +171,7 @@ class SepStereo(APNet):
         return map_a, map_b
 
     def _separated(self, mix: Tensor, map_a: Tensor, map_b: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Spectrograms of both sources, and their difference as the backbone predicts it."""
+        """Spectrograms of both sources, and their difference as predicted by the backbone."""
         visual = rearrange(map_a, map_b, self.map_size, self.rearrangement, self.extremes)
         fusion = self.fusion if self.separation is None else self.separation
         logits, stages = self.decode(mix, visual)
@@ -197,7 +197,7 @@ class UNetOut(SepStereo):
 
 
 class UnsupervisedSepStereo(SepStereo):
-    """Sep-Stereo that predicts stereo with its separation pyramid (supplement, section 1.1); takes its weights."""
+    """Sep-Stereo that predicts stereo with its separation pyramid (supplement, section 1.1); reads its weights."""
 
     system: ClassVar[str] = "sep-stereo-unsupervised"
     reads: ClassVar[tuple[str, ...]] = ("sep-stereo",)

@@ -1,6 +1,6 @@
-"""What a model's session on a clip may offer beside what every one must (`models.interface.BinauralSession`).
+"""Optional interfaces of a model's session; `models.interface.BinauralSession` has the required methods.
 
-The engine and the other jobs ask for these by `isinstance`, never by a model's name.
+The engine and the other jobs check for them by `isinstance`, never by a model's name.
 """
 
 from collections.abc import Iterable, Iterator
@@ -16,92 +16,91 @@ from hearsight.vision.tracks import SeenObject, Source
 
 @runtime_checkable
 class ConfidentSession(BinauralSession, Protocol):
-    """A session that says how much each of its windows should count where windows overlap."""
+    """A session that gives each of its windows a weight for overlap-add."""
 
     def confidences(self) -> list[float]:
-        """Of the windows of the latest `process`, in their order; positive."""
+        """Positive weights of the windows of the latest `process`, in their order."""
         ...
 
 
 @runtime_checkable
 class StretchedSession(BinauralSession, Protocol):
-    """A session that takes more windows before it has given the ears of earlier ones, to have several workers at it."""
+    """A session that accepts windows before it has returned earlier ones, so that several workers can share a clip."""
 
     def processed(self, batches: Iterable[list[Window]]) -> Iterator[Any]:
-        """What `process` needs to be handed with each batch, in order.
+        """Argument of `process` for each batch, in order.
 
         Args:
-            batches: all windows of the clip, in order, up to spec.batch at once.
+            batches: all windows of the clip, in order, at most spec.batch at once.
         """
         ...
 
     def process(self, windows: list[Window], processed: Any = None) -> Float[Tensor, "windows 2 samples"]:
-        """Both ears of each window.
+        """Return both ears of each window.
 
         Args:
-            windows: as of a `BinauralSession`.
-            processed: what `processed` gave for them; None: they are computed here.
+            windows: as in `BinauralSession`.
+            processed: output of `processed` for them; None: it is computed here.
         """
         ...
 
 
 @runtime_checkable
 class SeeingSession(BinauralSession, Protocol):
-    """A session that takes frames as they are read, so that nobody has to keep them.
+    """A session that takes each frame as it is read, so that frames need not be kept.
 
-    With `frames="all"`, the engine shows it each frame once, in order, and hands it windows without frames; a window
-    comes when all frames before its end were shown. Windows that hold frames are taken as well.
+    With `frames="all"`, the engine passes each frame once, in order, and then windows without frames; a window comes
+    after all frames before its end. Windows with frames are accepted as well.
 
-    `see` and `seen` are called by one thread, and `process` by another, at the same time.
-    A session with an attribute `small_copies` (`vision.frames.SmallCopies`) is shown those in place of frames.
+    One thread calls `see` and `seen` while another calls `process`.
+    A session with an attribute `small_copies` (`vision.frames.SmallCopies`) gets such copies in place of frames.
     """
 
     def see(self, frame: Frame | SmallFrame) -> None:
-        """The clip's next frame."""
+        """Take the clip's next frame."""
         ...
 
     def seen(self, windows: list[Window]) -> Any:
-        """All that `process` needs to know of the frames for the clip's next windows; what is seen later changes
-        nothing in it."""
+        """Visual input of `process` for the clip's next windows; later frames do not change it."""
         ...
 
     def process(self, windows: list[Window], seen: Any = None) -> Float[Tensor, "windows 2 samples"]:
-        """Both ears of each window.
+        """Return both ears of each window.
 
         Args:
-            windows: as of a `BinauralSession`.
-            seen: what `seen` gave for them; None for windows that hold frames.
+            windows: as in `BinauralSession`.
+            seen: output of `seen` for them; None for windows with frames.
         """
         ...
 
 
 @runtime_checkable
 class PartsSession(Protocol):
-    """A session that says which part of the sound is whose; a `BinauralSession` may be one, too."""
+    """A session that splits the sound among its sources; a `BinauralSession` may be one, too."""
 
     def parts(self, windows: list[Window], seen: Any = None) -> list[dict[str, Float[Tensor, "samples"]]]:
-        """Of each window the part of each source, by a key; with the windows that `process` would get.
+        """Part of each source in each window, by a key; takes the same windows as `process`.
 
-        What is missing to the window's sound goes with nothing that is seen. One source may have several keys one after
-        the other; `keyed_sources` says which.
+        The rest of the window's sound belongs to no visible source. A source may have several keys one after the other,
+        listed in `keyed_sources`.
         """
         ...
 
     def keyed_sources(self) -> list[tuple[Source, tuple[str, ...]]]:
-        """The sources so far, each with the keys of its parts. Parts of other keys count for nothing seen."""
+        """The sources so far, each with the keys of its parts. Parts with other keys belong to no visible source."""
         ...
 
     def notes(self) -> list[str]:
-        """As of a `BinauralSession`."""
+        """See `BinauralSession`."""
         ...
 
 
 @runtime_checkable
 class WatchedSession(BinauralSession, Protocol):
-    """A session that can show what it sees and hears, for `explain.objects`."""
+    """A session that can report the objects that it sees and hears, for `explain.objects`."""
 
     def watch(self) -> None:
-        """Keep what `objects` is made of, from now on."""
+        """Record the data for `objects` from now on."""
         ...
 
     def objects(self) -> list[SeenObject]:

@@ -1,7 +1,7 @@
 """The model `positions`: sources at positions in the picture, rendered binaurally. Nothing is learned.
 
-Positions are given, or found by motion in step with the sound; several sources share the sound by how its parts go with
-their motion. It works without training or download, and is the baseline that needs none.
+Positions are given, or found by motion that is synchronous with the sound. The sound is split among several sources by
+the correlation of its components with their motion. The model is the baseline that needs no training or download.
 """
 
 from hearsight.models.positions.model import Positions

@@ -1,4 +1,4 @@
-"""Found sources followed from search to search, so that each keeps its name and moves without jumps."""
+"""Tracking of found sources from search to search, so that each keeps its name and moves without jumps."""
 
 from dataclasses import dataclass, field
 
@@ -7,8 +7,8 @@ import numpy as np
 from hearsight.models.positions.search import FoundPath
 from hearsight.vision.tracks import Track
 
-_SAME_WITHIN = 0.15  # parts of the picture between the positions of one source in two searches
-_CONFIDENCE_PER_S = 0.3  # how fast confidence, and with it the direction, may change
+_SAME_WITHIN = 0.15  # largest distance, in parts of the picture, between one source's positions in two searches
+_CONFIDENCE_PER_S = 0.3  # largest change of confidence, and with it of direction
 
 
 @dataclass
@@ -32,8 +32,8 @@ class _Followed:
 class Follower:
     """Joins the paths of successive searches to tracks.
 
-    A path that was near a track in the seconds before continues it; another begins a track; a track that no path
-    continues stays where it was and loses its confidence. Confidence changes by 0.3 per second at most.
+    A path near a track in the preceding seconds continues it; any other path starts a new track. A track without a path
+    keeps its position and loses its confidence. Confidence changes by 0.3 per second at most.
     """
 
     def __init__(self) -> None:
@@ -41,10 +41,10 @@ class Follower:
         self._begun = 0
 
     def update(self, paths: list[FoundPath], from_s: float, until_s: float | None = None) -> None:
-        """New paths, whose points from `from_s` on replace what was known.
+        """Add new paths, whose points replace earlier ones from `from_s` on.
 
         Args:
-            until_s: up to when the search has run; None is the end of the longest path.
+            until_s: end of the searched time; None is the end of the longest path.
         """
         waiting = [source for source in self._followed if not source.lost]
         end_s = until_s if until_s is not None else max((float(path.times_s[-1]) for path in paths), default=from_s)
@@ -75,11 +75,11 @@ class Follower:
         ]
 
     def heard(self, begin_s: float, end_s: float) -> list[Track]:
-        """The tracks that are anything but lost between two times."""
+        """The tracks with some confidence between two times."""
         return [track for track in self.tracks() if _confident(track, begin_s, end_s)]
 
     def notes(self) -> list[str]:
-        """How sure each source is."""
+        """Evidence and confidence of each source, in words."""
         if not self._followed:
             return ["nothing in the picture moves in step with the sound: it stays in the middle"]
         notes = []
@@ -114,7 +114,7 @@ def _continue(source: _Followed, path: FoundPath, from_s: float, is_first: bool)
     source.drop_from(from_s)
     source.deviations = path.deviations if np.isfinite(path.deviations) else source.deviations
     new = path.times_s >= from_s if len(source.times_s) or not is_first else np.ones(len(path.times_s), bool)
-    # A source that is found later than at the clip's beginning rises from the middle.
+    # The confidence of a source found later than at the clip's beginning rises from 0: it comes from the middle.
     confidence = source.confidence[-1] if source.confidence else (path.confidence if is_first else 0.0)
     time_s = source.times_s[-1] if source.times_s else float(path.times_s[new][0]) if new.any() else from_s
     for time, x, y in zip(path.times_s[new], path.x[new], path.y[new], strict=True):

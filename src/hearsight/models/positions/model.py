@@ -26,28 +26,28 @@ from hearsight.vision.motion import Motion, MotionMeter, still
 from hearsight.vision.tracks import Source, Track
 
 TICK_RATE_HZ = 15.0
-POINT_S = 0.5  # between points of a reported track
+POINT_S = 0.5  # time between points of a reported track
 
 _WINDOW_S, _HOP_S, _BATCH = 6.0, 3.0, 4
 _FRAME_SIZE = (180, 320)
-_CONTROL_S = 0.1  # between control points of a rendered path
+_CONTROL_S = 0.1  # time between control points of a rendered path
 _LONGEST_FREEZE_TICKS = 5
-_LONG_S = 0.1  # of an HRTF's responses; heads ring for a hundredth of a second
+_LONG_S = 0.1  # longest usual HRTF response; those of heads alone last about a hundredth of a second
 
 
 class Positions:
     """The model `positions`.
 
-    With one given source all sound comes from it. With several, given or found, the sound is split by motion
-    (`MotionSplitter`); what belongs to none stays in the middle. If several are given and nothing in the picture
-    distinguishes them, each gets an equal part of all. Without given sources they are searched for
-    (`SourceFinder`) in the 24 seconds around; their directions are drawn to the middle as far as the search is unsure,
-    so that with no evidence the sound stays in the middle.
+    A single given source gets all the sound. Among several, given or found, the sound is split by motion
+    (`MotionSplitter`); the part that belongs to none stays in the middle. If several are given and nothing in the
+    picture distinguishes them, each gets an equal part. Without given sources, they are searched for (`SourceFinder`)
+    in the last 24 seconds. The less confident the search, the closer their directions are to the middle: without
+    evidence the sound stays there.
 
     Args:
-        sources: given sources, standing or moving; None to search.
-        hrirs: the head; None for KEMAR, diffuse-field equalised.
-        field_of_view: horizontal angle of the picture in radians, or what gives it for the picture's size.
+        sources: given sources, static or moving; None to search.
+        hrirs: HRIRs of a head; None for KEMAR, diffuse-field equalised.
+        field_of_view: horizontal angle of the picture in radians, or a function of the picture's size.
 
     Attributes:
         works_without_picture: whether positions are given.
@@ -101,14 +101,14 @@ class Positions:
 
     @classmethod
     def for_scene(cls, scene: Path, network: SavedNetwork | None = None, **options: Any) -> "Positions":
-        """Given which performers sound, and where; see `models.interface.PlacesSources`."""
+        """Give the model the sounding performers and their positions; see `models.interface.PlacesSources`."""
         return cls(**scene_options(scene) | options | {"sources": scene_tracks(scene)})
 
     def session(self, clip: ClipInfo) -> "PositionsSession":
-        """Begin a clip.
+        """Start a session for a clip.
 
         Raises:
-            ModelError: it has no picture to search, and no source is given.
+            ModelError: there are neither given sources nor a picture to search.
         """
         if clip.frame_rate_hz is None and not self.works_without_picture:
             raise ModelError(
@@ -119,23 +119,23 @@ class Positions:
 
 
 class Splitter(Protocol):
-    """What knows a way of its own to split a sound among the given sources."""
+    """A method of its own to split a sound among the given sources."""
 
     def split(self, window: Window) -> Float[Tensor, "parts samples"] | None:
-        """The stem of each source and the rest, which add up to the sound; None where it cannot."""
+        """Return the stem of each source and the rest, which add up to the sound; None where this fails."""
         ...
 
 
 class PositionsSession:
-    """`Positions` at work on a clip.
+    """Session of `Positions` on a clip.
 
     Args:
-        model: what it works for.
-        sample_rate_hz: of the sound.
-        renderer: of the directions that are found, instead of `SourceRenderer`.
-        motion_alone: whether the source that moves most is reported, but not in step with the sound.
-        splitter: splits the sound among several given sources where it can; `MotionSplitter` does elsewhere.
-        field_of_view: of this clip's picture in radians; None for the model's without a picture.
+        model: model with the settings.
+        sample_rate_hz: sample rate of the sound.
+        renderer: renderer of found directions in place of `SourceRenderer`.
+        motion_alone: whether to report the source that moves most even if it is not in step with the sound.
+        splitter: preferred splitter among several given sources; where it fails, `MotionSplitter` is used.
+        field_of_view: angle of this clip's picture in radians; None for the model's default without a picture.
     """
 
     def __init__(
@@ -164,12 +164,12 @@ class PositionsSession:
         self._even_s = self._split_s = self._distinguished_s = 0.0
 
     def process(self, windows: list[Window]) -> Float[Tensor, "windows 2 samples"]:
-        """Both ears of each window. All that is in the windows is searched before the first is rendered."""
+        """Return both ears of each window. All windows are searched before the first is rendered."""
         self._take(windows)
         return torch.stack([self._ears(window) for window in windows])
 
     def parts(self, windows: list[Window], seen: Any = None) -> list[dict[str, Float[Tensor, "samples"]]]:
-        """Each source's part of each window; see `models.sessions.PartsSession`."""
+        """Part of each source in each window; see `models.sessions.PartsSession`."""
         self._take(windows)
         found = []
         for window in windows:
@@ -178,11 +178,11 @@ class PositionsSession:
         return found
 
     def sources(self) -> list[Source]:
-        """The sources with their tracks up to now, a point every half second; of those found, the ones with sound."""
+        """The sources with their tracks so far, a point every half second; found sources only if they have sound."""
         return [source for source, _ in self.keyed_sources()]
 
     def keyed_sources(self) -> list[tuple[Source, tuple[str, ...]]]:
-        """The sources, and the key of the parts of each."""
+        """The sources, each with the key of its parts."""
         end = max(POINT_S, self._heard_s)
         times = np.arange(0, end, POINT_S)
         given = self._model.given
@@ -201,7 +201,7 @@ class PositionsSession:
         return found
 
     def _keys(self, tracks: Sequence[Track]) -> list[str]:
-        """A search gives each track a label of its own; a user may call two alike."""
+        """Unique keys of tracks: the labels of found tracks, but numbers for given ones, whose labels may be equal."""
         if self._model.given is None:
             return [track.label for track in tracks]
         return [str(number) for number in range(len(tracks))]
@@ -215,7 +215,7 @@ class PositionsSession:
             self._follower.update(self._finder.find(), windows[0].start_s, until_s)
 
     def notes(self) -> list[str]:
-        """What the search found and how sure it is, and how the sound was split."""
+        """Results and confidence of the search, and the method by which the sound was split, in words."""
         notes = []
         if self._follower is not None:
             notes += self._follower.notes()
@@ -249,7 +249,7 @@ class PositionsSession:
         return window.start_s + np.linspace(0, lasts_s, max(2, round(lasts_s / _CONTROL_S)))
 
     def _counted_stems(self, window: Window, times: np.ndarray) -> tuple[list[Track], Float[Tensor, "parts samples"]]:
-        """The tracks of a window, and the part of each and of the rest, which are counted."""
+        """Return the tracks of a window, and its stems and the rest; add their energies to the totals."""
         samples = window.mono.shape[-1]
         new_s = max(0.0, times[-1] - self._heard_s)
         tracks = self._model.given
@@ -257,7 +257,7 @@ class PositionsSession:
             assert self._follower is not None
             tracks = self._follower.heard(times[0], times[-1])
         stems = self._stems(window, tracks, new_s)
-        # Counted over what this window is the first to hold, so that overlapping windows count once.
+        # Only samples that no earlier window held are counted, so that overlaps count once.
         new = round(new_s * self._rate)
         energies = stems[:, samples - new :].double().square().sum(-1).tolist()
         for key, energy in zip(self._keys(tracks), energies, strict=False):
@@ -281,7 +281,7 @@ class PositionsSession:
         return ears
 
     def _stems(self, window: Window, tracks: list[Track], new_s: float) -> Float[Tensor, "parts samples"]:
-        """The part of each track, then the rest."""
+        """Stem of each track, then the rest."""
         mono = window.mono
         nothing = torch.zeros_like(mono)
         if not tracks:
@@ -307,7 +307,7 @@ class PositionsSession:
 
 
 class _Ticker:
-    """Pairs what moves and what begins to sound, tick by tick, from windows that overlap."""
+    """Pairs of motion and onset strength, tick by tick, from overlapping windows."""
 
     def __init__(self, sample_rate_hz: int, finder: SourceFinder) -> None:
         self._rate = sample_rate_hz
@@ -332,7 +332,7 @@ class _Ticker:
         for motion, strength in zip(self._motions[:count], self._strengths[:count], strict=True):
             self._finder.add(motion, strength)
         del self._motions[:count], self._strengths[:count]
-        # A picture that ended before the sound is still; ticks that wait for the next window's frames are a few.
+        # If the picture ends before the sound, it counts as still; only few ticks ever wait for the next frames.
         while len(self._strengths) > 2 * _LONGEST_FREEZE_TICKS:
             self._finder.add(still(), self._strengths.pop(0))
 
@@ -342,7 +342,7 @@ class _Ticker:
         elif frame.number == self._latest.number:
             self._frozen += 1
         else:
-            # A picture that stood for some ticks moved during all of them; one that stood long did not move.
+            # A picture repeated for a few ticks moved during all of them; one repeated for long did not move.
             freeze, self._frozen = self._frozen, 0
             if freeze > _LONGEST_FREEZE_TICKS:
                 self._motions += [still()] * freeze

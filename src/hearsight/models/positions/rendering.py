@@ -1,4 +1,4 @@
-"""Sources at directions to two ears, so that each is heard on its side whatever its pitch."""
+"""Binaural rendering of sources at directions, audible on their side at any pitch."""
 
 import math
 
@@ -11,29 +11,29 @@ from torch import Tensor
 from hearsight.acoustics import HRIRSet, render
 
 CROSSOVER_HZ = 350.0
-LOW_LEVEL_DIFFERENCE_DB = 6.0  # of a source at 90 degrees, below the crossover: 4.5 dB at 48 degrees
+LOW_LEVEL_DIFFERENCE_DB = 6.0  # of a source at 90 degrees, below the crossover; 4.5 dB at 48 degrees
 HEAD_RADIUS_M = 0.0875
 SPEED_OF_SOUND_M_S = 343.0
 
 _TAPS_S = 0.02
-_BLOCK_S = 0.02  # at 30 degrees per second, faster than tracks move, a new response every 0.6 degrees
+_BLOCK_S = 0.02  # at 30 degrees per second, more than tracks move, a new response every 0.6 degrees
 
 
 class SourceRenderer:
-    """Renders a source that moves through control points; above 350 Hz by HRIRs, below by a sphere.
+    """Renders a source that moves through control points: above 350 Hz by HRIRs, below by a sphere.
 
     A distant source has hardly any level difference at low frequencies, so that a double bass would stay in the middle,
-    and measured sets hold little there. Below the crossover both ears hear the sound undistorted, with the time
+    and measured HRIRs have little energy there. Below the crossover both ears get the undistorted sound, with the time
     difference of a rigid sphere at low frequencies, 3 a/c sin(azimuth) cos(elevation) (Kuhn, "Model for the interaural
     time differences in the azimuthal plane", JASA 1977), and a level difference of 6 dB times the same sine: more than
     a distant source has, about that of one within arm's reach (Brungart and Rabinowitz, "Auditory localization of
-    nearby sources", JASA 1999). This is an exaggeration on purpose: it makes low sounds heard where they are seen.
+    nearby sources", JASA 1999). The exaggeration is deliberate: it makes low sounds come from their visible source.
 
-    Mirroring all azimuths swaps the ears exactly, if the HRIR set is as symmetric as KEMAR is.
+    Mirroring all azimuths swaps the ears exactly, if the HRIR set is as symmetric as KEMAR's.
 
     Args:
-        hrirs: the head, diffuse-field equalised for headphones; any rate.
-        sample_rate_hz: of the sound.
+        hrirs: HRIRs of a head, diffuse-field equalised for headphones; any rate.
+        sample_rate_hz: sample rate of the sound.
     """
 
     def __init__(self, hrirs: HRIRSet, sample_rate_hz: int) -> None:
@@ -42,7 +42,7 @@ class SourceRenderer:
         taps = 2 * round(_TAPS_S * sample_rate_hz / 2) + 1
         self._low = firwin(taps, CROSSOVER_HZ, fs=sample_rate_hz) if 0.4 * sample_rate_hz > CROSSOVER_HZ else None
         ahead = self._hrirs.interpolated(0.0, 0.0)
-        # What all directions share is taken away: a source ahead is heard when its sound is in the file.
+        # The delay common to all directions is removed: a source ahead is heard at its time in the file.
         self._shared = int(ahead.abs().sum(0).argmax())
         self._lead = float(_low_delay_samples(ahead, sample_rate_hz)) - self._shared
 
@@ -52,7 +52,7 @@ class SourceRenderer:
         azimuth: Float[Tensor, "points"],
         elevation: Float[Tensor, "points"],
     ) -> Float[Tensor, "2 samples"]:
-        """Both ears; the control points (radians) are spread evenly from the first sample to the last."""
+        """Return both ears; the control points (radians) are spread evenly from the first sample to the last."""
         if float(azimuth.max() - azimuth.min()) < 1e-6 and float(elevation.max() - elevation.min()) < 1e-6:
             azimuth, elevation = azimuth[:1], elevation[:1]
         if self._low is None:
@@ -67,7 +67,7 @@ class SourceRenderer:
         return ears[..., self._shared :]
 
     def _low_ears(self, low: np.ndarray, azimuth: Tensor, elevation: Tensor) -> Tensor:
-        """A fractional delay and a gain for each ear (so far below Nyquist linear interpolation is exact)."""
+        """Delay and scale the sound for each ear; so far below Nyquist, linear interpolation is accurate."""
         side = (torch.sin(azimuth) * torch.cos(elevation)).double().numpy()
         at = np.arange(len(low), dtype=np.float64)
         if len(side) > 1:

@@ -1,4 +1,4 @@
-"""Finding sources: paths through the picture along which motion is in step with onsets in the sound."""
+"""Search for sources: paths through the picture along which motion is in step with onsets in the sound."""
 
 from collections import deque
 from dataclasses import dataclass
@@ -13,32 +13,32 @@ from hearsight.vision.motion import GRID, Motion
 HISTORY_S = 24.0
 MOST_SOURCES = 3
 
-_BLOCK_S = 0.5  # a path has one position in each
-_REACH = 3  # cells that a path may move per block, beside the camera's motion
+_BLOCK_S = 0.5  # a path has one position per block
+_REACH = 3  # cells that a path may move per block, besides the camera's motion
 _STEP_COST = 0.2  # per squared cell and block, in the units of the score
-_OUTSIDE = 4  # squared cells that coming from outside the picture counts as, beside the way
+_OUTSIDE = 4  # cost of entering from outside the picture, in squared cells, besides that of the step
 _POOLED = 2.0  # cells over which velocities are averaged (standard deviation of a Gaussian)
-_SPEED_POOLED = 0.8  # and speeds
+_SPEED_POOLED = 0.8  # the same for speeds
 _SIZE = 2.0  # cells: how far around a position motion belongs to a source (standard deviation)
 _DETREND_S = 3.0
-_APART = 5.0  # columns between two sources: what is nearer in azimuth needs no separation
+_APART = 5.0  # least distance of two sources in columns: those nearer in azimuth need no separation
 _SHUFFLES = 40
 _LEAST_ONSETS_S = 4.0
-# Deviations above chance at which confidence is 0 and 1. docs/explanation/default-model.md says how often motion that
-# has nothing to do with the sound gets there, and how far motion in step with it does.
+# Deviations above chance at which confidence is 0 and 1. docs/explanation/default-model.md says how often unrelated
+# motion reaches them, and what synchronous motion reaches.
 _SURE_FROM, _SURE_AT = 3.5, 5.0
-_MOTION_ALONE = 0.25  # the most confidence that motion out of step with the sound can give
+_MOTION_ALONE = 0.25  # highest confidence for motion that is not in step with the sound
 
 
 @dataclass(frozen=True)
 class FoundPath:
-    """Where a source was found.
+    """Path of a found source.
 
     Attributes:
         times_s: clip times. `[points]`
-        x, y: in the picture, 0 to 1. `[points]`
+        x, y: positions in the picture, 0 to 1. `[points]`
         confidence: 0 to 1.
-        deviations: how far the agreement with the onsets is above that of shuffled onsets, in standard deviations; NaN
+        deviations: excess of the agreement with the onsets over that with shuffled onsets, in standard deviations; NaN
             for a path found by motion alone.
     """
 
@@ -52,19 +52,19 @@ class FoundPath:
 class SourceFinder:
     """Searches the last 24 seconds for paths, in bounded memory.
 
-    Objects that sound tend to change their motion when they do: a stick rebounds, a bow turns, a hand arrives (Barzelay
-    and Schechner, "Harmony in motion", CVPR 2007). The change of velocity in each cell of a grid and the onset strength
-    of the sound are freed of slow changes; their product, summed over blocks of half a second, is high where motion
-    changes when sounds begin. A path is the sequence of positions that
-    collects most of it, moving with the camera and otherwise little (dynamic programming: "track before detect"). How
-    much a path could collect by chance is measured by the same search with the onsets cut in pieces of about a second
-    and shuffled, 40 times; the excess in standard deviations gives the confidence. Further paths keep their distance
-    from those before. If no path is better than chance, the one that collects most motion is reported, with a
-    confidence of 0.25 at most, and less the more the motion is spread over the picture.
+    Objects that sound tend to change their motion as they do: a stick rebounds, a bow turns, a hand arrives (Barzelay
+    and Schechner, "Harmony in motion", CVPR 2007). Slow changes are removed from the change of velocity in each cell of
+    a grid and from the onset strength of the sound; their product, summed over blocks of half a second, is high where
+    motion changes at onsets. A path is the sequence of positions with the highest sum, moving with the camera and
+    otherwise little (dynamic programming: "track before detect"). The sum expected by chance is measured by the same
+    search with the onsets cut into pieces of about a second and shuffled, 40 times; the excess over it, in standard
+    deviations, gives the confidence. Further paths keep their distance from earlier ones. If no path is better than
+    chance, the path with the most motion is reported, with a confidence of 0.25 at most, and less the more the motion
+    is spread over the picture.
 
     Args:
-        tick_rate_hz: of what is added.
-        motion_alone: whether a path that is no better than chance is reported.
+        tick_rate_hz: rate of the added ticks.
+        motion_alone: whether to report a path that is no better than chance.
     """
 
     def __init__(self, tick_rate_hz: float, motion_alone: bool = True) -> None:
@@ -72,14 +72,14 @@ class SourceFinder:
         self._motion_alone = motion_alone
         length = round(HISTORY_S * tick_rate_hz)
         self._motions: deque[Motion] = deque(maxlen=length)
-        self._pooled: deque[tuple[np.ndarray, np.ndarray]] = deque(maxlen=length)  # (speed, velocity) as they are used
+        self._pooled: deque[tuple[np.ndarray, np.ndarray]] = deque(maxlen=length)  # (speed, velocity), smoothed
         self._onsets: deque[float] = deque(maxlen=length)
         self._ticks = 0
 
     def add(self, motion: Motion, onset: float) -> None:
-        """The next tick."""
+        """Add the next tick."""
         self._motions.append(motion)
-        # The square root, so that one jump does not outweigh all else.
+        # The square root keeps one jump from outweighing the rest.
         speed = np.sqrt(cv2.GaussianBlur(motion.speed, (0, 0), _SPEED_POOLED))
         self._pooled.append((speed, cv2.GaussianBlur(motion.velocity, (0, 0), _POOLED)))
         self._onsets.append(onset)
@@ -91,7 +91,7 @@ class SourceFinder:
         return range(self._ticks - len(self._motions), self._ticks)
 
     def find(self, most: int = MOST_SOURCES) -> list[FoundPath]:
-        """The paths, best first; empty if nothing moves, or nothing in step and motion alone is not to be reported."""
+        """The paths, best first; empty without motion, or if none is in step and `motion_alone` is false."""
         block = max(1, round(_BLOCK_S * self._rate))
         if len(self._motions) < 2 * block:
             return []
@@ -104,7 +104,7 @@ class SourceFinder:
         series = self._onset_series()
         if series is not None:
             motion = fluctuation(self._changes(), self._rate)
-            # The noise and the strength of motion are those of the whole picture, whatever is taken out later.
+            # Each cell's scale is that of the whole motion, not of the rest after earlier paths are removed.
             deviation = motion.std(0)
             scale = deviation + 0.5 * np.quantile(deviation, 0.95) + 1e-9
             for _ in range(most):
@@ -125,7 +125,7 @@ class SourceFinder:
         return found
 
     def activity(self, x: Float[np.ndarray, "ticks"], y: Float[np.ndarray, "ticks"]) -> Float[np.ndarray, "ticks"]:
-        """Changes of motion around a position at each tick of the history."""
+        """Changes of motion around a position, at each tick of the history."""
         if not self._motions:
             return np.zeros(0)
         changes = self._changes()
@@ -139,18 +139,18 @@ class SourceFinder:
         return np.stack([speed for speed, _ in self._pooled])
 
     def _changes(self) -> Float[np.ndarray, "ticks rows columns"]:
-        """Square root of how much the velocity, pooled over the size of a hand, changes into or out of each tick."""
+        """Square root of the larger change of velocity (pooled over the size of a hand) into or out of each tick."""
         velocity = np.stack([velocity for _, velocity in self._pooled])
         change = np.linalg.norm(np.diff(velocity, axis=0, prepend=velocity[:1]), axis=-1)
         return np.sqrt(np.maximum(change, np.concatenate([change[1:], change[-1:]])))
 
     def _along(self, path: FoundPath) -> Float[np.ndarray, "ticks"]:
-        """Changes of motion along a path at each tick."""
+        """Changes of motion along a path, at each tick."""
         at = (np.asarray(self.ticks) + 0.5) / self._rate
         return self.activity(np.interp(at, path.times_s, path.x), np.interp(at, path.times_s, path.y))
 
     def _onset_series(self) -> Float[np.ndarray, "series ticks"] | None:
-        """The true onsets, then shuffled ones, all of deviation 1; None for too few."""
+        """The true onsets, then shuffled ones, scaled to deviation 1; None for too few."""
         onsets = np.asarray(self._onsets, dtype=np.float64)
         beginnings = fluctuation(np.sqrt(onsets), self._rate)
         if len(onsets) < _LEAST_ONSETS_S * self._rate or beginnings.std() < 1e-6:
@@ -184,7 +184,7 @@ class SourceFinder:
     def _path(
         self, path: np.ndarray, speeds: np.ndarray, block: int, confidence: float, deviations: float
     ) -> FoundPath:
-        """From cells to the picture: the centre of the motion around each position, smoothed over about a second."""
+        """Convert cells to picture positions: the centre of motion around each, smoothed over about a second."""
         rows, columns = np.mgrid[0 : GRID[0], 0 : GRID[1]]
         places = []
         for index, position in enumerate(path):
@@ -209,7 +209,7 @@ def _agreement(motion: np.ndarray, series: np.ndarray, block: int) -> Float[np.n
 
 
 def _unexplained(motion: np.ndarray, along: np.ndarray, rate: float) -> np.ndarray:
-    """Motion less what goes with that along a path (a regression within 3 s around each tick).
+    """Motion without the part that correlates with that along a path (regression within 3 s around each tick).
 
     A large or fast source also moves the cells beside its path; without this it would be found again there.
     """
@@ -221,14 +221,14 @@ def _unexplained(motion: np.ndarray, along: np.ndarray, rate: float) -> np.ndarr
 
 
 def fluctuation(series: np.ndarray, rate: float) -> np.ndarray:
-    """What changes within seconds: smoothed over a tick or two, less the mean of the 3 s around."""
+    """Changes within seconds: the series smoothed over a tick or two, minus its mean over 3 s around."""
     series = np.asarray(series, dtype=np.float64)
     smooth = gaussian_filter1d(series, 1.0, axis=0, mode="nearest")
     return smooth - uniform_filter1d(series, max(3, round(_DETREND_S * rate)), axis=0, mode="nearest")
 
 
 def shuffled(series: np.ndarray, rate: float, generator: np.random.Generator) -> np.ndarray:
-    """The series cut in pieces of 0.7 to 1.5 s, put together in another order, from another start."""
+    """Cut the series into pieces of 0.7 to 1.5 s, from a random start, and join them in random order."""
     cuts, at = [], 0
     while at < len(series):
         at += max(2, round(generator.uniform(0.7, 1.5) * rate))
@@ -240,14 +240,14 @@ def shuffled(series: np.ndarray, rate: float, generator: np.random.Generator) ->
 def _best_path(
     scores: Float[np.ndarray, "series blocks rows columns"], cameras: list[np.ndarray | None]
 ) -> tuple[Float[np.ndarray, "series"], Float[np.ndarray, "blocks 2"]]:
-    """What the best path collects in each series, and its (row, column) in each block in the first series."""
+    """Sum along the best path of each series, and (row, column) of the first series' path in each block."""
     series, blocks = scores.shape[:2]
     rows, columns = (index.reshape(-1) for index in np.mgrid[0 : GRID[0], 0 : GRID[1]])
     collected = scores[:, 0].reshape(series, -1)
     origins: list[np.ndarray] = []
     for block in range(1, blocks):
         camera = cameras[block - 1] if block - 1 < len(cameras) else np.eye(3)
-        if camera is None:  # another scene: a path may go on anywhere
+        if camera is None:  # a cut: a path may continue anywhere
             best = collected.max(1, keepdims=True).repeat(collected.shape[1], 1)
             origins.append(np.full(collected.shape[1], int(collected[0].argmax())))
         else:
@@ -267,7 +267,7 @@ def _best_path(
 def _origin(
     collected: Float[np.ndarray, "cells"], row: Int[np.ndarray, "cells"], column: Int[np.ndarray, "cells"]
 ) -> Int[np.ndarray, "cells"]:
-    """From which cell within reach of each position a path comes at best."""
+    """Index of the best cell to come from within reach of each position."""
     dr, dc = (step.reshape(-1, 1) for step in np.mgrid[-_REACH : _REACH + 1, -_REACH : _REACH + 1])
     r, c = row + dr, column + dc
     outside = (r < 0) | (r >= GRID[0]) | (c < 0) | (c >= GRID[1])
@@ -279,11 +279,11 @@ def _origin(
 def _best_around(
     collected: Float[np.ndarray, "series cells"], row: Int[np.ndarray, "cells"], column: Int[np.ndarray, "cells"]
 ) -> Float[np.ndarray, "series cells"]:
-    """What the best of all cells within reach of each position has collected, less the cost of the step from there.
+    """Highest sum among the cells within reach of each position, minus the cost of the step from there.
 
-    Costs are sums of squares along rows and columns, so the two are searched one after the other.
+    Costs are sums of squares along rows and columns, so these can be searched one after the other.
     """
-    margin = 2 * _REACH + 1  # what is further outside has no cell of the picture within reach, wherever it is
+    margin = 2 * _REACH + 1  # further outside, no cell of the picture is within reach, whatever the position
     grid = collected.reshape(-1, *GRID)
     edges = ((0, 0), (margin, margin), (margin, margin))
     outside = np.pad(np.zeros(GRID), edges[1:], constant_values=_OUTSIDE * _STEP_COST)
@@ -303,7 +303,7 @@ def _best_around(
 
 
 def _before(rows: np.ndarray, columns: np.ndarray, camera: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The cells in which everything was before the camera moved."""
+    """Positions of all cells before the camera moved."""
     centres = np.stack([(columns + 0.5) / GRID[1], (rows + 0.5) / GRID[0]], axis=-1)[None].astype(np.float32)
     try:
         x, y = cv2.perspectiveTransform(centres, np.linalg.inv(camera))[0].T
@@ -321,7 +321,7 @@ def _near(position: np.ndarray) -> np.ndarray:
 
 
 def _without(scores: np.ndarray, path: np.ndarray) -> np.ndarray:
-    """Scores without what is near a path, so that the next one is elsewhere."""
+    """Scores with those near a path reduced, so that the next path is elsewhere."""
     kept = scores.copy()
     for block, position in enumerate(path):
         kept[:, block, _near(position)] = np.minimum(kept[:, block, _near(position)], -1.0)

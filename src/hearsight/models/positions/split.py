@@ -1,4 +1,4 @@
-"""The sound split among sources by how its parts go with their motion."""
+"""Split of the sound among sources by the correlation of its components with their motion."""
 
 from collections import deque
 
@@ -17,25 +17,25 @@ MOST_COMPONENTS = 24
 
 _FFT_S = 0.043
 _SHUFFLES = 40
-_CHANCE, _HALF = 1.5, 2.0  # deviations that count for nothing; deviations above them at which half goes to the source
-USABLE = 3.0  # deviations of the best component from which on motion distinguishes sources
+_CHANCE, _HALF = 1.5, 2.0  # deviations that count for nothing; deviations above these that give half to the source
+USABLE = 3.0  # least deviations of the best component at which motion distinguishes sources
 
 
 class MotionSplitter:
     """Splits windows of a mono sound into one stem per source and a rest.
 
     Each window's spectrogram is factorised (`signal.nmf`), starting from the spectra of the window before, so that
-    components keep their meaning. A component goes with a source as far as its attacks correlate with the changes of
-    the source's motion over the last seconds: with z standard deviations above what the correlation is for shuffled
-    motion, e = (z - 1.5)^2 for z > 1.5, and its share in source s is e_s / (4 + sum of all e). What remains of it is in
-    the rest. A stem is the mixture's spectrogram times its part of the components (Wiener-like masks), so that stems
-    and rest add up to the mixture.
+    components keep their meaning. A component is attributed to a source by the correlation of its attacks with the
+    changes of the source's motion over the last seconds: with z standard deviations above the correlation with shuffled
+    motion, e = (z - 1.5)^2 for z > 1.5, and its share in source s is e_s / (4 + sum of all e). The remainder of the
+    component goes to the rest. A stem is the mixture's spectrogram times the source's part of the components
+    (Wiener-like masks), so that stems and rest add up to the mixture.
 
     Args:
-        sample_rate_hz: of the sound.
-        tick_rate_hz: of the motion.
-        history_ticks: how long a past the correlations span.
-        sources: how many to make components for.
+        sample_rate_hz: sample rate of the sound.
+        tick_rate_hz: rate of the motion.
+        history_ticks: number of past ticks that the correlations span.
+        sources: number of sources, which sets that of components.
     """
 
     def __init__(self, sample_rate_hz: int, tick_rate_hz: float, history_ticks: int, sources: int) -> None:
@@ -50,10 +50,10 @@ class MotionSplitter:
     def split(
         self, mono: Float[Tensor, "samples"], start_s: float, activity: Float[np.ndarray, "sources ticks"], ticks: range
     ) -> tuple[Float[Tensor, "parts samples"], float]:
-        """Stems in the order of `activity`, then the rest; and the best agreement found, in standard deviations.
+        """Return the stems in the order of `activity`, then the rest; and the best deviation found.
 
         Args:
-            start_s: of the window; windows come in order.
+            start_s: start of the window; windows come in order.
             activity: changes of each source's motion at the ticks numbered `ticks`.
         """
         samples = mono.shape[-1]
@@ -75,7 +75,7 @@ class MotionSplitter:
         return torch.stack([*stems, rest]), best
 
     def _remember(self, activations: np.ndarray, start_s: float) -> None:
-        """Attacks of each component at the ticks that this window is the first to hold."""
+        """Add the attacks of each component at the ticks that no earlier window held."""
         columns = np.arange(activations.shape[1]) * self._stft.hop_samples / self._rate + start_s
         loud = np.sqrt(gaussian_filter1d(activations, 1.0, axis=1))
         rises = np.maximum(np.diff(loud, axis=1, prepend=loud[:, :1]), 0)

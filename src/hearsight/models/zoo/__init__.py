@@ -1,7 +1,7 @@
-"""Small trained networks that come with the package: a folder each in `data`, as `hearsight reproduce --zoo` writes it.
+"""Small trained networks in the package: one folder each in `data`, as `hearsight reproduce --zoo` writes it.
 
-Beside `config.json` and `model.safetensors` a folder holds `card.json`: what the network was trained on, what it was
-measured at, and the SHA-256 of both files. None of them is a paper's checkpoint.
+Beside `config.json` and `model.safetensors` a folder holds `card.json`: the network's training data, its scores, and
+the SHA-256 of both files. None of them is a paper's checkpoint.
 """
 
 import hashlib
@@ -20,12 +20,12 @@ NO_CHECKPOINT = "It is not the paper's checkpoint, and its scores cannot be comp
 
 @dataclass(frozen=True)
 class ZooModel:
-    """A trained network that has a name.
+    """A trained network with a name.
 
     Attributes:
-        name: what users type.
-        folder: where its files are.
-        content: of its `card.json`.
+        name: name that users type.
+        folder: folder with its files.
+        content: content of its `card.json`.
     """
 
     name: str
@@ -34,12 +34,12 @@ class ZooModel:
 
     @property
     def system(self) -> str:
-        """The system that it is, in the registry."""
+        """Name of its system in the registry."""
         return str(self.content["system"])
 
     @property
     def summary(self) -> str:
-        """What it was trained on and scores, by its table's first metric."""
+        """Training data, and score by the first metric of its table."""
         said = self.content
         metric, score = next(iter(said["scores"].items()))
         beside = f" where {said['beside']} has {score['beside']:.3g}" if "beside" in score else ""
@@ -48,15 +48,15 @@ class ZooModel:
 
     @property
     def source(self) -> str:
-        """Where it is from."""
+        """Table, row and seed that it comes from."""
         said = self.content
         return f"hearsight reproduce {said['reference']}, row {said['row']}, seed {said['seed']}. {NO_CHECKPOINT}"
 
     def check(self) -> None:
-        """Compare its files with what its card says of them.
+        """Compare the files with the checksums of the card.
 
         Raises:
-            ModelError: one is missing, or another.
+            ModelError: a file is missing or does not match.
         """
         for name, expected in self.content["sha256"].items():
             file = self.folder / name
@@ -70,7 +70,7 @@ class ZooModel:
 
 @cache
 def zoo_models() -> tuple[ZooModel, ...]:
-    """Those in the package, by name.
+    """The networks in the package, sorted by name.
 
     Raises:
         ModelError: a card is damaged.
@@ -87,5 +87,5 @@ def zoo_models() -> tuple[ZooModel, ...]:
 
 
 def zoo_model(name: str) -> ZooModel | None:
-    """The network of that name; None if there is none."""
+    """The network of that name, or None."""
     return next((model for model in zoo_models() if model.name == name), None)

@@ -1,4 +1,4 @@
-"""The default model: it hears what plays, sees where it is, and joins the two by associative convolution."""
+"""The default model: classifies the sound, locates objects in the picture, joins both by associative convolution."""
 
 from hearsight.models.sounding_objects.classifier import SoundClassifier
 from hearsight.models.sounding_objects.given_positions import GivenPositions

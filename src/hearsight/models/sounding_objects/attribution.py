@@ -1,4 +1,4 @@
-"""What is heard of a clip, window by window: which classes of instruments sound, and which part is whose."""
+"""Attribution of sound, window by window: the classes of instruments in it, and the part of each visible object."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -16,33 +16,33 @@ from hearsight.signal import STFT, resample
 from hearsight.signal.mel_bands import COLUMNS, HOP_SAMPLES, N_FFT, SAMPLE_RATE_HZ
 from hearsight.signal.running_median import running_median
 
-SILENCE = 1e-9  # mean power of a window that is not listened to
-REST_WEIGHT = 0.2  # of what no object explains, beside objects that are seen: mostly what is seen is what plays
+SILENCE = 1e-9  # mean power up to which a window is silent
+REST_WEIGHT = 0.2  # weight of the rest beside visible objects: usually these are the sources
 
 _DRUMS, _VOICE = SOUND_CLASSES.index("drums"), SOUND_CLASSES.index("voice")
-_PERCUSSION = 2.0  # power of `percussiveness` that drums are likelier by
-_BANDS_AROUND, _COLUMNS_AROUND = 15, 17  # of a bin, in which hits and tones are searched for; 0.27 s
+_PERCUSSION = 2.0  # factor of `percussiveness` in the logit of drums
+_BANDS_AROUND, _COLUMNS_AROUND = 15, 17  # lengths of the medians around a bin for hits and tones; 0.27 s
 _MOST_TONAL, _MOST_PERCUSSIVE = -3.0, 1.0
 
 _MEMORY_S = 12.0
 _CLASS_MEMORY, _CLASS_FLOOR = 0.5, 0.02
 _SHARE_FLOOR = 0.05
-_SHARPNESS = 2.0  # power of the parts: the classifier is less sure than it might be
-_DECISIVE_SHARPNESS = 5.0  # the same where it is to decide
-_SHARE_BALANCE = -0.3  # power of the share of the last seconds, then
-_NOISE_OF_DRUMS = 0.5  # of what sounds like no instrument, that may be drums: real ones are taken for noise in part
-_BANDS_SMOOTHED, _COLUMNS_SMOOTHED = 3, 9  # over which parts are averaged, then
+_SHARPNESS = 2.0  # exponent of the parts: the classifier is underconfident
+_DECISIVE_SHARPNESS = 5.0  # the same with `decisive` = 1
+_SHARE_BALANCE = -0.3  # exponent of the share of the last seconds, with `decisive`
+_NOISE_OF_DRUMS = 0.5  # part of "other" that counts as drums, with `decisive`: real drums partly pass for noise
+_BANDS_SMOOTHED, _COLUMNS_SMOOTHED = 3, 9  # size of the averages over parts, with `decisive`
 _OTHER = len(SOUND_CLASSES) - 1
-_PLACE = 0.1  # of the picture's width: objects nearer than this to one another gain and lose together
-_REST = 0  # the number of what is not seen; objects count from 1
+_PLACE = 0.1  # in widths of the picture: objects within this distance gain and lose together
+_REST = 0  # number of the rest, which no visible object explains; objects count from 1
 
 
 class ClassifiedWindow(NamedTuple):
-    """What is heard in a window.
+    """Classification of a window.
 
     Attributes:
-        power: of each band. `[bands, columns]`
-        classes: log probability of each class; in silence all are alike. `[classes, bands, columns]`
+        power: power of each band. `[bands, columns]`
+        classes: log probability of each class; equal for all in silence. `[classes, bands, columns]`
         direct: share of direct sound. `[bands, columns]`
     """
 
@@ -52,14 +52,14 @@ class ClassifiedWindow(NamedTuple):
 
 
 class Attributor:
-    """`SoundClassifier` at work on a clip, with a memory of 12 s: what plays changes slowly.
+    """Applies `SoundClassifier` to a clip, with a memory of 12 s, since the sounding instruments change slowly.
 
     Args:
-        classifier: of the sound.
-        sample_rate_hz: of the sound.
-        step_s: between windows.
-        share_memory: power of an object's share of the last seconds that its part is multiplied with; positive where
-            who was heard is who plays, negative where all are known to play.
+        classifier: classifier of the sound.
+        sample_rate_hz: sample rate of the sound.
+        step_s: hop of the windows in seconds.
+        share_memory: exponent of an object's share of the last seconds, by which its part is multiplied. A positive one
+            favours objects that were heard; a negative one, where all are known to play, those that were not.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class Attributor:
         return window.start_s + np.arange(COLUMNS) * (HOP_SAMPLES / SAMPLE_RATE_HZ)
 
     def classify(self, windows: list[Window]) -> list[ClassifiedWindow]:
-        """What is heard in each window."""
+        """Classify the sound of each window."""
         powers = torch.stack([self._power(window.mono) for window in windows])
         classes, direct = self._classifier(powers)
         classes[:, _DRUMS] += _PERCUSSION * percussiveness(powers)
@@ -97,20 +97,20 @@ class Attributor:
         x: Float[np.ndarray, "objects"] | None = None,
         decisive: float | None = None,
     ) -> Float[Tensor, "parts bands columns"]:
-        """Each object's part of each bin, and the rest's.
+        """Part of each object in each bin, then of the rest.
 
-        Places compete rather than objects: what resembles a cello and like a drum may be one drum kit, and is not to
-        lose to a piano because the detector is unsure. So a place's parts are sharpened together.
+        Places compete rather than objects: objects at one place that resemble a cello and a drum may be one drum kit,
+        which must not lose to a piano because the detector is unsure. So the parts of a place are sharpened together.
 
         Args:
-            heard: what `classify` gives for a window.
-            kernels: of the objects, and last of the rest.
-            numbers: of the objects.
-            weights: what each of them, and the rest, counts for.
-            x: where the objects are across the picture, from 0 to 1; None if each has a place of its own.
-            decisive: from 0, share each bin as likely as it is each part's, to 1, give it to one part nearly whole, by
-                what is heard around it too; who was heard less over the last seconds counts more. For players who are
-                known to be there, whatever they play. None for objects that may be there for nothing.
+            classified: output of `classify` for a window.
+            kernels: kernels of the objects, then of the rest.
+            numbers: numbers of the objects.
+            weights: weights of the objects, then of the rest.
+            x: horizontal positions of the objects in the picture, from 0 to 1; None if each has a place of its own.
+            decisive: for players who are known to be there, whatever they play: from 0, split each bin in proportion to
+                the likelihoods, to 1, give almost all of it to one part. Then neighbouring bins count too, and parts
+                heard less over the last seconds count more. None for objects that may be silent.
         """
         near = np.eye(len(numbers) + 1)
         if x is not None:
@@ -135,7 +135,7 @@ class Attributor:
         return mixed / mixed.sum(0).clamp_min(1e-30)
 
     def remember(self, classified: ClassifiedWindow, parts: Tensor, numbers: Sequence[int]) -> None:
-        """Take a window into what sounded over the last seconds."""
+        """Add a window to the memory of the last seconds."""
         weight = classified.power.pow(0.25) * (classified.power > SILENCE)
         total = float(weight.sum())
         if not total:
@@ -157,14 +157,14 @@ class Attributor:
 
 
 def voice_share(classified: ClassifiedWindow) -> Float[Tensor, "bands columns"]:
-    """How likely each bin is a voice's."""
+    """Probability that each bin is voice; 0 in silence."""
     return classified.classes[_VOICE].exp() * (classified.power > SILENCE)
 
 
 def _smoothed(
     parts: Float[Tensor, "parts bands columns"], power: Float[Tensor, "bands columns"]
 ) -> Float[Tensor, "parts bands columns"]:
-    """Geometric means over neighbouring bins, weighted with the roots of their powers, with the largest scaled to 1."""
+    """Geometric means over neighbouring bins, weighted by the roots of their powers, with the largest scaled to 1."""
     edges = (_BANDS_SMOOTHED // 2, _COLUMNS_SMOOTHED // 2)
     size = (_BANDS_SMOOTHED, _COLUMNS_SMOOTHED)
     weight = power.sqrt() / power.max().sqrt().clamp_min(1e-12) + 1e-6
@@ -174,16 +174,16 @@ def _smoothed(
 
 
 def percussiveness(power: Float[Tensor, "*batch bands columns"]) -> Float[Tensor, "*batch bands columns"]:
-    """How much more a bin belongs to a hit than to a tone, from -3 to 1, in nats.
+    """Log ratio of percussive to tonal sound in each bin, from -3 to 1, in nats.
 
-    Hits are upright lines of a spectrogram and tones level ones: the logarithm of the median amplitude of the bands
-    around a bin over that of the columns around it (Fitzgerald, "Harmonic/percussive separation using median
-    filtering", DAFx 2010). Hits count for less than tones because a tone is upright too where it begins. This knows no
-    sampler and no room, and is added to what the classifier says of drums, which has learned from sampled ones.
+    Hits are vertical lines in a spectrogram and tones horizontal ones: it is the logarithm of the median amplitude of
+    the bands around a bin over that of the columns around it (Fitzgerald, "Harmonic/percussive separation using median
+    filtering", DAFx 2010). The limit for hits is lower because the onset of a tone is vertical too. The measure does
+    not depend on samplers or rooms; it complements the classifier, which learned drums from sampled ones.
     """
     amplitude = power.sqrt().numpy()
     hit, tone = np.empty_like(amplitude), np.empty_like(amplitude)
-    for which in np.ndindex(amplitude.shape[:-2]):  # one by one, as they fit into the processor's cache
+    for which in np.ndindex(amplitude.shape[:-2]):  # one by one, to fit into the processor's cache
         hit[which] = running_median(amplitude[which], _BANDS_AROUND, 0)
         tone[which] = running_median(amplitude[which], _COLUMNS_AROUND, 1)
     least = 1e-6 * amplitude.max((-2, -1), keepdims=True, initial=1e-6)

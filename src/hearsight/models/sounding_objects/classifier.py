@@ -1,5 +1,5 @@
-"""The network that hears: which class of instrument sounds in each band at each time, whose part it is, and how much of
-it comes straight from where it is played."""
+"""Sound classifier: a network that finds the class of instrument in each band at each time, the part of each visible
+object, and the share of direct sound."""
 
 import math
 from pathlib import Path
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from hearsight.mixtures.mixtures import Mixture
 
 WEIGHTS = Path(__file__).parent / "data"
-_DYNAMIC_RANGE = 1e-6  # of powers relative to the window's mean
-_STEM_COLUMNS = 2  # that the first convolution joins
+_DYNAMIC_RANGE = 1e-6  # least power relative to the window's mean
+_STEM_COLUMNS = 2  # columns that the first convolution joins
 
 
 class Classified(NamedTuple):
-    """What the classifier gives for windows.
+    """Output of the classifier for windows.
 
     Attributes:
         classes: log probability of each class. `[batch, classes, bands, columns]`
@@ -37,21 +37,21 @@ class Classified(NamedTuple):
 
 
 class SoundClassifier(SavedNetwork):
-    """A U-Net over 128 bands and 32 ms, with attention over the whole window in its depth.
+    """A U-Net over 128 bands and 32 ms, with attention over the whole window at its deepest level.
 
-    It sees log powers three ways: relative to the window's mean, relative to each band's own mean (which no equaliser
-    between the instrument and the file can change), and the band's place. For each bin it gives a distribution over the
-    classes of instruments and the share of the direct sound, the same for two columns of 16 ms.
+    Its inputs are log powers relative to the window's mean, log powers relative to each band's own mean (which an
+    equaliser between instrument and file cannot change), and the position of the band. For each bin it returns a
+    distribution over the classes of instruments and the share of direct sound, the same for two columns of 16 ms.
 
-    `associate` joins that to what is seen, as the associative convolution of Sep-Stereo (section 3.2) does: each
-    visible object's evidence makes a kernel over the channels that the classifier gives, here the probabilities of the
+    `associate` joins this output with the picture, like the associative convolution of Sep-Stereo (section 3.2): the
+    evidence for each visible object gives a kernel over the classifier's channels, here the probabilities of the
     classes, and the response of the kernel in a bin is the object's part of it. The kernel's weights are positive, so
-    that with probabilities as features it is Bayes' rule: part(object) ~ sum over classes of p(class | bin) p(object |
+    with probabilities as features it is Bayes' rule: part(object) ~ sum over classes of p(class | bin) p(object |
     class).
 
     Args:
-        channels: of the levels, from the finest to the coarsest.
-        layers: of attention in the coarsest.
+        channels: channels of the levels, from the finest to the coarsest.
+        layers: number of attention layers at the coarsest.
     """
 
     system: ClassVar[str] = "sounding-objects"
@@ -62,7 +62,7 @@ class SoundClassifier(SavedNetwork):
         self.bands = MelBands(SAMPLE_RATE_HZ)
         finest, *deeper = channels
         self.stem = _convolution(3, finest, size=5, stride=(1, _STEM_COLUMNS))
-        strides = [(2, 2)] * (len(deeper) - 1) + [(2, 1)]  # the deepest keeps its columns: a quarter of a second each
+        strides = [(2, 2)] * (len(deeper) - 1) + [(2, 1)]  # the deepest keeps its columns of a quarter of a second
         self.columns_joined = _STEM_COLUMNS * math.prod(stride[1] for stride in strides)
         self.down = nn.ModuleList()
         before = finest
@@ -91,7 +91,7 @@ class SoundClassifier(SavedNetwork):
         return cls.from_pretrained(WEIGHTS)
 
     def forward(self, power: Float[Tensor, "batch bands columns"]) -> Classified:
-        """What is heard in each bin of a window of band powers (`MelBands.powers`), however long."""
+        """Classify each bin of a window of band powers (`MelBands.powers`) of any length."""
         classes, direct = (
             steps.repeat_interleave(_STEM_COLUMNS, -1)[..., : power.shape[-1]] for steps in self._classified(power)
         )
@@ -100,7 +100,7 @@ class SoundClassifier(SavedNetwork):
     def _classified(
         self, power: Tensor
     ) -> tuple[Float[Tensor, "batch classes bands steps"], Float[Tensor, "batch bands steps"]]:
-        """Log probabilities of the classes, and the logit of the direct share, once for `_STEM_COLUMNS` columns."""
+        """Log probabilities of the classes, and the logit of the direct share, one step per `_STEM_COLUMNS` columns."""
         padded = F.pad(_features(power), (0, -power.shape[-1] % self.columns_joined))
         levels = [self.stem(padded.contiguous(memory_format=torch.channels_last))]
         for down in self.down:
@@ -121,10 +121,10 @@ class SoundClassifier(SavedNetwork):
         return logits.log_softmax(1), direct[:, 0]
 
     def loss_terms(self, pair: "Mixture") -> dict[str, Tensor]:
-        """Cross entropies, in nats per bin, of the classes, the visible objects' parts and the direct share with the
-        true ones.
+        """Cross entropies, in nats per bin, of the classes, of the visible objects' parts and of the direct share.
 
-        Bins count by the fourth root of their power relative to the window's mean, so that quiet ones matter a little.
+        Bins are weighted by the fourth root of their power relative to the window's mean, so that quiet ones matter a
+        little.
         """
         classified, direct = self._classified(pair.power)
         steps = classified.shape[-1]
@@ -142,12 +142,12 @@ class SoundClassifier(SavedNetwork):
     def associate(
         self, classes: Float[Tensor, "batch classes bands columns"], evidence: Float[Tensor, "batch objects seen"]
     ) -> Float[Tensor, "batch parts bands columns"]:
-        """Log of each visible object's part of each bin, and last of the rest; the parts add up to 1.
+        """Log of the part of each visible object in each bin, then of the rest; the parts add up to 1.
 
         Args:
             classes: log probabilities of the classes.
-            evidence: of each object for the ImageNet classes `IMAGENET_INSTRUMENTS`; a row of zeros is no object and
-                gets nothing.
+            evidence: evidence of each object for the ImageNet classes `IMAGENET_INSTRUMENTS`; a row of zeros is no
+                object and gets nothing.
         """
         kernels = self.association(evidence)
         mixed = torch.einsum("bpk,bkft->bpft", kernels, classes.exp())
@@ -155,7 +155,7 @@ class SoundClassifier(SavedNetwork):
 
 
 class Association(nn.Module):
-    """From evidence to kernels: how much of each class each visible object draws, and the rest."""
+    """Kernels from evidence: the affinity of each visible object, and of the rest, to each class of sound."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -169,7 +169,7 @@ class Association(nn.Module):
         self.unseen = nn.Parameter(unseen)
 
     def forward(self, evidence: Float[Tensor, "batch objects seen"]) -> Float[Tensor, "batch parts classes"]:
-        """Positive kernels over the classes, of each object and of the rest."""
+        """Positive kernels over the classes, of each object, then of the rest."""
         strength = evidence.float() @ F.softplus(self.weights)
         kernels = (strength + 1e-4).pow(F.softplus(self.exponent))
         kernels = kernels * (evidence.sum(-1, keepdim=True) > 0)
@@ -189,7 +189,7 @@ class _Residual(nn.Module):
 
 
 class _Up(nn.Module):
-    """More bands and columns, joined to the level of the same size."""
+    """Upsamples bands and columns, and joins the level of the same size."""
 
     def __init__(self, deep: int, width: int, stride: tuple[int, int]) -> None:
         super().__init__()
@@ -209,7 +209,7 @@ def _convolution(before: int, after: int, size: int = 3, stride: tuple[int, int]
 
 
 def _by_step(values: Float[Tensor, "*any columns"], steps: int) -> Float[Tensor, "*any steps"]:
-    """Means over the columns of each step; what is padded counts as nothing."""
+    """Means over the columns of each step; padding counts as zero."""
     padded = F.pad(values, (0, steps * _STEM_COLUMNS - values.shape[-1]))
     return padded.unflatten(-1, (steps, _STEM_COLUMNS)).mean(-1)
 

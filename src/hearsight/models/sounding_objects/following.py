@@ -1,4 +1,4 @@
-"""Positions that a user gives near people follow those people."""
+"""Given positions near people, which follow those people."""
 
 from dataclasses import replace
 
@@ -12,23 +12,23 @@ from hearsight.vision.tracks import Track
 
 FOLLOWED_EVERY_S = 0.5
 _EARLY_S = 0.01
-_NEAR = 0.03  # of the picture's width beside a person's box, within which a position is that person's
-_LEAST_MOVE = 0.01  # of the picture's width, below which a person stands still
+_NEAR = 0.03  # in widths of the picture: distance from a person's box within which a position belongs to the person
+_LEAST_MOVE = 0.01  # in widths of the picture: below this, a person stands still
 
 
 class FollowedTracks:
-    """Copies of given tracks, of which those that stand within the box of a person move as that person does.
+    """Copies of given tracks; those within the box of a person move with that person.
 
-    Who a position belongs to is decided in the first picture in which somebody is there; a person who leaves the
-    picture leaves the position where it was last. Positions with several points are the user's own and stay.
+    The person is chosen in the first picture in which somebody is there. If the person leaves the picture, the position
+    stays where it was last. Positions with several points are the user's own and do not change.
 
     Args:
-        tracks: given.
-        detector: finds people.
+        tracks: given tracks.
+        detector: detector of people.
 
     Attributes:
-        tracks: the copies, which grow while `update` is called.
-        followed: numbers of those that follow a person, counted from 0.
+        tracks: the copies, extended by `update`.
+        followed: number of the followed person by the index of the track, from 0.
     """
 
     def __init__(self, tracks: list[Track], detector: PeopleDetector) -> None:
@@ -41,7 +41,7 @@ class FollowedTracks:
         self._detected_s = -np.inf
 
     def update(self, frame: Frame) -> None:
-        """The clip's next frame, or one that was seen already."""
+        """Take the clip's next frame, or one that was seen already."""
         if frame.time_s - self._detected_s < FOLLOWED_EVERY_S - _EARLY_S:
             return
         self._detected_s = frame.time_s

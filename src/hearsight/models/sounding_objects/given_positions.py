@@ -1,4 +1,4 @@
-"""Sources that a user has placed: what is seen at each, and the sound split among them accordingly."""
+"""Sources placed by a user: the instruments seen at each, and the split of the sound among them."""
 
 from collections.abc import Sequence
 from copy import copy
@@ -28,32 +28,32 @@ from hearsight.vision.people_detector import PEOPLE_AREA, PeopleDetector
 from hearsight.vision.people_tracks import evidence_around
 from hearsight.vision.tracks import Source, Track
 
-_SMALL_AREA = 180 * 320  # pixels that `Positions` measures motion on
+_SMALL_AREA = 180 * 320  # pixels on which `Positions` measures motion
 _REACH_X, _REACH_Y = 0.06, 0.25  # parts of the picture around a position in which evidence counts (deviations)
-_EVIDENCE_S = 12.0  # over which evidence is averaged: what is at a position stays what it is
-_VISIBLE = 0.1  # evidence from which on something is seen
-_STRENGTH = 0.6  # of what is seen, however strong its evidence is: that it is there has been said
-_ALIKE = 0.7  # common part of two kernels from which on the classifier cannot say their objects apart
-_BALANCE = -0.5  # power of a source's share so far: who placed it says that it sounds
+_EVIDENCE_S = 12.0  # time over which evidence is averaged: the instrument at a position does not change
+_VISIBLE = 0.1  # evidence at which an instrument counts as seen
+_STRENGTH = 0.6  # assumed sum of its evidence, whatever the detector's: the user has said that it is there
+_ALIKE = 0.7  # common part of two kernels above which the classifier cannot distinguish their objects
+_BALANCE = -0.5  # exponent of a source's share so far: every placed source is expected to sound
 
 
 class GivenPositions:
-    """The model `sounding-objects` with sources at given positions, standing or moving.
+    """The model `sounding-objects` with sources at given positions, static or moving.
 
-    Rendering is `Positions`'s. All sound comes from a single source. Several sources share the sound by classifier:
-    evidence for instruments around each position makes its kernel over the classes that `SoundClassifier` hears, as it
-    does for the objects that `SoundingObjects` finds by itself. A position at which no instrument is seen (a singer, an
-    electric keyboard) may sound like anything, and gets what goes with none of the instruments; if all positions show
-    one, that stays in the middle. Where nothing is seen at any, or all that is seen is alike in appearance, the sound
-    is split as `Positions` does, by motion or evenly, and the notes say so.
+    Rendering is that of `Positions`. A single source gets all the sound. Among several, the classifier splits it:
+    evidence for instruments around each position gives its kernel over the classes of `SoundClassifier`, as for the
+    objects that `SoundingObjects` finds itself. A position without a visible instrument (a singer, an electric
+    keyboard) may make any sound, and gets the part that fits none of the instruments; if all positions show one, that
+    part stays in the middle. If no position shows an instrument, or the classifier cannot distinguish them, the sound
+    is split as in `Positions`, by motion or evenly, and the notes say so.
 
     Args:
-        positions: holds the tracks, renders, and splits where nothing is seen.
-        classifier: of the sound; None for the package's weights. Not needed for a single source.
-        detector: of instruments; None for the published ImageNet weights. Not needed for a single source.
-        centre_speech: leave voices in the middle; needs the classifier for a single source, too.
-        people: finds the people that the positions follow (`FollowedTracks`); None for the published weights. Not
-            needed for a single source that moves as the user says.
+        positions: holds the tracks, renders, and splits where no instrument is seen.
+        classifier: classifier of the sound; None for the package's weights. Not needed for a single source.
+        detector: detector of instruments; None for the published ImageNet weights. Not needed for a single source.
+        centre_speech: keep voices in the middle; needs the classifier even for a single source.
+        people: detector of the people that the positions follow (`FollowedTracks`); None for the published weights. Not
+            needed for a single source with a track of several points.
 
     Raises:
         ModelError: no position is given.
@@ -77,11 +77,11 @@ class GivenPositions:
         self.positions = positions
         self.tracks: list[Track] = positions.given
         is_alone = len(self.tracks) == 1 and not centre_speech
-        if is_alone and len(self.tracks[0].times_s) > 1:  # nothing is to be distinguished, and nobody to be followed
+        if is_alone and len(self.tracks[0].times_s) > 1:  # no sounds to distinguish, nobody to follow
             self.spec = positions.spec
             return
         self.people = people if people is not None else PeopleDetector()
-        if is_alone:  # all sound is its
+        if is_alone:  # it gets all the sound
             self.spec = replace(
                 positions.spec,
                 frames="all",
@@ -103,7 +103,7 @@ class GivenPositions:
         )
 
     def session(self, clip: ClipInfo) -> BinauralSession:
-        """Begin a clip; without a picture the sound is split evenly."""
+        """Start a session for a clip; without a picture the sound is split evenly."""
         if self.spec is self.positions.spec:
             return self.positions.session(clip)
         field_of_view = resolved_field_of_view(self.positions.field_of_view, clip.frame_size, clip.focal_length_mm)
@@ -111,7 +111,7 @@ class GivenPositions:
 
 
 class GivenPositionsSession:
-    """`GivenPositions` at work on a clip."""
+    """Session of `GivenPositions` on a clip."""
 
     def __init__(self, model: GivenPositions, sample_rate_hz: int, field_of_view: float) -> None:
         self._following = FollowedTracks(model.tracks, model.people)
@@ -127,16 +127,16 @@ class GivenPositionsSession:
 
     @torch.inference_mode()
     def process(self, windows: list[Window]) -> Float[Tensor, "windows 2 samples"]:
-        """Both ears of each window. All that is in the windows is seen and heard before the first is rendered."""
+        """Return both ears of each window. All windows are analysed before the first is rendered."""
         return self._session.process(self._taken(windows))
 
     @torch.inference_mode()
     def parts(self, windows: list[Window], seen: Any = None) -> list[dict[str, Float[Tensor, "samples"]]]:
-        """Each source's part of each window; see `models.sessions.PartsSession`."""
+        """Part of each source in each window; see `models.sessions.PartsSession`."""
         return self._session.parts(self._taken(windows))
 
     def _taken(self, windows: list[Window]) -> list[Window]:
-        """The windows with small frames, after all in them was seen and heard."""
+        """Analyse the windows, and return them with small frames."""
         for window in windows:
             for frame in window.frames:
                 self._following.update(frame)
@@ -146,15 +146,15 @@ class GivenPositionsSession:
         return [Window(window.start_s, window.mono, [_small(f) for f in window.frames]) for window in windows]
 
     def sources(self) -> list[Source]:
-        """The given sources with their tracks up to now, a point every half second."""
+        """The given sources with their tracks so far, a point every half second."""
         return self._session.sources()
 
     def keyed_sources(self) -> list[tuple[Source, tuple[str, ...]]]:
-        """The given sources, and the key of the parts of each."""
+        """The given sources, each with the key of its parts."""
         return self._session.keyed_sources()
 
     def notes(self) -> list[str]:
-        """What is seen at the positions, and how the sound was split."""
+        """Instruments seen at the positions, and the method by which the sound was split, in words."""
         followed = [self._following.tracks[index].label for index in sorted(self._following.followed)]
         notes = [f"follows the person it was put at: {', '.join(followed)}"] if followed else []
         if self._splitter is not None:
@@ -163,12 +163,12 @@ class GivenPositionsSession:
 
 
 class ClassifierSplitter:
-    """Splits windows of a sound among given sources by what is seen at each and what is heard.
+    """Splits windows of a sound among given sources by the instruments seen at each and the classes of the sound.
 
     Args:
-        model: has the positions, the classifier and the detector.
-        sample_rate_hz: of the sound.
-        tracks: of the sources.
+        model: model with the positions, the classifier and the detector.
+        sample_rate_hz: sample rate of the sound.
+        tracks: tracks of the sources.
     """
 
     def __init__(self, model: GivenPositions, sample_rate_hz: int, tracks: list[Track]) -> None:
@@ -182,7 +182,7 @@ class ClassifierSplitter:
 
     @torch.inference_mode()
     def take(self, windows: list[Window]) -> None:
-        """Analyse the picture and the sound of the clip's next windows, before they are split."""
+        """Analyse the picture and the sound of the clip's next windows, before `split`."""
         for window in windows:
             for frame in window.frames:
                 self._places.update(frame)
@@ -192,13 +192,13 @@ class ClassifierSplitter:
             return
         numbers = range(1, len(self._tracks) + 1)
         classified = self._attributor.classify(windows)
-        if asked is None:  # all alike, but for the speech
+        if asked is None:  # an even split of everything but speech
             even = torch.tensor([1 / len(numbers)] * len(numbers) + [0.0])[:, None, None]
             for window, entry in zip(windows, classified, strict=True):
                 self._parts[window.start_s] = even * (1 - voice_share(entry))
             return
         kernels, weights = asked
-        # Twice, as `SoundingObjectsSession` does: what these windows hold first, then the parts in its light.
+        # Two passes, as in `SoundingObjectsSession`: the first updates the memory, the second uses it for the parts.
         for entry in classified:
             self._attributor.remember(
                 entry, self._attributor.parts(entry, kernels, numbers, weights, decisive=1.0), numbers
@@ -208,7 +208,7 @@ class ClassifierSplitter:
             self._parts[window.start_s] = parts * (1 - voice_share(entry)) if self._centre_speech else parts
 
     def split(self, window: Window) -> Float[Tensor, "parts samples"] | None:
-        """The stem of each source and the rest, which add up to the sound; None where it cannot."""
+        """Return the stem of each source and the rest, which add up to the sound; None where this fails."""
         parts = self._parts.pop(window.start_s, None)
         mono = window.mono
         if parts is None or mono.shape[-1] <= self._masks.stft.n_fft:
@@ -217,7 +217,7 @@ class ClassifierSplitter:
         return torch.cat([stems, (mono - stems.sum(0))[None]])
 
     def notes(self) -> list[str]:
-        """What is seen at each position; nothing of a clip without picture."""
+        """Instruments seen at each position, in words; none for a clip without a picture."""
         centred = ["speech stays in the middle, as was asked for"] if self._centre_speech else []
         if not self._places.has_frames:
             return centred
@@ -228,7 +228,7 @@ class ClassifierSplitter:
         return [f"seen at the given positions: {', '.join(detections)}", *centred]
 
     def _kernels(self) -> tuple[Float[Tensor, "parts classes"], Float[np.ndarray, "parts"]] | None:
-        """Of each source and of the rest, and what they count for; None if they distinguish nothing."""
+        """Kernels and weights of each source, then of the rest; None if they distinguish nothing."""
         strength = self._places.evidence.sum(-1)
         seen = strength >= _VISIBLE
         if not seen.any():
@@ -241,7 +241,7 @@ class ClassifierSplitter:
             if float(alike.min()) > _ALIKE:
                 return None
             return kernels, np.array([1.0] * len(seen) + [REST_WEIGHT])
-        # What is not seen may be of any class, all alike, and sounds as much as what is seen.
+        # Positions without a visible instrument may make any sound, and get the same total weight.
         of_seen = kernels[:-1][torch.from_numpy(seen)]
         kernels[:-1][torch.from_numpy(~seen)] = of_seen.sum(-1).mean() / kernels.shape[-1]
         return kernels, np.array([1.0] * len(seen) + [0.0])
@@ -252,17 +252,17 @@ def _most_likely(evidence: Float[np.ndarray, "seen"]) -> str:
 
 
 class PositionEvidence:
-    """Detects instruments around given positions, twice a second.
+    """Evidence for instruments around given positions, updated twice a second.
 
-    Evidence counts the less the farther it is from the position (0.06 of the picture's width and 0.25 of its height
-    are a standard deviation), and for the nearest position only. It is averaged over the last 12 s.
+    Evidence counts less with the distance from the position (standard deviations are 0.06 of the picture's width and
+    0.25 of its height), and only for the nearest position. It is averaged over the last 12 s.
 
     Args:
-        tracks: the positions.
-        detector: of instruments.
+        tracks: tracks of the positions.
+        detector: detector of instruments.
 
     Attributes:
-        evidence: of each position, for each of `IMAGENET_INSTRUMENTS`. `[tracks, 22]`
+        evidence: evidence at each position for each of `IMAGENET_INSTRUMENTS`. `[tracks, 22]`
     """
 
     def __init__(self, tracks: Sequence[Track], detector: InstrumentDetector) -> None:
@@ -275,11 +275,11 @@ class PositionEvidence:
 
     @property
     def has_frames(self) -> bool:
-        """Whether there was any picture."""
+        """Whether the clip had any frame so far."""
         return self._begun_s is not None
 
     def update(self, frame: Frame) -> None:
-        """The clip's next frame, or one that was seen already."""
+        """Take the clip's next frame, or one that was seen already."""
         elapsed = frame.time_s - self._detected_s
         if elapsed < DETECTION_INTERVAL_S - 0.01:
             return

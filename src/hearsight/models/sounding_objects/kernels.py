@@ -1,4 +1,4 @@
-"""What each visible source may sound like, and how much it counts beside the others."""
+"""Kernels of visible sources over the classes of sound, and their weights."""
 
 from typing import NamedTuple
 
@@ -12,27 +12,27 @@ from hearsight.models.sounding_objects.attribution import REST_WEIGHT
 from hearsight.models.sounding_objects.classifier import Association
 from hearsight.vision.object_tracks import ObjectTrack
 
-_STILL = 0.1  # what counts for beside what moves most, if it does not move
-_STILL_PERSON = 0.3  # of a person: hands on a keyboard move little
-_CLEAR = 0.3  # evidence at a person's hands from which on it is sure what is held
-_SURE = 0.85  # part of a person's kernel that is what is held, then; the rest is any sound at all
-_IDLE, _IDLE_MOTION = 0.05, 0.6  # weight of an instrument that nobody is near, and motion from which on it counts more
-_REST_BESIDE_ONE, _REST_BESIDE_PEOPLE = 0.05, 0.15  # weight of what nothing seen explains
-_DISTINCT = 0.15  # part of two people's kernels that is not common, from which on they are decided between
-_TALKING = 0.4  # mean clearness of what people hold, below which they are taken for speakers: else for players
+_STILL = 0.1  # weight of an object without motion, besides that of its motion
+_STILL_PERSON = 0.3  # the same for a person: hands on a keyboard move little
+_CLEAR = 0.3  # evidence at a person's hands at which the held instrument is certain
+_SURE = 0.85  # part of a person's kernel for a certain instrument; the rest is any sound
+_IDLE, _IDLE_MOTION = 0.05, 0.6  # weight of an instrument that nobody is near, and motion above which it counts more
+_REST_BESIDE_ONE, _REST_BESIDE_PEOPLE = 0.05, 0.15  # weight of the rest beside one person, and beside several
+_DISTINCT = 0.15  # part not shared by two people's kernels at which the sound is fully divided between them
+_TALKING = 0.4  # mean certainty of held instruments below which people count as speakers, otherwise as players
 _OTHER = len(SOUND_CLASSES) - 1
 
 
 class Kernels(NamedTuple):
-    """Of the sources, and last of the rest.
+    """Kernels of the sources, then of the rest.
 
     Attributes:
-        classes: how likely each class of sound is to come from each. `[parts, classes]`
-        weights: what each counts for. `[parts]`
-        decisive: if several people are there, how clearly the sound can be divided among them, from 0 (all may sound
-            alike) to 1 (`Attributor.parts`); else None.
-        are_speakers: whether people are there who mostly hold nothing. Of those who hold instruments the voice is not
-            asked for: real instruments are heard as voices in part.
+        classes: likelihood of each class of sound for each part. `[parts, classes]`
+        weights: weight of each part. `[parts]`
+        decisive: clearness with which the sound can be divided among several people, from 0 (all may sound alike) to 1
+            (`Attributor.parts`); None without several people.
+        are_speakers: whether the people mostly hold no instruments. The voice is not assigned to players: real
+            instruments are partly classified as voices.
     """
 
     classes: Float[Tensor, "parts classes"]
@@ -44,13 +44,13 @@ class Kernels(NamedTuple):
 def source_kernels(association: Association, tracks: list[ObjectTrack]) -> Kernels:
     """Kernels of visible sources.
 
-    A person may sound like what is seen at the hands (by `association`), as far as that is clear, and else like
-    anything. An instrument that nobody is near counts for little while people are there, unless it moves. Where no
-    person is, instruments count by how much moves at them.
+    A person may make the sound of the instrument at the hands (by `association`), as far as that is clear, otherwise
+    any sound. While people are there, an instrument that nobody is near has a low weight, unless it moves. Without
+    people, instruments are weighted by the motion at them.
 
     Args:
-        association: of evidence with classes of sound.
-        tracks: of the sources.
+        association: association of evidence with classes of sound.
+        tracks: tracks of the sources.
     """
     evidence = np.stack([(track.evidence * presence(track)[:, None]).mean(0) for track in tracks])
     classes = association(torch.from_numpy(evidence.astype(np.float32))[None])[0]
@@ -76,14 +76,14 @@ def source_kernels(association: Association, tracks: list[ObjectTrack]) -> Kerne
 
 
 def _distinctness(classes: Float[Tensor, "people classes"]) -> float:
-    """How little kernels that add up to 1 have in common, mean of all pairs; 1 from `_DISTINCT` on."""
+    """Mean part that pairs of kernels, which add up to 1, do not share, in units of `_DISTINCT`; 1 at most."""
     apart = 1 - torch.minimum(classes[:, None], classes[None]).sum(-1)
     pairs = len(classes) * (len(classes) - 1)
     return min(1.0, float(apart.fill_diagonal_(0).sum()) / pairs / _DISTINCT)
 
 
 def presence(track: ObjectTrack) -> Float[np.ndarray, "times"]:
-    """How far a track has appeared, 0 to 1."""
+    """Presence of a track over time, 0 to 1, rising as it appears."""
     if track.is_person:
         return track.strength
     return np.asarray(track.strength / np.maximum(track.evidence.sum(-1), 1e-6))

@@ -1,4 +1,4 @@
-"""The default model: hears what plays, sees where it is."""
+"""The default model: classifies the sound, locates its sources in the picture."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -47,44 +47,45 @@ from hearsight.vision.tracks import SeenObject, Source, Track, TrackPoint
 
 _BATCH = 4
 _POINT_S = 0.5
-_WATCHED_COLUMNS = 6  # 0.1 s, from one to the next that is kept for `objects`
-_LEAST_PART = 1e-3  # of any bin, below which an object is not rendered
-_UNDECIDED = 0.5  # distinctness of several people, below which it is not clear whose the sound is
-_VISIBLE = 0.12  # strength of an object from which on it is taken for a source
+_WATCHED_COLUMNS = 6  # columns, 0.1 s, between the moments recorded for `objects`
+_LEAST_PART = 1e-3  # largest part of a bin below which an object is not rendered
+_UNDECIDED = 0.5  # `decisive` of several people below which the source of the sound is unclear
+_VISIBLE = 0.12  # strength at which an object counts as a source
 
 
 class SourceTracker(Protocol):
-    """What follows the visible instruments of a clip; `PlayerTracker` is one."""
+    """Tracker of the visible instruments of a clip; `PlayerTracker` is one."""
 
     def update(self, frame: Frame) -> None:
-        """The clip's next frame, or one that was seen already."""
+        """Take the clip's next frame, or one that was seen already."""
         ...
 
     def at(self, times_s: Float[np.ndarray, "times"]) -> list[ObjectTrack]:
-        """The objects that are there at any of these times."""
+        """The objects present at any of these times."""
         ...
 
 
 class SoundingObjects:
     """The model `sounding-objects`.
 
-    `PlayerTracker` finds people and instruments and follows them; `SoundClassifier` gives which class of instrument
-    sounds in each bin of the spectrogram and, by associative convolution with each object's evidence, which part of the
-    bin is whose. What goes with nothing visible stays in the middle. Beside the classifier's own window of 4 s, what
-    was classified over the last 12 s counts (what plays changes slowly), and objects that move count more than objects
-    that stand still. While no instrument is seen at all, `Positions` searches for what moves in step with the sound.
+    `PlayerTracker` detects and tracks people and instruments. `SoundClassifier` finds the class of instrument in each
+    bin of the spectrogram and, by associative convolution with each object's evidence, the part of each object in it.
+    Sound without a visible source stays in the middle. The classes of the last 12 s count besides the classifier's
+    window of 4 s (the sounding instruments change slowly), and moving objects count more than still ones. While no
+    instrument is seen at all, `Positions` searches for motion in step with the sound.
 
     Each part is filtered by its direction's `DifferenceFilters`; left = mono + d, right = mono - d, so the two ears
-    average to the mono sound. What goes with nothing visible is made wide by `widening`. By construction a mirrored
-    picture gives mirrored ears (but for the camera's motion, which the tracker finds to 0.003 of the picture's width).
+    average to the mono sound. Sound without a visible source is widened by `widening`. By construction a mirrored
+    picture gives mirrored ears (except for the camera's motion, which the tracker finds to 0.003 of the picture's
+    width).
 
     Args:
-        classifier: of the sound; None for the package's weights.
-        detector: of instruments; None for the published ImageNet weights.
-        hrirs: the head; None for KEMAR.
-        field_of_view: horizontal angle of the picture in radians, or what gives it for the picture's size.
-        tracker: makes what follows the objects of a clip (the truth of a simulated one, say); None for `PlayerTracker`.
-        centre_speech: leave voices in the middle, as films do, whoever speaks: of each bin the likelihood of a voice.
+        classifier: classifier of the sound; None for the package's weights.
+        detector: detector of instruments; None for the published ImageNet weights.
+        hrirs: HRIRs of a head; None for KEMAR.
+        field_of_view: horizontal angle of the picture in radians, or a function of the picture's size.
+        tracker: factory of a tracker for a clip (such as the truth of a simulated one); None for `PlayerTracker`.
+        centre_speech: keep voices in the middle, as films do, whoever speaks: of each bin the likelihood of a voice.
 
     Raises:
         DependencyError: the package with the ImageNet weights is missing.
@@ -112,7 +113,7 @@ class SoundingObjects:
         else:
             self.tracker = tracker
         self.hrirs = hrirs if hrirs is not None else load_hrirs()
-        self.located = Positions(None, self.hrirs, field_of_view)  # searches; what it finds is rendered as all else
+        self.located = Positions(None, self.hrirs, field_of_view)  # for searches; its sources are rendered like others
         self.field_of_view = field_of_view
         self.spec = WindowSpec(
             sample_rate_hz=None,
@@ -141,7 +142,7 @@ class SoundingObjects:
     def part_renderer(
         cls, hrtf: str | os.PathLike[str] | None, sample_rate_hz: int, is_given: bool = False
     ) -> Renderer:
-        """See `models.interface.PlacesSources`; q of `DifferenceFilters` is the usual one."""
+        """See `models.interface.PlacesSources`; the renderer uses the default q of `DifferenceFilters`."""
         if is_given:
             return Positions.part_renderer(hrtf, sample_rate_hz)
         stft = BandMasks(sample_rate_hz).stft
@@ -149,12 +150,13 @@ class SoundingObjects:
 
     @classmethod
     def for_scene(cls, scene: Path, network: "SoundClassifier | None" = None, **options: Any) -> BinauralModel:
-        """Given what stands where, not what sounds (`TrueObjects`); see `models.interface.PlacesSources`."""
+        """Give the model the true objects, but not which of them sound (`TrueObjects`); see
+        `models.interface.PlacesSources`."""
         objects = TrueObjects(scene)
         return cls(network, **scene_options(scene) | options | {"tracker": lambda: objects})
 
     def session(self, clip: ClipInfo) -> "SoundingObjectsSession":
-        """Begin a clip.
+        """Start a session for a clip.
 
         Raises:
             ModelError: it has no picture.
@@ -168,13 +170,13 @@ class SoundingObjects:
 
 
 class Sight(NamedTuple):
-    """What was seen of a window, and in the clip up to its end.
+    """Visual analysis of a window, and of the clip up to its end.
 
     Attributes:
-        tracks: the instruments.
+        tracks: people and instruments.
         grey_frames: the window's frames, small and grey.
-        mouths: motion of the mouths that are seen, by the number of the person, at the columns of the window's parts.
-        leaning: which ear leads in what is made wide; 0 while all was black. See `decorrelation.leaning`.
+        mouths: motion of the visible mouths by the number of the person, at the columns of the window's parts.
+        leaning: sign of the widening, -1 or 1; 0 while all was black. See `decorrelation.leaning`.
     """
 
     tracks: list[ObjectTrack]
@@ -184,8 +186,8 @@ class Sight(NamedTuple):
 
 
 class _Attributed(NamedTuple):
-    """Of a window: whose each bin is, how much of it comes straight, and how far it is a voice that has been given to
-    who speaks (None where nobody is asked for). All of bands and columns."""
+    """Attribution of a window: the parts of each bin, its share of direct sound, and its share of voice that was
+    assigned to speakers (None if no speakers were searched for). All have bands and columns."""
 
     parts: Float[Tensor, "parts bands columns"]
     direct: Float[Tensor, "bands columns"]
@@ -193,7 +195,7 @@ class _Attributed(NamedTuple):
 
 
 class SoundingObjectsSession:
-    """`SoundingObjects` at work on a clip."""
+    """Session of `SoundingObjects` on a clip."""
 
     small_copies = SmallCopies(SMALL_AREA, round(TICK_RATE_HZ / FRAME_RATE_HZ))
 
@@ -222,7 +224,7 @@ class SoundingObjectsSession:
         self._is_watched = False
 
     def see(self, frame: Frame | SmallFrame) -> None:
-        """The clip's next frame, or one that was seen already."""
+        """Take the clip's next frame, or one that was seen already."""
         if frame.time_s > self._seen_until_s:
             self._seen_until_s = frame.time_s
             if frame.rgb is not None:
@@ -235,7 +237,7 @@ class SoundingObjectsSession:
                 self._leaning = leaning(frame.rgb if isinstance(frame, Frame) else frame.grey)
 
     def seen(self, windows: list[Window]) -> list[Sight]:
-        """What was seen of the clip's next windows."""
+        """Visual analysis of the clip's next windows."""
         self._grey_frames.forget(windows[0].start_s)
         sights = []
         for window in windows:
@@ -248,7 +250,7 @@ class SoundingObjectsSession:
 
     @torch.inference_mode()
     def process(self, windows: list[Window], seen: list[Sight] | None = None) -> Float[Tensor, "windows 2 samples"]:
-        """Both ears of each window. All that is in the windows is seen and heard before the first is rendered."""
+        """Return both ears of each window. All windows are analysed before the first is rendered."""
         seen = self._seen(windows, seen)
         if not _is_anything_visible(seen):
             return self._by_motion(windows, seen)
@@ -261,7 +263,7 @@ class SoundingObjectsSession:
     def parts(
         self, windows: list[Window], seen: list[Sight] | None = None
     ) -> list[dict[str, Float[Tensor, "samples"]]]:
-        """Each source's part of each window; see `models.sessions.PartsSession`."""
+        """Part of each source in each window; see `models.sessions.PartsSession`."""
         seen = self._seen(windows, seen)
         if _is_anything_visible(seen):
             found = self._attributed(windows, seen)
@@ -271,7 +273,7 @@ class SoundingObjectsSession:
         return [{f"{len(self._searches)} {key}": stem for key, stem in stems.items()} for stems in searched]
 
     def _seen(self, windows: list[Window], seen: list[Sight] | None) -> list[Sight]:
-        """What was seen of windows, some of which may hold their frames themselves."""
+        """Return `seen` if it is given, else analyse the frames that the windows hold."""
         if seen is not None:
             return seen
         for window in windows:
@@ -280,7 +282,7 @@ class SoundingObjectsSession:
         return self.seen(windows)
 
     def _attributed(self, windows: list[Window], seen: list[Sight]) -> "list[_Attributed]":
-        """Which part of each window is whose."""
+        """Attribute the sound of each window to its objects."""
         if self._moving is not None:
             self._moving.end()
             self._moving = None
@@ -294,24 +296,24 @@ class SoundingObjectsSession:
             else None
             for window, entry, sight, kernel in zip(windows, classified, seen, kernels, strict=True)
         ]
-        # Twice: what these windows hold first, then the parts in its light.
+        # Two passes: the first updates the memory, the second uses it for the parts.
         for entry, sight, kernel, voice in zip(classified, seen, kernels, voices, strict=True):
             self._attributor.remember(entry, self._parts(entry, sight.tracks, kernel, voice), _numbers(sight.tracks))
         found = []
         for window, entry, sight, kernel, voice in zip(windows, classified, seen, kernels, voices, strict=True):
             parts = self._parts(entry, sight.tracks, kernel, voice)
             self._summarise(window, entry, parts, sight.tracks, kernel, voice)
-            if self._model.centre_speech:  # what is missing to 1 stays in the middle, as it is
+            if self._model.centre_speech:  # the voices stay in the middle, unchanged
                 parts = parts * (1 - voice_share(entry))
             found.append(_Attributed(parts, entry.direct, None if voice is None else voice.heard))
         return found
 
     def sources(self) -> list[Source]:
-        """The instruments that were seen and heard, the loudest first, a point every half second."""
+        """The instruments seen and heard, the loudest first, with a point every half second."""
         return [source for source, _ in self.keyed_sources()]
 
     def keyed_sources(self) -> list[tuple[Source, tuple[str, ...]]]:
-        """The sources, and the keys of the parts of each."""
+        """The sources, each with the keys of its parts."""
         found = [
             (source.as_source(self._total_energy), tuple(map(str, source.numbers)))
             for source in merged_sources(list(self._summaries.values()), self._total_energy)
@@ -322,11 +324,11 @@ class SoundingObjectsSession:
         return sorted(found, key=lambda each: -each[0].energy_share)
 
     def watch(self) -> None:
-        """Keep the place and the energy of each object ten times a second."""
+        """Record the place and the energy of each object ten times a second."""
         self._is_watched = True
 
     def objects(self) -> list[SeenObject]:
-        """People and instruments with a fiftieth of the sound at least, and what a search by motion found."""
+        """People and instruments with at least a fiftieth of the sound, and the results of searches by motion."""
         merged = merged_sources(list(self._summaries.values()), self._total_energy)
         found = [source.as_seen(self._total_energy) for source in merged if source.watched]
         for search in self._searches:
@@ -334,7 +336,7 @@ class SoundingObjectsSession:
         return sorted(found, key=lambda one: -one.share)
 
     def notes(self) -> list[str]:
-        """What was seen, how much of the sound goes with none of it, and what was done without."""
+        """Objects seen, the part of the sound without one, and fallbacks, in words."""
         notes: list[str] = []
         if not self._total_energy:
             return notes
@@ -363,7 +365,7 @@ class SoundingObjectsSession:
         return notes
 
     def _by_motion(self, windows: list[Window], seen: list[Sight]) -> Float[Tensor, "windows 2 samples"]:
-        """Ears of windows in which no instrument is seen."""
+        """Both ears of windows without a visible instrument."""
         found = self._search(windows).process(windows, [sight.grey_frames for sight in seen])
         unplaced = torch.ones(1, BANDS, 1)
         return torch.stack(
@@ -374,7 +376,7 @@ class SoundingObjectsSession:
         )
 
     def _search(self, windows: list[Window]) -> MotionSearch:
-        """The search for what moves in step with the sound, of which these windows are counted."""
+        """Return the current search for motion in step with the sound, and add the windows' energy to it."""
         if self._moving is None:
             renderer = DifferenceRenderer(self._filters, self._stft)
             self._moving = MotionSearch(
@@ -388,7 +390,7 @@ class SoundingObjectsSession:
         return self._moving
 
     def _new_energy(self, window: Window) -> float:
-        """Energy of what this window is the first to hold."""
+        """Energy of the samples that no earlier window held."""
         first = round(max(0.0, self._classified_s - window.start_s) * self._rate)
         self._classified_s = max(self._classified_s, window.start_s + window.mono.shape[-1] / self._rate)
         return float(window.mono[first:].double().square().sum())
@@ -396,7 +398,7 @@ class SoundingObjectsSession:
     def _parts(
         self, classified: ClassifiedWindow, tracks: list[ObjectTrack], kernels: Kernels | None, voices: Voices | None
     ) -> Float[Tensor, "parts bands columns"]:
-        """Each object's part of each bin, and the rest's; who is not there at a moment has none of it."""
+        """Part of each object in each bin, then of the rest; an object that is absent at a moment has none."""
         if kernels is None:
             return torch.ones(1, *classified.power.shape)
         places = np.array([float(track.x.mean()) for track in tracks])
@@ -407,7 +409,7 @@ class SoundingObjectsSession:
             parts = voices.given(parts)
         there = np.stack([presence(track) if track.is_person else np.ones(len(track.x)) for track in tracks])
         parts[:-1] *= torch.from_numpy(there.astype(np.float32))[:, None, : parts.shape[-1]]
-        parts[-1] += 1e-6  # where nobody is, all is the rest's
+        parts[-1] += 1e-6  # where no object is present, the rest gets everything
         return parts / parts.sum(0)
 
     def _ears(
@@ -418,7 +420,7 @@ class SoundingObjectsSession:
             return mono.expand(2, -1)
         spectrogram = self._stft.forward(mono)
         nearest = self._masks.nearest(spectrogram.shape[-1], parts.shape[-1])
-        wide = parts[-1] if narrated is None else parts[-1] * (1 - narrated)  # a narrator's voice stays as it is
+        wide = parts[-1] if narrated is None else parts[-1] * (1 - narrated)  # a narrator's voice is not widened
         combined = self._spread.to_bins(wide[:, nearest]) * (sight.leaning * self._widening)[:, None]
         straight = None if direct is None else self._spread.to_bins(pointing(direct[:, nearest]))
         for part, track in zip(parts, sight.tracks, strict=False):
@@ -431,14 +433,14 @@ class SoundingObjectsSession:
         return torch.stack([mono + half, mono - half])
 
     def _stems(self, window: Window, parts: Tensor, sight: Sight) -> dict[str, Float[Tensor, "samples"]]:
-        """The mono sound of each object's part, by the object's number."""
+        """Mono sound of each object's part, by the object's number."""
         if not sight.tracks or window.mono.shape[-1] <= self._stft.n_fft:
             return {}
         stems = self._masks.parts(window.mono, parts[: len(sight.tracks)])
         return {str(track.number): stem for track, stem in zip(sight.tracks, stems, strict=True)}
 
     def _directions(self, track: ObjectTrack) -> tuple[np.ndarray, np.ndarray]:
-        """Azimuth and elevation in radians; what has left the picture is heard at its edge."""
+        """Azimuth and elevation in radians; an object outside the picture is placed at its edge."""
         x, y = (torch.from_numpy(np.clip(values, 0, 1)) for values in (track.x, track.y))
         azimuth, elevation = picture_to_direction(x, y, self._field_of_view)
         return azimuth.numpy(), elevation.numpy()
@@ -452,7 +454,7 @@ class SoundingObjectsSession:
         kernels: Kernels | None,
         voices: Voices | None,
     ) -> None:
-        """Count the energies and the points of what this window is the first to hold."""
+        """Add the energies and points of the part of this window that no earlier window held."""
         power, classes = classified.power, classified.classes
         step_s = HOP_SAMPLES / SAMPLE_RATE_HZ
         first = min(parts.shape[-1] - 1, max(0, round((self._classified_s - window.start_s) / step_s)))
@@ -488,7 +490,7 @@ class SoundingObjectsSession:
                 point = round(times[column] / _POINT_S)
                 if abs(times[column] - point * _POINT_S) > step_s / 2 + 1e-6 or track.strength[column] <= 0:
                     continue
-                if entry.points and entry.points[-1].time_s >= point * _POINT_S:  # two columns may be as near to it
+                if entry.points and entry.points[-1].time_s >= point * _POINT_S:  # two columns may be equally near
                     continue
                 around = slice(max(0, column - 16), column + 17)
                 sure = _decisiveness(parts[index, :, around], power[:, around])
@@ -505,7 +507,7 @@ class SoundingObjectsSession:
                 )
 
     def _bin_energy(self, power: Tensor) -> Tensor:
-        """Energy of each bin: a band's mean power times the bins that it stands for."""
+        """Energy of each bin: a band's mean power times the number of bins in it."""
         return power * self._model.classifier.bands.weights.sum(1)[:, None]
 
 
@@ -518,7 +520,7 @@ def _numbers(tracks: list[ObjectTrack]) -> list[int]:
 
 
 def _decisiveness(part: Tensor, power: Tensor) -> float:
-    """How sure it is whose the sound is that goes to this part: the mean of the part over its own energy."""
+    """Certainty that the sound of this part belongs to it: the mean of the part, weighted by its own energy."""
     own = part * power
     total = float(own.sum())
     return float((own * part).sum()) / total if total > 0 else 0.0

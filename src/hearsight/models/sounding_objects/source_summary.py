@@ -1,4 +1,4 @@
-"""What the report says of the objects that were seen and heard: who, where, how much of the sound, how sure."""
+"""Summaries of the objects seen and heard, for the report: name, place, part of the sound, confidence."""
 
 from dataclasses import dataclass, field, replace
 
@@ -12,32 +12,32 @@ from hearsight.vision.tracks import SeenObject, Source, TrackPoint
 
 LEAST_SHARE = 0.02  # of the clip's energy; sources with less are not reported
 
-_PLACE = 0.05  # of the picture's width, within which two objects are one
-_NEAR = 0.1  # within which they are if they are called the same
-_GAP_S = 3.0  # between the end of an object and the beginning of one that may be the same again
-_MINOR = 0.25  # of the energy of an object, below which another at its place is taken for a doubt of the detector
-_CLEAR = 0.3  # of what was classified at an object, that must be of one class
-_LIKELY = 0.1  # of the likeliest class's chance to resemble this, that another class must have
-_HELD = 0.15  # evidence from which on a person plays what is seen
-_MOSTLY = 0.35  # of what was classified at a person, that must be voice
+_PLACE = 0.05  # in widths of the picture: distance within which two objects are one
+_NEAR = 0.1  # the same for objects with one name
+_GAP_S = 3.0  # longest time between the end of an object and its reappearance
+_MINOR = 0.25  # part of an object's energy below which another at its place counts as a false detection
+_CLEAR = 0.3  # least part of the sound at an object that must be of one class
+_LIKELY = 0.1  # least chance of a class to resemble the object, relative to that of the likeliest class
+_HELD = 0.15  # evidence at which a person plays the instrument at the hands
+_MOSTLY = 0.35  # least part of a person's sound that is voice, for a speaker
 _VOICE = SOUND_CLASSES.index("voice")
-_FAMILIES = ("free reed", "reeds", "low brass", "mallets")  # classes that are no instruments' names
+_FAMILIES = ("free reed", "reeds", "low brass", "mallets")  # classes that are not names of instruments
 
 
 @dataclass
 class SourceSummary:
-    """An object while the clip is walked through.
+    """Summary of an object, updated window by window.
 
     Attributes:
-        appearance: the class that it resembles most.
-        energy: of its part of the sound.
-        classes: the same, by the class that made it, given appearance and sound. `[classes]`
-        points: where it was.
-        is_person: whether it is a person, who may hold something.
-        evidence: of instruments at a person's hands, summed over windows. `[22]`
-        windows: in which it was there.
-        numbers: of the tracks that it is.
-        watched: times, places and energies of the stretches that were watched (`SeenObject`).
+        appearance: class that it resembles most.
+        energy: energy of its part of the sound.
+        classes: the same by class of sound, given appearance and sound. `[classes]`
+        points: its positions.
+        is_person: whether it is a person, who may hold an instrument.
+        evidence: evidence for instruments at a person's hands, summed over windows. `[22]`
+        windows: number of windows with the object.
+        numbers: numbers of its tracks.
+        watched: times, places and energies of the recorded stretches (`SeenObject`).
     """
 
     appearance: str
@@ -51,7 +51,7 @@ class SourceSummary:
     watched: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = field(default_factory=list)
 
     def name(self) -> str:
-        """What a person would call it: "cello", "person playing cello", "speaker", "person"."""
+        """Name for the report: "cello", "person playing cello", "speaker", "person"."""
         if not self.is_person:
             return _named(self.appearance, self.classes)
         if self.evidence.sum() >= _HELD * self.windows:
@@ -59,21 +59,21 @@ class SourceSummary:
         return "speaker" if self.classes[_VOICE] > _MOSTLY * self.classes.sum() else "person"
 
     def as_source(self, total_energy: float) -> Source:
-        """What the report says of it."""
+        """Convert to a source of the report."""
         return Source(self.name(), self.energy / total_energy, self.points)
 
     def as_seen(self, total_energy: float) -> SeenObject:
-        """What was watched of it."""
+        """Convert the recorded stretches to an object."""
         times_s, place, energy = (np.concatenate(parts) for parts in zip(*self.watched, strict=True))
         order = np.argsort(times_s, kind="stable")
         return SeenObject(self.name(), self.energy / total_energy, times_s[order], place[order], energy[order])
 
 
 def _named(appearance: str, classes: Float[np.ndarray, "classes"]) -> str:
-    """Of the classes that may resemble this (`APPEARANCE`) the one that is heard there, if it is clear.
+    """Name of the class heard at an object, among those that may resemble it (`APPEARANCE`), if one is clear.
 
-    So a double bass that resembles a cello is reported as a bass. Else, and of classes that are families (reeds, low
-    brass), the appearance itself is reported.
+    So a double bass that resembles a cello is reported as a bass. Otherwise, and for classes that are families (reeds,
+    low brass), the name is the appearance itself.
     """
     if appearance not in IMAGENET_INSTRUMENTS:
         return appearance
@@ -84,11 +84,11 @@ def _named(appearance: str, classes: Float[np.ndarray, "classes"]) -> str:
 
 
 def merged_sources(objects: list[SourceSummary], total_energy: float) -> list[SourceSummary]:
-    """The sources, the loudest first; what the detector took for two objects at one place is one.
+    """The sources, the loudest first; duplicate detections at one place are merged.
 
-    Two objects are one source if they are within 0.05 of the picture's width while both are there, or where one ends
-    and the other begins less than 3 s later; or within 0.1 if they are called the same, or one has less than a quarter
-    of the other's sound.
+    Two objects are one source if they are within 0.05 of the picture's width while both are there, or if one ends and
+    the other begins less than 3 s later. The distance is 0.1 if they have the same name, or if one has less than a
+    quarter of the other's sound.
     """
     sources: list[SourceSummary] = []
     for object_track in sorted(objects, key=lambda object_track: -object_track.energy):
@@ -130,7 +130,8 @@ def _is_one(source: SourceSummary, object_track: SourceSummary) -> bool:
 
 
 def _join(source: SourceSummary, object_track: SourceSummary) -> None:
-    """Energies add up, and so do confidences where both are; appearance and places are the louder one's."""
+    """Merge an object into a source: energies add up, and so do common confidences; the louder one's name and places
+    stay."""
     source.energy += object_track.energy
     source.classes += object_track.classes
     source.evidence += object_track.evidence

@@ -1,4 +1,4 @@
-"""Who of the visible people speaks: whose mouth moves while a voice is heard, and in step with it."""
+"""Assignment of the voice to visible people, by mouths that move while it is heard and in step with it."""
 
 from collections import deque
 from typing import NamedTuple
@@ -16,48 +16,48 @@ from hearsight.vision.object_tracks import ObjectTrack
 
 _VOICE = SOUND_CLASSES.index("voice")
 _OTHER = len(SOUND_CLASSES) - 1
-_STEP = 6  # columns between the moments that are compared: about a tenth of a second
+_STEP = 6  # columns between compared moments: about a tenth of a second
 _STEP_S = _STEP * HOP_SAMPLES / SAMPLE_RATE_HZ
 _LAGS = range(-2, 3)  # steps by which motion may come before or after the voice
-_NEAR_S, _CORRELATED_S, _LONG_S = 0.5, 1.2, 2.0  # standard deviations of the time around a moment that counts for it
-_REMEMBERED_S = 6.0  # before a window
-_MOVING_GREY_LEVELS = 2.0  # motion of a mouth that is half of a speaker's
-_STILL = 0.03  # share of that which is taken for noise
-_SPEAKING = 0.17  # share from which on somebody who is seen is likelier to speak than nobody
-_STEP_WEIGHT = 1.0  # of the correlation beside the amount of motion
+_NEAR_S, _CORRELATED_S, _LONG_S = 0.5, 1.2, 2.0  # standard deviations of the time windows around a moment
+_REMEMBERED_S = 6.0  # memory before a window
+_MOVING_GREY_LEVELS = 2.0  # motion of a mouth that counts for half
+_STILL = 0.03  # share of motion that counts as noise
+_SPEAKING = 0.17  # share of motion at which a visible speaker is as likely as none
+_STEP_WEIGHT = 1.0  # weight of the correlation beside the amount of motion
 _CERTAINTY, _CERTAINTY_OF_ANYBODY = 2.0, 4.0
-_THERE = 0.1  # presence from which on a person may speak
-_LEAST_VOICE = 0.05  # of a window's sound, below which nothing is learned about who speaks
-_ALL_VOICE = (0.25, 0.5)  # share of the voice from which on what sounds with it is taken for it: not at all, wholly
+_THERE = 0.1  # least presence of a person who may speak
+_LEAST_VOICE = 0.05  # least part of voice in a window's sound for an update
+_ALL_VOICE = (0.25, 0.5)  # shares of voice at which none, and all, of the other sound at that time counts as voice
 _ALL_VOICE_S = 0.25
 
 
 class Voices(NamedTuple):
-    """Whose a window's voice is.
+    """Assignment of a window's voice.
 
     Attributes:
-        shares: of the voice that is each person's, in the order of the tracks (0 of what is no person); what is
-            missing to 1 is nobody's who is seen. `[tracks, columns]`
-        heard: how far each bin is voice, or sounds with one. `[bands, columns]`
+        shares: share of each person in the voice, in the order of the tracks (0 for what is no person); the rest to 1
+            belongs to nobody in the picture. `[tracks, columns]`
+        heard: degree to which each bin is voice, or sounds with one. `[bands, columns]`
     """
 
     shares: Float[np.ndarray, "tracks columns"]
     heard: Float[Tensor, "bands columns"]
 
     def given(self, parts: Float[Tensor, "parts bands columns"]) -> Float[Tensor, "parts bands columns"]:
-        """The parts of a window, with the voice given to who speaks, and to the rest what nobody does."""
+        """Return the parts of a window, with the voice moved to its speakers, and to the rest if nobody speaks."""
         rest = np.maximum(1 - self.shares.sum(0, keepdims=True), 0)
         shares = torch.from_numpy(np.concatenate([self.shares, rest]).astype(np.float32))[:, None]
         return parts + self.heard * (shares - parts)
 
 
 class Speakers:
-    """Keeps, for a clip, how likely each visible person is who speaks, moment by moment.
+    """Estimates, moment by moment, the probability of each visible person to be the speaker.
 
-    Whether anybody who is seen speaks, or a narrator does, follows from how much the mouth that moves most moves while
-    the voice sounds, over some seconds. Among the people the score of each is the logarithm of how much the mouth moves
-    within about a second, plus the correlation of its motion with the voice's envelope (the largest within 0.2 s).
-    People whose face is not seen are no speakers, unless one is alone in the picture.
+    The probability that somebody in the picture speaks, rather than a narrator, depends on the motion of the most
+    active mouth while the voice sounds, over some seconds. Among the people the score is the logarithm of the mouth's
+    motion within about a second, plus the correlation of this motion with the voice's envelope (the largest within
+    0.2 s). People whose face is not seen are no speakers, except for one alone in the picture.
     """
 
     def __init__(self) -> None:
@@ -71,13 +71,13 @@ class Speakers:
         tracks: list[ObjectTrack],
         times_s: Float[np.ndarray, "columns"],
     ) -> Voices:
-        """Whose the voice is in the clip's next window.
+        """Assign the voice in the clip's next window.
 
         Args:
-            classified: what is heard in it.
-            mouths: the motion of each mouth that is seen, at the window's columns.
-            tracks: what is seen in the window.
-            times_s: of the columns.
+            classified: classification of its sound.
+            mouths: motion of each visible mouth, at the window's columns.
+            tracks: objects in the window.
+            times_s: times of the columns.
         """
         people = {
             track.number: track.strength[: len(times_s)]
@@ -116,7 +116,7 @@ class Speakers:
         self._before = deque([*earlier, *steps])
         levels = np.array([level for _, level, _ in self._before])
         motions = np.array([[each.get(number, np.nan) for _, _, each in self._before] for number in known])
-        heard = levels * np.isfinite(motions)  # while the mouth was seen: after a cut, from then on
+        heard = levels * np.isfinite(motions)  # only while the mouth was seen; after a cut, from then on
         motions = np.nan_to_num(motions / (motions + _MOVING_GREY_LEVELS))
         since = len(earlier)
         there = np.array([people[number][at] for number in known])
@@ -137,9 +137,9 @@ def _envelope(classified: ClassifiedWindow) -> Float[np.ndarray, "columns"]:
 
 
 def _heard(classified: ClassifiedWindow) -> Float[Tensor, "bands columns"]:
-    """How far each bin is voice: as the classifier says, and wholly where most of what sounds around is voice.
+    """Degree to which each bin is voice: that of the classifier, and 1 where most of the sound around is voice.
 
-    Of speech the classifier takes hisses for noise, and a part of the rest for reeds.
+    In speech the classifier takes hisses for noise, and a part of the rest for reeds.
     """
     amplitude = classified.power.sqrt()
     likely = classified.classes[_VOICE].exp()
@@ -151,7 +151,7 @@ def _heard(classified: ClassifiedWindow) -> Float[Tensor, "bands columns"]:
 
 
 def _score(motion: Float[np.ndarray, "steps"], voice: Float[np.ndarray, "steps"]) -> Float[np.ndarray, "steps"]:
-    """At each step: the logarithm of how much moves while the voice sounds, and the correlation of both."""
+    """Log of the motion around each step while the voice sounds, plus the correlation of both."""
     amount = _amount(motion, voice, _NEAR_S)
     together = np.max([_correlations(np.roll(motion, lag), voice) for lag in _LAGS], 0)
     return np.asarray(np.log(amount + _STILL) + _STEP_WEIGHT * np.maximum(together, 0) * amount / (amount + _STILL))
@@ -160,12 +160,12 @@ def _score(motion: Float[np.ndarray, "steps"], voice: Float[np.ndarray, "steps"]
 def _amount(
     motion: Float[np.ndarray, "steps"], voice: Float[np.ndarray, "steps"], deviation_s: float
 ) -> Float[np.ndarray, "steps"]:
-    """Motion around each step, weighted with the voice."""
+    """Motion around each step, weighted by the voice."""
     return _around(motion * voice, deviation_s) / np.maximum(_around(voice, deviation_s), 1e-12)
 
 
 def _correlations(one: Float[np.ndarray, "steps"], other: Float[np.ndarray, "steps"]) -> Float[np.ndarray, "steps"]:
-    """Around each step."""
+    """Correlation of two series around each step."""
     one_mean, other_mean = _around(one, _CORRELATED_S), _around(other, _CORRELATED_S)
     common = _around(one * other, _CORRELATED_S) - one_mean * other_mean
     spread = [
@@ -176,6 +176,6 @@ def _correlations(one: Float[np.ndarray, "steps"], other: Float[np.ndarray, "ste
 
 
 def _around(values: Float[np.ndarray, "steps"], deviation_s: float) -> Float[np.ndarray, "steps"]:
-    """Means around each step, of the steps that there are."""
+    """Means around each step, over the existing steps."""
     sums = gaussian_filter1d(np.stack([values, np.ones_like(values)]), deviation_s / _STEP_S, mode="constant")
     return np.asarray(sums[0] / sums[1])

@@ -1,5 +1,4 @@
-"""What `sounding-objects` would see of a simulated concert if its detector were never wrong, read from the scene
-file."""
+"""Ground truth in place of the detections of `sounding-objects`, for a simulated concert, read from the scene file."""
 
 import json
 import math
@@ -29,35 +28,35 @@ SIMULATED_AS_SOUND_CLASS: dict[str, str] = {
     "upright bass": "bass",
     "banjo": "banjo",
 }
-"""From the instruments of simulated concerts to the classes that `sounding-objects` distinguishes."""
+"""Class of `sounding-objects` for each instrument of simulated concerts."""
 
 STRENGTH = 0.8
 PLAYED_MOTION, IDLE_MOTION = 0.6, 0.1
 
-# Where the middle of an instrument is that nobody plays, in metres: ahead of its place on the floor, and above. Some
-# stand where their player would have them; pianos are drawn in two sizes, of which the scene file does not say.
+# Centres of instruments that nobody plays, in metres: ahead of their place on the floor, and above. Some stand where
+# their player would have them; pianos are drawn in two sizes, which the scene file does not record.
 _STANDING = {"piano": (0.9, 0.95), "drums": (0.68, 0.72), "harp": (0.46, 0.92), "trumpet": (0.0, 0.35)}
 _ON_A_STAND = (0.05, 0.5)
 _ACROSS_M = 0.5
 
 
 class TrueObjects:
-    """The objects of a simulated concert, as the scene file knows them; takes the place of the tracker.
+    """The true objects of a simulated concert, from its scene file; takes the place of the tracker.
 
-    Performers are objects at the places where their sound comes from, those who are silent too, so that nothing gives
-    who plays. Idle instruments are objects while their middle is in the picture; its file does not say what hides them.
+    Performers are objects at the places where their sound comes from. Silent ones are included, so that nothing reveals
+    who plays. Idle instruments are objects while their centre is in the picture; the file does not record occlusions.
 
-    What an object resembles is what is expected of its class: evidence of 0.8 in all, spread as the row of
-    `APPEARANCE` says, so no instrument is confused more than its class is on average. Motion is 0.6 for performers,
-    0.1 for idle instruments, about what `InstrumentTracker` gives for real clips: over the first 9 s of four concert
-    clips (the camera of one of them pans) six played instruments had means of 0.42 to 0.95 (0.67 on average), three
-    idle pianos 0.16, 0.03 and 0.02.
+    The appearance of an object is the expected one of its class: evidence of 0.8 in all, spread as in the row of
+    `APPEARANCE`, so no instrument is confused more than its class is on average. Motion is 0.6 for performers, 0.1 for
+    idle instruments, about the values of `InstrumentTracker` in real clips: over the first 9 s of four concert clips
+    (the camera of one of them pans) six played instruments had means of 0.42 to 0.95 (0.67 on average), three idle
+    pianos 0.16, 0.03 and 0.02.
 
     Args:
         scene: the scene file of a simulated concert.
 
     Raises:
-        DataError: the file is missing, is no scene of a simulated concert, names an instrument that is none, or its
+        DataError: the file is missing or is no scene of a simulated concert, it has an unknown instrument, or its
             picture is no cylinder.
     """
 
@@ -81,16 +80,16 @@ class TrueObjects:
         self._known = performers + idle
 
     def update(self, frame: Frame) -> None:
-        """Frames are not analysed."""
+        """Do nothing: frames are not analysed."""
 
     def at(self, times_s: Float[np.ndarray, "times"]) -> list[ObjectTrack]:
-        """The objects that are there at any of these times; labels are the simulator's."""
+        """The objects present at any of these times; labels are the simulator's."""
         tracks = [known.at(number, np.asarray(times_s, np.float64)) for number, known in enumerate(self._known, 1)]
         return [track for track in tracks if track.strength.max(initial=0.0) > 0]
 
 
 class _NotPlayedError(Exception):
-    """Somebody plays what is no instrument."""
+    """Label of a performer that is no known instrument."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +100,7 @@ class _Known:
     y: Float[np.ndarray, "points"]
     width: Float[np.ndarray, "points"]
     motion: float
-    stays: bool  # an object also while it is out of the picture
+    stays: bool  # remains an object outside the picture
 
     def at(self, number: int, times_s: Float[np.ndarray, "times"]) -> ObjectTrack:
         x, y, width = (np.interp(times_s, self.time_s, values) for values in (self.x, self.y, self.width))

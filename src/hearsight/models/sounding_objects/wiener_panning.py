@@ -1,4 +1,4 @@
-"""From parts of a mono sound with directions to the difference of two ears."""
+"""Binaural difference signals from parts of a mono sound with directions."""
 
 import math
 
@@ -11,13 +11,13 @@ from hearsight.acoustics import HRIRSet
 from hearsight.signal import STFT
 
 DIRECT_ODDS = 4.0
-DIRECT_LOW, DIRECT_HIGH = 0.6, 0.85  # where it is not known
+DIRECT_LOW, DIRECT_HIGH = 0.6, 0.85  # share of direct sound where it is unknown
 DIRECT_FROM_HZ, DIRECT_TO_HZ = 3_000.0, 5_000.0
 LOW_LEVEL_DIFFERENCE_DB = 3.0  # of a source at 90 degrees, fading out between the frequencies below
 LOW_FROM_HZ, LOW_TO_HZ = 400.0, 800.0
-MOST_ADDED_DB = 1.5  # that a side may add to the power of both ears together, at any frequency
+MOST_ADDED_DB = 1.5  # most that a direction may add to the power of both ears together, at any frequency
 
-_KEPT = 1024  # directions whose filter is remembered
+_KEPT = 1024  # number of directions whose filters are cached
 
 
 class DifferenceFilters:
@@ -30,25 +30,26 @@ class DifferenceFilters:
 
         d(f) = q (H_l - H_r) conj(H_l + H_r) / (q |H_l + H_r|^2 + (1 - q) (|H_l|^2 + |H_r|^2)).
 
-    q is reported for each bin (what the classifier hears, made more by `pointing`). Where nothing gives it, it is 0.6
-    below 3 kHz and 0.85 above 5 kHz: chosen on simulated concerts, of which 0.5 everywhere has the least error, but
-    dulls the direction. Below 400 Hz, where a distant source has no level difference and a double bass would stay in
-    the middle, 3 dB times the sine of the azimuth is added on purpose.
+    q is estimated for each bin (the classifier's share of direct sound, raised by `pointing`). Without an estimate it
+    is 0.6 below 3 kHz and 0.85 above 5 kHz, chosen on simulated concerts; there 0.5 everywhere has the least error, but
+    dulls the direction. Below 400 Hz a distant source has no level difference and a double bass would stay in the
+    middle, so 3 dB times the sine of the azimuth is added deliberately.
 
     mono + d and mono - d have 1 + |d|^2 of the mono sound's power on average, so |d| is limited to 0.64: no frequency
     grows by more than 1.5 dB, and the level difference between the ears reaches 13 dB. A gain of 1 / sqrt(1 + |d|^2)
-    would keep the power too, but the ears would no longer add up to the sound in the file.
+    would also preserve the power, but then the ears would not add up to the sound in the file.
 
-    Azimuths are taken to whole degrees, elevations to 5. The filter of the mirrored direction is the negative, exactly.
+    Azimuths are rounded to whole degrees, elevations to 5. The filter of the mirrored direction is exactly the
+    negative.
 
     Args:
-        hrirs: the head, at any rate.
-        sample_rate_hz, n_fft: of the spectrograms.
+        hrirs: HRIRs of a head, at any rate.
+        sample_rate_hz, n_fft: sample rate and FFT length of the spectrograms.
     """
 
     def __init__(self, hrirs: HRIRSet, sample_rate_hz: int, n_fft: int) -> None:
         self._hrirs = hrirs.at_rate(sample_rate_hz)
-        if self._hrirs.taps > n_fft:  # what is beyond is not used, and would take long to be interpolated
+        if self._hrirs.taps > n_fft:  # the taps beyond are not used, and interpolating them would take long
             self._hrirs = self._hrirs.replaced(self._hrirs.responses[..., :n_fft], sample_rate_hz)
         self._n_fft = n_fft
         self._frequency = torch.linspace(0, sample_rate_hz / 2, n_fft // 2 + 1)
@@ -61,11 +62,11 @@ class DifferenceFilters:
         elevation: Float[np.ndarray, "columns"],
         direct: Float[Tensor, "bins columns"] | None = None,
     ) -> Complex[Tensor, "bins columns"]:
-        """The filter of each column's direction, in radians.
+        """Return the filter for each column's direction.
 
         Args:
-            azimuth, elevation: of the columns.
-            direct: q of each bin, from 0 to 1; None for what is usual.
+            azimuth, elevation: directions of the columns, in radians.
+            direct: q of each bin, from 0 to 1; None for the default.
         """
         directions = np.stack([np.rint(np.degrees(azimuth)), 5 * np.rint(np.degrees(elevation) / 5)], 1).astype(int)
         unique, inverse = np.unique(directions, axis=0, return_inverse=True)
@@ -77,7 +78,7 @@ class DifferenceFilters:
         return _limited_filter(heads[..., columns] if len(unique) > 1 else heads, direct)
 
     def _head(self, azimuth_deg: int, elevation_deg: int) -> Float[Tensor, "terms bins"]:
-        """What the filter needs of a direction: see `_limited_filter`."""
+        """Terms of the filter for a direction; see `_limited_filter`."""
         if azimuth_deg < 0:
             return self._head(-azimuth_deg, elevation_deg) * torch.tensor([-1.0, -1.0, 1.0, 1.0, -1.0])[:, None]
         key = (azimuth_deg, elevation_deg)
@@ -94,7 +95,7 @@ class DifferenceFilters:
         side = math.sin(azimuth) * math.cos(elevation)
         extra = math.tanh(LOW_LEVEL_DIFFERENCE_DB * side * math.log(10) / 40)
         low = extra * (1 - _ramp(self._frequency, LOW_FROM_HZ, LOW_TO_HZ))
-        if azimuth == 0:  # the two ears of a measured head differ even there
+        if azimuth == 0:  # the ears of a measured head differ even straight ahead
             cross, low = torch.zeros_like(cross), torch.zeros_like(low)
         return torch.stack(
             [cross.real, cross.imag, both.abs().square(), left.abs().square() + right.abs().square(), low]
@@ -102,9 +103,9 @@ class DifferenceFilters:
 
 
 def pointing(direct: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
-    """The share of direct sound with its odds multiplied.
+    """Share of direct sound with its odds multiplied.
 
-    The true share has the least squared error, but a listener hears directions, and goes by what comes first.
+    The true share has the least squared error, but listeners perceive directions, from the first sound to arrive.
     """
     return DIRECT_ODDS * direct / (1 + (DIRECT_ODDS - 1) * direct)
 
@@ -112,10 +113,10 @@ def pointing(direct: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
 def _limited_filter(
     head: Float[Tensor, "terms bins #columns"], direct: Float[Tensor, "bins columns"]
 ) -> Complex[Tensor, "bins columns"]:
-    """Wiener's filter, with the level difference at low frequencies, limited.
+    """Wiener filter, plus the level difference at low frequencies, limited.
 
     Args:
-        head: real and imaginary part of (H_l - H_r) conj(H_l + H_r); |H_l + H_r|^2; |H_l|^2 + |H_r|^2; and what is
+        head: real and imaginary part of (H_l - H_r) conj(H_l + H_r); |H_l + H_r|^2; |H_l|^2 + |H_r|^2; and the term
             added at low frequencies.
         direct: q.
     """
@@ -131,8 +132,8 @@ class DifferenceRenderer:
     """Renders a source that moves through control points by `DifferenceFilters`.
 
     Args:
-        filters: of the directions.
-        stft: of the spectrograms that they are for.
+        filters: filters of the directions.
+        stft: transform for the spectrograms that the filters fit.
     """
 
     def __init__(self, filters: DifferenceFilters, stft: STFT) -> None:
@@ -145,9 +146,9 @@ class DifferenceRenderer:
         azimuth: Float[Tensor, "points"],
         elevation: Float[Tensor, "points"],
     ) -> Float[Tensor, "2 samples"]:
-        """Both ears; the control points (radians) are spread evenly from the first sample to the last.
+        """Return both ears; the control points (radians) are spread evenly from the first sample to the last.
 
-        A sound shorter than a column of the spectrogram stays in the middle, and so does what is ahead: as it is.
+        A sound shorter than a column of the spectrogram stays in the middle, unchanged, and so does a source ahead.
         """
         if mono.shape[-1] <= self._stft.n_fft or not bool((azimuth != 0).any()):
             return mono.expand(2, -1)
@@ -160,5 +161,5 @@ class DifferenceRenderer:
 
 
 def _ramp(frequency: Tensor, begin_hz: float, end_hz: float) -> Tensor:
-    """0 below, 1 above, straight over the logarithm of the frequency between."""
+    """0 below, 1 above, and linear in the logarithm of the frequency between."""
     return ((frequency.clamp_min(1.0) / begin_hz).log() / math.log(end_hz / begin_hz)).clamp(0, 1)

@@ -1,4 +1,4 @@
-"""A file through a model, in windows, batches and constant memory."""
+"""Inference on files: windows, batches, constant memory."""
 
 from hearsight.inference.asked import DEFAULT_MODEL, Asked, choose_model
 from hearsight.inference.binauralizing import Request, binauralize, plan

@@ -1,10 +1,10 @@
-"""The same network, computed faster.
+"""Faster computation of the same network.
 
 A network is copied with its batch norms folded into the convolutions before them, its weights in channels-last order
-and in the asked precision, and its convolutions of few positions or outputs in other forms (`accelerated`,
-`nn.convolution_products`). On the CPU, activations and residual sums can then be made part of the convolutions, so that
-large feature maps are written once, and weights laid out once (`fuse_operations`). What is computed stays the same up
-to rounding; `NeuralModel` measures that before it relies on it.
+and in the requested precision, and convolutions with few positions or outputs in other forms (`accelerated`,
+`nn.convolution_products`). On the CPU, activations and residual sums can then be fused into the convolutions, so that
+large feature maps are written once, and weights can be packed once (`fuse_operations`). The results stay the same up to
+rounding; `NeuralModel` measures that before it uses them.
 """
 
 import copy
@@ -30,17 +30,17 @@ from hearsight.nn.vision_transformer import VisionTransformer
 
 _Activation = nn.ReLU | nn.LeakyReLU
 _Watched = Convolution | _Activation | nn.BatchNorm2d | nn.MaxPool2d | nn.Linear
-_FEW_POSITIONS = 64  # of the input; up to here a product is faster than oneDNN's convolutions
+_FEW_POSITIONS = 64  # of the input; up to this number a product is faster than oneDNN's convolutions
 
 
 @dataclass
 class Observed:
-    """What runs of a network showed of its convolutions, batch norms, activations and max-poolings.
+    """Order and input shapes of convolutions, batch norms, activations and max-poolings, observed in runs of a network.
 
     Attributes:
-        after: per module, those that took its output at once and untouched (None: something else may have).
-        before: per module, those whose output it took at once and untouched (None: something else's).
-        input_shape: per module, the shape of its latest input.
+        after: for each module, those that took its output directly and unchanged (None: other code may have).
+        before: for each module, those whose output it took directly and unchanged (None: it came from other code).
+        input_shape: for each module, the shape of its latest input.
     """
 
     after: dict[str, set[str | None]] = field(default_factory=dict)
@@ -48,7 +48,7 @@ class Observed:
     input_shape: dict[str, torch.Size] = field(default_factory=dict)
 
     def pairs(self) -> list[tuple[str, str]]:
-        """Modules that always ran one after the other, and with no other."""
+        """Pairs of modules that always ran in direct succession, and each with no other."""
         return [
             (first, second)
             for first, seconds in self.after.items()
@@ -59,7 +59,7 @@ class Observed:
 
 @contextmanager
 def observed(network: nn.Module) -> Iterator[Observed]:
-    """Context in which every run of `network` is noted in what it yields.
+    """Context that records every run of `network` in the value that it yields.
 
     Runs must not be in inference mode, where tensors do not show whether they were changed in place.
     """
@@ -103,11 +103,11 @@ def observed(network: nn.Module) -> Iterator[Observed]:
 
 
 def accelerated(network: nn.Module, notes: Observed, dtype: torch.dtype) -> nn.Module:
-    """A copy of a network in evaluation mode for inference, to be run under `torch.autocast` if `dtype` is not float32.
+    """Copy a network in evaluation mode for inference, to be run under `torch.autocast` if `dtype` is not float32.
 
-    Only weights of convolutions and linear layers are held in `dtype`: what else there is (norms, embeddings) stays in
-    float32, as autocast expects it. A convolution whose output is used by more than the batch norm after it would come
-    out wrong: no network of ours does so, and the caller compares the results.
+    Only weights of convolutions and linear layers are held in `dtype`; others (norms, embeddings) stay in float32, as
+    autocast expects. The result is wrong if other code than the following batch norm uses a convolution's output: no
+    network in hearsight does so, and the caller compares the results.
     """
     weights: dict[int, nn.Parameter] = {}
     for module in network.modules():
@@ -120,7 +120,7 @@ def accelerated(network: nn.Module, notes: Observed, dtype: torch.dtype) -> nn.M
         if not isinstance(convolution, Convolution) or not isinstance(norm, nn.BatchNorm2d):
             continue
         if norm.running_mean is None or norm.running_var is None or norm.weight is None:
-            continue  # statistics of the batch, or a norm without scale: left as it is
+            continue  # statistics of the batch, or a norm without scale: not folded
         weight, bias = fuse_conv_bn_weights(
             convolution.weight,
             convolution.bias,
@@ -146,7 +146,7 @@ def accelerated(network: nn.Module, notes: Observed, dtype: torch.dtype) -> nn.M
 
 
 def _form_of(module: nn.Module | None, input_shape: torch.Size) -> Callable[[Any], nn.Module] | None:
-    """In which form a processor computes a convolution faster; None for as it is."""
+    """Faster form of a convolution for the processor; None to keep it."""
     if module is None:
         return None
     if SubpixelConvolution.fits(module):
@@ -157,19 +157,19 @@ def _form_of(module: nn.Module | None, input_shape: torch.Size) -> Callable[[Any
 
 
 def fuse_operations(fast: nn.Module, notes: Observed) -> None:
-    """Make activations and residual sums of an accelerated network part of its convolutions, and lay out the weights of
-    its linear layers for the processor, in place; CPU only.
+    """Fuse activations and residual sums of an accelerated network into its convolutions, and pack the weights of its
+    linear layers for the processor, in place; CPU only.
 
-    The operations are those of PyTorch's own compiler. They have no public name, so whatever they raise, or compute
-    that differs, means that the caller goes on without them.
+    The operations are those of PyTorch's own compiler. They have no public name, so the caller must do without them if
+    they raise any error or compute other values.
 
     Args:
-        notes: of runs of `fast` itself.
+        notes: observations of runs of `fast` itself.
     """
     followers = dict(notes.pairs())
     for first, second in followers.items():
         if isinstance(fast.get_submodule(first), nn.ReLU) and isinstance(fast.get_submodule(second), nn.MaxPool2d):
-            # The maximum of what is above zero is what is above zero of the maximum, at a quarter of the places.
+            # ReLU after the pooling gives the same values, at a quarter of the places.
             pool = fast.get_submodule(second)
             fast.set_submodule(first, nn.Identity())
             fast.set_submodule(second, nn.Sequential(pool, nn.ReLU()))
@@ -180,7 +180,7 @@ def fuse_operations(fast: nn.Module, notes: Observed) -> None:
         if not isinstance(convolution, Convolution) or convolution.padding_mode != "zeros":
             continue
         if isinstance(convolution, MapsConvolution):
-            continue  # it computes with its weight, which the fused one lays out in a private order
+            continue  # it uses its weight itself, which fusion would pack in a private order
         activation = None
         if name in followers and isinstance(fast.get_submodule(followers[name]), _Activation):
             activation = fast.get_submodule(followers[name])
@@ -198,7 +198,7 @@ def _is_in_bfloat16(module: nn.Module) -> bool:
 
 
 class FusedResidual(nn.Module):
-    """A basic block of transformers' ResNet whose sum and last activation are part of its second convolution."""
+    """A basic block of transformers' ResNet with its sum and last activation fused into its second convolution."""
 
     def __init__(self, block: Any) -> None:
         super().__init__()
@@ -208,7 +208,7 @@ class FusedResidual(nn.Module):
 
     @staticmethod
     def fits(module: Any) -> bool:
-        """Whether a module is such a block, with nothing but fused convolutions left in it."""
+        """Whether a module is such a block with only fused convolutions left in it."""
         if type(module).__name__ != "ResNetBasicLayer" or not isinstance(module.activation, nn.ReLU):
             return False
         left = [part for part in module.layer[1].modules() if not list(part.children())]

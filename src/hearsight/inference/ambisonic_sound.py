@@ -1,4 +1,4 @@
-"""Recorded ambisonics (360-degree video) to two ears, block by block, without any model."""
+"""Binaural decoding of recorded ambisonics (360-degree video), block by block, without a model."""
 
 import re
 
@@ -13,22 +13,22 @@ _ORDER = re.compile(r"ambisonic (\d+)")
 
 
 def ambisonic_order(layout: str) -> int | None:
-    """The order of a layout like "ambisonic 1" or "ambisonic 1+stereo" (FFmpeg's names); None for other layouts."""
+    """Order of a layout like "ambisonic 1" or "ambisonic 1+stereo" (FFmpeg's names); None for other layouts."""
     found = _ORDER.match(layout)
     return None if found is None else int(found[1])
 
 
 class AmbisonicDecoder:
-    """Decodes a sound field (ACN, SN3D, as the container's SA3D box or layout says) that faces ahead with the picture.
+    """Decoder of a sound field (ACN, SN3D, as in the container's SA3D box or layout) that faces ahead with the picture.
 
-    Virtual loudspeakers and HRIRs (KEMAR, diffuse-field equalised). Channels beyond the field are sound that does not
-    belong to it: head-locked stereo is added to the ears as it is, anything else to both.
+    It uses virtual loudspeakers and HRIRs (KEMAR, diffuse-field equalised). Channels beyond the field do not belong to
+    it: head-locked stereo is added to the ears unchanged, other channels to both ears.
 
     Args:
-        sample_rate_hz: of the sound.
-        layout: FFmpeg's name.
-        channels: of the sound.
-        hrtf: a SOFA file; None for KEMAR.
+        sample_rate_hz: sample rate of the sound.
+        layout: FFmpeg's name of the layout.
+        channels: number of channels of the sound.
+        hrtf: path of a SOFA file; None for KEMAR.
     """
 
     def __init__(self, sample_rate_hz: int, layout: str, channels: int, hrtf: str | None = None) -> None:
@@ -41,7 +41,7 @@ class AmbisonicDecoder:
         self._stream = ContextStream(self._decoded, self._filters.shape[-1], channels, 2)
 
     def process(self, block: Float[Tensor, "channels samples"], last: bool = False) -> Float[Tensor, "2 ready"]:
-        """The ears that are ready; with `last`, all that are left."""
+        """Return the ears that are ready; with `last`, the remaining ones too."""
         return self._stream.process(block, last)
 
     def _decoded(self, block: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""What was asked for of every input of a job, and the model that it asks for."""
+"""Arguments of a job that hold for each of its inputs, and the model that they name."""
 
 import math
 import os
@@ -17,12 +17,12 @@ from hearsight.models.registry import CARDS, Card, find_card
 from hearsight.vision.tracks import Track, read_rest_gain_db, read_tracks
 
 DEFAULT_MODEL = "sounding-objects"
-_INPUT_S_MODEL = "mono-mono"  # gives the input's own sound
+_INPUT_S_MODEL = "mono-mono"  # returns the input's own sound
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What is asked for of every input of a job.
+    """Arguments of a job, the same for each input.
 
     Attributes:
         model: a name (`hearsight models` lists them), a folder, a Hugging Face Hub id, a loaded model, or a network;
@@ -30,9 +30,9 @@ class Asked:
         sources: for models that place sources: positions (x, y) in the picture, 0 to 1 from the left and from the top.
         tracks: instead of `sources`: a JSON file of moving sources, in the report's own format.
         hrtf: for models that place sources: a SOFA file; None is KEMAR.
-        fov_degrees: likewise: the horizontal angle that the picture covers; None: by its shape.
+        fov_degrees: for models that place sources: the horizontal angle of the picture; None: by its shape.
         device: for a network: "cpu", "cuda", "mps".
-        options: of the file and the sound's level.
+        options: options of the file and the sound's level.
 
     Raises:
         ModelError: both sources and tracks.
@@ -53,11 +53,11 @@ class Asked:
 
     @property
     def files(self) -> list[str | os.PathLike[str]]:
-        """Those that are read for every input."""
+        """Files that are read for every input."""
         return [each for each in (self.tracks, self.hrtf) if each is not None]
 
     def make_model(self, input: Path | None = None, start_s: float = 0.0) -> BinauralModel:
-        """The model, its given sources on the clock of a part that begins at `start_s` of an input.
+        """Make the model; given sources have times relative to the part that begins at `start_s` of an input.
 
         Raises:
             ModelError, DataError: it cannot be made of these arguments.
@@ -86,7 +86,7 @@ class Asked:
             )
         if self.fov_degrees is not None and not 0 < self.fov_degrees <= 360:
             raise ModelError(f"the field of view must be above 0 and at most 360 degrees, got {self.fov_degrees:g}")
-        # Sources are drawn together by a narrower picture; what a network makes is treated in the engine.
+        # A narrower picture draws the sources together; the engine scales the output of a network instead.
         fov_degrees, strength, centre_speech = self.fov_degrees, self.options.strength, self.options.centre_speech
 
         def field_of_view(size: tuple[int, int] | None, focal_length_mm: float | None) -> float:
@@ -98,7 +98,7 @@ class Asked:
         return placed
 
     def given(self, input: str | os.PathLike[str] | None, start_s: float) -> list[Track] | None:
-        """Given sources, on the clock of a part that begins at `start_s` of an input; None if they are to be found.
+        """Given sources with times relative to the part that begins at `start_s` of an input; None to find sources.
 
         Raises:
             DataError: tracks that cannot be used.
@@ -108,7 +108,7 @@ class Asked:
         return None if self.tracks is None else [track.later(-start_s) for track in read_tracks(self.tracks, input)]
 
     def has_gains(self, input: Path) -> bool:
-        """Whether its tracks want parts of an input's sound louder, quieter or left out.
+        """Whether its tracks make parts of an input's sound louder, quieter or silent.
 
         Raises:
             DataError: tracks that cannot be used.
@@ -125,17 +125,17 @@ class Asked:
 
     @property
     def _card(self) -> Card | None:
-        """Of a model that places sources."""
+        """Card of the model if it places sources, else None."""
         known = find_card(self._model) if isinstance(self._model, str) else None
         return known if known is not None and known.places_sources else None
 
     @property
     def places_sources(self) -> bool:
-        """Whether the model is one that places sources."""
+        """Whether the model places sources."""
         return self._card is not None
 
     def as_settings(self) -> dict[str, Any]:
-        """All of it in words and numbers, for the report."""
+        """All arguments as words and numbers, for the report."""
         values = asdict(replace(self, model=None))
         values["model"] = str(getattr(self._model, "name", self._model))
         return {key: os.fspath(value) if isinstance(value, os.PathLike) else value for key, value in values.items()}
@@ -144,15 +144,15 @@ class Asked:
 def choose_model(
     model: str | os.PathLike[str] | BinauralModel | StereoNetwork | None = None, **asked: Any
 ) -> BinauralModel:
-    """The model that `binauralize` would use for these arguments (those of `Asked`), to use it for several clips."""
+    """Make the model that `binauralize` would use for these arguments (those of `Asked`), for use on several clips."""
     return Asked(model, **asked).make_model()
 
 
 def check_device(device: str) -> None:
-    """Find out whether a device can be computed on.
+    """Check that a device is available.
 
     Raises:
-        ModelError: no such device here.
+        ModelError: there is no such device here.
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""What a model with a sample rate of its own predicted up to its Nyquist frequency, continued over the whole band."""
+"""Extension of a model's output, which ends at its Nyquist frequency, to the whole band."""
 
 import math
 from collections.abc import Iterator
@@ -14,27 +14,27 @@ from hearsight.inference.input_sound import InputSound, SampleQueue
 from hearsight.signal import StreamResampler
 from hearsight.signal.context import ContextStream
 
-TRUSTED = 0.9  # of the model's Nyquist frequency; above it resamplers and the papers' missing highest bin take over
+TRUSTED = 0.9  # of the model's Nyquist frequency; resamplers, and the missing highest bin, affect the band above
 SMOOTHING_S = 0.05
 _FILTER_S = 0.004
 
 
 class FullBand:
-    """Continues the difference above what a model was given to hear; a stream, in bounded memory.
+    """Extension of the difference above the band of the model's input; a stream, in bounded memory.
 
     Below the crossover at 0.9 of the model's Nyquist frequency (7.2 kHz for 16 kHz) the difference is the model's,
-    untouched but for a linear-phase low-pass. Above it, it is `p(t)` times the high band of the mono sound, where p
-    pans by the level difference that the model gives to its highest trusted octave (3.6 to 7.2 kHz): with the
-    octave's powers L and R of (mono + difference) / 2 and (mono - difference) / 2, smoothed over 50 ms,
-    p = (sqrt(L) - sqrt(R)) / (sqrt(L) + sqrt(R)), so that the high band has the same level difference and, as it must
-    where no phase is known, no time difference. The low- and the high-pass are complementary: a difference that is a
-    constant share of the mono sound comes out as that share at all frequencies.
+    changed only by a linear-phase low-pass. Above it, it is `p(t)` times the high band of the mono sound, where p pans
+    by the level difference in the model's highest trusted octave (3.6 to 7.2 kHz): with the octave's powers L and R of
+    (mono + difference) / 2 and (mono - difference) / 2, smoothed over 50 ms, p = (sqrt(L) - sqrt(R)) / (sqrt(L) +
+    sqrt(R)). So the high band has the same level difference and, since no phase is known, no time difference. The low-
+    and the high-pass are complementary: a difference that is a constant share of the mono sound stays that share at all
+    frequencies.
 
-    An input whose own Nyquist frequency is below the crossover is left as it is.
+    The difference is not changed if the input's own Nyquist frequency is below the crossover.
 
     Args:
-        sample_rate_hz: of the input and the output.
-        model_rate_hz: of the model.
+        sample_rate_hz: sample rate of the input and the output.
+        model_rate_hz: sample rate of the model.
     """
 
     def __init__(self, sample_rate_hz: int, model_rate_hz: int) -> None:
@@ -54,7 +54,7 @@ class FullBand:
     def process(
         self, mono: Float[Tensor, "samples"], difference: Float[Tensor, "samples"], last: bool = False
     ) -> Float[Tensor, "ready"]:
-        """The full-band difference that is ready; it comes late, and is whole after `last`."""
+        """Return the full-band difference that is ready; it is delayed, and complete after `last`."""
         if self._stream is None:
             return difference
         return self._stream.process(torch.stack([mono, difference]), last)[0]
@@ -73,13 +73,13 @@ class FullBand:
 
 
 class OwnRate:
-    """A sound on its way through a model that has a sample rate of its own, there and back.
+    """Conversion of a sound to a model's own sample rate, and of its output back.
 
     Args:
-        held: the input's sound, of which what is finished is taken.
-        sample_rate_hz: of that sound.
-        model_rate_hz: of the model.
-        count: how many differences from the mono sound the model gives: one for two ears.
+        held: the input's sound, from which finished parts are taken.
+        sample_rate_hz: sample rate of that sound.
+        model_rate_hz: sample rate of the model.
+        count: number of differences from the mono sound in the model's output: one for two ears.
     """
 
     def __init__(self, held: InputSound, sample_rate_hz: int, model_rate_hz: int, count: int = 1) -> None:
@@ -87,7 +87,7 @@ class OwnRate:
         self._there = StreamResampler(sample_rate_hz, model_rate_hz, 1)
         self._back = StreamResampler(model_rate_hz, sample_rate_hz, count)
         self._bands = [FullBand(sample_rate_hz, model_rate_hz) for _ in range(count)]
-        self._below, self._waiting = SampleQueue(), SampleQueue()  # the model's sounds; mono without its differences
+        self._below, self._waiting = SampleQueue(), SampleQueue()  # the model's output; mono still without differences
 
     def resampled(self) -> Iterator[Float[Tensor, "samples"]]:
         """The mono sound at the model's rate."""
@@ -98,13 +98,13 @@ class OwnRate:
     def whole(
         self, given: Float[Tensor, "count samples"], last: bool = False, stems: bool = False
     ) -> tuple[Float[Tensor, "count ready"], Float[Tensor, "ready"]]:
-        """Differences over the whole band that are finished, and the mono sound there.
+        """Return the full-band differences that are finished, and the mono sound of the same time.
 
         Args:
-            given: the model's next ones, at its rate.
-            stems: each is a part s of the mono sound m instead, which stands for the difference d = 2 s - m: of what
-                `FullBand` takes for ears, m + d = 2 s and m - d, its share of the highest octave is the amplitude of s
-                over that of s and m - s, which s gets above, too.
+            given: next differences of the model, at its rate.
+            stems: each is a part s of the mono sound m instead, for which the difference d = 2 s - m stands: `FullBand`
+                takes m + d = 2 s and m - d for ears, so its share of the highest octave is the amplitude of s over that
+                of s and m - s, and s gets this share above, too.
         """
         self._below.push(self._back.process(given, last))
         ready = min(self._below.samples, self._held.samples)

@@ -1,4 +1,4 @@
-"""`hearsight.binauralize`: one call from a video to a video with two ears."""
+"""`hearsight.binauralize`: one call from a video to a video with binaural sound."""
 
 import os
 import shutil
@@ -43,33 +43,34 @@ def binauralize(
     progress: Progress = no_progress,
     workers: Workers = 1,
 ) -> Report:
-    """Give a video's sound two ears.
+    """Make a video's sound binaural.
 
-    The picture is copied bit for bit, the sound becomes binaural, as loud as it was. The output is written whole or not
-    at all; an existing one is replaced, except the input itself.
+    The picture is copied bit for bit; the sound becomes binaural and keeps its loudness. The output is written whole or
+    not at all; an existing one is replaced, except the input itself.
 
     Args:
         input: a video (or sound) that FFmpeg reads.
-        output: where to; None is `NAME.binaural.EXT` beside the input, with another suffix where that container cannot
-            be written or cannot hold the picture. Suffixes of sound files hold the sound alone.
+        output: path of the output; None is `NAME.binaural.EXT` beside the input, with another suffix where that
+            container cannot be written or cannot hold the picture. With the suffix of a sound file, only the sound is
+            written.
         model: a name (`hearsight models` lists them), a folder, a Hugging Face Hub id, a loaded model, or a network;
             None is `sounding-objects`.
         sources: for `sounding-objects` and `positions`: positions (x, y) in the picture, 0 to 1 from the left and from
-            the top. All sound comes from a single one. Among several, `sounding-objects` splits the sound by what is
-            seen at each and what is heard, `positions` by motion.
+            the top. A single one gets all the sound. Among several, `sounding-objects` splits the sound by the
+            instruments seen at each and the classes heard, `positions` by motion.
         tracks: instead of `sources`: a JSON file of moving sources, in the report's own format; stretches under
             "untouched" (a list of [from, to] in seconds) keep the input's own sound, and a source's "gain_db" and
             "muted" make its part of the sound louder, quieter or silent.
         hrtf: for `sounding-objects` and `positions`: a SOFA file; None is KEMAR.
-        fov_degrees: for `sounding-objects` and `positions`: the horizontal angle that the picture covers; None: the
-            lens's where the file names its focal length, else 120 from 16:9 on, less the narrower it is, 38 of a phone
-            held upright.
+        fov_degrees: for `sounding-objects` and `positions`: the horizontal angle of the picture; None: that of the lens
+            where the file gives its focal length, else 120 from 16:9 on, and less for narrower pictures (38 for a phone
+            held upright).
         device: for a network: "cpu", "cuda", "mps".
         options: codec, part, strength, level, tracks of the file: see `Options`.
-        report: where to write the report as JSON.
+        report: path of a JSON report.
         progress: called with seconds of the clip.
-        workers: processes, or a Ray cluster, that share the windows of a network. The samples do not depend on how many
-            they are. Models that follow sources through the clip are computed by one, whatever is asked.
+        workers: number of processes, or a Ray cluster, that share the windows of a network. The samples do not depend
+            on their number. Models that follow sources through the clip always use a single worker.
 
     Raises:
         MediaError: the input cannot be read, has no sound, or lacks the picture that the model needs.
@@ -87,13 +88,13 @@ def binauralize(
 
 @dataclass(frozen=True)
 class Request:
-    """One file to be given two ears, as `plan` found it to be possible; nothing of it is checked again.
+    """A planned job for one file; `plan` has checked it, and nothing is checked again.
 
     Attributes:
         input, output: files.
-        asked: what was asked for.
-        model: None: it is made when the request is run.
-        is_named: whether the output was named as a file, so that its suffix is not to be changed.
+        asked: arguments of the job.
+        model: the model; None to make it when the request runs.
+        is_named: whether the output was named as a file, so that its suffix must stay.
         makes_folder: whether the output's folder is made if it is missing.
         reserved: keys (`output_names.path_key`) of files that the output must not become by another suffix.
     """
@@ -107,10 +108,10 @@ class Request:
     reserved: frozenset[Any] = field(default=frozenset(), repr=False)
 
     def final_output(self, prepared: PreparedInput | None = None) -> tuple[Path, str | None]:
-        """The output's path and, if its suffix is not the input's, a sentence that says why.
+        """Return the output's path and, if its suffix is not the input's, a sentence with the reason.
 
         Raises:
-            MediaError: the input cannot be read, or there is no place for its picture.
+            MediaError: the input cannot be read, or no container fits its picture.
         """
         options = self.asked.options
         if self.is_named or options.format != "binaural":
@@ -125,11 +126,11 @@ class Request:
 
     @property
     def can_be_shared(self) -> bool:
-        """Whether its windows can be computed by several workers: those of a network, for two ears."""
+        """Whether several workers can compute its windows: with a network, and binaural output."""
         return network_of(self.model) is not None and self.asked.options.format == "binaural"
 
     def shared_by(self, workers: Workers) -> "Request":
-        """Itself, with its windows computed by workers if that can be."""
+        """Return the request with its windows computed by workers, if that is possible."""
         network = network_of(self.model)
         if workers == 1 or network is None or not self.can_be_shared:
             return self
@@ -137,7 +138,7 @@ class Request:
         return replace(self, model=SharedNetwork(network, workers, threads))
 
     def run(self, progress: Progress = no_progress) -> Report:
-        """Give the file two ears; see `binauralize`."""
+        """Run the job; see `binauralize`."""
         asked, options = self.asked, self.asked.options
         prepared = prepare(self.input, options)
         output, note = self.final_output(prepared)
@@ -177,7 +178,7 @@ class Request:
 def _by_stems(
     asked: Asked, input: Path, output: Path, prepared: PreparedInput, treatment: Treatment, progress: Progress
 ) -> Report:
-    """What is not two ears of the whole sound, made of its stems, which are separated on disk first."""
+    """Make an output of separate stems, which are written to disk first."""
     begun, options = time.monotonic(), asked.options
     if options.format == "stems":
         with stems_folder(output) as (folder, _):
@@ -218,7 +219,7 @@ def _report_of(stems: Stems, output: Path, begun: float, notes: list[str], prepa
 
 
 def _formatted(output: Path, format: Format) -> Path:
-    """The name of an output that was not named, in a format that has a suffix of its own."""
+    """Replace the suffix of a default output name by that of the format, if it has one."""
     if format == "adm":
         return output.with_suffix(".wav")
     if format == "ambix" and output.suffix.lower() not in AMBIX_SUFFIXES:
@@ -235,17 +236,17 @@ def plan(
     report: str | os.PathLike[str] | None = None,
     name: str = DEFAULT_NAME,
 ) -> list[Request]:
-    """What `binauralize` was asked for, checked once before any work: a request for each input, with one model.
+    """Check the arguments of `binauralize` before any work, and return a request for each input, with one model.
 
     Args:
-        inputs: files, and folders, which stand for the videos and sounds in them; each goes to a file of its own.
+        inputs: files, and folders, which stand for the videos and sounds in them; each gets its own output.
         output: a file for a single input, or a folder (a name without suffix); None is beside each input.
-        name: of outputs that are not named (`output_names.name_outputs`).
-        report: where reports will be written.
+        name: template for output names (`output_names.name_outputs`).
+        report: path of the report.
 
     Raises:
         ModelError, DataError: the model cannot be made of these arguments.
-        HearsightError: an output or the report would replace an input or another output, or has no place to go.
+        HearsightError: an output or the report would replace an input or another output, or its folder is missing.
     """
     output_format = asked.options.format
     if name == DEFAULT_NAME and output_format != "binaural":

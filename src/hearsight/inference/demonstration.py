@@ -1,4 +1,4 @@
-"""A sample scene made, binauralized and measured."""
+"""Demonstration: a sample scene is made, binauralized and measured."""
 
 import os
 from dataclasses import dataclass
@@ -22,15 +22,16 @@ WINDOW_S = 1.0
 
 @dataclass(frozen=True)
 class Demonstration:
-    """What `hearsight demo` did and measured, in windows of one second.
+    """Files and measurements of `hearsight demo`, in windows of one second.
 
     Attributes:
-        scene, output: the video that was made, and the one with two ears.
-        report: of `binauralize`.
+        scene, output: the video of the scene, and the binaural one.
+        report: report of `binauralize`.
         times_s: centres of the windows.
-        true_azimuth_deg: where the ball is, positive to the left.
-        heard_azimuth_deg: from where the model lets it be heard.
-        level_difference_db, time_difference_ms: of the finished file's ears, positive for the left; NaN in silence.
+        true_azimuth_deg: azimuth of the ball, positive to the left.
+        heard_azimuth_deg: azimuth at which the model places the sound.
+        level_difference_db, time_difference_ms: interaural differences in the finished file, positive for the left; NaN
+            in silence.
     """
 
     scene: Path
@@ -56,7 +57,7 @@ class Demonstration:
 def demonstrate(
     folder: str | os.PathLike[str], duration_s: float = 20.0, progress: Progress = no_progress
 ) -> Demonstration:
-    """Make a scene in `folder`, binauralize it with default settings (no position is given), and measure the result.
+    """Make a scene in `folder`, binauralize it with default settings (without positions), and measure the result.
 
     Writes `scene.mp4`, `scene.binaural.mp4` and `report.json`, replacing those of an earlier demonstration.
 
@@ -89,7 +90,7 @@ def demonstrate(
 
 
 def _heard(report: Report, times_s: np.ndarray) -> np.ndarray:
-    """Mean direction of the sources, weighted by their share of the sound; 0, ahead, where there is none."""
+    """Mean direction of the sources, weighted by their share of the sound; 0, ahead, without sources."""
     total, weight = np.zeros(len(times_s)), 0.0
     for source in report.sources:
         if source.track:

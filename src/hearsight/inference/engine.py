@@ -1,4 +1,4 @@
-"""The one way from a file to a file: every model, neural or not, is run by it."""
+"""Engine: runs any model, neural or not, from an input file to an output file."""
 
 import os
 import sys
@@ -30,8 +30,8 @@ from hearsight.vision.frames import SmallCopies
 
 _BLOCK_SAMPLES = 1 << 15
 _SILENT_DB = -80.0
-_MOST_AHEAD, _BYTES_AHEAD = 64, 48 << 20  # pictures that are decoded before they are needed
-_MOST_BEHIND = 8  # blocks of ears that wait to be encoded
+_MOST_AHEAD, _BYTES_AHEAD = 64, 48 << 20  # limits of pictures decoded in advance
+_MOST_BEHIND = 8  # blocks of ears waiting to be encoded
 
 
 def run_on_file(
@@ -47,19 +47,20 @@ def run_on_file(
     hrtf: str | None = None,
     mono: Iterable[Float[Tensor, "_samples"]] | None = None,
 ) -> Report:
-    """A file through a model: one walk, in memory that does not depend on its length.
+    """Run a model on a file in one pass, in memory that does not depend on its length.
 
-    The input's sound is mixed to mono (`media.mix_to_mono`) and goes through `ears_of`; picture and everything else of
-    the file are copied by `media.BinauralWriter`. An existing target is replaced once the new one is whole.
+    The input's sound is mixed to mono (`media.mix_to_mono`) and processed by `ears_of`; `media.BinauralWriter` copies
+    the picture and everything else in the file. An existing target is replaced once the new one is complete.
 
     Args:
-        options: what was asked for. Its strength is for the treatment.
+        options: options of the job. Its strength is used only to make the default `treatment`.
         progress: called with seconds of the clip.
-        prepared: what `prepare` found of the source with these options; None: it is asked.
-        treatment: how the ears are mixed with the input; None: as the options say.
-        decodes_ambisonics: whether ambisonics in the source are decoded to ears, with the HRTF, instead of being taken
-            for the mono sound of their channel W.
-        mono: what goes through the model in the place of the source's sound, as long as that; None: the source's.
+        prepared: result of `prepare` for the source with these options; None: it is prepared here.
+        treatment: mix of the ears with the input; None: according to the options.
+        decodes_ambisonics: whether ambisonics in the source are decoded to ears, with the HRTF. Otherwise their channel
+            W is the mono sound.
+        hrtf: path of a SOFA file for ambisonics; None for KEMAR.
+        mono: sound to process in place of the source's, of the same length; None: the source's.
 
     Raises:
         MediaError: the input cannot be read, has no sound, or has no picture and the model needs it.
@@ -153,16 +154,16 @@ def ears_of(
 ) -> Iterator[Float[Tensor, "2 samples"]]:
     """Both ears of a sound of any number of channels, at its own rate, as they are finished; as long as the sound.
 
-    A model without a sample rate gives the ears themselves (`walk`). A model with one hears the mono sound resampled to
-    it and gives only the difference of the ears, which is resampled back, continued above the model's band
+    A model without a sample rate returns the ears themselves (`walk`). A model with one gets the mono sound resampled
+    to it, and only the difference of its ears is used: it is resampled back, extended above the model's band
     (`FullBand`) and added to the mono sound: left = mono + difference, right = mono - difference. (The papers'
-    l = (mix + difference) / 2 twice: a flat file plays `mono`, not its half, in each ear.) `LevelKeeper` then sets
-    loudness, silence and peaks. Samples of the input that are not finite are taken for silence.
+    l = (mix + difference) / 2 twice: a player plays a mono file as `mono`, not half of it, in each ear.) `LevelKeeper`
+    then sets loudness, silence and peaks. Samples of the input that are not finite count as silence.
 
     Args:
         layout: FFmpeg's name of the channels.
-        notes: filled with plain sentences about what had to be changed.
-        treatment: how the ears are mixed with the input, and how loud they become; None: as the model gives them.
+        notes: list to which plain sentences about changes are added.
+        treatment: mix of the ears with the input, and their level; None: the unchanged output of the model.
     """
     notes = notes if notes is not None else []
     held = InputSound(sound, layout, sample_rate_hz, treatment or Treatment())
@@ -183,7 +184,7 @@ def ears_of(
 
 
 def _ears(differences: Tensor, mono: Tensor) -> tuple[Tensor, Tensor]:
-    """(ears, mono)."""
+    """Return (ears, mono) for the first of the differences."""
     return torch.stack([mono + differences[0], mono - differences[0]]), mono
 
 
@@ -195,7 +196,7 @@ def field_ears(
     treatment: Treatment,
     notes: list[str],
 ) -> Iterator[Float[Tensor, "2 samples"]]:
-    """Both ears of an ambisonic sound, as loud as its channel W is in both ears; else as `ears_of`."""
+    """Both ears of an ambisonic sound, as loud as its channel W in both ears; otherwise as in `ears_of`."""
     held = InputSound(sound, layout, sample_rate_hz, treatment)
     channels = 1
     for block in held.blocks():
@@ -216,7 +217,7 @@ def pictures_for(
     notes: list[str],
     selection: Selection,
 ) -> AbstractContextManager[Iterable[Picture]]:
-    """Context that gives the pictures that the model asks for, decoded ahead by a thread while others are processed."""
+    """Context with the pictures that the model needs; a thread decodes them in advance."""
     if session is None or spec.frames == "none" or clip.frame_size is None:
         return nullcontext(())
     size = spec.frame_size_of(clip.frame_size)
@@ -235,9 +236,9 @@ def pictures_for(
 
 @contextmanager
 def a_core_left(is_needed: bool) -> Iterator[None]:
-    """Context in which operations leave a core to the thread that decodes all along.
+    """Context in which operations leave one core to the decoding thread.
 
-    Without it, two threads that share an operation wait for each other, busily, while one of them has no core.
+    Without it, two threads that share an operation wait busily for each other while one of them has no core.
     """
     threads, cv2_threads = torch.get_num_threads(), cv2.getNumThreads()
     if is_needed:
@@ -251,12 +252,12 @@ def a_core_left(is_needed: bool) -> Iterator[None]:
 
 
 def works_without_picture(model: BinauralModel) -> bool:
-    """Whether a model that needs pictures can do without one."""
+    """Whether a model that uses pictures works without one."""
     return bool(getattr(model, "works_without_picture", False))
 
 
 def peak_memory_mib() -> float:
-    """Highest resident memory of this process so far; NaN where the system does not report it."""
+    """Peak resident memory of this process so far; NaN where the system does not report it."""
     try:
         import resource
     except ImportError:

@@ -1,4 +1,4 @@
-"""The sound of an input on its way through a model: mixed to mono, held until its ears are made, and levelled."""
+"""Sound of an input while a model processes it: mixed to mono, kept until its ears are made, and levelled."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -10,12 +10,12 @@ from hearsight.inference.options import Treatment
 from hearsight.media import mix_to_mono
 
 _NOTED_LOSS_DB = 1.0
-_LARGEST = 1e6  # of full scale; what damaged floats hold beyond it would overflow
-_FADE_S = 0.05  # into and out of a stretch that is left untouched
+_LARGEST = 1e6  # of full scale; larger values in damaged floats would overflow
+_FADE_S = 0.05  # into and out of an untouched stretch
 
 
 class SampleQueue:
-    """Samples of one or more channels in the order in which they came."""
+    """Queue of samples of one or more channels."""
 
     def __init__(self) -> None:
         self._parts: list[Tensor] = []
@@ -33,19 +33,19 @@ class SampleQueue:
 
 
 class InputSound(SampleQueue):
-    """The input's sound, mixed to mono, and held until the ears that are made of it are finished and levelled."""
+    """The input's sound, mixed to mono, and kept until its ears are finished and levelled."""
 
     def __init__(self, sound: Iterable[Tensor], layout: str, sample_rate_hz: int, treatment: Treatment) -> None:
         super().__init__()
         self._sound, self._layout, self._rate, self._treatment = sound, layout, sample_rate_hz, treatment
         self._not_finite = self._too_large = False
         self._sides = SampleQueue()
-        self._done = 0  # samples of ears that were levelled
+        self._done = 0  # samples of levelled ears
         self._level: LevelKeeper | None = None
 
     @property
     def level(self) -> LevelKeeper:
-        if self._level is None:  # no sound came at all
+        if self._level is None:  # there was no sound at all
             self._level = self._new_level([2.0])
         return self._level
 
@@ -53,7 +53,7 @@ class InputSound(SampleQueue):
         return LevelKeeper(self._rate, weights, self._treatment.true_peak_db, 10 ** (self._treatment.gain_db / 20))
 
     def blocks(self) -> Iterator[Tensor]:
-        """The channels; what was given out is held as mono."""
+        """Yield the channels block by block, and queue their mono mix."""
         channels = 1
         for block in self._sound:
             if self._level is None:
@@ -73,12 +73,12 @@ class InputSound(SampleQueue):
         self.level.hear(torch.zeros(channels, 0), last=True)
 
     def mono(self) -> Iterator[Tensor]:
-        """The mono mix of each block."""
+        """Yield the mono mix of each block."""
         for block in self.blocks():
             yield mix_to_mono(block, self._layout)
 
     def levelled(self, ears: Tensor, mono: Tensor, last: bool = False) -> Tensor:
-        """The ears that are finished, given the model's next ones and the mono sound they were made of."""
+        """Return the ears that are finished, given the model's next ears and the mono sound that they come from."""
         samples = ears.shape[-1]
         strength = self._strength(samples)
         if strength is not None:
@@ -86,12 +86,12 @@ class InputSound(SampleQueue):
         if self._sides.samples:
             side = self._sides.take(samples)
             ears = ears + torch.stack([side, -side])
-            mono = torch.where(side.abs() > mono.abs(), side, mono)  # both count for what is silent
+            mono = torch.where(side.abs() > mono.abs(), side, mono)  # silence must be silent in both
         self._done += samples
         return self.level.process(ears, mono, last)
 
     def _strength(self, samples: int) -> Tensor | float | None:
-        """The strength at each of the next samples; None where it is 1 throughout."""
+        """Strength at each of the next samples; None if it is 1 throughout."""
         untouched = self._treatment.untouched_s
         if not untouched:
             return None if self._treatment.strength == 1 else self._treatment.strength

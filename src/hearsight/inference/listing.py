@@ -1,4 +1,4 @@
-"""What `hearsight models` lists."""
+"""Data for `hearsight models`."""
 
 from typing import Any
 
@@ -9,9 +9,9 @@ from hearsight.models.zoo import zoo_model
 
 
 def list_models(count: bool = True) -> list[dict[str, Any]]:
-    """One entry per model: `name`, `task`, `ready`, `parameters` (None if not counted, or if
-    a package that the network needs is not installed), `source`, `summary`; of a small trained network that comes with
-    the package `card`, too: what it was trained on and measured at.
+    """One entry per model: `name`, `task`, `ready`, `parameters` (None if not counted, or if a package that the network
+    needs is not installed), `source`, `summary`; for a small trained network in the package also `card`, with its
+    training data and scores.
 
     Args:
         count: build each network on the meta device (no memory, no weights) and count its parameters.
@@ -31,19 +31,19 @@ def list_models(count: bool = True) -> list[dict[str, Any]]:
 
 
 def _counted(card: Card) -> int | None:
-    """Parameters; None for a class of another package that cannot be made, so that one unfinished hides no other."""
+    """Count parameters; None if a class of another package cannot be made, so that the others are still listed."""
     if (known := zoo_model(card.name)) is not None:
         return int(known.content["parameters"])
     if card in CARDS:
         return _parameters(card.load_network_class())
     try:
         return _parameters(card.load_network_class())
-    except Exception:  # whatever the other package's code raises
+    except Exception:  # any error in the other package's code
         return None
 
 
 def _parameters(cls: type) -> int | None:
-    """Parameters of a network made with its default settings; 0 for a model that is no network; None if unknown."""
+    """Count parameters of a network with default settings; 0 for a model that is no network; None if unknown."""
     if not issubclass(cls, nn.Module):
         return 0
     import torch

@@ -1,4 +1,4 @@
-"""`hearsight.load`: a model by its name, its folder or its Hub id."""
+"""`hearsight.load`: loads a model by its name, its folder or its Hub id."""
 
 import inspect
 import os
@@ -24,19 +24,19 @@ Frames = UInt8[Tensor, "time height width 3"] | UInt8[np.ndarray, "time height w
 
 
 def load(name: str | os.PathLike[str], device: str = "cpu", **options: Any) -> "Model":
-    """A binaural model, ready for `binauralize` and callable: `ears = model(mono, frames, sample_rate=..., ...)`.
+    """Load a binaural model for `binauralize`, also callable: `ears = model(mono, frames, sample_rate=..., ...)`.
 
     Args:
         name: a name from `hearsight models` that is ready, a folder of a saved network, or "owner/name" on the Hugging
-            Face Hub. A folder called like a model is reached as "./name". "NAME@FOLDER" takes the weights of a folder
-            into another system that reads them: "unet-out@runs/sep-stereo/model".
+            Face Hub. A folder with the name of a model is reached as "./name". "NAME@FOLDER" loads the weights of a
+            folder into another system that reads them: "unet-out@runs/sep-stereo/model".
         device: for a network: "cpu", "cuda", "mps".
-        options: for a network: how it is run, arguments of `inference.NeuralModel` (`crops="sliding"`,
-            `overlap="confidence"`, `hop_s`, `precision`, `batch`).
+        options: for a network: arguments of `inference.NeuralModel` (`crops="sliding"`, `overlap="confidence"`,
+            `hop_s`, `precision`, `batch`).
 
     Raises:
-        ModelError: an option that is unknown, or given for a model that is no network; unknown, without weights, not
-            binaural, or damaged; or the model does not compute on the device. The message says what to do.
+        ModelError: the model is unknown, without weights, not binaural, or damaged, or does not compute on the device;
+            or an option is unknown, or given for a model that is no network. The message says what to do.
         DependencyError: the Hub could not be reached or does not have it.
     """
     text = current_name(os.fspath(name))
@@ -59,13 +59,13 @@ def load(name: str | os.PathLike[str], device: str = "cpu", **options: Any) -> "
 
 
 class Model:
-    """A binaural model as `load` gives it: called the same way whatever it is made of.
+    """A loaded binaural model, with one interface for networks and others.
 
     Attributes:
         model: the `BinauralModel` inside.
-        name: what it is called in reports.
-        spec: how it wants a clip cut.
-        works_without_picture: whether it can do a sound alone.
+        name: name in reports.
+        spec: windows and frames that it takes.
+        works_without_picture: whether it can process a sound without a picture.
     """
 
     def __init__(self, model: BinauralModel) -> None:
@@ -75,22 +75,22 @@ class Model:
         self.works_without_picture = bool(getattr(model, "works_without_picture", model.spec.frames == "none"))
 
     def session(self, clip: ClipInfo) -> BinauralSession:
-        """Begin a clip."""
+        """Start a session for a clip."""
         return self.model.session(clip)
 
     def __call__(
         self, mono: Sound, frames: Frames | None = None, *, sample_rate: int, frame_rate: float | None = None
     ) -> Float[Tensor, "2 samples"] | Float[np.ndarray, "2 samples"]:
-        """Both ears of a whole sound as the model gives them, left first: no loudness rule and no limiter on top.
+        """Both ears of a whole sound, left first, as the model returns them: without loudness rule and limiter.
 
-        A network hears the sound resampled to its own rate, and what it adds is resampled back, as `binauralize` does.
-        The ears of a network and of the default model average to `mono`: a flat file plays `mono` in each ear.
+        A network gets the sound resampled to its own rate, and its output is resampled back, as in `binauralize`. The
+        ears of a network and of the default model average to `mono`: a mono file is played as `mono` in each ear.
 
         Args:
-            mono: the sound, a float tensor or array; what comes back is of the same type.
+            mono: the sound, a float tensor or array; the result has the same type.
             frames: RGB, the first at 0 s, of any size. One is enough for a still picture. None for a sound alone.
-            sample_rate: of `mono`, in hertz.
-            frame_rate: of `frames`, in frames per second; needed with `frames`.
+            sample_rate: sample rate of `mono`, in hertz.
+            frame_rate: rate of `frames`, in frames per second; needed with `frames`.
 
         Raises:
             ModelError: `mono` or `frames` is of another type or shape or missing, or a rate is missing or not positive.
@@ -119,7 +119,7 @@ class Model:
 
 
 def _pictures(frames: Any, frame_rate_hz: float, spec: WindowSpec, duration_s: float) -> list[Frame]:
-    """The frames as the model's spec wants them: at its ticks, of its size."""
+    """Frames at the rate and of the size of the model's spec."""
     if frames is None or spec.frames == "none":
         return []
     import cv2

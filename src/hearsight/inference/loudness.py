@@ -1,4 +1,4 @@
-"""The last stage of every model: as loud as the input, silent where it is silent, never clipping."""
+"""Final stage after any model: keeps the input's loudness and silence, and prevents clipping."""
 
 import math
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from hearsight.signal.context import ContextStream
 from hearsight.signal.loudness import KWeightedPower
 from hearsight.signal.true_peak import true_peaks
 
-TRUE_PEAK_DB = -1.0  # of full scale, where nothing else is asked for
+TRUE_PEAK_DB = -1.0  # of full scale, the default
 SILENCE = 1e-5  # -100 dB of full scale
 LOOKAHEAD_S = 2.0
 MEMORY_S = 10.0
@@ -26,25 +26,24 @@ _FADE_S = 0.025
 
 
 class LevelKeeper:
-    """Sets the level of two ears that come in blocks, in bounded memory and one walk. In this order:
+    """Level control of two ears that come in blocks, in bounded memory and one pass, in this order:
 
-    1. Loudness. Both ears get one gain that makes their K-weighted power (ITU-R BS.1770) that of the input, the input
-       being heard as a player plays it: one channel in both ears, several with the standard's weights. The powers are
-       compared over the past, with a time constant of 10 s, and the coming 2 s, so that the gain changes slowly (it
-       follows the colour of the sound and the direction, a few decibels in seconds) and a loud passage is met with its
-       own gain. Of an input whose channels cancel in the mono mix no more than 12 dB are made up; `short_db` says how
-       much is missing.
+    1. Loudness. Both ears get the same gain, so that their K-weighted power (ITU-R BS.1770) is that of the input as a
+       player plays it: a single channel in both ears, several with the standard's weights. The powers are compared over
+       the past, with a time constant of 10 s, and the coming 2 s, so that the gain changes slowly (it follows the
+       timbre and the direction, a few decibels in seconds) and is right when a loud passage begins. If the input's
+       channels cancel in the mono mix, at most 12 dB are added; `short_db` gives the rest.
     2. Silence. Where the mono mix of the input stays below -100 dB of full scale, both ears fade to exact zeros within
-       50 ms of the last and of the next audible sample (echoes and window edges live there).
-    3. Peaks. A limiter with a lookahead of 25 ms turns both ears down together (so their difference in level stays)
-       just enough that the true peak (between samples, too) stays below a ceiling. Where the input leaves no room for
-       the louder ear, this costs loudness; `lost_db` says how much over the whole clip.
+       50 ms of the last and of the next audible sample (which leaves room for echoes and window edges).
+    3. Peaks. A limiter with a lookahead of 25 ms turns both ears down together (their level difference stays) just
+       enough to keep the true peak (between samples, too) below a ceiling. Where the input is so loud that the louder
+       ear would clip, this costs loudness; `lost_db` gives the loss over the whole clip.
 
     Args:
-        sample_rate_hz: of ears and input.
+        sample_rate_hz: sample rate of ears and input.
         weights: loudness weight of each input channel (`loudness_weights`).
-        true_peak_db: the ceiling in decibels of full scale.
-        gain: over the input's loudness, as a factor.
+        true_peak_db: ceiling in decibels of full scale.
+        gain: factor over the input's loudness.
     """
 
     def __init__(
@@ -64,13 +63,13 @@ class LevelKeeper:
         self._before_limiter = self._after_limiter = 0.0
 
     def hear(self, channels: Float[Tensor, "channels samples"], last: bool = False) -> None:
-        """The input as it is in the file; must be ahead of the ears that are processed."""
+        """Add the input's channels as in the file; must be ahead of the ears in `process`."""
         self._powers.reference += self._input.process(channels, last)
 
     def process(
         self, ears: Float[Tensor, "2 samples"], mono: Float[Tensor, "samples"], last: bool = False
     ) -> Float[Tensor, "2 ready"]:
-        """The ears that are ready, given further ears and the mono sound they were made of."""
+        """Return the ears that are ready, given further ears and the mono sound that they come from."""
         self._powers.ears += self._ears.process(ears, last)
         self._powers.mono += self._mono.process(mono[None], last)
         self._waiting = torch.cat([self._waiting, torch.cat([ears, mono[None]])], dim=-1)
@@ -85,18 +84,18 @@ class LevelKeeper:
 
     @property
     def lost_db(self) -> float:
-        """By how much the limiter lowered the power of the clip so far, in decibels."""
+        """Power of the clip so far that the limiter removed, in decibels."""
         if not self._before_limiter:
             return 0.0
         return -10 * math.log10(max(1e-12, self._after_limiter / self._before_limiter))
 
     @property
     def short_db(self) -> float:
-        """By how many decibels the output was at most quieter than the input because its channels cancel."""
+        """Largest missing loudness of the output, in decibels, because the input's channels cancel."""
         return self._powers.short_db
 
     def _ramps(self, gains: list[float], block: int) -> Tensor:
-        """The gain of each sample: linear from block to block."""
+        """Gain of each sample, linear from block to block."""
         first = gains[0] if self._gain is None else self._gain
         ends = torch.tensor([first, *gains])
         self._gain = gains[-1]
@@ -106,8 +105,8 @@ class LevelKeeper:
     def _silenced_and_limited(self, stream: Tensor) -> Tensor:
         """Ears from `[left, right, mono]` with a context of two fades on both sides.
 
-        Smoothing a sliding extremum with a kernel of the same reach keeps the extremum's promise: each value that is
-        averaged at a sample comes from a window that holds the sample.
+        Smoothing a sliding extremum with a kernel of the same reach preserves its bound: each value averaged at a
+        sample comes from a window that contains the sample.
         """
         fade, samples = self._fade, stream.shape[-1] - 4 * self._fade
         inner = slice(2 * fade, 2 * fade + samples)
@@ -129,12 +128,12 @@ class LevelKeeper:
         return out
 
     def _smoothed(self, values: np.ndarray) -> np.ndarray:
-        """Same length; right from one fade inside the edges on."""
+        """Smoothed values of the same length; valid except within one fade of the edges."""
         return oaconvolve(values.astype(np.float64), self._kernel, mode="same").astype(np.float32)
 
 
 class _Gains:
-    """One gain per block from the powers of the input, of its mono mix and of the ears."""
+    """One gain per block, from the powers of the input, of its mono mix and of the ears."""
 
     def __init__(self, gain: float) -> None:
         self._asked = gain
@@ -142,13 +141,13 @@ class _Gains:
         self.mono: list[float] = []
         self.ears: list[float] = []
         self.short_db = 0.0
-        self._sums: np.ndarray | None = None  # of reference, mono and ears, the past fading
+        self._sums: np.ndarray | None = None  # of reference, mono and ears, decaying
         self._ahead = round(LOOKAHEAD_S / _BLOCK_S)
         self._forget = math.exp(-_BLOCK_S / MEMORY_S)
         self._gain = gain
 
     def ready(self, last: bool) -> list[float]:
-        """Gains of the blocks for which enough is known; with `last`, of all."""
+        """Gains of the blocks with enough lookahead; with `last`, of all."""
         gains = []
         while self.ears and (last or len(self.ears) > self._ahead):
             powers = (self.reference, self.mono, self.ears)
@@ -164,7 +163,7 @@ class _Gains:
 
     def _update(self, reference: float, mono: float, ears: float) -> None:
         if min(reference, mono, ears) < _LEAST_POWER:
-            return  # silence asks for no other gain
+            return  # silence does not change the gain
         short_db = 10 * math.log10(reference / mono) - LARGEST_GAIN_DB
         self.short_db = max(self.short_db, short_db)
         self._gain = self._asked * math.sqrt(reference / ears) * 10 ** (-max(0.0, short_db) / 20)

@@ -1,4 +1,4 @@
-"""Markers for editors: who appears and leaves, and where it is unsure whose the sound is."""
+"""Markers for editors: appearances and departures of sources, and stretches of low confidence."""
 
 import csv
 import json
@@ -13,9 +13,9 @@ from hearsight.vision.tracks import Source, TrackPoint
 
 MARKER_FILES = ("markers.edl", "markers.otio", "markers.reaper.csv", "markers.premiere.csv")
 _STEP_S = 0.5  # between points of a track
-_GAP_S = 1.25  # between points, from which on a source has left
+_GAP_S = 1.25  # gap between points above which a source has left
 _LOW = 0.3  # confidence
-_LEAST_LOW_S = 1.0  # during which it stays low
+_LEAST_LOW_S = 1.0  # least duration of low confidence
 _USUAL_RATE_HZ = 25.0
 _EDL_BEGINS_S = 3600  # timelines begin at one hour by custom
 _COLOURS = {"appears": ("ResolveColorGreen", "GREEN"), "leaves": ("ResolveColorRed", "RED")}
@@ -24,20 +24,21 @@ _LOW_COLOURS = ("ResolveColorYellow", "YELLOW")
 
 @dataclass(frozen=True, order=True)
 class Marker:
-    """A moment, in seconds from the beginning of the stems, and what happens."""
+    """A time, in seconds from the beginning of the stems, and its label."""
 
     time_s: float
     text: str
 
 
 def marked_moments(names: Sequence[str], sources: Sequence[Source], start_s: float, duration_s: float) -> list[Marker]:
-    """When each source appears and leaves, and when its confidence falls below 0.3 for a second or more, in order.
+    """Markers where each source appears or leaves, and where its confidence falls below 0.3 for a second or more, in
+    order of time.
 
     A source that is there at the end does not leave.
 
     Args:
-        names: of the sources.
-        start_s, duration_s: of the stems in the clip.
+        names: names of the sources.
+        start_s, duration_s: part of the clip that the stems cover.
     """
     found = []
     for name, source in zip(names, sources, strict=True):
@@ -54,8 +55,8 @@ def marked_moments(names: Sequence[str], sources: Sequence[Source], start_s: flo
 def write_markers(stems: Stems, names: Sequence[str], sources: Sequence[Source]) -> None:
     """Write the markers beside stems: EDL (Resolve), OTIO, and CSV for Reaper and Premiere.
 
-    Frames are counted by the picture's rate (25 a second without one), rounded to a whole number for timecodes, without
-    dropped frames; the EDL's timeline begins at 01:00:00:00.
+    Frames are counted at the picture's rate (25 per second without one), rounded to a whole number for timecodes,
+    without dropped frames; the EDL's timeline begins at 01:00:00:00.
     """
     markers = marked_moments(names, sources, stems.start_s, stems.duration_s)
     rate_hz = stems.frame_rate_hz or _USUAL_RATE_HZ
@@ -74,7 +75,7 @@ def write_markers(stems: Stems, names: Sequence[str], sources: Sequence[Source])
 
 
 def _stays(track: Sequence[TrackPoint]) -> Iterator[list[TrackPoint]]:
-    """The stretches of a track between which the source is away."""
+    """Stretches of a track in which the source is present."""
     stay: list[TrackPoint] = []
     for point in track:
         if stay and point.time_s - stay[-1].time_s > _GAP_S:
@@ -103,7 +104,7 @@ def _colours(marker: Marker) -> tuple[str, str]:
 
 
 def _edl(markers: Sequence[Marker], rate_hz: int) -> str:
-    """CMX 3600 with the comments that Resolve reads as timeline markers."""
+    """CMX 3600 EDL with the comments that Resolve reads as timeline markers."""
     lines = ["TITLE: hearsight", "FCM: NON-DROP FRAME", ""]
     for n, marker in enumerate(markers, 1):
         begin = _timecode(_EDL_BEGINS_S + marker.time_s, rate_hz)
@@ -118,7 +119,7 @@ def _edl(markers: Sequence[Marker], rate_hz: int) -> str:
 
 
 def _timecode(seconds: float, rate_hz: int) -> str:
-    """Hours, minutes, seconds and frames."""
+    """Timecode of hours, minutes, seconds and frames."""
     frames = int(Fraction(seconds).limit_denominator(1_000_000) * rate_hz + Fraction(1, 2))
     whole, frame = divmod(frames, rate_hz)
     return f"{whole // 3600:02d}:{whole // 60 % 60:02d}:{whole % 60:02d}:{frame:02d}"

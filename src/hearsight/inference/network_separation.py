@@ -1,4 +1,4 @@
-"""Separation networks at work on files: one video with a picture of each source, or two videos and their mix."""
+"""Separation networks on files: one video with a picture of each source, or two videos and their mix."""
 
 import math
 import os
@@ -40,22 +40,22 @@ if TYPE_CHECKING:
 _BLOCK_SAMPLES = 1 << 15
 _FRAME_RATE_HZ = 5.0
 _LONGEST_MEASURED_S = 120.0
-_SHAPE = 16 / 9  # of the part of the picture that stands for a source, as the clips that networks learn from have
+_SHAPE = 16 / 9  # aspect ratio of a source's part of the picture, as in the training clips of the networks
 
 
 @dataclass(frozen=True)
 class LoadedSeparator:
-    """A separation network on the device that it computes on, and what it is called in `tracks.json`."""
+    """A separation network on its device, and its name in `tracks.json`."""
 
     network: Separator
     name: str
 
 
 def loaded_separator(model: Any, device: str = "cpu") -> LoadedSeparator | None:
-    """The separation network of a name, in a folder, of a Hub id, or given; None if it is another model.
+    """Return a separation network by name, folder or Hub id, or as given; None for any other model.
 
     Raises:
-        ModelError: a folder that cannot be read, a separation network that has no weights, or no such device.
+        ModelError: a folder that cannot be read, a separation network without weights, or an unavailable device.
     """
     name = None
     if isinstance(model, str | os.PathLike):
@@ -86,20 +86,21 @@ def network_stems_into(
     prepared: PreparedInput,
     progress: Progress = no_progress,
 ) -> Stems:
-    """`hearsight.separate` by a separation network, which is shown the picture around each source.
+    """`hearsight.separate` with a separation network, which gets the picture around each source.
 
-    The network is run by windows of its own length that overlap by half, with the frame nearest to each window's
-    middle: of it the part around the source, of several sources each a share of the picture's width, in the shape 16:9.
-    Above its band a stem is the share of the mix that it has in the network's highest trusted octave (`FullBand`).
+    The network runs on windows of its own length that overlap by half, with the frame nearest to each window's centre.
+    It gets the part of the frame around each source, in the shape 16:9; with several sources, each part is an equal
+    share of the picture's width. Above its band a stem is its share of the mix in the network's highest trusted octave
+    (`FullBand`).
 
     Args:
-        folder: an empty one.
-        separator: of any number of sources, or (Sep-Stereo) of two.
-        asked: positions or tracks; without, the two loudest sources that the default model finds are shown.
+        folder: an empty folder.
+        separator: network for any number of sources, or (Sep-Stereo) for two.
+        asked: arguments with positions or tracks; without, the two loudest sources of the default model are used.
 
     Raises:
-        DataError: a network of two sources and another number.
-        ModelError: fewer than two are found.
+        DataError: another number of sources than two with a network for two.
+        ModelError: fewer than two sources are found.
         MediaError: there is no picture.
     """
     clip, selection = prepared.clip, prepared.selection
@@ -134,7 +135,7 @@ def mix_into(
     options: Options,
     progress: Progress,
 ) -> tuple[Stems, "SeparationRatios | None"]:
-    """`separate_mix` into an empty folder."""
+    """Run `separate_mix` into an empty folder."""
     prepared = [prepare(each, options) for each in inputs]
     for each, known in zip(inputs, prepared, strict=True):
         if known.clip.frame_size is None:
@@ -180,7 +181,7 @@ class _Session:
         self._energy, self._total = [0.0] * len(labels), 0.0
 
     def parts(self, windows: list[Window], seen: Any = None) -> list[dict[str, Float[Tensor, "samples"]]]:
-        """The stem of each source; two channels are added up."""
+        """Return the stem of each source; two channels are added up."""
         width = self._network.frame_size[1]
         pictures = [
             torch.stack(
@@ -198,14 +199,14 @@ class _Session:
         return [dict(zip(self.keys, each, strict=True)) for each in stems]
 
     def keyed_sources(self) -> list[tuple[Source, tuple[str, ...]]]:
-        """The sources, and the key of the parts of each."""
+        """The sources, each with the key of its parts."""
         return [
             (Source(label, min(1.0, energy / max(self._total, 1e-20)), []), (key,))
             for label, energy, key in zip(self._labels, self._energy, self.keys, strict=True)
         ]
 
     def notes(self) -> list[str]:
-        """None of its own."""
+        """Return an empty list."""
         return []
 
 
@@ -219,7 +220,7 @@ def _stems(
     notes: list[str],
     progress: Progress,
 ) -> Stems:
-    """The stems of one walk, without tracks."""
+    """Write the stems in one pass, without tracks."""
     mono = SampleQueue()
     walked = _at_the_clips_rate(session, prepared.clip.sample_rate_hz, held, mono, pictures, notes)
     stems = parts_written(folder, input, prepared, session, session.name, walked, mono, progress)
@@ -235,10 +236,10 @@ def _at_the_clips_rate(
     pictures: Iterable[VideoFrame],
     notes: list[str],
 ) -> Iterator[tuple[int, int, dict[str, Float[Tensor, "samples"]]]]:
-    """`walk_parts` at the network's rate, with stems resampled back and continued above its band.
+    """Run `walk_parts` at the network's rate; its stems are resampled back and extended above its band.
 
     Args:
-        mono: is given the mono sound of what is finished.
+        mono: receives the mono sound of the finished part.
     """
     own_hz, keys = session.spec.sample_rate_hz, session.keys
     assert own_hz is not None
@@ -258,7 +259,7 @@ def _at_the_clips_rate(
 
 
 def _found(asked: Asked, input: str | os.PathLike[str], folder: Path, prepared: PreparedInput) -> list[Track]:
-    """The loudest two sources that the default model finds."""
+    """Find the two loudest sources with the default model."""
     scratch = folder / ".found"
     scratch.mkdir()
     try:
@@ -279,13 +280,13 @@ def _found(asked: Asked, input: str | os.PathLike[str], folder: Path, prepared: 
 
 
 def _read_size(displayed: tuple[int, int]) -> tuple[int, int]:
-    """Large enough to cut pictures of sources from."""
+    """(height, width) large enough to cut pictures of sources from."""
     scale = min(1.0, (720 * 1280 / (displayed[0] * displayed[1])) ** 0.5)
     return max(1, round(displayed[0] * scale)), max(1, round(displayed[1] * scale))
 
 
 def _around(frame: VideoFrame, tracks: Sequence[Track], size: tuple[int, int]) -> VideoFrame:
-    """The pictures around all sources, each in the network's size, side by side."""
+    """Pictures around all sources, each in the network's size, side by side."""
     height, width = frame.rgb.shape[:2]
     across = round(width / max(1, len(tracks)))
     down = min(height, round(across / _SHAPE))
@@ -306,7 +307,7 @@ def _resized(rgb: UInt8[np.ndarray, "height width 3"], size: tuple[int, int]) ->
 def _mixed(
     inputs: Sequence[str | os.PathLike[str]], prepared: Sequence[PreparedInput], true: PartFiles, notes: list[str]
 ) -> Iterator[Float[Tensor, "1 samples"]]:
-    """The sum of the mono sounds of two files at the first one's rate, as long as the shorter; each is kept, too."""
+    """Sum the mono sounds of two files at the first one's rate, up to the shorter's end, and keep each in `true`."""
     rate = prepared[0].clip.sample_rate_hz
     queues, ended = [SampleQueue(), SampleQueue()], [False, False]
     streams = [_mono_at(rate, each, known, notes) for each, known in zip(inputs, prepared, strict=True)]

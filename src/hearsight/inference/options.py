@@ -1,4 +1,4 @@
-"""What can be asked for of one file, whatever the model."""
+"""Options of a job on one file, whatever the model."""
 
 import math
 from collections.abc import Sequence
@@ -14,27 +14,27 @@ Format = Literal["binaural", "ambix", "adm", "stems"]
 
 @dataclass(frozen=True)
 class Options:
-    """Options of `binauralize` that have to do with the file and the sound's level.
+    """Options of `binauralize` for the file and the sound's level.
 
     Attributes:
-        audio_codec: of the output (`media.SOUND_CODECS`); None for the container's usual.
-        start_s, duration_s: the part to be done, in seconds from the first sample; it begins at the key frame of the
+        audio_codec: codec of the output (`media.SOUND_CODECS`); None for the container's usual one.
+        start_s, duration_s: part to process, in seconds from the first sample; it begins at the key frame of the
             picture at or before `start_s`. None: to the end.
         strength: from 0 (the input's own sound) to 1 (the model's). Between them, a model that places sources draws
-            them together in this proportion; of any other, the difference of the ears is multiplied.
-        stereo: what becomes of the image of a stereo input. "mix": the ears are made of the mix of both channels.
-            "keep": what is common to both channels goes through the model, and what differs is left where it is.
+            them together in this proportion; for any other, the difference of the ears is multiplied by it.
+        stereo: treatment of the image of a stereo input. "mix": the ears are made of the mix of both channels. "keep":
+            the part common to both channels goes through the model, and their difference is kept.
         loudness_lufs: integrated loudness of the output (ITU-R BS.1770-4); None for the input's.
         true_peak_db: highest true peak of the output, after encoding, in decibels of full scale.
-        audio_track: number (from 1) or language of the sound track; None to choose by what is in them.
+        audio_track: number (from 1) or language of the sound track; None to choose by content.
         video_track: number (from 1) of the picture track.
         keep_original: keep the input's own sound as a further track.
-        salvage: do what is there of a file that is cut off.
-        format: what the sound becomes: "binaural", two ears; "ambix", ambisonics beside the picture, or in a .wav;
-            "adm", objects, in a .wav (BW64); "stems", a folder as `separate` makes it. Level, strength of the ears and
-            sides of stereo belong to two ears alone.
-        ambisonic_order: of "ambix", 1 to 3.
-        centre_speech: leave speech in the middle, whoever speaks; for the model sounding-objects.
+        salvage: process the existing part of a truncated file.
+        format: output format: "binaural", two ears; "ambix", ambisonics with the picture, or in a .wav; "adm", objects,
+            in a .wav (BW64); "stems", a folder like that of `separate`. Level, strength of the ears and sides of stereo
+            apply only to "binaural".
+        ambisonic_order: order of "ambix", 1 to 3.
+        centre_speech: keep speech in the middle, whoever speaks; for the model sounding-objects.
         untouched_s: stretches, (from, to) in seconds of the file, that keep the input's own sound.
 
     Raises:
@@ -79,14 +79,14 @@ class Options:
 
 @dataclass(frozen=True)
 class Treatment:
-    """How the ears of a model are mixed with the input, and how loud they become.
+    """Mix of a model's ears with the input, and their level.
 
     Attributes:
-        strength: by which the ears' difference from the mono mix is multiplied.
+        strength: factor of the ears' difference from the mono mix.
         untouched_s: stretches of the clip, (from, to) in seconds, in which the strength is 0.
         keeps_sides: whether the difference of two channels is added to the ears.
-        true_peak_db: as of `Options`.
-        gain_db: over the input's loudness.
+        true_peak_db: as in `Options`.
+        gain_db: gain over the input's loudness.
     """
 
     strength: float = 1.0

@@ -1,4 +1,4 @@
-"""Which files a job reads and writes: folders as inputs, names of outputs, and none that replaces another."""
+"""Input and output files of a job: folders as inputs, names of outputs, protection against replacing files."""
 
 import os
 import string
@@ -14,18 +14,18 @@ from hearsight.media import CONTAINERS
 DEFAULT_NAME = "{name}.binaural{suffix}"
 _FIELDS = ("name", "suffix", "model", "number")
 _LONGEST_NAME = 255  # bytes
-# Suffixes of what cameras and recorders write, beside those that can be written.
+# Suffixes of files from cameras and recorders, besides those that can be written.
 READ_SUFFIXES = set(CONTAINERS) | {".insv", ".lrv", ".mod", ".tod", ".amv", ".rm", ".rmvb", ".swf", ".wtv", ".gxf"}
 
 
 @dataclass(frozen=True)
 class NamedOutputs:
-    """Files and where each goes.
+    """Inputs of a job and the output of each.
 
     Attributes:
-        inputs, outputs: as many of both.
+        inputs, outputs: lists of equal length.
         is_file: whether the single output was named as a file.
-        in_folder: whether the outputs go to a folder that was named.
+        in_folder: whether the outputs go to a named folder.
     """
 
     inputs: list[Path]
@@ -37,16 +37,16 @@ class NamedOutputs:
 def name_outputs(
     inputs: Sequence[str | os.PathLike[str]], output: Path | None, template: str, model: str
 ) -> NamedOutputs:
-    """The files of a job.
+    """List the inputs of a job and name their outputs.
 
     Args:
         inputs: files and folders. A folder stands for the videos and sounds directly in it (by their suffixes), without
             hidden files and those that the template could have made of others.
         output: a file for a single file, or a folder; a name without a suffix is a folder, so that `*.mp4` may also
             match a single video.
-        template: of the outputs' names, with the fields {name}, {suffix}, {model} and {number} (of the input in the
-            job); without {suffix} the input's is added.
-        model: its name.
+        template: template of the outputs' names, with the fields {name}, {suffix}, {model} and {number} (of the input
+            in the job); without {suffix} the input's is added.
+        model: name of the model.
 
     Raises:
         HearsightError: a template that cannot be used; a folder without videos; two inputs for one output; several
@@ -75,9 +75,9 @@ def name_outputs(
 
 
 def listed(inputs: Sequence[str]) -> list[str]:
-    """The inputs, and instead of each text file (.txt) what it lists: a file, a folder or a URI a line.
+    """Replace each text file (.txt) among the inputs by the files, folders or URIs that it lists, one per line.
 
-    Paths in a list are relative to its folder; empty lines, and those that begin with #, say nothing.
+    Paths in a list are relative to its folder; empty lines and those that begin with # are ignored.
 
     Raises:
         HearsightError: a list that cannot be read or is empty.
@@ -103,9 +103,9 @@ def listed(inputs: Sequence[str]) -> list[str]:
 def default_output(
     input: str | os.PathLike[str], template: str = DEFAULT_NAME, model: str = "", number: int = 1
 ) -> Path:
-    """Where an input goes whose output is not named: beside it, `NAME.binaural.EXT`.
+    """Default output of an input: beside it, `NAME.binaural.EXT`.
 
-    A name that would be too long for file systems is shortened.
+    A name that is too long for file systems is shortened.
     """
     input = Path(input)
     if "{suffix}" not in template:
@@ -119,7 +119,7 @@ def default_output(
 
 
 def check_template(template: str) -> None:
-    """Find out whether names can be made of a template.
+    """Check a template for output names.
 
     Raises:
         HearsightError: unknown fields, a path, or a name that would be the input's own.
@@ -144,16 +144,16 @@ def check_outputs(
     report: str | os.PathLike[str] | None = None,
     other_inputs: Sequence[str | os.PathLike[str]] = (),
 ) -> None:
-    """Find out before any work whether a file to be written would replace one that is read, or another output.
+    """Check, before any work, that no file to be written would replace one that is read, or another output.
 
     Args:
         inputs: the videos.
-        outputs: of each input.
-        report: of all of them.
-        other_inputs: what else is read: tracks, HRTF.
+        outputs: the output of each input.
+        report: the report of all of them.
+        other_inputs: other files that are read: tracks, HRTF.
 
     Raises:
-        HearsightError: it would; or the report has no folder to go to.
+        HearsightError: one would; or the folder of the report does not exist.
     """
     read = {path_key(path) for path in (*inputs, *other_inputs)}
     for input, output in zip(inputs, outputs, strict=True):
@@ -177,9 +177,9 @@ def check_outputs(
 
 
 def path_key(path: str | os.PathLike[str]) -> Any:
-    """What is the same for two paths that lead to one file, also through links, also to one still to be written.
+    """Key that is equal for two paths to one file, also through links, and for a file that does not exist yet.
 
-    Devices and FIFOs are not files that could be replaced; each is only itself.
+    Devices and FIFOs are not files that could be replaced; each equals only itself.
     """
     try:
         status = os.stat(path)
@@ -189,7 +189,7 @@ def path_key(path: str | os.PathLike[str]) -> Any:
 
 
 def _files(input: Path, ours: Any) -> list[Path]:
-    """The file itself, or the media files in a folder, by name."""
+    """The file itself, or the media files in a folder, sorted by name."""
     if not os.path.isdir(input):
         return [input]
     try:
@@ -211,7 +211,7 @@ def _files(input: Path, ours: Any) -> list[Path]:
 
 
 def _recognizer(template: str) -> Any:
-    """Whether a file is an output for another one in the same folder, by its name alone."""
+    """Return a test whether a file is the output for another one in the same folder, by its name alone."""
     before, found, after = template.partition("{name}")
     ending = after.partition("{")[0]
 

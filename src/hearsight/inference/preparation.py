@@ -1,4 +1,4 @@
-"""Before a file goes through a model: which tracks, which part, what is wrong with its channels, how loud it is."""
+"""Preparation of an input file: choice of tracks and part, repair of channels, measurement of loudness."""
 
 import math
 import os
@@ -29,15 +29,15 @@ _NOTED_SIDES = 0.01  # share of the power
 
 @dataclass(frozen=True)
 class PreparedInput:
-    """What is known of an input before the walk.
+    """Properties of an input, known before the pass.
 
     Attributes:
         selection: its streams and its part.
-        clip: what a model is given.
+        clip: metadata for the model.
         audio: the chosen sound.
         tracks: all sound tracks.
-        gain_db: by which the output is to be louder than the input.
-        notes: plain sentences about what was chosen, mended or assumed.
+        gain_db: gain of the output over the input.
+        notes: plain sentences about choices, repairs and assumptions.
     """
 
     selection: Selection
@@ -49,10 +49,10 @@ class PreparedInput:
 
 
 def prepare(source: str | os.PathLike[str], options: Options) -> PreparedInput:
-    """Find out what is to be read of a file. Several sound tracks, and several channels, are listened to.
+    """Choose and check the parts of a file to read. Several sound tracks, and several channels, are analysed.
 
     Raises:
-        MediaError: the file cannot be read, has no sound, or lacks the track or the part that was asked for.
+        MediaError: the file cannot be read, has no sound, or lacks the requested track or part.
     """
     end_s = None if options.duration_s is None else options.start_s + options.duration_s
     wanted = Selection(start_s=options.start_s, end_s=end_s, salvage=options.salvage)
@@ -82,7 +82,7 @@ def prepare(source: str | os.PathLike[str], options: Options) -> PreparedInput:
 def _channels_mended(
     source: str | os.PathLike[str], selection: Selection, audio: AudioInfo, options: Options
 ) -> tuple[Selection, list[str]]:
-    """The selection with inverted channels turned back, and notes about the channels."""
+    """Return the selection with inverted channels marked, and notes about the channels."""
     if audio.channels < 2 or audio.layout.startswith("ambisonic"):
         return selection, []
     image = stereo_image(source, replace(selection, start_s=0.0, end_s=None), audio.sample_rate_hz)
@@ -109,7 +109,7 @@ def _channels_mended(
 def _gain_db(
     source: str | os.PathLike[str], selection: Selection, audio: AudioInfo, options: Options, notes: list[str]
 ) -> float:
-    """By how much the output is to be louder than the input, whose loudness is measured for it."""
+    """Gain from the input's measured loudness to the requested one."""
     if options.loudness_lufs is None:
         return 0.0
     meter = LoudnessMeter(audio.sample_rate_hz, loudness_weights(audio.layout, audio.channels))

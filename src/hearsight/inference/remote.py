@@ -1,4 +1,4 @@
-"""Files of storage services (S3, ...): each is fetched, given two ears, and stored."""
+"""Files of storage services (S3, ...): each is fetched, binauralized, and stored."""
 
 import os
 import re
@@ -25,18 +25,18 @@ _SCHEMES = ("s3", "gs", "gcs", "abfs", "abfss", "hdfs", "file")
 
 
 def is_remote(text: str | os.PathLike[str]) -> bool:
-    """Whether a name is the URI of a storage service that can be read."""
+    """Whether a name is a URI of a supported storage service."""
     return re.match(rf"({'|'.join(_SCHEMES)})://", os.fspath(text)) is not None
 
 
 @dataclass(frozen=True)
 class RemoteRequest:
-    """One file of a storage service to be given two ears.
+    """A job for one file of a storage service.
 
     Attributes:
         input: its URI.
-        output: where the output goes: a URI or a path, with the suffix that is wished for.
-        asked: what was asked for.
+        output: URI or path of the output, with the wished suffix.
+        asked: arguments of the job.
     """
 
     input: str
@@ -44,7 +44,7 @@ class RemoteRequest:
     asked: Asked
 
     def run(self, progress: Progress = no_progress) -> Report:
-        """Fetch a file, give it two ears, and store it; see `binauralize`.
+        """Fetch the file, binauralize it, and store the result; see `binauralize`.
 
         Raises:
             MediaError, HearsightError: as `binauralize`; or the service cannot be read or written.
@@ -72,14 +72,14 @@ def plan_anywhere(
     report: str | os.PathLike[str] | None = None,
     name: str = DEFAULT_NAME,
 ) -> list[Request] | list[RemoteRequest]:
-    """As `plan`, also for URIs and lists of files.
+    """Plan jobs as `plan` does, also for URIs and lists of files.
 
     Args:
         inputs: files and folders, also by URI, and lists of them (`output_names.listed`).
-        output: as of `plan`; a folder (a path or a URI) if an input has a URI.
+        output: as in `plan`; a folder (a path or a URI) if an input is a URI.
 
     Raises:
-        HearsightError: as `plan`; or a storage service that does not answer or holds nothing there.
+        HearsightError: as `plan`; or a storage service does not answer or has no media there.
     """
     inputs = listed(inputs)
     if not any(is_remote(each) for each in (*inputs, output or "")):
@@ -97,12 +97,12 @@ def plan_anywhere(
         raise HearsightError(
             f"two inputs would both become {output.rstrip('/')}/{twice}; do them in jobs of their own", "occupied"
         )
-    asked.make_model()  # refuses what it does not take, before any work
+    asked.make_model()  # raises for unsupported arguments, before any work
     return [RemoteRequest(file, f"{output.rstrip('/')}/{each}", asked) for file, each in zip(files, names, strict=True)]
 
 
 def _files(place: str) -> list[str]:
-    """The file itself, or the media files in a folder, by name."""
+    """The file itself, or the media files in a folder, sorted by name."""
     from pyarrow.fs import FileSelector
 
     with _service(place) as (files, path):
@@ -122,7 +122,7 @@ def _fetch(place: str, target: Path) -> None:
 
 
 def _store(source: Path, place: str) -> None:
-    """Whole or not at all: services of objects show one when it is complete, elsewhere it is renamed."""
+    """Store a file whole or not at all: object stores show only complete objects; elsewhere it is renamed."""
     with _service(place) as (files, path):
         as_object = files.type_name in ("s3", "gcs", "abfs")
         folder, _, name = path.rpartition("/")
@@ -137,7 +137,7 @@ def _store(source: Path, place: str) -> None:
 
 @contextmanager
 def _service(place: str) -> "Iterator[tuple[FileSystem, str]]":
-    """Context that yields the service and the path of a URI, or of a path of this machine.
+    """Context with the file system and the path for a URI, or for a local path.
 
     Raises:
         MediaError: it does not answer.

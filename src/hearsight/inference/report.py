@@ -1,4 +1,4 @@
-"""What `binauralize` reports of a clip."""
+"""Report of `binauralize` on a clip."""
 
 import math
 from dataclasses import asdict, dataclass, field
@@ -10,21 +10,21 @@ from hearsight.vision.tracks import Source
 
 @dataclass
 class Report:
-    """What was done to a clip.
+    """Report on a processed clip.
 
     Attributes:
         input, output: paths.
-        duration_s, sample_rate_hz: of the sound that was written.
-        model: its name.
+        duration_s, sample_rate_hz: duration and sample rate of the written sound.
+        model: name of the model.
         realtime_factor: seconds of clip per second of computing (2 is twice as fast as playing it).
         peak_memory_mib: highest resident memory of the process since it began.
-        sources: located sources; empty for a model that does not locate any.
-        notes: plain sentences about what was weak, assumed or could not be kept.
-        start_s: where the part that was done begins in the file; times of sources count from the file's beginning.
+        sources: located sources; empty for a model that locates none.
+        notes: plain sentences about weaknesses, assumptions and losses.
+        start_s: start of the processed part in the file; times of sources count from the file's beginning.
         loudness_lufs: integrated loudness of the output (ITU-R BS.1770-4).
         true_peak_db: highest true peak of the output, after encoding, in decibels of full scale.
-        sound_tracks: all sound tracks of the input, and which of them were taken.
-        settings: what was asked for.
+        sound_tracks: all sound tracks of the input, with those taken marked.
+        settings: arguments of the job.
     """
 
     input: str
@@ -43,12 +43,12 @@ class Report:
     settings: dict[str, Any] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
-        """The object that `--report` writes; times to the millisecond, the rest to four digits."""
+        """Object for `--report`; times to the millisecond, other numbers to four decimals."""
         return rounded({**asdict(self), "sources": [source.as_json() for source in self.sources]})
 
 
 def rounded(value: Any, not_finite: float | None = None) -> Any:
-    """Floats in a structure of lists and dictionaries to four digits, and what stands for those that are not finite."""
+    """Round floats in nested lists and dictionaries to four decimals, and replace those that are not finite."""
     if isinstance(value, dict):
         return {key: rounded(part, not_finite) for key, part in value.items()}
     if isinstance(value, list | tuple):

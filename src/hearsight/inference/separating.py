@@ -1,4 +1,4 @@
-"""`hearsight.separate`: one call from a video to the parts of its sound, one per visible source."""
+"""`hearsight.separate`: one call from a video to stems of its sound, one per visible source."""
 
 import os
 import shutil
@@ -32,7 +32,7 @@ def separate(
     options: Options = Options(),  # noqa: B008 (frozen)
     progress: Progress = no_progress,
 ) -> Stems:
-    """Separate a video's sound into one part per visible source and the rest, which add up to the mono mix.
+    """Separate a video's sound into one stem per visible source and the rest, which add up to the mono mix.
 
         stems = hearsight.separate("duet.mp4")
         for name, source in zip(stems.names, stems.sources):  # the last name is "rest"
@@ -40,26 +40,26 @@ def separate(
             print(name, source.track[0].azimuth_deg)           # where it is, twice a second
         hearsight.render_stems(stems, "louder.mp4", gains_db={"cello": 6})
 
-    All stems have the length, the rate and the beginning of the clip's sound; nothing is made louder or quieter. The
-    video is walked through once, in memory that does not depend on its length: stems are written to disk as they come.
+    All stems have the length, the sample rate and the start of the clip's sound; levels are not changed. The video is
+    read once, in memory that does not depend on its length: stems are written to disk as they are finished.
 
     Args:
         input: a video (or, with positions, a sound) that FFmpeg reads.
         output: a folder for the stems, `tracks.json` and `tracks.csv`; it is written whole or not at all, and replaced
-            if it holds stems already. None: a temporary folder, which is removed with what is returned.
-        model: what places sources: a name or a loaded model; None is `sounding-objects`. Or a trained separation
-            network (Mix-and-Separate, PixelPlayer, Sep-Stereo), by name, in a folder, of a Hub id, or as it is: it is
-            shown the picture around each source, of those given or of the two loudest that the default model finds.
-        sources, tracks, fov_degrees: as of `hearsight.binauralize`.
+            if it holds stems already. None: a temporary folder, which is removed with the returned object.
+        model: a model that places sources: a name or a loaded model; None is `sounding-objects`. Or a trained
+            separation network (Mix-and-Separate, PixelPlayer, Sep-Stereo), by name, folder, Hub id, or as an object; it
+            gets the picture around each source, the given ones or the two loudest that the default model finds.
+        sources, tracks, fov_degrees: as in `hearsight.binauralize`.
         device: for a network: "cpu", "cuda", "mps".
-        options: which tracks and which part of the file; the rest of them is for two ears.
+        options: tracks and part of the file; the other options apply to binaural output only.
         progress: called with seconds of the clip.
 
     Raises:
         MediaError: the input cannot be read, has no sound, or lacks the picture that the model needs.
-        ModelError: a model that gives no parts, or settings that it does not take.
+        ModelError: a model without parts, or settings that it does not take.
         DataError: tracks that cannot be used.
-        HearsightError: the folder cannot be written, or holds something else.
+        HearsightError: the folder cannot be written, or holds other files.
     """
     asked = Asked(model, sources, tracks, None, fov_degrees, device, options)
     network = None if model is None else loaded_separator(model, device)
@@ -84,20 +84,19 @@ def separate_mix(
     options: Options = Options(),  # noqa: B008 (frozen)
     progress: Progress = no_progress,
 ) -> tuple[Stems, "SeparationRatios | None"]:
-    """Mix the sounds of two videos, levels as they are, and separate the mix by their pictures: the papers' test.
+    """Mix the sounds of two videos, levels unchanged, and separate the mix by their pictures: the papers' test.
 
     Args:
-        inputs: both; the mix is as long as the shorter one, at the rate of the first.
-        model: a separation network, by name, in a folder, of a Hub id, or as it is; it is shown each video's whole
-            frames.
-        output, device, options, progress: as of `separate`.
+        inputs: both videos; the mix is as long as the shorter one, at the rate of the first.
+        model: a separation network, by name, folder, Hub id, or as an object; it gets each video's whole frames.
+        output, device, options, progress: as in `separate`.
 
     Returns:
         The stems, and SDR, SIR and SAR of the first two against the true sounds (None beyond two minutes).
 
     Raises:
         ModelError: the model is no separation network.
-        others: as of `separate`.
+        others: as `separate`.
     """
     network = loaded_separator(model, device)
     if network is None:

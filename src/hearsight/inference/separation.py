@@ -1,4 +1,4 @@
-"""A video through a model that gives the parts of its sound, into a folder that appears whole."""
+"""Separation of a video by a model with parts, into a folder that appears only when it is complete."""
 
 import math
 import os
@@ -43,7 +43,7 @@ def separated(
     prepared: PreparedInput,
     progress: Progress = no_progress,
 ) -> Stems:
-    """`hearsight.separate` by a model that places sources, of an input that was prepared, into an empty folder."""
+    """Run `hearsight.separate` with a model that places sources, on a prepared input, into an empty folder."""
     clip, selection, layout = prepared.clip, prepared.selection, prepared.audio.layout
     model = asked.make_model(Path(input), selection.start_s)
     if model.spec.frames != "none" and clip.frame_size is None and not works_without_picture(model):
@@ -99,14 +99,14 @@ def parts_written(
     mono: SampleQueue,
     progress: Progress,
 ) -> Stems:
-    """Stems of parts as they are finished, in a folder that lacks what `described` adds.
+    """Write the stems of finished parts to a folder, without the files that `described` adds.
 
     Args:
-        folder: an empty one.
-        session: that gives the parts; its sources are on the clock of what was prepared.
-        model: its name.
-        walked: as of `walk_parts`.
-        mono: holds as much of the mono sound as was walked through.
+        folder: an empty folder.
+        session: session with the parts; its sources have times relative to the prepared part.
+        model: name of the model.
+        walked: output of `walk_parts`.
+        mono: queue of the mono sound that was processed.
     """
     with parts_in(folder) as parts:
         stems = Stems(
@@ -125,7 +125,7 @@ def parts_written(
 
 
 def described(stems: Stems, sources: Sequence[Source]) -> Stems:
-    """Stems of sources of which it is known where they are, with their tables and markers written."""
+    """Add the located sources to the stems, and write their tables and markers."""
     placed = [replace(stem, source=source) for stem, source in zip(stems.stems, sources, strict=False)]
     stems.stems = [*placed, stems.stems[-1]]
     stems.write_tables()
@@ -134,12 +134,12 @@ def described(stems: Stems, sources: Sequence[Source]) -> Stems:
 
 
 def _is_all_around(asked: Asked, input: str | os.PathLike[str]) -> bool:
-    """Whether the picture covers all directions: its file says so, or the user does."""
+    """Whether the picture covers all directions, according to its file or the user."""
     return asked.fov_degrees == 360 or is_equirectangular(input)
 
 
 def _all_around(source: Source) -> Source:
-    """A source whose directions are those of an equirectangular picture: x goes from 180 to -180 degrees."""
+    """A source with the directions of an equirectangular picture, where x goes from 180 to -180 degrees."""
     x, y = (torch.tensor([getattr(point, name) for point in source.track]) for name in "xy")
     azimuth, elevation = picture_to_direction(x, y, 2 * math.pi, "equirectangular")
     track = [
@@ -150,7 +150,7 @@ def _all_around(source: Source) -> Source:
 
 
 def _louder_db(meters: list[LoudnessMeter]) -> float:
-    """By how much the input is louder than its mono mix; 0 where one of them is silent."""
+    """Loudness of the input above that of its mono mix, in decibels; 0 if one of them is silent."""
     levels: list[Any] = [meter.lufs for meter in meters]
     if not levels or not all(map(torch.isfinite, map(torch.tensor, levels))):
         return 0.0
@@ -161,11 +161,11 @@ def _louder_db(meters: list[LoudnessMeter]) -> float:
 def stems_folder(
     output: str | os.PathLike[str] | None, beside: Path | None = None
 ) -> Iterator[tuple[Path, Path | None]]:
-    """Context that gives an empty folder to write into, and where it will be when the context ends.
+    """Context with an empty folder to write into, and its final path when the context ends.
 
     Args:
-        output: the latter; None for a temporary folder, which is removed on errors alone.
-        beside: a file where a temporary folder finds as much room; None: where the system has such folders.
+        output: the final path; None for a temporary folder, which is removed only on errors.
+        beside: a file beside which a temporary folder is made, for its disk space; None: the system's default place.
     """
     if output is None and beside is not None:
         with folder_for_scratch(beside) as folder:
@@ -187,7 +187,7 @@ def stems_folder(
 
 
 def _refuse_what_is_not_ours(folder: Path) -> None:
-    """A folder that is there is replaced: see that nothing is in it but what `separate` wrote."""
+    """Refuse to replace a folder that holds anything but the output of `separate`."""
     there = {entry.name for entry in folder.iterdir()}
     if there:
         with suppress(DataError):

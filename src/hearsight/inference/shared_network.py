@@ -1,7 +1,7 @@
-"""A long clip through a network by several workers: each takes a stretch of the clip's windows at a time.
+"""Processing of a long clip by several workers that run a network, each on a stretch of the clip's windows at a time.
 
-The windows are cut, and the ears joined, in one process, in order, as ever. A session of a network carries nothing from
-one stretch to the next (`NeuralModel.batches_of_stretch`), so that it is all the same who computes one.
+The windows are cut, and the ears joined, in one process, in order, as usual. A session of a network carries nothing
+from one stretch to the next (`NeuralModel.batches_of_stretch`), so any worker can compute any stretch.
 """
 
 from collections.abc import Iterable, Iterator
@@ -20,12 +20,12 @@ Processed = tuple[Float[Tensor, "windows 2 samples"], list[float]]
 
 
 class SharedNetwork:
-    """A `BinauralModel` that gives what a network gives, computed by workers.
+    """A `BinauralModel` with the output of a network, computed by workers.
 
     Args:
-        model: the network. It is sent to the workers, and what it has found about its precision stays behind.
-        workers: processes, or a Ray cluster.
-        threads: of each process.
+        model: the network. It is sent to the workers without its choice of precision.
+        workers: number of processes, or a Ray cluster.
+        threads: number of threads of each process.
     """
 
     def __init__(self, model: NeuralModel, workers: Workers, threads: int = 1) -> None:
@@ -33,7 +33,7 @@ class SharedNetwork:
         self.name, self.spec = model.name, model.spec
 
     def session(self, clip: ClipInfo) -> "SharedSession":
-        """Begin a clip.
+        """Start a session for a clip.
 
         Raises:
             ModelError: the network needs the picture, and the clip has none.
@@ -43,14 +43,14 @@ class SharedNetwork:
 
 
 class SharedSession(NeuralSession):
-    """A clip's windows, processed by workers and given back in order."""
+    """Session whose windows are processed by workers and returned in order."""
 
     def __init__(self, shared: SharedNetwork) -> None:
         super().__init__(shared.model)
         self._shared = shared
 
     def processed(self, batches: Iterable[Batch]) -> Iterator[Processed | None]:
-        """Both ears of the windows of each batch, and their confidences, from the workers.
+        """Both ears and confidences of the windows of each batch, from the workers.
 
         None for a clip of a single stretch, which is computed here.
 
@@ -73,10 +73,10 @@ class SharedSession(NeuralSession):
             yield from ears
 
     def process(self, windows: Batch, processed: Processed | None = None) -> Float[Tensor, "windows 2 samples"]:
-        """Both ears of each window, by workers if they have computed them.
+        """Return both ears of each window, from the workers if they have computed them.
 
         Raises:
-            ModelError, ValueError: as of a `NeuralSession`.
+            ModelError, ValueError: as `NeuralSession`.
         """
         if processed is None:
             return super().process(windows)
@@ -85,18 +85,18 @@ class SharedSession(NeuralSession):
 
 
 def network_of(model: BinauralModel | None) -> NeuralModel | None:
-    """The network that a model is, as `load` gives it or itself."""
+    """The network inside a model of `load`, or the model itself if it is one; else None."""
     inner = getattr(model, "model", model)
     return inner if isinstance(inner, NeuralModel) else None
 
 
 @dataclass(frozen=True)
 class _Stretch:
-    """The job of a worker: batches of windows to ears.
+    """Job of a worker: converts batches of windows to ears.
 
     Attributes:
-        begins_with: the clip's first windows, on which each worker finds how the network is run, so that all run it the
-            same way.
+        begins_with: the clip's first windows, on which each worker chooses how to run the network, so that all choose
+            alike.
     """
 
     model: NeuralModel

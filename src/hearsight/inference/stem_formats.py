@@ -1,4 +1,4 @@
-"""Stems as what other tools take: ambisonics that turn with the head, objects, markers."""
+"""Stems in formats of other tools: ambisonics that turn with the head, and objects."""
 
 import math
 import os
@@ -23,7 +23,7 @@ from hearsight.progress import Progress, no_progress
 from hearsight.signal import StreamResampler
 
 AMBIX_RATE_HZ = 48_000
-"""What 360 players and headsets expect."""
+"""Sample rate that 360-degree players and headsets expect."""
 AMBIX_SUFFIXES = (".mp4", ".m4v", ".mov", ".wav")
 ADM_SUFFIXES = (".wav", ".bw64")
 _BLOCK_S = 0.5
@@ -42,25 +42,25 @@ def write_ambix(
     prepared: PreparedInput | None = None,
     progress: Progress = no_progress,
 ) -> list[str]:
-    """Write a clip with its sound as ambisonics (AmbiX: ACN, SN3D, 48 kHz), each stem at its direction, the rest in W
-    alone.
+    """Write a clip with its sound as ambisonics (AmbiX: ACN, SN3D, 48 kHz), each stem at its direction, the rest only
+    in W.
 
     Args:
-        stems: of the clip.
-        output: .wav of 32-bit floating point, or a video, .mp4 (AAC, 256 kb/s or more) or .mov (PCM, or AAC by
-            `options`), with the box SA3D.
-        order: 1 to 3; AAC has channels for the first alone.
-        gains: of the stems; None: as they are.
+        stems: stems of the clip.
+        output: .wav with 32-bit floats, or a video, .mp4 (AAC, 256 kb/s or more) or .mov (PCM, or AAC by `options`),
+            with the box SA3D.
+        order: 1 to 3; AAC has channels for the first order only.
+        gains: factors of the stems; None for 1.
         options: the codec, and whether the input's own track is kept.
-        prepared: of the input; not needed for .wav.
+        prepared: properties of the input; not needed for .wav.
         progress: called with seconds of the clip.
 
     Returns:
-        Plain sentences about what could not be kept.
+        Plain sentences about losses.
 
     Raises:
-        MediaError: a container or codec without a place for it.
-        HearsightError: an order that is none, or the output cannot be written.
+        MediaError: a container or codec that cannot hold it.
+        HearsightError: an order out of range, or the output cannot be written.
     """
     path, channels = Path(output), (order + 1) ** 2
     if not 1 <= order <= _MOST_ORDER:
@@ -105,7 +105,7 @@ def write_ambix(
 def ambisonic_blocks(
     stems: Stems, order: int, gains: Sequence[float] | None = None
 ) -> Iterator[Float[Tensor, "channels samples"]]:
-    """The sound field of stems at their directions, block by block."""
+    """Sound field of stems at their directions, block by block."""
     factors = np.ones(len(stems.stems), np.float32) if gains is None else np.asarray(gains, np.float32)
     rate, begin = stems.sample_rate_hz, 0
     for block in stems.blocks(round(_BLOCK_S * rate)):
@@ -129,18 +129,18 @@ def write_objects(
     gains: Sequence[float] | None = None,
     progress: Progress = no_progress,
 ) -> list[str]:
-    """Write a BW64 file with the Audio Definition Model: an object per source, which moves as it does.
+    """Write a BW64 file with the Audio Definition Model: an object per source, which moves with it.
 
-    The rest are two diffuse objects at both sides, each with half of its power.
+    The rest becomes two diffuse objects at both sides, each with half of its power.
 
     Args:
-        stems: of the clip.
+        stems: stems of the clip.
         output: .wav or .bw64.
-        gains: of the stems; None: as they are.
+        gains: factors of the stems; None for 1.
         progress: called with seconds of the clip.
 
     Returns:
-        Plain sentences about what had to be changed.
+        Plain sentences about changes.
 
     Raises:
         MediaError: another suffix, or too many objects.

@@ -1,4 +1,4 @@
-"""Stems to two ears again: with other levels, at other places, without some of them."""
+"""Binaural rendering of stems, with other levels or positions, or without some of them."""
 
 import math
 import os
@@ -41,18 +41,18 @@ def render_stems(
     options: Options = Options(),  # noqa: B008 (frozen)
     progress: Progress = no_progress,
 ) -> Report:
-    """Write the clip that stems were separated from with two ears, made of its stems, without the picture.
+    """Render stems binaurally, and write them with the clip they were separated from; its picture is not analysed.
 
-    Without changes, what is heard is what `binauralize` gives, but for how direct the sound of each moment is and for
-    the width of the rest, which stays in the middle. The stems that are left add up to as much sound as they have: who
-    is made louder is louder, and nobody else becomes so.
+    Without changes, the sound is that of `binauralize`, except that it does not follow the share of direct sound from
+    moment to moment, and that the rest stays in the middle without widening. The loudness is that of the sum of the
+    stems with their gains, so that the gain of one stem does not make others louder or quieter.
 
     Args:
-        stems: what `separate` gave, of the whole clip or of a part, which is then written.
-        output: as of `binauralize`.
-        gains_db: by how much stems are to be louder, by name; -inf leaves one out.
+        stems: result of `separate`, for the whole clip or for a part, which is then written.
+        output: as in `binauralize`.
+        gains_db: gains of stems in decibels, by name; -inf leaves one out.
         muted: names of stems to be left out.
-        positions: where sources are to be in the picture, (x, y), instead of where they were found; by name.
+        positions: new positions of sources in the picture, (x, y), by name.
         fov_degrees: horizontal angle of the picture for these positions; None: by its shape.
         hrtf: a SOFA file; None is KEMAR.
         options: codec, level and strength; the part and the tracks are those of the stems.
@@ -70,10 +70,10 @@ def render_stems(
 
 
 def stem_gains(stems: Stems, gains_db: Mapping[str, float], muted: Sequence[str] = ()) -> list[float]:
-    """The factor of each stem.
+    """Gain factor of each stem.
 
     Raises:
-        DataError: there is no such stem, or a gain is no number.
+        DataError: there is no such stem, or a gain is not a number or above 20 dB.
     """
     for name in (*gains_db, *muted):
         if name not in stems.names:
@@ -93,7 +93,7 @@ def rendered(
     hrtf: str | os.PathLike[str] | None = None,
     progress: Progress = no_progress,
 ) -> Report:
-    """`render_stems` with the factor of each stem."""
+    """Run `render_stems` with the gain factor of each stem."""
     treatment = treatment or Treatment(options.strength, true_peak_db=options.true_peak_db, gain_db=prepared.gain_db)
     treatment = replace(treatment, gain_db=treatment.gain_db + stems.louder_db, keeps_sides=False)
     model = StemsModel(stems, gains, hrtf)
@@ -106,11 +106,11 @@ def rendered(
 
 
 class StemsModel:
-    """A binaural model that reads what it gives two ears from stems.
+    """A binaural model that reads its sound from stems.
 
     Args:
-        stems: the parts.
-        gains: the factor of each.
+        stems: the stems.
+        gains: gain factor of each.
         hrtf: a SOFA file; None for KEMAR.
     """
 
@@ -126,27 +126,27 @@ class StemsModel:
         self.spec = WindowSpec(None, window_s=6.0, hop_s=5.5, frames="none")
 
     def mono(self) -> Iterator[Float[Tensor, "samples"]]:
-        """The sound of all stems together."""
+        """Yield the sum of all stems, block by block."""
         for block in self.stems.blocks(_BLOCK_SAMPLES):
             yield torch.from_numpy(self.gains @ block)
 
     def session(self, clip: ClipInfo) -> "StemsSession":
-        """Begin the clip."""
+        """Start a session for the clip."""
         return StemsSession(self)
 
 
 class StemsSession:
-    """`StemsModel` at work."""
+    """Session of `StemsModel`."""
 
     def __init__(self, model: StemsModel) -> None:
         self._model = model
 
     def process(self, windows: list[Window]) -> Float[Tensor, "windows 2 samples"]:
-        """Both ears of each window, the rest in the middle."""
+        """Return both ears of each window, with the rest in the middle."""
         return torch.stack([self._ears(window) for window in windows])
 
     def sources(self) -> list[Source]:
-        """Those that are heard, on the clock of the stems."""
+        """The audible sources, with times relative to the stems."""
         stems = self._model.stems
         return [
             source.later(-stems.start_s)
@@ -155,7 +155,7 @@ class StemsSession:
         ]
 
     def notes(self) -> list[str]:
-        """What was said when the stems were made, and which of them is not heard."""
+        """Notes from the separation, and names of muted stems."""
         stems = self._model.stems
         muted = [name for name, gain in zip(stems.names, self._model.gains, strict=True) if gain == 0]
         return [*stems.notes, *([f"left out: {', '.join(muted)}"] if muted else [])]
@@ -177,7 +177,7 @@ class StemsSession:
 def directions_of(
     source: Source, times_s: Float[np.ndarray, "times"]
 ) -> tuple[Float[Tensor, "times"], Float[Tensor, "times"]]:
-    """Azimuth and elevation of a source in radians at any times: between its points on the shortest way."""
+    """Azimuth and elevation of a source in radians at any times: between its points by the shortest way."""
     if not source.track:
         return _MIDDLE, _MIDDLE
     at = [point.time_s for point in source.track]
@@ -190,7 +190,7 @@ def directions_of(
 def _moved(
     stems: Stems, positions: Mapping[str, tuple[float, float]], fov_degrees: float | None, prepared: PreparedInput
 ) -> Stems:
-    """The stems with some sources at other places."""
+    """Move some sources of the stems to other positions."""
     clip = prepared.clip
     seen = picture_field_of_view(clip.frame_size, clip.focal_length_mm)
     angle = seen if fov_degrees is None else math.radians(fov_degrees)

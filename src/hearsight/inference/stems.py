@@ -1,4 +1,4 @@
-"""The parts of a clip's sound as files of a folder: one per source and the rest, and where the sources are."""
+"""Stems of a clip's sound as files in a folder: one per source and the rest, with the positions of the sources."""
 
 import csv
 import json
@@ -27,7 +27,7 @@ from hearsight.vision.tracks import Source, TrackPoint
 TRACKS = "tracks.json"
 TABLES = (TRACKS, "tracks.csv")
 REST = "rest"
-MONO = "the mono mix"  # key of what all parts add up to
+MONO = "the mono mix"  # key of the sum of all parts
 _BLOCK = 1 << 16
 _LONGEST_NAME = 80
 _LARGEST_WAV = (1 << 32) - (1 << 16)  # bytes
@@ -35,12 +35,12 @@ _LARGEST_WAV = (1 << 32) - (1 << 16)  # bytes
 
 @dataclass(frozen=True)
 class Stem:
-    """The sound of one source, or of what goes with none.
+    """The sound of one source, or the rest.
 
     Attributes:
-        name: of its file, without suffix.
-        path: a WAV of one channel, 32-bit floating point.
-        source: who it is, where and when; None of the rest.
+        name: name of its file, without suffix.
+        path: a WAV file of one channel, 32-bit floating point.
+        source: the source with its track; None for the rest.
     """
 
     name: str
@@ -50,19 +50,19 @@ class Stem:
 
 @dataclass
 class Stems:
-    """The sound of a clip in parts that add up to its mono mix; what `hearsight.separate` gives.
+    """The sound of a clip in stems that add up to its mono mix; the result of `hearsight.separate`.
 
     Attributes:
-        folder: where the files are.
-        input: the clip.
-        model: name of what separated it.
-        sample_rate_hz, samples: of each stem.
-        stems: of the sources, the loudest first, and last the rest.
-        start_s: where the part that was separated begins in the clip; times of sources count from the clip's beginning.
+        folder: folder of the files.
+        input: path of the clip.
+        model: name of the model that separated it.
+        sample_rate_hz, samples: sample rate and length of each stem.
+        stems: stems of the sources, the loudest first, then the rest.
+        start_s: start of the separated part in the clip; times of sources count from the clip's beginning.
         is_given: whether the positions were given, not found.
-        louder_db: by how much the input, as a player plays it, is louder than its mono mix.
-        notes: plain sentences about what was weak, assumed or left out.
-        frame_rate_hz: of the clip's picture; None: it has none.
+        louder_db: loudness of the input, as a player plays it, above that of its mono mix.
+        notes: plain sentences about weaknesses, assumptions and omissions.
+        frame_rate_hz: frame rate of the clip's picture; None without one.
     """
 
     folder: Path
@@ -79,25 +79,25 @@ class Stems:
 
     @property
     def names(self) -> list[str]:
-        """Of the stems; the last one is "rest"."""
+        """Names of the stems; the last one is "rest"."""
         return [stem.name for stem in self.stems]
 
     @property
     def sources(self) -> list[Source]:
-        """Who the stems but the last are, where and when."""
+        """Sources of all stems but the last, with their tracks."""
         return [stem.source for stem in self.stems if stem.source is not None]
 
     @property
     def duration_s(self) -> float:
-        """Of each stem."""
+        """Duration of each stem."""
         return self.samples / self.sample_rate_hz
 
     def sound(self, name: str, start_s: float = 0.0, duration_s: float | None = None) -> Float[np.ndarray, "samples"]:
-        """A stem, or a part of it.
+        """Read a stem, or a part of it.
 
         Args:
             name: one of `names`.
-            start_s, duration_s: the part, counted from the stem's first sample; None: to the end.
+            start_s, duration_s: the part, from the stem's first sample; None: to the end.
 
         Raises:
             DataError: no such stem.
@@ -107,13 +107,13 @@ class Stems:
         return self._read(self._called(name), begin, max(0, end - begin))
 
     def blocks(self, block_samples: int = _BLOCK) -> Iterator[Float[np.ndarray, "stems samples"]]:
-        """All stems, block by block, the rest last."""
+        """Yield all stems, block by block, the rest last."""
         for begin in range(0, self.samples, block_samples):
             samples = min(block_samples, self.samples - begin)
             yield np.stack([self._read(stem, begin, samples) for stem in self.stems])
 
     def at(self, begin: int, samples: int) -> Float[np.ndarray, "stems samples"]:
-        """Samples of all stems; zeros beyond the end."""
+        """Read samples of all stems; zeros beyond the end."""
         there = max(0, min(samples, self.samples - begin))
         found = np.zeros((len(self.stems), samples), np.float32)
         for row, stem in zip(found, self.stems, strict=True):
@@ -121,7 +121,7 @@ class Stems:
         return found
 
     def moved(self, folder: Path) -> "Stems":
-        """The same after the folder was renamed."""
+        """Return the stems with the new path of their folder."""
         there = [replace(stem, path=folder / stem.path.name) for stem in self.stems]
         return replace(self, folder=folder, stems=there)
 
@@ -178,10 +178,10 @@ class Stems:
 
 
 def open_stems(folder: str | os.PathLike[str]) -> Stems:
-    """The stems that `separate` wrote into a folder.
+    """Open the stems that `separate` wrote into a folder.
 
     Raises:
-        DataError: there are none, or their `tracks.json` was damaged.
+        DataError: there are none, or their `tracks.json` is damaged.
     """
     folder = Path(folder)
     try:
@@ -219,10 +219,10 @@ def _source(each: dict[str, Any]) -> Source:
 
 
 class PartFiles:
-    """Sounds on disk that are written block by block in any order, by name; what is not written is 0.
+    """Sounds on disk by name, written block by block in any order; gaps are zeros.
 
     Args:
-        folder: an empty one.
+        folder: an empty folder.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -230,7 +230,7 @@ class PartFiles:
         self._paths: dict[str, Path] = {}
 
     def write(self, key: str, begin: int, block: Float[np.ndarray, "samples"]) -> None:
-        """Put samples at a place."""
+        """Write samples at a position."""
         is_new = key not in self._paths
         path = self._paths.setdefault(key, self._folder / f"{len(self._paths)}.f32")
         with open(path, "wb" if is_new else "r+b") as file:
@@ -244,11 +244,11 @@ class PartFiles:
         clip: ClipInfo,
         progress: Progress,
     ) -> int:
-        """Write parts as they are finished, and the mono sound that they are of; gives the samples.
+        """Write parts as they are finished, and their mono sound; return the number of samples.
 
         Args:
-            walked: as `walk_parts` gives them.
-            mono: holds as much of the mono sound as was walked through.
+            walked: output of `walk_parts`.
+            mono: queue of the mono sound that was processed.
         """
         samples = 0
         for begin, count, found in walked:
@@ -262,7 +262,7 @@ class PartFiles:
         return samples
 
     def read(self, keys: Sequence[str], begin: int, samples: int) -> Float[np.ndarray, "samples"]:
-        """The sum of some of the sounds; keys that were never written count for nothing."""
+        """Sum of some of the sounds; keys that were never written count as zeros."""
         total = np.zeros(samples)
         for key in keys:
             path = self._paths.get(key)
@@ -274,7 +274,7 @@ class PartFiles:
 
 @contextmanager
 def parts_in(folder: Path) -> Iterator[PartFiles]:
-    """Context that gives files in a folder that has none of its own, without them when it ends."""
+    """Context with temporary part files in a folder, which are removed when it ends."""
     scratch = folder / ".parts"
     scratch.mkdir()
     try:
@@ -284,15 +284,14 @@ def parts_in(folder: Path) -> Iterator[PartFiles]:
 
 
 def write_stems(parts: PartFiles, mono: str, sources: Sequence[tuple[Source, tuple[str, ...]]], stems: Stems) -> None:
-    """Add the parts of each source up to its stem, and what they lack to the mono sound to the rest.
+    """Write a stem for each source, the sum of its parts, and the difference from the mono sound as the rest.
 
-    The rest is what is missing to the stems as they are rounded, so that the files add up to the mono sound as exactly
-    as 32 bits can.
+    The rest is computed from the rounded stems, so that the files add up to the mono sound as exactly as 32 bits allow.
 
     Args:
         parts: all sounds.
         mono: key of the mono sound.
-        sources: with the keys of their parts.
+        sources: sources with the keys of their parts.
         stems: receives the stems.
     """
     names = file_names([source.label for source, _ in sources])
@@ -323,7 +322,7 @@ def write_stems(parts: PartFiles, mono: str, sources: Sequence[tuple[Source, tup
 
 
 def file_names(labels: Sequence[str]) -> list[str]:
-    """Names for files, from what sources are called: without signs that file systems refuse, no two alike."""
+    """Make file names from labels of sources: no characters that file systems refuse, no two alike."""
     plain = []
     for label in labels:
         name = re.sub(r'[\x00-\x1f/\\:*?"<>|]+', " ", label).strip(" .")

@@ -1,4 +1,4 @@
-"""Work that a thread of its own does ahead of or behind the one that models run in: decoding and encoding."""
+"""Threads for decoding in advance and for encoding afterwards, beside the one in which models run."""
 
 import queue
 import threading
@@ -13,14 +13,14 @@ _PATIENCE_S = 0.1
 
 @contextmanager
 def read_ahead(items: Iterable[T], most: int) -> Iterator[Iterator[T]]:
-    """Context whose value gives the same items in the same order, while a thread makes the next ones.
+    """Context with an iterator over the same items in the same order, while a thread makes the next ones.
 
-    What `items` raises is raised where the item would have come. When the context ends, the thread has ended, and a
-    generator is closed in it, however many items were taken. `items` is used by the thread alone.
+    An exception of `items` is raised where its item would have come. When the context ends, the thread has ended, and a
+    generator is closed in it, however many items were taken. Only the thread uses `items`.
 
     Args:
-        items: worth a thread if it spends its time outside Python, as decoders do.
-        most: how many finished items may wait; one more is being made.
+        items: items worth a thread if making them spends its time outside Python, as decoders do.
+        most: largest number of finished items that wait; one more is being made.
     """
     worker = _Reader(items, most)
     try:
@@ -31,14 +31,14 @@ def read_ahead(items: Iterable[T], most: int) -> Iterator[Iterator[T]]:
 
 @contextmanager
 def write_behind(write: Callable[[T], object], most: int) -> Iterator[Callable[[T], None]]:
-    """Context whose value takes items at once, while a thread hands them to `write` one after the other.
+    """Context with a function that accepts items at once, while a thread passes them to `write` one after the other.
 
-    When the context ends without an exception, all items were written. What `write` raises is raised by the next call,
-    or when the context ends; after it nothing more is written. With an exception, items that wait are dropped.
+    When the context ends without an exception, all items were written. An exception of `write` is raised by the next
+    call, or when the context ends; nothing more is written after it. With an exception, waiting items are dropped.
 
     Args:
-        write: called by the thread alone.
-        most: how many items may wait; a call for one more waits for room.
+        write: called only by the thread.
+        most: largest number of items that wait; a further call blocks until there is room.
     """
     worker = _Writer(write, most)
     try:
@@ -49,10 +49,10 @@ def write_behind(write: Callable[[T], object], most: int) -> Iterator[Callable[[
 
 
 class _Thread(threading.Thread):
-    """A thread that runs from now on and says itself when its work has ended.
+    """A thread that starts at once and signals its own end.
 
-    `join` that a signal interrupts (Ctrl-C, SIGTERM) takes the thread for dead from then on (Python 3.11; bpo-45274):
-    files would be closed that it still works on, and the process would crash.
+    If a signal (Ctrl-C, SIGTERM) interrupts `join`, Python 3.11 takes the thread for dead from then on (bpo-45274):
+    files would be closed while it still uses them, and the process would crash.
     """
 
     def __init__(self, work: Callable[[], None], name: str) -> None:
@@ -61,7 +61,7 @@ class _Thread(threading.Thread):
         self.start()
 
     def wait(self) -> None:
-        """Return when the thread has ended; one that is interrupted here is waited for again by the next call."""
+        """Wait for the thread to end; after an interruption, the next call waits again."""
         self.ended.wait()
         self.join()
 
@@ -83,7 +83,7 @@ class _Reader(Generic[T]):
         while not self._stopped.is_set():
             item = self._waiting.get()
             if isinstance(item, _End):
-                self._waiting.put(item)  # whoever asks again gets the same answer
+                self._waiting.put(item)  # for further calls
                 if item.error is not None:
                     raise item.error
                 return
@@ -141,7 +141,7 @@ class _Writer(Generic[T]):
     def stop(self) -> None:
         self._stopped.set()
         while not self._thread.ended.is_set():
-            with suppress(queue.Full):  # once more if need be: a signal within `put` may have woken nobody
+            with suppress(queue.Full):  # repeated, since a signal within `put` may have woken nobody
                 self._waiting.put_nowait(_End(None))
             self._thread.ended.wait(_PATIENCE_S)
         self._thread.join()
@@ -152,7 +152,7 @@ class _Writer(Generic[T]):
             raise error
 
     def _work(self) -> None:
-        while True:  # on an error too, so that nobody waits for room in vain
+        while True:  # on an error too, so that no caller blocks for ever
             item = self._waiting.get()
             if isinstance(item, _End):
                 return

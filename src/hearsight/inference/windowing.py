@@ -1,4 +1,4 @@
-"""A sound and its pictures through a session, window by window, in memory bounded by the windows."""
+"""Processing of a sound and its pictures by a session, window by window, in memory bounded by the windows."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -19,7 +19,7 @@ from hearsight.vision.frames import Frame, SmallFrame
 
 
 class ColourPicture(Protocol):
-    """What the walk needs to know of a picture: `media.VideoFrame` is one."""
+    """Interface of a picture; `media.VideoFrame` is one."""
 
     @property
     def time_s(self) -> float: ...
@@ -30,7 +30,7 @@ class ColourPicture(Protocol):
 
 
 class SmallPicture(Protocol):
-    """What a `SeeingSession` may be shown instead: `media.SmallFrame` is one."""
+    """Interface of a small picture for a `SeeingSession`; `media.SmallFrame` is one."""
 
     @property
     def time_s(self) -> float: ...
@@ -55,24 +55,24 @@ def walk(
 ) -> Iterator[Float[Tensor, "2 _samples"]]:
     """Both ears, as they are finished; together as many samples as the mono sound.
 
-    Windows begin at every hop and the last one ends at the last sample; a sound shorter than one window is padded with
-    silence and cut again. Windows that overlap are averaged with equal weights except in the first and last hop of
+    A window begins at every hop, and the last one ends at the last sample; a sound shorter than a window is padded with
+    silence and trimmed again. Overlapping windows are averaged with equal weights except in the first and last hop of
     each, over which the weight rises and falls, so that windows that disagree leave no seam.
 
-    A window gets the frame nearest to its centre, or all of its own (its beginning included, its end not); beyond the
-    first and the last picture, that picture stands. A `SeeingSession` that wants all is shown each frame once instead,
-    before the window that is the first to hold it comes, and its windows hold none: no frame is kept. A thread of its
-    own shows it the frames of the next windows while it processes some.
+    A window gets the frame nearest to its centre, or all of its own (its start included, its end not); before the first
+    picture and after the last, that picture is used. A `SeeingSession` with `frames="all"` instead gets each frame
+    once, before the first window that contains it, and windows without frames: no frame is kept. A separate thread
+    passes it the frames of the next windows while it processes some.
 
-    What a `ConfidentSession` is more sure of counts more there.
+    Windows of a `ConfidentSession` are also weighted by their confidence.
 
-    What a session gives back that is not finite is replaced by the mono sound in both ears, half in each.
+    Output that is not finite is replaced by the mono sound in both ears, half in each.
 
     Args:
-        sample_rate_hz: of the mono sound; the spec's, unless that is None.
+        sample_rate_hz: sample rate of the mono sound; the spec's, unless that is None.
         mono: blocks of any length.
-        pictures: in the order of their times.
-        notes: filled with plain sentences about what had to be replaced.
+        pictures: pictures in the order of their times.
+        notes: list to which plain sentences about replacements are added.
     """
     sound = _Counted(mono)
     joined = OverlapAdd(_weight(*_window_and_hop(spec, sample_rate_hz)))
@@ -101,12 +101,12 @@ def walk_parts(
     pictures: Iterable[Picture] = (),
     notes: list[str] | None = None,
 ) -> Iterator[tuple[int, int, dict[str, Float[Tensor, "samples"]]]]:
-    """`walk` for the parts of a sound: (first sample, how many, each source's part by its key), as they are finished.
+    """Run `walk` for the parts of a sound: (first sample, count, each source's part by its key), as they are finished.
 
-    Of what goes with no source there is no part. Parts that come back not finite are taken for none.
+    The rest, which belongs to no source, has no part. Parts that are not finite are dropped.
 
     Args:
-        others: as of `walk`.
+        others: as in `walk`.
     """
     sound = _Counted(mono)
     joined = KeyedOverlapAdd(_weight(*_window_and_hop(spec, sample_rate_hz)))
@@ -133,7 +133,7 @@ def _note_replaced(windows: int, notes: list[str] | None) -> None:
 
 
 class _Counted:
-    """Blocks of a sound, counted as they are read."""
+    """Blocks of a sound, with a count of the samples read."""
 
     def __init__(self, mono: Iterable[Tensor]) -> None:
         self._mono, self.samples = mono, 0
@@ -145,19 +145,19 @@ class _Counted:
 
 
 def _window_and_hop(spec: WindowSpec, sample_rate_hz: int) -> tuple[int, int]:
-    """In samples."""
+    """Window and hop in samples."""
     return max(1, round(spec.window_s * sample_rate_hz)), max(1, round(spec.hop_s * sample_rate_hz))
 
 
-# first samples of windows that are processed together, the windows, and what a session that sees saw for them, or what
-# others have made of them
+# first samples of the windows of a batch, the windows, and further arguments of `process`: output of `seen`, or of
+# `processed`
 _Batch = tuple[list[int], list[Window], tuple[Any, ...]]
 
 
 def _batches(
     session: Any, spec: WindowSpec, sample_rate_hz: int, mono: Iterable[Tensor], pictures: Iterable[Picture]
 ) -> Iterator[_Batch]:
-    """The windows of a sound; a sound shorter than a window is padded."""
+    """Batches of the windows of a sound; a sound shorter than a window is padded."""
     cut = _cut(mono, *_window_and_hop(spec, sample_rate_hz))
     together = iter(lambda: list(islice(cut, spec.batch)), [])
     if spec.frames != "all" or not isinstance(session, SeeingSession):
@@ -189,7 +189,7 @@ def _batches(
 
 
 def _with_ears(session: StretchedSession, batches: Iterator[_Batch]) -> Iterator[_Batch]:
-    """The same batches, each with what workers have made of it."""
+    """Add the results of workers to the batches."""
     begun: deque[tuple[list[int], list[Window]]] = deque()
 
     def windows_alone() -> Iterator[list[Window]]:
@@ -202,7 +202,7 @@ def _with_ears(session: StretchedSession, batches: Iterator[_Batch]) -> Iterator
 
 
 def confidences(session: Any, count: int) -> list[float]:
-    """How much each of the `count` windows that a session has just processed counts where windows overlap."""
+    """Weights in the overlap of the `count` windows that a session has just processed."""
     return session.confidences() if isinstance(session, ConfidentSession) else [1.0] * count
 
 
@@ -216,10 +216,10 @@ def _weight(window: int, hop: int) -> Tensor:
 
 
 def _cut(mono: Iterable[Tensor], window: int, hop: int) -> Iterator[tuple[int, Tensor]]:
-    """(first sample, `[window]`) of each window; a sound shorter than one is padded."""
+    """(first sample, `[window]`) of each window; a sound shorter than a window is padded."""
     buffer, start, total = torch.zeros(0), 0, 0  # the buffer begins at `start`, where the next window may begin
     covered = 0
-    last: tuple[int, Tensor] = (0, buffer)  # the samples of the latest window, from which a last one is completed
+    last: tuple[int, Tensor] = (0, buffer)  # the latest window, whose samples complete the last one
     for block in mono:
         total += block.shape[-1]
         buffer = torch.cat([buffer, block.float()])
@@ -239,7 +239,7 @@ def _cut(mono: Iterable[Tensor], window: int, hop: int) -> Iterator[tuple[int, T
 
 
 class _Pictures:
-    """The pictures that the present window can need, of a stream that is read as far as needed."""
+    """Pictures that the present window may need, from a stream that is read as far as needed."""
 
     def __init__(self, pictures: Iterable[Picture], spec: WindowSpec) -> None:
         self._stream = iter(pictures)
@@ -269,12 +269,12 @@ class _Pictures:
             if picture is None:
                 self._ended = True
             else:
-                assert picture.rgb is not None  # small pictures are for sessions that see
+                assert picture.rgb is not None  # small pictures are for `SeeingSession`
                 self._held.append(Frame(picture.time_s, picture.number, picture.rgb))
 
 
 class _Shown:
-    """Pictures that are shown to a session one by one; the first that is too late is held."""
+    """Pictures passed to a session one by one; the first that is too late is held."""
 
     def __init__(self, pictures: Iterable[Picture], session: SeeingSession, spec: WindowSpec) -> None:
         self._stream = iter(pictures)
@@ -282,7 +282,7 @@ class _Shown:
         self._next: Picture | None = None
 
     def until(self, end_s: float) -> None:
-        """Show what comes before a time."""
+        """Pass on the pictures before a time."""
         while (picture := self._next or next(self._stream, None)) is not None:
             self._next = picture
             if picture.time_s >= end_s - _early_s(self._spec):
@@ -297,7 +297,7 @@ class _Shown:
 
 
 def _early_s(spec: WindowSpec) -> float:
-    """By which a frame that belongs to a time may come before it: rounding, of a tick's time and the window's."""
+    """Tolerance for a frame that belongs to a time but comes before it, by rounding of the tick's or window's time."""
     return 0.01 / spec.frame_rate_hz
 
 

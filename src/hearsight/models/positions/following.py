@@ -30,7 +30,7 @@ class _Followed:
 
 
 class Follower:
-    """Joins the paths of successive searches to tracks.
+    """Tracker that joins the paths of successive searches.
 
     A path near a track in the preceding seconds continues it; any other path starts a new track. A track without a path
     keeps its position and loses its confidence. Confidence changes by 0.3 per second at most.

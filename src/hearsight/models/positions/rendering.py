@@ -20,7 +20,7 @@ _BLOCK_S = 0.02  # at 30 degrees per second, more than tracks move, a new respon
 
 
 class SourceRenderer:
-    """Renders a source that moves through control points: above 350 Hz by HRIRs, below by a sphere.
+    """Renderer of a source that moves through control points: above 350 Hz by HRIRs, below by a sphere.
 
     A distant source has hardly any level difference at low frequencies, so that a double bass would stay in the middle,
     and measured HRIRs have little energy there. Below the crossover both ears get the undistorted sound, with the time

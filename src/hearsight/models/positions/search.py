@@ -50,7 +50,7 @@ class FoundPath:
 
 
 class SourceFinder:
-    """Searches the last 24 seconds for paths, in bounded memory.
+    """Search of the last 24 seconds for paths, in bounded memory.
 
     Objects that sound tend to change their motion as they do: a stick rebounds, a bow turns, a hand arrives (Barzelay
     and Schechner, "Harmony in motion", CVPR 2007). Slow changes are removed from the change of velocity in each cell of

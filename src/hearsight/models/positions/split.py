@@ -22,7 +22,7 @@ USABLE = 3.0  # least deviations of the best component at which motion distingui
 
 
 class MotionSplitter:
-    """Splits windows of a mono sound into one stem per source and a rest.
+    """Splitter of windows of a mono sound into one stem per source and a rest.
 
     Each window's spectrogram is factorised (`signal.nmf`), starting from the spectra of the window before, so that
     components keep their meaning. A component is attributed to a source by the correlation of its attacks with the

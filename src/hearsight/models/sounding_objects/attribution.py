@@ -52,7 +52,7 @@ class ClassifiedWindow(NamedTuple):
 
 
 class Attributor:
-    """Applies `SoundClassifier` to a clip, with a memory of 12 s, since the sounding instruments change slowly.
+    """`SoundClassifier` on a clip, with a memory of 12 s, since the sounding instruments change slowly.
 
     Args:
         classifier: classifier of the sound.

@@ -189,7 +189,7 @@ class _Residual(nn.Module):
 
 
 class _Up(nn.Module):
-    """Upsamples bands and columns, and joins the level of the same size."""
+    """Upsampling of bands and columns, joined with the level of the same size."""
 
     def __init__(self, deep: int, width: int, stride: tuple[int, int]) -> None:
         super().__init__()

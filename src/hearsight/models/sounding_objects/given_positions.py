@@ -163,7 +163,7 @@ class GivenPositionsSession:
 
 
 class ClassifierSplitter:
-    """Splits windows of a sound among given sources by the instruments seen at each and the classes of the sound.
+    """Splitter of a sound among given sources by the instruments seen at each and the classes of the sound.
 
     Args:
         model: model with the positions, the classifier and the detector.

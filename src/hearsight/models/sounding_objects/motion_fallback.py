@@ -43,7 +43,7 @@ class GreyFrameBuffer:
 
 
 class MotionSearch:
-    """Applies `Positions` to a stretch of a clip, from the first window without a visible instrument.
+    """`Positions` on a stretch of a clip, from the first window without a visible instrument.
 
     Found sources are rendered like those in the rest of the clip, so that the timbre stays when an instrument appears,
     and sound in the middle stays as in the file. Motion that is not in step with the sound is not taken for its source.

@@ -52,7 +52,7 @@ class Voices(NamedTuple):
 
 
 class Speakers:
-    """Estimates, moment by moment, the probability of each visible person to be the speaker.
+    """Probability of each visible person to be the speaker, moment by moment.
 
     The probability that somebody in the picture speaks, rather than a narrator, depends on the motion of the most
     active mouth while the voice sounds, over some seconds. Among the people the score is the logarithm of the mouth's

@@ -129,7 +129,7 @@ def _limited_filter(
 
 
 class DifferenceRenderer:
-    """Renders a source that moves through control points by `DifferenceFilters`.
+    """Renderer of a source that moves through control points, by `DifferenceFilters`.
 
     Args:
         filters: filters of the directions.

@@ -1,4 +1,4 @@
-"""Audio and video files in and out.
+"""Reading and writing of audio and video files.
 
 Clip time is counted in seconds from the first sample of the sound, as a player presents it; pictures may begin before.
 """

@@ -1,4 +1,4 @@
-"""Objects with moving positions as a BW64 file with the Audio Definition Model (ITU-R BS.2088, BS.2076)."""
+"""Writer of moving audio objects as a BW64 file with the Audio Definition Model (ITU-R BS.2088, BS.2076)."""
 
 import math
 import os
@@ -16,7 +16,7 @@ from hearsight.files import written_whole
 
 _LARGEST_RIFF = (1 << 32) - 1
 _FULL_SCALE = (1 << 23) - 1
-_MOST_OBJECTS = 118  # beside a bed, in tools for objects; a limit of theirs
+_MOST_OBJECTS = 118  # limit of authoring tools for objects, besides a bed
 _NAMESPACE = "urn:ebu:metadata-schema:ebuCore_2016"
 
 
@@ -25,8 +25,8 @@ class AdmObject:
     """A sound of one channel at a direction.
 
     Attributes:
-        name: what tools show.
-        times_s: of the directions, from 0 on, evenly spaced; a single one: it stands still. `[points]`
+        name: name that tools show.
+        times_s: times of the directions, from 0 on, evenly spaced; a single one for a static object. `[points]`
         azimuth_deg, elevation_deg: positive to the left and up; the shortest way between points. `[points]`
         is_diffuse: whether it comes from all around.
     """
@@ -46,16 +46,16 @@ def write_adm(
     sample_rate_hz: int,
     title: str,
 ) -> None:
-    """Write objects without a bed, 24-bit PCM, whole or not at all; what exceeds full scale is clipped.
+    """Write objects without a bed, 24-bit PCM, whole or not at all; samples beyond full scale are clipped.
 
-    A block of a channel's format says where the object is at the block's end; renderers move it there.
+    A block of a channel's format holds the position at the block's end; renderers move the object there.
 
     Args:
-        blocks: of the sounds, together `samples` long.
-        title: of the programme.
+        blocks: blocks of the sounds, together `samples` long.
+        title: title of the programme.
 
     Raises:
-        MediaError: more objects than tools take.
+        MediaError: more objects than tools accept.
         HearsightError: the file cannot be written.
     """
     if len(objects) > _MOST_OBJECTS:
@@ -85,7 +85,7 @@ def write_adm(
 
 
 def _chna(channels: int) -> bytes:
-    """Which track is which object (BS.2088, section 8)."""
+    """Mapping of tracks to objects (BS.2088, section 8)."""
     rows = b"".join(
         struct.pack("<H12s14s11sx", n, *(text.encode() for text in (_uid(n), f"AT_0003{_hex(n)}_01", _pack(n))))
         for n in range(1, channels + 1)
@@ -116,7 +116,7 @@ def _axml(objects: Sequence[AdmObject], duration_s: float, sample_rate_hz: int, 
 
 
 def _add_object(model: Element, n: int, each: AdmObject, duration_s: float, sample_rate_hz: int) -> None:
-    """The elements of one object, from the object to its track."""
+    """Add the elements of one object, from the object to its track."""
     name, objects = _printable(each.name), {"typeLabel": "0003", "typeDefinition": "Objects"}
     pcm = {"formatLabel": "0001", "formatDefinition": "PCM"}
     channel, stream, track = (f"{prefix}_0003{_hex(n)}" for prefix in ("AC", "AS", "AT"))
@@ -148,7 +148,7 @@ def _add_object(model: Element, n: int, each: AdmObject, duration_s: float, samp
 
 
 def _positions(each: AdmObject, duration_s: float) -> list[tuple[float, float | None, float, float]]:
-    """(begin, end, azimuth, elevation at the end) of each block; one without an end for what stands still."""
+    """(begin, end, azimuth, elevation at the end) of each block; a single block without an end for a static object."""
     azimuth, elevation = np.asarray(each.azimuth_deg, float), np.asarray(each.elevation_deg, float)
     if np.ptp(azimuth) < 1e-3 and np.ptp(elevation) < 1e-3:
         return [(0.0, None, _turned(azimuth[0]), float(elevation[0]))]
@@ -157,7 +157,7 @@ def _positions(each: AdmObject, duration_s: float) -> list[tuple[float, float | 
     blocks: list[tuple[float, float | None, float, float]] = []
     begin = 0.0
     for time_s in times:
-        at = time_s if begin else time_s / 2  # the first block stands where it is in its middle
+        at = time_s if begin else time_s / 2  # the first block has the position of its middle
         here = np.interp(at, each.times_s, unwrapped)
         blocks.append((begin, time_s, _turned(here), float(np.interp(at, each.times_s, elevation))))
         begin = time_s
@@ -165,7 +165,7 @@ def _positions(each: AdmObject, duration_s: float) -> list[tuple[float, float | 
 
 
 def _turned(azimuth_deg: float) -> float:
-    """Between -180 and 180."""
+    """Wrap an azimuth to -180 to 180 degrees."""
     return float((azimuth_deg + 180) % 360 - 180)
 
 
@@ -187,5 +187,5 @@ def _pack(n: int) -> str:
 
 
 def _printable(text: str) -> str:
-    """Text that XML can hold."""
+    """Remove characters that XML cannot hold."""
     return "".join(letter for letter in text.encode("utf-8", "replace").decode() if letter.isprintable()) or "-"

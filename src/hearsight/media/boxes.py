@@ -1,4 +1,4 @@
-"""What MP4 and MOV files say in boxes that FFmpeg's API hides: ambisonics, spherical and layered pictures."""
+"""Boxes of MP4 and MOV files that FFmpeg's API hides: ambisonics, spherical and layered pictures, encryption."""
 
 import os
 import shutil
@@ -19,10 +19,10 @@ _CONTAINERS = (b"moov", b"trak", b"mdia", b"minf", b"stbl")
 
 
 def ambisonic_orders(path: str | os.PathLike[str]) -> dict[int, int]:
-    """The order of the ambisonics in each sound track that bears an SA3D box, by track number.
+    """Ambisonic order of each sound track with an SA3D box, by track number.
 
-    The box is that of Google's Spatial Audio RFC: ACN order and SN3D level are the only ones it knows. Tracks whose
-    channels stand in another order than ACN's are left out.
+    The box is that of Google's Spatial Audio RFC, which has ACN order and SN3D level only. Tracks whose channels are in
+    another order than ACN are left out.
     """
     found = {}
     for number, entry in _sample_entries(path):
@@ -38,20 +38,20 @@ def ambisonic_orders(path: str | os.PathLike[str]) -> dict[int, int]:
 
 
 def picture_marks(path: str | os.PathLike[str]) -> list[str]:
-    """What else a picture is by the boxes beside its codec, in words: keys of `_MARKS`."""
+    """Names, keys of `_MARKS`, of the special formats that boxes beside the picture's codec declare."""
     entries = [entry for _, entry in _sample_entries(path)]
     return [mark for mark, names in _MARKS.items() if any(name in entry for name in names for entry in entries)]
 
 
 def is_encrypted(path: str | os.PathLike[str]) -> bool:
-    """Whether a track is encrypted (ISO/IEC 23001-7 and Apple's older ways)."""
+    """Whether a track is encrypted (ISO/IEC 23001-7 and Apple's older methods)."""
     return any(entry[12:16] in _ENCRYPTED for _, entry in _sample_entries(path))
 
 
 def is_equirectangular(path: str | os.PathLike[str]) -> bool:
     """Whether a picture covers all directions, by either version of Google's Spherical Video RFC.
 
-    True of `equi` in `sv3d` and of the XML of version 1, which knows no other projection.
+    True for `equi` in `sv3d` and for the XML of version 1, which has no other projection.
     """
     if any(b"sv3d" in entry and b"equi" in entry for _, entry in _sample_entries(path)):
         return True
@@ -64,7 +64,7 @@ def is_equirectangular(path: str | os.PathLike[str]) -> bool:
 
 
 def spherical_boxes(path: str | os.PathLike[str]) -> bytes:
-    """The boxes `st3d` and `sv3d` of the first picture that has one, whole; empty if none has."""
+    """Complete boxes `st3d` and `sv3d` of the first picture with an `sv3d`; empty if there is none."""
     for _, entry in _sample_entries(path):
         if b"sv3d" in entry:
             return b"".join(
@@ -76,17 +76,17 @@ def spherical_boxes(path: str | os.PathLike[str]) -> bytes:
 
 
 def ambisonic_box(order: int) -> bytes:
-    """The box SA3D (Google, Spatial Audio RFC) of a track whose channels are ACN and SN3D up to an order."""
+    """Box SA3D (Google, Spatial Audio RFC) of a track with ACN and SN3D channels up to an order."""
     channels = (order + 1) ** 2
     numbers = [0, 0, *order.to_bytes(4, "big"), 0, 0]  # version, periphonic; ACN, SN3D
     return _box(b"SA3D", bytes(numbers) + b"".join(n.to_bytes(4, "big") for n in (channels, *range(channels))))
 
 
 def add_boxes(path: Path, boxes: Mapping[int, bytes]) -> None:
-    """Add boxes to the sample descriptions of tracks of an MP4 or MOV file, which is written anew.
+    """Add boxes to the sample descriptions of tracks of an MP4 or MOV file, which is rewritten.
 
     Args:
-        boxes: by the number of the track, counted from 0 in the file's order; whole boxes, one after the other.
+        boxes: complete boxes, one after the other, by the number of the track, from 0 in the file's order.
     """
     if not boxes:
         return
@@ -113,7 +113,7 @@ def add_boxes(path: Path, boxes: Mapping[int, bytes]) -> None:
 
 
 def _grown(data: bytes, added: bytes, moves: int) -> bytes:
-    """The content of a box, with something added to the first sample description in it, and its offsets moved."""
+    """Content of a box with bytes added to the first sample description in it, and with its offsets moved."""
     parts = []
     for name, content in _boxes(data):
         if name in _CONTAINERS:
@@ -144,7 +144,7 @@ def _copy(source: BinaryIO, target: BinaryIO, size: int) -> None:
 
 
 def _sample_entries(path: str | os.PathLike[str]) -> Iterator[tuple[int, bytes]]:
-    """(track number, sample descriptions) of each track; nothing for files of another container."""
+    """(track number, sample descriptions) of each track; empty for files of another container."""
     index = _index(path)
     for name, track in _boxes(index):
         if name != b"trak":
@@ -159,7 +159,7 @@ def _sample_entries(path: str | os.PathLike[str]) -> Iterator[tuple[int, bytes]]
 
 
 def _index(path: str | os.PathLike[str]) -> bytes:
-    """The content of the top-level box moov."""
+    """Content of the top-level box moov."""
     for name, position, header, length in _top_boxes(path):
         if name == b"moov":
             with open(path, "rb") as file:
@@ -169,7 +169,7 @@ def _index(path: str | os.PathLike[str]) -> bytes:
 
 
 def _place_of_index(path: Path) -> tuple[int, int]:
-    """Where the top-level box moov begins, and its length."""
+    """Start and length of the top-level box moov."""
     return next((position, length) for name, position, _, length in _top_boxes(path) if name == b"moov")
 
 
@@ -178,7 +178,7 @@ def _data_places(path: Path) -> list[int]:
 
 
 def _top_boxes(path: str | os.PathLike[str]) -> Iterator[tuple[bytes, int, int, int]]:
-    """(name, place, length of its header, length) of the top-level boxes; nothing for files of another container."""
+    """(name, start, header length, length) of the top-level boxes; empty for files of another container."""
     size, position = os.path.getsize(path), 0
     with open(path, "rb") as file:
         while position + 8 <= size:

@@ -1,4 +1,4 @@
-"""Sound codecs that outputs can have, and the rates at which they work."""
+"""Sound codecs for outputs, and their sample rates."""
 
 from dataclasses import dataclass
 
@@ -20,9 +20,9 @@ class SoundCodec:
     Attributes:
         encoder: FFmpeg's name.
         bit_rate: bits per second; None for lossless codecs.
-        sample_format: what it is fed, None for its own first choice.
-        rates_hz: the rates it can encode; None for any.
-        is_tried: whether PyAV can decode its packets without a container.
+        sample_format: sample format of its input; None for its own first choice.
+        rates_hz: sample rates that it can encode; None for any.
+        is_tried: whether PyAV can decode its packets without a container, so that its true peak can be measured.
     """
 
     encoder: str
@@ -32,7 +32,7 @@ class SoundCodec:
     is_tried: bool = True
 
     def rate_for(self, sample_rate_hz: int) -> int:
-        """The rate itself if the codec takes it, else the next higher one that it takes, else its highest."""
+        """The given rate if the codec supports it, else the next higher supported one, else the highest."""
         if self.rates_hz is None or sample_rate_hz in self.rates_hz:
             return sample_rate_hz
         return min((rate for rate in self.rates_hz if rate > sample_rate_hz), default=max(self.rates_hz))
@@ -55,7 +55,7 @@ _BIG_ENDIAN = {"pcm16": SoundCodec("pcm_s16be", None, "s16"), "pcm24": SoundCode
 
 
 def sound_codec(name: str, big_endian: bool = False) -> SoundCodec:
-    """The codec of a name of `SOUND_CODECS`.
+    """Return the codec with a name of `SOUND_CODECS`.
 
     Raises:
         MediaError: an unknown name, or one that this FFmpeg cannot encode.

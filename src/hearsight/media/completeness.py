@@ -1,4 +1,4 @@
-"""Is a file all there? Found from the sizes that containers write down, before any work is done on half a file."""
+"""Check for truncated files by the sizes that containers state, before any work is done."""
 
 import os
 
@@ -8,9 +8,9 @@ _SEGMENT = b"\x18\x53\x80\x67"
 
 
 def missing_part(path: str | os.PathLike[str]) -> str | None:
-    """What a cut-off MP4, MOV, MKV, WebM, AVI or WAV file lacks, in words; None if nothing is missed.
+    """Describe what a truncated MP4, MOV, MKV, WebM, AVI or WAV file lacks, or None if it is complete.
 
-    Formats that do not state their size (MPEG-TS, live MKV) are readable up to where they end, so None for them.
+    Formats that do not state their size (MPEG-TS, live MKV) are readable up to their end, so the result is None.
     """
     size = os.path.getsize(path)
     with open(path, "rb") as file:
@@ -29,7 +29,7 @@ def missing_part(path: str | os.PathLike[str]) -> str | None:
 
 
 def _missing_in_mp4(path: str | os.PathLike[str], size: int) -> str | None:
-    """Walk over the top-level boxes (ISO/IEC 14496-12, section 4.2): all must fit and one must be the index."""
+    """Check the top-level boxes (ISO/IEC 14496-12, section 4.2): all must fit, and one must be the index."""
     position, indexed = 0, False
     with open(path, "rb") as file:
         while position + 8 <= size:
@@ -64,7 +64,7 @@ def _missing_in_matroska(path: str | os.PathLike[str], size: int) -> str | None:
 
 
 def _ebml_number(data: bytes) -> tuple[int | None, int]:
-    """A variable-length number and how many bytes it takes; None for "unknown" (all ones) and for nonsense."""
+    """Decode a variable-length number, and count its bytes; None for "unknown" (all ones) and for invalid data."""
     if not data or data[0] == 0:
         return None, 0
     used = 9 - data[0].bit_length()

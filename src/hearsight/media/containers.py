@@ -1,4 +1,4 @@
-"""Containers that outputs can have: which suffix stands for which, and what sound goes into each."""
+"""Containers for outputs: their suffixes, and the sound codecs that they hold."""
 
 import dataclasses
 import os
@@ -18,13 +18,13 @@ class Container:
 
     Attributes:
         muxer: FFmpeg's name.
-        sound: the codec that its players expect, a key of `SOUND_CODECS`.
-        others: further codecs that it takes; None for whatever FFmpeg's muxer takes. Given where the muxer takes more
-            than players can make sense of: AVI keeps no times, so an encoder's delay would put the sound beside the
-            picture; MPEG-TS has names for few codecs.
-        rates_hz: the sample rates that it takes; None for those of the codec.
+        sound: default codec, which its players expect; a key of `SOUND_CODECS`.
+        others: further supported codecs; None for all that FFmpeg's muxer accepts. Listed where the muxer accepts more
+            than players support: AVI keeps no times, so an encoder's delay would shift the sound against the picture;
+            MPEG-TS has names for few codecs.
+        rates_hz: supported sample rates; None for those of the codec.
         is_sound_alone: files with this suffix hold sound and no picture.
-        brand: of a file of the MP4 family; empty for the muxer's own.
+        brand: brand of a file of the MP4 family; empty for the muxer's own.
     """
 
     muxer: str
@@ -71,7 +71,7 @@ CONTAINERS: dict[str, Container] = {
     ".mxf": Container("mxf", "pcm24", ("pcm16",), (48000,)),
     ".dv": Container("dv", "pcm16", (), (48000,)),
     ".nut": Container("nut", "pcm24"),
-    # FFmpeg has a muxer for them, too, which PyAV gives no cover art.
+    # FFmpeg has its own muxer for them, too, but through it PyAV cannot add cover art.
     ".m4a": Container("mp4", "aac", ("alac",), is_sound_alone=True, brand="M4A "),
     ".m4b": Container("mp4", "aac", ("alac",), is_sound_alone=True, brand="M4B "),
     ".mka": dataclasses.replace(_MKV, is_sound_alone=True),
@@ -92,7 +92,7 @@ CONTAINERS: dict[str, Container] = {
     ".ac3": Container("ac3", "ac3", (), is_sound_alone=True),
     ".mp2": Container("mp2", "mp2", (), is_sound_alone=True),
 }
-# By what an input of another suffix, or none, is: the suffix for FFmpeg's name of its container.
+# Output suffix by FFmpeg's name of the input's container, for inputs with another suffix or none.
 _SUFFIX_OF_FORMAT = {
     "mov": ".mp4",
     "matroska": ".mkv",
@@ -119,10 +119,10 @@ _SUFFIX_OF_FORMAT = {
 
 
 def container_for(target: str | os.PathLike[str]) -> Container:
-    """The container that a target's suffix stands for.
+    """Return the container of a target, by its suffix.
 
     Raises:
-        MediaError: no suffix, or one that stands for no container hearsight writes.
+        MediaError: no suffix, or one of no container that hearsight writes.
     """
     suffix = Path(target).suffix.lower()
     container = CONTAINERS.get(suffix)
@@ -133,7 +133,7 @@ def container_for(target: str | os.PathLike[str]) -> Container:
 
 
 def codec_for(target: str | os.PathLike[str], audio_codec: str | None = None) -> SoundCodec:
-    """The codec to encode a target's sound with: the one asked for by name, else its container's usual one.
+    """Return the codec for a target's sound: the requested one, else its container's default.
 
     Raises:
         MediaError: an unknown codec, one that this FFmpeg cannot encode, or one that the container cannot hold.
@@ -148,5 +148,5 @@ def codec_for(target: str | os.PathLike[str], audio_codec: str | None = None) ->
 
 
 def suffix_of_format(names: str) -> str | None:
-    """The usual suffix for a comma-separated list of FFmpeg's names of a container that was read; None: none known."""
+    """Usual suffix of a container that was read, by FFmpeg's comma-separated names; None if none is known."""
     return next((_SUFFIX_OF_FORMAT[name] for name in names.split(",") if name in _SUFFIX_OF_FORMAT), None)

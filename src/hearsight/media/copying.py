@@ -1,4 +1,4 @@
-"""Streams that are copied packet by packet: whether a container holds them, and the packets on the output's clock."""
+"""Copying of streams packet by packet: support by a container, and packets with the output's times."""
 
 import io
 from collections.abc import Iterator, Sequence
@@ -18,7 +18,7 @@ from hearsight.media.containers import MATROSKA, MOV_FAMILY, Container
 from hearsight.media.opening import demuxed, media_errors, packets
 from hearsight.media.reordering import PresentationOrder, lacks_presentation_times
 
-# Statistics and brands of the source's file, which would be wrong of the new one; its muxer writes its own.
+# Statistics and brands of the source's file, which would be wrong for the new one; its muxer writes its own.
 _NOT_OURS = {"major_brand", "minor_version", "compatible_brands", "encoder", "duration", "vendor_id"}
 _STATISTICS = ("BPS", "NUMBER_OF_", "_STATISTICS_", "DURATION")
 _NAMED_IN_TS = {"h264", "hevc", "vvc", "mpeg2video", "mpeg1video", "mpeg4"} | {
@@ -26,7 +26,7 @@ _NAMED_IN_TS = {"h264", "hevc", "vvc", "mpeg2video", "mpeg1video", "mpeg4"} | {
     *("dvb_subtitle", "dvb_teletext"),
 }
 _NAMED_IN_FLV = {"h264", "hevc", "av1", "vp9", "flv1", "flashsv", "flashsv2", "vp6f", "vp6a", "h263"}
-# Containers that keep the shape of pixels of a copied picture beside its packets.
+# Containers that store the pixel aspect ratio of a copied picture outside its packets.
 _KEEPS_ASPECT = MOV_FAMILY | MATROSKA | {"avi", "asf", "nut", "mxf"}
 _KEEPS_ROTATION = MOV_FAMILY | MATROSKA
 _TRIED_PACKETS = 4
@@ -39,14 +39,14 @@ def is_same_container(container: Container, source: InputContainer) -> bool:
 
 
 def codec_name(stream: Stream) -> str:
-    """FFmpeg's name of a stream's codec, or what else is known of it."""
+    """FFmpeg's name of a stream's codec, or of its type if the codec is unknown."""
     if stream.codec_context is not None:
         return stream.codec_context.codec.canonical_name
     return (stream.name if stream.type == "data" else None) or stream.type
 
 
 def why_not(container: Container, source: InputContainer, stream: Stream) -> str | None:
-    """Why a container cannot hold a stream, in words; None if it can. Tried out on a file in memory."""
+    """Reason why a container cannot hold a stream, or None if it can. Tried on a file in memory."""
     same_container = is_same_container(container, source)
     name = codec_name(stream)
     if container.muxer == "mpegts" and not same_container and name not in _NAMED_IN_TS:
@@ -65,7 +65,7 @@ def why_not(container: Container, source: InputContainer, stream: Stream) -> str
 def why_no_picture(
     container: Container, source: InputContainer, picture: VideoStream, codec: SoundCodec, first: Sequence[Packet]
 ) -> str | None:
-    """The same for a picture beside the sound that will be written, tried with its first packets, too."""
+    """Reason why a container cannot hold a picture beside the new sound, or None; tried with its first packets, too."""
     reason = None if container.muxer == "dv" else why_not(container, source, picture)
     if reason is not None:
         return reason
@@ -88,10 +88,10 @@ def why_no_picture(
 
 
 def add_encoder(output: OutputContainer, codec: SoundCodec, sample_rate_hz: int, layout: str = "stereo") -> AudioStream:
-    """A stream of the output that takes two channels, or those of a layout, from an encoder.
+    """Add an encoded stream with two channels, or with those of a layout, to the output.
 
     Raises:
-        ValueError: the container does not take the codec.
+        ValueError: the container does not support the codec.
     """
     stream = output.add_stream(codec.encoder, rate=sample_rate_hz)
     assert isinstance(stream, AudioStream)
@@ -105,7 +105,7 @@ def add_encoder(output: OutputContainer, codec: SoundCodec, sample_rate_hz: int,
 
 
 def takes_sound(container: Container, codec: SoundCodec) -> bool:
-    """Whether FFmpeg's muxer takes the codec; tried out in memory."""
+    """Whether FFmpeg's muxer supports the codec; tried in memory."""
     with _Trial(container) as trial:
         try:
             trial.add_stream(codec.encoder, rate=codec.rate_for(48_000))
@@ -115,7 +115,7 @@ def takes_sound(container: Container, codec: SoundCodec) -> bool:
 
 
 def first_packets(source: InputContainer, stream: Stream) -> list[Packet]:
-    """The first packets of a stream; reads on from where the file stands."""
+    """Read the first packets of a stream, from the present position of the file."""
     found: list[Packet] = []
     for packet in demuxed(source, stream):
         if packet.size:
@@ -126,29 +126,29 @@ def first_packets(source: InputContainer, stream: Stream) -> list[Packet]:
 
 
 def copy_of(stream: Stream, output: OutputContainer, keep_tag: bool) -> Stream:
-    """A stream of the output that takes another's packets."""
+    """Add a stream to the output for the packets of another."""
     copy = output.add_stream_from_template(stream, opaque=True)
     copy.metadata.update(kept_metadata(stream.metadata))
     copy.disposition = stream.disposition
     if isinstance(stream, VideoStream):
-        if stream.sample_aspect_ratio:  # the container's word goes before the codec's
+        if stream.sample_aspect_ratio:  # the container's value takes precedence over the codec's
             copy.codec_context.sample_aspect_ratio = stream.sample_aspect_ratio  # type: ignore[attr-defined]
         if output.format.name == "avi":
-            # AVI counts frames; it would fill a finer unit with empty ones.
+            # AVI counts frames; with a finer time base it would insert empty ones.
             copy.time_base = steady_frame_s(stream) or stream.time_base
     if keep_tag and stream.codec_context is not None:
-        with suppress(UnicodeDecodeError, UnicodeEncodeError):  # a tag beyond ASCII; the muxer chooses one
+        with suppress(UnicodeDecodeError, UnicodeEncodeError):  # a non-ASCII tag; the muxer chooses one
             copy.codec_context.codec_tag = stream.codec_context.codec_tag
     return copy
 
 
 def copy_into(container: Container, source: InputContainer, stream: Stream, output: OutputContainer) -> Stream:
-    """A stream of the output that takes another's packets, with the codec tag of the source where it fits."""
+    """Add a stream to the output for the packets of another, with the codec tag of the source where it fits."""
     return copy_of(stream, output, _keeps_tag(container, is_same_container(container, source), stream))
 
 
 def lost_of_picture(container: Container, picture: VideoStream, rotation_deg: int) -> list[str]:
-    """What of a picture's appearance a container cannot keep, in words."""
+    """Properties of a picture that a container cannot keep, in words."""
     lost = []
     if rotation_deg and container.muxer not in _KEEPS_ROTATION:
         lost.append(
@@ -164,19 +164,19 @@ def lost_of_picture(container: Container, picture: VideoStream, rotation_deg: in
 
 
 def aspect_beside_packets(picture: VideoStream) -> Fraction | None:
-    """The shape of pixels that a file says beside a picture's packets; None where these say the same."""
+    """Pixel aspect ratio that a file states outside a picture's packets; None if the packets state the same."""
     said, own = picture.sample_aspect_ratio, picture.codec_context.sample_aspect_ratio
     return said if said and (own or Fraction(1)) != said else None
 
 
 def steady_frame_s(stream: VideoStream) -> Fraction | None:
-    """How long each frame of a picture with a constant frame rate is shown."""
+    """Duration of a frame of a picture with a constant frame rate, in seconds; None for other pictures."""
     rate = stream.average_rate
     return 1 / rate if rate and rate == stream.base_rate else None
 
 
 def kept_metadata(metadata: dict[str, str]) -> dict[str, str]:
-    """Metadata without what is true of the source's file only."""
+    """Metadata without entries that apply to the source's file only."""
     return {
         key: value
         for key, value in metadata.items()
@@ -185,14 +185,14 @@ def kept_metadata(metadata: dict[str, str]) -> dict[str, str]:
 
 
 def written_anew(source: InputContainer, stream: Stream) -> bool:
-    """Whether a MOV data track is one that the muxer makes itself from what is copied: chapters and time code."""
+    """Whether a MOV data track is one that the muxer makes itself: chapters or time code."""
     if stream.type != "data" or "mov" not in source.format.name:
         return False
     return "timecode" in stream.metadata or (stream.name == "bin_data" and bool(source.chapters()))
 
 
 def _keeps_tag(container: Container, same_container: bool, stream: Stream) -> bool:
-    """Whether the codec tag of the source fits in the target; where it is in the way, the muxer chooses one."""
+    """Whether the codec tag of the source fits in the target; otherwise the muxer chooses one."""
     return same_container and stream.codec_context is not None and _opens(container, stream, keep_tag=True)
 
 
@@ -203,7 +203,7 @@ def _is_taken(container: Container, same_container: bool, stream: Stream) -> boo
 def _opens(container: Container, stream: Stream, keep_tag: bool) -> bool:
     with _Trial(container) as trial:
         try:
-            if container.is_sound_alone:  # a cover alone is no file
+            if container.is_sound_alone:  # a cover alone is not a valid file
                 codec = sound_codec(container.sound)
                 add_encoder(trial, codec, codec.rate_for(48_000))
             copy_of(stream, trial, keep_tag)
@@ -214,7 +214,7 @@ def _opens(container: Container, stream: Stream, keep_tag: bool) -> bool:
 
 
 class _Trial:
-    """Context that gives an output in memory."""
+    """Context with an output in memory."""
 
     def __init__(self, container: Container) -> None:
         self._output = av.open(io.BytesIO(), "w", format=container.muxer, container_options={"strict": "unofficial"})
@@ -237,16 +237,16 @@ def _reordered(stream: VideoStream) -> bool:
 
 
 class CopiedPackets:
-    """The source's packets for the streams that are copied, in the file's order, up to a given time.
+    """The source's packets for the copied streams, in the file's order, up to a given time.
 
     Args:
-        source, path: the open file and its name.
-        copies: streams of the output by index of what they copy.
-        shift_s: what to take off all times.
-        part: first and last time, on the source's clock, of what is copied; None: all. A picture begins with the first
+        source, path: the open file and its path.
+        copies: streams of the output by index of the copied stream.
+        shift_s: time subtracted from all times.
+        part: first and last time, on the source's clock, of the copied part; None: all. A picture begins with the first
             key frame at or after the first time.
-        reorder: index of a picture whose presentation times are to be found by decoding; None: none.
-        salvage: leave out packets that are cut off.
+        reorder: index of a picture whose presentation times are found by decoding; None: none.
+        salvage: leave out truncated packets.
     """
 
     def __init__(
@@ -271,15 +271,15 @@ class CopiedPackets:
         self._ready: list[Packet] = []
         self._held: Packet | None = None
         self.hidden = 0  # packets that the source's edit list hides
-        self.broken = 0  # packets left out because muxers refuse them, or write a damaged file of them
+        self.broken = 0  # packets left out because muxers refuse them, or would write a damaged file
 
     @property
     def unordered(self) -> int:
-        """Pictures whose place could not be found by decoding."""
+        """Number of pictures whose presentation time could not be found by decoding."""
         return 0 if self._order is None else self._order.lost
 
     def until(self, time_s: Fraction | None) -> Iterator[Packet]:
-        """Packets that are decoded at `time_s` or before (None: all that are left), addressed to their copies."""
+        """Yield packets with decoding times up to `time_s` (None: all that are left), assigned to their copies."""
         while True:
             packet, self._held = self._held or self._next(), None
             if packet is None:
@@ -291,7 +291,7 @@ class CopiedPackets:
             yield packet
 
     def _next(self) -> Packet | None:
-        """The next packet, addressed and on the output's clock; None at the end."""
+        """Return the next packet, assigned and with the output's time; None at the end."""
         while not self._ready:
             with media_errors(self._path):
                 packet = next(self._packets, None)
@@ -303,7 +303,7 @@ class CopiedPackets:
                 if not self._ready:
                     return None
             elif (packet.size == 0 and packet.dts is None) or (self._salvage and packet.is_corrupt):
-                continue  # it marks the end of a stream, or is cut off
+                continue  # the end of a stream, or truncated
             elif packet.stream.type == "video" and codec_name(packet.stream) == "av1" and not _has_whole_obus(packet):
                 self.broken += 1
             elif self._order is not None and packet.stream.index == self._order.index:
@@ -325,8 +325,8 @@ class CopiedPackets:
             if not late_enough or (packet.stream.type == "video" and not packet.is_keyframe):
                 return False
             self._begun[index] = stamps[0]
-        # Pictures before the first key frame in time refer to what is not there; the last ones that are decoded may
-        # be shown before those that others refer to.
+        # Pictures presented before the first key frame refer to missing ones; the last ones in decoding order may be
+        # presented before others that are referred to.
         return stamps[0] >= self._begun[index] and (end is None or stamps[-1] < end)
 
     def _addressed(self, packet: Packet) -> Packet:
@@ -342,7 +342,7 @@ class CopiedPackets:
 def _has_whole_obus(packet: Packet) -> bool:
     """Whether the units of an AV1 packet fill it (AV1 specification, sections 5.3 and 4.10.5).
 
-    FFmpeg's muxers walk through them; that of MP4 adds the error that it meets to the length that it writes.
+    FFmpeg's muxers parse them; that of MP4 adds an error code to the length that it writes.
     """
     data = bytes(packet)
     place = 0
@@ -364,8 +364,8 @@ def _has_whole_obus(packet: Packet) -> bool:
 
 
 def seek_before(source: InputContainer, picture: Stream | None, time_s: Fraction) -> None:
-    """Go to the key frame at or before a time on the source's clock, if the source has an index; else stay."""
-    early_s = max(Fraction(0), time_s - 1)  # some formats seek by decoding time, which is before a key frame is shown
+    """Seek to the key frame at or before a time on the source's clock, if the source has an index; else stay."""
+    early_s = max(Fraction(0), time_s - 1)  # some formats seek by decoding time, which precedes presentation
     with suppress(av.error.FFmpegError):
         if picture is not None and picture.time_base:
             source.seek(int(early_s / picture.time_base), stream=picture)

@@ -1,4 +1,4 @@
-"""Cover art where it is no stream of packets: an attached file in Matroska, a field of the comments in Ogg."""
+"""Cover art stored outside the streams: as an attached file in Matroska, as a comment field in Ogg."""
 
 import base64
 from pathlib import Path
@@ -19,7 +19,7 @@ def attach_cover(output: OutputContainer, path: Path, stream: Stream) -> None:
 
 
 def ogg_cover(path: Path, stream: Stream) -> dict[str, str]:
-    """Cover art as the comment that Ogg players read (RFC 9639, section 8.8, in base64)."""
+    """Cover art as a comment for Ogg players (RFC 9639, section 8.8, in base64)."""
     data, mime = _data(path, stream), f"image/{_image_format(stream)}".encode()
     parts = [_FRONT_COVER, mime, b"", stream.codec_context.width, stream.codec_context.height, 24, 0, data]  # type: ignore[attr-defined]
     block = b""

@@ -1,4 +1,4 @@
-"""Pictures that were drawn, and a sound, encoded as a new video."""
+"""Encoding of drawn pictures and a sound as a new video."""
 
 import math
 import os
@@ -28,15 +28,15 @@ def write_video(
     sound: Iterable[Float[Tensor, "channels _samples"]],
     sample_rate_hz: int,
 ) -> None:
-    """Write RGB pictures (H.264; MPEG-4 Part 2 where FFmpeg lacks it) and a sound (AAC), in step from the first sample.
+    """Write RGB pictures (H.264; MPEG-4 Part 2 where FFmpeg lacks it) and a sound (AAC), synchronous from the start.
 
-    An odd row or column, which the codec cannot hold, is cut off. The sound ends the video: pictures that come later
-    are not taken, and where there are too few the last one stays as long as players let it.
+    An odd row or column, which the codec cannot hold, is cropped. The video ends with the sound: later pictures are not
+    used, and with too few pictures the last one stays as long as players show it.
 
     Args:
-        path: ends in one of `DRAWN_SUFFIXES`.
-        frames: all of one size.
-        sound: blocks with one or two channels; resampled if AAC does not know the rate.
+        path: path with one of `DRAWN_SUFFIXES`.
+        frames: pictures, all of one size.
+        sound: blocks with one or two channels; resampled if AAC does not support the rate.
 
     Raises:
         MediaError: another suffix, or no picture at all.

@@ -1,4 +1,4 @@
-"""What Matroska and WebM files say that FFmpeg's API hides: encryption, and the shape of pixels (RFC 9559)."""
+"""Elements of Matroska and WebM files that FFmpeg's API hides: encryption and pixel aspect ratio (RFC 9559)."""
 
 import os
 import zlib
@@ -12,12 +12,12 @@ _TRACK, _VIDEO, _WIDTH, _HEIGHT, _DISPLAY_UNIT = 0xAE, 0xE0, 0xB0, 0xBA, 0x54B2
 _DISPLAY_WIDTH, _DISPLAY_HEIGHT, _CRC = 0x54B0, 0x54BA, 0xBF
 _SEEK, _SEEK_ID, _SEEK_POSITION = 0x4DBB, 0x53AB, 0x53AC
 _ENCODINGS, _ENCODING, _ENCRYPTION = 0x6D80, 0x6240, 0x5035
-_SHORT_HEADER = 1 << 20  # in which tracks stand, as a rule
-_LONGEST_HEADER = 16 << 20  # bytes before the first cluster; fonts and covers may stand there
+_SHORT_HEADER = 1 << 20  # bytes that usually contain the tracks
+_LONGEST_HEADER = 16 << 20  # bytes before the first cluster, which may include fonts and covers
 
 
 class _Element(NamedTuple):
-    """An element's name, where it begins, where its content begins, and where it ends."""
+    """Name of an element, and the positions of its start, of its content and of its end."""
 
     name: int
     begin: int
@@ -41,17 +41,17 @@ def is_encrypted(path: str | os.PathLike[str]) -> bool:
 
 
 def set_pixel_aspect(path: Path, track: int, aspect: Fraction) -> bool:
-    """Give the picture of a file that FFmpeg wrote the shape of its pixels: DisplayWidth and DisplayHeight.
+    """Set the pixel aspect ratio of a picture in a file that FFmpeg wrote: DisplayWidth and DisplayHeight.
 
-    The tracks grow into the empty element before them (FFmpeg leaves one behind its list of contents), so that nothing
-    else of the file moves.
+    The tracks grow into the empty element before them (FFmpeg leaves one after its seek head), so that nothing else in
+    the file moves.
 
     Args:
-        track: its number in the file's order, from 0.
+        track: number of the track in the file's order, from 0.
         aspect: width of a pixel over its height.
 
     Returns:
-        False, with the file as it was, if there is no such room, or the file says a shape already.
+        False, with the file unchanged, if there is no such space, or the file has a display size already.
     """
     data = _header(path)
     tops = {element.name: element for element in _top(data)}
@@ -79,7 +79,7 @@ def set_pixel_aspect(path: Path, track: int, aspect: Fraction) -> bool:
 
 
 def _with_display_size(data: bytes, tracks: _Element, number: int, aspect: Fraction) -> bytes | None:
-    """The element of all tracks with the size at which one is displayed."""
+    """The element of all tracks, with a display size for one; None if that is not possible."""
     entries = [element for element in _children(data, tracks) if element.name == _TRACK]
     if number >= len(entries):
         return None
@@ -99,7 +99,7 @@ def _with_display_size(data: bytes, tracks: _Element, number: int, aspect: Fract
 
 
 def _with_places(data: bytes, seek: _Element, moves: dict[int, int]) -> bytes | None:
-    """The list of contents with the places of some elements moved; None if it is not as FFmpeg writes it."""
+    """The seek head with the positions of some elements moved, as FFmpeg writes it."""
     content = bytearray(data[seek.begin : seek.end])
     for entry in _children(data, seek):
         parts = {element.name: element for element in _children(data, entry)}
@@ -114,14 +114,14 @@ def _with_places(data: bytes, seek: _Element, moves: dict[int, int]) -> bytes | 
 
 
 def _replaced(data: bytes, parent: _Element, child: _Element, new: bytes) -> bytes:
-    """An element with one of its children replaced, its length and checksum right again."""
+    """An element with one of its children replaced, and with its length and checksum updated."""
     content = data[parent.content : child.begin] + new + data[child.end : parent.end]
     whole = _element(parent.name, content)
     return _checked(whole, len(whole) - len(content))
 
 
 def _checked(element: bytes, content: int) -> bytes:
-    """An element with the right CRC-32, where it begins with one."""
+    """An element with its CRC-32 updated, if it begins with one."""
     if element[content : content + 2] != bytes([_CRC, 0x84]):
         return element
     checksum = zlib.crc32(element[content + 6 :]).to_bytes(4, "little")
@@ -148,7 +148,7 @@ def _header(path: str | os.PathLike[str], most: int = _LONGEST_HEADER) -> bytes:
 
 
 def _top(data: bytes) -> Iterator[_Element]:
-    """The elements of the segment up to the first cluster."""
+    """Elements of the segment up to the first cluster."""
     for element in _elements(data, 0, len(data)):
         if element.name == _SEGMENT:
             for inner in _elements(data, element.content, min(element.end, len(data))):
@@ -163,9 +163,9 @@ def _children(data: bytes, parent: _Element) -> list[_Element]:
 
 
 def _elements(data: bytes, begin: int, end: int) -> Iterator[_Element]:
-    """Elements one after the other; ends where the data are damaged."""
+    """Successive elements, up to damaged data."""
     while begin < end and begin < len(data):
-        length = 9 - data[begin].bit_length()  # of the name
+        length = 9 - data[begin].bit_length()  # length of the name
         at = begin + length
         if length > 4 or at >= len(data) or not data[at]:
             return

@@ -1,4 +1,4 @@
-"""What is in a file, found without decoding more than the first frame of each stream."""
+"""Properties of a file, found by decoding no more than the first frame of each stream."""
 
 import os
 from collections.abc import Iterable, Sequence
@@ -24,14 +24,14 @@ from hearsight.media.selection import WHOLE, Selection
 
 @dataclass(frozen=True)
 class AudioInfo:
-    """A sound track as it is decoded.
+    """A decoded sound track.
 
     Attributes:
         sample_rate_hz, channels: as decoded.
         layout: FFmpeg's name of the channels ("mono", "stereo", "5.1(side)", ...), for `mix_to_mono`.
         codec: FFmpeg's name ("aac", "opus", ...).
-        start_s: when a player presents the first sample, on the container's clock. This is time 0 of the clip.
-        duration_s: as the container says; None if it does not.
+        start_s: presentation time of the first sample on the container's clock. This is time 0 of the clip.
+        duration_s: according to the container; None if it does not state it.
     """
 
     sample_rate_hz: int
@@ -42,21 +42,21 @@ class AudioInfo:
     duration_s: float | None
 
 
-_SHORTEST_LENS_MM, _LONGEST_LENS_MM = 5.0, 1_000.0  # beyond which what a file says is no lens
+_SHORTEST_LENS_MM, _LONGEST_LENS_MM = 5.0, 1_000.0  # values outside this range are invalid
 
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """A picture track as it is shown.
+    """A picture track as displayed.
 
     Attributes:
         width, height: in pixels as displayed, after pixel aspect ratio and rotation.
-        frame_rate_hz: the average; 0 if the container does not say.
+        frame_rate_hz: average rate; 0 if the container does not state it.
         codec: FFmpeg's name ("h264", "hevc", "vp9", ...).
-        start_s: when a player shows the first frame, on the container's clock (less `AudioInfo.start_s` is clip time).
-        rotation_deg: by which the decoded picture is turned counter-clockwise for display: 0, 90, 180 or 270.
+        start_s: presentation time of the first frame on the container's clock (minus `AudioInfo.start_s` is clip time).
+        rotation_deg: counter-clockwise rotation of the decoded picture for display: 0, 90, 180 or 270.
         interlaced: whether the first frame is; `read_frames` deinterlaces.
-        focal_length_mm: that the camera says it had, as of a 36 x 24 mm picture; None where it says nothing.
+        focal_length_mm: 35 mm equivalent (36 x 24 mm picture) according to the camera; None if it is not stated.
     """
 
     width: int
@@ -71,7 +71,7 @@ class VideoInfo:
 
 @dataclass(frozen=True)
 class MediaInfo:
-    """A file's chosen sound and picture; either may be missing. `duration_s` is None where the container is silent."""
+    """A file's chosen sound and picture; either may be missing. `duration_s` is None if the container has none."""
 
     path: str
     container: str
@@ -81,13 +81,13 @@ class MediaInfo:
 
 
 def probe(path: str | os.PathLike[str], selection: Selection = WHOLE) -> MediaInfo:
-    """What a file holds: container, duration, and the sound and picture that are selected (or a player would choose).
+    """Read the container, the duration, and the selected sound and picture (by default those that a player chooses).
 
     Cover art and thumbnails are no picture. Several sound streams are described as one: two of one channel each as
-    stereo, others as so many channels. Times are those of the whole file, also where a part is selected.
+    stereo, others by their number of channels. Times are those of the whole file, even with a selected part.
 
     Raises:
-        MediaError: the file cannot be read, is no video or sound, is cut off, or nothing in it can be decoded.
+        MediaError: the file cannot be read, is no video or sound, is truncated, or nothing in it can be decoded.
     """
     with open_source(path, selection.salvage) as container:
         names = container.format.name
@@ -132,7 +132,7 @@ def probe(path: str | os.PathLike[str], selection: Selection = WHOLE) -> MediaIn
 
 
 def _focal_length_mm(container: InputContainer, picture: Stream) -> float | None:
-    """The 35 mm equivalent that phones write beside the picture or the file."""
+    """35 mm equivalent of the focal length, which phones write in the metadata of the picture or the file."""
     for key, value in (*picture.metadata.items(), *container.metadata.items()):
         if key.lower().endswith("camera.focal_length.35mm_equivalent"):
             try:
@@ -146,9 +146,9 @@ def _focal_length_mm(container: InputContainer, picture: Stream) -> float | None
 def first_frames(
     container: InputContainer, sound_only: bool = False, selection: Selection = WHOLE
 ) -> dict[int, AudioFrame | VideoFrame]:
-    """The first frame that decodes of the chosen sound (and picture), by stream index; reads on from where it stands.
+    """First frame that decodes of the chosen sound (and picture), by stream index, from the present position on.
 
-    Damaged packets before it are passed over.
+    Damaged packets before it are skipped.
     """
     wanted: list[Stream] = [*sound_streams(container, selection)]
     if not sound_only:
@@ -169,8 +169,8 @@ def first_frames(
 def clip_start(path: str | os.PathLike[str], selection: Selection = WHOLE) -> Fraction:
     """Time 0 of a clip on its container's clock, in seconds.
 
-    It is the presentation time of the first sample that is decoded of the sound (encoder priming and what an edit list
-    cuts off are not presented); in a file without sound, of the first frame.
+    It is the presentation time of the first decoded sample of the sound (encoder priming and samples that an edit list
+    removes are not presented); in a file without sound, of the first frame.
     """
     with open_source(path, selection.salvage) as container:
         has_sound = bool(sound_streams(container, selection))
@@ -193,7 +193,7 @@ def layout_name(frame: AudioFrame) -> str:
 def _ambisonic_layout(
     path: str | os.PathLike[str], container: InputContainer, sound: Stream, frame: AudioFrame
 ) -> str | None:
-    """FFmpeg's name for the channels of a track that an SA3D box says to be ambisonics, which decoders hide."""
+    """FFmpeg's name for the channels of a track that is ambisonic by its SA3D box, which decoders hide; else None."""
     if not container.format.name.startswith("mov") or frame.layout.nb_channels < 4:
         return None
     order = ambisonic_orders(path).get(sound.id)
@@ -212,7 +212,7 @@ def joined_layout(layouts: Sequence[str]) -> str:
 
 
 def displayed_size(frame: VideoFrame, stream: VideoStream, turns: int) -> tuple[int, int]:
-    """(height, width) in pixels as displayed: stretched to square pixels, then turned by quarter turns."""
+    """(height, width) in pixels as displayed: stretched to square pixels, then rotated by quarter turns."""
     ratio = stream.sample_aspect_ratio
     width = round(frame.width * ratio) if ratio else frame.width
     height = frame.height
@@ -220,7 +220,7 @@ def displayed_size(frame: VideoFrame, stream: VideoStream, turns: int) -> tuple[
 
 
 class Orientation:
-    """How the frames of a stream are turned for display."""
+    """Reader of the rotation of a stream's frames for display."""
 
     def __init__(self) -> None:
         self._stamp = VideoReformatter()
@@ -228,11 +228,11 @@ class Orientation:
     def of(self, frame: VideoFrame) -> tuple[int, bool]:
         """(counter-clockwise quarter turns 0 to 3, whether the picture is mirrored left-right before them).
 
-        From the file's display matrix (a, b, u, c, d, v, x, y, w), which takes a decoded point (p, q), q downwards, to
-        (a p + c q, b p + d q); angles between quarter turns are rounded, as players do.
+        From the file's display matrix (a, b, u, c, d, v, x, y, w), which maps a decoded point (p, q), q downwards, to
+        (a p + c q, b p + d q); angles between quarter turns are rounded, as in players.
         """
-        # PyAV's side data and their frame hold each other, so that the frame stays until Python collects cycles: at
-        # 1080p half a gigabyte of pictures. A copy of four pixels has the same side data, and may stay.
+        # PyAV's side data and their frame refer to each other, so the frame stays until Python collects cycles: at
+        # 1080p half a gigabyte of pictures. A copy of four pixels has the same side data and costs nothing.
         stamp = self._stamp.reformat(
             frame, width=2, height=2, format="gray", interpolation=Interpolation.POINT, threads=1
         )

@@ -1,4 +1,4 @@
-"""Any channels to one: the rule by which hearsight mixes to mono."""
+"""Mix of any number of channels to mono."""
 
 import re
 
@@ -8,8 +8,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 _HALF_POWER = 0.5**0.5
-# Share of each channel in (left + right) of the stereo downmix of Recommendation ITU-R BS.775: the centre goes to both
-# sides with -3 dB, each surround channel to one side with -3 dB, the low-frequency effects nowhere.
+# Weight of each channel in (left + right) of the stereo downmix of Recommendation ITU-R BS.775: the centre goes to both
+# sides with -3 dB, each surround channel to one side with -3 dB, the low-frequency effects to none.
 _BS775 = {
     "FL": 1.0,
     "FR": 1.0,
@@ -23,15 +23,15 @@ _BS775 = {
 
 
 def mix_to_mono(block: Float[Tensor, "channels samples"], layout: str) -> Float[Tensor, "samples"]:
-    """One channel from all: a weighted mean, so that the mix never exceeds the loudest channel.
+    """Mix all channels to one by a weighted mean, so that the mix never exceeds the loudest channel.
 
-    - mono: as it is; stereo: (left + right) / 2;
-    - 5.1, 7.1 and the like: the left and right of the stereo downmix of ITU-R BS.775 (centre and surround with -3 dB,
-      no low-frequency effects) added, then divided by the sum of the weights;
-    - first- and higher-order ambisonics: the omnidirectional channel W alone;
+    - mono: unchanged; stereo: (left + right) / 2;
+    - 5.1, 7.1 and others: the left and right of the stereo downmix of ITU-R BS.775 (centre and surround with -3 dB, no
+      low-frequency effects) added, then divided by the sum of the weights;
+    - first- and higher-order ambisonics: only the omnidirectional channel W;
     - a layout without known positions: the mean of all channels.
 
-    Sound that stands in opposite phase in two channels cancels, as in any mono mix.
+    Sound in opposite phase in two channels cancels, as in any mono mix.
 
     Args:
         block: the channels, in the layout's order.
@@ -60,7 +60,7 @@ def mono_weights(layout: str) -> list[float]:
 
 
 def layout_channels(layout: str) -> int:
-    """How many channels a layout of FFmpeg's has, "ambisonic 1+stereo" among them."""
+    """Number of channels of one of FFmpeg's layouts, "ambisonic 1+stereo" included."""
     found = re.match(r"ambisonic (\d+)(?:\+(.+))?", layout)
     if found is None:
         return av.AudioLayout(layout).nb_channels

@@ -1,4 +1,4 @@
-"""Opening a file for reading, with one clear line for whatever is not a video or a sound."""
+"""Opening of files for reading, with an error of one line for anything that is no video or sound."""
 
 import os
 import re
@@ -25,14 +25,14 @@ from hearsight.media.completeness import missing_part
 from hearsight.media.selection import WHOLE, Selection
 from hearsight.media.transport_stream import read_tables
 
-# FFmpeg reads these too, but they are not media files: text shown as a terminal would, and lists that point to other
-# files or addresses (which a file from a stranger must not make us open).
+# FFmpeg reads these too, but they are not media files: text, which it would show as a terminal does, and lists that
+# point to other files or addresses (which an untrusted file must not make it open).
 _TEXT = {"tty", "ffmetadata", "srt", "ass", "webvtt", "lrc", "microdvd", "subviewer", "subviewer1", "sami", "stl"}
 _LISTS = {"hls", "dash", "concat", "concatf", "sdp", "rtsp", "lavfi", "imf", "bluray"}
 _PICTURES = {"image2", "image2pipe", "ico", "jpegxl_anim"}
-# What counts as a break in a clock that may break, as in FFmpeg's own tools.
+# Limits of a break in a clock that may break, as in FFmpeg's own tools.
 _BREAK_AHEAD_S, _BREAK_BACK_S = 10, Fraction(1, 10)
-_ASF_HEADER = 1 << 16  # bytes in which an ASF file says that it is encrypted
+_ASF_HEADER = 1 << 16  # bytes that contain the encryption objects of an ASF file
 _ASF_ENCRYPTION = (
     bytes.fromhex("fbb3112223bdd211b4b700a0c955fc6e"),  # Content Encryption Object
     bytes.fromhex("14e68a292226174cb935dae07ee9289c"),  # Extended Content Encryption Object
@@ -45,12 +45,12 @@ def open_source(path: str | os.PathLike[str], salvage: bool = False) -> Iterator
     """Context that opens a video or sound file and closes it again.
 
     Args:
-        salvage: open a file that is cut off, too.
+        salvage: open truncated files, too.
 
     Raises:
-        MediaError: missing file, folder, empty file, no permission, still image, text, playlist, cut-off file,
-            encrypted file, or anything else in which FFmpeg finds neither sound nor picture. Errors of FFmpeg inside
-            the context become a MediaError, too.
+        MediaError: missing file, folder, empty file, no permission, still image, text, playlist, truncated file,
+            encrypted file, or any file in which FFmpeg finds neither sound nor picture. Errors of FFmpeg inside the
+            context become a MediaError, too.
     """
     _refuse_what_has_no_path(path)
     path = Path(path)
@@ -69,12 +69,12 @@ def open_source(path: str | os.PathLike[str], salvage: bool = False) -> Iterator
 
 
 def is_picture(stream: Stream) -> bool:
-    """Whether a stream is moving pictures, not cover art or thumbnails; also of a codec that cannot be decoded."""
+    """Whether a stream is moving pictures, not cover art or thumbnails; its codec need not be decodable."""
     return stream.type == "video" and not stream.disposition & _NOT_THE_PICTURE
 
 
 def picture_stream(container: InputContainer, selection: Selection = WHOLE) -> VideoStream | None:
-    """The stream that a player shows: not cover art, not thumbnails; the default one first, then the largest."""
+    """The stream that a player shows: no cover art, no thumbnails; the default one first, then the largest."""
     candidates = [
         stream for stream in container.streams.video if is_picture(stream) and stream.codec_context is not None
     ]
@@ -84,9 +84,9 @@ def picture_stream(container: InputContainer, selection: Selection = WHOLE) -> V
 
 
 def sound_streams(container: InputContainer, selection: Selection = WHOLE) -> list[AudioStream]:
-    """The selected streams of sound; else the one that a player plays (FFmpeg's choice: default disposition, richest).
+    """The selected sound streams; else the one that a player plays (FFmpeg's choice: default disposition, richest).
 
-    Where that is of a codec that FFmpeg cannot decode, the first one that it can.
+    If FFmpeg cannot decode that one, the first one that it can.
     """
     candidates = {stream.index: stream for stream in container.streams.audio if stream.codec_context is not None}
     if selection.sound:
@@ -100,7 +100,7 @@ def sound_streams(container: InputContainer, selection: Selection = WHOLE) -> li
 def require_sound(
     container: InputContainer, path: str | os.PathLike[str], selection: Selection = WHOLE
 ) -> list[AudioStream]:
-    """The chosen sound streams, or a MediaError that says that there are none."""
+    """The chosen sound streams; without any, a MediaError."""
     streams = sound_streams(container, selection)
     if not streams and container.streams.audio:
         raise MediaError(f"{path}: its sound is of a codec that cannot be decoded; convert it first", "unreadable")
@@ -112,7 +112,7 @@ def require_sound(
 def require_picture(
     container: InputContainer, path: str | os.PathLike[str], selection: Selection = WHOLE
 ) -> VideoStream:
-    """The chosen picture stream, or a MediaError that says that there is none."""
+    """The chosen picture stream; without one, a MediaError."""
     stream = picture_stream(container, selection)
     unknown = next((stream for stream in container.streams.video if stream.codec_context is None), None)
     if stream is None and unknown is not None:
@@ -128,15 +128,15 @@ def time_of(timestamp: int | None, stream: Stream) -> Fraction | None:
 
 
 def restarts_clock(container: InputContainer) -> bool:
-    """Whether the container's clock may begin anywhere and start anew midway, as in broadcast formats."""
+    """Whether the container's clock may begin anywhere and restart midway, as in broadcast formats."""
     return bool(container.format.flags & cast(int, FormatFlags.ts_discont.value))
 
 
 def demuxed(container: InputContainer, *streams: Stream) -> Iterator[Packet]:
-    """The streams' packets as PyAV gives them, also of a file in which further streams appear on the way.
+    """The streams' packets from PyAV, also of a file in which further streams appear midway.
 
-    In formats without a header of streams (FLV, MPEG-TS) a damaged file may show some that were not there when it was
-    opened. PyAV then fails behind the last packet of those that it knows.
+    In formats without a header of streams (FLV, MPEG-TS) a damaged file may contain streams that were unknown when it
+    was opened. PyAV then fails after the last packet of the known ones.
     """
     try:
         yield from container.demux(*streams)
@@ -145,11 +145,11 @@ def demuxed(container: InputContainer, *streams: Stream) -> Iterator[Packet]:
 
 
 def packets(container: InputContainer, *streams: Stream) -> Iterator[Packet]:
-    """The streams' packets in the file's order, on one clock that never starts anew.
+    """The streams' packets in the file's order, on one clock that never restarts.
 
-    Recordings of broadcasts and joined transport streams set their clock back, or far ahead, midway. All streams are
-    then moved together so that the one in which the break shows first goes on where it was (FFmpeg's own tools do the
-    same), whatever streams are asked for.
+    Recordings of broadcasts and joined transport streams set their clock back, or far ahead, midway. All streams, not
+    only the requested ones, are then shifted together so that the stream in which the break appears first continues (as
+    in FFmpeg's own tools).
     """
     if not restarts_clock(container):
         yield from demuxed(container, *streams)
@@ -166,7 +166,7 @@ def packets(container: InputContainer, *streams: Stream) -> Iterator[Packet]:
                 moved += end - at
                 at = end
             last[packet.stream_index] = (at, at + (packet.duration or 0) * ticks_s)
-        if packet.stream.index in wanted:  # the packets that end a stream all have the number 0 themselves
+        if packet.stream.index in wanted:  # the packets that end a stream all have the `stream_index` 0
             if moved:
                 ticks = round(moved / ticks_s)
                 packet.pts = None if packet.pts is None else packet.pts + ticks
@@ -175,7 +175,7 @@ def packets(container: InputContainer, *streams: Stream) -> Iterator[Packet]:
 
 
 def decoded(packet: Packet) -> list[Frame] | None:
-    """The frames that a packet completes; None if the packet is damaged (decoders give many errors for that)."""
+    """The frames that a packet completes; None if the packet is damaged (decoders raise many errors for that)."""
     try:
         return list(packet.decode())
     except (av.error.MemoryError, av.error.ExitError):

@@ -1,4 +1,4 @@
-"""Where the output goes: a suffix whose container holds the picture, and the beginning of a part."""
+"""Choice of the output's suffix, by a container that holds the picture, and of the start of a part."""
 
 import os
 from dataclasses import replace
@@ -14,8 +14,8 @@ from hearsight.media.media_info import clip_start
 from hearsight.media.opening import is_picture, open_source, packets, picture_stream, restarts_clock
 from hearsight.media.selection import WHOLE, Selection
 
-# In the order of preference, after the source's own. (PyAV refuses Matroska for codecs that have no name of its own,
-# such as Huffyuv and WMV, which FFmpeg's tool would write.)
+# In order of preference, after the source's own. (PyAV refuses Matroska for codecs without a Matroska name, such as
+# Huffyuv and WMV, which FFmpeg's tool would write.)
 _FALLBACKS = (".mkv", ".mov", ".mp4", ".flv", ".avi", ".nut")
 _SOUND_FALLBACKS = (".flac", ".mka")
 _WITH_PICTURE = {".ogg": ".ogv", ".m4a": ".m4v", ".m4b": ".m4v", ".mka": ".mkv", ".wma": ".wmv", ".oga": ".ogv"}
@@ -24,7 +24,7 @@ _WITH_PICTURE = {".ogg": ".ogv", ".m4a": ".m4v", ".m4b": ".m4v", ".mka": ".mkv",
 def suffixes_that_hold(
     source: str | os.PathLike[str], selection: Selection = WHOLE, audio_codec: str | None = None
 ) -> list[str]:
-    """Suffixes of containers that hold a file's picture beside the new sound, its own first; tried out in memory.
+    """Suffixes of containers that hold a file's picture beside the new sound, its own first; tried in memory.
 
     For a file without a picture: those that hold sound.
 
@@ -59,9 +59,9 @@ def fitting_output(
     selection: Selection = WHOLE,
     audio_codec: str | None = None,
 ) -> tuple[Path, str | None]:
-    """The wanted output, or one of another suffix if its container cannot be written or cannot hold the picture.
+    """Return the wanted output, with another suffix if its container cannot be written or cannot hold the picture.
 
-    Returns the path and, if it is another one, a sentence that says why.
+    Returns the path and, if the suffix changed, a sentence with the reason.
 
     Raises:
         MediaError: the source cannot be read, or no container can hold its picture.
@@ -90,7 +90,7 @@ def fitting_output(
 
 
 def part_start(source: str | os.PathLike[str], selection: Selection) -> Selection:
-    """The selection, moved back to where its picture can begin: the key frame at or before its start.
+    """Move the start of a selection back to where its picture can begin: the key frame at or before it.
 
     A file without a picture, or whose picture begins later, can begin anywhere.
 
@@ -128,7 +128,7 @@ def _last_key_frame(container, picture: VideoStream, wanted: Fraction) -> Fracti
 
 
 def _takes(suffix: str, audio_codec: str | None) -> bool:
-    """Whether a suffix is known and its container takes the codec."""
+    """Whether a suffix is known and its container supports the codec."""
     if suffix not in CONTAINERS:
         return False
     try:

@@ -1,4 +1,4 @@
-"""True peaks after encoding: lossy codecs overshoot, so what they make of the sound is measured before and after."""
+"""True peaks after encoding: lossy codecs overshoot, so their output is measured before and after."""
 
 from fractions import Fraction
 
@@ -18,27 +18,27 @@ from hearsight.media.samples import SampleReader
 from hearsight.signal.true_peak import TruePeakMeter, true_peaks
 
 _CONTEXT_S = 0.25
-_OVERSHOOT_DB = 4.0  # no encoder was seen to overshoot by more; what is lower is passed on as it is
-_MARGIN_DB = 0.6  # the encoder proper has another past than the one on trial
-_REACH_S = 0.03  # a peak is turned down from so much before it to so much after
+_OVERSHOOT_DB = 4.0  # no encoder was seen to overshoot by more; sound that far below the ceiling is not tried
+_MARGIN_DB = 0.6  # the real encoder has another history than the trial's
+_REACH_S = 0.03  # time before and after a peak in which the gain is lowered
 _MOST_ROUNDS = 6
-_AIM = 0.99  # of the ceiling, for what exceeded it: what is encoded anew comes out a little different
+_AIM = 0.99  # target for excessive peaks, relative to the ceiling: encoding again gives slightly different peaks
 _FRAME_SAMPLES = 4096
-_MEASURED_FRAMES = 8  # of an encoder, whose true peak is measured at once
+_MEASURED_FRAMES = 8  # number of decoded frames whose true peak is measured at once
 _MOST_PLANES = 8  # of a frame in PyAV
-_UNTRIED_DB = 2.0  # below the ceiling for a codec that cannot be tried
+_UNTRIED_DB = 2.0  # margin below the ceiling for a codec that cannot be tried
 
 
 class PeakGuard:
-    """Turns down, for some milliseconds each, what would exceed the ceiling once it was encoded and decoded.
+    """Reducer of peaks that would exceed the ceiling after encoding and decoding, for some milliseconds each.
 
-    Each second of the sound, with a quarter of a second before and after it, goes through an encoder and a decoder of
-    its own; where the true peak comes out too high the sound is turned down smoothly, and the trial is repeated. It
-    comes as late as the context is long, as many samples as went in. Sound that is far below the ceiling is not tried.
+    Each second of the sound, with a quarter of a second before and after it, passes through a separate encoder and
+    decoder; where the true peak is too high, the gain is lowered smoothly, and the trial is repeated. The output has as
+    many samples as the input, delayed by the context. Sound far below the ceiling is not tried.
 
     Args:
-        codec: of the output.
-        sample_rate_hz: of what it is fed.
+        codec: codec of the output.
+        sample_rate_hz: sample rate of the encoder's input.
         ceiling_db: highest true peak in decibels of full scale.
     """
 
@@ -48,16 +48,16 @@ class PeakGuard:
         self._limit = 10 ** ((ceiling_db - (margin_db if codec.bit_rate else 0.0)) / 20)
         self._tried_from = 10 ** ((ceiling_db - _OVERSHOOT_DB) / 20)
         self._context = round(_CONTEXT_S * sample_rate_hz)
-        self._before = torch.zeros(2, 0)  # what was passed on last, as it was
+        self._before = torch.zeros(2, 0)  # the latest output, before gain
         self._waiting = torch.zeros(2, 0)
-        self._gain = np.ones(0)  # of the first of what waits: decided when it was the context of what came before
+        self._gain = np.ones(0)  # gain of the first waiting samples, decided when they were the context
         self._gain_before = np.ones(0)
         reach = round(_REACH_S * sample_rate_hz)
         self._reach = reach
         self._kernel = np.hanning(2 * reach + 3)[1:-1] / np.hanning(2 * reach + 3)[1:-1].sum()
 
     def process(self, ears: Float[Tensor, "2 samples"], last: bool = False) -> Float[Tensor, "2 ready"]:
-        """The ears that are ready, given the next ones; with `last`, all that are left."""
+        """Return the ears that are ready, given the next ones; with `last`, all that are left."""
         self._waiting = torch.cat([self._waiting, ears], dim=-1)
         samples = self._waiting.shape[-1] if last else self._waiting.shape[-1] - self._context
         if samples <= 0 or (not last and samples < 4 * self._context):
@@ -67,7 +67,7 @@ class PeakGuard:
         begin = self._before.shape[-1]
         gain[:begin] = self._gain_before
         gain[begin : begin + len(self._gain)] = self._gain
-        if len(self._gain):  # from what was decided back to 1
+        if len(self._gain):  # from the decided gain back to 1
             rest = gain[begin + len(self._gain) :][: self._reach]
             rest[:] = self._gain[-1] + (1 - self._gain[-1]) * np.linspace(0, 1, len(rest))
         if float(whole.abs().max()) > self._tried_from:
@@ -75,16 +75,16 @@ class PeakGuard:
         ready = self._waiting[:, :samples] * torch.from_numpy(gain[begin : begin + samples]).float()
         first = max(0, begin + samples - self._context)
         self._before, self._gain_before = whole[:, first : begin + samples].clone(), gain[first : begin + samples]
-        self._gain = gain[begin + samples :][: self._context // 2]  # beyond, the trial's end is near
+        self._gain = gain[begin + samples :][: self._context // 2]  # later samples are too near to the trial's end
         self._waiting = self._waiting[:, samples:].clone()
         return ready
 
     def _turn_down(self, whole: np.ndarray, gain: np.ndarray, fixed: int) -> None:
-        """Lower the gain until nothing comes out too high; its first samples were passed on already and stay."""
+        """Lower the gain until no peak is too high; its first `fixed` samples were output already and stay."""
         rising = np.clip((np.arange(len(gain)) - fixed) / max(1, self._reach // 8), 0, 1)
         for number in range(_MOST_ROUNDS + 1):
             sound = (whole * gain).astype(np.float32)
-            # First what is too high as it is, which needs no trial.
+            # In the first round, peaks before encoding, which need no trial.
             peaks = true_peaks(_round_trip(self._codec, self._rate, sound) if number else sound)
             peaks[:fixed] = 0
             if not peaks.size or peaks.max() <= self._limit:
@@ -98,23 +98,23 @@ class PeakGuard:
 
 
 class EncodedPeak:
-    """The true peak of what an encoder made, decoded packet by packet.
+    """True peak of an encoder's output, decoded packet by packet.
 
-    Of a codec that cannot be decoded without a container, of what it was fed.
+    For a codec that cannot be decoded without a container, the true peak of the encoder's input.
 
     Args:
-        codec: of the output.
-        encoder: whose packets come; must be open.
+        codec: codec of the output.
+        encoder: encoder of the packets; must be open.
     """
 
     def __init__(self, codec: SoundCodec, encoder: AudioCodecContext) -> None:
         self._decoder = _decoder(encoder) if codec.is_tried else None
         self._reader = SampleReader()
         self._meter = TruePeakMeter()
-        self._unmeasured: list[np.ndarray] = []  # decoded, and measured together: the meter's calls cost more than it
+        self._unmeasured: list[np.ndarray] = []  # decoded frames, measured together: the meter's calls are expensive
 
     def feed(self, ears: Float[Tensor, "channels samples"]) -> None:
-        """Take into account what the encoder is fed."""
+        """Take into account the encoder's input."""
         if self._decoder is None:
             self._meter.process(ears)
 
@@ -137,13 +137,13 @@ class EncodedPeak:
 
     @property
     def peak_db(self) -> float:
-        """In decibels of full scale; -inf for silence."""
+        """True peak in decibels of full scale; -inf for silence."""
         self._measure()
         return self._meter.peak_db
 
 
 def frames_of(ears: np.ndarray, sample_rate_hz: int, first: int = 0, layout: str = "stereo") -> list[AudioFrame]:
-    """Planar frames of both ears (or other channels), with their times from sample `first` on."""
+    """Planar frames of both ears (or other channels), with times from sample `first` on."""
     frames = []
     for begin in range(0, ears.shape[1], _FRAME_SAMPLES):
         part = np.ascontiguousarray(ears[:, begin : begin + _FRAME_SAMPLES])
@@ -159,7 +159,7 @@ def frames_of(ears: np.ndarray, sample_rate_hz: int, first: int = 0, layout: str
 
 
 def _round_trip(codec: SoundCodec, sample_rate_hz: int, ears: np.ndarray) -> np.ndarray:
-    """What comes out of an encoder and a decoder, as long as what went in and in the same place."""
+    """Encode and decode a sound; the result has its length and position."""
     if not codec.bit_rate or not codec.is_tried:
         return ears
     encoder = av.CodecContext.create(codec.encoder, "w")

@@ -1,4 +1,4 @@
-"""Pictures in: a stream of RGB frames at a requested rate, as a player would show them."""
+"""Reading of pictures: a stream of RGB frames at a requested rate, as a player would show them."""
 
 import math
 import os
@@ -26,7 +26,7 @@ from hearsight.media.tone_mapping import tone_mapped
 
 # Matroska rounds timestamps to 1 ms; a frame that begins this little after a tick is shown at it.
 _ROUNDING_S = Fraction(1, 1000)
-_SAME_S = 1e-9  # what is left of a sum of decimal fractions
+_SAME_S = 1e-9  # rounding error of a sum of decimal fractions
 _UNSPECIFIED = 2  # FFmpeg's AVCOL_SPC_UNSPECIFIED
 _HD_LINES = 720
 
@@ -36,10 +36,10 @@ class VideoFrame:
     """A picture of a clip.
 
     Attributes:
-        time_s: clip time (0 is the first sample of the sound): the tick, or the frame's own time if no rate was asked.
+        time_s: clip time (0 is the first sample of the sound): the tick, or the frame's own time without a rate.
         rgb: the picture as displayed. Read-only, and shared by all ticks at which it is shown.
-        number: counts distinct pictures from 0; two frames with one number are the same picture.
-        shown_s: clip time at which a player begins to show it; may be negative, where the picture begins first.
+        number: number of the distinct picture, from 0; frames with the same number are the same picture.
+        shown_s: clip time at which a player begins to show it; may be negative if the picture begins first.
     """
 
     time_s: float
@@ -57,24 +57,24 @@ def read_frames(
     notes: list[str] | None = None,
     selection: Selection = WHOLE,
 ) -> Iterator[VideoFrame]:
-    """The pictures of a video as displayed: turned, deinterlaced, 8-bit RGB, in bounded memory.
+    """Read the pictures of a video as displayed: rotated, deinterlaced, 8-bit RGB, in bounded memory.
 
-    With a rate, one frame per tick `start_s + k / rate_hz`: the one that is shown at that time by the file's timestamps
-    (variable frame rates and gaps hold the last frame; before the first frame, the first stands). Without a rate, every
-    frame at its own time.
+    With a rate, one frame per tick `start_s + k / rate_hz`: the one shown at that time by the file's timestamps
+    (variable frame rates and gaps hold the last frame; before the first frame, the first is used). Without a rate,
+    every frame at its own time.
 
-    Colours follow the stream's matrix (BT.709 where an HD stream names none, else BT.601); high dynamic range (HLG,
-    PQ) is mapped to what a usual screen shows (`tone_mapping`).
+    Colours follow the stream's matrix (BT.709 if an HD stream has none, else BT.601); high dynamic range (HLG, PQ) is
+    mapped to a standard screen (`tone_mapping`).
 
     Args:
         path: a video file.
         rate_hz: ticks per second, or None.
         size: (height, width) to which frames are stretched; None for the displayed size.
         start_s: clip time of the first tick; without a rate, frames that end before it are left out.
-        end_s: clip time at which to stop (exclusive); beyond the picture's end, its last frame stays. None: stop where
-            the last frame ends.
-        notes: filled with plain sentences about damage that was met.
-        selection: which picture; of a selected part, times count from its beginning.
+        end_s: clip time at which to stop (exclusive); after the picture's end, its last frame is repeated. None: stop
+            at the end of the last frame.
+        notes: list to which plain sentences about damage are added.
+        selection: picture to read; with a selected part, times count from its beginning.
 
     Raises:
         MediaError: the file cannot be read, has no picture, or none of its pictures can be decoded.
@@ -101,12 +101,12 @@ def read_frames(
 
 @dataclass(frozen=True)
 class SmallFrame:
-    """A picture of a clip, small and grey, some of them in colours as well.
+    """A small grey picture of a clip, at some ticks also in colour.
 
     Attributes:
-        time_s, number: as of a `VideoFrame`.
+        time_s, number: as in `VideoFrame`.
         grey: the picture as displayed. Read-only, and shared by all ticks at which it is shown.
-        rgb: its colours in another size, at some ticks.
+        rgb: the picture in colour, in another size, at some ticks.
     """
 
     time_s: float
@@ -124,13 +124,13 @@ def read_small_frames(
     notes: list[str] | None = None,
     selection: Selection = WHOLE,
 ) -> Iterator[SmallFrame]:
-    """What `read_frames` gives at a rate, small and grey: a quarter of the time where colours are seldom needed.
+    """Read frames as `read_frames` does at a rate, but small and grey: four times as fast if colour is seldom needed.
 
     Args:
-        path, rate_hz, notes, selection: as for `read_frames`.
+        path, rate_hz, notes, selection: as in `read_frames`.
         grey_size: (height, width) to which grey frames are stretched.
-        rgb_size: the same for colours; None for the displayed size.
-        rgb_every: of so many ticks the first has colours.
+        rgb_size: the same for colour frames; None for the displayed size.
+        rgb_every: number of ticks from one colour frame to the next.
 
     Raises:
         MediaError: as `read_frames`.
@@ -156,7 +156,7 @@ def read_small_frames(
 
 @dataclass
 class _Shown:
-    """A decoded frame with the clip times at which it appears and, if nothing follows, goes."""
+    """A decoded frame with the clip times of its appearance and, if no frame follows, of its end."""
 
     frame: DecodedFrame
     from_s: Fraction
@@ -166,7 +166,7 @@ class _Shown:
 def _ticks(
     shown: Iterator[_Shown], rate_hz: Fraction, start_s: Fraction, end_s: float | None
 ) -> Iterator[tuple[float, int, _Shown]]:
-    """(clip time, number of the distinct picture, what is shown) of each tick."""
+    """(clip time, number of the distinct picture, shown frame) of each tick."""
     current = next(shown)
     tick, number = 0, -1
     while True:
@@ -216,7 +216,7 @@ def _shown(
     rate_hz: float | None,
     notes: list[str],
 ) -> Iterator[_Shown]:
-    """Frames in the order and at the clip times at which they are shown. At least one.
+    """Frames in order of presentation, with clip times. At least one.
 
     With a rate, frames may be missing that no tick shows.
     """
@@ -253,7 +253,7 @@ def _decoded(
         frames = cast(list[DecodedFrame] | None, decoded(packet))
         damaged += frames is None
         if ticks is not None and frames and frames[0].interlaced_frame:
-            ticks = None  # a deinterlacer needs the frames before and after
+            ticks = None  # a deinterlacer needs the neighbouring frames
             stream.codec_context.skip_frame = "DEFAULT"
         yield from frames or []
     if damaged:
@@ -261,20 +261,20 @@ def _decoded(
 
 
 def _seek(container: InputContainer, stream: VideoStream, at_s: Fraction, is_late: bool) -> None:
-    """Go to the key frame before a time on the container's clock, if it is late in the file."""
+    """Seek to the key frame before a time on the container's clock, if it is late in the file."""
     if is_late and stream.time_base is not None and not restarts_clock(container):
-        # A second early: some formats seek by decoding time, which is before a key frame is shown.
+        # A second early: some formats seek by decoding time, which precedes presentation.
         target_s = max(Fraction(0), at_s - 1)
-        with suppress(av.error.FFmpegError):  # without an index all is decoded from the start
+        with suppress(av.error.FFmpegError):  # without an index, everything is decoded from the start
             container.seek(int(target_s / stream.time_base), stream=stream)
 
 
 class _TickedPackets:
-    """Finds which packets hold a picture that no tick shows, so that it need not be decoded if no other refers to it.
+    """Finder of packets whose picture no tick shows, which need not be decoded if no other picture refers to it.
 
-    Only of H.264 with a constant frame rate: there the decoder knows what is referred to, and it is known before the
-    next packet how long a picture stays. (Should a picture be missing after all, ticks in its place may show the one
-    before the last.) What is encoded with B pictures has many of such.
+    Only for H.264 with a constant frame rate: there the decoder knows the references, and the duration of a picture is
+    known before the next packet. (If a picture is missing after all, its ticks may show the one before the last.)
+    Streams with B pictures have many of such packets.
     """
 
     def __init__(self, stream: VideoStream, begin: Fraction, start_s: float, rate_hz: float) -> None:
@@ -288,12 +288,12 @@ class _TickedPackets:
             return False
         at_s = packet.pts * packet.time_base - self._begin - self._start_s
         tick = max(0, math.ceil((at_s - _ROUNDING_S) * self._rate_hz))
-        # The next picture is shown at ticks from `_ROUNDING_S` before it on, and begins that much late at the most.
+        # The next picture is shown at ticks from `_ROUNDING_S` before it on, and begins at most that much late.
         return tick / self._rate_hz >= at_s + self._lasts_s
 
 
 def _deinterlaced(frames: Iterator[DecodedFrame]) -> Iterator[DecodedFrame]:
-    """Frames marked as interlaced made whole by FFmpeg's `bwdif`; the rest as they are."""
+    """Deinterlace frames marked as interlaced with FFmpeg's `bwdif`; others stay unchanged."""
     graph: _Deinterlacer | None = None
     for frame in frames:
         if graph is not None and not graph.fits(frame):
@@ -310,7 +310,7 @@ def _deinterlaced(frames: Iterator[DecodedFrame]) -> Iterator[DecodedFrame]:
 
 
 class _Deinterlacer:
-    """One frame per frame, a frame late; keeps the display matrix, which filters drop."""
+    """Filter with one output per frame, a frame late; keeps the display matrix, which filters drop."""
 
     def __init__(self, like: DecodedFrame) -> None:
         self._form = (like.width, like.height, like.format.name)
@@ -344,7 +344,7 @@ class _Deinterlacer:
 
 
 class _Display:
-    """Turns decoded frames into RGB or grey as displayed; keeps FFmpeg's scaler between them, which saves a third."""
+    """Converter of decoded frames to RGB or grey as displayed; reuses FFmpeg's scaler, which saves a third."""
 
     def __init__(
         self, stream: VideoStream, size: tuple[int, int] | None, form: Literal["rgb24", "gray"] = "rgb24"

@@ -1,4 +1,4 @@
-"""Presentation times of pictures in containers that keep decoding times only (AVI), found by decoding."""
+"""Presentation times of pictures in containers with decoding times only (AVI), found by decoding."""
 
 import itertools
 from collections import deque
@@ -12,31 +12,31 @@ from av.video.stream import VideoStream
 
 from hearsight.media.opening import demuxed, open_source
 
-_INSPECTED = 100  # packets from which the depth of reordering is found
+_INSPECTED = 100  # packets inspected for the depth of reordering
 _MOST_HELD = 400
 
 
 def lacks_presentation_times(source: InputContainer, stream: VideoStream) -> bool:
-    """Whether a picture is decoded in another order than it is shown, and the file does not keep the latter."""
+    """Whether a picture has another order of decoding than of presentation, and the file does not store the latter."""
     return "avi" in source.format.name.split(",") and bool(
         stream.codec_context.has_b_frames or stream.codec_context.codec.canonical_name in ("h264", "hevc")
     )
 
 
 class PresentationOrder:
-    """Gives the packets of a picture the times at which they are shown.
+    """Assignment of presentation times to the packets of a picture.
 
-    Each packet is decoded with its number as its time; decoders give frames in the order in which they are shown. The
-    k-th frame is shown when the k-th packet is said to be decoded, and packets are decoded as many frames earlier as
-    the reordering is deep.
+    Each packet is decoded with its number as its time; decoders return frames in order of presentation. The k-th frame
+    is presented at the decoding time of the k-th packet, and packets are decoded earlier by as many frames as the depth
+    of reordering.
 
     Args:
-        path: the file.
-        index: of the stream in it.
+        path: path of the file.
+        index: index of the stream in it.
 
     Attributes:
-        index: of the stream.
-        lost: packets that gave no frame (damaged): they are shown when they are decoded.
+        index: index of the stream.
+        lost: number of (damaged) packets without a frame: their presentation time is their decoding time.
     """
 
     def __init__(self, path: Path, index: int) -> None:
@@ -46,11 +46,11 @@ class PresentationOrder:
         self._decoder: av.VideoCodecContext | None = None
         self._numbers = itertools.count()
         self._waiting: deque[tuple[int, Packet]] = deque()
-        self._times: deque[int] = deque()  # decoding times whose frames are not shown yet
-        self._shown: dict[int, int] = {}  # time at which the packet of a number is shown
+        self._times: deque[int] = deque()  # decoding times not yet assigned to a frame
+        self._shown: dict[int, int] = {}  # presentation time by number of the packet
 
     def process(self, packet: Packet) -> list[Packet]:
-        """The packets that are ready, given the next one (in decoding order)."""
+        """Return the packets that are ready, given the next one (in decoding order)."""
         if packet.dts is None:
             return [packet]
         if self._decoder is None:
@@ -63,7 +63,7 @@ class PresentationOrder:
         return self._ready(len(self._waiting) > _MOST_HELD)
 
     def rest(self) -> list[Packet]:
-        """The packets that are left."""
+        """Return the packets that are left."""
         if self._decoder is not None:
             self._decode(None)
         ready = []
@@ -97,7 +97,7 @@ class PresentationOrder:
 
 
 def _depth(path: Path, index: int) -> int:
-    """By how many frames a packet is decoded at most before it is shown, in the first packets of a stream."""
+    """Largest number of frames from decoding to presentation, in the first packets of a stream."""
     with open_source(path, salvage=True) as source:
         stream = source.streams[index]
         assert isinstance(stream, VideoStream)

@@ -4,18 +4,18 @@ import numpy as np
 from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 
-# PyAV reads beyond the list of planes where it is full; such frames are interleaved first.
+# PyAV reads beyond the end of a full list of planes; such frames are interleaved first.
 _UNSAFE_PLANES = 8
 
 
 class SampleReader:
-    """Reads frames of one stream as float32 `[channels, samples]`, full scale 1."""
+    """Reader of frames of one stream as float32 `[channels, samples]`, full scale 1."""
 
     def __init__(self) -> None:
         self._interleaver: AudioResampler | None = None
 
     def read(self, frame: AudioFrame) -> np.ndarray:
-        """The samples of a frame."""
+        """Return the samples of a frame."""
         if frame.format.is_planar and frame.layout.nb_channels >= _UNSAFE_PLANES:
             if self._interleaver is None:
                 self._interleaver = AudioResampler(frame.format.packed.name, frame.layout, frame.sample_rate)

@@ -1,4 +1,4 @@
-"""Sound in and out: streams of blocks at the file's own rate, in step with the file's timestamps."""
+"""Reading and writing of sound: streams of blocks at the file's own rate, in step with the file's timestamps."""
 
 import dataclasses
 import os
@@ -25,13 +25,13 @@ from hearsight.media.opening import decoded, open_source, packets, require_sound
 from hearsight.media.samples import SampleReader
 from hearsight.media.selection import WHOLE, Selection
 
-# A jump of the timestamps shorter than this is taken for jitter: Matroska rounds to 1 ms, phones and browsers stamp by
-# their clock. The shortest packet that is likely to be lost (Opus, 20 ms) is longer.
+# A shorter jump of the timestamps counts as jitter: Matroska rounds to 1 ms, phones and browsers use their own clock.
+# The shortest packet that is likely to be lost (Opus, 20 ms) is longer.
 _JITTER_S = Fraction(10, 1000)
 _LOOKAHEAD = 3
 _SEEK_EARLY_S = 10
 _EXACT_SEEK = ("mov", "matroska")  # containers whose times are exact after seeking
-# A leap that comes at once is a gap; one that has come about over the last frames is a clock that drifts.
+# A sudden leap is a gap; one that has built up over the last frames is a drifting clock.
 _SUDDEN_S = Fraction(8, 1000)
 _DRIFT_FRAMES = 16
 
@@ -42,23 +42,23 @@ def read_audio(
     notes: list[str] | None = None,
     selection: Selection = WHOLE,
 ) -> Iterator[Float[Tensor, "channels samples"]]:
-    """The sound of a file in blocks of float32 at its own rate, with all its channels, in bounded memory.
+    """Read the sound of a file in blocks of float32 at its own rate, with all its channels, in bounded memory.
 
-    Sample n is presented n / rate seconds after the first one: where the file's timestamps leave a gap (lost or damaged
-    packets, a paused recording), silence stands in it; where they overlap, what overlaps is left out; where they drift
-    against the samples, 10 ms at a time are faded in or out. Integers are scaled so that full scale is 1. If channels
-    or rate change midway, the rest is converted to what it began with.
+    Sample n is presented n / rate seconds after the first one. Gaps in the file's timestamps (lost or damaged packets,
+    a paused recording) are filled with silence; overlaps are removed; if the timestamps drift against the samples, 10
+    ms at a time are faded in or out. Integers are scaled so that full scale is 1. If channels or rate change midway,
+    the rest is converted to the initial ones.
 
     Args:
         path: a video or sound file.
         block_samples: length of each block but the last.
-        notes: filled with plain sentences about gaps and damage that were met.
-        selection: which streams (of several, the channels follow one another, each at its own time, with silence where
-            one begins later or ends earlier) and which part.
+        notes: list to which plain sentences about gaps and damage are added.
+        selection: streams (the channels of several follow one another, each at its own time, with silence before a
+            later start and after an earlier end) and part.
 
     Raises:
         MediaError: the file cannot be read, has no sound, or its sound is damaged throughout; streams of several rates
-            are selected; or the selected part holds no sound.
+            are selected; or the selected part has no sound.
     """
     if block_samples < 1:
         raise ValueError("block_samples must be at least 1")
@@ -85,10 +85,10 @@ def read_audio(
 def read_sound(
     path: str | os.PathLike[str], notes: list[str] | None = None
 ) -> tuple[Float[Tensor, "channels samples"], int]:
-    """The whole sound of a short file and its sample rate in hertz, as `read_audio` gives it.
+    """Read the whole sound of a short file, like `read_audio`, and its sample rate in hertz.
 
     Args:
-        path, notes: as for `read_audio`.
+        path, notes: as in `read_audio`.
 
     Raises:
         MediaError: as `read_audio`.
@@ -121,7 +121,7 @@ def write_wav(
 
 
 def _selected(path: str | os.PathLike[str], selection: Selection, notes: list[str]) -> Iterator[np.ndarray]:
-    """The channels of all selected streams, of the selected part, in the right polarity."""
+    """The channels of all selected streams, of the selected part, with corrected polarity."""
     with ExitStack() as stack:
         container = stack.enter_context(open_source(path, selection.salvage))
         streams = require_sound(container, path, selection)
@@ -139,7 +139,7 @@ def _selected(path: str | os.PathLike[str], selection: Selection, notes: list[st
                 own = stack.enter_context(open_source(path, selection.salvage))
                 same = next(other for other in own.streams.audio if other.index == stream.index)
                 late_s = clip_start(path, dataclasses.replace(selection, sound=(stream.index,))) - begin
-                early_s = Fraction(selection.start_s) - late_s  # what is not wanted of it, or is missing
+                early_s = Fraction(selection.start_s) - late_s  # time to skip in it or, if negative, missing before it
                 parts = _in_step(own, same, path, notes, max(Fraction(0), early_s))
                 each.append(_later(parts, round(max(Fraction(0), -early_s) * rate)))
             sound = _side_by_side(each)
@@ -158,7 +158,7 @@ def _selected(path: str | os.PathLike[str], selection: Selection, notes: list[st
 
 
 def _later(parts: Iterator[np.ndarray], samples: int) -> Iterator[np.ndarray]:
-    """The same sound after so much silence."""
+    """Delay a sound by a number of silent samples."""
     for part in parts:
         if samples:
             yield np.zeros((part.shape[0], samples), np.float32)
@@ -167,7 +167,7 @@ def _later(parts: Iterator[np.ndarray], samples: int) -> Iterator[np.ndarray]:
 
 
 def _side_by_side(sounds: list[Iterator[np.ndarray]]) -> Iterator[np.ndarray]:
-    """The channels of all sounds; silence in those that end earlier."""
+    """The channels of all sounds, with silence where one ends earlier."""
     held: list[np.ndarray | None] = [None] * len(sounds)
     ended = [False] * len(sounds)
     channels = [1] * len(sounds)
@@ -193,13 +193,13 @@ def _side_by_side(sounds: list[Iterator[np.ndarray]]) -> Iterator[np.ndarray]:
 def _in_step(
     container: InputContainer, stream: AudioStream, path: str | os.PathLike[str], notes: list[str], start_s: Fraction
 ) -> Iterator[np.ndarray]:
-    """Decoded sound `[channels, samples]` from a clip time on, with silence where the timestamps leave gaps.
+    """Decoded sound `[channels, samples]` from a clip time on, with gaps in the timestamps filled with silence.
 
     At least one sample if the clip time is 0.
     """
     first = round(start_s * stream.codec_context.sample_rate)
     origin = None
-    # A decoder that begins midway needs some packets to be right, and seeking goes by the picture's key frames.
+    # A decoder that begins midway needs some packets to be accurate, and seeking uses the picture's key frames.
     target_s = start_s - _SEEK_EARLY_S
     if target_s > 0 and stream.time_base is not None and container.format.name.startswith(_EXACT_SEEK):
         origin = clip_start(path, Selection(sound=(stream.index,), salvage=True))
@@ -217,15 +217,15 @@ def _whole_in_step(
     notes: list[str],
     origin: Fraction | None,
 ) -> Iterator[tuple[int, np.ndarray]]:
-    """(number of the first sample, samples) of each part; `origin` is time 0 where reading begins midway."""
+    """(number of the first sample, samples) of each part; `origin` is time 0 if reading begins midway."""
     rate = 0
-    position = 0  # samples handed on so far
-    drop = 0  # samples that overlap with what was handed on
+    position = 0  # samples yielded so far
+    drop = 0  # samples that overlap with those yielded
     ahead: deque[tuple[int | None, np.ndarray]] = deque()
     decoded = _decoded(container, stream, notes)
     start: Fraction | None = None
     silence_s, gaps = 0.0, 0
-    drift, drift_s = 0.0, 0.0  # by how many samples the timestamps are ahead of late; what was taken up of it
+    drift, drift_s = 0.0, 0.0  # smoothed lead of the timestamps, in samples; total compensation in seconds
     while True:
         while len(ahead) < _LOOKAHEAD:
             item = next(decoded, None)
@@ -276,7 +276,7 @@ def _whole_in_step(
 
 
 def _presented_samples(container: InputContainer, stream: AudioStream, rate: int) -> int | None:
-    """Where an MP4 or MOV file's edit list ends the sound; FFmpeg decodes the encoder's padding after it, too."""
+    """End of the sound by an MP4 or MOV file's edit list; FFmpeg decodes the encoder's padding after it, too."""
     duration = time_of(stream.duration, stream)
     if duration is None or "mp4" not in container.format.name:
         return None
@@ -284,9 +284,9 @@ def _presented_samples(container: InputContainer, stream: AudioStream, rate: int
 
 
 def _leaps(expected: int, ahead: deque[tuple[int | None, np.ndarray]], rate: int) -> tuple[int | None, int]:
-    """By how many samples the next timestamp is ahead (or behind, negative), and what of it is more than jitter.
+    """Lead of the next timestamp in samples (negative if it is behind), and the part of it that exceeds jitter.
 
-    A leap that is no jitter shows in the following frames, too; the least of what they show is taken.
+    A real leap appears in the following frames, too; the smallest of their leads is used.
     """
     if ahead[0][0] is None:
         return None, 0
@@ -296,21 +296,21 @@ def _leaps(expected: int, ahead: deque[tuple[int | None, np.ndarray]], rate: int
             leaps.append(at - expected)
         expected += samples.shape[1]
     least = min(leaps, key=abs)
-    # At the very end too few frames are left to distinguish a leap from jitter, so it must be a large one.
+    # At the very end too few frames are left to distinguish a leap from jitter, so only a large one counts.
     jitter = _JITTER_S * rate * (1 if len(ahead) == _LOOKAHEAD else 3)
     is_leap = abs(least) > jitter and (min(leaps) > 0 or max(leaps) < 0)
     return leaps[0], least if is_leap else 0
 
 
 def _lengthened(samples: np.ndarray, by: int) -> np.ndarray:
-    """A frame that is so many samples longer (or shorter, negative), half or double of its length at the most.
+    """Lengthen a frame by a number of samples (or shorten it, if negative), by half of its length at most.
 
-    It fades over from itself to itself moved by as much, so that nothing clicks.
+    It crossfades to a copy of itself shifted by as much, so that nothing clicks.
     """
     length = samples.shape[1]
     by = max(-(length // 2), min(by, length // 2))
     fade = np.linspace(0, 1, max(1, min(abs(by), length - abs(by))), dtype=np.float32)
-    begin = max(by, 0)  # of the fade; the moved copy must exist there
+    begin = max(by, 0)  # start of the fade; the shifted copy must exist there
     before, after = samples[:, : begin + len(fade)], samples[:, begin - by :]
     faded = before[:, begin:] * (1 - fade) + after[:, : len(fade)] * fade
     return np.concatenate([before[:, :begin], faded, after[:, len(fade) :]], axis=1)
@@ -319,7 +319,7 @@ def _lengthened(samples: np.ndarray, by: int) -> np.ndarray:
 def _decoded(
     container: InputContainer, stream: AudioStream, notes: list[str]
 ) -> Iterator[tuple[Fraction | None, np.ndarray, int]]:
-    """(presentation time, float32 `[channels, samples]`, rate) of each frame, all in the form of the first."""
+    """(presentation time, float32 `[channels, samples]`, rate) of each frame, all in the format of the first."""
     form: tuple[str, int] | None = None
     resampler: AudioResampler | None = None
     reader = SampleReader()

@@ -1,4 +1,4 @@
-"""Which of a file's sound tracks to take: what there is, what is silent, what belongs together."""
+"""Choice of a file's sound tracks: list of tracks, silent ones, those that belong together."""
 
 import os
 import re
@@ -18,11 +18,11 @@ from hearsight.media.opening import decoded, open_source, packets, picture_strea
 from hearsight.media.samples import SampleReader
 from hearsight.media.selection import Selection
 
-SILENT_DB = -80.0  # of full scale: a track whose peak is below is silent
-_NOISE_DB, _LOUDER_DB = -60.0, 30.0  # a track below the first beside one that is so much louder is noise of its input
+SILENT_DB = -80.0  # of full scale: peak below which a track is silent
+_NOISE_DB, _LOUDER_DB = -60.0, 30.0  # a track below the first level, beside one louder by the second, is only noise
 _LISTEN_S = 60.0
 _ENOUGH_S = 5.0  # of audible sound
-_PLACES = 8  # further places in the file at which a track that was silent so far is listened to
+_PLACES = 8  # further places in the file at which a silent track is analysed
 _PLACE_S = 2.0
 
 _ROLES = {
@@ -63,16 +63,16 @@ _LANGUAGES = [
 
 @dataclass(frozen=True)
 class SoundTrack:
-    """One sound track of a file.
+    """A sound track of a file.
 
     Attributes:
-        number: from 1, in the file's order.
-        index: of the stream in the file.
-        codec, layout, channels, sample_rate_hz: as the container says; codec "unknown" if it cannot be decoded.
-        language, title: as the container says; None if it does not.
+        number: number in the file's order, from 1.
+        index: index of the stream in the file.
+        codec, layout, channels, sample_rate_hz: according to the container; codec "unknown" if it cannot be decoded.
+        language, title: according to the container; None if it has none.
         role: "commentary", "audio description", ...; None for the main sound.
         is_default: whether it is marked as the one to play.
-        peak_db: highest sample in decibels of full scale, as far as was listened; None if it was not listened to.
+        peak_db: highest sample, in decibels of full scale, in the analysed part; None without an analysis.
         is_taken: whether it was chosen.
     """
 
@@ -101,12 +101,12 @@ class SoundTrack:
 
 @dataclass(frozen=True)
 class Choice:
-    """What was chosen of a file.
+    """The chosen streams of a file.
 
     Attributes:
         selection: the streams.
         tracks: all sound tracks, chosen or not.
-        notes: plain sentences about what was passed over or joined.
+        notes: plain sentences about skipped or joined tracks.
     """
 
     selection: Selection
@@ -122,15 +122,15 @@ def choose_streams(
 ) -> Choice:
     """Choose the sound and the picture of a file.
 
-    Of several sound tracks silent ones are passed over, then commentaries and descriptions; the default one is taken,
-    else the one that FFmpeg's tools prefer. Tracks of one channel each that have the same codec, rate and language
-    (cameras and MXF write each channel as a track) are taken together.
+    Among several sound tracks, silent ones are skipped, then commentaries and descriptions; the default one is chosen,
+    else the one that FFmpeg's tools prefer. Tracks of one channel each with the same codec, rate and language (cameras
+    and MXF write each channel as a track) are chosen together.
 
     Args:
         path: a video or sound file.
         audio_track: number (from 1) or language of the sound track; None to choose.
         video_track: number (from 1) of the picture track; None for the one that a player shows.
-        selection: the part and whether to salvage; its streams are replaced.
+        selection: part, and whether to salvage; its streams are replaced.
 
     Raises:
         MediaError: the file cannot be read, or has no such track.
@@ -156,7 +156,7 @@ def choose_streams(
 
 
 def list_tracks(container: InputContainer) -> list[SoundTrack]:
-    """All sound tracks of an open file, in its order, without listening to them."""
+    """All sound tracks of an open file, in its order, without decoding them."""
     found = []
     for number, stream in enumerate(container.streams.audio, 1):
         context = stream.codec_context
@@ -212,7 +212,7 @@ def _asked_for(path: str | os.PathLike[str], tracks: Sequence[SoundTrack], wante
 
 
 def _best(tracks: Sequence[SoundTrack], preferred: int) -> tuple[list[SoundTrack], list[str]]:
-    """The tracks to take together, and notes."""
+    """Return the tracks to use together, and notes."""
     usable = [track for track in tracks if track.is_decodable]
     loudest_db = max((track.peak_db for track in usable if track.peak_db is not None), default=0.0)
     silent = [track for track in usable if _is_silent(track, loudest_db)]
@@ -260,9 +260,9 @@ def _belong_together(track: SoundTrack, other: SoundTrack) -> bool:
 
 
 def _peaks_db(container: InputContainer, streams: Sequence[AudioStream]) -> dict[int, float]:
-    """The highest sample of each stream in decibels of full scale, by index; each until enough of it was heard.
+    """Highest sample of each stream in decibels of full scale, by index, from enough audible sound of each.
 
-    The first minute, then a few places over the file for those that are silent in it.
+    The first minute is read, then a few places throughout the file for streams that are silent in it.
     """
     peaks = dict.fromkeys((stream.index for stream in streams), 0.0)
     heard_s = dict.fromkeys(peaks, 0.0)

@@ -1,4 +1,4 @@
-"""How channels relate: which is inverted, how wide the stereo image is, whether it is binaural already."""
+"""Relations between channels: inverted ones, width of the stereo image, binaural recordings."""
 
 import os
 from dataclasses import dataclass
@@ -12,25 +12,25 @@ from hearsight.media.sound import read_audio
 _LISTEN_S = 600.0  # at most
 _ENOUGH_S = 20.0  # of audible sound
 _AUDIBLE = 1e-3
-# Two channels of one recording are this much alike (correlation) at least, if one of them is inverted. Wide mixes and
-# effects reach about -0.3.
+# If one of two channels of a recording is inverted, their correlation is at most this. Wide mixes and effects reach
+# about -0.3.
 _INVERTED = -0.6
 _FRAME_S = 0.04
-_HEAD_S, _LEAST_S = 0.9e-3, 0.08e-3  # time differences that a head makes; less may be rounding
+_HEAD_S, _LEAST_S = 0.9e-3, 0.08e-3  # largest interaural time difference; least one that is not rounding
 _LARGEST_S = 2e-3
-_LEAST_SIDE = 1e-6  # share of the power in the difference, below which two channels are one
+_LEAST_SIDE = 1e-6  # share of the power in the difference below which two channels are equal
 
 
 @dataclass(frozen=True)
 class StereoImage:
-    """What is to be known of several channels before they are mixed.
+    """Properties of several channels that matter for their mix.
 
     Attributes:
-        inverted: channels that are the opposite of the loudest one: a fault of cables and microphones.
-        side_share: of two channels, the share of the power that stands in their difference (after turning back what is
-            inverted): 0 is mono in both, 0.5 two channels that have nothing in common. None for another number.
+        inverted: channels with the opposite polarity of the loudest one: a fault of cables and microphones.
+        side_share: for two channels, the share of the power in their difference (after correcting inverted channels): 0
+            for mono in both, 0.5 for two uncorrelated channels. None for another number.
         is_binaural: whether two channels differ as the ears of a head do.
-        is_silent: whether nothing audible was met (the other attributes then say nothing).
+        is_silent: whether no audible sound was found (the other attributes then mean nothing).
         silent_channels: channels that are 60 dB or more below the loudest one.
     """
 
@@ -42,7 +42,7 @@ class StereoImage:
 
 
 def stereo_image(path: str | os.PathLike[str], selection: Selection, sample_rate_hz: int) -> StereoImage:
-    """Listen to the first 20 s of audible sound (within 10 minutes).
+    """Analyse the first 20 s of audible sound (within 10 minutes).
 
     Raises:
         MediaError: as `read_audio`.
@@ -74,7 +74,7 @@ def stereo_image(path: str | os.PathLike[str], selection: Selection, sample_rate
 
 
 def _inverted(products: np.ndarray) -> tuple[int, ...]:
-    """Channels that correlate with the loudest one by less than `_INVERTED`."""
+    """Channels with a correlation below `_INVERTED` with the loudest one."""
     powers = np.diag(products)
     loudest = int(powers.argmax())
     scale = np.sqrt(np.maximum(powers * powers[loudest], 1e-30))
@@ -84,9 +84,9 @@ def _inverted(products: np.ndarray) -> tuple[int, ...]:
 def _is_binaural(sound: np.ndarray, rate: int) -> bool:
     """Whether time and level differences agree as at a head.
 
-    In frames of 40 ms: the lag of the largest cross-correlation below 1.5 kHz lies within 0.9 ms and is not 0 (panned
-    stereo has no lag, spaced microphones have longer ones), the two ears are alike at that lag, and above 3 kHz the ear
-    that comes first is the louder one. True if that holds in half of the frames and hardly any contradict it.
+    In frames of 40 ms: the lag of the largest cross-correlation below 1.5 kHz is within 0.9 ms and not 0 (panned stereo
+    has no lag, spaced microphones have longer ones), the two ears correlate at that lag, and above 3 kHz the leading
+    ear is the louder one. True if that holds in half of the frames and hardly any contradict it.
     """
     if rate < 16_000:
         return False

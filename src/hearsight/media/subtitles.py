@@ -1,4 +1,4 @@
-"""Text subtitles that another container wants in another codec."""
+"""Conversion of text subtitles to the codec of another container."""
 
 from fractions import Fraction
 from typing import cast
@@ -16,7 +16,7 @@ _MILLISECOND = Fraction(1, 1000)
 
 
 def subtitle_codec(container: Container, codec: str) -> str | None:
-    """The codec in which a container holds a text subtitle that it cannot hold as it is; None: there is none."""
+    """Codec in which a container holds a text subtitle that it cannot hold unchanged; None if there is none."""
     if codec not in _TEXT:
         return None
     if container.muxer in MOV_FAMILY:
@@ -25,15 +25,15 @@ def subtitle_codec(container: Container, codec: str) -> str | None:
 
 
 class SubtitleConverter:
-    """Writes a text subtitle in another codec: the words and simple marks (bold, italics) stay, positions may not.
+    """Converter of a text subtitle to another codec: words and simple marks (bold, italics) stay, positions may not.
 
     Args:
-        stream: of the source.
-        output: which gets a stream for it.
+        stream: stream of the source.
+        output: output, which gets a stream for it.
         codec: FFmpeg's name of the encoder.
 
     Raises:
-        ValueError: no such encoder, or the container does not take it.
+        ValueError: no such encoder, or the container does not support it.
     """
 
     def __init__(self, stream: Stream, output: OutputContainer, codec: str) -> None:
@@ -46,7 +46,7 @@ class SubtitleConverter:
         self.stream.time_base = _MILLISECOND
 
     def convert(self, packet: Packet) -> Packet | None:
-        """The packet in the other codec, with the same times; None where nothing is shown."""
+        """Return the packet in the other codec, with the same times; None if nothing is shown."""
         if not packet.size or packet.pts is None:
             return None
         try:

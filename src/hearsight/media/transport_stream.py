@@ -1,4 +1,4 @@
-"""What an MPEG transport stream says of its programs (ISO/IEC 13818-1, ETSI EN 300 468), which FFmpeg's API hides."""
+"""Program tables of MPEG transport streams (ISO/IEC 13818-1, ETSI EN 300 468), which FFmpeg's API hides."""
 
 import os
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ _PAT, _SDT = 0x0000, 0x0011
 
 @dataclass
 class Program:
-    """A program: its number, where its table and streams are, and the service's name."""
+    """A program: its number, the PIDs of its table and streams, and the names of service and provider."""
 
     number: int
     table_pid: int
@@ -22,11 +22,11 @@ class Program:
 
 @dataclass
 class TransportStream:
-    """The first tables of a file.
+    """First tables of a file.
 
     Attributes:
-        packet_bytes: 188, or 192 where each packet bears a time stamp (AVCHD, Blu-ray).
-        programs: in the order of the program association table.
+        packet_bytes: 188, or 192 if each packet has a time stamp (AVCHD, Blu-ray).
+        programs: programs in the order of the program association table.
         is_scrambled: whether most packets of sound and picture are encrypted.
     """
 
@@ -37,12 +37,12 @@ class TransportStream:
     is_scrambled: bool = False
 
     def program_of(self, pid: int) -> Program | None:
-        """The first program that holds a stream."""
+        """The first program that contains a stream."""
         return next((program for program in self.programs if pid in program.pids), None)
 
 
 def read_tables(path: str | os.PathLike[str]) -> TransportStream | None:
-    """The tables in the first 4 MiB; None if the file is no transport stream."""
+    """Read the tables in the first 4 MiB; None if the file is no transport stream."""
     with open(path, "rb") as file:
         data = file.read(_READ_BYTES)
     size, offset = _packet_size(data)
@@ -124,7 +124,7 @@ def _read_services(section: bytes, found: TransportStream) -> None:
 
 
 def _text(data: bytes) -> str:
-    """A DVB text: the first byte may say which table of characters it is in."""
+    """Decode a DVB text, whose first byte may name its character table."""
     if data[:1] == b"\x15":
         return data[1:].decode("utf-8", "replace")
     return data.lstrip(bytes(range(0x20))).decode("latin-1")

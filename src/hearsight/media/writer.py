@@ -1,4 +1,4 @@
-"""The output: the input's packets untouched, and two ears in the place of its sound."""
+"""Writer of the output: the input's packets unchanged, with two ears in place of its sound."""
 
 import errno
 import math
@@ -60,7 +60,7 @@ from hearsight.media.subtitles import SubtitleConverter, subtitle_codec
 from hearsight.media.transport_stream import TransportStream, read_tables
 from hearsight.signal import StreamResampler
 
-# 1 / 90000 s: edit lists are written in this unit, and the default of 1 ms would move the sound by half of it.
+# 1 / 90000 s, the unit of edit lists; the default of 1 ms would move the sound by half of it.
 _MOVIE_TIMESCALE = 90_000
 _HEARD_OVERSHOOT_DB = 0.05
 _OGG_FAMILY = {"ogg", "oga", "ogv", "opus"}
@@ -69,33 +69,33 @@ _WITHOUT_TIMES = {"avi", "dv"}  # their sound begins at 0
 
 
 class BinauralWriter:
-    """Writes a copy of `source` in which the sound is replaced by two ears, block by block, in bounded memory.
+    """Writer of a copy of `source` whose sound is replaced by two ears, block by block, in bounded memory.
 
-    Picture, subtitles, other sound tracks, cover art, attachments, chapters and metadata are copied untouched; the
-    picture's packets keep every bit as long as the container stays the same. The first sample that is written is
-    presented when the source's first sample was. A target named .wav or .flac holds the sound alone.
+    Picture, subtitles, other sound tracks, cover art, attachments, chapters and metadata are copied unchanged; the
+    picture's packets keep every bit as long as the container stays the same. The first written sample is presented at
+    the time of the source's first sample. A target with the suffix of a sound file, such as .wav, holds only the sound.
 
     Usage:
         with BinauralWriter(source, target, sample_rate_hz) as writer:
             for ears in blocks:  # [2, samples]
                 writer.write(ears)
 
-    The target appears when the context ends without an exception, whole; else it is left as it was.
+    When the context ends without an exception, the complete target appears; otherwise it is left unchanged.
 
     Args:
-        source: the file that is copied.
-        target: where to; the suffix names the container. May be the source itself.
-        sample_rate_hz: of what is written. A codec that has no such rate (Opus: 48 kHz) gets the next one.
-        audio_codec: a key of `SOUND_CODECS`; None for the container's usual.
-        selection: which sound the ears replace, and which part of the source is copied. A part begins at the time that
-            `part_start` gives.
-        keep_original: copy the sound that the ears replace, too, behind them.
-        true_peak_db: ceiling in decibels of full scale for the true peak after encoding; None: none.
-        ambisonic_order: of ambisonics (ACN, SN3D) that are written in the place of two ears, with the SA3D box that
-            says so; MP4 and MOV alone. None: two ears.
+        source: file to copy.
+        target: path of the output; the suffix selects the container. May be the source itself.
+        sample_rate_hz: sample rate of the written sound. A codec without this rate (Opus: 48 kHz) gets the next one.
+        audio_codec: a key of `SOUND_CODECS`; None for the container's default.
+        selection: sound that the ears replace, and part of the source to copy. A part begins at the time that
+            `part_start` returns.
+        keep_original: also copy the sound that the ears replace, after them.
+        true_peak_db: ceiling in decibels of full scale for the true peak after encoding; None for no ceiling.
+        ambisonic_order: order of ambisonics (ACN, SN3D) in place of two ears, written with an SA3D box; only for MP4
+            and MOV. None: two ears.
 
     Attributes:
-        notes: plain sentences about what could not be kept.
+        notes: plain sentences about losses.
 
     Raises:
         MediaError: the source cannot be read, or the container cannot hold its picture or the codec.
@@ -117,7 +117,7 @@ class BinauralWriter:
         self.notes: list[str] = []
         self._order = ambisonic_order
         self._channels = 2 if ambisonic_order is None else (ambisonic_order + 1) ** 2
-        # Encoders know no ambisonics; four channels without a meaning are what players expect of AAC.
+        # Encoders do not support ambisonics; players expect four channels without a meaning in AAC.
         self._layout = {2: "stereo", 4: "4.0"}.get(self._channels, f"ambisonic {ambisonic_order}")
         self._source, self._target = Path(source), Path(target)
         self._rate = sample_rate_hz
@@ -170,7 +170,7 @@ class BinauralWriter:
         return self
 
     def write(self, ears: Float[Tensor, "channels samples"]) -> None:
-        """Append both ears, left first, or the ambisonics. What exceeds full scale is clipped where the codec takes
+        """Append both ears, left first, or the ambisonics. Samples beyond full scale are clipped if the codec takes
         integers.
 
         Raises:
@@ -186,7 +186,7 @@ class BinauralWriter:
 
     @property
     def true_peak_db(self) -> float:
-        """The highest true peak so far of what was encoded, decoded again, in decibels of full scale."""
+        """Highest true peak so far of the encoded sound after decoding, in decibels of full scale."""
         return self._peaks.peak_db
 
     def _guarded(self, ears: Tensor, last: bool = False) -> Tensor:
@@ -205,7 +205,7 @@ class BinauralWriter:
             with self._write_errors():
                 self._output.close()
             self._add_boxes()
-            if missing_part(self._temporary) is not None:  # FFmpeg's muxers do not check all that they are given
+            if missing_part(self._temporary) is not None:  # FFmpeg's muxers do not check all input
                 raise MediaError(
                     f"{self._target}: the input is so damaged that {self._container} cannot hold it", "unreadable"
                 )
@@ -218,8 +218,8 @@ class BinauralWriter:
         return None
 
     def _add_boxes(self) -> None:
-        """Add what PyAV cannot have FFmpeg write: the box of ambisonics, in MOV those of spherical pictures, in
-        Matroska the shape of pixels."""
+        """Add data that PyAV cannot have FFmpeg write: the box of ambisonics, in MOV those of spherical pictures, in
+        Matroska the pixel aspect ratio."""
         if self._container in MATROSKA and self._aspect is not None and self._picture_index is not None:
             if not set_pixel_aspect(self._temporary, self._picture_index, self._aspect):
                 self.notes.append(f"the picture's pixel aspect ratio {self._aspect} was left out: FFmpeg left no room")
@@ -248,7 +248,7 @@ class BinauralWriter:
             )
 
     def _lay_out(self, source: InputContainer, tables: TransportStream | None) -> dict[int, Stream]:
-        """Give the output its streams, in the source's order; the copies by the index of what they copy."""
+        """Add the output's streams, in the source's order; return the copies by the index of the copied stream."""
         self._output.metadata.update({**kept_metadata(source.metadata), **self._service})
         replaced = sound_streams(source, self._selection)
         others = [stream for stream in source.streams if self._is_wanted(source, stream, tables)]
@@ -275,7 +275,7 @@ class BinauralWriter:
         return copies
 
     def _note_lost_marks(self) -> None:
-        """Say what players will no longer know of the picture: FFmpeg writes these boxes in MP4 and Matroska only."""
+        """Note special picture formats that are lost: FFmpeg writes these boxes in MP4 and Matroska only."""
         for mark in picture_marks(self._source):
             if mark == SPHERICAL and self._container == "mov":
                 continue  # written by `_add_boxes`
@@ -285,7 +285,7 @@ class BinauralWriter:
                 )
 
     def _is_wanted(self, source: InputContainer, stream: Stream, tables: TransportStream | None) -> bool:
-        """Whether a stream has a place in the output at all: sound alone has only covers, one program only its own."""
+        """Whether a stream belongs in the output: sound files hold only covers, a program only its own streams."""
         if self._alone:
             is_cover = bool(stream.disposition & Disposition.attached_pic)
             return is_cover or (self._keep_original and stream.type == "audio")
@@ -317,7 +317,7 @@ class BinauralWriter:
             self.notes.append(f"the sound is written at {rate} Hz, as {self._codec.encoder} has no {self._rate} Hz")
 
     def _add_copy(self, source: InputContainer, stream: Stream) -> Stream | None:
-        """A stream of the output that takes `stream`'s packets; None, with a note, if the container has no place."""
+        """Add a stream for the packets of `stream`; None, with a note, if the container cannot hold it."""
         if written_anew(source, stream):
             return None
         if stream.disposition & Disposition.attached_pic and self._container == "matroska":
@@ -364,7 +364,7 @@ class BinauralWriter:
         return f"{self._target}: {suffix} files cannot hold this picture ({reason}); {advice}"
 
     def _set_dispositions(self, source: InputContainer, replaced: list[AudioStream], copies: dict[int, Stream]) -> None:
-        """See that players play the ears: where they are not the first sound or another is the default, mark them."""
+        """Mark the ears as default, for players, if they are not the first sound or another is default."""
         sounds = [stream for stream in source.streams.audio if stream.index in copies]
         others = [copies[stream.index] for stream in sounds]
         is_first = all(self._sound.index < copy.index for copy in others)
@@ -405,7 +405,7 @@ class BinauralWriter:
         return CopiedPackets(source, self._source, copies, self._shift_s, part, reorder, self._selection.salvage)
 
     def _begin(self, start_s: Fraction) -> None:
-        """Set at which sample of the output's clock the sound begins."""
+        """Set the sample of the output's clock at which the sound begins."""
         rate = self._encoder.sample_rate
         self._correction: int | None = None
         self._position = 0 if self._alone or self._container in _WITHOUT_TIMES else round(start_s * rate)
@@ -420,7 +420,7 @@ class BinauralWriter:
             self._mux(self._encoder.encode(frame))
 
     def _mux(self, encoded: list[Packet]) -> None:
-        """Hand encoded sound to the muxer, after the copied packets that come before it."""
+        """Pass encoded sound to the muxer, after the copied packets that come before it."""
         for packet in encoded:
             self._peaks.process(packet)
             packet.stream = self._sound
@@ -433,7 +433,7 @@ class BinauralWriter:
             self._mux_one(packet)
 
     def _mux_copied(self, until_s: Fraction | None) -> None:
-        """Hand the copied packets up to a time to the muxer (None: all that are left)."""
+        """Pass the copied packets up to a time to the muxer (None: all that are left)."""
         for packet in self._copied.until(until_s):
             converter = self._converters.get(packet.stream.index)
             converted = packet if converter is None else converter.convert(packet)
@@ -441,10 +441,10 @@ class BinauralWriter:
                 self._mux_one(self._in_order(converted))
 
     def _rounding(self, first_pts: int) -> int:
-        """By how many samples to move the encoded sound so that Matroska's rounding to 1 ms does not move it.
+        """Shift of the encoded sound in samples that keeps Matroska's rounding to 1 ms from moving it.
 
-        FFmpeg's muxer rounds a packet's time and the encoder's delay, each, and adds them. Moved by less than 1 ms, the
-        first packet stands at a whole millisecond before its delay is added, so that the sum is where it should be.
+        FFmpeg's muxer rounds a packet's time and the encoder's delay separately, and adds them. Shifted by less than 1
+        ms, the first packet is at a whole millisecond before its delay is added, so that the sum is correct.
         """
         delay = self._began - first_pts
         if self._container not in MATROSKA or not delay:
@@ -455,11 +455,12 @@ class BinauralWriter:
         return round(Fraction((wanted_ms - delay_ms) * rate, 1000)) - first_pts
 
     def _in_order(self, packet: Packet) -> Packet:
-        """The packet with its decoding time behind that of the one before, as muxers insist (few files break this)."""
+        """Return the packet with a decoding time after that of the one before, as muxers require (few files violate
+        this)."""
         unit = packet.stream.time_base
         index = packet.stream.index
         if packet.dts is None and packet.pts is None and packet.time_base and unit and index in self._last_dts:
-            # Packed pictures and damaged streams: directly behind the one before.
+            # Packed pictures and damaged streams: directly after the one before.
             packet.time_base, packet.dts = (
                 unit,
                 self._last_dts[index] + max(1, round((packet.duration or 0) * packet.time_base / unit)),
@@ -503,12 +504,12 @@ class BinauralWriter:
             ) from error
 
     def _abandon(self) -> None:
-        """Close what will be thrown away, or is closed already."""
+        """Close an output that will be discarded, or is closed already."""
         with suppress(av.error.FFmpegError):
             self._output.close()
 
     def _shift(self, source: InputContainer, start_s: Fraction) -> Fraction:
-        """What to take off all times."""
+        """Time to subtract from all times."""
         if self._container in _WITHOUT_TIMES and not self._alone:
             return _avi_shift(source, start_s, self._selection)
         if self._selection.start_s:
@@ -519,9 +520,9 @@ class BinauralWriter:
 
     def _muxer_options(self, source: InputContainer, tables: TransportStream | None) -> dict[str, str]:
         if self._container in MOV_FAMILY:
-            # The index goes first, so that the file plays while it loads; keys that only this way of storing can hold
-            # (phones write com.apple.quicktime.location and the like) select it. Boxes of Dolby Vision and spherical
-            # video are outside the standard of MP4 and MOV proper.
+            # The index goes first, so that the file plays while it loads; metadata with keys that only this storage
+            # can hold (phones write com.apple.quicktime.location and others) select it. Boxes of Dolby Vision and
+            # spherical video are outside the standard of MP4 and MOV proper.
             own_keys = any("." in key for key in source.metadata)
             flags = "+faststart+use_metadata_tags" if own_keys else "+faststart"
             options = {"movflags": flags, "movie_timescale": str(_MOVIE_TIMESCALE), "strict": "unofficial"}
@@ -533,7 +534,7 @@ class BinauralWriter:
         return {}
 
     def _program_options(self, source: InputContainer, tables: TransportStream) -> dict[str, str]:
-        """The program's number, name and table, and the form of the packets, as the source has them."""
+        """The program's number, name and table, and the packet size, as in the source."""
         if self._container != "mpegts":
             return {}
         options = {"mpegts_m2ts_mode": str(int(tables.packet_bytes == 192))}
@@ -557,7 +558,7 @@ class BinauralWriter:
 
 
 def _avi_shift(source: InputContainer, start_s: Fraction, selection: Selection) -> Fraction:
-    """What to take off all times so that nothing begins before 0 and the picture stays on AVI's grid of frames."""
+    """Time to subtract from all times, so that nothing begins before 0 and the picture stays on AVI's frame grid."""
     picture = picture_stream(source, selection)
     picture_s = None if picture is None else time_of(picture.start_time, picture)
     if picture is None or picture_s is None or selection.start_s:
@@ -567,7 +568,7 @@ def _avi_shift(source: InputContainer, start_s: Fraction, selection: Selection) 
 
 
 def _shifted(chapter: Any, shift_s: Fraction, selection: Selection) -> Any:
-    """A chapter on the output's clock; None if it lies outside the selected part."""
+    """A chapter with the output's times; None if it is outside the selected part."""
     if not chapter["time_base"] or not (shift_s or selection.is_part):
         return chapter
     ticks = round(shift_s / chapter["time_base"])

@@ -1,4 +1,4 @@
-"""Recipes of the papers' tables and of one's own: what is trained on what, how long, and what was published."""
+"""Recipes: systems, data and schedules of training, for the papers' tables (with published values) or of your own."""
 
 from hearsight.recipes.published import differences_from_row, row_of
 from hearsight.recipes.recipe import (

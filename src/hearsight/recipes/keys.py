@@ -1,4 +1,4 @@
-"""The list of all keys that a recipe may have, from what documents them in the source."""
+"""List of all keys of a recipe, from the docstrings of the dataclasses."""
 
 import dataclasses
 import inspect
@@ -16,7 +16,7 @@ _WORDS = {str: "text", int: "whole number", float: "number", bool: "true or fals
 
 @dataclass(frozen=True)
 class Key:
-    """One key: its dotted name, which values it takes, the default (None: it must be given), and what it says."""
+    """One key: its dotted name, its allowed values, its default (None: required), and its description."""
 
     name: str
     values: str
@@ -25,7 +25,7 @@ class Key:
 
 
 def recipe_keys(part: Any = Recipe, prefix: str = "") -> Iterator[Key]:
-    """All keys of a recipe, those inside of others as "schedule.epochs"."""
+    """All keys of a recipe; nested ones are named like "schedule.epochs"."""
     hints, meanings = get_type_hints(part, include_extras=True), _meanings(part)
     for field in dataclasses.fields(part):
         inner = _inner(hints[field.name])
@@ -60,7 +60,7 @@ def _values(hint: Any) -> str:
 
 
 def _meanings(part: Any) -> dict[str, str]:
-    """What a dataclass's docstring says of each of its attributes."""
+    """Descriptions of a dataclass's attributes, from its docstring."""
     text = (inspect.getdoc(part) or "").partition("Attributes:\n")[2]
     found: dict[str, str] = {}
     for names, meaning in re.findall(r"^    ([\w, ]+): (.*(?:\n        .*)*)", text, re.MULTILINE):

@@ -1,4 +1,4 @@
-"""Whether a published value can stand beside what a recipe gave."""
+"""Check whether a published value is comparable with the result of a recipe."""
 
 import functools
 from collections.abc import Iterator, Mapping
@@ -21,7 +21,7 @@ _PLACES = ("folder", "split", "backgrounds")
 
 
 def row_of(recipe: Recipe) -> Row | None:
-    """The row that comes with hearsight and that a recipe reproduces; None for recipes of one's own."""
+    """Packaged row that a recipe reproduces; None for recipes of the user."""
     reproduced = recipe.reproduces
     if reproduced is None:
         return None
@@ -42,13 +42,13 @@ def _content_of(reference: str) -> dict[str, Any]:
 
 
 def differences_from_row(recipe: Recipe, dataset: str | None = None) -> list[str]:
-    """What a recipe does otherwise than the row that it reproduces: keys, and another dataset; empty if nothing.
+    """Keys in which a recipe differs from the row that it reproduces, and another dataset; empty if it does not differ.
 
-    Folders, splits, seeds, the first weights, the precision and the number of workers may differ: they say where the
-    data are and which of several runs it is.
+    Folders, splits, seeds, initial weights, precision and number of workers may differ: they only say where the data
+    are and which of several runs it is.
 
     Args:
-        dataset: what the prepared set in `data.test.folder` says that it is; None if that is not known.
+        dataset: name of the dataset, according to the prepared set in `data.test.folder`; None if unknown.
     """
     row = row_of(recipe)
     if row is None:
@@ -62,7 +62,7 @@ def differences_from_row(recipe: Recipe, dataset: str | None = None) -> list[str
 
 
 def _flat(mapping: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
-    """Keys with dots to values, of what is compared."""
+    """Dotted keys and values of the compared part of a recipe."""
     for key, value in mapping.items():
         name = f"{before}{key}"
         if name in _NOT_COMPARED or (name.startswith("data.") and key in _PLACES):

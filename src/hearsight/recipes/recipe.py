@@ -1,8 +1,8 @@
-"""What a recipe says, checked when it is read.
+"""Recipes as dataclasses, checked when they are read.
 
-A recipe is a row of a table (`tables`) or a YAML file that names what differs from its `base` (another recipe, relative
-to it); mappings are merged, everything else is replaced. Every key is known, typed and documented by the dataclasses
-below; what is unknown, missing or of the wrong type is named with its place.
+A recipe is a row of a table (`tables`), or a YAML file with its differences from `base` (another recipe, relative to
+the file). Mappings are merged, all other values are replaced. The dataclasses below define, type and document every
+key; an error about an unknown or missing key or a wrong type names its place.
 """
 
 import dataclasses
@@ -34,18 +34,18 @@ Positive = Annotated[float, Range(above=0)]
 
 @dataclass(frozen=True)
 class ModelPart:
-    """What is trained.
+    """System to train.
 
     Attributes:
-        system: its name in the registry (`hearsight models`), or "package.module:Class" of a network of one's own.
+        system: name in the registry (`hearsight models`), or "package.module:Class" of your own network.
         size: "full", as in the paper, or "small", for tests and laptops.
-        settings: further arguments of its constructor.
-        pretrained: those of them that name published weights (`visual_weights: microsoft/resnet-18`); apart, so that a
-            profile can leave them out.
-        backbone: arguments of its constructor that put another network in the place of its visual part, with the frames
-            that this takes; for systems that allow it (`exchanges_backbone`), where `settings` names no `visual`.
-        initialize: a folder or Hub id of a trained model whose tensors are copied where name and shape agree.
-        auxiliary: weights of further tasks of the visual part, "response", "flip" and "consistency"
+        settings: further arguments of the constructor.
+        pretrained: constructor arguments that name published weights (`visual_weights: microsoft/resnet-18`); separate
+            from `settings`, so that a profile can leave them out.
+        backbone: constructor arguments that replace the visual part by another network, with the frames that it takes;
+            only for systems that allow it (`exchanges_backbone`), and only if `settings` has no `visual`.
+        initialize: folder or Hub id of a trained model. Tensors with the same name and shape are copied from it.
+        auxiliary: weights of the auxiliary tasks of the visual part, "response", "flip" and "consistency"
             (`training.geometry`).
     """
 
@@ -60,19 +60,18 @@ class ModelPart:
 
 @dataclass(frozen=True)
 class ClipsPart:
-    """Which prepared clips.
+    """Prepared clips to train on.
 
     Attributes:
-        folder: written by `hearsight prepare`.
-        split: a folder of lists (`train.txt`, `val.txt`, `test.txt`), relative to `folder` or absolute; None: 80, 10
-            and 10 % of the recordings, by their names.
-        fraction: part of the training clips that is used (low-data curves).
+        folder: folder written by `hearsight prepare`.
+        split: folder of lists (`train.txt`, `val.txt`, `test.txt`), relative to `folder` or absolute; None: 80, 10 and
+            10 % of the recordings, by their names.
+        fraction: share of the training clips to use (low-data curves).
         segments_per_clip: training items per clip and epoch.
-        half: only those of one of two halves that share no recording, whatever the seed (2.5D Visual Sound, section
-            4.1).
-        different_classes: of solo clips, those of one mixture are of different classes (`PreparedEntry.label`).
-        random_frame: of solo clips, the picture is a random one of the segment in training, not the one at its centre.
-        amplitudes: of solo clips, range of the random amplitude that each source is scaled by.
+        half: use only one of two halves that share no recording, whatever the seed (2.5D Visual Sound, section 4.1).
+        different_classes: for solo clips, mix only clips of different classes (`PreparedEntry.label`).
+        random_frame: for solo clips in training, use a random picture of the segment instead of the one at its centre.
+        amplitudes: for solo clips, range of the random amplitude that scales each source.
     """
 
     folder: str | None = None
@@ -90,15 +89,15 @@ class PseudoPart:
     """Pseudo visual-stereo pairs made while training (PseudoBinaural, section 3.2).
 
     Attributes:
-        folder: of clips prepared for pseudo pairs.
-        split: as for `ClipsPart`: its training clips make the training pairs. Clips for testing, or that it does not
-            list, are not used.
+        folder: folder of clips prepared for pseudo pairs.
+        split: as for `ClipsPart`. Its training clips make the training pairs; test clips and clips that it does not
+            list are not used.
         settings: further arguments of `pseudo.PairSettings`.
-        backgrounds: a folder of photographs on which the sources are laid; None for black.
-        hrtf: a SOFA file with the head that the pairs are heard with; None for KEMAR.
-        pairs_per_epoch: None: as many as there are clips.
+        backgrounds: folder of photographs used as backgrounds of the sources; None for black.
+        hrtf: SOFA file of the head that renders the pairs; None for KEMAR.
+        pairs_per_epoch: number of pairs per epoch; None for the number of clips.
         separation: also make the two-edge separation pairs of section 3.3.
-        augment_ratio: with stereo clips too, the part of the stereo items that are pseudo pairs.
+        augment_ratio: if stereo clips are used too, share of pseudo pairs among the stereo items.
     """
 
     folder: str | None = None
@@ -113,14 +112,14 @@ class PseudoPart:
 
 @dataclass(frozen=True)
 class MixturesPart:
-    """Pairs of sound and instrument map made while training, of which the classifier of `sounding-objects` learns.
+    """Training pairs of sound and instrument map, generated during training, for the classifier of `sounding-objects`.
 
     Attributes:
         sounds, rooms: banks written by `hearsight banks`; their validation parts are held out.
-        pairs_per_epoch: training pairs, different ones in each epoch.
-        validation_pairs: the same ones in each validation, whatever the seed.
-        settings: of the training pairs, arguments of `mixtures.MixtureSettings`: the switches of the ablations.
-        validation_settings: of the held-out ones.
+        pairs_per_epoch: number of training pairs per epoch; they differ in each epoch.
+        validation_pairs: number of validation pairs; they are always the same, whatever the seed.
+        settings: arguments of `mixtures.MixtureSettings` for the training pairs: the switches of the ablations.
+        validation_settings: the same for the validation pairs.
     """
 
     sounds: str | None = None
@@ -133,13 +132,13 @@ class MixturesPart:
 
 @dataclass(frozen=True)
 class PythonPart:
-    """Items of one's own, from a function that hearsight does not know.
+    """Training items from a function outside hearsight.
 
     Attributes:
-        function: "package.module:function"; called with the network, the recipe's seed and the settings, it gives a
-            mapping of the task ("stereo", "separation") to two datasets of `datasets.Item`, for training and for
-            validation.
-        settings: its further arguments.
+        function: "package.module:function". It is called with the network, the recipe's seed and the settings, and
+            returns a mapping of the task ("stereo", "separation") to two datasets of `datasets.Item`, for training and
+            for validation.
+        settings: further arguments of the function.
     """
 
     function: str
@@ -148,16 +147,16 @@ class PythonPart:
 
 @dataclass(frozen=True)
 class TestPart:
-    """What the trained model is measured on.
+    """Data that the trained model is measured on.
 
     Attributes:
-        folder: prepared clips.
-        split, part: the list of `split` that names them; the split is relative to `folder` or absolute.
+        folder: folder of prepared clips.
+        split, part: split and its list that names the clips; the split is relative to `folder` or absolute.
         task: "binaural" (two ears from mono) or "separation" (mixtures of these clips).
-        protocol: how it is measured (`hearsight.evaluation.protocols`).
+        protocol: protocol of measuring (`hearsight.evaluation.protocols`).
     """
 
-    __test__ = False  # pytest takes it for a test otherwise
+    __test__ = False  # keeps pytest from collecting it as a test
 
     folder: str
     split: str | None = None
@@ -168,16 +167,16 @@ class TestPart:
 
 @dataclass(frozen=True)
 class DataPart:
-    """What it is trained on: recorded ears, solo clips to mix and separate, pseudo pairs, or several of them; or map
-    pairs alone.
+    """Training data: recorded ears, solo clips to mix and separate, pseudo pairs, or several of them; or mixtures
+    alone.
 
     Attributes:
-        stereo, solo, pseudo, mixtures, python: see there.
-        test: what the trained model is measured on.
-        with_depth: items carry depth maps.
-        mirror: each training item with two ears is followed by its mirror image (picture flipped, ears exchanged); an
-            epoch is twice as long, but for a network that is its own mirror image and gets none. Not in the papers: it
-            keeps the sides of a small set from being learnt by its rooms.
+        stereo, solo, pseudo, mixtures, python: see the classes of these parts.
+        test: data that the trained model is measured on.
+        with_depth: add depth maps to the items.
+        mirror: add the mirror image of each training item with two ears (picture flipped, ears exchanged). An epoch is
+            then twice as long. A network that is its own mirror image gets none. Not in the papers: in a small set it
+            prevents the network from learning left and right by the rooms.
     """
 
     stereo: ClipsPart | None = None
@@ -192,34 +191,34 @@ class DataPart:
 
 @dataclass(frozen=True)
 class SchedulePart:
-    """How long and how fast; the defaults are those of 2.5D Visual Sound, section 4.
+    """Duration and learning rates of training; the defaults are those of 2.5D Visual Sound, section 4.
 
     Attributes:
-        epochs: passes over the data.
-        items_per_epoch: how many items an epoch has, however many clips there are, so that runs on more and on less
-            data take the same number of steps; None: as many as the data give.
-        separation_epochs: of these, the first ones train separation alone (Sep-Stereo, section 4.1).
-        batch_size: items of one step on one device.
-        accumulate: steps whose gradients are added before the weights move.
-        learning_rate, visual_learning_rate: of the network, and of its visual backbone (of the classifier of
-            `sounding-objects`: what joins it to the objects seen).
-        fusion_learning_rate: of what associates sound and picture (Sep-Stereo's pyramids and associative convolutions);
-            None: as of the network.
-        weight_decay: of Adam.
+        epochs: number of passes over the data.
+        items_per_epoch: number of items per epoch, so that runs on more and on less data take the same number of steps;
+            None for the number that the data give.
+        separation_epochs: number of first epochs that train separation alone (Sep-Stereo, section 4.1).
+        batch_size: items per step on one device.
+        accumulate: number of steps whose gradients are added before an update of the weights.
+        learning_rate, visual_learning_rate: learning rates of the network and of its visual backbone (in the classifier
+            of `sounding-objects`: of the part that associates sound with the detected objects).
+        fusion_learning_rate: learning rate of the part that associates sound and picture (Sep-Stereo's pyramids and
+            associative convolutions); None for `learning_rate`.
+        weight_decay: weight decay of Adam.
         decay, decay_every: the rates are multiplied by `decay` every `decay_every` epochs.
-        warm_up: in so many first steps the rates rise, and over the run they fall along half a cosine to almost
-            nothing, instead of by `decay`; None: by `decay`.
+        warm_up: number of first steps in which the rates rise; over the run they fall along half a cosine to almost
+            nothing, instead of by `decay`. None: by `decay`.
         fall: the rates fall to zero over the run as (1 - step / steps) to this power (CCStereo: 0.9), instead of by
             `decay`; None: by `decay`.
-        average: what is validated and kept is an exponential moving average of the weights, which holds this part of
-            itself in each step (0.995); None: the weights as they are.
-        gradient_clip: largest norm of the gradient; None: as it is.
-        task_weights: of the tasks' losses in their sum ("stereo", "separation").
-        best_by: by which validation metric, the lower the better, the epoch is chosen whose weights are kept: "loss"
-            (the sum over all tasks), "stereo/loss" or "separation/loss" (one task's), "stft", "env".
-        early_stop: end when that metric has not fallen for so many epochs; None: never.
+        average: decay per step (0.995) of an exponential moving average of the weights, which is validated and kept;
+            None: the weights themselves.
+        gradient_clip: largest norm of the gradient; None: no limit.
+        task_weights: weights of the tasks' losses ("stereo", "separation") in their sum.
+        best_by: validation metric, lower is better, that selects the epoch to keep: "loss" (sum over all tasks),
+            "stereo/loss" or "separation/loss" (one task's), "stft", "env".
+        early_stop: stop if that metric has not fallen for this number of epochs; None: never.
         validate_every: epochs between validations; the last epoch is always validated.
-        precision: Lightning's name.
+        precision: numeric precision, by Lightning's names.
     """
 
     epochs: Count = 1000
@@ -246,14 +245,14 @@ class SchedulePart:
 
 @dataclass(frozen=True)
 class Reproduces:
-    """The published result that a recipe stands for.
+    """Published result that a recipe reproduces.
 
     Attributes:
-        paper, table, row: where it is printed.
-        dataset: on which.
+        paper, table, row: place of the result in print.
+        dataset: dataset of the result.
         published: metric to value, as printed.
-        splits: that the values are a mean of.
-        note: what differs from the paper, if anything.
+        splits: splits that the values are averaged over.
+        note: differences from the paper, if any.
     """
 
     paper: str
@@ -270,12 +269,13 @@ class Recipe:
     """One experiment.
 
     Attributes:
-        model, data, schedule: see there.
-        split: what `{split}` stands for in the folders and splits of all parts of the data.
-        reproduces: what it stands for, if it is published.
-        seed: of everything random.
-        workers: processes that make items; None: by the machine (`training.hardware.worker_count`).
-        threads: of PyTorch's operations on the CPU; None: as many as the machine has cores that idle at the start.
+        model, data, schedule: see the classes of these parts.
+        split: value of `{split}` in the folders and splits of all parts of the data.
+        reproduces: published result that it reproduces, if any.
+        seed: seed of all random choices.
+        workers: number of processes that make items; None: chosen for the machine (`training.hardware.worker_count`).
+        threads: number of threads of PyTorch's operations on the CPU; None: the number of cores that are idle at the
+            start.
     """
 
     model: ModelPart
@@ -294,14 +294,13 @@ def read_recipe(
     """Read and check a recipe.
 
     Args:
-        reference: a YAML file, or a table that comes with hearsight (`sep-stereo/table-1`), with `:ROW` if there are
-            several.
-        overrides: dotted key ("schedule.epochs") to a value in YAML's notation, as the command line gives them.
-        profile: another YAML file of recipe keys that is laid over it, or the name of one that comes with hearsight
-            (`small`); what it says of data that the recipe does not use is left out.
+        reference: a YAML file, or a packaged table (`sep-stereo/table-1`), with `:ROW` if there are several.
+        overrides: dotted key ("schedule.epochs") to a value in YAML's notation, as on the command line.
+        profile: another YAML file of recipe keys that override the recipe's, or the name of a packaged profile
+            (`small`). Keys for data that the recipe does not use are ignored.
 
     Raises:
-        DataError: a file or a row is missing or not YAML, bases go in a circle, or a key is unknown, missing or of a
+        DataError: a file or a row is missing or not YAML, bases are circular, or a key is unknown, missing or of a
             wrong type.
     """
     content = recipe_content(reference)
@@ -339,12 +338,12 @@ def read_recipe(
 
 
 def recipe_as_mapping(recipe: Recipe) -> dict[str, Any]:
-    """The whole recipe, bases and overrides resolved, as `read_recipe` would read it from a file."""
+    """The whole recipe as a mapping, bases and overrides resolved, as `read_recipe` would read it from a file."""
     return {name: value for name, value in dataclasses.asdict(recipe).items() if value is not None}
 
 
 def run_folder(reference: str | Path, recipe: Recipe) -> Path:
-    """Where `hearsight train` puts a run by itself: `runs/PAPER/TABLE/ROW`, then the split if the row has several."""
+    """Default folder of a run in `hearsight train`: `runs/PAPER/TABLE/ROW`, then the split if the row has several."""
     path, _ = locate(reference)
     row = _row(reference)
     if row is None:
@@ -356,10 +355,10 @@ def run_folder(reference: str | Path, recipe: Recipe) -> Path:
 
 
 def profile_file(profile: str | Path) -> Path:
-    """The file of a profile: a path, or the name of one that comes with hearsight.
+    """File of a profile, from a path or the name of a packaged profile.
 
     Raises:
-        DataError: there is none; the message lists those there are.
+        DataError: there is no such profile; the message lists the known ones.
     """
     ours = {file.stem: file for file in sorted((HOME / "profiles").glob("*.yaml"))}
     if Path(profile).is_file():
@@ -370,7 +369,7 @@ def profile_file(profile: str | Path) -> Path:
 
 
 def _row(reference: str | Path) -> Row | None:
-    """The row of a table that a reference stands for; None for a recipe of its own."""
+    """Row of a table that a reference names; None for a recipe that is not in a table."""
     path, name = locate(reference)
     return table_row(path, name, str(reference)) if "rows" in read_yaml(path) else None
 
@@ -398,10 +397,10 @@ def _override(content: dict[str, Any], key: str, text: str) -> None:
 
 
 def override_pairs(arguments: Sequence[str]) -> dict[str, str]:
-    """`--key value` and `--key=value` pairs of a command line as overrides.
+    """Parse `--key value` and `--key=value` arguments of a command line as overrides.
 
     Raises:
-        DataError: an argument that is no key, or a key without a value.
+        DataError: an argument is not a key, or a key has no value.
     """
     pairs: dict[str, str] = {}
     rest = list(arguments)

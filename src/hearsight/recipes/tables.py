@@ -1,33 +1,33 @@
-"""Tables of recipes: one YAML file per table of a paper, a row a recipe, the published values beside it.
+"""Tables of recipes: one YAML file per table of a paper, one recipe per row, with the published values.
 
-A file that comes with hearsight is `PAPER/TABLE`, one of the user's own is named by its path; `:ROW` chooses a row:
+A packaged file is called `PAPER/TABLE`, a user's file by its path; `:ROW` chooses a row:
 
 ```yaml
 paper: Sep-Stereo
 table: "1"
-protocol: released-sep-stereo       # by which the paper measured it
-columns: [stft, env]                # of the published values
+protocol: released-sep-stereo       # protocol of the paper's measurements
+columns: [stft, env]                # metrics of the published values
 base: ../base/sep-stereo.yaml       # another file, whose keys these are merged into
 data: {stereo: {}}                  # keys of a recipe, for all rows: which parts of the data are used
 datasets:
   fair-play:
     label: FAIR-Play
-    published: fair-play/sep-stereo # what a benchmark file calls these published values
-    splits: [split1, split2]        # that the published values are a mean of; the first one is trained on
-    data:                           # where each part is; parts that a row does not use are left out
+    published: fair-play/sep-stereo # name of the published values in a benchmark file
+    splits: [split1, split2]        # splits of the published means; the first is trained on
+    data:                           # places of the parts; unused parts are left out
       stereo: {folder: prepared/fair-play, split: "splits/{split}"}
       test: {folder: prepared/fair-play, split: "splits/{split}"}
 rows:
   apnet:
     label: APNet
     published: {fair-play: [0.889, 0.136]}
-    model: {system: apnet}          # what differs from the keys above
+    model: {system: apnet}          # differences from the keys above
 ```
 
-`train: false` marks a row with nothing to train, `stages: [ROW, ROW]` rows that are trained one after the other, each
-from the model of the one before. For `hearsight reproduce`, a row may say that it measures another one's models
-otherwise (`models_of: ROW` with `flipped: true` or `options: {crops: sliding}`) or which trained model it takes
-(`needs: {model.settings.binauralizer: PAPER/TABLE:ROW}`), and a table what it is printed to show (`claims: [{says:
+`train: false` marks a row with nothing to train. `stages: [ROW, ROW]` lists rows that are trained one after the other,
+each from the model of the previous one. For `hearsight reproduce`, a row may measure another row's models in a
+different way (`models_of: ROW` with `flipped: true` or `options: {crops: sliding}`) or name a trained model that it
+takes (`needs: {model.settings.binauralizer: PAPER/TABLE:ROW}`), and a table may state its claims (`claims: [{says:
 pictures help, better: ROW, worse: ROW}]`).
 """
 
@@ -43,23 +43,23 @@ import yaml
 from hearsight.errors import DataError
 from hearsight.schema import typed
 
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # reads the same, ten times as fast where it was built
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # equivalent, and ten times as fast where it is available
 HOME = Path(__file__).parent
 SHARED = ("base", "profiles")
-"""Folders of `HOME` whose files are no recipes by themselves."""
-_PRINTED = re.compile(r"(supplement-)?(table|figure)-\w+")  # other files are what tables need, or are no paper's
+"""Folders of `HOME` whose files are not recipes by themselves."""
+_PRINTED = re.compile(r"(supplement-)?(table|figure)-\w+")  # other files are parts of tables, or belong to no paper
 SOURCES = ("stereo", "solo", "pseudo", "mixtures", "python")
-"""The keys of a recipe's data that name items to train on."""
+"""Keys of a recipe's data that name items to train on."""
 
 
 @dataclass(frozen=True)
 class Claim:
-    """What a table is printed to show: that one of its rows is better than another.
+    """Claim of a table: one of its rows is better than another.
 
     Attributes:
         says: the claim in words.
         better, worse: keys of the rows.
-        metric: by which of the table's columns; None: its first.
+        metric: column of the table that decides; None for the first.
     """
 
     says: str
@@ -70,14 +70,14 @@ class Claim:
 
 @dataclass(frozen=True)
 class DatasetColumns:
-    """A dataset of a table.
+    """Dataset of a table.
 
     Attributes:
-        label: as printed.
-        published: what a benchmark file calls the published values; None where none are printed.
-        note: what they are.
-        splits: that they are a mean of.
-        data: of the recipes: where the clips of each part are.
+        label: name as printed.
+        published: name of the published values in a benchmark file; None where none are printed.
+        note: note on the published values.
+        splits: splits that the published values are averaged over.
+        data: places of the clips of each part of a recipe's data.
     """
 
     label: str
@@ -92,17 +92,17 @@ class Row:
     """One row of a table, on one dataset.
 
     Attributes:
-        reference: what `hearsight train` takes: `PAPER/TABLE:ROW`, or `PAPER/TABLE:DATASET/ROW`.
-        key: of the row in the file.
-        paper, table, label: where the row is printed and what it is called there.
-        dataset: None where a table has none.
+        reference: name of the row for `hearsight train`: `PAPER/TABLE:ROW`, or `PAPER/TABLE:DATASET/ROW`.
+        key: key of the row in the file.
+        paper, table, label: place and name of the row in print.
+        dataset: dataset of the row; None where a table has none.
         published: metric to value.
-        note: what differs from the paper, if anything.
-        train: whether there is something to train.
-        content: of the recipe, before it is checked.
-        models_of: the key of the row whose models are measured; None for its own.
-        flipped: whether they are shown mirrored pictures.
-        options: of their loading (`crops`, `overlap`).
+        note: differences from the paper, if any.
+        train: whether the row is trained.
+        content: content of the recipe, before it is checked.
+        models_of: key of the row whose models are measured; None for the row's own.
+        flipped: whether the models get mirrored pictures.
+        options: options for loading the models (`crops`, `overlap`).
         needs: keys of the recipe, and the rows whose trained models they name.
     """
 
@@ -124,14 +124,14 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """A table that comes with hearsight.
+    """Packaged table.
 
     Attributes:
-        reference: `PAPER/TABLE`, by the names of the folder and the file.
-        paper, table: as printed.
-        protocol, columns: how it is measured, and by which metrics.
-        claims: what it is printed to show.
-        rows: on each dataset.
+        reference: `PAPER/TABLE`, the names of the folder and the file.
+        paper, table: names as printed.
+        protocol, columns: protocol of measuring, and metrics.
+        claims: claims of the table.
+        rows: rows on each dataset.
     """
 
     reference: str
@@ -168,19 +168,19 @@ class _Row:
 
 
 def packaged_rows(paper: str | None = None) -> list[Row]:
-    """All rows that come with hearsight, or those of one paper, by the name of its folder.
+    """All packaged rows, or those of one paper, by the name of its folder.
 
     Raises:
-        DataError: there is no such paper; the message lists those there are.
+        DataError: there is no such paper; the message lists the known ones.
     """
     return [row for file in _files(paper) for row in _rows(file, read_yaml(file))]
 
 
 def printed_tables(name: str) -> list[Table]:
-    """The printed table `PAPER/TABLE` (`2.5d-visual-sound/1`, `sep-stereo/figure-5b`), or all those of a paper.
+    """The printed table `PAPER/TABLE` (`2.5d-visual-sound/1`, `sep-stereo/figure-5b`), or all tables of a paper.
 
     Raises:
-        DataError: there is no such paper or table; the message lists those there are.
+        DataError: there is no such paper or table; the message lists the known ones.
     """
     paper, _, wanted = name.partition("/")
     files = {file.stem: file for file in _files(paper) if _PRINTED.fullmatch(file.stem)}
@@ -218,7 +218,7 @@ def _files(paper: str | None) -> list[Path]:
 
 
 def stages(reference: str | Path) -> list[str]:
-    """The rows that a reference stands for: those of the table's `stages`, or else the reference alone."""
+    """References of the rows in a table's `stages`, or the reference itself if there are none."""
     path, row = locate(reference)
     content = read_yaml(path)
     names = content.get("stages") if row is None else None
@@ -229,15 +229,15 @@ def stages(reference: str | Path) -> list[str]:
 
 
 def recipe_content(reference: str | Path, beside: Path | None = None, seen: tuple[str, ...] = ()) -> dict[str, Any]:
-    """The mapping of a recipe, its bases merged, before it is checked.
+    """Content of a recipe with its bases merged, before it is checked.
 
     Args:
-        reference: a YAML file, or a table that comes with hearsight, and the row if it has several.
-        beside: the folder that a relative path is relative to.
+        reference: a YAML file, or a packaged table, and the row if it has several.
+        beside: folder that a relative path starts from.
         seen: references that led here.
 
     Raises:
-        DataError: there is none, it is not YAML, it is its own base, or the row is missing or not trained.
+        DataError: there is no such recipe, it is not YAML, it is its own base, or the row is missing or not trained.
     """
     path, row = locate(reference, beside)
     here = f"{path}:{row or ''}"
@@ -255,7 +255,7 @@ def recipe_content(reference: str | Path, beside: Path | None = None, seen: tupl
 
 
 def locate(reference: str | Path, beside: Path | None = None) -> tuple[Path, str | None]:
-    """The file of a reference and its row, if it names one.
+    """File of a reference, and its row if it names one.
 
     Raises:
         DataError: there is no such file.
@@ -279,10 +279,10 @@ def locate(reference: str | Path, beside: Path | None = None) -> tuple[Path, str
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """The mapping in a YAML file.
+    """Read the mapping in a YAML file.
 
     Raises:
-        DataError: it is missing or no mapping.
+        DataError: the file is missing, unreadable, or not a mapping.
     """
     try:
         content = yaml.load(path.read_text(encoding="utf-8"), _LOADER)
@@ -296,7 +296,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """`over` laid over `base`: mappings are merged, everything else is replaced."""
+    """Merge `over` into `base`: mappings are merged, all other values are replaced."""
     result = dict(base)
     for key, value in over.items():
         old = result.get(key)
@@ -305,12 +305,12 @@ def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def used_parts(data: Mapping[str, Any], used: Mapping[str, Any]) -> dict[str, Any]:
-    """Of `data`, what says something of a part that `used` names, or of all of them."""
+    """Keys of `data` that belong to a part in `used`, or to all parts."""
     return {key: value for key, value in data.items() if key not in SOURCES or used.get(key) is not None}
 
 
 def _former_references() -> dict[str, str]:
-    """Names of recipes in the version before, that keep working for one release."""
+    """Names of recipes in the previous version; they work for one more release."""
     return read_yaml(HOME / "former.yaml")
 
 
@@ -321,7 +321,7 @@ def _with_base(content: Mapping[str, Any], folder: Path, seen: tuple[str, ...]) 
 
 
 def _rows(path: Path, content: Mapping[str, Any], seen: tuple[str, ...] = (), only: str | None = None) -> Iterator[Row]:
-    """The rows of a table; `only` those that a name may stand for."""
+    """Rows of a table; with `only`, just the rows that this name may mean."""
     of_table = {name: content[name] for name in _Table.__dataclass_fields__ if name in content}
     table: _Table = _checked(path, _Table, of_table, "")
     shared = {name: value for name, value in content.items() if name not in of_table}
@@ -377,10 +377,10 @@ def _values(path: Path, key: str, columns: list[str], values: list[float] | None
 
 
 def table_row(path: Path, name: str | None, reference: str, seen: tuple[str, ...] = ()) -> Row:
-    """The row called `name` of the table in a file; None: its only one that can be trained.
+    """The row called `name` in the table of a file; with None, the only row that can be trained.
 
     Args:
-        reference: as the user wrote it.
+        reference: reference as the user wrote it.
         seen: references that led here.
 
     Raises:
@@ -403,7 +403,7 @@ def table_row_of(reference: str) -> Row:
     """The row that `PAPER/TABLE:ROW` names.
 
     Raises:
-        DataError: there is none.
+        DataError: there is no such row.
     """
     path, name = locate(reference)
     return table_row(path, name, reference)

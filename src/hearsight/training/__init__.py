@@ -1,4 +1,4 @@
-"""Recipes to trained models, with Lightning."""
+"""Training of models from recipes, with Lightning."""
 
 from hearsight.recipes.recipe import Recipe, override_pairs, read_recipe
 from hearsight.training.run import build_network, train

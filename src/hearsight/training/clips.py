@@ -1,4 +1,4 @@
-"""Which clips a recipe trains and validates on, chosen and checked before anything else is made."""
+"""Choice of the training and validation clips of a recipe, checked before anything else is made."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,12 +15,12 @@ from hearsight.errors import DataError
 from hearsight.pseudo.prepared_mono_clips import PreparedMonoClips
 from hearsight.recipes.recipe import ClipsPart, PseudoPart, Recipe, TestPart
 
-_SAME_VIDEOS = {"music", "music-stereo"}  # MUSIC-Stereo is chosen from MUSIC's videos
+_SAME_VIDEOS = {"music", "music-stereo"}  # MUSIC-Stereo is a selection of MUSIC's videos
 
 
 @dataclass(frozen=True)
 class Clips:
-    """Prepared clips of one part of a recipe's data: for training, and for validation."""
+    """Prepared clips of one part of a recipe's data, for training and for validation."""
 
     train: list[PreparedClip]
     val: list[PreparedClip]
@@ -37,12 +37,12 @@ class MonoClips:
 
 @dataclass(frozen=True)
 class ChosenClips:
-    """What a recipe trains and validates on.
+    """Training and validation clips of a recipe.
 
     Attributes:
-        stereo, solo, pseudo: of the recipe's data; None for what it does not name.
-        record: of each part its folder, the data set there, and the names of the clips for training and validation.
-        notes: what is left out that one might expect, one line each.
+        stereo, solo, pseudo: clips of these parts of the recipe's data; None for parts that it does not name.
+        record: for each part its folder, its dataset, and the names of the training and validation clips.
+        notes: one line for each group of clips that is left out unexpectedly.
     """
 
     stereo: Clips | None = None
@@ -53,7 +53,7 @@ class ChosenClips:
 
 
 def choose_clips(recipe: Recipe) -> ChosenClips:
-    """The clips that a recipe names, without those that it is measured on.
+    """Choose the clips that a recipe names, without those that it is measured on.
 
     Raises:
         DataError: a folder or a list is missing, a list names clips that are not prepared, a part has no clips, or
@@ -99,7 +99,7 @@ def choose_clips(recipe: Recipe) -> ChosenClips:
 
 
 class _Measured:
-    """The clips that a recipe is measured on, as far as they are there."""
+    """Clips that a recipe is measured on; empty if their folder is not prepared."""
 
     def __init__(self, part: TestPart | None) -> None:
         self.folder: Path | None = None
@@ -115,7 +115,7 @@ class _Measured:
         self.recordings = {entry.recording for entry in prepared.entries if entry.name in self.names} - {None}
 
     def refuse(self, what: str, folder: Path, names: Sequence[str]) -> None:
-        """Raise where clips of the measured set itself are named for training or validation."""
+        """Raise if clips of the measured set are named for training or validation."""
         both = [name for name in names if name in self.names] if folder.resolve() == self.folder else []
         if both:
             raise DataError(
@@ -125,7 +125,7 @@ class _Measured:
             )
 
     def kept(self, prepared: PreparedSet, clips: list[PreparedClip]) -> list[PreparedClip]:
-        """Without clips of a measured recording, where another set may hold the same ones."""
+        """Leave out clips of measured recordings, if this is another set that may hold the same recordings."""
         if prepared.folder.resolve() == self.folder or not {prepared.dataset, self.dataset} <= _SAME_VIDEOS:
             return clips
         return [clip for clip in clips if clip.entry.recording not in self.recordings]
@@ -137,7 +137,7 @@ def _divided(
     """Clips for "train" and "val".
 
     Raises:
-        DataError: as `split_clips`; a part has no clip, or not the channels that it needs.
+        DataError: as in `split_clips`; a part has no clip, or a clip has the wrong number of channels.
     """
     if part.folder is None:
         raise DataError(
@@ -163,8 +163,10 @@ def _divided(
 
 
 def _mono_clips(part: PseudoPart, seed: int, measured: _Measured) -> MonoClips:
-    """Clips for pseudo pairs; those that are for testing, or that no list of the split names, are in neither half. If
-    the split has too few recordings for a pair in validation, a tenth of its training clips is set aside instead."""
+    """Choose clips for pseudo pairs. Test clips and clips that no list of the split names are in neither half.
+
+    If the split has too few recordings for a validation pair, a tenth of its training clips is set aside instead.
+    """
     if part.folder is None:
         raise DataError("data.pseudo: the key 'folder' is missing; name a folder of prepared mono clips", "missing")
     clips = PreparedMonoClips(part.folder)
@@ -176,7 +178,7 @@ def _mono_clips(part: PseudoPart, seed: int, measured: _Measured) -> MonoClips:
     train, held_out = ([clips.number_of(name) for name in parts[half]] for half in ("train", "val"))
     if not train:
         raise DataError(f"{part.split}: lists no clip of {part.folder} for training", "missing")
-    mixing = part.settings.get("mixing")  # as many clips as a pair can have sources
+    mixing = part.settings.get("mixing")  # a pair may need this number of clips
     fewest = len(mixing) if isinstance(mixing, list) else 3
     order = [train[int(number)] for number in np.random.default_rng(seed).permutation(len(train))]
     if len({clips.clips[number].source for number in held_out}) >= fewest:
@@ -186,7 +188,7 @@ def _mono_clips(part: PseudoPart, seed: int, measured: _Measured) -> MonoClips:
 
 
 def _listing_set(part: PseudoPart) -> PreparedSet | None:
-    """The prepared set that a split of clips for pseudo pairs belongs to: their names are names of its clips."""
+    """Prepared set that a split of clips for pseudo pairs belongs to: the lists name the clips of this set."""
     if part.split is None or part.folder is None:
         return None
     lists = (Path(part.folder) / part.split).resolve()
@@ -195,8 +197,10 @@ def _listing_set(part: PseudoPart) -> PreparedSet | None:
 
 
 def _known_as(home: PreparedSet | None, mono_clip: str) -> list[str]:
-    """The clips of a prepared set that are, or are cut from, a mono clip. It goes by a path: `a/b/000001.mp4` is known
-    by any end of it."""
+    """Names of the prepared clips that are the same as a mono clip or cut from it.
+
+    The clips are matched by path: `a/b/000001.mp4` matches any trailing part of its path without suffix.
+    """
     if home is None:
         return [mono_clip]
     parts = PurePosixPath(mono_clip).with_suffix("").parts

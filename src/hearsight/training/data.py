@@ -1,4 +1,4 @@
-"""From a recipe's data part to loaders that give the same items in the same order, however often a run is resumed."""
+"""Data loaders from a recipe. They give the same items in the same order, however often a run is resumed."""
 
 import dataclasses
 import os
@@ -21,16 +21,16 @@ from hearsight.training.hardware import worker_count
 from hearsight.training.pseudo import pseudo_items
 
 Batch = dict[str, Item]
-"""A batch of each task: "stereo" (items with ears) and "separation" (items with stems)."""
+"""A batch for each task: "stereo" (items with ears) and "separation" (items with stems)."""
 
 
 class TrainingData(lightning.LightningDataModule):
-    """The loaders of a recipe, for a network of given sizes.
+    """Data loaders of a recipe, for a network of given sizes.
 
     Attributes:
-        summary: how many clips of each part there are.
-        clips: of each part ("stereo", "solo", "pseudo"): its `folder` and `dataset`, and the names of the clips that
-            are trained ("train") and validated ("val") on.
+        summary: number of clips of each part.
+        clips: for each part ("stereo", "solo", "pseudo") its `folder` and `dataset`, and the names of its training
+            ("train") and validation ("val") clips.
 
     Raises:
         DataError: a folder, a split or a clip is missing or unfit, or an epoch is shorter than a batch.
@@ -57,7 +57,7 @@ class TrainingData(lightning.LightningDataModule):
             for task, (items, held_out) in own_items(data.python, network, recipe.seed).items():
                 training[task], validation[task] = items, held_out
         mirrors_itself = isinstance(network, StereoNetwork) and network.mirrors_itself
-        if data.mirror and "stereo" in training and not mirrors_itself:  # they would teach it nothing
+        if data.mirror and "stereo" in training and not mirrors_itself:  # mirror images would not change its training
             training["stereo"] = Mirrored(training["stereo"])
         if unknown := set(recipe.schedule.task_weights) - set(training):
             raise DataError(f"schedule.task_weights: no task {unknown.pop()!r}; trained: {', '.join(training)}")
@@ -123,7 +123,7 @@ class TrainingData(lightning.LightningDataModule):
         part = self.recipe.data.pseudo
         assert part is not None
         pairs = pseudo_items(part, clips, self.network, self.recipe.seed)
-        if "stereo" in training:  # augmentation of real recordings: validation stays real
+        if "stereo" in training:  # pseudo pairs augment real recordings; validation uses real ones only
             training["stereo"] = Blend(training["stereo"], pairs.stereo, part.augment_ratio, self.recipe.seed)
         else:
             training["stereo"], validation["stereo"] = pairs.stereo, pairs.stereo_held_out
@@ -134,7 +134,7 @@ class TrainingData(lightning.LightningDataModule):
 def loader(
     recipe: Recipe, items: Dataset[Any], numbers: "Sampler[int] | range", collate: Callable[[list[Any]], Any]
 ) -> DataLoader[Any]:
-    """Batches of items, made by as many processes as the recipe says."""
+    """Make a loader of batches, with the recipe's number of worker processes."""
     workers = worker_count(recipe)
     return DataLoader(
         items,
@@ -144,26 +144,29 @@ def loader(
         collate_fn=collate,
         persistent_workers=workers > 0,
         worker_init_fn=_yield_to_training,
-        # A fresh process each: a forked one inherits OpenCV's and PyTorch's thread pools without their threads, and
-        # waits for ever on the first picture.
+        # Fresh processes: a forked process inherits the thread pools of OpenCV and PyTorch without their threads, and
+        # blocks for ever on the first picture.
         multiprocessing_context="spawn" if workers else None,
     )
 
 
 def _yield_to_training(worker: int) -> None:
-    """Make items when the training itself leaves a core idle: its threads wait for each other at every operation, so a
-    process that takes half a core from one of them takes it from all."""
+    """Lower a worker's priority, so that it makes items while the training leaves a core idle.
+
+    The threads of the training wait for each other at every operation. A process that takes half a core from one of
+    them therefore slows all of them.
+    """
     if hasattr(os, "nice"):
         os.nice(10)
 
 
 class TaskItems(Dataset[Batch]):
-    """Items of all tasks side by side; an epoch is as long as that of the first task, or as is asked.
+    """Items of all tasks together. An epoch has the length of the first task, or a given one.
 
     Args:
-        tasks: name to items. The others go round as often as they must.
-        separation_epochs: first epochs in which only "separation" is given.
-        length: of an epoch; None: that of the first task.
+        tasks: name to items. Items of the other tasks are repeated as needed.
+        separation_epochs: number of first epochs that give only "separation".
+        length: length of an epoch; None for that of the first task.
     """
 
     def __init__(self, tasks: Mapping[str, Dataset[Item]], separation_epochs: int, length: int | None = None) -> None:
@@ -185,13 +188,14 @@ class TaskItems(Dataset[Batch]):
 class Mirrored(Dataset[Item]):
     """Items with two ears, each followed by its mirror image.
 
-    Side by side in a batch, what favours one ear whatever is seen cancels out. In a few trials from random weights this
-    shortened the time in which the picture makes no difference; how long that lasts still depends on the seed.
+    With both in a batch, any preference for one ear that does not depend on the picture cancels out. In a few trials
+    from random weights this shortened the first phase of training, in which the picture has no effect; the length of
+    that phase still depends on the seed.
     """
 
     def __init__(self, items: Dataset[Item]) -> None:
         self.items = items
-        self._last: tuple[int, Item] | None = None  # a pair comes from one decoding
+        self._last: tuple[int, Item] | None = None  # an item and its mirror image are decoded once
 
     def __len__(self) -> int:
         return 2 * len(self.items)  # type: ignore[arg-type]
@@ -205,7 +209,7 @@ class Mirrored(Dataset[Item]):
 
 
 def mirrored(item: Item) -> Item:
-    """A scene seen and heard in a mirror: left and right exchanged in the picture, the depth map and the ears."""
+    """Mirror a scene: exchange left and right in the picture, the depth map and the ears."""
     flipped = {
         name: value.flip(-1)
         for name in ("frames", "previous_frames", "depth", "stem_frames")
@@ -218,10 +222,10 @@ def mirrored(item: Item) -> Item:
 
 
 class EpochNumbers(Sampler[int]):
-    """Numbers of the items of an epoch, counted on over the epochs, dealt out to the processes of a distributed run.
+    """Numbers of the items of an epoch, continued over the epochs, distributed over the processes of a run.
 
-    Step by step, all processes together take the numbers that one process would with the same global batch. Items that
-    do not fill a global batch are left out.
+    In each step, all processes together take the numbers that one process would take with the same global batch. Items
+    that do not fill a global batch are left out.
     """
 
     def __init__(self, length: int, batch_size: int, rank: int = 0, world_size: int = 1) -> None:
@@ -235,7 +239,7 @@ class EpochNumbers(Sampler[int]):
         self._length, self._rank, self._world_size, self._epoch = length, rank, world_size, 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Called by Lightning at the start of each epoch, also of a resumed one."""
+        """Set the epoch. Lightning calls this at the start of each epoch, also after resuming."""
         self._epoch = epoch
 
     def __len__(self) -> int:
@@ -249,10 +253,10 @@ class EpochNumbers(Sampler[int]):
 def own_items(
     part: PythonPart, network: AudioVisualNetwork, seed: int
 ) -> Mapping[str, tuple[Dataset[Item], Dataset[Item]]]:
-    """What a function outside hearsight gives to train on: `recipes.recipe.PythonPart`.
+    """Training items from a user's function: see `recipes.recipe.PythonPart`.
 
     Raises:
-        DataError: there is no such function, or it does not give what it should.
+        DataError: there is no such function, or it returns something else.
     """
     items = imported(part.function)(network, seed, **part.settings)
     fits = isinstance(items, Mapping) and items and set(items) <= {"stereo", "separation"}
@@ -264,5 +268,5 @@ def own_items(
 
 
 def collate_tasks(items: list[Batch]) -> Batch:
-    """A batch of each task."""
+    """Collate the items of each task into a batch."""
     return {task: collate([item[task] for item in items]) for task in items[0]}

@@ -1,4 +1,4 @@
-"""What a run lets one see and hear in TensorBoard, beside its curves."""
+"""Example sounds and images of a run in TensorBoard."""
 
 import io
 from typing import Any
@@ -27,9 +27,11 @@ RANGE_DB = 60
 
 
 class ShowExamples(Callback):
-    """After each validation, for the first items of its first batch: both ears as predicted and true (one gain for all
-    of them), the spectrograms of the difference side by side (predicted, true; 60 dB below the true one's loudest bin),
-    and where the network attends, drawn over the frame."""
+    """Adds examples to TensorBoard after each validation, for the first items of its first batch.
+
+    An example is the predicted and the true ears (with one gain for both), the spectrograms of predicted and true
+    difference side by side (60 dB below the loudest bin of the true one), and the network's attention over the frame.
+    """
 
     def __init__(self) -> None:
         self._examples: Item | None = None
@@ -74,7 +76,7 @@ class ShowExamples(Callback):
 
 
 def _add_sound(board: SummaryWriter, tag: str, ears: Tensor, step: int, sample_rate_hz: int) -> None:
-    """Both ears; `SummaryWriter.add_audio` would keep only the first."""
+    """Add both ears; `SummaryWriter.add_audio` would keep only the first."""
     file = io.BytesIO()
     soundfile.write(file, ears.T.numpy(), sample_rate_hz, format="WAV", subtype="PCM_16")
     audio = Summary.Audio(
@@ -88,7 +90,7 @@ def _add_sound(board: SummaryWriter, tag: str, ears: Tensor, step: int, sample_r
 
 
 def _spectrograms(network: StereoNetwork, pair: tuple[Tensor, Tensor]) -> UInt8[np.ndarray, "height width 3"]:
-    """Differences of predicted and true ears in one scale, so that a prediction that is too weak appears so."""
+    """Spectrograms of the differences of predicted and true ears on one scale, so that a weak prediction is visible."""
     device = next(network.parameters()).device
     level_db = [amplitude_to_db(network.stft.forward(difference(ears.to(device))).abs()).cpu() for ears in pair]
     top = level_db[1].max()

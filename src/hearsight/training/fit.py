@@ -1,4 +1,4 @@
-"""Whether clips are what a network is made for, asked before anything is trained."""
+"""Check that clips suit a network, before any training."""
 
 from collections.abc import Sequence
 
@@ -8,15 +8,15 @@ from hearsight.models.interface import AudioVisualNetwork
 
 
 def check_fit(network: AudioVisualNetwork, clips: Sequence[PreparedClip], part: str) -> None:
-    """Compare sample rates and lengths.
+    """Check sample rates and lengths of clips.
 
     Args:
-        network: what is trained.
-        clips: that its segments are cut from.
-        part: of the recipe's data, for the message.
+        network: network to train.
+        clips: clips that its segments are cut from.
+        part: part of the recipe's data, for the message.
 
     Raises:
-        DataError: a clip has another rate than the network, or is shorter than its segments.
+        DataError: a clip has another sample rate than the network, or is shorter than its segments.
     """
     wanted = network.sample_rate_hz
     for clip in clips:

@@ -1,17 +1,18 @@
-"""Three auxiliary tasks that make a visual backbone attend to geometry, beside the training of any stereo network.
+"""Three auxiliary tasks that make a visual backbone learn geometry while any stereo network is trained.
 
 After Garg, Gao and Grauman, "Geometry-Aware Multi-Task Learning for Binaural Audio Generation from Video", BMVC 2021:
 the network's feature map of the frame must also predict
 
-- "response": the impulse response of the scene, here the log magnitudes of both ears' response to one source of it
-  (known in simulated sets), in 64 bands and 16 columns of 20 ms;
-- "flip": whether left and right of the recorded ears were exchanged, seen and heard together;
+- "response": the impulse response of the scene, here the log magnitudes of both ears' response to one of its sources
+(known in simulated sets), in 64 bands and 16 columns of 20 ms;
+- "flip": whether left and right of the recorded ears were exchanged, from sound and picture together;
 - "consistency": the same as the map of the neighbouring picture, up to a margin: max(|v - v'|^2 - margin, 0), the mean
-  square over the map.
+square over the map.
 
-The heads that answer are trained with the network and thrown away. The paper's full text was not at hand: the tasks are
-its own, sizes of the heads, the margin and the default weights are hearsight's. The map is computed once more for it,
-and once for the neighbouring picture, so that the visual part of a step costs up to three times as much.
+The heads of these tasks are trained with the network and discarded. The paper's full text was not available: the tasks
+are its own; the sizes of the heads, the margin and the default weights are hearsight's. The feature map is computed
+once more for these tasks, and once for the neighbouring picture, so that the visual part of a step costs up to three
+times as much.
 """
 
 from collections.abc import Mapping
@@ -30,19 +31,19 @@ from hearsight.signal import STFT
 TASKS = ("response", "flip", "consistency")
 MARGIN = 0.05
 BANDS, COLUMNS = 64, 16
-_FLOOR = 1e-3  # of a response's largest magnitude: 60 dB
+_FLOOR = 1e-3  # relative to a response's largest magnitude: 60 dB
 _COLUMN_S = 0.02
 
 
 class GeometryTasks(nn.Module):
-    """The heads of the tasks, and their losses.
+    """Heads of the auxiliary tasks, and their losses.
 
     Args:
-        network: whose `feature_map` is asked.
-        weights: of some of `TASKS`.
+        network: network whose `feature_map` is used.
+        weights: weights of some of `TASKS`.
 
     Raises:
-        ModelError: an unknown task, or a network that has no feature map.
+        ModelError: a task is unknown, or the network has no feature map.
     """
 
     def __init__(self, network: StereoNetwork, weights: Mapping[str, float]) -> None:
@@ -75,7 +76,7 @@ class GeometryTasks(nn.Module):
             DataError: the items lack the ears, the previous frames or the responses that a task needs.
         """
         features = network.feature_map(item.frames)
-        assert features is not None  # as the constructor has seen
+        assert features is not None  # checked in the constructor
         seen = self.reduce(features).flatten(1)
         terms = {}
         if "response" in self.weights:
@@ -114,16 +115,17 @@ class GeometryTasks(nn.Module):
 def consistency_loss(
     features: Float[Tensor, "batch channels h w"], before: Float[Tensor, "batch channels h w"]
 ) -> Float[Tensor, ""]:
-    """How much more than `MARGIN` the maps of neighbouring pictures differ, in mean square over each map."""
+    """Mean square difference of the maps of neighbouring pictures, as far as it exceeds `MARGIN`, averaged over the
+    batch."""
     return ((features - before).square().mean((1, 2, 3)) - MARGIN).clamp_min(0).mean()
 
 
 def log_response(
     response: Float[Tensor, "batch 2 samples"], sample_rate_hz: int
 ) -> Float[Tensor, "batch 2 bands columns"]:
-    """Natural logarithm of a response's magnitudes over its largest, from -7 (60 dB below) to 0, in 20 ms columns.
+    """Natural logarithm of a response's magnitudes over its largest, from -7 (60 dB below) to 0, in columns of 20 ms.
 
-    The bands divide the spectrum evenly. A response that is longer is cut, a shorter one followed by silence.
+    The bands divide the spectrum evenly. Longer responses are cut, shorter ones padded with silence.
     """
     hop = round(_COLUMN_S * sample_rate_hz)
     samples = hop * COLUMNS - hop

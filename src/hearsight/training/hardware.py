@@ -1,4 +1,4 @@
-"""What a run takes of the machine: which device, how many threads, how many processes that make items."""
+"""Hardware of a run: its device, the number of threads, and the number of processes that make items."""
 
 import os
 
@@ -11,10 +11,10 @@ ACCELERATORS = ("auto", "cpu", "cuda", "mps")
 
 
 def check_device(accelerator: str, devices: str) -> None:
-    """Refuse what the machine does not have, before anything is made.
+    """Raise if the machine lacks a device, before anything is made.
 
     Raises:
-        HearsightError: the accelerator is unknown or not here, or there are fewer devices than are asked for.
+        HearsightError: the accelerator is unknown or not available, or there are fewer devices than requested.
     """
     if accelerator not in ACCELERATORS:
         raise HearsightError(f"device {accelerator!r}: give {', '.join(ACCELERATORS)}")
@@ -32,30 +32,33 @@ def check_device(accelerator: str, devices: str) -> None:
 
 
 def cores() -> int:
-    """The cores that this process may use."""
+    """Number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def idle_cores() -> int:
-    """The cores that nothing else has kept busy in the last minute, at least one."""
+    """Number of cores that were idle in the last minute, at least one."""
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
     return max(1, cores() - round(load))
 
 
 def thread_count(recipe: Recipe) -> int:
-    """Threads of PyTorch's operations on the CPU: what the recipe says, else the environment (OMP_NUM_THREADS), else
-    one per idle core: threads that must share a core wait for each other at every operation."""
+    """Number of threads of PyTorch's operations on the CPU.
+
+    It comes from the recipe, else from the environment (OMP_NUM_THREADS), else it is one per idle core: threads that
+    share a core wait for each other at every operation.
+    """
     if recipe.threads is not None:
         return recipe.threads
     return torch.get_num_threads() if "OMP_NUM_THREADS" in os.environ else min(torch.get_num_threads(), idle_cores())
 
 
 def worker_count(recipe: Recipe) -> int:
-    """Processes that make items: what the recipe says, else by where they are needed.
+    """Number of processes that make items, from the recipe or else from the machine.
 
-    Mixtures cost more than the network's step, so all cores but one make them. A GPU is fed by all cores but one, up to
-    16. On the CPU the network itself takes the cores: a quarter of them, and on fewer than four cores none, where a
-    process of its own would take from the network what it saves it.
+    Mixtures cost more than the network's step, so all cores but one make them. For a GPU all cores but one, up to 16,
+    make items. On the CPU the network itself needs the cores: a quarter of them make items. With fewer than four cores
+    no process does, because it would take as much time from the network as it saves.
     """
     if recipe.workers is not None:
         return recipe.workers

@@ -1,4 +1,4 @@
-"""Training of the classifier of `sounding-objects` on pairs of sound and instrument map, made as it goes."""
+"""Training of the classifier of `sounding-objects` on pairs of sound and instrument map, generated during training."""
 
 from typing import Any
 
@@ -20,11 +20,11 @@ from hearsight.training.clips import ChosenClips
 from hearsight.training.data import EpochNumbers, loader
 from hearsight.training.schedule import learning_rates
 
-VALIDATION_SEED = 0  # whatever the recipe's, so that runs are measured on the same pairs
+VALIDATION_SEED = 0  # independent of the recipe's seed, so that all runs are measured on the same pairs
 
 
 class MixtureData(lightning.LightningDataModule):
-    """The loaders of a recipe: endless pairs from the banks' training parts, the same ones from their validation parts.
+    """Data loaders of a recipe: endless pairs from the banks' training parts, fixed pairs from their validation parts.
 
     Raises:
         DataError: a bank is not named, missing or damaged, a setting is unknown, or an epoch is shorter than a batch.
@@ -45,7 +45,7 @@ class MixtureData(lightning.LightningDataModule):
                 "data: mixtures: fewer pairs than a batch; raise pairs_per_epoch and validation_pairs", "too-little"
             )
         self.recipe = recipe
-        self.clips: dict[str, Any] = {}  # none is of a prepared set
+        self.clips: dict[str, Any] = {}  # no clip is from a prepared set
         self.notes: list[str] = []
         self.training_items = _pairs(part, "train", part.settings, recipe.seed, part.pairs_per_epoch)
         self.validation_items = _pairs(
@@ -73,15 +73,15 @@ class MixtureData(lightning.LightningDataModule):
 class MixtureModule(lightning.LightningModule):
     """Minimises the sum of `SoundClassifier.loss_terms`.
 
-    Logged: `loss` and its terms `classes`, `parts` and `direct`, each as `train/` and `val/`; and `val/part_error`, the
-    share of each bin that is given to a wrong part, in the mean over the bins weighted as in the loss; beside it what
-    two answers score that use no sound: `val/part_error_of_rest` (all is the rest's) and `val/part_error_of_sight`
-    (what the evidence says if all classes are as likely).
+    Logged: `loss` and its terms `classes`, `parts` and `direct`, each as `train/` and `val/`. `val/part_error` is the
+    share of each bin that is given to a wrong part, averaged over the bins with the weights of the loss. Two baselines
+    without sound have the same measure: `val/part_error_of_rest` (everything is given to the rest) and
+    `val/part_error_of_sight` (the evidence with equal probabilities of all classes).
 
     Args:
-        network: what is trained.
-        schedule: how; the association's rate is `visual_learning_rate`, and it has no weight decay.
-        seed: PyTorch's generator is set from it and the epoch, so that a resumed run goes on as it would have.
+        network: network to train.
+        schedule: schedule of the training; the association has the rate `visual_learning_rate` and no weight decay.
+        seed: with the epoch, the seed of PyTorch's generator, so that a resumed run continues as it would have.
     """
 
     def __init__(self, network: SoundClassifier, schedule: SchedulePart, seed: int = 0) -> None:
@@ -133,7 +133,7 @@ class MixtureModule(lightning.LightningModule):
 
 
 def part_errors(network: SoundClassifier, pairs: Mixture) -> dict[str, Float[Tensor, ""]]:
-    """Half the sum over the parts of what they are off, from 0 to 1: of the network, and of two that use no sound."""
+    """Half the sum of the parts' absolute errors, from 0 to 1: of the network and of two baselines without sound."""
     classes = network(pairs.power).classes.float()
     flat = torch.full_like(classes, 1 / classes.shape[1]).log()
     rest = torch.zeros_like(pairs.parts, dtype=torch.float32)

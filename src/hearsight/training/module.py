@@ -1,4 +1,4 @@
-"""The network, its losses and its schedule, as Lightning wants them."""
+"""Lightning module with a network, its losses and its schedule."""
 
 from collections.abc import Mapping
 
@@ -19,18 +19,18 @@ from hearsight.training.schedule import learning_rates
 class TrainingModule(lightning.LightningModule):
     """Minimises the weighted sum of the losses of all tasks; validates by the losses and by quick metrics.
 
-    Logged, each as the mean over an epoch: `loss`, `TASK/loss` and its terms `TASK/TERM`, each as `train/` and
-    `val/`, and for stereo tasks `val/stft` and `val/env` (levels kept, on segments at a root mean square of 0.1) with
-    `val/stft_of_mono_mono`, what two equal ears score.
+    Logged, each as the mean over an epoch: `loss`, `TASK/loss` and its terms `TASK/TERM`, each as `train/` and `val/`.
+    For stereo tasks also `val/stft` and `val/env` (levels kept, on segments at a root mean square of 0.1), and
+    `val/stft_of_mono_mono`, the distance of two equal ears.
 
     Args:
-        network: what is trained.
-        schedule: how.
-        seed: PyTorch's generator is set from it and the epoch, so that a resumed run goes on as it would have.
-        auxiliary: weights of further tasks of a stereo network's visual part (`training.geometry`).
+        network: network to train.
+        schedule: schedule of the training.
+        seed: with the epoch, the seed of PyTorch's generator, so that a resumed run continues as it would have.
+        auxiliary: weights of auxiliary tasks of a stereo network's visual part (`training.geometry`).
 
     Raises:
-        ModelError: auxiliary tasks that the network cannot learn.
+        ModelError: the network cannot learn the auxiliary tasks.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Pseudo pairs as training items, made while training."""
+"""Pseudo pairs as training items, generated during training."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
@@ -27,10 +27,10 @@ class PseudoItems:
 
 
 def pseudo_items(part: PseudoPart, chosen: MonoClips, network: AudioVisualNetwork, seed: int) -> PseudoItems:
-    """The pairs of a recipe, in the sizes of a network; no clip is in pairs for training and in pairs for validation.
+    """The pairs of a recipe, in the sizes of a network. Training and validation pairs share no clip.
 
     Raises:
-        DataError: the clips are too few or of another rate, or a setting is unknown.
+        DataError: there are too few clips, they have another sample rate, or a setting is unknown.
     """
     clips, training, held_out = chosen.clips, chosen.train, chosen.val
     if clips.sample_rate_hz != network.sample_rate_hz:
@@ -40,7 +40,7 @@ def pseudo_items(part: PseudoPart, chosen: MonoClips, network: AudioVisualNetwor
         )
     height, width = network.frame_size
     settings = replace(
-        # A canvas of the papers' 240 x 480 for pictures of 224 x 448, unless the settings name one.
+        # The papers' proportion, a canvas of 240 x 480 for pictures of 224 x 448, unless the settings name a canvas.
         pair_settings({"canvas": [round(height * 15 / 14), round(width * 15 / 14)], **part.settings}),
         duration_s=network.segment_samples / network.sample_rate_hz,
         view=(height, width),
@@ -76,10 +76,10 @@ class _Fixed(_Endless):
 
 
 def pair_settings(values: Mapping[str, Any]) -> PairSettings:
-    """The settings of pseudo pairs that a recipe gives.
+    """Settings of pseudo pairs from a recipe.
 
     Raises:
-        DataError: one is unknown or refused.
+        DataError: a setting is unknown or refused.
     """
     known = {entry.name for entry in fields(PairSettings)} - {"task", "duration_s", "view", "augment"}
     unknown = [name for name in values if name not in known]

@@ -1,4 +1,4 @@
-"""What a run reports while it goes on: after every step the loss, after every epoch a line and a row of a table."""
+"""Progress reports of a run: the loss after every step, and a line and a table row after every epoch."""
 
 import csv
 import io
@@ -19,12 +19,12 @@ _SHOWN = (("val/stft", "STFT"), ("val/stft_of_mono_mono", "of Mono-Mono"))
 
 @dataclass(frozen=True)
 class EpochReport:
-    """One epoch that is done.
+    """One finished epoch.
 
     Attributes:
-        epoch, epochs: its number, from 1, and how many there are to be.
-        seconds: that it took, with its validation.
-        learning_rate: of the network, in the epoch's last step.
+        epoch, epochs: number of the epoch, from 1, and number of epochs in all.
+        seconds: duration of the epoch, with its validation.
+        learning_rate: learning rate of the network in the epoch's last step.
         metrics: means over the epoch: `train/...`, and `val/...` if it was validated.
         best: whether it is the best epoch so far.
     """
@@ -48,25 +48,25 @@ class EpochReport:
 
 
 class Reporter:
-    """Hears how a run goes on; this one keeps it to itself."""
+    """Receives reports of a run. This base class ignores them."""
 
     def note(self, text: str) -> None:
-        """Something that one should know of the data, once, at the start."""
+        """Receive a note on the data, once, at the start."""
 
     def step(self, epochs_done: float, epochs: int, loss: float, learning_rate: float) -> None:
-        """Now and then: how far the run is, in epochs, and the loss of the last batch."""
+        """Receive the progress in epochs and the loss of the last batch, at times."""
 
     def epoch(self, report: EpochReport) -> None:
-        """After every epoch, once it is kept."""
+        """Receive the report of an epoch, after it is saved."""
 
 
-class Reporting(Checkpoint):  # Lightning calls those last: what is reported is kept
-    """Calls a reporter, and writes `epochs.csv` into the run's folder: a row for each epoch.
+class Reporting(Checkpoint):  # Lightning calls checkpoints last: an epoch is saved before it is reported
+    """Calls a reporter, and writes `epochs.csv` into the run's folder, one row per epoch.
 
     Args:
-        reporter: hears of.
-        folder: of the run.
-        best: knows which epoch is the best.
+        reporter: receives the reports.
+        folder: folder of the run.
+        best: checkpoint callback that knows the best epoch.
     """
 
     def __init__(self, reporter: Reporter, folder: Path, best: ModelCheckpoint) -> None:
@@ -106,7 +106,7 @@ class Reporting(Checkpoint):  # Lightning calls those last: what is reported is 
 
 
 def write_epoch(file: Path, report: EpochReport) -> None:
-    """Add an epoch's row to a table; rows of this and later epochs, of an earlier start of the run, are replaced."""
+    """Add an epoch's row to a table. Rows of this and later epochs, from an earlier start of the run, are removed."""
     rows: list[dict[str, Any]] = []
     if file.is_file():
         with open(file, newline="", encoding="utf-8") as before:

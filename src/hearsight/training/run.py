@@ -1,4 +1,4 @@
-"""A training run: from a recipe to a folder with a model in it, whatever interrupts it."""
+"""Training run: from a recipe to a folder with a model, resumable after any interruption."""
 
 import dataclasses
 import importlib.metadata
@@ -55,26 +55,25 @@ def train(
     reporter: Reporter | None = None,
     wandb: str | None = None,
 ) -> Path:
-    """Train what a recipe says; returns the folder of the trained model.
+    """Train a recipe; return the folder of the trained model.
 
     `folder` holds `recipe.yaml` (bases and overrides resolved), `checkpoints/` (`last.ckpt` after every epoch,
-    `best.ckpt` by `schedule.best_by`), `epochs.csv` and `tensorboard/` (the metrics of every epoch), `log.json` (what
-    was trained on which clips, and the metrics), and at the end `model/`, which `binauralize --model` takes: the
-    weights of the best epoch. Checkpoints are written whole; a run that was killed goes on from the last finished
-    epoch and ends, on a CPU, with the weights of an undisturbed run. What fails before its first epoch is done leaves
-    no folder behind.
+    `best.ckpt` by `schedule.best_by`), `epochs.csv` and `tensorboard/` (the metrics of every epoch), `log.json`
+    (system, clips and metrics), and at the end `model/` for `binauralize --model`: the weights of the best epoch.
+    Checkpoints are written whole. A run that was killed resumes from the last finished epoch and ends, on a CPU, with
+    the weights of an undisturbed run. A run that fails before its first epoch is finished leaves no folder behind.
 
     Args:
-        recipe: from `read_recipe`.
-        folder: made if it is missing.
-        resume: go on with the run in `folder`, if there is one; `schedule.epochs`, `validate_every` and `early_stop`
-            may differ from it, so that a run can be extended (by a cosine, the rates go on along that of the longer
+        recipe: recipe from `read_recipe`.
+        folder: folder of the run; made if it is missing.
+        resume: continue the run in `folder`, if there is one. `schedule.epochs`, `validate_every` and `early_stop` may
+            differ from it, so that a run can be extended (with a cosine, the rates continue along that of the longer
             run).
         accelerator: auto, cpu, cuda or mps.
-        devices, nodes: "auto" or a number of devices, and how many machines; several train with DDP and synchronised
+        devices, nodes: number of devices or "auto", and number of machines; several train with DDP and synchronised
             batch norm.
-        reporter: hears of steps and epochs.
-        wandb: project of Weights & Biases to log to as well.
+        reporter: receives reports of steps and epochs.
+        wandb: project of Weights & Biases for additional logs.
 
     Raises:
         DataError: the data do not fit, or `folder` holds a run and `resume` is not set, or a run of another recipe.
@@ -93,7 +92,7 @@ def train(
     network = build_network(recipe)
     data, module = _data_and_module(recipe, network, clips)
     schedule = recipe.schedule
-    EpochNumbers(len(data.training_items), schedule.batch_size)  # refuses an epoch that fills no batch
+    EpochNumbers(len(data.training_items), schedule.batch_size)  # raises if an epoch does not fill a batch
     if schedule.best_by not in data.validation_metrics:
         known = ", ".join(data.validation_metrics)
         raise DataError(f"schedule.best_by: {schedule.best_by!r} is not validated here; known: {known}", "unknown")
@@ -101,7 +100,7 @@ def train(
     best = ModelCheckpoint(
         checkpoints, filename="best", monitor=monitor, save_on_train_epoch_end=False, enable_version_counter=False
     )
-    # Lightning's own `save_last` writes only where the best one is written too.
+    # Lightning's own `save_last` only writes when the best checkpoint is written.
     last = ModelCheckpoint(checkpoints, filename="last", save_on_train_epoch_end=True, enable_version_counter=False)
     callbacks: list[Callback] = [LearningRateMonitor("epoch"), _ValidateLastEpoch(schedule.validate_every)]
     if isinstance(module, TrainingModule):
@@ -141,7 +140,7 @@ def train(
             with _torch_threads(recipe.threads or 1):
                 trainer.fit(module, data, ckpt_path=str(before) if before.is_file() else None)
         finally:
-            if wandb is not None:  # otherwise the next run of this process would be logged as a part of this one
+            if wandb is not None:  # otherwise the next run of this process would be logged as part of this run
                 import_module("wandb").finish()
         if trainer.interrupted:
             raise KeyboardInterrupt
@@ -151,11 +150,11 @@ def train(
 
 
 def build_network(recipe: Recipe) -> SavedNetwork:
-    """The network of a recipe's model part, initialised as it says.
+    """Build the network of a recipe's model part, with its initial weights.
 
     Raises:
         ModelError: the system is unknown, cannot be trained, refuses its settings, or shares no tensor with the model
-            it is initialised from.
+            that initialises it.
     """
     part = recipe.model
     cls = _network_class(recipe)
@@ -178,10 +177,10 @@ def build_network(recipe: Recipe) -> SavedNetwork:
 
 
 def _network_class(recipe: Recipe) -> type[SavedNetwork]:
-    """The class of a recipe's network, which learns from the recipe's data.
+    """Class of a recipe's network, after a check that it can learn from the recipe's data.
 
     Raises:
-        ModelError: the system is unknown or no network, or learns from other data.
+        ModelError: the system is unknown or not a network, or learns from other data.
     """
     system = recipe.model.system
     cls = card(system).load_network_class()
@@ -199,7 +198,7 @@ def _network_class(recipe: Recipe) -> type[SavedNetwork]:
 def _data_and_module(
     recipe: Recipe, network: SavedNetwork, clips: ChosenClips
 ) -> tuple[TrainingData | MixtureData, TrainingModule | MixtureModule]:
-    """The items that a recipe names, and how the network learns from them."""
+    """Data module and training module for a network and a recipe."""
     make_data, module = _TASKS[network.learns_from]
     if recipe.model.auxiliary and module is not TrainingModule:
         raise ModelError(
@@ -209,7 +208,7 @@ def _data_and_module(
     return make_data(recipe, network, clips), module(network, recipe.schedule, recipe.seed, **further)
 
 
-# What a network's `learns_from` names: the items, and how it learns from them.
+# Data module and training module by a network's `learns_from`.
 _TASKS: dict[str, tuple[Any, Any]] = {
     "segments": (TrainingData, TrainingModule),
     "mixtures": (MixtureData, MixtureModule),
@@ -217,7 +216,7 @@ _TASKS: dict[str, tuple[Any, Any]] = {
 
 
 class WholeCheckpoints(TorchCheckpointIO):
-    """Checkpoints that are there whole or not at all, and from which nothing is executed."""
+    """Writes checkpoints whole or not at all, and reads them without executing code."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
@@ -227,7 +226,7 @@ class WholeCheckpoints(TorchCheckpointIO):
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
         try:
             content = torch.load(path, map_location=map_location, weights_only=True)
-        except Exception as error:  # PyTorch promises no class for a damaged file
+        except Exception as error:  # PyTorch documents no class of error for a damaged file
             raise HearsightError(f"{path}: not a whole checkpoint; delete it to begin again", "unreadable") from error
         assert isinstance(content, dict)
         return content
@@ -235,7 +234,7 @@ class WholeCheckpoints(TorchCheckpointIO):
 
 @contextmanager
 def _quiet_lightning() -> Iterator[None]:
-    """Without Lightning's banners and advice; its errors still come through."""
+    """Silence Lightning's banners and advice, but not its errors."""
     loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
     levels = [logger.level for logger in loggers]
     with warnings.catch_warnings():
@@ -250,7 +249,7 @@ def _quiet_lightning() -> Iterator[None]:
 
 
 class _ValidateLastEpoch(Callback):
-    """Validates every so many epochs, and the last one."""
+    """Validates every `every` epochs, and after the last epoch."""
 
     def __init__(self, every: int) -> None:
         self._every = every
@@ -271,23 +270,26 @@ def _torch_threads(count: int) -> Iterator[None]:
 
 
 def _with_threads(recipe: Recipe, folder: Path, resume: bool) -> Recipe:
-    """The recipe with a number of threads. A resumed run keeps its own: sums in another order end in other digits."""
+    """Set the recipe's number of threads. A resumed run keeps its own: another order of summing changes the last
+    digits."""
     threads = recipe.threads
     if threads is None and resume and (folder / RECIPE_FILE).is_file():
         threads = read_recipe(folder / RECIPE_FILE).threads
     return dataclasses.replace(recipe, threads=threads or thread_count(recipe))
 
 
-# How many processes and threads make the items and sums does not change what is trained; a run may be made longer.
+# The numbers of processes and threads do not change the training, and a run may be extended.
 _FREE = {"workers", "threads", "reproduces", "data.test"}
 _FREE |= {"schedule.epochs", "schedule.validate_every", "schedule.early_stop"}
 
 
 @contextmanager
 def _claimed(folder: Path, recipe: Recipe, resume: bool) -> Iterator[None]:
-    """`folder` is this recipe's while it is trained: new, or (to resume) holding the same one. What fails before its
-    first checkpoint leaves the folder as it was."""
-    if getattr(rank_zero_only, "rank", 0) != 0:  # processes that the first one starts find its claim there
+    """Hold `folder` for this recipe while it is trained: it is new, or holds the same recipe and is resumed.
+
+    A run that fails before its first checkpoint leaves the folder as it was.
+    """
+    if getattr(rank_zero_only, "rank", 0) != 0:  # the first process has written the recipe before
         yield
         return
     file, there = folder / RECIPE_FILE, set(folder.iterdir()) if folder.is_dir() else None
@@ -314,7 +316,7 @@ def _claimed(folder: Path, recipe: Recipe, resume: bool) -> Iterator[None]:
 
 
 def _differences(now: Any, before: Any, key: str = "") -> list[str]:
-    """Keys in which two recipes differ so that the one does not go on with the other."""
+    """Keys in which two recipes differ so that a run of one cannot be resumed with the other."""
     if key in _FREE or now == before:
         return []
     if isinstance(now, dict) and isinstance(before, dict):
@@ -327,7 +329,7 @@ def _wandb_logger(project: str, folder: Path, recipe: Recipe) -> Logger:
     from lightning.pytorch.loggers import WandbLogger
 
     try:
-        import_module("wandb")  # Lightning asks only whether it is installed
+        import_module("wandb")  # Lightning only checks that the package is installed
         return WandbLogger(project=project, name=str(folder), save_dir=folder, config=recipe_as_mapping(recipe))
     except ModuleNotFoundError as error:
         raise DependencyError("--wandb needs the package wandb: pip install wandb", "missing") from error
@@ -336,7 +338,7 @@ def _wandb_logger(project: str, folder: Path, recipe: Recipe) -> Logger:
 def _strategy(accelerator: str, devices: str, nodes: int) -> str:
     on_cpu = accelerator == "cpu" or not torch.cuda.is_available()
     count = (1 if on_cpu else torch.cuda.device_count()) if devices == "auto" else int(devices)
-    # In every system some settings or tasks leave parameters without a gradient: heads while separation is trained
+    # Every system has settings or tasks that leave parameters without a gradient: heads while separation is trained
     # alone, pyramids without a task, decoders without a loss.
     return "auto" if count * nodes <= 1 else "ddp_find_unused_parameters_true"
 
@@ -391,7 +393,7 @@ def _folders(recipe: Recipe) -> dict[str, str]:
 
 
 def _commit() -> str | None:
-    """The commit of hearsight's own checkout, where it runs from one."""
+    """Commit of hearsight's checkout; None if it does not run from one."""
     here = Path(__file__).parent
     answer = subprocess.run(["git", "-C", str(here), "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
     return answer.stdout.strip() or None if answer.returncode == 0 else None
@@ -413,8 +415,11 @@ def _card_text(log: dict[str, Any], recipe: Recipe) -> str:
 
 
 def _row_text(recipe: Recipe) -> list[str]:
-    """Which row of a table the model stands for. Its published values are the paper's, not the model's: they are for
-    `hearsight benchmark`, beside what it measures, and not for a card."""
+    """The row of a table that the model reproduces, as text for its card.
+
+    The published values are the paper's, not the model's. `hearsight benchmark` shows them beside measured values; a
+    card does not.
+    """
     reproduced = recipe.reproduces
     if reproduced is None:
         return []

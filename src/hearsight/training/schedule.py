@@ -1,4 +1,4 @@
-"""How the learning rates change over a run, and weights averaged over its steps."""
+"""Learning rates over a run, and averaging of the weights over its steps."""
 
 import math
 from typing import Any
@@ -11,16 +11,16 @@ from torch import Tensor
 from hearsight.errors import DataError
 from hearsight.recipes.recipe import SchedulePart
 
-LEAST_RATE = 0.008  # that a cosine ends at, relative to the highest
+LEAST_RATE = 0.008  # last rate of a cosine, relative to the highest
 
 
 def learning_rates(
     optimizer: torch.optim.Optimizer, schedule: SchedulePart, module: lightning.LightningModule
 ) -> dict[str, Any]:
-    """What `configure_optimizers` returns for a schedule: by `decay` every `decay_every` epochs, `warm_up` or `fall`.
+    """Value of `configure_optimizers` for a schedule: `decay` every `decay_every` epochs, `warm_up` or `fall`.
 
     Raises:
-        DataError: both of the latter.
+        DataError: both `warm_up` and `fall` are set.
     """
     if schedule.fall is not None:
         power, total = schedule.fall, int(module.trainer.estimated_stepping_batches)
@@ -37,19 +37,19 @@ def learning_rates(
 
 
 def cosine_factor(step: int, steps: int, rise: int) -> float:
-    """What the rates are multiplied by in a step (from 0): half a cosine over the run, times a straight rise."""
+    """Factor of the rates in a step (from 0): half a cosine over the run, times a linear rise, plus `LEAST_RATE`."""
     risen = min(1.0, (step + 1) / max(1, rise))
     return risen * (0.5 + 0.5 * math.cos(math.pi * min(1.0, step / steps))) + LEAST_RATE
 
 
 class AverageWeights(WeightAveraging):
-    """Validates and keeps an exponential moving average of the weights and of the statistics of batch norms.
+    """Validates and keeps an exponential moving average of the weights and of the batch norms' statistics.
 
-    After n steps the decay is min(decay, (1 + n) / (10 + n)), so that the average soon forgets the first weights.
-    Checkpoints hold the average as the model's state, and the weights as they are beside it to go on from.
+    After n steps the decay is min(decay, (1 + n) / (10 + n)), so that the first weights soon lose their influence.
+    Checkpoints hold the average as the model's state, and also the current weights, to resume from.
 
     Args:
-        decay: of the average per step, below 1.
+        decay: decay of the average per step, below 1.
     """
 
     def __init__(self, decay: float) -> None:

@@ -1,4 +1,4 @@
-"""How fast a recipe trains on this machine, before there are data."""
+"""Speed of training a recipe on this machine, estimated without data."""
 
 import dataclasses
 import time
@@ -17,10 +17,10 @@ _ITEMS, _STEPS = 16, 2
 
 
 def seconds_per_item(recipe: Recipe, tasks: Sequence[str]) -> float | None:
-    """Seconds of one core that an item of each task takes in a training step on the CPU, by a few steps on noise.
+    """Seconds of one core per item of each task in a training step on the CPU, from a few steps on noise.
 
-    Reading the items and validation come on top. None if the network cannot be made here (it takes another trained
-    one, or published weights) or the tasks need more than noise.
+    Reading the items and validation are not included. None if the network cannot be made here (it needs another trained
+    network, or published weights) or if the tasks need more than noise.
 
     Args:
         tasks: "stereo", "separation".
@@ -32,7 +32,7 @@ def seconds_per_item(recipe: Recipe, tasks: Sequence[str]) -> float | None:
         optimizer = torch.optim.Adam(network.parameters())
         begun = time.process_time()
         for step in range(_STEPS + 1):
-            if step == 1:  # the first one also sets up
+            if step == 1:  # the first step includes setting up
                 begun = time.process_time()
             optimizer.zero_grad()
             torch.stack([term for item in items for term in network.loss_terms(item).values()]).sum().backward()

@@ -1,4 +1,4 @@
-"""One file per dataset; every item has the same type."""
+"""Datasets, one file each; all give the same type of item."""
 
 from hearsight.datasets.item import Item, collate
 

@@ -1,4 +1,4 @@
-"""The datasets that have a name: how each is listed, cut and split."""
+"""Named datasets: how each is listed, cut and split."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -35,13 +35,13 @@ from hearsight.workers import Workers
 
 @dataclass(frozen=True)
 class Listing:
-    """A dataset as it lies on a disk.
+    """Content of a dataset on disk.
 
     Attributes:
-        clips: its recordings or clips.
-        cutting: how they are prepared unless the user says otherwise.
-        splits: its own splits, by name; empty where it comes without.
-        missing: what its lists name and is not there.
+        clips: recordings or clips of the dataset.
+        cutting: default cutting of the recordings into clips.
+        splits: the dataset's own splits, by name; empty where it has none.
+        missing: clips that its lists name but that do not exist.
     """
 
     clips: list[Clip]
@@ -52,12 +52,12 @@ class Listing:
 
 @dataclass(frozen=True)
 class Dataset:
-    """What is known of a dataset: a line for the user, and the function that lists it.
+    """A dataset: one line for the user, and the function that lists its clips.
 
     Attributes:
-        summary: what it is and how it lies on the disk.
-        listing: its root, the published lists given beside it, and the format of its ambisonics to its clips.
-        choices: what a list that chooses clips contains; None where the dataset is taken whole.
+        summary: description of the dataset and its layout on disk.
+        listing: function of the root, the user's published lists, and the format of the ambisonics.
+        choices: format of a list that chooses clips; None if the dataset is always taken whole.
     """
 
     summary: str
@@ -71,18 +71,18 @@ def list_dataset(
     lists: Lists | Sequence[str | os.PathLike[str]] = (),
     ambisonic_format: AmbisonicFormat = "ambix",
 ) -> Listing:
-    """The clips of a dataset by name (`DATASETS`), downloaded at `root`.
+    """List the clips of a dataset by name (`DATASETS`), downloaded at `root`.
 
     Args:
-        name: of the dataset: of `DATASETS`, of one that an installed package adds (`OWN_DATASETS`), or
-            "package.module:name" of one's own: a `Dataset`, or a class or function of the root that gives a `Listing`
-            or a list of `Clip`.
-        root: its folder.
-        lists: published lists: read, or as `read_lists` takes them.
-        ambisonic_format: of the 360-degree sets.
+        name: name of the dataset: one of `DATASETS`, one that an installed package adds (`OWN_DATASETS`), or
+            "package.module:name" of your own: a `Dataset`, or a class or function that takes the root and gives a
+            `Listing` or a list of `Clip`.
+        root: folder of the dataset.
+        lists: published lists, already read or as arguments of `read_lists`.
+        ambisonic_format: format of the 360-degree sets.
 
     Raises:
-        DataError: the name is unknown, the dataset is not as it should be, or a list is not one that it takes.
+        DataError: the name is unknown, the dataset does not have its layout, or it does not take one of the lists.
     """
     dataset = DATASETS.get(name) or _own_dataset(name)
     read = lists if isinstance(lists, Lists) else read_lists(lists)
@@ -112,17 +112,17 @@ def prepare_dataset(
 ) -> PrepareReport:
     """List a dataset, prepare its clips (`datasets.prepare`), and write its splits beside them.
 
-    `folder/splits/` gets the dataset's own splits, and each set of splits in `lists` a folder of its name
-    (`folder/five_splits/split1/train.txt`): by the names of the prepared clips and without those that were left out.
-    A published fold without validation gives it a tenth of its training recordings. Where nothing is published,
-    `splits/split1` has about 80, 10 and 10 % of the recordings (if there are at least three), by their names, so that a
-    recording is in the same part of every dataset that holds it (`split_by_name`).
+    `folder/splits/` gets the dataset's own splits, and each set of splits in `lists` gets a folder with its name
+    (`folder/five_splits/split1/train.txt`). The lists name prepared clips, without those that were left out. A
+    published fold without validation gives it a tenth of its training recordings. Where nothing is published,
+    `splits/split1` has about 80, 10 and 10 % of the recordings (if there are at least three). They are divided by their
+    names, so that a recording is in the same part of every dataset that holds it (`split_by_name`).
 
     Raises:
-        DataError, HearsightError: as `list_dataset` and `prepare`; the folder is within the source; an option says
-            nothing of this dataset (`view`, `ambisonic_format`, `hrtf`, `cameras` or `turn_deg_per_s` without
-            360-degree clips, `keep` where all clips are of one sort, `seed` where the split is published), or two of
-            them contradict each other.
+        DataError, HearsightError: as in `list_dataset` and `prepare`; the folder is within the source; an option does
+            not apply to this dataset (`view`, `ambisonic_format`, `hrtf`, `cameras` or `turn_deg_per_s` without
+            360-degree clips, `keep` where all clips have the same sound type, `seed` where the split is published), or
+            two options contradict each other.
     """
     read = read_lists(lists)
     listing = list_dataset(name, root, read, ambisonic_format or "ambix")
@@ -165,7 +165,7 @@ def prepare_dataset(
 
 
 def _write_sets(folder: Path, sets: dict[str, dict[str, Split]], report: PrepareReport, seed: int) -> list[LeftOut]:
-    """Write the sets of splits beside prepared clips; gives the listed clips that are neither there nor left out."""
+    """Write the sets of splits beside prepared clips; return listed clips that are neither prepared nor left out."""
     entries = PreparedSet(folder).entries
     known = {entry.name for entry in entries} | {one.name for one in report.left_out}
     missing: dict[str, str] = {}
@@ -185,7 +185,7 @@ def _write_sets(folder: Path, sets: dict[str, dict[str, Split]], report: Prepare
 
 
 def _with_validation(split: Split, entries: Sequence[PreparedEntry], seed: int) -> Split:
-    """A split whose publisher names training and test clips alone: a tenth of the training recordings validates."""
+    """Add validation to a split that is published with training and test only: a tenth of the training recordings."""
     source = {entry.name: entry.source for entry in entries}
     parts = split_by_name({name: source[name] for name in split["train"]}, seed, {"train": 0.9, "val": 0.1})
     return {**parts, "test": split["test"]}
@@ -212,7 +212,7 @@ def _music_stereo(root: Path, lists: Lists, _: AmbisonicFormat) -> Listing:
 
 def _surround(root: Path, lists: Lists, ambisonic_format: AmbisonicFormat) -> Listing:
     listed = [without_suffix(name) for path in lists.choices for name in read_names(path)]
-    if not lists.choices:  # of a download of all videos, those that the folds name
+    if not lists.choices:  # from a download of all videos, take those that the folds name
         folds = [split for splits in lists.sets.values() for split in splits.values()]
         listed = [name for split in folds for names in split.values() for name in names]
     clips, missing = surround_clips(root, listed or None, ambisonic_format)
@@ -245,7 +245,7 @@ def _folder(root: Path, _: Lists, __: AmbisonicFormat) -> Listing:
 
 
 OWN_DATASETS = "hearsight.datasets"
-"""The group of entry points by which an installed package adds datasets: NAME = "package.module:name"."""
+"""Group of entry points with which an installed package adds datasets: NAME = "package.module:name"."""
 
 
 def _own_dataset(name: str) -> Dataset:

@@ -1,4 +1,4 @@
-"""Where the sound and the picture of a clip are, whatever dataset it comes from."""
+"""Places of the sound and the picture of a clip, for any dataset."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +11,11 @@ Projection = Literal["flat", "equirectangular"]
 
 @dataclass(frozen=True)
 class Camera:
-    """A normal view of a 360-degree recording, that may turn.
+    """Camera with a normal view of a 360-degree recording; it may turn.
 
     Attributes:
-        azimuth_deg: where the network attends at the clip's start; positive to the left.
-        turn_deg_per_s: how fast it turns; positive to the left.
+        azimuth_deg: direction of the camera at the clip's start; positive to the left.
+        turn_deg_per_s: angular velocity; positive to the left.
         field_of_view_deg: horizontal angle of the view.
     """
 
@@ -26,26 +26,27 @@ class Camera:
 
 @dataclass(frozen=True)
 class Clip:
-    """One clip of a dataset, as its reader lists it; nothing is opened yet.
+    """One clip of a dataset, as listed; its files are not opened yet.
 
     Attributes:
-        name: unique in its dataset; what split lists call it, without suffix.
-        sound: the file whose sound counts (a video, or a sound file beside it).
-        picture: a video, or a folder of pictures by their names (`2` before `10`); None for a clip without.
-        sound_type: "binaural" (two ears), "mono" (channels are mixed), "ambisonic" (first order, four channels:
-            decoded to two ears), or "any": binaural if its two channels differ, else mono
-            (`datasets.stereo_test.is_binaural`).
-        recording: what it was cut from, where known: clips of one recording share a scene and must share a split.
-        label: class of its one sounding object (`cello`), where known.
-        picture_rate_hz: of a folder of pictures, which has no times of its own; None for a video.
-        depth: a folder of 16-bit PNGs (`datasets.prepared` says how it is kept); None where there is none.
-        depth_rate_hz: of those.
-        response: a sound file with the impulse response from one of its sources to both ears; None where unknown.
+        name: unique name in its dataset, as in split lists, without suffix.
+        sound: file whose sound is used (a video, or a sound file beside it).
+        picture: a video, or a folder of pictures ordered by name (`2` before `10`); None without a picture.
+        sound_type: "binaural" (two ears), "mono" (channels are mixed), "ambisonic" (first order, four channels: decoded
+            to two ears), or "any": binaural if its two channels differ, else mono (`datasets.stereo_test.is_binaural`).
+        recording: recording that it was cut from, where known. Clips of one recording share a scene and must share a
+            split.
+        label: class of its only sounding object (`cello`), where known.
+        picture_rate_hz: rate of a folder of pictures, which has no times of its own; None for a video.
+        depth: folder of 16-bit PNGs (`datasets.prepared` describes how it is kept); None where there is none.
+        depth_rate_hz: rate of the depth maps.
+        response: sound file with the impulse response from one of its sources to both ears; None where unknown.
         ambisonic_format: order and normalisation of an ambisonic clip's channels.
-        projection: of the picture; an equirectangular one is seen as a whole or as a normal view (`datasets.prepare`).
-        camera: the view of an equirectangular, ambisonic clip, picture and sound turned alike; None: as
-            `datasets.prepare` says, the sound as recorded.
-        start_s, duration_s: the part of the file that is the clip; None: to the end.
+        projection: projection of the picture; an equirectangular one is shown whole or as a normal view
+            (`datasets.prepare`).
+        camera: view of an equirectangular, ambisonic clip, for picture and sound alike; None for the view that
+            `datasets.prepare` chooses, with the sound as recorded.
+        start_s, duration_s: part of the file that is the clip; None: to the end.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""What a clip's files hold, decoded: sound, pictures, depth."""
+"""Decoding of a clip's files: sound, pictures, depth."""
 
 from collections.abc import Iterator
 from functools import cache
@@ -20,21 +20,21 @@ from hearsight.signal import StreamResampler, resample
 
 View = Literal["full", "normal"]
 
-SILENCE_RMS = 1e-3  # -60 dB of full scale: below it, sound is noise that no gain should lift
-RESPONSE_S = 0.5  # that is kept of an impulse response
+SILENCE_RMS = 1e-3  # -60 dB of full scale: sound below it is noise, which no gain should amplify
+RESPONSE_S = 0.5  # length of an impulse response that is kept
 
 
 def read_sound(clip: Clip, rate_hz: int, hrtf: Path | None = None) -> Int16[np.ndarray, "channels samples"]:
-    """One channel, or two ears, at the rate asked for.
+    """Read a clip's sound as one channel or two ears, at the requested rate.
 
     Args:
-        clip: whose sound is read.
-        rate_hz: of the result.
-        hrtf: a SOFA file with the head through which ambisonics are decoded; None for KEMAR.
+        clip: clip whose sound is read.
+        rate_hz: sample rate of the result.
+        hrtf: SOFA file of the head that decodes ambisonics; None for KEMAR.
 
     Raises:
         MediaError: the file cannot be read.
-        DataError: it has no sound, not the channels that sound of this type needs, or values that are not finite.
+        DataError: it has no sound, not the number of channels that its sound type needs, or values that are not finite.
     """
     info = probe(clip.sound).audio
     if info is None:
@@ -46,7 +46,7 @@ def read_sound(clip: Clip, rate_hz: int, hrtf: Path | None = None) -> Int16[np.n
     resampler = StreamResampler(info.sample_rate_hz, rate_hz, info.channels if keeps_channels else 1)
     first = round(clip.start_s * rate_hz)
     last = None if clip.duration_s is None else first + round(clip.duration_s * rate_hz)
-    as_kept = Tensor.numpy if clip.sound_type == "ambisonic" else _as_int16  # an hour of two ears in 230 MB
+    as_kept = Tensor.numpy if clip.sound_type == "ambisonic" else _as_int16  # an hour of two ears takes 230 MB
     blocks: list[np.ndarray] = []
     empty: Tensor | None = None
     for block in read_audio(clip.sound):
@@ -70,7 +70,8 @@ def read_sound(clip: Clip, rate_hz: int, hrtf: Path | None = None) -> Int16[np.n
 def read_pictures(
     clip: Clip, rate_hz: float, size: tuple[int, int], view: View = "full"
 ) -> Iterator[UInt8[np.ndarray, "height width 3"]]:
-    """The clip's pictures at the rate asked for, from its start; those of a video or a normal view in the size, too.
+    """Read a clip's pictures at the requested rate, from its start. Those of a video or a normal view have the given
+    size.
 
     Raises:
         MediaError: a file cannot be read, or there are none.
@@ -89,10 +90,10 @@ def read_pictures(
 
 
 def read_depth(clip: Clip) -> UInt16[np.ndarray, "maps height width"] | None:
-    """The clip's depth maps in millimetres; None where there are none.
+    """Read a clip's depth maps in millimetres; None where there are none.
 
     Raises:
-        DataError: the folder is empty, or a file is no 16-bit PNG.
+        DataError: the folder is empty, or a file is not a 16-bit PNG.
     """
     if clip.depth is None:
         return None
@@ -109,11 +110,12 @@ def read_depth(clip: Clip) -> UInt16[np.ndarray, "maps height width"] | None:
 
 
 def read_response(clip: Clip, rate_hz: int) -> Float[Tensor, "2 taps"] | None:
-    """The clip's impulse response at a rate, the first half second, at its own level; None where there is none.
+    """Read a clip's impulse response at a sample rate: the first half second, level as recorded. None where there is
+    none.
 
     Raises:
         MediaError: the file cannot be read.
-        DataError: it has not two channels.
+        DataError: it does not have two channels.
     """
     if clip.response is None:
         return None
@@ -137,7 +139,7 @@ def _pictures_of_folder(clip: Clip, rate_hz: float) -> Iterator[np.ndarray]:
 def turned_field(
     field: Float[np.ndarray, "4 samples"], camera: Camera, rate_hz: int, ambisonic_format: AmbisonicFormat = "ambix"
 ) -> Float[np.ndarray, "4 samples"]:
-    """A first-order field as it is around a camera that turns: what is at azimuth phi comes from phi - camera's.
+    """Rotate a first-order field to the frame of a turning camera: azimuth phi becomes phi minus the camera's azimuth.
 
     W and Z stay; X' = X cos a + Y sin a and Y' = Y cos a - X sin a with the camera's azimuth a at each sample.
     """
@@ -153,7 +155,7 @@ def turned_field(
 def _normal_view(
     picture: np.ndarray, size: tuple[int, int], azimuth_deg: float = 0.0, field_of_view_deg: float = 90.0
 ) -> np.ndarray:
-    """What a camera would see of an equirectangular picture, whose middle is ahead; azimuth positive to the left."""
+    """Camera view of an equirectangular picture whose middle is ahead; azimuth positive to the left."""
     height, width = size
     focal = width / 2 / np.tan(np.deg2rad(field_of_view_deg) / 2)
     x, y = np.meshgrid(np.arange(width) - (width - 1) / 2, np.arange(height) - (height - 1) / 2)

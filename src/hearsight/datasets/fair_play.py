@@ -1,14 +1,14 @@
-"""Reading FAIR-Play (2.5D Visual Sound, section 5) and every dataset in its layout.
+"""Reader of FAIR-Play (2.5D Visual Sound, section 5) and of every dataset in its layout.
 
 ```
 FOLDER/
-    videos/000001.mp4             the picture (its sound is not used)
-    binaural_audios/000001.wav    the two ears, left first (or .mp3, .flac)
-    splits/split1/train.txt       names of clips, one a line; val.txt and test.txt beside it; or HDF5 files
+  videos/000001.mp4             the picture (its sound is not used)
+  binaural_audios/000001.wav    the two ears, left first (or .mp3, .flac)
+  splits/split1/train.txt       names of clips, one per line; val.txt and test.txt beside it; or HDF5 files
 ```
 
-The released splits come as HDF5 files (`train.h5`, dataset `audio`, paths on the authors' machine) or as text files
-whose names end in .mp3 or .wav; only the stem counts.
+The released splits are HDF5 files (`train.h5`, dataset `audio`, paths on the authors' machine) or text files whose
+names end in .mp3 or .wav; only the stem is used.
 """
 
 import os
@@ -27,19 +27,19 @@ def fair_play_clips(
     splits: str | os.PathLike[str] = "splits",
     complete: bool = True,
 ) -> list[Clip]:
-    """Clips of a dataset: all of them, by name, or those of one part of one split, in the list's order.
+    """List the clips of a dataset: all of them, by name, or those of one part of one split, in the list's order.
 
     Args:
-        folder: the dataset.
-        split: such as "split1"; None for all clips.
+        folder: folder of the dataset.
+        split: name of the split, such as "split1"; None for all clips.
         part: "train", "val" or "test".
-        splits: where the splits are, relative to `folder`, or absolute.
-        complete: refuse clips without sound or video. Otherwise they are listed with paths at which nothing is, for a
-            caller that names and leaves out what it cannot read.
+        splits: folder of the splits, relative to `folder` or absolute.
+        complete: raise if a clip has no sound or video. Otherwise such clips are listed with paths that do not exist,
+            for a caller that names and leaves out unreadable clips.
 
     Raises:
-        DataError: the folder is not in the layout, the split or part is missing or unreadable, is empty or names a
-            clip twice, or clips that it names have no sound or no video (the message counts and names them).
+        DataError: the folder is not in the layout; the split or part is missing, unreadable or empty, or names a clip
+            twice; or clips that it names have no sound or no video (the message counts and names them).
     """
     root = Path(folder)
     for needed in (BINAURAL_AUDIOS, VIDEOS):
@@ -65,16 +65,16 @@ def fair_play_clips(
 
 
 def fair_play_splits(folder: str | os.PathLike[str], splits: str | os.PathLike[str] = "splits") -> list[str]:
-    """Names of the splits there are, in the order of their numbers (split2 before split10); empty if there are none."""
+    """Names of the splits, ordered by number (split2 before split10); empty if there are none."""
     return split_folders(Path(folder) / splits)
 
 
 def fair_play_split_names(
     folder: str | os.PathLike[str], split: str, part: str, splits: str | os.PathLike[str] = "splits"
 ) -> list[str]:
-    """Names of the clips in a part of a split, in the list's order, none if it is empty; otherwise as
+    """Names of the clips in a part of a split, in the list's order; empty if the part is. Errors as in
     `fair_play_clips`."""
-    # The released lists hold paths of the authors' machine; only the stem counts.
+    # The released lists hold paths of the authors' machine; only the stem is used.
     return [Path(name).name for name in read_part(Path(folder) / splits / split, part)]
 
 
@@ -82,6 +82,7 @@ _SOUND_SUFFIXES = (".wav", ".mp3", ".flac")
 
 
 def _sound(root: Path, name: str) -> Path:
-    """The clip's sound; the .wav where there are several (or none: the caller names it as missing)."""
+    """Path of the clip's sound. The .wav is preferred, and also returned if there is none: the caller reports it
+    missing."""
     candidates = [root / BINAURAL_AUDIOS / f"{name}{suffix}" for suffix in _SOUND_SUFFIXES]
     return next((path for path in candidates if path.is_file()), candidates[0])

@@ -1,10 +1,10 @@
-"""Writing datasets in the layout of FAIR-Play (2.5D Visual Sound, section 5), which this field's code reads.
+"""Writer of datasets in the layout of FAIR-Play (2.5D Visual Sound, section 5), which other code in this field reads.
 
 ```
 FOLDER/
-    videos/000001.mp4             H.264 pictures with both ears as AAC beside them
-    binaural_audios/000001.wav    the two ears, left first
-    splits/split1/train.txt       one `000001.wav` per line; val.txt and test.txt beside it
+  videos/000001.mp4             H.264 pictures, and both ears as AAC
+  binaural_audios/000001.wav    the two ears, left first
+  splits/split1/train.txt       one `000001.wav` per line; val.txt and test.txt beside it
 ```
 """
 
@@ -41,17 +41,17 @@ def write_clip(
     a clip with a wav is complete.
 
     Args:
-        folder: the dataset; made if it is missing, with `videos` and `binaural_audios` in it.
-        name: of the clip, without suffix (`clip_name(1)` is `000001`).
-        frames: RGB pictures, all of one even height and width; consumed one at a time.
-        frame_rate_hz: of the frames.
-        ears: left first, in [-1, 1].
-        sample_rate_hz: of the ears.
+        folder: folder of the dataset; made if it is missing, with `videos` and `binaural_audios` in it.
+        name: name of the clip, without suffix (`clip_name(1)` is `000001`).
+        frames: RGB pictures, all of the same even height and width; consumed one at a time.
+        frame_rate_hz: rate of the frames.
+        ears: both ears, left first, in [-1, 1].
+        sample_rate_hz: sample rate of the ears.
         quality: x264's constant rate factor, 0 (lossless) to 51 (worst).
 
     Raises:
-        DataError: no frames, frames that differ in size or have an odd one, or ears that are not two finite channels
-            within full scale.
+        DataError: there are no frames, frames differ in size or have an odd size, or the ears are not two finite
+            channels within full scale.
         HearsightError: the folder is not writable or the disk is full.
     """
     ears = np.asarray(ears)
@@ -69,12 +69,12 @@ def write_splits(folder: str | os.PathLike[str], splits: Mapping[str, Iterable[s
     """Write `splits/split{number}/{train,val,test}.txt`, one `NAME.wav` per line, in the order given.
 
     Args:
-        folder: the dataset.
+        folder: folder of the dataset.
         splits: names of clips (without suffix) for `train`, `val` and `test`; a missing part is written empty.
-        number: of the split; FAIR-Play has ten, or five in PseudoBinaural's.
+        number: number of the split; FAIR-Play has ten, PseudoBinaural's version five.
 
     Raises:
-        DataError: an unknown part, or a clip in two parts.
+        DataError: a part is unknown, or a clip is in two parts.
         HearsightError: the folder is not writable or the disk is full.
     """
     lists = {part: list(splits.get(part, ())) for part in SPLIT_PARTS}
@@ -92,7 +92,7 @@ def write_splits(folder: str | os.PathLike[str], splits: Mapping[str, Iterable[s
 
 
 def clip_name(number: int) -> str:
-    """FAIR-Play's name of a clip: six digits, counted from 1."""
+    """Name of a clip in FAIR-Play: six digits, counted from 1."""
     return f"{number:06d}"
 
 
@@ -121,12 +121,12 @@ def _write_video(
     sample_rate_hz: int,
     quality: int,
 ) -> None:
-    """Pictures and sound into one MP4. The bitexact flags keep dates and the muxer's version out of it."""
+    """Write pictures and sound into one MP4. The bitexact flags keep dates and the muxer's version out of it."""
     rate = Fraction(frame_rate_hz).limit_denominator(1001)
-    # faststart moves the index to the front: players and random access want it there.
+    # faststart moves the index to the front, for players and random access.
     with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart", "fflags": "+bitexact"}) as container:
-        # One thread: with more, the bytes depend on how many cores the machine has. Without cpu-independent they depend
-        # on its instructions too, and now and then differ from one time to the next.
+        # One thread: with more, the bytes depend on the number of cores. Without cpu-independent they depend on the
+        # CPU's instructions too, and sometimes differ from one run to the next.
         video = container.add_stream("libx264", rate=rate)
         video.options = {
             "crf": str(quality), "preset": "medium", "threads": "1", "x264-params": "cpu-independent=1"

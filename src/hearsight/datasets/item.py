@@ -1,4 +1,4 @@
-"""The one type of item that every dataset gives and every system trains on."""
+"""Type of item that every dataset gives and every system trains on."""
 
 from dataclasses import dataclass, fields
 from typing import Any, Self
@@ -16,11 +16,11 @@ class Item:
     `stems` are scaled by the same factor, so that `ears.sum(-2) == mono`.
 
     Attributes:
-        name: what the segment is cut from (a list of names in a batch).
-        sample_rate_hz: of every sound here.
-        mono: the mix, all that a network may hear. `[samples]`
+        name: clip that the segment is cut from (a list of names in a batch).
+        sample_rate_hz: sample rate of all sounds of the item.
+        mono: the mix, the only sound that a network gets. `[samples]`
         frames: the picture at the segment's centre, ImageNet-normalised. `[3, height, width]`
-        previous_frames: the picture before that one, cropped and coloured on its own, where a system learns from
+        previous_frames: the picture before that one, cropped and coloured independently, for systems that learn from
             neighbouring pictures. `[3, height, width]`
         ears: both ears, left first, where known. `[2, samples]`
         depth: depth of each pixel in metres, or relative inverse depth where a network estimated it (`depth_unit`),
@@ -46,7 +46,7 @@ class Item:
     stem_ears: Float[Tensor, "*batch sources 2 samples"] | None = None
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Self:
-        """The same item with every tensor on `device`."""
+        """Copy of the item with every tensor on `device`."""
         moved = {
             field.name: value.to(device, non_blocking=non_blocking)
             for field in fields(self)
@@ -56,7 +56,7 @@ class Item:
 
 
 def collate(items: list[Item]) -> Item:
-    """A batch of items. A tensor that only some of them have is an error, not a silent omission."""
+    """Collate items into a batch. Raises if only some of them have a tensor."""
     batch: dict[str, Any] = {}
     for field in fields(Item):
         values = [getattr(item, field.name) for item in items]

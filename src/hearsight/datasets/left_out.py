@@ -1,4 +1,4 @@
-"""Clips that cannot be used: they are named with the reason, and nothing else stops."""
+"""Unusable clips: each is named with the reason, and the others are processed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,14 +10,15 @@ from hearsight.errors import HearsightError
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A clip that cannot be used, and why."""
+    """An unusable clip, and the reason."""
 
     name: str
     why: str
 
     @classmethod
     def because(cls, name: str, error: HearsightError, *files: Path | None) -> Self:
-        """With an error's line for the reason, without the clip's files in front: every line names its clip already."""
+        """Make an entry from an error. The clip's files at the front of the message are removed: the entry has the
+        name."""
         why = str(error)
         for file in files:
             why = why.removeprefix(f"{file}: ")
@@ -25,7 +26,7 @@ class LeftOut:
 
 
 def by_reason(left_out: Sequence[LeftOut]) -> str:
-    """One line for an error that nothing can be used: the first clip of each of the first three reasons."""
+    """Summary for an error when no clip is usable: the first clip of each of the first three reasons, in one line."""
     names: dict[str, list[str]] = {}
     for one in left_out:
         names.setdefault(one.why, []).append(one.name)

@@ -1,4 +1,4 @@
-"""Published lists that a user gives beside a dataset: sets of splits, folds, and choices of clips."""
+"""Published lists that a user gives with a dataset: sets of splits, folds, and choices of clips."""
 
 import os
 import re
@@ -11,18 +11,18 @@ from hearsight.datasets.splits import SPLIT_PARTS, Split, read_names, read_split
 from hearsight.errors import DataError
 
 OWN_SET = "splits"
-"""The set of splits that recipes read unless they name another: a dataset's own, or drawn."""
+"""Set of splits that recipes read by default: a dataset's own splits, or drawn ones."""
 
 _FOLD = re.compile(r"^(?P<dataset>.+)\.(?P<part>train|val|test)\.(?P<number>\d+)\.(?:lst|txt)$")
 
 
 @dataclass(frozen=True)
 class Lists:
-    """What the lists say.
+    """Content of the lists.
 
     Attributes:
-        sets: the sets of splits by name, each with its splits by name (`five_splits`: `split1`, ...).
-        choices: files that choose clips of the dataset (JSON of MUSIC, ids): its reader knows their form.
+        sets: sets of splits by name, each with its splits by name (`five_splits`: `split1`, ...).
+        choices: files that choose clips of the dataset (JSON of MUSIC, ids); the dataset's reader knows their format.
     """
 
     sets: dict[str, dict[str, Split]] = field(default_factory=dict)
@@ -30,18 +30,18 @@ class Lists:
 
 
 def read_lists(arguments: Sequence[str | os.PathLike[str]]) -> Lists:
-    """Sort and read the lists that `hearsight prepare --list` was given.
+    """Sort and read the lists given to `hearsight prepare --list`.
 
     Each is, with or without `NAME=` in front:
 
-    - a folder of splits (`five_splits`, with `split1/train.txt` and so on; or one of its splits): the set is called
-      NAME, or as the folder;
+    - a folder of splits (`five_splits`, with `split1/train.txt` and so on; or one of its splits): the set is named
+    NAME, or like the folder;
     - a fold as the 360-degree sets are published (`YT-Music.train.1.lst`): `split1` of the set NAME, or of `splits`;
     - any other file: a choice of clips, which has no NAME.
 
     Raises:
-        DataError: a list is missing or unreadable, names a clip twice, or would be ignored (a set or a fold that comes
-            twice, NAME for a choice of clips, a folder without splits).
+        DataError: a list is missing or unreadable, names a clip twice, or would be ignored (a set or a fold that is
+            given twice, NAME for a choice of clips, a folder without splits).
     """
     sets: dict[str, dict[str, Split]] = {}
     choices: list[Path] = []

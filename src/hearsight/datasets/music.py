@@ -1,4 +1,4 @@
-"""MUSIC, MUSIC-21 and MUSIC-Stereo: videos of solos and duets, listed by instrument.
+"""Reader of MUSIC, MUSIC-21 and MUSIC-Stereo: videos of solos and duets, listed by instrument.
 
 The datasets are published as JSON lists of YouTube ids, `{"videos": {"cello": ["ID", ...], "flute cello": [...]}}`; the
 videos are kept as `ID.mp4` (or another container) in one folder or in folders by instrument.
@@ -18,14 +18,14 @@ from hearsight.errors import DataError
 def music_clips(
     folder: str | os.PathLike[str], lists: Sequence[str | os.PathLike[str]] = (), sound_type: SoundType = "mono"
 ) -> tuple[list[Clip], list[LeftOut]]:
-    """Recordings of the dataset, and those that the lists name though they are not there.
+    """List the recordings of the dataset, and listed ones that do not exist.
 
-    Each is named `INSTRUMENT/ID` and has the instrument for its label (`_` for the blanks in an instrument's name).
+    Each is named `INSTRUMENT/ID` and has the instrument as its label (with `_` for the spaces in its name).
 
     Args:
-        folder: with the videos, directly or in folders by instrument.
-        lists: the published JSON lists; only what they name is used (many videos have left YouTube). Without lists,
-            every video in a folder by instrument.
+        folder: folder of the videos, directly in it or in subfolders by instrument.
+        lists: the published JSON lists; only the recordings in them are used (many videos have left YouTube). Without
+            lists, every video in a folder by instrument is used.
         sound_type: "mono" for separation and pseudo pairs, "any" for MUSIC-Stereo's selection of binaural videos.
 
     Raises:

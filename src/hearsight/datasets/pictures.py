@@ -1,4 +1,4 @@
-"""Pictures of clips as files: folders of them, and JPEGs in memory."""
+"""Pictures of clips: files in folders, and JPEGs in memory."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
 
 
 def picture_files(folder: Path) -> list[Path]:
-    """The pictures of a folder by their names, `2.jpg` before `10.jpg`.
+    """Picture files of a folder ordered by name, `2.jpg` before `10.jpg`.
 
     Raises:
         MediaError: there are none.
@@ -24,10 +24,10 @@ def picture_files(folder: Path) -> list[Path]:
 
 
 def read_picture(path: Path) -> UInt8[np.ndarray, "height width 3"]:
-    """A picture file as RGB.
+    """Read a picture file as RGB.
 
     Raises:
-        MediaError: it is no picture that can be decoded.
+        MediaError: it cannot be decoded as a picture.
     """
     bgr = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if bgr is None:
@@ -36,12 +36,12 @@ def read_picture(path: Path) -> UInt8[np.ndarray, "height width 3"]:
 
 
 def to_jpeg(picture: UInt8[np.ndarray, "height width 3"], quality: int) -> UInt8[np.ndarray, "bytes"]:
-    """An RGB picture as the bytes of a JPEG file of this quality, 0 to 100."""
+    """Encode an RGB picture as a JPEG file with quality 0 to 100."""
     bgr = cv2.cvtColor(np.ascontiguousarray(picture), cv2.COLOR_RGB2BGR)
     return np.asarray(cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])[1], dtype=np.uint8)
 
 
 def from_jpeg(data: UInt8[np.ndarray, "bytes"]) -> UInt8[np.ndarray, "height width 3"] | None:
-    """The RGB picture of a JPEG file's bytes; None if they are damaged."""
+    """Decode a JPEG file to an RGB picture; None if it is damaged."""
     bgr = cv2.imdecode(data, cv2.IMREAD_COLOR)
     return None if bgr is None else np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), dtype=np.uint8)

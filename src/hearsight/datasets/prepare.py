@@ -1,4 +1,4 @@
-"""Clips of any dataset decoded once into prepared clips: checked, on all cores, resumable."""
+"""Preparation of clips: each is decoded once and checked, on all cores; resumable."""
 
 import hashlib
 import json
@@ -38,15 +38,15 @@ _MADE_WITH = "made_with.json"
 
 @dataclass(frozen=True)
 class Cutting:
-    """How recordings become clips.
+    """Cutting of recordings into clips.
 
     Attributes:
-        seconds: length of a clip; None keeps a recording whole. What is left at the end is dropped if it is shorter
-            than half a clip.
+        seconds: length of a clip; None keeps a recording whole. The rest at the end is dropped if it is shorter than
+            half a clip.
         shortest_s: shorter clips are left out.
-        view: of equirectangular pictures: the full 360 degrees, or a normal view ahead (90 degrees).
-        keep: "all", or only recordings that turn out "binaural" or "mono".
-        hrtf: SOFA file with the head through which ambisonics are decoded; None for KEMAR.
+        view: view of equirectangular pictures: the full 360 degrees, or a normal view ahead (90 degrees).
+        keep: "all", or only recordings whose sound is "binaural" or "mono".
+        hrtf: SOFA file of the head that decodes ambisonics; None for KEMAR.
     """
 
     seconds: float | None = None
@@ -58,7 +58,8 @@ class Cutting:
 
 @dataclass(frozen=True)
 class PrepareReport:
-    """What `prepare` did: clips in the set, how many of their recordings an earlier run had done, what was left out."""
+    """Result of `prepare`: number of clips in the set, number of recordings reused from an earlier run, clips left
+    out."""
 
     clips: int
     reused: int
@@ -74,26 +75,25 @@ def prepare(
     workers: Workers | None = None,
     progress: Progress = no_progress,
 ) -> PrepareReport:
-    """Decode clips into `folder` (`datasets.prepared` says what is in it).
+    """Decode clips into `folder` (`datasets.prepared` describes its content).
 
-    Each clip is checked: sound and picture can be read; the sound is finite; the channels are what its type needs, and
-    differ where it says two ears; it is long enough, not silent, and sound and picture begin and (where they are two
-    files) end within half a second of each other. What fails is left out and named with its reason; nothing else stops.
-    A run that was interrupted goes on where it stood; a folder that was prepared otherwise is refused. The source is
-    only read.
+    Each clip is checked: sound and picture are readable; the sound is finite; the channels suit its sound type, and
+    differ if it is binaural; it is long enough and not silent; sound and picture begin and (if they are two files) end
+    within half a second of each other. Clips that fail are left out and named with the reason; the others are prepared.
+    An interrupted run continues; a folder prepared with other settings is refused. The source is only read.
 
     Args:
-        clips: from a dataset's reader.
-        folder: made if it is missing.
-        dataset: name for the index.
+        clips: clips from a dataset's reader.
+        folder: folder to write; made if it is missing.
+        dataset: name of the dataset for the index.
         settings: rates and sizes.
-        cutting: how recordings are cut.
-        workers: processes, or a Ray cluster; None for one process per core.
+        cutting: cutting of recordings into clips.
+        workers: number of processes, or a Ray cluster; None for one process per core.
         progress: counts recordings.
 
     Raises:
-        DataError: there are no clips, a name comes twice, none can be used, or the folder holds clips prepared
-            otherwise.
+        DataError: there are no clips, a name occurs twice, no clip is usable, or the folder holds clips prepared with
+            other settings.
         HearsightError: the folder cannot be written, or a worker was killed.
     """
     settings, cutting = settings or PreparedSettings(), cutting or Cutting()
@@ -119,7 +119,7 @@ def prepare(
 
 
 def _claim(folder: Path, dataset: str, settings: PreparedSettings, cutting: Cutting) -> None:
-    """Make sure that a folder is new or holds what is to be prepared now, and note how."""
+    """Check that a folder is new or was prepared in the same way, and write a note on how it is prepared."""
     note = folder / _MADE_WITH
     content = json.loads(json.dumps({"dataset": dataset, **asdict(settings), **asdict(cutting)}, default=str))
     before: dict[str, Any] = {}
@@ -128,7 +128,7 @@ def _claim(folder: Path, dataset: str, settings: PreparedSettings, cutting: Cutt
             before = json.loads(note.read_text(encoding="utf-8"))
         except ValueError as error:
             raise DataError(f"{note}: damaged; remove {folder} and prepare it again", "unreadable") from error
-    elif (folder / INDEX_FILE).is_file():  # prepared before there was a note
+    elif (folder / INDEX_FILE).is_file():  # prepared by a version that wrote no note
         prepared = PreparedSet(folder)
         before = json.loads(json.dumps({"dataset": prepared.dataset, **asdict(prepared.settings)}))
     differs = next((name for name in before if name in content and before[name] != content[name]), None)
@@ -145,7 +145,7 @@ def _claim(folder: Path, dataset: str, settings: PreparedSettings, cutting: Cutt
 def _prepare_recording(
     clip: Clip, folder: Path, settings: PreparedSettings, cutting: Cutting
 ) -> tuple[list[PreparedEntry], list[LeftOut], bool]:
-    """The entries of one recording's clips, what was left out of it, and whether an earlier run had made them."""
+    """Entries of one recording's clips, its clips left out, and whether an earlier run had made them."""
     if (before := _made_before(clip, folder, settings, cutting)) is not None:
         return *before, True
     entries: list[PreparedEntry] = []
@@ -197,10 +197,10 @@ def _write_part(
 def _as_kept(
     clip: Clip, sound: Int16[np.ndarray, "channels samples"], cutting: Cutting
 ) -> Int16[np.ndarray, "kept samples"]:
-    """The channels of a recording that are kept: decided for all of it, so that its clips are alike.
+    """Channels of a recording that are kept: decided for the whole recording, so that all its clips agree.
 
     Raises:
-        DataError: it should have two ears and is mono, or is not what was asked for.
+        DataError: it should be binaural but is mono, or is not the requested type.
     """
     if sound.shape[0] == 2 and clip.sound_type in ("binaural", "any") and sound.any() and not is_binaural(sound):
         if clip.sound_type == "binaural":
@@ -213,7 +213,7 @@ def _as_kept(
 
 
 def _check_times(clip: Clip, sound_s: float) -> None:
-    """Sound and picture begin together, and, where they are two files, end together."""
+    """Check that sound and picture begin together and, if they are two files, end together."""
     assert clip.picture is not None
     if clip.picture.is_dir():
         return
@@ -231,7 +231,7 @@ def _check_times(clip: Clip, sound_s: float) -> None:
 def _parts(
     clip: Clip, sound: np.ndarray, settings: PreparedSettings, cutting: Cutting
 ) -> Iterator[tuple[str, np.ndarray, list[np.ndarray]]]:
-    """Name, sound and pictures of each clip of a recording, one after the other."""
+    """Yield name, sound and pictures of each clip of a recording."""
     pictures = read_pictures(clip, settings.frame_rate_hz, settings.frame_size, cutting.view)
     if cutting.seconds is None:
         yield clip.name, sound, list(_first(pictures, sound.shape[1] / settings.sample_rate_hz, settings))
@@ -258,7 +258,7 @@ def _first(pictures: Iterator[np.ndarray], seconds: float, settings: PreparedSet
 def _made_before(
     clip: Clip, folder: Path, settings: PreparedSettings, cutting: Cutting
 ) -> tuple[list[PreparedEntry], list[LeftOut]] | None:
-    """What an earlier run made of a recording, if its files and all settings are as they were."""
+    """Entries that an earlier run made of a recording, if its files and all settings are unchanged; else None."""
     try:
         note = json.loads(_note(clip, folder).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -293,7 +293,7 @@ def _note(clip: Clip, folder: Path) -> Path:
 
 
 def _made_of(clip: Clip, settings: PreparedSettings, cutting: Cutting) -> str:
-    """A digest of all that the prepared clips of a recording depend on."""
+    """Hash of everything that the prepared clips of a recording depend on."""
     stamps = []
     for path in (clip.sound, clip.picture, clip.depth, cutting.hrtf):
         if path is not None and path.exists():

@@ -1,17 +1,17 @@
-"""Clips decoded once, in a form that trains at full speed from a laptop disk.
+"""Prepared clips: decoded once, in a form that trains at full speed from a laptop disk.
 
 ```
 FOLDER/
-    prepared.json                  what is in it, how it was made, what was left out and why
-    clips/000001.safetensors       one file a clip
+  prepared.json                  index: clips, settings, and clips left out with reasons
+  clips/000001.safetensors       one file per clip
 ```
 
 A clip's file is a safetensors file, read by slices without loading the rest: `sound` (int16, [channels, samples]),
-`pictures` (JPEG files end to end, uint8) with `picture_offsets` (int64, [pictures + 1]), and, where there is depth,
-`depth` (uint16 millimetres, [maps, height, width]), and where one is known `response` (float32, [2, taps]), the impulse
-response from a source to both ears. Chosen by measurement (`benchmarks/bench_loader.py` prints it): a
-slice costs 0.1 ms against 0.8 ms to seek in FLAC, which saves a seventh of the space; JPEG decodes 2.6 times faster
-than WebP, which saves a third.
+`pictures` (concatenated JPEG files, uint8) with `picture_offsets` (int64, [pictures + 1]), where there is depth `depth`
+(uint16 millimetres, [maps, height, width]), and where it is known `response` (float32, [2, taps]), the impulse response
+from a source to both ears. Chosen by measurement (`benchmarks/bench_loader.py` prints it): a slice costs 0.1 ms against
+0.8 ms to seek in FLAC, which saves a seventh of the space; JPEG decodes 2.6 times faster than WebP, which saves a
+third.
 """
 
 import json
@@ -38,11 +38,11 @@ CLIPS_FOLDER = "clips"
 
 @dataclass(frozen=True)
 class PreparedSettings:
-    """How clips are prepared; two sets with the same settings can be used together.
+    """Settings of preparation; two sets with the same settings can be used together.
 
     Attributes:
-        sample_rate_hz: of the sound.
-        frame_rate_hz: how many pictures a second are kept.
+        sample_rate_hz: sample rate of the sound.
+        frame_rate_hz: number of pictures per second.
         frame_size: (height, width) of the pictures, stretched (the papers' 240 x 480).
         jpeg_quality: 0 to 100.
     """
@@ -55,15 +55,15 @@ class PreparedSettings:
 
 @dataclass(frozen=True)
 class PreparedEntry:
-    """What the index says of a clip.
+    """Metadata of a clip in the index.
 
     Attributes:
-        name: of the clip.
+        name: name of the clip.
         channels: 1 (mono) or 2 (ears).
-        samples, pictures: how many there are.
-        recording: what it was cut from, where known.
-        depth_rate_hz: of its depth maps; None if it has none.
-        label: class of its one sounding object (`cello`), where known.
+        samples, pictures: numbers of samples and pictures.
+        recording: recording that it was cut from, where known.
+        depth_rate_hz: rate of its depth maps; None if it has none.
+        label: class of its only sounding object (`cello`), where known.
     """
 
     name: str
@@ -92,7 +92,7 @@ def write_prepared_clip(
     label: str | None = None,
     response: Float[torch.Tensor, "2 taps"] | None = None,
 ) -> PreparedEntry:
-    """Write one clip's file, whole; returns its entry for the index. A name with slashes makes folders."""
+    """Write one clip's file, whole; return its entry for the index. A name with slashes makes folders."""
     jpegs = [_jpeg(picture, settings) for picture in pictures]
     rate = None if depth is None else depth_rate_hz
     entry = PreparedEntry(name, sound.shape[0], sound.shape[1], len(jpegs), recording, rate, label)
@@ -113,7 +113,7 @@ def write_prepared_clip(
 
 
 def written_entry(folder: str | os.PathLike[str], name: str, settings: PreparedSettings) -> PreparedEntry | None:
-    """The entry of a clip that an earlier run has finished with the same settings; None if there is none."""
+    """Entry of a clip that an earlier run finished with the same settings; None if there is none."""
     file = clip_file(folder, name)
     if not file.is_file():
         return None
@@ -134,7 +134,7 @@ def write_index(
     entries: Sequence[PreparedEntry],
     left_out: Sequence[tuple[str, str]] = (),
 ) -> None:
-    """Write `prepared.json`: a set without it is not complete and is not read."""
+    """Write `prepared.json`. A set without it is incomplete and is not read."""
     content = {
         "library": "hearsight",
         "format": FORMAT,
@@ -147,10 +147,10 @@ def write_index(
 
 
 class PreparedSet:
-    """A folder of prepared clips.
+    """Folder of prepared clips.
 
     Args:
-        folder: written by `hearsight prepare`.
+        folder: folder written by `hearsight prepare`.
 
     Raises:
         DataError: it is missing, incomplete, or not a prepared set.
@@ -193,11 +193,11 @@ class PreparedSet:
 
 
 class PreparedClip:
-    """One prepared clip; every read takes a slice of its file. Opened on first use, in each process anew.
+    """One prepared clip; every read takes a slice of its file. Each process opens the file on first use.
 
     Attributes:
-        entry: what the index says of it.
-        settings: of its set.
+        entry: metadata of the clip in the index.
+        settings: settings of its set.
     """
 
     def __init__(self, file: Path, entry: PreparedEntry, settings: PreparedSettings) -> None:
@@ -206,12 +206,12 @@ class PreparedClip:
         self._process = -1
 
     def sound(self, start: int = 0, stop: int | None = None) -> Float[torch.Tensor, "channels samples"]:
-        """Samples `start` to `stop`, full scale 1."""
+        """Samples `start` to `stop` as floats with full scale 1."""
         stop = self.entry.samples if stop is None else stop
         return self._slice("sound", start, stop).float() / 32767
 
     def picture(self, number: int) -> UInt8[np.ndarray, "height width 3"]:
-        """RGB picture `number`, shown from `number / frame_rate_hz` seconds on."""
+        """RGB picture `number`, which is shown from `number / frame_rate_hz` seconds on."""
         offsets = self._open().get_slice("picture_offsets")[number : number + 2].tolist()
         if len(offsets) < 2:
             raise DataError(f"{self.file}: has no picture {number} (of {self.entry.pictures})", "missing")
@@ -226,10 +226,10 @@ class PreparedClip:
         return self.picture(min(max(nearest, 0), self.entry.pictures - 1))
 
     def depth_at(self, time_s: float) -> Float[np.ndarray, "height width"]:
-        """The depth map nearest to `time_s` in metres.
+        """The depth map nearest to `time_s`, in metres.
 
         Raises:
-            DataError: the clip has none.
+            DataError: the clip has no depth.
         """
         if self.entry.depth_rate_hz is None:
             raise DataError(f"{self.file}: has no depth", "missing")
@@ -238,10 +238,10 @@ class PreparedClip:
         return maps[nearest : nearest + 1][0].numpy().astype(np.float32) / 1000
 
     def response(self) -> Float[torch.Tensor, "2 taps"]:
-        """Impulse response from one source of the scene to both ears, at the sound's rate.
+        """Impulse response from one source of the scene to both ears, at the sound's sample rate.
 
         Raises:
-            DataError: the clip has none.
+            DataError: the clip has no impulse response.
         """
         if "response" not in self._open().keys():  # noqa: SIM118 (a safetensors file is no mapping)
             raise DataError(f"{self.file}: has no impulse response; simulated sets have them, prepared anew", "missing")
@@ -266,12 +266,12 @@ class PreparedClip:
 
 
 def dataset_in(folder: str | os.PathLike[str]) -> str | None:
-    """What the prepared set in a folder says that it is; None if there is none."""
+    """Dataset name of the prepared set in a folder; None if there is no prepared set."""
     return PreparedSet(folder).dataset if (Path(folder) / INDEX_FILE).is_file() else None
 
 
 def clip_file(folder: str | os.PathLike[str], name: str) -> Path:
-    """Where the clip called `name` is kept."""
+    """Path of the clip called `name`."""
     return Path(folder) / CLIPS_FOLDER / f"{name}.safetensors"
 
 

@@ -1,9 +1,9 @@
 """Splits in which no scene is in two parts (PseudoBinaural, section 4.1, "Revisiting FAIR-Play").
 
 FAIR-Play's clips are cut from a few long recordings, and its random splits put clips of one recording into training and
-testing. As PseudoBinaural did, clips are clustered by scene, the recordings rebuilt by matching last and first frames,
-and whole scenes dealt out. The paper names neither the clustering nor its threshold; here they are average linkage on
-thumbnails and an option.
+testing. As in PseudoBinaural, clips are clustered by scene, recordings are rebuilt by matching last and first frames,
+and whole scenes are assigned to parts. The paper names neither the clustering nor its threshold; here they are average
+linkage on thumbnails and an option.
 """
 
 import os
@@ -28,12 +28,12 @@ from hearsight.progress import Progress, no_progress
 THUMBNAIL = (24, 48)
 SCENE_DISTANCE = 14.0
 LINK_DISTANCE = 5.0
-_BETWEEN = 3  # pictures between the first and the last that show the scene
+_BETWEEN = 3  # number of pictures between the first and the last that show the scene
 
 
 @dataclass(frozen=True)
 class SceneFingerprint:
-    """Thumbnails of a clip: its first and last picture, and the median of several (the scene)."""
+    """Thumbnails of a clip: its first and last picture, and the median of several pictures (the scene)."""
 
     first: Float[np.ndarray, "height width 3"]
     last: Float[np.ndarray, "height width 3"]
@@ -42,10 +42,10 @@ class SceneFingerprint:
 
 @dataclass(frozen=True)
 class Scenes:
-    """How clips belong together.
+    """Recordings and scenes of clips.
 
     Attributes:
-        recordings: the rebuilt recordings, each the names of its clips in order.
+        recordings: rebuilt recordings, each the names of its clips in order.
         scenes: names of the clips of each scene; a recording is within one scene.
     """
 
@@ -54,10 +54,12 @@ class Scenes:
 
 
 def fingerprint_clips(folder: str | os.PathLike[str], progress: Progress = no_progress) -> dict[str, SceneFingerprint]:
-    """Thumbnails of every clip of a prepared folder (fast), a dataset in FAIR-Play's layout, or a folder of videos.
+    """Make thumbnails of every clip of a prepared folder (fast), a dataset in FAIR-Play's layout, or a folder of
+    videos.
 
     Raises:
-        DataError: there are no clips. MediaError: a video cannot be read.
+        DataError: there are no clips.
+        MediaError: a video cannot be read.
     """
     root = Path(folder)
     if (root / INDEX_FILE).is_file():
@@ -74,7 +76,7 @@ def fingerprint_clips(folder: str | os.PathLike[str], progress: Progress = no_pr
     videos = folder_clips(root / "videos" if (root / "videos").is_dir() else root)
     fingerprints = {}
     for number, video in enumerate(videos, start=1):
-        # Every picture, small: the last one is known only when the file ends.
+        # Every picture, small: which one is the last is known only at the end of the file.
         fingerprints[video.name] = _fingerprint([frame.rgb for frame in read_frames(video.sound, size=(48, 96))])
         progress(number, len(videos))
     return fingerprints
@@ -88,7 +90,7 @@ def find_scenes(
     """Cluster clips by scene, and rebuild recordings within each cluster.
 
     Args:
-        fingerprints: from `fingerprint_clips`.
+        fingerprints: thumbnails from `fingerprint_clips`.
         scene_distance: two groups of clips are one scene if their thumbnails differ by less than this on average (mean
             absolute difference of 8-bit values).
         link_distance: a clip can follow another if its first picture differs from the other's last by less than this.
@@ -118,10 +120,10 @@ def find_scenes(
 def scene_splits(
     scenes: Scenes, count: int = 5, test: float = 0.1, validation: float = 0.1, seed: int = 0
 ) -> list[Split]:
-    """Splits by whole scenes; test parts of different splits share as few scenes as possible.
+    """Make splits of whole scenes; test parts of different splits share as few scenes as possible.
 
-    A part is filled with scenes, in random order, until it holds its share of the clips; scenes that would overfill it
-    by half are passed over, so parts can be smaller or larger than asked.
+    Scenes are added to a part in random order until it holds its share of the clips. Scenes that would exceed its share
+    by half are skipped, so parts can be smaller or larger than requested.
 
     Raises:
         DataError: there are fewer than three scenes, or none small enough for validation and testing.
@@ -163,7 +165,7 @@ def _fingerprint(pictures: Sequence[np.ndarray]) -> SceneFingerprint:
 
 
 def _distances(a: np.ndarray, b: np.ndarray) -> Float[np.ndarray, "a b"]:
-    """Mean absolute difference of every pair; row by row, so that two thousand clips fit in memory."""
+    """Mean absolute difference of every pair; computed row by row, so that two thousand clips fit in memory."""
     flat = b.reshape(len(b), -1)
     rows = np.stack([np.abs(one.reshape(1, -1) - flat).mean(1) for one in a])
     if a is b:
@@ -172,9 +174,9 @@ def _distances(a: np.ndarray, b: np.ndarray) -> Float[np.ndarray, "a b"]:
 
 
 def _chains(cost: Float[np.ndarray, "n n"], limit: float) -> list[list[int]]:
-    """The chains of clips in which each follows the one whose last picture fits its first best.
+    """Chains of clips in which each clip follows the one whose last picture fits its first picture best.
 
-    The assignment with the smallest sum, without links above the limit; a ring is opened at its worst link.
+    They are the assignment with the smallest sum, without links above the limit; a ring is opened at its worst link.
     """
     cost = cost.copy()
     np.fill_diagonal(cost, np.inf)

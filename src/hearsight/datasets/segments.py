@@ -1,7 +1,7 @@
 """Training items cut from prepared clips: stereo segments, mixed solo clips, and both together.
 
-Every random choice of an item follows from the seed and the item's number alone, counted on over the epochs: the same
-number gives the same item in any worker, on any machine, in a run that was killed and resumed.
+Every random choice of an item follows from the seed and the item's number alone, and numbers continue over the epochs.
+The same number gives the same item in any worker, on any machine, and in a resumed run.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ from hearsight.datasets.splits import named
 from hearsight.errors import DataError
 from hearsight.signal import mix, normalize_rms, rms
 
-_TRIES = 20  # of segments, to find one that is not silent
+_TRIES = 20  # number of segments to try, to find one that is not silent
 
 RESPONSE_S = 0.5
 
@@ -31,23 +31,23 @@ class StereoSegments(Dataset[Item]):
     """Segments of binaural clips with the picture at their centre (2.5D Visual Sound, section 4).
 
     In training, item `number` is a random segment of a clip; an epoch visits every clip `segments_per_clip` times in a
-    new order. Otherwise the segments are the same every time, spread evenly over each clip. Silent ones are left out.
+    new order. Otherwise the segments are always the same, spread evenly over each clip. Silent segments are replaced.
 
     Args:
-        clips: with two channels, and longer than a segment.
+        clips: clips with two channels, longer than a segment.
         samples: length of a segment.
         frame_size: (height, width) of the frames.
-        training: random segments, crops and jitter, or the fixed centre of each part.
-        seed: of every choice.
-        segments_per_clip: in an epoch.
-        with_depth: items carry the depth map (metres) under the frame, cropped with it.
-        with_previous: items carry the picture before the frame too, in training cropped and jittered on its own
-            (CCStereo); the first picture of a clip comes before itself.
-        with_response: items carry the first `RESPONSE_S` of the impulse response to both ears, so that rooms with other
-            reverberation fit into one batch.
+        training: use random segments, crops and jitter, instead of the fixed centre of each part.
+        seed: seed of all choices.
+        segments_per_clip: number of segments per clip and epoch.
+        with_depth: items carry the depth map (metres) of the frame, cropped with it.
+        with_previous: items also carry the picture before the frame, in training cropped and jittered independently
+            (CCStereo); for the first picture of a clip it is that picture itself.
+        with_response: items carry the first `RESPONSE_S` of the impulse response to both ears, so that rooms with
+            different reverberation fit into one batch.
 
     Raises:
-        DataError: no clips, or one that is mono, too short, without a picture, or without depth where it is wanted.
+        DataError: there are no clips, or one is mono, too short, without a picture, or without requested depth.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class StereoSegments(Dataset[Item]):
         self.with_depth, self.with_previous, self.with_response = with_depth, with_previous, with_response
 
     def __len__(self) -> int:
-        """Items of one epoch."""
+        """Number of items per epoch."""
         return len(self.clips) * self.segments_per_clip
 
     def __getitem__(self, number: int) -> Item:
@@ -111,22 +111,22 @@ class StereoSegments(Dataset[Item]):
 class SoloMixtures(Dataset[Item]):
     """Mixtures of solo clips with a picture of each: Mix-and-Separate (2.5D Visual Sound, section 5; Sep-Stereo, 3.3).
 
-    Each source is a random segment of a clip of another recording, mixed to mono, brought to one level and scaled at
-    random. Clips with two ears give those too (`stem_ears`), if all clips have them.
+    Each source is a random segment of a clip of another recording, mixed to mono, scaled to a fixed level and then by a
+    random amplitude. If all clips have two ears, items have these too (`stem_ears`).
 
     Args:
-        clips: with one visible source each; two channels are mixed.
+        clips: clips with one visible source each; two channels are mixed.
         samples, frame_size, training, seed: as for `StereoSegments`.
-        sources: how many are mixed.
-        gain_range: of the random amplitude of each source (Sep-Stereo, section 4.1: 0.5 to 1.5).
+        sources: number of sources in a mixture.
+        gain_range: range of the random amplitude of each source (Sep-Stereo, section 4.1: 0.5 to 1.5).
         random_frame: in training the picture of each source is a random one of its segment (2.5D Visual Sound, appendix
             C), not the one at its centre (Sep-Stereo).
-        different_classes: the sources of one mixture are of different classes too (`PreparedEntry.label`: two cellos
-            cannot be distinguished by what is seen). Neither the papers nor their code asks for it.
+        different_classes: the sources of a mixture also have different classes (`PreparedEntry.label`; pictures cannot
+            distinguish two cellos). Neither the papers nor their code asks for it.
 
     Raises:
-        DataError: fewer recordings (or classes) than sources, or a clip that is too short, without a picture, or
-            without a label where classes differ.
+        DataError: there are fewer recordings (or classes) than sources, or a clip is too short, without a picture, or
+            without a label where classes must differ.
     """
 
     def __init__(
@@ -164,7 +164,7 @@ class SoloMixtures(Dataset[Item]):
         self._binaural = all(clip.entry.channels == 2 for clip in clips)
 
     def __len__(self) -> int:
-        """Items of one epoch: each clip is the first of one mixture."""
+        """Number of items per epoch: each clip is the first source of one mixture."""
         return len(self.clips)
 
     def __getitem__(self, number: int) -> Item:
@@ -178,7 +178,7 @@ class SoloMixtures(Dataset[Item]):
             free = ~np.isin(self._recordings, self._recordings[chosen])
             if self.different_classes:
                 free &= ~np.isin(self._classes, self._classes[chosen])
-            if not free.any():  # recordings with several classes
+            if not free.any():  # possible if a recording has several classes
                 raise DataError(
                     f"no solo clip is left to mix with {named(self.clips[i].entry.name for i in chosen)}", "too-little"
                 )
@@ -209,7 +209,7 @@ class SoloMixtures(Dataset[Item]):
 
 
 class Blend(Dataset[Item]):
-    """Real recordings augmented by other items at a ratio (PseudoBinaural, section 3.3).
+    """Real recordings augmented with other items at a ratio (PseudoBinaural, section 3.3).
 
     An epoch is as long as that of `real`; each item is taken from `added` with probability `ratio`.
     """
@@ -230,8 +230,11 @@ class Blend(Dataset[Item]):
 def _audible(
     clip: PreparedClip, start: int, samples: int, generator: np.random.Generator
 ) -> tuple[int, Float[torch.Tensor, "channels samples"]]:
-    """A segment and its start: the one asked for, or if it is silent (below `SILENCE_RMS`: bringing it to level would
-    make its noise loud) another one of the clip, drawn at random; after some tries, the loudest of them."""
+    """Find a segment that is not silent; return its start and its sound.
+
+    It is the requested segment unless that is silent (below `SILENCE_RMS`: normalising its level would make its noise
+    loud). Then random segments of the clip are tried, and after `_TRIES` tries the loudest one is returned.
+    """
     tried: list[tuple[float, int, torch.Tensor]] = []
     while len(tried) < _TRIES:
         sound = clip.sound(start, start + samples)
@@ -273,18 +276,17 @@ def _check(clips: Sequence[PreparedClip], samples: int, channels: int | None, wi
 
 
 def half_of(clips: Sequence[PreparedClip], half: Literal["first", "second"]) -> list[PreparedClip]:
-    """One of two halves that share no recording, whatever else is chosen and whatever the seed.
+    """Clips of one of two halves that share no recording, independent of other choices and of the seed.
 
     2.5D Visual Sound trains Mono2Binaural on half of FAIR-Play's training clips and separation on the other half
-    (section 4.1). Which recording is in which half follows from a hash of its name, so that the halves differ a little
-    in size.
+    (section 4.1). A hash of its name decides the half of a recording, so the halves differ a little in size.
     """
     wanted = {"first": 0, "second": 1}[half]
     return [clip for clip in clips if hashlib.sha256(clip.entry.source.encode()).digest()[0] % 2 == wanted]
 
 
 def fraction_of(clips: Sequence[PreparedClip], fraction: float, seed: int = 0) -> list[PreparedClip]:
-    """A random part of the clips, at least one; a smaller fraction is always inside a larger one (low-data curves)."""
+    """A random share of the clips, at least one. A smaller fraction is always inside a larger one (low-data curves)."""
     if not 0 < fraction <= 1:
         raise DataError(f"the fraction of the data is {fraction}; give more than 0, at most 1")
     order = _generator(seed, 7).permutation(len(clips))

@@ -1,4 +1,4 @@
-"""The clips of a prepared set for training, validation and testing."""
+"""Clips of a prepared set for training, validation and testing."""
 
 import os
 from collections.abc import Iterable
@@ -13,13 +13,13 @@ def split_clips(prepared: PreparedSet, split: str | None) -> dict[str, list[Prep
     """Prepared clips for "train", "val" and "test".
 
     Args:
-        prepared: the set.
-        split: a folder of lists (`read_split`), relative to the set's folder or absolute; None: 80, 10 and 10 % of the
-            recordings by their names, as `hearsight prepare` deals them out where nothing is published.
+        prepared: the prepared set.
+        split: folder of lists (`read_split`), relative to the set's folder or absolute; None: 80, 10 and 10 % of the
+            recordings by their names, as in `hearsight prepare` where nothing is published.
 
     Raises:
         DataError: a list is missing or unreadable, or names clips that are not prepared (the message counts and names
-            them), or there are too few recordings to be dealt out.
+            them), or there are too few recordings to split.
     """
     lists = sorted_names(((entry.name, entry.recording) for entry in prepared.entries), split, prepared.folder)
     return {part: [prepared[name] for name in names] for part, names in lists.items()}
@@ -28,21 +28,21 @@ def split_clips(prepared: PreparedSet, split: str | None) -> dict[str, list[Prep
 def sorted_names(
     clips: Iterable[tuple[str, str | None]], split: str | None, folder: Path, subset: bool = False
 ) -> Split:
-    """Names of clips by the part of a split that lists them; clips that no list names are in none.
+    """Names of clips by the part of a split that lists them. Clips in no list are in no part.
 
     Args:
-        clips: their names and recordings.
+        clips: names and recordings of the clips.
         split: as in `split_clips`.
-        folder: of the clips, to which the split is relative.
-        subset: the clips are chosen among the listed ones (solos of a dataset): not all of these must be there.
+        folder: folder of the clips, to which the split is relative.
+        subset: the clips are a selection from the listed ones (solos of a dataset): some of these may be missing.
 
     Raises:
-        DataError: as `split_clips`; with `subset`, only if none of the clips is listed.
+        DataError: as in `split_clips`; with `subset`, only if none of the clips is listed.
     """
     known = list(clips)
     if split is None:
         return split_by_name({name: recording or name for name, recording in known})
-    where = Path(os.path.normpath(folder / split))  # `..` is beside the folder as it is named, also if it is a link
+    where = Path(os.path.normpath(folder / split))  # `..` is the parent of a link, not of its target
     split_lists = read_split(where)
     inside, missing = PartFinder(split_lists, str(where)).sort(known)
     if subset and not any(inside.values()):

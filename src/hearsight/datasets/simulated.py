@@ -1,4 +1,4 @@
-"""This project's own simulated concerts: FAIR-Play's layout with depth and every truth beside it."""
+"""Reader of simulated concerts of hearsight: FAIR-Play's layout with depth and all true values."""
 
 import json
 import os
@@ -10,14 +10,14 @@ from hearsight.datasets.fair_play import fair_play_clips
 from hearsight.errors import DataError
 
 RESPONSE_FILE = "response.wav"
-"""Beside the stems of a clip: the impulse response of its loudest source."""
+"""File beside the stems of a clip: the impulse response of its loudest source."""
 
 
 def simulated_clips(folder: str | os.PathLike[str]) -> list[Clip]:
-    """Clips with their depth maps; clips of one room count as one recording, an only performer gives the label.
+    """List clips with their depth maps. Clips of one room are one recording; a single performer gives the label.
 
     Raises:
-        DataError: the folder is not in the layout, or a clip's truth is missing or unreadable.
+        DataError: the folder is not in the layout, or a clip's scene file is missing or unreadable.
     """
     root = Path(folder)
     clips = []
@@ -32,7 +32,7 @@ def simulated_clips(folder: str | os.PathLike[str]) -> list[Clip]:
             ) from error
         label = players[0] if len(players) == 1 else None
         depth, response = root / "depth" / clip.name, root / "stems" / clip.name / RESPONSE_FILE
-        known = response if response.is_file() else None  # open air has none, nor have sets of earlier versions
+        known = response if response.is_file() else None  # open air has none, and neither have sets of earlier versions
         clips.append(
             replace(clip, recording=f"room{room}", label=label, depth=depth, depth_rate_hz=1.0, response=known)
         )

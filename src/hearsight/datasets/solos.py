@@ -1,4 +1,4 @@
-"""The solo clips of a prepared set: those in which one player is seen."""
+"""Solo clips of a prepared set: clips with one visible player."""
 
 from pathlib import Path
 
@@ -11,12 +11,12 @@ from hearsight.progress import Progress, no_progress
 from hearsight.vision.frames import Frame
 from hearsight.vision.people_detector import PeopleDetector
 
-PICTURES = 5  # of a clip that are searched, spread evenly
-AGREEING = 0.6  # part of them that must show one person
+PICTURES = 5  # number of pictures of a clip that are searched, spread evenly
+AGREEING = 0.6  # share of them that must show one person
 
 
 def players_seen(clip: PreparedClip, detector: PeopleDetector) -> list[int]:
-    """How many people are found in some of a clip's pictures, spread evenly over it."""
+    """Numbers of people detected in some of a clip's pictures, spread evenly over it."""
     detector.forget()
     count = min(PICTURES, clip.entry.pictures)
     numbers = np.linspace(0, clip.entry.pictures - 1, count).round().astype(int)
@@ -30,8 +30,7 @@ def players_seen(clip: PreparedClip, detector: PeopleDetector) -> list[int]:
 def find_solos(prepared: PreparedSet, detector: PeopleDetector, progress: Progress = no_progress) -> set[str]:
     """Names of the clips in which one person is found in at least three of five pictures.
 
-    Whoever holds no instrument counts as well, and a player who is hidden does not: check the list where it
-    matters.
+    A person without an instrument counts too, and a hidden player does not: check the list where it matters.
     """
     solos = set()
     for done, clip in enumerate(prepared, start=1):
@@ -57,7 +56,7 @@ def splits_beside(folder: Path) -> list[Path]:
 
 
 def solo_split(folder: Path, split: Path, solos: set[str]) -> Split:
-    """A split with the solo clips alone, in the order of its lists.
+    """Restrict a split to the solo clips, in the order of its lists.
 
     Raises:
         DataError: a list is missing or unreadable.

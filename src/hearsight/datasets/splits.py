@@ -1,4 +1,5 @@
-"""Lists of which clips are for training, validation and testing: read, written, drawn, and matched with clips."""
+"""Splits: lists of clips for training, validation and testing. They are read, written, drawn, and matched with
+clips."""
 
 import hashlib
 import os
@@ -16,18 +17,18 @@ SPLIT_PARTS = ("train", "val", "test")
 Split = dict[str, list[str]]
 """Names of clips for "train", "val" and "test"."""
 
-_LISTED_SUFFIXES = frozenset({".mp3", ".wav", ".flac", ".mp4", ".mkv", ".webm"})  # that released lists have in them
-_PIECE = re.compile(r"_\d{3}$")  # what `datasets.prepare` adds to the name of a recording that it cuts
+_LISTED_SUFFIXES = frozenset({".mp3", ".wav", ".flac", ".mp4", ".mkv", ".webm"})  # suffixes in released lists
+_PIECE = re.compile(r"_\d{3}$")  # suffix that `datasets.prepare` adds to a recording's name when it cuts clips
 
 
 def split_by_recording(recordings: Mapping[str, str], seed: int = 0, parts: Mapping[str, float] | None = None) -> Split:
-    """Clips dealt out at random in exact shares, all clips of a recording to one part.
+    """Split clips at random in exact shares, with all clips of a recording in one part.
 
     Args:
         recordings: name of a clip to the recording that it was cut from.
-        seed: of the choice.
-        parts: share of the recordings for each part; None for 80, 10 and 10 %. Validation and testing get one recording
-            at least, as long as training keeps one.
+        seed: seed of the choice.
+        parts: share of the recordings for each part; None for 80, 10 and 10 %. Validation and testing get at least one
+            recording, as long as training keeps one.
 
     Raises:
         DataError: there are fewer recordings than parts.
@@ -48,13 +49,13 @@ def split_by_recording(recordings: Mapping[str, str], seed: int = 0, parts: Mapp
 
 
 def split_by_name(recordings: Mapping[str, str], seed: int = 0, parts: Mapping[str, float] | None = None) -> Split:
-    """Clips dealt out by a hash of their recording's name, so that a recording is in the same part of every dataset.
+    """Split clips by a hash of their recording's name, so that a recording is in the same part of every dataset.
 
-    MUSIC-Stereo is made of videos of MUSIC: a split of each that is drawn by itself would train on solos of MUSIC that
-    are measured in MUSIC-Stereo. Shares are therefore met on average only. A part that would stay empty (a set of a few
-    recordings) gets the recording whose hash is nearest to it.
+    MUSIC-Stereo consists of videos of MUSIC. If the two were split independently, a model trained on solos of MUSIC
+    could be measured on the same solos in MUSIC-Stereo. Shares are therefore met on average only. A part that would
+    stay empty (in a set of few recordings) gets the recording whose hash is nearest to it.
 
-    Args, errors: as `split_by_recording`.
+    Args, errors: as in `split_by_recording`.
     """
     shares = dict(parts or {"train": 0.8, "val": 0.1, "test": 0.1})
     place = {name: _hash(name, seed) for name in set(recordings.values())}
@@ -78,15 +79,15 @@ def split_by_name(recordings: Mapping[str, str], seed: int = 0, parts: Mapping[s
 
 
 class PartFinder:
-    """Finds the part of a split that a clip belongs to, however lists and datasets spell its name.
+    """Finds the part of a split that a clip belongs to, for different spellings of its name in lists and datasets.
 
     A list may name clips (`cello/ID_000`), sound files (`ID.mp3`, with or without folders of another machine), or whole
-    recordings (`ID`). A clip is sought by its own name, by that name without folders, by its recording, and by its
+    recordings (`ID`). A clip is searched by its own name, by that name without folders, by its recording, and by its
     recording without folders.
 
     Args:
-        split: the lists.
-        where: they come from, for messages.
+        split: lists of the split.
+        where: source of the lists, for messages.
     """
 
     def __init__(self, split: Split, where: str) -> None:
@@ -101,7 +102,7 @@ class PartFinder:
                     self._listed[key].add(name)
 
     def find(self, name: str, recording: str | None = None) -> tuple[str, list[str]] | None:
-        """The part of a clip and the listed names that put it there; None where no list names it.
+        """The part of a clip and the listed names that match it; None if no list names it.
 
         Raises:
             DataError: lists of two parts name it.
@@ -118,10 +119,12 @@ class PartFinder:
         return None
 
     def sort(self, clips: Iterable[tuple[str, str | None]]) -> tuple[Split, list[str]]:
-        """Clips (name and recording) by their part, those that no list names in none; and listed names without clip.
+        """Sort clips (name and recording) into parts; return them and the listed names without a clip.
+
+        Clips in no list are in no part.
 
         Raises:
-            DataError: as `find`.
+            DataError: as in `find`.
         """
         inside: Split = {part: [] for part in SPLIT_PARTS}
         hit: set[str] = set()
@@ -142,17 +145,17 @@ def _spellings(name: str, recording: str | None) -> list[str]:
 
 
 def without_suffix(name: str) -> str:
-    """A name of a list without the suffix of a sound or video file, with slashes only."""
+    """Remove the suffix of a sound or video file from a name of a list, and convert backslashes to slashes."""
     name = name.strip().replace("\\", "/")
     suffix = PurePosixPath(name).suffix
     return name.removesuffix(suffix) if suffix.lower() in _LISTED_SUFFIXES else name
 
 
 def read_names(path: str | os.PathLike[str]) -> list[str]:
-    """Names of a list, one a line.
+    """Read the names in a list, one per line.
 
     Raises:
-        DataError: it cannot be read.
+        DataError: the list cannot be read.
     """
     try:
         lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
@@ -163,7 +166,7 @@ def read_names(path: str | os.PathLike[str]) -> list[str]:
 
 
 def read_split(folder: str | os.PathLike[str]) -> Split:
-    """A split's lists (`train.txt`, `val.txt`, `test.txt`, or HDF5 as FAIR-Play is released), without suffixes.
+    """Read a split's lists (`train.txt`, `val.txt`, `test.txt`, or HDF5 as FAIR-Play is released), without suffixes.
 
     Lists may be empty: a set of few recordings is for training alone.
 
@@ -174,7 +177,7 @@ def read_split(folder: str | os.PathLike[str]) -> Split:
 
 
 def read_part(folder: str | os.PathLike[str], part: str) -> list[str]:
-    """One list of a split; as `read_split`."""
+    """Read one list of a split; errors as in `read_split`."""
     if part not in SPLIT_PARTS:
         raise DataError(f"unknown part {part!r} of a split; known: {', '.join(SPLIT_PARTS)}", "unknown")
     text, hdf5 = Path(folder) / f"{part}.txt", Path(folder) / f"{part}.h5"
@@ -191,7 +194,7 @@ def read_part(folder: str | os.PathLike[str], part: str) -> list[str]:
 
 
 def split_folders(folder: str | os.PathLike[str]) -> list[str]:
-    """Names of the splits in a folder, in the order of their numbers (split2 before split10); empty without any."""
+    """Names of the splits in a folder, ordered by number (split2 before split10); empty if there are none."""
     root = Path(folder)
     found = [path.name for path in root.iterdir() if path.is_dir()] if root.is_dir() else []
     return sorted(found, key=lambda name: [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)])
@@ -210,7 +213,7 @@ def write_split(folder: str | os.PathLike[str], split: Split) -> None:
 
 
 def named(names: Iterable[str]) -> str:
-    """The first few of many names, for a message."""
+    """Join the first few of many names for a message."""
     every = list(names)
     return ", ".join(every[:5]) + (f" and {len(every) - 5} more" if len(every) > 5 else "")
 
@@ -224,7 +227,7 @@ def _require_enough(names: list[str], shares: Mapping[str, float]) -> None:
 
 
 def _hash(name: str, seed: int) -> float:
-    """A number in [0, 1) that depends on a name and a seed alone."""
+    """Hash a name and a seed to a number in [0, 1)."""
     return int.from_bytes(hashlib.sha256(f"{seed}:{name}".encode()).digest()[:6]) / 2**48
 
 

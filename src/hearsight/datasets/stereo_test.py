@@ -1,4 +1,4 @@
-"""Is a recording's sound more than one channel? Whatever its level is, and whatever noise one channel has."""
+"""Test whether a recording has real stereo sound, whatever its level and the noise of one channel."""
 
 import numpy as np
 import torch
@@ -6,21 +6,22 @@ from jaxtyping import Int16
 
 BINAURAL_THRESHOLD = 0.02  # of the amplitude: 34 dB below the sound
 _FRAME = 512
-_BLOCK_FRAMES = 4096  # at once, so that an hour fits in memory
+_BLOCK_FRAMES = 4096  # frames at once, so that an hour fits in memory
 
 
 def is_binaural(channels: Int16[np.ndarray, "2 samples"]) -> bool:
-    """Whether two channels of a whole recording differ in more than level of recording noise.
+    """Whether two channels of a whole recording differ by more than recording noise.
 
-    Beyond Mono to Binaural, section 4, keeps videos whose "sum of difference" of left and right exceeds 0.001, without
-    saying over what, or at which level. An absolute difference drops quiet stereo and keeps mono with a noisy channel.
-    Here the difference counts as far as it follows the sound of *both* channels, relative to the sound: with spectra
-    L, R and D = L - R of frames of 32 ms (at 16 kHz), and means E over all frames of the recording,
+    Beyond Mono to Binaural, section 4, keeps videos whose "sum of difference" of left and right exceeds 0.001, but does
+    not say over which samples or at which level. An absolute difference drops quiet stereo and keeps mono with a noisy
+    channel. Here the difference is measured relative to the sound, and only as far as it is coherent with *both*
+    channels: with spectra L, R and D = L - R of frames of 32 ms (at 16 kHz), and means E over all frames of the
+    recording,
 
         e(X) = sum over frequencies of |E[D conj(X)]|^2 / E|X|^2,    min(e(L), e(R)) > 0.02^2 * sum of E|L|^2 + E|R|^2.
 
-    What is heard in one channel only (noise, or music beside an empty channel) does not follow the other channel. What
-    chance gives for independent signals in as many frames, and four standard deviations of it, count as nothing.
+    A sound in one channel only (noise, or music beside an empty channel) is not coherent with the other channel. The
+    expected value for independent signals over the same number of frames, plus four standard deviations, is subtracted.
     """
     window = np.hanning(_FRAME + 1)[:-1].astype(np.float32)
     count = max(1, 1 + (channels.shape[1] - _FRAME) // _FRAME)
@@ -35,7 +36,7 @@ def is_binaural(channels: Int16[np.ndarray, "2 samples"]) -> bool:
         cross += (difference * spectra.conj()).sum(1)
         power += np.stack([*(np.abs(spectra) ** 2).sum(1), (np.abs(difference) ** 2).sum(0)])
     by_chance = power[2] / count  # mean of |E[D conj(X)]|^2 / E|X|^2 over independent D and X
-    # Of independent signals each frequency's share is distributed exponentially: its deviation is its mean.
+    # For independent signals each frequency's share has an exponential distribution: its deviation equals its mean.
     chance = by_chance.sum() + 4 * np.sqrt((by_chance**2).sum())
     follows = [(np.abs(cross[side]) ** 2 / np.maximum(power[side], 1e-30)).sum() - chance for side in (0, 1)]
     return bool(min(follows) > BINAURAL_THRESHOLD**2 * power[:2].sum())

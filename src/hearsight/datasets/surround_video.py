@@ -1,8 +1,8 @@
-"""360-degree video with first-order ambisonics: YT-MUSIC, YT-CLEAN and REC-STREET (Morgado et al., 2018), YT-360
-(Morgado et al., 2020) and Sphere360 (OmniAudio, ICML 2025); and views of it by a camera that turns.
+"""Readers of 360-degree video with first-order ambisonics, and turning camera views of it.
 
-The first three, as they are downloaded: `ID.mp4` (or another container) with four channels of sound in it, or with
-`ID.wav` beside it; lists of ids name the parts of a split, one id a line.
+The datasets are YT-MUSIC, YT-CLEAN and REC-STREET (Morgado et al., 2018), YT-360 (Morgado et al., 2020) and Sphere360
+(OmniAudio, ICML 2025). The first three as downloaded: `ID.mp4` (or another container) with four channels of sound in
+it, or with `ID.wav` beside it; lists of ids name the parts of a split, one id per line.
 """
 
 import os
@@ -22,11 +22,11 @@ def surround_clips(
     listed: Sequence[str] | None = None,
     ambisonic_format: AmbisonicFormat = "ambix",
 ) -> tuple[list[Clip], list[LeftOut]]:
-    """Recordings with first-order ambisonics, to be decoded to two ears, and listed ids whose video is missing.
+    """List recordings with first-order ambisonics, to be decoded to two ears, and listed ids without a video.
 
     Args:
-        folder: with the videos, directly or below.
-        listed: ids to use; None: all.
+        folder: folder of the videos, in it or below it.
+        listed: ids to use; None for all.
         ambisonic_format: "ambix" (YouTube's) or "fuma".
 
     Raises:
@@ -49,17 +49,17 @@ def piece_clips(
     ambisonic_format: AmbisonicFormat = "ambix",
     separator: str = "-",
 ) -> tuple[list[Clip], list[LeftOut]]:
-    """Pieces of 360-degree videos, and listed ids of which there is no piece. All pieces of an id are one recording.
+    """List pieces of 360-degree videos, and listed ids without a piece. All pieces of an id are one recording.
 
-    YT-360 lies as its authors say: `video/ID-START.*` and `audio/ID-START.*`, and ids in `train.txt` and `test.txt`. Of
-    Sphere360 no layout is published but that pieces are of ten seconds: taken are `ID_START.*`, with the sound in the
-    video or in `audio/` or as `.wav` beside it (`separator="_"`).
+    YT-360 has the layout that its authors describe: `video/ID-START.*` and `audio/ID-START.*`, and ids in `train.txt`
+    and `test.txt`. For Sphere360 only the length of the pieces is published, ten seconds. Its pieces are read as
+    `ID_START.*`, with the sound in the video or in `audio/` or as `.wav` beside it (`separator="_"`).
 
     Args:
-        folder: with `video/` and `audio/`, or with the videos themselves.
-        listed: ids (or names of pieces) to use; None: all.
+        folder: folder with `video/` and `audio/`, or with the videos themselves.
+        listed: ids (or names of pieces) to use; None for all.
         ambisonic_format: "ambix" or "fuma".
-        separator: between id and start.
+        separator: separator between id and start.
 
     Raises:
         DataError: no video is found, or none that is listed.
@@ -78,13 +78,14 @@ def piece_clips(
 
 
 def turning_views(clips: Sequence[Clip], count: int, turn_deg_per_s: float = 0.0) -> list[Clip]:
-    """Each 360-degree clip seen by `count` cameras that face evenly around at its start, all of one recording.
+    """Views of each 360-degree clip by `count` cameras with evenly spaced directions at its start, all of one
+    recording.
 
-    Picture and sound are turned alike, so that each view is a binaural clip of its own. Every second camera turns the
-    other way.
+    Picture and sound are turned together, so that each view is a binaural clip of its own. Every second camera turns in
+    the opposite direction.
 
     Raises:
-        DataError: a clip is no equirectangular video with ambisonics, or there is no camera.
+        DataError: a clip is not an equirectangular video with ambisonics, or `count` is below 1.
     """
     if count < 1:
         raise DataError(f"{count} cameras see nothing; give 1 or more")

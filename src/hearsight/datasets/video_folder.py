@@ -1,4 +1,4 @@
-"""A folder of videos, whatever they are; and videos named by a list of ids (YouTube-ASMR and the like)."""
+"""Readers of any folder of videos, and of videos named by a list of ids (YouTube-ASMR and similar datasets)."""
 
 import os
 import re
@@ -14,10 +14,10 @@ VIDEO_SUFFIXES = frozenset({".mp4", ".mkv", ".mov", ".webm", ".avi", ".m4v", ".m
 
 
 def folder_clips(folder: str | os.PathLike[str], sound_type: SoundType = "any") -> list[Clip]:
-    """Every video in a folder and below it, named by its path without suffix.
+    """List every video in a folder and below it, named by its path without suffix.
 
-    With sound_type "any", what has two channels that differ is binaural, the rest mono. Pieces of one YouTube video are
-    of one recording (`recording_of`).
+    With sound_type "any", clips with two different channels are binaural, the rest mono. Pieces of one YouTube video
+    belong to one recording (`recording_of`).
 
     Raises:
         DataError: the folder is missing or holds no video, or two videos differ only in their suffix.
@@ -39,7 +39,7 @@ def folder_clips(folder: str | os.PathLike[str], sound_type: SoundType = "any") 
 
 
 def video_files(folder: Path) -> list[Path]:
-    """The videos in a folder and below it, sorted; hidden files are left out."""
+    """Videos in a folder and below it, sorted, without hidden files."""
     return sorted(
         path
         for path in folder.rglob("*")
@@ -50,13 +50,13 @@ def video_files(folder: Path) -> list[Path]:
 def listed_clips(
     folder: str | os.PathLike[str], listings: Sequence[str | os.PathLike[str]], sound_type: SoundType = "binaural"
 ) -> tuple[list[Clip], list[LeftOut]]:
-    """Videos that lists name by id, and the ids whose video is missing.
+    """List videos that lists name by id, and the ids whose video is missing.
 
-    One a line, `ID` or `ID,START[,END]` in seconds; `#` begins a comment. The videos are `ID.*` in the folder or below.
-    All clips of one id, and of the pieces that it was cut into (`recording_of`), are of one recording.
+    A line is `ID` or `ID,START[,END]` in seconds; `#` begins a comment. The videos are `ID.*` in the folder or below
+    it. All clips of one id, and of the pieces that it was cut into (`recording_of`), belong to one recording.
 
     Raises:
-        DataError: a list cannot be read, a time in it is no number, or none of its videos is there.
+        DataError: a list cannot be read, a time in it is not a number, or none of its videos exists.
     """
     found = {Path(clip.name).name: clip for clip in folder_clips(folder, sound_type)}
     clips: dict[str, Clip] = {}
@@ -84,10 +84,10 @@ def listed_clips(
 
 
 def recording_of(name: str) -> str:
-    """The recording of a video, by its path without suffix, as YouTube's downloads are named.
+    """Recording of a video, from its path without suffix, as YouTube's downloads are named.
 
-    `ID` is 11 characters. A name that goes on after it with a mark and numbers alone (`ID_000030`, `ID-12-22`) is a
-    piece of that video, and so is a file in a folder called `ID`. Any other video is a recording of its own.
+    `ID` has 11 characters. A name that continues after it with a separator and only numbers (`ID_000030`, `ID-12-22`)
+    is a piece of that video, and so is a file in a folder called `ID`. Any other video is a recording of its own.
     """
     path = PurePosixPath(name)
     piece = _PIECE_OF_ID.match(path.name)

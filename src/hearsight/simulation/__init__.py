@@ -1,4 +1,4 @@
-"""Simulated concerts: rooms, performers, sound and pictures drawn by chance, with every truth known."""
+"""Simulated concerts: random rooms, performers, sound and pictures, with all true values known."""
 
 from hearsight.simulation.check import CheckReport, check_folder
 from hearsight.simulation.contact_sheet import contact_sheet

@@ -1,4 +1,4 @@
-"""Is a set of simulated concerts whole and consistent?"""
+"""Check that a set of simulated concerts is complete and consistent."""
 
 import json
 import os
@@ -21,7 +21,7 @@ from hearsight.simulation.write import SPLITS, read_simulation
 
 @dataclass(frozen=True)
 class CheckReport:
-    """Number of clips checked, and every fault found, one line each, the file first."""
+    """Number of checked clips, and all faults, one line each, beginning with the file."""
 
     clips: int
     faults: list[str]
@@ -58,7 +58,7 @@ def check_folder(folder: str | os.PathLike[str], progress: Progress = no_progres
 
 
 def _check_clip(folder: Path, name: str, settings: dict[str, Any], samples: int, faults: list[str]) -> int:
-    """Check one clip; gives its room."""
+    """Check one clip; return the number of its room."""
     rate, frames = settings["sample_rate_hz"], round(settings["seconds"] * settings["frame_rate_hz"])
     truth = json.loads((folder / "scenes" / f"{name}.json").read_text(encoding="utf-8"))
     mix = _sound(folder, f"binaural_audios/{name}.wav", 2, rate, samples, faults)

@@ -1,4 +1,4 @@
-"""A contact sheet: one frame of each of some clips with the truth drawn over it."""
+"""Contact sheet: one frame of each of some clips with the true values drawn over it."""
 
 import json
 import os
@@ -23,8 +23,8 @@ _COLOURS = ((255, 210, 60), (90, 230, 255), (255, 120, 200))
 def contact_sheet(folder: str | os.PathLike[str], target: str | os.PathLike[str], clips: int = 12) -> None:
     """Write a JPEG or PNG of the first clips of a set: boxes, names, directions and distances on one frame each.
 
-    The frame is the one at which most of the performers play. Frames of the cylinder are shown one and a half times
-    as tall as they are, nearer to their shape.
+    It is the frame at which most of the performers play. Frames of the cylinder are stretched to one and a half times
+    their height, nearer to their true shape.
 
     Raises:
         DataError: the folder is not a set of simulated concerts or is not complete.

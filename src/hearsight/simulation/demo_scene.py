@@ -1,4 +1,4 @@
-"""A sample scene made on the spot: a ball that bounces through the picture, each bounce a note."""
+"""Generated sample scene: a ball that bounces through the picture; each bounce plays a note."""
 
 import os
 from dataclasses import dataclass
@@ -19,30 +19,30 @@ SAMPLE_RATE_HZ = 48_000
 FRAME_RATE_HZ = 30
 SIZE = (360, 640)
 
-_EDGE = 0.12  # how near the ball comes to the sides
-_FLOOR, _RADIUS = 0.82, 0.045  # parts of the picture's height and width
+_EDGE = 0.12  # distance of the ball from the sides at its turning points
+_FLOOR, _RADIUS = 0.82, 0.045  # fractions of the picture's height and width
 _NOTES_HZ = (261.6, 293.7, 329.6, 392.0, 440.0, 523.3, 587.3)  # a pentatonic scale
 _DECAY_S = 0.35
 
 
 @dataclass(frozen=True)
 class SampleScene:
-    """What is where in the scene.
+    """Positions and times of a sample scene.
 
     Attributes:
-        duration_s: of picture and sound.
-        bounces_s: when the ball hits the floor, and a note begins.
+        duration_s: duration of picture and sound.
+        bounces_s: times at which the ball hits the floor and a note begins.
     """
 
     duration_s: float
     bounces_s: Float[np.ndarray, "bounces"]
 
     def x(self, times_s: Float[np.ndarray, "times"]) -> Float[np.ndarray, "times"]:
-        """The ball's horizontal position: from the left to the right and back."""
+        """Horizontal position of the ball: from the left to the right and back."""
         return 0.5 - (0.5 - _EDGE) * np.cos(2 * np.pi * np.asarray(times_s) / self.duration_s)
 
     def y(self, times_s: Float[np.ndarray, "times"]) -> Float[np.ndarray, "times"]:
-        """The ball's vertical position: a parabola from bounce to bounce."""
+        """Vertical position of the ball: a parabola from bounce to bounce."""
         times_s = np.asarray(times_s)
         after = np.clip(np.searchsorted(self.bounces_s, times_s, side="right"), 1, len(self.bounces_s) - 1)
         begin, end = self.bounces_s[after - 1], self.bounces_s[after]
@@ -66,7 +66,7 @@ class SampleScene:
         return picture
 
     def sound(self) -> Float[np.ndarray, "samples"]:
-        """The notes: a struck bar with two overtones and the click of the hit."""
+        """Sound of the notes: a struck bar with two overtones, and the click of the hit."""
         generator = np.random.default_rng(7)
         total = round(self.duration_s * SAMPLE_RATE_HZ)
         sound = np.zeros(total + SAMPLE_RATE_HZ)
@@ -84,14 +84,14 @@ class SampleScene:
 
 
 def sample_scene(duration_s: float = 20.0, seed: int = 3) -> SampleScene:
-    """A ball whose bounces come at uneven times, 0.4 to 0.8 s apart."""
+    """Make a scene of a ball that bounces at uneven times, 0.4 to 0.8 s apart."""
     generator = np.random.default_rng(seed)
     gaps = generator.uniform(0.4, 0.8, size=int(duration_s / 0.4) + 4)
     return SampleScene(duration_s, np.cumsum(gaps) - 0.2)
 
 
 def write_sample_scene(scene: SampleScene, path: str | os.PathLike[str]) -> None:
-    """The scene as a video with mono sound: H.264 (MPEG-4 Part 2 where FFmpeg lacks it) and AAC.
+    """Write the scene as a video with mono sound: H.264 (MPEG-4 Part 2 where FFmpeg lacks it) and AAC.
 
     Raises:
         HearsightError: the file cannot be written.
@@ -121,7 +121,7 @@ def write_sample_scene(scene: SampleScene, path: str | os.PathLike[str]) -> None
 
 
 def _background() -> UInt8[np.ndarray, "height width 3"]:
-    """A wall, a floor and some boards: something for optical flow to measure motion against."""
+    """Background with a wall, a floor and some boards, so that optical flow can measure motion."""
     height, width = SIZE
     wall = np.linspace(210, 150, height)[:, None, None] * np.array([0.92, 0.96, 1.0])
     picture = np.repeat(wall, width, axis=1).astype(np.uint8)

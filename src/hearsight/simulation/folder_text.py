@@ -1,4 +1,4 @@
-"""The README and the licence note inside a set of simulated concerts."""
+"""README and licence of a set of simulated concerts."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from hearsight.simulation.settings import CLIPS_PER_ROOM, Settings
 
 
 def readme(settings: Settings, clips: int, font: Path) -> str:
-    """What the set is, how it was made, and what is where."""
+    """Text of the README: content, origin and layout of the set."""
     s = settings
     low, high = s.performers
     chosen = ""

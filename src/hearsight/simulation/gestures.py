@@ -1,4 +1,4 @@
-"""How the bodies of players follow their notes: strokes, strikes, the left hand, the trunk and the head."""
+"""Movements of players from their notes: strokes, strikes, the left hand, the trunk and the head."""
 
 from collections.abc import Sequence
 
@@ -20,13 +20,13 @@ _STRUCK = {
 
 
 def gestures(instrument: str, notes: Sequence[Note], times: Curve, beat_s: float, drawing_seed: int) -> list[Gesture]:
-    """What a player's body does at each of `times` (seconds).
+    """Gesture of a player at each of `times` (seconds).
 
-    Movement is largest around the onset of a note and grows with its velocity; without notes there is breathing only.
+    Movement is largest around the onset of a note and grows with its velocity; without notes there is only breathing.
 
     Args:
-        beat_s: length of a beat, in whose time the trunk sways.
-        drawing_seed: seed of what differs between players.
+        beat_s: length of a beat, which is the tempo of the swaying trunk.
+        drawing_seed: seed of the differences between players.
     """
     phase = np.random.default_rng(drawing_seed).uniform(0, 2 * np.pi, 2)
     hits = _chords_of(notes)
@@ -84,7 +84,7 @@ def gestures(instrument: str, notes: Sequence[Note], times: Curve, beat_s: float
 
 
 def _chords_of(notes: Sequence[Note]) -> list[tuple[float, float, float]]:
-    """Onset, velocity and mean pitch of notes that begin together (within 60 ms)."""
+    """Onset, largest velocity and mean pitch of notes that begin together (within 60 ms)."""
     groups: list[list[Note]] = []
     for note in notes:
         if groups and note.onset_s - groups[-1][0].onset_s < 0.06:
@@ -103,13 +103,14 @@ def _smooth(share: Curve | float) -> Curve:
 
 
 def _bump(times: Curve, onset: float) -> Curve:
-    """Rises within 60 ms before an onset and dies away in 0.2 s after it."""
+    """A bump that rises within 60 ms before an onset and decays exponentially after it, with a time constant of 0.1
+    s."""
     since = times - onset
     return np.where(since < 0, _smooth(1 + since / 0.06), np.exp(-np.maximum(since, 0) / 0.10))
 
 
 def _presence(times: Curve, notes: Sequence[Note]) -> Curve:
-    """Loudness of what is being played, 0 to 1, with a quarter of a second's inertia."""
+    """Velocity of the sounding notes, 0 to 1, smoothed at their beginnings and ends."""
     level = np.zeros(len(times))
     for note in notes:
         inside = _smooth((times - note.onset_s + 0.1) / 0.2) * _smooth(
@@ -120,7 +121,8 @@ def _presence(times: Curve, notes: Sequence[Note]) -> Curve:
 
 
 def _bowing(times: Curve, hits: list[tuple[float, float, float]]) -> Curve:
-    """The bow changes direction with each note and slows as the note goes on; longer and louder ones take more bow."""
+    """Position of the bow. It changes direction with each note and slows down during it; long and loud notes use more
+    bow."""
     position, direction = -0.6, 1.0
     curve = np.full(len(times), position)
     for index, (onset, velocity, _) in enumerate(hits):
@@ -134,7 +136,7 @@ def _bowing(times: Curve, hits: list[tuple[float, float, float]]) -> Curve:
 
 
 def _strumming(times: Curve, hits: list[tuple[float, float, float]]) -> Curve:
-    """Down and up across the strings in turn, quickly around each onset, wider for louder notes."""
+    """Position of a strumming hand: down and up in turn, quickly around each onset, wider for louder notes."""
     curve, side, position = np.zeros(len(times)), 1.0, 0.0
     for onset, velocity, _ in hits:
         goal = side * min(1.0, (velocity / 95) ** 1.5)
@@ -163,7 +165,7 @@ def _striking(times: Curve, hits: list[tuple[float, float, float]], rest: float)
 
 
 def _travel(times: Curve, goals: list[tuple[float, float]], rest: float) -> Curve:
-    """A hand that is at each goal (onset, place) from 40 ms before to 60 ms after the onset, and moves in between."""
+    """Position of a hand that is at each goal (onset, place) from 40 ms before to 60 ms after the onset."""
     if not goals:
         return np.full(len(times), rest)
     knots, values = [goals[0][0] - 0.5], [rest]
@@ -175,13 +177,14 @@ def _travel(times: Curve, goals: list[tuple[float, float]], rest: float) -> Curv
 
 
 def _drum_hands(notes: Sequence[Note]) -> tuple[list[Note], list[Note]]:
-    """Which hand strikes what: the metal with the right, the snare with the left, toms in turn; the kick has a foot."""
+    """Notes of the right and the left hand. The right hand strikes the ride, the snare, and the low and the floor tom,
+    the left hand strikes the others; the kick drum has a pedal."""
     right, left = [], []
     for note in notes:
         name = _STRUCK.get(note.pitch)
         if name is None:
             continue
-        if name == "hi-hat":  # at the player's left: struck by the left hand here, arms uncrossed
+        if name == "hi-hat":  # it is at the player's left, so the left hand strikes it and the arms do not cross
             left.append(note)
         elif name in ("ride", "floor tom", "low tom") or name == "snare":
             right.append(note)

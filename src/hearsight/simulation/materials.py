@@ -1,4 +1,4 @@
-"""What walls, floors and ceilings are made of: absorption from pyroomacoustics' database, and Eyring's formula."""
+"""Materials of walls, floors and ceilings: absorption from pyroomacoustics' database, and Eyring's formula."""
 
 from collections.abc import Sequence
 
@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 BANDS_HZ = np.array([125.0, 250.0, 500.0, 1000.0, 2000.0, 4000.0, 8000.0])
-"""Octave bands of the database."""
+"""Centres of the database's octave bands, in hertz."""
 
 SPEED_OF_SOUND = 343.0
-"""At 20 degrees Celsius, in metres per second."""
+"""Speed of sound at 20 degrees Celsius, in metres per second."""
 
 AIR_ABSORPTION = np.array([0.1, 0.3, 0.6, 1.0, 1.9, 5.8, 20.3]) * 1e-3
 """Energy attenuation of air at 20 degrees and 30 to 50 % humidity per octave band, in 1/m (pyroomacoustics' table
@@ -33,7 +33,7 @@ CEILINGS = (
 def absorption(materials: Sequence[str]) -> NDArray[np.float64]:
     """Energy absorption of materials of pyroomacoustics' database in BANDS_HZ. `[materials, 7]`
 
-    Where the database ends at 4 kHz its last value also stands for 8 kHz.
+    If the database ends at 4 kHz, its last value is used for 8 kHz too.
     """
     from pyroomacoustics.parameters import materials_absorption_table
 

@@ -1,4 +1,4 @@
-"""Generated music: who plays which notes when, in each instrument's range and manner, in one key and time."""
+"""Generated music: the notes of each player, in the instrument's range and style, in one key and time."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,14 +20,14 @@ class Note:
 
 @dataclass(frozen=True)
 class Music:
-    """What is played in a clip.
+    """Music of a clip.
 
     Attributes:
-        key: such as `D minor`.
+        key: key, such as `D minor`.
         tempo_bpm: beats per minute.
         beats_per_bar: 3 or 4.
-        roles: what each player does: `melody`, `chords`, `bass`, `drums` or `solo` (melody and chords at once).
-        parts: the notes of each player, by onset.
+        roles: role of each player: `melody`, `chords`, `bass`, `drums` or `solo` (melody and chords at once).
+        parts: notes of each player, by onset.
     """
 
     key: str
@@ -47,7 +47,7 @@ RANGES = {
     "upright bass": (28, 52),
     "banjo": (50, 76),
 }
-"""Lowest and highest MIDI pitch that each pitched instrument is given; within what it can play."""
+"""Lowest and highest MIDI pitch of each pitched instrument in the generated music, within its real range."""
 
 KICK, SNARE, CLOSED_HAT, OPEN_HAT, RIDE, CRASH, HIGH_TOM, LOW_TOM, FLOOR_TOM = 36, 38, 42, 46, 51, 49, 48, 45, 43
 
@@ -66,7 +66,7 @@ _PROGRESSIONS = (
 
 @dataclass(frozen=True)
 class _Time:
-    """A key, a progression and a clock that all players share."""
+    """Key, chord progression and timing that all players share."""
 
     tonic: int
     scale: tuple[int, ...]
@@ -77,15 +77,15 @@ class _Time:
     bars: int
 
     def at(self, bar: int, beat: float) -> float:
-        """Seconds of a beat (from 0) of a bar."""
+        """Time in seconds of a beat (from 0) of a bar."""
         return self.first_s + (bar * self.beats + beat) * self.beat_s
 
     def pitch(self, degree: int) -> int:
-        """MIDI pitch of a scale degree counted from the tonic in the octave of middle C."""
+        """MIDI pitch of a scale degree, counted from the tonic in the octave of middle C."""
         return 60 + self.tonic + self.scale[degree % 7] + 12 * (degree // 7)
 
     def chord(self, bar: int) -> list[int]:
-        """Degrees of the triad of a bar."""
+        """Scale degrees of a bar's triad."""
         root = self.progression[bar % len(self.progression)]
         return [root, root + 2, root + 4]
 
@@ -93,10 +93,10 @@ class _Time:
 def compose(
     rng: np.random.Generator, instruments: list[str], rests: list[tuple[tuple[float, float], ...]], seconds: float
 ) -> Music:
-    """Music for the players of `instruments` for a clip of some seconds.
+    """Compose music for the players of `instruments`, `seconds` long.
 
-    All share key, tempo, bars and chords, so that they are in step. Each player's notes that would begin in one of the
-    player's `rests` are left out, and notes that ring into one are cut short at its beginning.
+    All share key, tempo, bars and chords. Notes of a player that would begin in one of the player's `rests` are left
+    out; notes that last into a rest end at its beginning.
     """
     mode = str(rng.choice(list(_SCALES), p=[0.45, 0.3, 0.15, 0.1]))
     tonic = int(rng.integers(12))
@@ -148,7 +148,7 @@ def _rested(notes: list[Note], rests: tuple[tuple[float, float], ...], seconds: 
 
 
 def _note(rng: np.random.Generator, onset: float, duration: float, pitch: int, velocity: float) -> Note:
-    """A note with the small unevenness of a human hand."""
+    """A note with the small unevenness of human playing."""
     return Note(
         onset + float(rng.normal(0, 0.006)), duration, pitch, int(np.clip(velocity + rng.normal(0, 5), 20, 120))
     )
@@ -163,7 +163,7 @@ def _within(pitch: int, low: int, high: int) -> int:
 
 
 def _melody(rng: np.random.Generator, clock: _Time, instrument: str) -> list[Note]:
-    """A line of steps and small leaps towards chord notes on strong beats, in phrases that end in a rest."""
+    """Melody of steps and small leaps towards chord notes on strong beats, in phrases that end in a rest."""
     low, high = RANGES[instrument]
     if instrument in ("piano", "harp"):
         low = 60
@@ -199,13 +199,13 @@ def _melody(rng: np.random.Generator, clock: _Time, instrument: str) -> list[Not
 
 
 def _bass(rng: np.random.Generator, clock: _Time, instrument: str) -> list[Note]:
-    """Roots, fifths and walking steps."""
+    """Bass line of roots, fifths and walking steps."""
     low, high = RANGES[instrument]
     walking = rng.random() < 0.5
     notes: list[Note] = []
     for bar in range(clock.bars):
         if bar % 8 == 7 and rng.random() < 0.5:
-            continue  # a breath
+            continue  # a bar of rest
         root, third, fifth = clock.chord(bar)
         following = clock.chord(bar + 1)[0]
         line = (
@@ -224,7 +224,7 @@ def _bass(rng: np.random.Generator, clock: _Time, instrument: str) -> list[Note]
 
 
 def _chords(rng: np.random.Generator, clock: _Time, instrument: str) -> list[Note]:
-    """Strums on what is strummed, rolls on the banjo, arpeggios on the harp, broken or held chords on the piano."""
+    """Accompaniment: strums on plucked instruments, rolls on the banjo, arpeggios on the harp, chords on the piano."""
     if instrument in ("harp", "banjo") or (instrument == "acoustic guitar" and rng.random() < 0.5):
         return _arpeggio(rng, clock, instrument)
     low, high = RANGES[instrument]
@@ -275,7 +275,7 @@ def _arpeggio(rng: np.random.Generator, clock: _Time, instrument: str) -> list[N
 
 
 def _solo(rng: np.random.Generator, clock: _Time, instrument: str) -> list[Note]:
-    """One player alone on an instrument of many voices: a melody over sparse chords."""
+    """Solo of an instrument that can play several voices: a melody over sparse chords."""
     if instrument in ("banjo",) or (instrument in ("ukulele", "acoustic guitar") and rng.random() < 0.5):
         return _chords(rng, clock, instrument)
     low, high = RANGES[instrument]
@@ -292,7 +292,7 @@ def _solo(rng: np.random.Generator, clock: _Time, instrument: str) -> list[Note]
 
 
 def _voicing(clock: _Time, bar: int, instrument: str, low: int, high: int) -> list[int]:
-    """Pitches of the bar's chord from the instrument's comfortable bottom up: four of them, five on a guitar."""
+    """Pitches of the bar's chord, from the lowest comfortable one upwards: four of them, five on a guitar."""
     if instrument == "piano":
         low = 55
     elif instrument == "harp":
@@ -304,7 +304,7 @@ def _voicing(clock: _Time, bar: int, instrument: str, low: int, high: int) -> li
 
 
 def _drums(rng: np.random.Generator, clock: _Time, instrument: str) -> list[Note]:
-    """A groove of kick, snare and hi-hat or ride, with a fill and a crash every few bars."""
+    """Drum pattern of kick, snare and hi-hat or ride, with a fill and a crash every few bars."""
     del instrument
     metal = RIDE if rng.random() < 0.35 else CLOSED_HAT
     step = 0.5 if clock.beat_s < 0.75 else 0.25

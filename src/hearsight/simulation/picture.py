@@ -1,4 +1,4 @@
-"""The pictures of a concert: colours, depth, and which pixels are whose, at every moment."""
+"""Pictures of a concert: colours, depth, and the owner of each pixel, at every moment."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,17 +18,18 @@ from hearsight.simulation.walls import Walls
 Parts = list[Solid | Limb]
 OVERSAMPLING = 2
 BODY, INSTRUMENT, OBJECT = 1, 2, 100
-"""Owners: performer p's body is 2 p + BODY, the instrument 2 p + INSTRUMENT; object i is OBJECT + i; the room 0."""
+"""Numbers of owners: performer p's body is 2 p + BODY, the instrument 2 p + INSTRUMENT; object i is OBJECT + i; room
+0."""
 
 
 @dataclass(frozen=True)
 class View:
-    """One moment of a concert as the camera sees it.
+    """Camera view of a concert at one moment.
 
     Attributes:
         colour: the picture. `[height, width, 3]` uint8 RGB
-        owner: whose each sub-pixel is (see BODY). `[height * OVERSAMPLING, width * OVERSAMPLING]`
-        depth: metres along the ray through each pixel's centre, only where it was asked for. `[height, width]`
+        owner: owner of each sub-pixel (see BODY). `[height * OVERSAMPLING, width * OVERSAMPLING]`
+        depth: metres along the ray through each pixel's centre, if requested. `[height, width]`
     """
 
     colour: NDArray[np.uint8]
@@ -44,13 +45,13 @@ def views(
 ) -> Iterator[View]:
     """Draw the frames of a clip in order; frame k shows the moment k / frame rate.
 
-    What does not move is drawn once: on the canvas while the camera is still, on a panorama while it turns (it only
-    turns). Depth is drawn by itself with rays through the pixels' centres. A view's arrays are only valid until the
-    next one.
+    Still objects are drawn once: on the canvas for a still camera, on a panorama for a turning camera (it only turns).
+    Depth is drawn separately, with rays through the pixels' centres. A view's arrays are only valid until the next
+    view.
 
     Args:
-        gestures: of each performer, one per frame.
-        with_depth: for each frame, whether its depth is wanted.
+        gestures: gestures of each performer, one per frame.
+        with_depth: for each frame, whether to draw its depth.
     """
     stage = _Stage(scene)
     times = np.arange(settings.frames) / settings.frame_rate_hz
@@ -90,13 +91,14 @@ def views(
 
 
 def _panorama_camera(camera: Camera, turns: NDArray[np.float64]) -> Camera:
-    """A cylinder around a level head that holds what a camera sees at all its `turns` (to the level head's axes)."""
+    """Camera of a panorama around a level head that covers a camera's views at all `turns` (to the level head's
+    axes)."""
     edge = np.linspace(0, 1, 9)
     x, y = np.meshgrid(edge, edge)
     seen = np.einsum("tij,jn->tni", turns, camera.directions(x.ravel(), y.ravel()))
     widest = 2 * float(np.abs(np.arctan2(seen[..., 1], seen[..., 0])).max()) + 0.05
     tallest = 2 * float(np.abs(seen[..., 2] / np.hypot(seen[..., 0], seen[..., 1])).max()) + 0.05
-    # as many pixels per angle as in the middle of the picture
+    # same number of pixels per angle as in the middle of the picture
     if camera.projection == "cylinder":
         rate, rise = camera.width / camera.field_of_view, camera.height / camera.tall
     else:
@@ -105,7 +107,7 @@ def _panorama_camera(camera: Camera, turns: NDArray[np.float64]) -> Camera:
 
 
 class _Stage:
-    """All that stands in the room, in room axes."""
+    """All objects in the room, in room axes."""
 
     def __init__(self, scene: Scene) -> None:
         self.head = np.array(scene.listener.position)
@@ -136,7 +138,7 @@ class _Stage:
         self.lamps = np.array(scene.room.lamps)
 
     def draw_still(self, canvas: Canvas, to_head: NDArray[np.float64]) -> None:
-        """Draw the room and what does not move in it over all of the canvas."""
+        """Draw the room and its still objects over the whole canvas."""
         shift, light = self._seen(to_head)
         self.walls.draw(canvas, to_head, self.head)
         for owner, parts in self.still:

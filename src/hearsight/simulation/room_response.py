@@ -1,11 +1,11 @@
-"""What a room does to sound on its way to two ears: image sources with the head's HRIRs, then a diffuse decay.
+"""Response of a room from a source to two ears: image sources with the head's HRIRs, then a diffuse decay.
 
-Early part: the image sources of the shoebox (Allen and Berkley, 1979) up to some distance, each with the absorption of
-the faces that it met in octave bands, the air's, its exact delay, and the HRIR of its direction. Late part: Gaussian
-noise that decays in each band with Eyring's reverberation time, with the diffuse field's spectrum and interaural
-coherence of the same HRIR set, at the energy at which the image sources leave off. Approximations: faces reflect
-specularly and without phase; sources radiate alike in all directions; the late part does not turn with the head (a
-diffuse field is alike in all directions); the later image sources turn with the head's mean orientation only.
+Early part: the image sources of the shoebox (Allen and Berkley, 1979) up to some distance. Each has the absorption, in
+octave bands, of the faces that reflected it and of the air, its exact delay, and the HRIR of its direction. Late part:
+Gaussian noise that decays in each band with Eyring's reverberation time, with the diffuse field's spectrum and
+interaural coherence for the same HRIR set, at the energy at which the image sources end. Approximations: faces reflect
+specularly and without phase; sources radiate equally in all directions; the late part does not turn with the head (a
+diffuse field is the same in all directions); the later image sources turn with the head's mean orientation only.
 """
 
 import math
@@ -21,11 +21,11 @@ from hearsight.simulation.materials import AIR_ABSORPTION, BANDS_HZ, SPEED_OF_SO
 Signal = NDArray[np.float64]
 
 IMAGES = 120
-"""About as many image sources as the early part has."""
+"""Approximate number of image sources in the early part."""
 
 TURNING_IMAGES = 40
 KEY_S = 0.05
-"""While the head turns, the TURNING_IMAGES strongest image sources get new HRIRs this often, cross-faded."""
+"""Interval of new HRIRs, cross-faded, for the TURNING_IMAGES strongest image sources while the head turns."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,9 @@ class Images:
     """Image sources of one source, by distance; the first is the source itself.
 
     Attributes:
-        vectors: from the head to each, in room axes, in metres. `[images, 3]`
-        amplitude: of the pressure at the head relative to 1 m in the free field, per octave band. `[images, bands]`
+        vectors: vectors from the head to each image source, in room axes, in metres. `[images, 3]`
+        amplitude: amplitude of the pressure at the head relative to 1 m in the free field, per octave band. `[images,
+            bands]`
     """
 
     vectors: NDArray[np.float64]
@@ -55,7 +56,7 @@ def image_sources(
     """Image sources of a shoebox within `reach` metres of the head (Allen and Berkley, 1979).
 
     Args:
-        size: of the room. `[3]`
+        size: size of the room. `[3]`
         absorbed: energy absorption of the faces x=0, x=max, y=0, y=max, floor, ceiling in BANDS_HZ. `[6, bands]`
         source, head: positions with the origin in the corner x = y = z = 0. `[3]`
     """
@@ -82,14 +83,14 @@ def image_sources(
 
 
 class RoomResponse:
-    """The way of sound from sources in one room to the ears of a head at one place.
+    """Sound paths from sources in one room to the ears of a head at one place.
 
     Args:
-        size: of the room in metres. `[3]`
+        size: size of the room in metres. `[3]`
         absorbed: energy absorption of its faces (see `image_sources`). `[6, bands]`
-        reverberation_s: of the late part, per band. `[bands]`
+        reverberation_s: reverberation time of the late part, per band. `[bands]`
         head: position of the head's middle. `[3]`
-        hrirs: at the sample rate of the sound.
+        hrirs: HRIRs at the sample rate of the sound.
     """
 
     def __init__(
@@ -118,12 +119,12 @@ class RoomResponse:
         """Sound at the two ears, left first. `[2, samples]`
 
         Args:
-            dry: what the source radiates, as heard at 1 m in the free field. `[samples]`
-            source: its position.
-            to_head: the head's rotation (room axes to head axes) at `times`; one for a head that is still.
-                `[moments, 3, 3]`
-            times: in seconds, KEY_S apart from 0 on where there is more than one. `[moments]`
-            rng: of the late part.
+            dry: sound that the source radiates, as received at 1 m in the free field. `[samples]`
+            source: position of the source.
+            to_head: the head's rotation (room axes to head axes) at `times`; a single one for a still head. `[moments,
+                3, 3]`
+            times: times in seconds from 0, KEY_S apart if there is more than one. `[moments]`
+            rng: random generator of the late part.
             direct_only: leave out every reflection, as in the open air.
         """
         images, fade = self._early_images(source)
@@ -144,7 +145,7 @@ class RoomResponse:
         return ears
 
     def response(self, source: NDArray[np.float64], to_head: NDArray[np.float64], rng: np.random.Generator) -> Signal:
-        """Binaural room impulse response for one orientation of the head, time 0 being the emission. `[2, samples]`"""
+        """Binaural room impulse response for one orientation of the head; time 0 is the emission. `[2, samples]`"""
         images, fade = self._early_images(source)
         early, late = self._early(images, fade, to_head[None])[0], self.late(source, rng)
         whole = np.zeros((2, max(early.shape[1], late.shape[1])))
@@ -155,8 +156,10 @@ class RoomResponse:
     def reflections(
         self, source: NDArray[np.float64], to_head: NDArray[np.float64], rng: np.random.Generator
     ) -> Signal:
-        """The response without the direct sound, time 0 being the direct sound's arrival (to the sample before), where
-        the direct sound has the level that it has at 1 m. `[2, samples]`"""
+        """The response without the direct sound, as if the direct sound had its level at 1 m. `[2, samples]`
+
+        Time 0 is the arrival of the direct sound (rounded down to a sample).
+        """
         images, fade = self._early_images(source)
         others = Images(images.vectors[1:], images.amplitude[1:])
         early, late = self._early(others, fade[1:], to_head[None])[0], self.late(source, rng)
@@ -167,11 +170,11 @@ class RoomResponse:
         return whole[:, int(direct / SPEED_OF_SOUND * self.rate) :] * direct
 
     def late(self, source: NDArray[np.float64], rng: np.random.Generator) -> Signal:
-        """The diffuse part of the response. `[2, samples]`
+        """Diffuse part of the response. `[2, samples]`
 
-        Energy per second of ever denser image sources after time t: 4 pi c / V exp(-6 ln 10 t / T), which integrates to
-        the classical diffuse level 16 pi / A; corrected per band, within 6 dB, to what the image sources of this place
-        have just before they leave off.
+        The energy per second of ever denser image sources after time t is 4 pi c / V exp(-6 ln 10 t / T), which
+        integrates to the classical diffuse level 16 pi / A. It is corrected per band, within 6 dB, to the energy of the
+        image sources of this place.
         """
         begin, end = self._crossover(source)
         decay = 6 * math.log(10) / self.reverberation_s
@@ -194,7 +197,8 @@ class RoomResponse:
         return tail
 
     def _crossover(self, source: NDArray[np.float64]) -> tuple[float, float]:
-        """When, after the emission, the image sources begin to give way to the diffuse part, and when they are gone."""
+        """Times after the emission at which the image sources begin to give way to the diffuse part, and at which they
+        end."""
         direct = float(np.linalg.norm(source - self.head)) / SPEED_OF_SOUND
         dense = (IMAGES * 3 * self.volume / (4 * math.pi)) ** (1 / 3) / SPEED_OF_SOUND
         end = max(dense, direct + 0.015)
@@ -232,7 +236,7 @@ class RoomResponse:
     def _turning(
         self, dry: Signal, images: Images, fade: NDArray[np.float64], to_head: NDArray[np.float64], times: NDArray
     ) -> Signal:
-        """Sound of image sources for a head that turns: responses at each of `times`, cross-faded in between."""
+        """Sound of image sources for a turning head: responses at each of `times`, cross-faded in between."""
         hop = round(KEY_S * self.rate)
         ramp = np.arange(hop) / hop
         window = np.concatenate([ramp, 1 - ramp])
@@ -253,7 +257,7 @@ class RoomResponse:
 
 
 class _DiffuseField:
-    """Noise as a head hears it when sound comes alike from everywhere."""
+    """Noise of a diffuse field as a head receives it: equal sound from all directions."""
 
     def __init__(self, hrirs: HRIRSet) -> None:
         self.rate = hrirs.sample_rate_hz
@@ -268,7 +272,7 @@ class _DiffuseField:
     def noise(self, samples: int, rng: np.random.Generator, flat: bool = True) -> Signal:
         """Stationary noise with the diffuse field's spectrum and interaural coherence, in bands that add up to it.
 
-        Its power is that which white noise of power 1 from everywhere would have; pink from 200 Hz up if not `flat`.
+        Its power is that of white noise of power 1 from all directions; if not `flat`, it is pink from 200 Hz up.
         `[bands, 2, samples]`
         """
         length = 1 << math.ceil(math.log2(samples))
@@ -292,15 +296,16 @@ def _mean(weights: NDArray[np.float64], values: NDArray) -> NDArray:
 
 
 def diffuse_noise(hrirs: HRIRSet, samples: int, rng: np.random.Generator) -> Signal:
-    """Pink noise from everywhere, as two ears hear it, with a root mean square of 1. `[2, samples]`"""
+    """Pink noise from all directions at two ears, with a root mean square of 1. `[2, samples]`"""
     noise = _DiffuseField(hrirs).noise(samples, rng, flat=False).sum(axis=0)
     return noise / np.sqrt((noise**2).mean())
 
 
 def _band_shares(frequency: NDArray) -> NDArray[np.float64]:
-    """Amplitudes of octave bands whose powers add up to one; they meet within a quarter octave. `[bands, frequencies]`
+    """Amplitudes of octave bands whose powers sum to one; neighbours overlap by a quarter octave. `[bands,
+    frequencies]`
 
-    Wider overlaps would let the slower of two neighbouring bands ring on in the other.
+    With wider overlaps, the slower-decaying of two neighbouring bands would still sound in the other one.
     """
     octave = np.clip(np.log2(np.maximum(frequency, 1.0) / BANDS_HZ[0]), 0, len(BANDS_HZ) - 1)
     place = np.floor(octave) + np.clip(4 * (octave % 1 - 0.5) + 0.5, 0, 1)
@@ -308,7 +313,7 @@ def _band_shares(frequency: NDArray) -> NDArray[np.float64]:
 
 
 def _minimum_phase(amplitude: NDArray[np.float64], rate: float, length: int) -> NDArray[np.complex128]:
-    """Spectra of minimum phase whose magnitude passes through `amplitude` in BANDS_HZ. `[images, length / 2 + 1]`"""
+    """Minimum-phase spectra whose magnitudes interpolate `amplitude` in BANDS_HZ. `[images, length / 2 + 1]`"""
     frequency = np.fft.rfftfreq(length, 1 / rate)
     place = np.clip(np.log2(np.maximum(frequency, 1.0) / BANDS_HZ[0]), 0, len(BANDS_HZ) - 1)
     low = np.minimum(place.astype(int), len(BANDS_HZ) - 2)
@@ -325,6 +330,6 @@ def _chosen(images: Images, index: NDArray[np.intp]) -> Images:
 
 
 def _convolved(dry: Signal, response: Signal) -> Signal:
-    """The first `len(dry)` samples of the convolution with both ears. `[2, samples]`"""
+    """Convolve a sound with both ears' responses; keep the first `len(dry)` samples. `[2, samples]`"""
     length = 1 << math.ceil(math.log2(len(dry) + response.shape[-1]))
     return np.fft.irfft(np.fft.rfft(dry, length) * np.fft.rfft(response, length), length)[:, : len(dry)]

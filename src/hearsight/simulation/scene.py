@@ -1,6 +1,6 @@
-"""A random concert: the room, the listener, who plays what where, and what else stands about.
+"""Random concert: the room, the listener, the performers with their instruments and positions, and other objects.
 
-Axes of the room: the origin in a corner of the floor, z up, metres. A yaw is an angle about z, 0 along +x.
+Axes of the room: the origin is in a corner of the floor, z is up, in metres. A yaw is an angle about z, 0 along +x.
 """
 
 import math
@@ -27,12 +27,12 @@ class Room:
     """A shoebox room.
 
     Attributes:
-        number: rooms are counted from 0; clips of one room are never in two parts of a split.
+        number: number of the room, from 0. Clips of one room are never in two parts of a split.
         size: x, y, z in metres.
         materials: names in pyroomacoustics' database, in the order of FACES.
         reverberation_s: Eyring's reverberation time with the air's absorption, per octave band from 125 Hz to 8 kHz;
             zeros in the open air.
-        drawing_seed: what random choices of its drawing start from.
+        drawing_seed: seed of the random choices of its drawing.
         lamps: positions of the lamps. `[lamps][3]`
     """
 
@@ -45,20 +45,20 @@ class Room:
 
     @property
     def reverberation_mid_s(self) -> float:
-        """Mean of the octaves at 500 Hz and 1 kHz, the single number that room acousticians give (ISO 3382)."""
+        """Mean over the octaves at 500 Hz and 1 kHz, the single number of room acoustics (ISO 3382)."""
         return (self.reverberation_s[2] + self.reverberation_s[3]) / 2
 
 
 @dataclass(frozen=True)
 class Attributor:
-    """The listener, whose head carries the camera. Only the head turns; its middle stays where it is.
+    """The listener, whose head carries the camera. The head only turns; its middle does not move.
 
     Attributes:
-        position: of the head's middle.
-        yaw: where the head is turned, on average.
+        position: position of the head's middle.
+        yaw: mean yaw of the head.
         motion: `still`, `sway` (hand-held) or `pan`.
-        waves: of a sway: (axis, amplitude in radians, frequency in hertz, phase); axis 0 is yaw, 1 pitch, 2 roll.
-        pan: of a pan: yaw from the first value to the second, relative to `yaw`.
+        waves: sines of a sway: (axis, amplitude in radians, frequency in hertz, phase); axis 0 is yaw, 1 pitch, 2 roll.
+        pan: first and last yaw of a pan, relative to `yaw`.
         seconds: length of the clip.
     """
 
@@ -82,14 +82,14 @@ class Attributor:
 
 @dataclass(frozen=True)
 class Performer:
-    """Someone with an instrument.
+    """Person with an instrument.
 
     Attributes:
         instrument: one of SIMULATED_INSTRUMENTS.
-        position: on the floor, where the performer sits or stands.
-        yaw: where the performer faces.
-        source: where the sound comes from: a point on the instrument.
-        rests: intervals in seconds in which the performer does not play; the whole clip for one who is silent.
+        position: position on the floor at which the performer sits or stands.
+        yaw: direction in which the performer faces.
+        source: position of the sound: a point on the instrument.
+        rests: intervals in seconds in which the performer does not play; the whole clip for a silent performer.
     """
 
     instrument: str
@@ -106,7 +106,7 @@ class Performer:
 
 @dataclass(frozen=True)
 class SceneObject:
-    """A distractor: an instrument that nobody plays, or one of OBJECTS."""
+    """A distractor: an instrument without a player, or one of OBJECTS."""
 
     name: str
     position: tuple[float, float]
@@ -117,7 +117,7 @@ class SceneObject:
 
 @dataclass(frozen=True)
 class Scene:
-    """A whole concert before any sound or picture is made."""
+    """A whole concert, before sound and picture are made."""
 
     number: int
     room: Room
@@ -129,10 +129,10 @@ class Scene:
 def random_scene(settings: Settings, number: int) -> Scene:
     """Scene of a clip, counted from 1. The same settings and number always give the same scene.
 
-    Rooms hold CLIPS_PER_ROOM successive clips.
+    CLIPS_PER_ROOM successive clips share a room.
 
     Raises:
-        DataError: the ranges of the settings leave no room or no arrangement.
+        DataError: no room or no arrangement fits the ranges of the settings.
     """
     room = random_room(settings.seed, (number - 1) // CLIPS_PER_ROOM, settings.reverberation_s)
     rng = np.random.default_rng([settings.seed, 1, number])
@@ -141,16 +141,16 @@ def random_scene(settings: Settings, number: int) -> Scene:
         placed = _random_performers(rng, room, listener, settings)
         if placed is not None:
             return Scene(number, room, listener, placed, _random_objects(rng, room, listener, placed))
-    raise DataError(  # without a distance asked for, a room of 4 by 4 m always has one
+    raise DataError(  # with the default distances, a room of 4 by 4 m always has an arrangement
         f"clip {number}: {settings.performers[0]} to {settings.performers[1]} performers do not fit at the distance "
         "asked for; widen its range or ask for fewer performers"
     )
 
 
 def random_room(seed: int, number: int, reverberation_s: tuple[float, float] = (0.2, 0.8)) -> Room:
-    """Room of a set: 4 to 12 by 4 to 10 by 2.5 to 4 m, reverberation time within a range and even over the octaves.
+    """Room of a set: 4 to 12 by 4 to 10 by 2.5 to 4 m, with a reverberation time in a range and even over the octaves.
 
-    With the range (0, 0) the room is one of 0.2 to 0.8 s by its materials, and its reverberation times are zeros.
+    With the range (0, 0) the materials are those of a room of 0.2 to 0.8 s, and the reverberation times are zeros.
 
     Raises:
         DataError: no room of these sizes and materials was found within the range.
@@ -168,7 +168,7 @@ def random_room(seed: int, number: int, reverberation_s: tuple[float, float] = (
         materials = (*walls, floor, ceiling)
         times = eyring(size, absorption(materials))
         middle = (times[2] + times[3]) / 2
-        # rooms for music are no rumbling boxes: neighbouring octaves are alike, and so is the bass
+        # as in rooms for music, neighbouring octaves have similar times, and the bass does not boom
         even = (np.abs(np.log(times[1:] / times[:-1])) < math.log(1.5)).all() and times.max() < 2 * middle
         if low <= middle <= high and even:
             break
@@ -193,7 +193,7 @@ def rotation_about_z(yaw: float) -> NDArray[np.float64]:
 
 
 def _head_axes(yaw: float, pitch: float, roll: float) -> NDArray[np.float64]:
-    """Columns: where ahead, left and up of the head point in room axes."""
+    """Rotation matrix from head axes to room axes; its columns are the head's ahead, left and up."""
     cp, sp, cr, sr = math.cos(pitch), math.sin(pitch), math.cos(roll), math.sin(roll)
     tilt = np.array([[cp, 0, -sp], [0, 1, 0], [sp, 0, cp]])
     lean = np.array([[1, 0, 0], [0, cr, -sr], [0, sr, cr]])
@@ -201,7 +201,7 @@ def _head_axes(yaw: float, pitch: float, roll: float) -> NDArray[np.float64]:
 
 
 def _random_listener(rng: np.random.Generator, room: Room, settings: Settings) -> Attributor:
-    """Near a wall, facing into the room."""
+    """Listener near a wall, facing into the room."""
     size = np.array(room.size)
     wall = rng.integers(4)
     axis, far = wall // 2, wall % 2
@@ -236,11 +236,11 @@ def _random_listener(rng: np.random.Generator, room: Room, settings: Settings) -
 
 _FOOTPRINTS = {"drums": (0.55, 0.95), "harp": (0.45, 0.60), "upright bass": (0.2, 0.50)}
 _TURNED = {"harp": 1.05, "trumpet": 0.75, "piano": -1.45, "drums": 0.2, "cello": 0.25}
-"""How far a performer turns from facing the listener, so that the instrument is seen from its side that shows it."""
+"""Angle between a performer and the direction to the listener, so that the camera sees the instrument's better side."""
 
 
 def _footprint(instrument: str, dress: Dress) -> tuple[float, float]:
-    """Middle (ahead of the performer) and radius of the floor that one needs, in metres."""
+    """Middle (ahead of the performer) and radius of the floor area of an instrument, in metres."""
     if instrument == "piano":
         return (1.15, 1.25) if dress.grand else (0.5, 0.85)
     return _FOOTPRINTS.get(instrument, (0.15, 0.50))
@@ -249,7 +249,7 @@ def _footprint(instrument: str, dress: Dress) -> tuple[float, float]:
 def _random_performers(
     rng: np.random.Generator, room: Room, listener: Attributor, settings: Settings
 ) -> tuple[Performer, ...] | None:
-    """Performers ahead of the listener, apart from each other in angle and on the floor; None if they do not fit."""
+    """Performers ahead of the listener, separated in angle and on the floor; None if they do not fit."""
     count = int(rng.integers(settings.performers[0], settings.performers[1] + 1))
     instruments = [str(instrument) for instrument in rng.permutation(SIMULATED_INSTRUMENTS)[:count]]
     edge = math.radians(min(46.0, 0.39 * settings.field_of_view_deg))
@@ -312,7 +312,7 @@ def _random_rests(rng: np.random.Generator, settings: Settings, count: int) -> t
 def _random_objects(
     rng: np.random.Generator, room: Room, listener: Attributor, performers: tuple[Performer, ...]
 ) -> tuple[SceneObject, ...]:
-    """Idle instruments and objects where there is floor left and where they hide no performer."""
+    """Idle instruments and objects on free floor, where they hide no performer."""
     head = np.array(listener.position[:2])
     taken = [(head, 0.9)]
     lines = []
@@ -349,7 +349,7 @@ def _random_objects(
 
 
 def _hides(item: NDArray[np.float64], radius: float, performer: NDArray[np.float64]) -> bool:
-    """Whether an object stands before a performer's middle (it may cover the performer's edge)."""
+    """Whether an object is in front of a performer's middle (it may cover the performer's edge)."""
     distance = np.linalg.norm(performer)
     along = item @ performer / distance
     across = abs(item[0] * performer[1] - item[1] * performer[0]) / distance
@@ -362,7 +362,7 @@ _WOODS = ((0.72, 0.36, 0.14), (0.55, 0.24, 0.10), (0.80, 0.52, 0.24), (0.62, 0.4
 
 
 def _random_dress(rng: np.random.Generator, instrument: str) -> Dress:
-    """A person's build and clothes and an instrument's colours."""
+    """Random build and clothes of a person, and colours of an instrument."""
 
     def pick(colours: Any, spread: float = 0.04) -> tuple[float, ...]:
         colour = np.clip(np.array(colours[rng.integers(len(colours))]) + rng.normal(0, spread, 3), 0.03, 0.97)

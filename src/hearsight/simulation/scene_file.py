@@ -1,4 +1,4 @@
-"""What the scene file of a simulated clip says of its sources and its picture."""
+"""Reader of the scene file of a simulated clip: its sources and its picture."""
 
 import json
 import math
@@ -13,7 +13,7 @@ from hearsight.vision.tracks import Track
 
 
 def scene_tracks(scene: Path) -> list[Track]:
-    """The sounding sources of a scene file as tracks in the picture, for a model that is given where they are.
+    """Sounding sources of a scene file as tracks in the picture, for a model that gets the true positions.
 
     Raises:
         DataError: the file is missing or is not a scene, or none of its sources sounds.
@@ -33,11 +33,11 @@ def scene_tracks(scene: Path) -> list[Track]:
 
 
 def scene_field_of_view(scene: Path) -> float | None:
-    """The horizontal angle of a simulated concert's picture in radians; None where the scene does not say.
+    """Horizontal angle of a simulated concert's picture in radians; None if the scene does not state it.
 
     Raises:
         DataError: the scene cannot be read, or its picture is a plain perspective, in which positions are not
-            proportional to angles as the model `positions` takes them.
+            proportional to angles, as the model `positions` assumes.
     """
     content = _content(scene)
     if content.get("projection", "cylinder") != "cylinder":
@@ -50,13 +50,13 @@ def scene_field_of_view(scene: Path) -> float | None:
 
 
 def scene_options(scene: Path) -> dict[str, float]:
-    """The `field_of_view` of a scene file's picture in radians as an argument for a model, if it is said."""
+    """Argument `field_of_view` for a model, in radians, from a scene file; empty if the scene does not state it."""
     field_of_view = scene_field_of_view(scene)
     return {} if field_of_view is None else {"field_of_view": field_of_view}
 
 
 def sounding_sources(scene: Path) -> list[dict[str, Any]]:
-    """The sources of a scene file: the performers of a simulated concert that play, or the sources of a report.
+    """Sources of a scene file: the performers of a simulated concert that play, or the sources of a report.
 
     Raises:
         DataError: the file is not a scene.
@@ -69,13 +69,13 @@ def sounding_sources(scene: Path) -> list[dict[str, Any]]:
 
 
 def sounding_boxes(scene: Path, times_s: Sequence[float], window_s: float) -> list[list[list[float]]]:
-    """Boxes of the performers of a simulated concert, with their instruments, that sound around each of some times.
+    """Boxes of the performers of a simulated concert, with their instruments, that sound around each of the times.
 
-    A performer sounds if a note of theirs is played within the window around the time; one who is out of the picture
-    has no box. A box is left, top, right, bottom, in parts of the picture.
+    A performer sounds if one of the performer's notes sounds within the window around the time. A performer outside the
+    picture has no box. A box is left, top, right, bottom, in fractions of the picture.
 
     Raises:
-        DataError: the file is missing, or is no scene of a simulated concert.
+        DataError: the file is missing, or is not a scene of a simulated concert.
     """
     if not scene.is_file():
         raise DataError(f"{scene}: is missing, so it is not known where anybody is", "missing")

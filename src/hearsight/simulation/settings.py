@@ -1,4 +1,4 @@
-"""What a user may choose about a set of simulated concerts."""
+"""User settings of a set of simulated concerts."""
 
 import math
 from dataclasses import asdict, dataclass
@@ -23,28 +23,28 @@ SIMULATED_INSTRUMENTS = (
 CLIPS_PER_ROOM = 2
 RATES_HZ = (16_000, 48_000)
 NARROWEST_REVERBERATION_S = 0.05
-"""Rooms are drawn until one fits, so the range that they may have must not be too narrow."""
+"""Smallest range of reverberation times. Rooms are drawn until one is in the range, so it must not be too narrow."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """All that decides a clip's bytes, but for its number, the sound font and the libraries' versions.
+    """Settings that, with its number, the sound font and the libraries' versions, determine a clip's bytes.
 
     Attributes:
-        seed: of everything random.
+        seed: seed of all random choices.
         seconds: length of each clip.
-        performers: fewest and most in a clip, within 1 to 3.
-        width, height: of the picture in pixels, even.
-        frame_rate_hz: of the picture.
-        sample_rate_hz: of the sound, 16,000 or 48,000.
+        performers: smallest and largest number of performers in a clip, within 1 to 3.
+        width, height: size of the picture in pixels, even.
+        frame_rate_hz: frame rate of the picture.
+        sample_rate_hz: sample rate of the sound, 16,000 or 48,000.
         projection: `cylinder`, the papers' mapping, or `pinhole`.
         field_of_view_deg: horizontal angle of the picture.
         reverberation_s: shortest and longest reverberation time of a room, the mean of the octaves at 500 Hz and 1 kHz;
-            (0, 0): open air, where nothing is reflected (the room is only drawn).
-        distance_m: shortest and longest distance of a performer's sound from the head along the floor, all alike
-            likely; None: most often about 2 m, at most 5 m, and piano and drums farther off.
-        still_camera: the head, and the camera with it, never turns, as in FAIR-Play's recordings; otherwise it does in
-            two clips of five.
+            (0, 0): open air, without reflections (the room is only drawn).
+        distance_m: shortest and longest distance of a performer's sound from the head along the floor, uniformly
+            distributed; None: most often about 2 m, at most 5 m, and larger for piano and drums.
+        still_camera: the head and its camera never turn, as in FAIR-Play's recordings; otherwise they turn in two clips
+            of five.
     """
 
     seed: int = 0
@@ -88,7 +88,7 @@ class Settings:
 
     @property
     def open_air(self) -> bool:
-        """Whether nothing is reflected."""
+        """Whether there are no reflections."""
         return self.reverberation_s == (0, 0)
 
     @property
@@ -103,9 +103,9 @@ class Settings:
 
     @property
     def camera(self) -> Camera:
-        """The camera that draws these pictures."""
+        """Camera of the pictures."""
         return Camera(self.width, self.height, self.projection, math.radians(self.field_of_view_deg))
 
     def as_json(self) -> dict[str, Any]:
-        """The settings as they stand in a dataset's `simulation.json`."""
+        """Settings as in a dataset's `simulation.json`."""
         return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}

@@ -1,4 +1,4 @@
-"""The sound of a concert: each player dry and at both ears, the noise, and their sum."""
+"""Sound of a concert: each player dry and at both ears, the noise, and the mix."""
 
 from dataclasses import dataclass
 
@@ -24,10 +24,10 @@ LEVELS_DB = {
     "acoustic guitar": -7.0,
     "ukulele": -9.0,
 }
-"""Level of each instrument at 1 m while it plays, relative to the loudest: an order of loudness, not a measurement."""
+"""Level of each instrument at 1 m while it plays, relative to the loudest: a plausible order, not a measurement."""
 
 PEAK = 0.7
-"""Full scale is 1; the mix of a clip reaches this."""
+"""Peak of a clip's mix; full scale is 1."""
 
 FULL_SCALE = 32767
 
@@ -38,12 +38,12 @@ class Sound:
 
     Attributes:
         music: the notes.
-        dry: each player alone without room, on a scale of its own. `[players, samples]`
-        dry_scale: what `dry / 32767` is multiplied by to be the pressure at 1 m in the scale of `ears`. `[players]`
-        ears: each player as heard by the left and the right ear. `[players, 2, samples]`
-        noise: the noise floor at the ears. `[2, samples]`
+        dry: each player alone without room, with a scale of its own. `[players, samples]`
+        dry_scale: factor from `dry / 32767` to the pressure at 1 m in the scale of `ears`. `[players]`
+        ears: each player at the left and the right ear. `[players, 2, samples]`
+        noise: noise floor at the ears. `[2, samples]`
         mix: the sum of `ears` and `noise`, exactly. `[2, samples]`
-        gain: what the clip's sound was scaled by to reach PEAK.
+        gain: factor that brings the clip's sound to PEAK.
         noise_db: root mean square of the noise relative to full scale.
     """
 
@@ -61,7 +61,7 @@ def make_sound(scene: Scene, settings: Settings, synthesizer: Synthesizer, hrirs
     """Compose, play and place the sound of a scene.
 
     Args:
-        hrirs: at any rate; it is resampled.
+        hrirs: HRIRs at any sample rate; they are resampled.
     """
     rng = np.random.default_rng([settings.seed, 3, scene.number])
     instruments = [performer.instrument for performer in scene.performers]
@@ -95,7 +95,7 @@ def make_sound(scene: Scene, settings: Settings, synthesizer: Synthesizer, hrirs
 
 
 def room_response(scene: Scene, hrirs: HRIRSet) -> RoomResponse:
-    """The way of sound in a scene; `hrirs` at the sound's rate."""
+    """Room response of a scene; `hrirs` at the sound's sample rate."""
     room = scene.room
     return RoomResponse(
         np.array(room.size), absorption(room.materials), np.array(room.reverberation_s),
@@ -104,9 +104,9 @@ def room_response(scene: Scene, hrirs: HRIRSet) -> RoomResponse:
 
 
 def loudest_response(scene: Scene, settings: Settings, sound: Sound, hrirs: HRIRSet) -> NDArray[np.int16]:
-    """Impulse response from the loudest performer to both ears, the head as at the clip's start; its peak is PEAK.
+    """Impulse response from the loudest performer to both ears, with the head as at the clip's start; its peak is PEAK.
 
-    Time 0 is the emission. The diffuse part is another draw of the same noise than that in the clip's sound.
+    Time 0 is the emission. The diffuse part is drawn independently of the one in the clip's sound.
     """
     loudest = int(np.square(sound.ears.astype(np.float64)).sum((1, 2)).argmax())
     at_rate = hrirs.at_rate(settings.sample_rate_hz)
@@ -117,14 +117,14 @@ def loudest_response(scene: Scene, settings: Settings, sound: Sound, hrirs: HRIR
 
 
 def key_times(scene: Scene, settings: Settings) -> NDArray[np.float64]:
-    """The moments at which `RoomResponse.to_ears` wants the head's orientation."""
+    """Times at which `RoomResponse.to_ears` needs the head's orientation."""
     if scene.listener.motion == "still":
         return np.zeros(1)
     return KEY_S * np.arange(int(np.ceil(settings.seconds / KEY_S)) + 1, dtype=np.float64)
 
 
 def _playing_rms(sound: NDArray[np.float32]) -> float:
-    """Root mean square where something sounds: of the 50 ms blocks within 40 dB of the loudest."""
+    """Root mean square over the 50 ms blocks within 40 dB of the loudest one."""
     size = max(1, min(len(sound) // 40, 2400))
     blocks = sound[: len(sound) // size * size].reshape(-1, size)
     power = (blocks.astype(np.float64) ** 2).mean(axis=1)

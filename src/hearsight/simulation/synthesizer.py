@@ -1,4 +1,4 @@
-"""FluidSynth plays notes with a sampled sound font, dry."""
+"""Synthesis of notes by FluidSynth with a sampled sound font, without room."""
 
 import ctypes
 import os
@@ -17,7 +17,7 @@ from hearsight.simulation.music import Note
 PROGRAMS = {
     "cello": 42,
     "acoustic guitar": 25,
-    "ukulele": 24,  # General MIDI has no ukulele: the nylon-strung guitar in the ukulele's range
+    "ukulele": 24,  # General MIDI has no ukulele: nylon-strung guitar in the ukulele's range
     "harp": 46,
     "piano": 0,
     "trumpet": 56,
@@ -25,7 +25,7 @@ PROGRAMS = {
     "banjo": 105,
     "drums": 0,
 }
-"""General MIDI programs, counted from 0 (drums: of bank 128)."""
+"""General MIDI programs, counted from 0 (for drums, of bank 128)."""
 
 RENDER_RATE_HZ = 48_000
 _DRUM_BANK = 128
@@ -39,7 +39,7 @@ def default_sound_font() -> Path:
     """
     import importlib.util
 
-    # found without importing pretty_midi, which takes a second
+    # importing pretty_midi would take a second
     spec = importlib.util.find_spec("pretty_midi")
     path = Path(spec.origin).parent / "TimGM6mb.sf2" if spec and spec.origin else None
     if path is None or not path.is_file():
@@ -52,11 +52,11 @@ def default_sound_font() -> Path:
 
 
 class Synthesizer:
-    """One FluidSynth with a sound font. Each `play` starts from silence, so its result depends on its notes alone.
+    """FluidSynth with a sound font. Each `play` starts from silence, so its result depends on its notes alone.
 
     Raises:
         DependencyError: the FluidSynth library is not installed.
-        DataError: the sound font is missing or is none.
+        DataError: the sound font is missing or invalid.
     """
 
     def __init__(self, sound_font: str | os.PathLike[str] | None = None) -> None:
@@ -71,10 +71,10 @@ class Synthesizer:
         self.sound_font = path
 
     def play(self, instrument: str, notes: Sequence[Note], seconds: float, sample_rate_hz: int) -> NDArray[np.float32]:
-        """The sound of an instrument alone, without room, both of the font's channels added. `[samples]`
+        """Sound of an instrument alone, without room, both of the font's channels added. `[samples]`
 
-        Rendered at 48 kHz and resampled, since FluidSynth lets high partials alias at low rates. FluidSynth starts
-        notes at multiples of 64 samples (1.3 ms).
+        The sound is rendered at 48 kHz and resampled, because FluidSynth lets high partials alias at low rates.
+        FluidSynth starts notes at multiples of 64 samples (1.3 ms).
 
         Raises:
             DataError: the sound font lacks the instrument.
@@ -133,7 +133,7 @@ DRY = {
     "synth.cpu-cores": 1,
     "synth.polyphony": 256,
 }
-"""FluidSynth's settings without its own reverberation and chorus, with one core, so that bytes repeat."""
+"""FluidSynth's settings: no reverberation and chorus, and one core, so that the bytes are reproducible."""
 
 
 def _library() -> Any:

@@ -1,4 +1,4 @@
-"""What stands in a clip's `scenes/NAME.json`: everything that is known about it."""
+"""Content of a clip's `scenes/NAME.json`: all known facts about it."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -19,7 +19,7 @@ Box = list[float]
 def truth_of(
     scene: Scene, settings: Settings, sound: Sound, boxes: Sequence[Sequence[tuple[Box | None, Box | None]]]
 ) -> dict[str, Any]:
-    """All truths of a clip as JSON values.
+    """All known facts about a clip as JSON values.
 
     Args:
         boxes: for each performer and frame, the box of the performer with the instrument and of the instrument alone
@@ -86,8 +86,8 @@ def truth_of(
 
 
 def visible_boxes(owner: NDArray[np.uint8], performers: int) -> list[tuple[Box | None, Box | None]]:
-    """Boxes `[left, top, right, bottom]` (0 to 1) of what is seen of each performer with instrument, and of the
-    instrument alone; None for what is not seen. `owner` as in `drawing.picture.View`."""
+    """Boxes `[left, top, right, bottom]` (0 to 1) of the visible parts of each performer with instrument, and of the
+    instrument alone; None if not visible. `owner` as in `picture.View`."""
     boxes = []
     for index in range(performers):
         instrument = owner == 2 * index + INSTRUMENT
@@ -113,7 +113,7 @@ def _track(
     times: NDArray[np.float64],
     boxes: Sequence[tuple[Box | None, Box | None]],
 ) -> list[dict[str, Any]]:
-    """Where the source is at each frame: in the picture, and as a direction from the head as it is turned then."""
+    """Position of the source at each frame, in the picture and as a direction from the head at that time."""
     local = to_head @ (source - np.array(scene.listener.position))
     x, y = settings.camera.project(local)
     azimuth, elevation = (

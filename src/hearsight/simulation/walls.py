@@ -1,4 +1,4 @@
-"""The room itself: six faces painted after their material, lit by the lamps, and read by rays."""
+"""The room itself: six faces painted according to their materials, lit by the lamps, and drawn by rays."""
 
 import cv2
 import numpy as np
@@ -15,10 +15,10 @@ _MARGIN = 2
 
 
 class Walls:
-    """The painted faces of a room in one sheet, in the order x=0, x=max, y=0, y=max, floor, ceiling.
+    """Painted faces of a room in one sheet, in the order x=0, x=max, y=0, y=max, floor, ceiling.
 
     Args:
-        shadows: (x, y, radius) of objects on the floor that darken it around them.
+        shadows: (x, y, radius) of objects on the floor, which is darker around them.
     """
 
     def __init__(self, room: Room, shadows: list[tuple[float, float, float]]) -> None:
@@ -31,7 +31,7 @@ class Walls:
         for index, (across, down) in enumerate([(y, z), (y, z), (x, z), (x, z), (x, y), (x, y)]):
             shape = (round(down * TEXELS_PER_METRE), round(across * TEXELS_PER_METRE))
             name = room.materials[index]
-            # faces of one material share one pattern, so that a room is of one style
+            # faces of one material share one pattern, for a uniform style of the room
             style = np.random.default_rng([room.drawing_seed, sum(map(ord, name))])
             paint = _paint(name, shape, style, tint)
             if index < 4 and not ("curtain" in name or "panel" in name or "rockwool" in name):
@@ -73,7 +73,7 @@ class Walls:
 
 
 def _paint(name: str, shape: tuple[int, int], style: np.random.Generator, tint: float) -> Texture:
-    """A face of a material, without light."""
+    """Paint a face of a material, without light."""
     if "brick" in name:
         colour = np.array([(0.62, 0.33, 0.25), (0.72, 0.66, 0.58), (0.80, 0.78, 0.74)][style.integers(3)])
         return _tiles(shape, (0.075, 0.24), colour, (0.78, 0.76, 0.72), 0.07, style, stagger=True)
@@ -105,7 +105,7 @@ def _paint(name: str, shape: tuple[int, int], style: np.random.Generator, tint: 
         return _tiles(shape, (0.6, 0.6), np.array((0.88, 0.88, 0.86)), (0.66, 0.66, 0.65), 0.02, style)
     if "concrete" in name or "limestone" in name:
         return _speckled(shape, np.array((0.62, 0.61, 0.59)) * style.uniform(0.85, 1.15), 0.05, style, clouds=0.03)
-    # plaster and paint: one pale tint per room, sometimes with stripes
+    # plaster and paint: one light tint per room, sometimes with stripes
     hue = 2 * np.pi * (tint + np.array([0, 1, 2]) / 3)
     wall = _speckled(shape, 0.80 + 0.09 * np.cos(hue), 0.012, style, clouds=0.02)
     if style.random() < 0.3:
@@ -140,7 +140,7 @@ def _tiles(
     grain: bool = False,
     checker: float = 0.0,
 ) -> Texture:
-    """Rows of bricks, planks or tiles (height, width in metres) with joints, each a little different in shade."""
+    """Rows of bricks, planks or tiles (height, width in metres) with joints, in slightly different shades."""
     rows = np.arange(shape[0]) / TEXELS_PER_METRE / tile_m[0]
     columns = np.arange(shape[1]) / TEXELS_PER_METRE / tile_m[1]
     if stagger and tile_m[0] > tile_m[1]:  # upright planks
@@ -165,7 +165,7 @@ def _tiles(
 
 
 def _hang(paint: Texture, rng: np.random.Generator) -> Texture:
-    """Windows, doors, pictures and boards on a wall."""
+    """Add windows, doors, pictures and boards to a wall."""
     height, width = paint.shape[:2]
     metre = TEXELS_PER_METRE
     taken: list[tuple[int, int]] = []

@@ -1,4 +1,4 @@
-"""A folder of simulated concerts: made on all cores, completed after an interruption, the same for the same seed."""
+"""Writes a folder of simulated concerts: on all cores, resumable, and identical for the same seed."""
 
 import hashlib
 import json
@@ -36,7 +36,7 @@ from hearsight.simulation.truth import truth_of, visible_boxes
 from hearsight.workers import Workers, done_by_workers
 
 FORMAT = 1
-"""Version of what is drawn and written; a folder of another version is not completed but refused."""
+"""Version of drawing and format; a folder of another version is refused, not completed."""
 
 SIMULATION = "simulation.json"
 SPLITS = 5
@@ -45,7 +45,7 @@ MILLIMETRES = 1000
 
 @dataclass(frozen=True)
 class SimulateReport:
-    """What `simulate` did: clips in the set, and how many of them were there before."""
+    """Result of `simulate`: number of clips in the set, and number of those that existed before."""
 
     clips: int
     reused: int
@@ -59,23 +59,23 @@ def simulate(
     sound_font: str | os.PathLike[str] | None = None,
     progress: Progress = no_progress,
 ) -> SimulateReport:
-    """Make a dataset of simulated concerts in `folder` (docs/how-to/simulate.md says what is in it).
+    """Make a dataset of simulated concerts in `folder` (docs/how-to/simulate.md describes its content).
 
     The same settings and sound font give the same bytes, whatever the number of workers, with the same versions of the
-    libraries. Each file is written whole and a clip's truth last, so that a run that was cut short is completed by
-    running it again; asking for more clips with the same settings adds to the set.
+    libraries. Each file is written whole and a clip's scene file last, so that running it again completes an
+    interrupted run. More clips with the same settings are added to the set.
 
     Args:
-        clips: how many there are to be in all.
-        workers: processes, or a Ray cluster. With more than one process, a script that calls this needs the
-            `if __name__ == "__main__"` guard.
-        sound_font: a General MIDI sound font; None is the one in pretty_midi's wheel.
-        progress: given the number of clips done.
+        clips: total number of clips in the set.
+        workers: number of processes, or a Ray cluster. With more than one process, a calling script needs the `if
+            __name__ == "__main__"` guard.
+        sound_font: a General MIDI sound font; None for the one in pretty_midi's wheel.
+        progress: gets the number of finished clips.
 
     Raises:
-        DataError: the folder holds something else, a set of other settings, or more clips; the sound font is unfit.
+        DataError: the folder holds other files, a set of other settings, or more clips; the sound font is unfit.
         DependencyError: the FluidSynth library or the sound font is not installed.
-        HearsightError: the folder cannot be written, the disk has too little room, or a worker was killed.
+        HearsightError: the folder cannot be written, the disk has too little space, or a worker was killed.
     """
     settings = settings or Settings()
     if clips < 1 or clips > 999_999:
@@ -102,7 +102,7 @@ def simulate(
 
 
 def make_clip(folder: Path, number: int, settings: Settings, synthesizer: Synthesizer, hrirs: HRIRSet) -> None:
-    """Make one clip, counted from 1, and write it: stems, depth, video and sound, and last its truth."""
+    """Make and write one clip, counted from 1: stems, depth, video and sound, and its scene file last."""
     name = clip_name(number)
     scene = random_scene(settings, number)
     with _one_thread():
@@ -134,7 +134,7 @@ def make_clip(folder: Path, number: int, settings: Settings, synthesizer: Synthe
 
 
 def read_simulation(folder: str | os.PathLike[str]) -> dict[str, Any]:
-    """The `simulation.json` of a set.
+    """Read the `simulation.json` of a set.
 
     Raises:
         DataError: the folder is not a set of simulated concerts.
@@ -149,7 +149,7 @@ def read_simulation(folder: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def _claim(folder: Path, clips: int, settings: Settings, font: Path) -> None:
-    """Make the folder, or see that it is a part of this very set, and write down what it is going to be."""
+    """Make the folder, or check that it holds a part of the same set, and write `simulation.json`."""
     wanted = {
         "format": FORMAT,
         "clips": clips,
@@ -186,7 +186,7 @@ def _claim(folder: Path, clips: int, settings: Settings, font: Path) -> None:
 
 
 def _check_room_on_disk(folder: Path, missing: int, settings: Settings) -> None:
-    """Refuse to begin what the disk cannot hold, by an estimate on the high side."""
+    """Raise if the clips may not fit on the disk, by a high estimate."""
     sound = 2 * settings.samples * (2 + 2 + 3 * settings.performers[1])
     pixels = settings.width * settings.height
     picture = 0.1 * pixels * settings.frames + 1.0 * pixels * math.ceil(settings.seconds)
@@ -202,7 +202,7 @@ def _check_room_on_disk(folder: Path, missing: int, settings: Settings) -> None:
 
 @dataclass(frozen=True)
 class _ClipMaker:
-    """What must be known to make any clip; called with its number."""
+    """Makes any clip of a set, called with its number."""
 
     folder: Path
     settings: Settings
@@ -218,7 +218,8 @@ class _ClipMaker:
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """One thread in the libraries: bytes must not depend on the machine's cores, and clips are made side by side."""
+    """Limit the libraries to one thread: bytes must not depend on the number of cores, and clips are made in
+    parallel."""
     before = torch.get_num_threads(), cv2.getNumThreads()
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
@@ -253,7 +254,7 @@ def _write_stems(
 
 
 def _write_all_splits(folder: Path, clips: int, settings: Settings) -> None:
-    """Five splits by room; with fewer rooms than parts everything is for training."""
+    """Write five splits by room; with fewer than three rooms all clips are for training."""
     rooms = {clip_name(number): f"{(number - 1) // CLIPS_PER_ROOM:06d}" for number in range(1, clips + 1)}
     for index in range(1, SPLITS + 1):
         if len(set(rooms.values())) < 3:

@@ -1,4 +1,5 @@
-"""The camera on the listener's head: which direction each pixel shows, and where a point of the room is drawn."""
+"""Camera on the listener's head: the direction of each pixel, and the position of a point of the room in the
+picture."""
 
 import math
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ CYLINDER_HEIGHT = 2 * math.pi / 3
 
 @dataclass(frozen=True)
 class Camera:
-    """How directions become positions in the picture.
+    """Mapping from directions to positions in the picture.
 
     `cylinder` is the papers' mapping (PseudoBinaural, section 3.2; `hearsight.acoustics.picture_to_direction` with the
     elevation law `cylinder`): azimuth in proportion to x, the tangent of the elevation in proportion to y, from
@@ -25,10 +26,11 @@ class Camera:
     Axes of the head: +x ahead, +y left, +z up.
 
     Attributes:
-        width, height: of the picture in pixels.
+        width, height: size of the picture in pixels.
         projection: `cylinder` or `pinhole`.
         field_of_view: horizontal angle of the whole picture in radians.
-        tall: of a cylinder, tan(elevation) at the top edge minus that at the bottom edge; the papers' is the default.
+        tall: for a cylinder, tan(elevation) at the top edge minus that at the bottom edge; the papers' value is the
+            default.
     """
 
     width: int
@@ -45,7 +47,7 @@ class Camera:
         return self.directions(*np.meshgrid(x, y)).astype(np.float32)
 
     def directions(self, x: NDArray, y: NDArray) -> NDArray:
-        """Unit vectors in head axes of positions in the picture (0 to 1 from the left and from the top). `[3, ...]`"""
+        """Unit vectors in head axes for positions in the picture (0 to 1 from the left and from the top). `[3, ...]`"""
         if self.projection == "cylinder":
             azimuth = (0.5 - x) * self.field_of_view
             vector = np.stack([np.cos(azimuth), np.sin(azimuth), (0.5 - y) * self.tall])
@@ -55,9 +57,10 @@ class Camera:
         return vector / np.linalg.norm(vector, axis=0)
 
     def project(self, points: NDArray) -> tuple[NDArray, NDArray]:
-        """Positions in the picture (0 to 1; beyond that outside it) of points in head axes `[..., 3]` in metres.
+        """Positions in the picture (0 to 1; outside the picture beyond that) of points in head axes `[..., 3]` in
+        metres.
 
-        A pinhole cannot show what is beside or behind it: such a point is put far outside the picture, on its side.
+        A pinhole cannot show points beside or behind it. Such a point is placed far outside the picture, on its side.
         """
         ahead, left, up = np.moveaxis(np.asarray(points, dtype=np.float64), -1, 0)
         if self.projection == "cylinder":
@@ -68,16 +71,16 @@ class Camera:
         return 0.5 - left / ahead / (2 * half), 0.5 - up / ahead * self.width / self.height / (2 * half)
 
     def box(self, points: NDArray) -> tuple[int, int, int, int] | None:
-        """Columns and rows `(left, top, right, bottom)` that hold the hull of points `[n, 3]`; None if out of sight.
+        """Columns and rows `(left, top, right, bottom)` that contain the hull of points `[n, 3]`; None if out of sight.
 
-        The points should be close together compared with their distance (a cylinder bends straight lines); the box
-        has a margin for that.
+        The points should be close together compared with their distance (a cylinder bends straight lines); the box has
+        a margin for that.
         """
         centre = points.mean(axis=0)
         if self.projection == "pinhole" and points[:, 0].max() <= 0.02:
             return None
         x, y = self.project(points)
-        if self.projection == "cylinder":  # keep an object that straddles the seam behind the head in one piece
+        if self.projection == "cylinder":  # keep an object that crosses the seam behind the head in one piece
             middle, _ = self.project(centre)
             turn = 2 * math.pi / self.field_of_view
             x = middle + (x - middle + turn / 2) % turn - turn / 2

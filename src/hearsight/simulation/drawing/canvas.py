@@ -1,4 +1,4 @@
-"""A picture with depth: solids are drawn into it in any order, and the nearest wins at each pixel."""
+"""Picture with depth. Solids are drawn into it in any order; at each pixel the nearest one is visible."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -13,12 +13,12 @@ from hearsight.simulation.drawing.solids import Limb, Solid
 
 @dataclass(frozen=True)
 class Light:
-    """Lamps as seen from the head: all solids near one point are lit alike.
+    """Light of the lamps as seen from the head. All points of a solid get the same light.
 
     Attributes:
         lamps: positions in head axes in metres. `[lamps, 3]`
         up: unit vector that points up in head axes. `[3]`
-        brightness: of all of it.
+        brightness: factor of all light.
     """
 
     lamps: NDArray[np.float64]
@@ -26,7 +26,7 @@ class Light:
     brightness: float
 
     def at(self, point: NDArray[np.float64]) -> tuple[NDArray[np.float32], float]:
-        """Unit vector to the mean lamp and strength of the direct light at a point in head axes."""
+        """Unit vector towards the lamps, and strength of the direct light, at a point in head axes."""
         to = self.lamps - point
         square = (to * to).sum(axis=1)
         flux = (to / square[:, None] ** 1.2).sum(axis=0)
@@ -35,7 +35,7 @@ class Light:
 
 
 class Canvas:
-    """Colour, depth (metres along the ray) and owner of each sub-pixel, with `oversampling`^2 of them per pixel.
+    """Colour, depth (metres along the ray) and owner of each sub-pixel, with `oversampling`^2 sub-pixels per pixel.
 
     Owners are small numbers that the caller gives to objects; 0 is the room.
     """
@@ -56,7 +56,7 @@ class Canvas:
             self._draw(solid, light, owner)
 
     def restore(self, background: "Canvas") -> None:
-        """Put `background` back wherever something was drawn since the last `restore`."""
+        """Copy `background` to all regions drawn since the last `restore`."""
         for where in self._touched:
             self.colour[where] = background.colour[where]
             self.depth[where] = background.depth[where]
@@ -64,10 +64,11 @@ class Canvas:
         self._touched.clear()
 
     def view_around(self, panorama: "Canvas", to_panorama: NDArray[np.float64]) -> None:
-        """Fill the canvas from a panorama drawn from the same place; `to_panorama` rotates this head's axes to its.
+        """Fill the canvas from a panorama drawn from the same place; `to_panorama` rotates this head's axes to its
+        axes.
 
-        Distances along rays do not change when the head only turns, so depth is read too. Where each pixel is in
-        the panorama is computed every eight pixels and interpolated (to a thirtieth of a pixel).
+        Distances along rays do not change when the head only turns, so depth is copied too. Positions in the panorama
+        are computed at every eighth pixel and interpolated (to a thirtieth of a pixel).
         """
         step, camera = 8, self.camera
         columns, rows = (np.arange(-1, -(-n // step) + 1) + 0.5 for n in (camera.width, camera.height))
@@ -85,7 +86,7 @@ class Canvas:
         self._touched.clear()
 
     def copy(self) -> "Canvas":
-        """A canvas that can be drawn on without changing this one."""
+        """Independent copy of the canvas."""
         twin = object.__new__(Canvas)
         twin.camera, twin.oversampling, twin.rays = self.camera, self.oversampling, self.rays
         twin.colour, twin.depth, twin.owner = self.colour.copy(), self.depth.copy(), self.owner.copy()
@@ -93,7 +94,7 @@ class Canvas:
         return twin
 
     def picture(self) -> NDArray[np.uint8]:
-        """The finished picture, sub-pixels averaged. `[height, width, 3]` RGB"""
+        """The finished picture, with sub-pixels averaged. `[height, width, 3]` RGB"""
         if self.oversampling == 1:
             return self.colour.copy()
         size = (self.camera.width // self.oversampling, self.camera.height // self.oversampling)
@@ -121,10 +122,11 @@ class Canvas:
 
 
 def _shade(solid: Solid | Limb, normal: NDArray, albedo: NDArray, light: Light) -> NDArray[np.uint8]:
-    """Lambert's law with a lamp, light from the sky and the walls, and a highlight by the half vector. `[n, 3]`"""
+    """Lambert's law with the lamps, light from above and from the walls, and a highlight by the half vector. `[n,
+    3]`"""
     to_lamp, strength = light.at(solid.centre)
     lit = np.maximum(to_lamp @ normal, 0) * np.float32(0.62 * strength)
-    # light that the room returns: more from above, and a little from behind the viewer so that fronts are not flat
+    # light that the room reflects: more from above, and a little from behind the viewer so that fronts are not flat
     to_eye = -solid.centre / (np.linalg.norm(solid.centre) + 1e-9)
     ambient = np.float32(0.36 * light.brightness) * (1 + 0.25 * (light.up.astype(np.float32) @ normal))
     fill = np.maximum(to_eye.astype(np.float32) @ normal, 0) * np.float32(0.22 * light.brightness)

@@ -1,7 +1,7 @@
-"""A person: a skeleton posed by where the hands are, dressed in limbs and balls.
+"""Drawing of a person: a skeleton posed by the positions of the hands, with limbs and balls as body and clothes.
 
-Axes of the person: the origin on the floor under the hips' rest, +x where the person faces, +y to the person's own
-left, +z up; metres.
+Axes of the person: the origin is on the floor under the hips' rest position, +x is where the person faces, +y is the
+person's left, +z is up; metres.
 """
 
 from dataclasses import dataclass, field
@@ -18,13 +18,13 @@ SEAT_HEIGHT = 0.47
 
 @dataclass(frozen=True)
 class Body:
-    """The appearance of a person.
+    """Appearance of a person.
 
     Attributes:
-        height: standing, in metres.
-        girth: width of trunk and limbs, 1 for the mean.
+        height: standing height, in metres.
+        girth: width of trunk and limbs, relative to the mean.
         hair: `short`, `long`, `bun`, `curls` or `bald`.
-        hat: None for none.
+        hat: colour of the hat; None for none.
     """
 
     height: float
@@ -47,16 +47,16 @@ class Body:
 
 @dataclass(frozen=True)
 class Pose:
-    """How a person holds the body.
+    """Pose of a person.
 
     Attributes:
-        seated: on a seat of SEAT_HEIGHT, or standing.
-        right_hand, left_hand: where the hands are; out of reach is brought within it.
-        lean: shift of the shoulders ahead and to the left relative to the hips.
-        nod: fall of the head ahead, in metres.
+        seated: whether the person sits on a seat of SEAT_HEIGHT instead of standing.
+        right_hand, left_hand: positions of the hands; if out of reach, they are moved into reach.
+        lean: shift of the shoulders forward and to the left relative to the hips.
+        nod: forward drop of the head, in metres.
         knees_apart: distance between the knees.
-        elbows: how far the elbows point outward (1) rather than down (0).
-        feet: where the feet are; None for the usual place.
+        elbows: direction of the elbows, from down (0) to outward (1).
+        feet: positions of the feet; None for the default.
     """
 
     seated: bool
@@ -71,7 +71,7 @@ class Pose:
 
 
 def mouth(body: Body, pose_lean: tuple[float, float], seated: bool) -> Vector:
-    """Where the mouth is, for what is blown."""
+    """Position of the mouth, for wind instruments."""
     s = body.scale
     neck = _hips(body, seated) + [pose_lean[0], pose_lean[1], 0.50 * s]
     return neck + np.array([0.115 * s, 0.0, 0.11 * s])
@@ -129,7 +129,7 @@ def _legs(body: Body, pose: Pose, hips: Vector, cloth: Surface) -> list[Solid | 
 def _arm(
     body: Body, shoulder: Vector, hand: Vector, side: int, elbows: float, skin: Surface, cloth: Surface
 ) -> list[Solid | Limb]:
-    """Upper arm, forearm and hand by two-bone inverse kinematics; a hand out of reach is pulled in."""
+    """Upper arm, forearm and hand by two-bone inverse kinematics; a hand out of reach is moved into reach."""
     s, g = body.scale, body.girth
     upper, lower = 0.29 * s, 0.27 * s
     reach = hand - shoulder

@@ -1,4 +1,4 @@
-"""Objects that stand about and make no sound, each in axes of its own (origin on the floor, front towards +x)."""
+"""Silent objects in the room, each in its own axes (origin on the floor, front towards +x)."""
 
 import numpy as np
 

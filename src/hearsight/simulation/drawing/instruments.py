@@ -1,8 +1,8 @@
 """The nine instruments of FAIR-Play as solids.
 
-Stringed instruments with a neck are built in axes of their own (origin at the body's middle, +y along the neck, +z out
-of the front); the others stand in the player's axes (see `figure`) because they stand on the floor. Sizes in metres are
-those of real instruments; bows, sticks and strings are drawn thicker than they are, to be seen at all.
+Stringed instruments with a neck have axes of their own (origin at the body's middle, +y along the neck, +z out of the
+front). The others use the player's axes (see `figure`), because they stand on the floor. Sizes in metres are those of
+real instruments; bows, sticks and strings are drawn thicker, so that they are visible.
 """
 
 import functools
@@ -25,13 +25,13 @@ class Necked:
     """Proportions of an instrument with a neck, in metres along its own axes.
 
     Attributes:
-        length, width, depth: of the body.
-        neck: from the body's end to the nut.
-        neck_width: of the fingerboard.
+        length, width, depth: size of the body.
+        neck: length from the body's end to the nut.
+        neck_width: width of the fingerboard.
         head: length of the peg box beyond the nut.
-        board_from: where on the body (y) the fingerboard begins.
-        bridge: where on the body (y) the bridge stands.
-        strings: how many.
+        board_from: y on the body at which the fingerboard begins.
+        bridge: y of the bridge on the body.
+        strings: number of strings.
     """
 
     length: float
@@ -66,7 +66,8 @@ _GUITAR = [
 
 @functools.lru_cache(maxsize=16)
 def necked(instrument: str, wood: Colour) -> tuple[Solid | Limb, ...]:
-    """A cello, upright bass, acoustic guitar, ukulele or banjo in its own axes (painted once, then kept)."""
+    """A cello, upright bass, acoustic guitar, ukulele or banjo in its own axes (cached, because painting takes
+    time)."""
     p = NECKED[instrument]
     bowed = instrument in ("cello", "upright bass")
     ebony = Surface((0.10, 0.08, 0.08), 0.3)
@@ -107,7 +108,8 @@ def necked(instrument: str, wood: Colour) -> tuple[Solid | Limb, ...]:
 
 
 def bow(contact: Vector, towards_hand: Vector, beyond: float) -> tuple[Parts, Vector]:
-    """A bow across the strings at `contact`, its frog `beyond` metres past it; and where the hand holds it."""
+    """A bow across the strings at `contact`, with its frog `beyond` metres past it; and the position of the hand on
+    it."""
     direction = towards_hand / np.linalg.norm(towards_hand)
     frog, tip = contact + direction * beyond, contact - direction * (0.72 - beyond)
     off = np.array([0.016, 0.0, 0.022])
@@ -118,12 +120,12 @@ def bow(contact: Vector, towards_hand: Vector, beyond: float) -> tuple[Parts, Ve
 
 
 def stick(hand: Vector, tip: Vector) -> Parts:
-    """A drum stick."""
+    """Drum stick."""
     return [Limb(hand - 0.15 * (tip - hand), tip, 0.012, 0.009, Surface((0.86, 0.70, 0.45)))]
 
 
 def trumpet(lips: Vector, direction: Vector, brass: Colour) -> tuple[Parts, Vector]:
-    """A trumpet at the lips, pointing along `direction`; and where the hand is that works the valves."""
+    """A trumpet at the lips, pointing along `direction`; and the position of the hand at the valves."""
     metal = Surface(brass, 1.0)
     axes = frame_along(direction)
     down, ahead = -axes[:, 1], axes[:, 2]
@@ -148,7 +150,7 @@ def trumpet(lips: Vector, direction: Vector, brass: Colour) -> tuple[Parts, Vect
 
 
 def harp(wood: Colour) -> tuple[Parts, Vector]:
-    """A pedal harp that stands before the player, in the player's axes; and the middle of its strings."""
+    """A pedal harp in front of the player, in the player's axes; and the middle of its strings."""
     finish, gold = Surface(wood, 0.5), Surface((0.83, 0.66, 0.30), 0.8)
     foot, crown = np.array([0.86, 0.0, 0.10]), np.array([0.80, 0.0, 1.74])
     shoulder, low = np.array([0.20, 0.0, 1.33]), np.array([0.70, 0.0, 0.16])
@@ -180,7 +182,7 @@ DRUM_HEADS = {
     "crash": np.array([0.86, 0.48, 1.22]),
     "ride": np.array([0.74, -0.58, 1.05]),
 }
-"""Where each part of the kit is struck, in the player's axes."""
+"""Struck point of each part of the kit, in the player's axes."""
 
 
 def drum_kit(shell: Colour, front: Colour) -> Parts:
@@ -283,7 +285,7 @@ def piano(finish: Colour, grand: bool) -> Parts:
 
 
 def _bar(start: tuple, end: tuple, width: float, thickness: float) -> tuple[Vector, NDArray[np.float64]]:
-    """Centre and axes of a block from `start` to `end` whose +y runs along it and whose +z is its front."""
+    """Centre and axes of a block from `start` to `end`, with +y along it and +z at its front."""
     a, b = np.array(start, dtype=np.float64), np.array(end, dtype=np.float64)
     along = (b - a) / np.linalg.norm(b - a)
     side = np.array([1.0, 0.0, 0.0])
@@ -292,7 +294,7 @@ def _bar(start: tuple, end: tuple, width: float, thickness: float) -> tuple[Vect
 
 
 def _canvas(height: int, width: int, colour: Colour) -> NDArray[np.uint8]:
-    """A plank: a colour with grain along y, opaque."""
+    """Opaque texture of a plank: a colour with grain along y."""
     grain = np.random.default_rng(7).normal(0, 1, (1, width, 1))
     wave = np.broadcast_to(1 + 0.035 * grain, (height, width, 3))
     image = np.clip(np.array(colour) * wave * 255, 0, 255).astype(np.uint8)
@@ -300,7 +302,7 @@ def _canvas(height: int, width: int, colour: Colour) -> NDArray[np.uint8]:
 
 
 def _front(instrument: str, p: Necked, wood: Colour) -> NDArray[np.uint8]:
-    """The painted front of a necked instrument's body, its outline in alpha."""
+    """Painted front of a necked instrument's body, with its outline in alpha."""
     height, width = 256, int(256 * p.width / p.length)
     image = _canvas(height, width, (0.95, 0.93, 0.88) if instrument == "banjo" else wood)
     rows = np.linspace(0, 1, 200)
@@ -363,14 +365,14 @@ def _fingerboard(p: Necked, frets: bool) -> NDArray[np.uint8]:
     height, width = 240, 24
     image = np.full((height, width, 3), (34, 26, 25) if not frets else (60, 38, 26), np.uint8)
     if frets:
-        for fret in range(1, 19):  # equal temperament: fret n leaves 2^(-n/12) of the string
+        for fret in range(1, 19):  # equal temperament: 2^(-n/12) of the string remains at fret n
             row = int(height * 1.35 * (1 - 2 ** (-fret / 12)))
             if row < height:
                 image[row] = (190, 185, 170)
             if fret in (3, 5, 7, 9, 12) and row < height:
                 cv2.circle(image, (width // 2, max(0, row - 6)), 2, (225, 220, 205), -1)
     for index in range(p.strings):
-        # on black, strings are drawn faint: bright lines a pixel wide would flicker at this size
+        # strings on black are faint: bright lines one pixel wide would flicker at this size
         image[:, int(width * (0.14 + 0.72 * index / (p.strings - 1)))] = (178, 172, 160) if frets else (74, 66, 62)
     return image
 
@@ -401,7 +403,7 @@ def _keys() -> NDArray[np.uint8]:
     image = np.full((height, width, 3), (244, 243, 236), np.uint8)
     image[:, ::8] = (120, 120, 118)
     for white in range(52):
-        if (white + 5) % 7 not in (2, 6):  # A at the left; no black key between E and F, or B and C
+        if (white + 5) % 7 not in (2, 6):  # A is at the left; no black key between E and F, or B and C
             image[: int(0.62 * height), max(0, white * 8 + 6) : white * 8 + 10] = (18, 18, 20)
     return image
 
@@ -416,7 +418,7 @@ def _sheet_music() -> NDArray[np.uint8]:
 
 
 def _grand_outline() -> NDArray[np.uint8]:
-    """Alpha of a grand's plan: straight along the bass side, curved in along the treble side. `[h, w]`"""
+    """Alpha of a grand piano's plan: straight on the bass side, curved in on the treble side. `[h, w]`"""
     height, width = 300, 260
     along = np.linspace(0, 1, 120)  # from the keyboard (bottom row) to the tail
     knots = [(0, 1.0), (0.25, 0.99), (0.45, 0.9), (0.62, 0.68), (0.78, 0.56), (0.92, 0.48), (0.985, 0.30), (1, 0.12)]

@@ -1,4 +1,4 @@
-"""How each instrument is held and played: a gesture (where the hands are in the music) to a pose and solids."""
+"""Playing of each instrument: converts a gesture (positions of the hands in the music) to a pose and solids."""
 
 from dataclasses import dataclass
 
@@ -16,17 +16,17 @@ Vector = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Gesture:
-    """What the body does at one moment.
+    """Movement of a player at one moment.
 
     Attributes:
-        stroke: of the bow or the strumming hand, -1 (one end) to 1.
-        lift: of the right and the left hand above what they strike, 0 to 1.
-        place: where the right and the left hand strike: along the keys or strings, -1 (the player's right) to 1; for
-            drums an index into DRUM_HEADS.
-        neck: of the left hand along the neck, 0 (nut) to 1 (body).
-        swing: of a struck cymbal, in radians, by name.
-        sway: of the trunk, -1 to 1.
-        nod: of the head, in metres.
+        stroke: position of the bow or the strumming hand, -1 (one end) to 1.
+        lift: height of the right and the left hand above the struck points, 0 to 1.
+        place: struck points of the right and the left hand: along the keys or strings, -1 (the player's right) to 1;
+            for drums an index into DRUM_HEADS.
+        neck: position of the left hand along the neck, 0 (nut) to 1 (body).
+        swing: angles of struck cymbals (hi-hat, crash, ride), in radians.
+        sway: movement of the trunk, -1 to 1.
+        nod: forward drop of the head, in metres.
     """
 
     stroke: float = 0.0
@@ -40,13 +40,13 @@ class Gesture:
 
 @dataclass(frozen=True)
 class Dress:
-    """The appearance of a performer and the instrument.
+    """Appearance of a performer and the instrument.
 
     Attributes:
-        wood: of the instrument (its brass or shell, where it has no wood).
-        trim: a second colour: the kick drum's front, the seat.
-        grand: the piano is a grand, not an upright.
-        stand: plays a guitar-like instrument standing up.
+        wood: colour of the instrument's wood (of its brass or shell, where it has no wood).
+        trim: a second colour, of the kick drum's front or the seat.
+        grand: whether a piano is a grand instead of an upright.
+        stand: whether a player of a guitar-like instrument stands.
     """
 
     body: Body
@@ -64,7 +64,7 @@ def is_seated(instrument: str, dress: Dress) -> bool:
 
 
 def source_point(instrument: str, dress: Dress) -> Vector:
-    """Where the instrument's sound comes from, in the player's axes (metres): a point on the drawn instrument."""
+    """Position of the instrument's sound in the player's axes (metres): a point on the drawn instrument."""
     if instrument == "piano":
         return np.array([1.15, 0.0, 0.98]) if dress.grand else np.array([0.72, 0.0, 0.95])
     if instrument == "drums":
@@ -79,7 +79,7 @@ def source_point(instrument: str, dress: Dress) -> Vector:
 
 
 def still_parts(instrument: str, dress: Dress) -> Parts:
-    """What of the instrument and the seat never moves."""
+    """Parts of the instrument and the seat that never move."""
     parts: Parts = []
     if instrument == "drums":
         parts += instruments.drum_kit(dress.wood, dress.trim)
@@ -93,7 +93,7 @@ def still_parts(instrument: str, dress: Dress) -> Parts:
 
 
 def seat(colour: Colour, back: bool) -> Parts:
-    """A stool or a chair under the origin."""
+    """A stool, or a chair if it has a back, at the origin."""
     cloth, wood = Surface(colour), Surface((0.25, 0.18, 0.13), 0.2)
     parts: Parts = [Solid("block", np.array([0.02, 0, SEAT_HEIGHT - 0.03]), np.diag([0.21, 0.21, 0.03]), cloth)]
     for x in (-0.16, 0.19):
@@ -108,7 +108,7 @@ def seat(colour: Colour, back: bool) -> Parts:
 
 
 def moving_parts(instrument: str, dress: Dress, gesture: Gesture) -> tuple[Parts, Parts]:
-    """Solids of the person, and of what of the instrument moves, in the player's axes."""
+    """Solids of the person, and of the moving parts of the instrument, in the player's axes."""
     if instrument in ("cello", "upright bass"):
         return _upright(instrument, dress, gesture)
     if instrument in NECKED:
@@ -123,7 +123,7 @@ def moving_parts(instrument: str, dress: Dress, gesture: Gesture) -> tuple[Parts
 
 
 def idle_parts(instrument: str, dress: Dress) -> Parts:
-    """The instrument alone: on a stand, or on the floor where it stands by itself."""
+    """The instrument without a player: on a stand, or on the floor if it needs no stand."""
     if instrument in ("drums", "piano", "harp"):
         return still_parts(instrument, dress)
     black = Surface((0.07, 0.07, 0.08), 0.2)
@@ -187,7 +187,7 @@ def _upright(instrument: str, dress: Dress, g: Gesture) -> tuple[Parts, Parts]:
     objects = [part.moved(axes, centre) for part in instruments.necked(instrument, dress.wood)]
     left = on(0.02, p.length / 2 + p.neck * (0.95 - 0.85 * g.neck), 0.02)
     if instrument == "cello":
-        # the bow's hand draws back as it goes out, as far as an arm reaches
+        # the hand draws the bow back as it moves outward, as far as the arm reaches
         away = np.array([-0.42, -0.90, -0.06])
         bow, right = instruments.bow(on(0.0, 0.0, 0.065), away, 0.30 + 0.24 * g.stroke)
         objects += bow
@@ -238,7 +238,7 @@ def _drums(dress: Dress, g: Gesture) -> tuple[Parts, Parts]:
     objects: Parts = []
     hands = []
     for side, place, lift in ((-1, g.place[0], g.lift[0]), (1, g.place[1], g.lift[1])):
-        # between two drums the hand is on its way from one to the other
+        # between two drums the hand moves from one to the other
         low, share = int(np.floor(place)), place - np.floor(place)
         struck = (1 - share) * DRUM_HEADS[names[low]] + share * DRUM_HEADS[names[min(low + 1, len(names) - 1)]]
         shoulder = np.array([0.0, side * 0.19, 0.98])

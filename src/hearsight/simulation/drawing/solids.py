@@ -1,8 +1,8 @@
-"""Solids that rays meet: where a ray from the camera first touches each, and which way the surface faces there.
+"""Solids for the ray caster: the first point at which a ray meets each solid, and the normal of the surface there.
 
 The camera is the origin. Rays are unit vectors, so the parameter `t` of a hit is its distance from the camera in
-metres. Every solid but the limb is a unit shape under an affine map (`centre`, and `axes` whose columns are the images
-of the unit vectors), so that one ray transform serves all of them.
+metres. Every solid except the limb is a unit shape under an affine map (`centre`, and `axes` whose columns are the
+images of the unit vectors), so that all of them share one ray transform.
 """
 
 from dataclasses import dataclass, replace
@@ -21,12 +21,12 @@ Shape = Literal["ball", "block", "can", "slab", "board"]
 
 @dataclass(frozen=True)
 class Surface:
-    """The appearance of a solid.
+    """Appearance of a solid.
 
     Attributes:
         colour: red, green and blue, 0 to 1, in full light.
         gloss: strength of the highlight, 0 (cloth) to 1 (polished brass).
-        texture: picture on the shape's +z face, RGB or RGBA uint8, row 0 at +y. A slab's or board's alpha cuts its
+        texture: picture on the shape's +z face, RGB or RGBA uint8, row 0 at +y. The alpha of a slab or board is its
             outline.
     """
 
@@ -36,7 +36,7 @@ class Surface:
 
     @cached_property
     def outward(self) -> NDArray[np.float32]:
-        """Unit vectors (x right, y up) from the inside of the texture's outline to its outside. `[h, w, 2]`"""
+        """Unit vectors (x right, y up) from the inside to the outside of the texture's outline. `[h, w, 2]`"""
         alpha = cv2.GaussianBlur(self.texture[..., 3].astype(np.float32), (0, 0), 3)  # type: ignore[index]
         slope = np.stack([-cv2.Sobel(alpha, cv2.CV_32F, 1, 0), cv2.Sobel(alpha, cv2.CV_32F, 0, 1)], axis=-1)
         return slope / (np.linalg.norm(slope, axis=-1, keepdims=True) + 1e-6)
@@ -56,11 +56,11 @@ class Solid:
         return replace(self, centre=rotation @ self.centre + shift, axes=rotation @ self.axes)
 
     def hull(self) -> NDArray[np.float64]:
-        """Points whose convex hull holds the solid, with some inside it. `[n, 3]`"""
+        """Points whose convex hull contains the solid, and some inside it. `[n, 3]`"""
         return self.centre + _CUBE @ self.axes.T
 
     def hits(self, rays: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Distance along each of the rays `[3, n]` at which the solid is met; infinite where it is not. `[n]`"""
+        """Distance along each ray `[3, n]` to the solid; infinite where the ray misses it. `[n]`"""
         direction, origin = self._local(rays)
         if self.shape == "ball":
             a = np.einsum("in,in->n", direction, direction)
@@ -76,7 +76,7 @@ class Solid:
         return np.where((near < far) & (near > 0), near, np.inf)
 
     def faces(self, rays: NDArray[np.float32], t: NDArray[np.float32]) -> tuple[NDArray, NDArray]:
-        """Outward unit normals `[3, n]` and colours `[n, 3]` (0 to 1) at the hits of rays that do meet the solid."""
+        """Outward unit normals `[3, n]` and colours `[n, 3]` (0 to 1) at the hits of rays that meet the solid."""
         direction, origin = self._local(rays)
         point = origin[:, None] + t * direction
         normal = np.zeros_like(point)
@@ -100,7 +100,7 @@ class Solid:
             front = front & (point[2] > -0.5)
         normal = turned(np.linalg.inv(self.axes).T, normal.astype(np.float32))
         normal /= np.linalg.norm(normal, axis=0) + 1e-9
-        if self.shape in ("board", "slab"):  # seen from either side
+        if self.shape in ("board", "slab"):  # visible from both sides
             normal *= np.where((normal * rays).sum(axis=0) > 0, -1, 1)
         colour = np.broadcast_to(np.array(self.surface.colour, np.float32), (len(t), 3))
         if self.surface.texture is not None and front.any():
@@ -113,7 +113,8 @@ class Solid:
         return turned(inverse, rays), (-inverse @ self.centre).astype(np.float32)
 
     def _span(self, direction: NDArray, origin: NDArray) -> tuple[NDArray, NDArray]:
-        """Where each ray enters and leaves the block or can; enters after it leaves where it misses."""
+        """Entry and exit distances of each ray in the block or can; the entry is after the exit where the ray
+        misses."""
         direction = np.where(np.abs(direction) < 1e-9, np.float32(1e-9), direction)
         first, second = (-1 - origin)[:, None] / direction, (1 - origin)[:, None] / direction
         near, far = np.minimum(first, second), np.maximum(first, second)
@@ -127,7 +128,8 @@ class Solid:
         return enter, np.where(discriminant > 0, leave, -np.inf)
 
     def _outline_hits(self, direction: NDArray, origin: NDArray, near: NDArray, far: NDArray) -> NDArray[np.float32]:
-        """First point between `near` and `far` whose texel is not transparent, to a thirtieth of the way through."""
+        """First point between `near` and `far` whose texel is not transparent, with a resolution of a thirtieth of the
+        way."""
         steps = 1 if self.shape == "board" else 30
         t = np.full(direction.shape[1], np.inf, np.float32)
         open_ = np.flatnonzero((near <= far) & (near > 0))
@@ -150,7 +152,8 @@ class Solid:
 
 @dataclass(frozen=True)
 class Limb:
-    """The hull of a ball of radius `ra` at `a` and one of radius `rb` at `b`: arms, legs, sticks, bows, bells."""
+    """Convex hull of a ball of radius `ra` at `a` and one of radius `rb` at `b`: for arms, legs, sticks, bows,
+    bells."""
 
     a: NDArray[np.float64]
     b: NDArray[np.float64]
@@ -167,15 +170,15 @@ class Limb:
         return replace(self, a=rotation @ self.a + shift, b=rotation @ self.b + shift)
 
     def hull(self) -> NDArray[np.float64]:
-        """Points whose convex hull holds the limb, with some inside it. `[n, 3]`"""
+        """Points whose convex hull contains the limb, and some inside it. `[n, 3]`"""
         ends = np.concatenate([self.a + self.ra * _CORNERS, self.b + self.rb * _CORNERS])
         return np.concatenate([ends, self.centre[None]])
 
     def hits(self, rays: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Distance along each of the rays `[3, n]` at which the limb is met; infinite where it is not. `[n]`
+        """Distance along each ray `[3, n]` to the limb; infinite where the ray misses it. `[n]`
 
-        The surface between the balls is the part of their common tangent cone between the circles of contact: with
-        `h` along the axis from `a` and `s = (ra - rb) / length`, radius `(ra - h s) / sqrt(1 - s^2)`.
+        The surface between the balls is the part of their common tangent cone between the circles of contact: with `h`
+        along the axis from `a` and `s = (ra - rb) / length`, its radius is `(ra - h s) / sqrt(1 - s^2)`.
         """
         t = np.minimum(_ball_hits(rays, self.a, self.ra), _ball_hits(rays, self.b, self.rb))
         axis, length, slope = self._axis()
@@ -196,7 +199,7 @@ class Limb:
         return np.where(good, np.minimum(t, cone), t).astype(np.float32)
 
     def faces(self, rays: NDArray[np.float32], t: NDArray[np.float32]) -> tuple[NDArray, NDArray]:
-        """Outward unit normals `[3, n]` and colours `[n, 3]` (0 to 1) at the hits of rays that do meet the limb."""
+        """Outward unit normals `[3, n]` and colours `[n, 3]` (0 to 1) at the hits of rays that meet the limb."""
         axis, length, _ = self._axis()
         q = t * rays - self.a[:, None].astype(np.float32)
         h = np.clip(_along(axis, q), 0, length)
@@ -205,7 +208,7 @@ class Limb:
         return normal, np.broadcast_to(np.array(self.surface.colour, np.float32), (len(t), 3))
 
     def _axis(self) -> tuple[NDArray[np.float64], float, float | None]:
-        """Axis from a to b, its length, and the cone's slope (None where one ball holds the other)."""
+        """Axis from a to b, its length, and the cone's slope (None if one ball contains the other)."""
         between = self.b - self.a
         length = float(np.linalg.norm(between))
         if length <= abs(self.ra - self.rb) + 1e-9:
@@ -214,7 +217,7 @@ class Limb:
 
 
 def frame_along(direction: ArrayLike) -> NDArray[np.float64]:
-    """Rotation whose columns are x (to the side), y (as near upwards as may be) and z along `direction`. `[3, 3]`"""
+    """Rotation whose columns are x (sideways), y (upwards as far as possible) and z along `direction`. `[3, 3]`"""
     z = np.asarray(direction, dtype=np.float64)
     z = z / np.linalg.norm(z)
     up = np.array([1.0, 0.0, 0.0] if abs(z[2]) > 0.999 else [0.0, 0.0, 1.0])
@@ -224,7 +227,7 @@ def frame_along(direction: ArrayLike) -> NDArray[np.float64]:
 
 
 def turned(matrix: NDArray, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """`matrix @ vectors` for vectors `[3, n]`, rounded alike on any number of cores (BLAS is not)."""
+    """`matrix @ vectors` for vectors `[3, n]`, with the same rounding on any number of cores (unlike BLAS)."""
     m = matrix.astype(np.float32)
     x, y, z = vectors
     return np.stack([row[0] * x + row[1] * y + row[2] * z for row in m])
@@ -247,7 +250,7 @@ def _ball_hits(rays: NDArray[np.float32], centre: NDArray, radius: float) -> NDA
 
 
 def _plane(direction: NDArray, origin: NDArray) -> tuple[NDArray, NDArray]:
-    """Where rays cross z = 0 within the unit square, as an interval without length; empty where they miss it."""
+    """Intersections of rays with the unit square at z = 0, as intervals without length; empty where rays miss it."""
     with np.errstate(divide="ignore", invalid="ignore"):
         t = -origin[2] / direction[2]
         point = origin[:2, None] + t * direction[:2]

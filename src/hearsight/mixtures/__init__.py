@@ -1,1 +1,1 @@
-"""Made-up mixtures with known parts, that the default model's sound classifier learns from."""
+"""Synthetic mixtures with known parts, to train the default model's sound classifier."""

@@ -1,4 +1,4 @@
-"""Sound through a lossy codec and back: holes between partials, smeared strokes, no top."""
+"""Encoding and decoding of sound with a lossy codec: spectral holes, smeared transients, no high frequencies."""
 
 from functools import lru_cache
 
@@ -10,26 +10,26 @@ from scipy.signal import correlate
 from torch import Tensor
 
 CODECS = {"libmp3lame": "mp3float", "aac": "aac"}
-"""FFmpeg's encoders, and the decoder of each."""
+"""FFmpeg's encoders, with their decoders."""
 
 
 def through_codec(
     sound: Float[Tensor, "samples"], sample_rate_hz: int, codec: str, bits_per_s: int
 ) -> Float[Tensor, "samples"]:
-    """Mono sound as it comes out of a codec, aligned with what went in.
+    """Encode and decode mono sound; the result is aligned with the input.
 
     Args:
-        sound: within -1 to 1; what is beyond may be clipped by the codec.
-        sample_rate_hz: one that the codec knows.
+        sound: sound within -1 to 1; larger values may be clipped by the codec.
+        sample_rate_hz: sample rate that the codec supports.
         codec: one of `CODECS`.
-        bits_per_s: an MP3 gets the nearest rate that there is.
+        bits_per_s: bit rate; MP3 uses the nearest possible one.
     """
     delay = _delay(codec, sample_rate_hz)
     return torch.from_numpy(_decoded(sound.numpy(), sample_rate_hz, codec, bits_per_s)[delay : delay + len(sound)])
 
 
 def _decoded(sound: Float[np.ndarray, "samples"], rate: int, codec: str, bits_per_s: int) -> Float[np.ndarray, "more"]:
-    """As the decoder gives it: later, and more."""
+    """Output of the decoder, which is delayed and longer than the input."""
     encoder = av.CodecContext.create(codec, "w")
     assert isinstance(encoder, av.AudioCodecContext)
     encoder.sample_rate, encoder.layout, encoder.format = rate, "mono", "fltp"
@@ -55,7 +55,7 @@ _LOOKAHEAD = 4  # frames
 
 @lru_cache
 def _delay(codec: str, rate: int) -> int:
-    """Samples by which the codec is late; not every decoder reports it."""
+    """Delay of a codec in samples, measured because not every decoder reports it."""
     noise = np.random.default_rng(0).normal(0, 0.1, 8192).astype(np.float32)
     late = correlate(_decoded(noise, rate, codec, 64_000), noise, "full")
     return int(np.argmax(late)) - len(noise) + 1

@@ -1,4 +1,4 @@
-"""Debian's packages that the sound bank is made of: what each gives, where it lies, and under which licence."""
+"""Debian packages for the sound bank: their content, paths and licences."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +8,7 @@ from hearsight.errors import DependencyError
 
 @dataclass(frozen=True)
 class Package:
-    """A package, a path that it installs, what it gives and its licence."""
+    """A package, a path that it installs, its content and its licence."""
 
     name: str
     path: Path
@@ -25,13 +25,13 @@ FONTS: tuple[Package, ...] = (
         "MIT",
     ),
 )
-"""Sound fonts to train with. csound-soundfont is none of them: it shares samples with the font kept for validation."""
+"""Sound fonts for training. csound-soundfont is left out: it shares samples with the font kept for validation."""
 
 DRUM_FONTS: tuple[Package, ...] = (
     Package("avldrums.lv2-soundfont", Path("/usr/share/sounds/sf2/Black_Pearl_4_LV2.sf2"), "drums", "CC BY-SA 3.0"),
     Package("avldrums.lv2-soundfont", Path("/usr/share/sounds/sf2/Red_Zeppelin_4_LV2.sf2"), "drums", "CC BY-SA 3.0"),
 )
-"""Sound fonts of one drum kit each."""
+"""Sound fonts with one drum kit each."""
 
 EFFECT_FONT = Package("fluid-soundfont-gs", Path("/usr/share/sounds/sf2/FluidR3_GS.sf2"), "noises", "MIT")
 
@@ -65,10 +65,10 @@ RECORDINGS: tuple[Package, ...] = (
 
 
 def require_packages(fonts_too: bool = True, recordings_too: bool = True) -> None:
-    """Check that the packages are there.
+    """Check that the packages are installed.
 
     Raises:
-        DependencyError: naming all that are missing and the line that installs them.
+        DependencyError: packages are missing; the message names them all and the line that installs them.
     """
     wanted = (FONTS if fonts_too else ()) + (RECORDINGS if recordings_too else ())
     missing = list(dict.fromkeys(package.name for package in wanted if not package.path.exists()))

@@ -1,7 +1,7 @@
 """Flaws of recordings on batches of mono sound: microphones, automatic gain, noise floors, codecs' bands, clipping.
 
-Flaws are drawn once per clip (`draw_flaws`); `record` gives the flawed mixture with the filter, the gain curve and the
-noise that it came from, so that stems can be put through the same.
+Flaws are drawn once per clip (`draw_flaws`). `record` returns the flawed mixture with its filter, gain curve and noise,
+so that the same flaws can be applied to stems.
 """
 
 import math
@@ -16,27 +16,28 @@ from torch import Tensor
 from hearsight.mixtures.codecs import CODECS, through_codec
 
 _KNOTS = 96
-"""Points of a microphone's magnitude curve on a logarithmic frequency axis."""
+"""Number of points of a microphone's magnitude curve on a logarithmic frequency axis."""
 
 _COARSE = 2048
-"""Frequencies, evenly spaced, at which filters are worked out before they are laid over a clip's own."""
+"""Number of evenly spaced frequencies at which filters are computed before they are interpolated to a clip's own."""
 
 
 @dataclass(frozen=True)
 class Ranges:
-    """From what the flaws are drawn; a share is the chance that a clip has the flaw at all.
+    """Distributions of the flaws. A share is the probability that a clip has the flaw at all.
 
     Attributes:
-        high_pass_hz: corner of a microphone's high-pass (second order in power), for `high_pass_share`.
-        tilt_db: spread of the tilt per octave around 1 kHz.
-        resonances: most resonances and dips of a microphone and its body; `resonance_db` their spread.
-        low_pass_hz: of low sample rates and codecs (steep), for `low_pass_share`.
-        snr_db: level of the noise floor below the filtered sound, for `noise_share`.
+        high_pass_hz: corner of a microphone's high-pass (second order in power); probability `high_pass_share`.
+        tilt_db: standard deviation of the spectral tilt per octave around 1 kHz.
+        resonances: number of resonances and dips of a microphone and its body; `resonance_db` is their standard
+            deviation.
+        low_pass_hz: corner of the steep low-pass of low sample rates and codecs; probability `low_pass_share`.
+        snr_db: level of the noise floor below the filtered sound; probability `noise_share`.
         noise_slope_db: fall of the floor's spectrum per octave.
-        compression_share: clips with automatic gain; `compression_ratio` its strength (1 is none).
-        clip_share: clips whose peaks are clipped, `clip_db` below their highest peak.
-        level_db: of the finished clip (root mean square), relative to full scale.
-        codec_share: clips that have been through a lossy codec (`draw_recording` only), `codec_bits_per_s` its rate.
+        compression_share: probability of automatic gain; `compression_ratio` is its strength (1 is none).
+        clip_share: probability of clipping, `clip_db` below the highest peak.
+        level_db: level of the finished clip (root mean square) relative to full scale.
+        codec_share: probability of a lossy codec (`draw_recording` only); `codec_bits_per_s` is its bit rate.
     """
 
     high_pass_share: float = 0.7
@@ -60,16 +61,16 @@ class Ranges:
 
 @dataclass(frozen=True)
 class Flaws:
-    """What is wrong with each clip of a batch; see `Ranges`.
+    """Flaws of each clip of a batch; see `Ranges`.
 
     Attributes:
-        magnitude_db: of the filter at `knots_hz`. `[batch, knots]`
-        low_pass_hz: infinity for none. `[batch]`
-        snr_db, noise_slope_db: of the noise floor; infinite SNR for none. `[batch]`
-        ratio, release_s: of the automatic gain; ratio 1 for none. `[batch]`
-        clip_db: how far below the highest peak it clips; 0 for not at all. `[batch]`
-        level_db: of the result. `[batch]`
-        sample_rate_hz: of the sound.
+        magnitude_db: magnitude of the filter at `knots_hz`. `[batch, knots]`
+        low_pass_hz: corner of the low-pass; infinity for none. `[batch]`
+        snr_db, noise_slope_db: level and slope of the noise floor; infinite SNR for none. `[batch]`
+        ratio, release_s: ratio and release time of the automatic gain; ratio 1 for none. `[batch]`
+        clip_db: level of clipping below the highest peak; 0 for none. `[batch]`
+        level_db: level of the result. `[batch]`
+        sample_rate_hz: sample rate of the sound.
     """
 
     magnitude_db: Tensor
@@ -84,14 +85,14 @@ class Flaws:
 
 
 def knots_hz(sample_rate_hz: float, device: torch.device | None = None) -> Tensor:
-    """Frequencies of a magnitude curve. `[knots]`"""
+    """Frequencies of the points of a magnitude curve. `[knots]`"""
     return torch.logspace(math.log10(20), math.log10(sample_rate_hz / 2), _KNOTS, device=device)
 
 
 def draw_flaws(
     batch: int, sample_rate_hz: float, generator: torch.Generator | None = None, ranges: Ranges | None = None
 ) -> Flaws:
-    """Flaws for a batch of clips, on the CPU."""
+    """Draw flaws for a batch of clips, on the CPU."""
     r = ranges or Ranges()
 
     def uniform(low: float, high: float, *shape: int) -> Tensor:
@@ -126,13 +127,13 @@ def draw_flaws(
 
 @dataclass(frozen=True)
 class Recorded:
-    """A flawed batch and what stems need to follow it.
+    """A flawed batch, and what must be applied to stems.
 
     Attributes:
         sound: the recording: clipped `gain * (filtered + noise)`. `[batch, samples]`
-        noise: the microphone's, before the gain. `[batch, samples]`
-        response: magnitudes of the zero-phase filter at the frequencies of a real FFT of the padded clip.
-            `[batch, bins]`
+        noise: noise of the microphone, before the gain. `[batch, samples]`
+        response: magnitudes of the zero-phase filter at the frequencies of a real FFT of the padded clip. `[batch,
+            bins]`
         gain: automatic gain and level over time. `[batch, samples]`
     """
 
@@ -143,11 +144,11 @@ class Recorded:
 
 
 def record(sound: Tensor, flaws: Flaws, generator: torch.Generator | None = None) -> Recorded:
-    """Record a batch badly.
+    """Apply flaws to a batch.
 
     Args:
         sound: mono clips. `[batch, samples]`
-        generator: of the noise.
+        generator: random generator of the noise.
     """
     samples, rate = sound.shape[-1], flaws.sample_rate_hz
     length = _padded(samples, rate)
@@ -155,7 +156,7 @@ def record(sound: Tensor, flaws: Flaws, generator: torch.Generator | None = None
     response = _fine(response_at(flaws, frequency), length).to(sound)
     filtered = _filtered(sound, response)
     loudness = filtered.square().mean(-1, keepdim=True).sqrt()
-    # silence stays silence: its floor is that of a sound at -80 dB
+    # silence stays silent: its noise floor is that of a sound at -80 dB
     loudness = loudness.clamp_min(1e-4)
     noise = _noise(flaws, frequency, length, samples, generator).to(sound) * loudness
     heard = filtered + noise
@@ -166,7 +167,7 @@ def record(sound: Tensor, flaws: Flaws, generator: torch.Generator | None = None
     )
     recorded, gain = gained * level, gain * level
     ceiling = recorded.abs().amax(-1, keepdim=True) * 10 ** (-flaws.clip_db.to(sound)[:, None] / 20)
-    ceiling = ceiling.clamp(1e-6, 1.0)  # full scale is the end for all
+    ceiling = ceiling.clamp(1e-6, 1.0)  # nothing exceeds full scale
     return Recorded(recorded.clamp(-ceiling, ceiling), noise, response, gain)
 
 
@@ -177,15 +178,15 @@ def draw_recording(
     ranges: Ranges | None = None,
     n_fft: int = 1024,
 ) -> tuple[Tensor, Tensor, NDArray[np.float32]]:
-    """One clip with flaws drawn by chance.
+    """Apply randomly drawn flaws to one clip.
 
     Args:
-        sound: mono. `[samples]`
-        n_fft: of the spectrogram whose stems the response is for.
+        sound: mono sound. `[samples]`
+        n_fft: FFT size of the spectrogram whose stems the response is for.
 
     Returns:
         the recording `[samples]`; the noise floor on the scale of the filtered sound, before the automatic gain (which
-        is alike for sound and noise, so that shares do not depend on it) `[samples]`; the filter's magnitude at the
+        is the same for sound and noise, so that shares do not depend on it) `[samples]`; the filter's magnitude at the
         spectrogram's bins `[n_fft / 2 + 1]`.
     """
     generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
@@ -202,7 +203,7 @@ def draw_recording(
 
 
 def _noise(flaws: Flaws, frequency: Tensor, length: int, samples: int, generator: torch.Generator | None) -> Tensor:
-    """The noise floor relative to a sound with a root mean square of 1. `[batch, samples]`"""
+    """Noise floor relative to a sound with a root mean square of 1. `[batch, samples]`"""
     noisy = torch.isfinite(flaws.snr_db)
     colour = (frequency.clamp_min(30) / 1000) ** (-flaws.noise_slope_db[:, None] / 6.02)
     colour = _fine(colour * _low_pass(flaws.low_pass_hz, frequency), length)
@@ -213,7 +214,7 @@ def _noise(flaws: Flaws, frequency: Tensor, length: int, samples: int, generator
 
 
 def _padded(samples: int, rate: float) -> int:
-    """Room for the filter to ring out, of an even length that transforms fast."""
+    """Even FFT length with a fast transform and space for the decay of the filter."""
     need = samples + round(0.05 * rate)
     length = int(next_fast_len(need, real=True))
     while length % 2:
@@ -222,7 +223,7 @@ def _padded(samples: int, rate: float) -> int:
 
 
 def _fine(coarse: Tensor, length: int) -> Tensor:
-    """A curve at _COARSE + 1 frequencies up to the Nyquist one, laid over the bins of a real FFT. `[batch, bins]`"""
+    """Interpolate a curve at _COARSE + 1 frequencies up to Nyquist to the bins of a real FFT. `[batch, bins]`"""
     return torch.nn.functional.interpolate(coarse[:, None], size=length // 2 + 1, mode="linear", align_corners=True)[
         :, 0
     ]
@@ -235,7 +236,7 @@ def _filtered(sound: Tensor, response: Tensor) -> Tensor:
 
 
 def response_at(flaws: Flaws, frequency: Tensor) -> Tensor:
-    """Magnitude of the filter of each clip. `[batch, frequencies]`"""
+    """Magnitude of each clip's filter. `[batch, frequencies]`"""
     place = (torch.log10(frequency.clamp_min(20)) - math.log10(20)) / (
         math.log10(flaws.sample_rate_hz / 2) - math.log10(20)
     )
@@ -246,13 +247,13 @@ def response_at(flaws: Flaws, frequency: Tensor) -> Tensor:
 
 
 def _low_pass(corner: Tensor, frequency: Tensor) -> Tensor:
-    """A codec's steep edge: flat, then down within a tenth of the corner. `[batch, frequencies]`"""
+    """Steep edge of a codec: flat, then down to zero within a tenth of the corner frequency. `[batch, frequencies]`"""
     over = (frequency / corner[:, None] - 0.95) / 0.1
     return torch.where(torch.isinf(corner)[:, None], 1.0, 0.5 + 0.5 * torch.cos(math.pi * over.clamp(0, 1)))
 
 
 def _automatic_gain(sound: Tensor, flaws: Flaws) -> Tensor:
-    """Gain of a compressor that follows the level in steps of 10 ms, released slowly. `[batch, samples]`"""
+    """Gain of a compressor that follows the level in steps of 10 ms, with slow release. `[batch, samples]`"""
     samples, hop = sound.shape[-1], round(0.01 * flaws.sample_rate_hz)
     if not bool((flaws.ratio > 1).any()):
         return torch.ones_like(sound)
@@ -260,11 +261,11 @@ def _automatic_gain(sound: Tensor, flaws: Flaws) -> Tensor:
     blocks = torch.nn.functional.pad(sound, (0, steps * hop - samples)).reshape(sound.shape[0], steps, hop)
     level = 10 * torch.log10(blocks.square().mean(-1) + 1e-10)
     fall = (8.7 * 0.01 / flaws.release_s.to(sound)).clamp_max(40.0)  # dB a step
-    # held peaks that fall at a steady rate, for all steps at once: a running maximum of level + fall * step
+    # peaks held and released at a constant rate, for all steps at once: a running maximum of level + fall * step
     ramp = fall[:, None] * torch.arange(steps, device=sound.device, dtype=sound.dtype)
     held = torch.cummax(level + ramp, dim=1).values - ramp
     middle = held.amax(dim=1, keepdim=True)
-    # no more than 30 dB up: an automatic gain does not search in silence
+    # at most 30 dB up: an automatic gain does not amplify silence
     gain_db = (middle - held).clamp_max(30) * (1 - 1 / flaws.ratio.to(sound))[:, None]
     smooth = torch.nn.functional.interpolate(gain_db[:, None], size=steps * hop, mode="linear", align_corners=False)
     return 10 ** (smooth[:, 0, :samples] / 20)

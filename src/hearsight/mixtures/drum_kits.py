@@ -1,4 +1,4 @@
-"""Recorded drum kits (Debian's hydrogen-drumkits and sonic-pi-samples), played from the phrases of drums.
+"""Recorded drum kits (Debian's hydrogen-drumkits and sonic-pi-samples) that play drum phrases.
 
 Each kit of Hydrogen names its own licence (GPL, CC BY, CC BY-SA or CC0, in the package's copyright file); Sonic Pi's
 samples are CC0.
@@ -54,10 +54,10 @@ class _Drum:
 
 
 class DrumKits:
-    """The kits that are installed.
+    """Installed drum kits.
 
     Raises:
-        DependencyError: none is.
+        DependencyError: none is installed.
     """
 
     def __init__(self, sample_rate_hz: int) -> None:
@@ -73,7 +73,7 @@ class DrumKits:
             raise DependencyError(f"drum kits are missing in {KITS} or {LOOSE}", "missing")
 
     def phrase(self, rng: np.random.Generator, part: str, seconds: float) -> tuple[NDArray, str]:
-        """A phrase of drums on one kit, or now and then (in training) a loop of a drummer. `[samples]`"""
+        """A phrase on one drum kit, or sometimes (in training) a drummer's loop. `[samples]`"""
         if part == "train" and rng.random() < 0.08:
             return self._loop(rng, seconds)
         names = [name for name in self._kits if (name == USED[-1]) == (part == "validation")]
@@ -104,7 +104,7 @@ _LOOPS = ("loop_amen", "loop_amen_full", "loop_breakbeat", "loop_tabla", "loop_s
 
 
 def _drum_for(rng: np.random.Generator, drums: list[_Drum], pitch: int) -> _Drum:
-    """The drum whose name fits a General MIDI key; any where none does (a hand drum kit)."""
+    """A drum whose name fits a General MIDI key; a random one if none fits (as in a kit of hand drums)."""
     for words, pitches in _WORDS:
         if pitch in pitches:
             fit = [drum for drum in drums if any(word in drum.name.lower() for word in words)]
@@ -114,12 +114,12 @@ def _drum_for(rng: np.random.Generator, drums: list[_Drum], pitch: int) -> _Drum
 
 
 def _kit(folder: Path) -> list[_Drum]:
-    """The instruments of a kit; none if it is not installed."""
+    """Instruments of a kit; empty if it is not installed."""
     file = folder / "drumkit.xml"
     if not file.is_file():
         return []
     root = ElementTree.parse(file).getroot()
-    for element in root.iter():  # newer kits name a namespace
+    for element in root.iter():  # newer kits have a namespace
         element.tag = element.tag.split("}")[-1]
     drums = []
     for instrument in root.iter("instrument"):

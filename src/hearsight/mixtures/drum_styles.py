@@ -1,4 +1,4 @@
-"""The styles of drum phrases, in General MIDI's keys."""
+"""Styles of drum phrases, in General MIDI's keys."""
 
 from collections.abc import Callable
 

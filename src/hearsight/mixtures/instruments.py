@@ -1,4 +1,4 @@
-"""What a sound font plays for each class, in which range and in which manner."""
+"""Instruments of a sound font for each class, with their range and way of playing."""
 
 from dataclasses import dataclass
 
@@ -11,10 +11,10 @@ class Voice:
 
     Attributes:
         program: General MIDI program from 0.
-        low, high: MIDI pitches that it is given, its whole range.
+        low, high: lowest and highest MIDI pitch of its whole range.
         manner: `bowed`, `blown`, `plucked`, `struck`, `keys`, `held` (organ, accordion), `sung`, `bass` or `drums`.
-        share: how often it is chosen among the class's voices.
-        bank: General MIDI bank, DRUM_BANK for drum kits; fonts that lack a bank other than 0 are not asked for it.
+        share: relative probability among the class's voices.
+        bank: General MIDI bank, DRUM_BANK for drum kits; fonts without a bank other than 0 do not play its voices.
     """
 
     program: int
@@ -139,7 +139,7 @@ VOICES: dict[str, tuple[Voice, ...]] = {
     ),
     "voice": (Voice(52, 43, 81, "sung", 3), Voice(53, 43, 81, "sung", 2), Voice(85, 50, 81, "sung", 0.5)),
 }  # fmt: skip
-"""What plays each class that music is composed for; `other` has none."""
+"""Voices of each class that music is composed for; `other` has none."""
 
 EFFECTS: tuple[Voice, ...] = tuple(
     Voice(program, 48, 76, "effect", 1.0, bank)
@@ -152,4 +152,4 @@ EFFECTS: tuple[Voice, ...] = tuple(
 """Noises of General MIDI and Roland GS: sea, rain, wind, birds, telephones, doors, cars, trains, applause, steps."""
 
 DRUM_FONT = Voice(0, 27, 87, "drums")
-"""What a sound font that is nothing but a drum kit plays."""
+"""Voice of a sound font that consists of one drum kit."""

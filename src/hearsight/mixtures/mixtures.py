@@ -1,4 +1,4 @@
-"""Training pairs of sound and instrument map: what a microphone and a camera would record of a small band."""
+"""Training pairs of sound and instrument map: the microphone's and the camera's recording of a small simulated band."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
@@ -19,28 +19,28 @@ from hearsight.mixtures.sound_classes import SOUND_CLASSES
 from hearsight.signal.mel_bands import COLUMNS, HOP_SAMPLES, N_FFT, SAMPLE_RATE_HZ, MelBands
 from hearsight.vision.appearance import APPEARANCE, DETECTION_RATE, IMAGENET_INSTRUMENTS, draw_evidence
 
-MOST_OBJECTS = 6  # most visible objects of a pair
+MOST_OBJECTS = 6  # largest number of visible objects of a pair
 OTHER = len(SOUND_CLASSES) - 1
 _VOICE = SOUND_CLASSES.index("voice")
 _RECORDED_ODDS = 3.0
-_TIMBRE_DB = 5.0  # standard deviation of a source's own filter
+_TIMBRE_DB = 5.0  # standard deviation of a source's random filter
 
 
 @dataclass(frozen=True)
 class MixtureSettings:
-    """What pairs are like; the switches are for the ablations.
+    """Settings of the pairs; the switches are for ablations.
 
     Attributes:
         columns: length of a pair in spectrogram columns of 16 ms.
-        idle: instruments are seen that do not play.
-        rooms: sound comes through rooms; without, dry.
-        confusions: objects appear as other instruments, as measured; without, each class is seen as its likeliest
-            class.
-        flaws: the microphone's and the codec's.
-        timbres: every source goes through a smooth filter of its own, since no two instruments of a class sound alike;
-            for training (what is validated sounds as it was recorded).
-        recordings: share of the pairs in which the classes that the bank has real recordings of are heard from these,
-            and drawn more often.
+        idle: show instruments that do not play.
+        rooms: put sources in rooms; otherwise they are dry.
+        confusions: let objects appear as other instruments, with measured probabilities; otherwise each class appears
+            as its likeliest class.
+        flaws: apply the flaws of microphone and codec.
+        timbres: apply a random smooth filter to every source, because no two instruments of a class sound the same; for
+            training (validation keeps the original sound).
+        recordings: share of the pairs that use real recordings for the classes that the bank has them of, and draw
+            these classes more often.
     """
 
     columns: int = COLUMNS
@@ -54,17 +54,16 @@ class MixtureSettings:
 
 @dataclass
 class Mixture:
-    """One pair, or a batch of them with a first axis more.
+    """One pair, or a batch of pairs with an additional first axis.
 
     Attributes:
-        power: of the recording in each band. `[bands, columns]`
-        evidence: of each visible object for the classes `IMAGENET_INSTRUMENTS`; rows of zeros where there are fewer.
-            `[objects, seen]`
-        parts: true part of each object in each bin, by magnitude, and last of all that is not seen; they add up to 1.
-            `[objects + 1, bands, columns]`, 16-bit.
+        power: power of the recording in each band. `[bands, columns]`
+        evidence: evidence of each visible object for the classes `IMAGENET_INSTRUMENTS`; rows of zeros if there are
+            fewer objects. `[objects, seen]`
+        parts: true share of each object in each bin, by magnitude, and last that of everything invisible; they sum to
+            1. `[objects + 1, bands, columns]`, 16-bit.
         classes: the same by class of instrument. `[classes, bands, columns]`, 16-bit.
-        direct: true share of the power that comes straight from the sources, of what comes from them in any way.
-            `[bands, columns]`, 16-bit.
+        direct: true share of direct sound in the power of direct and reflected sound. `[bands, columns]`, 16-bit.
     """
 
     power: Float[Tensor, "*batch bands columns"]
@@ -75,33 +74,33 @@ class Mixture:
 
     @classmethod
     def stack(cls, pairs: list[Self]) -> Self:
-        """A batch."""
+        """Stack pairs into a batch."""
         return cls(*(torch.stack([getattr(pair, field.name) for pair in pairs]) for field in fields(cls)))
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> "Mixture":
-        """The same on a device."""
+        """Copy of the pair or batch on a device."""
         return Mixture(*(getattr(self, field.name).to(device, non_blocking=non_blocking) for field in fields(self)))
 
     def __len__(self) -> int:
-        """How many pairs the batch holds."""
+        """Number of pairs in the batch."""
         return self.power.shape[0] if self.power.ndim == 3 else 1
 
 
 class Mixtures(Dataset[Mixture]):
-    """Pairs drawn by chance: pair `i` depends on the banks, the settings, the seed and `i` only.
+    """Random pairs: pair `i` depends only on the banks, the settings, the seed and `i`.
 
-    One to four sources of the sound bank play in one room of the room bank, now and then with speech or noise beside
-    them. Most of them are seen, each as an object with evidence drawn as it was measured on pictures (`draw_evidence`);
-    instruments that do not play and false alarms are seen beside them.
+    One to four sources of the sound bank play in one room of the room bank, sometimes with speech or noise. Most of
+    them are visible, each as an object with evidence drawn from the distribution measured on pictures
+    (`draw_evidence`); idle instruments and false alarms are added.
 
     Args:
         sounds, rooms: the banks.
-        settings: what pairs are like.
-        seed: of all choices.
-        pairs: how many there are.
+        settings: settings of the pairs.
+        seed: seed of all choices.
+        pairs: number of pairs.
 
     Raises:
-        DataError: recordings are asked for, and the bank has none.
+        DataError: recordings are requested, and the bank has none.
     """
 
     def __init__(
@@ -156,7 +155,7 @@ class Mixtures(Dataset[Mixture]):
     def _direct_share(
         self, mix: Float[Tensor, "samples"], straight: Float[Tensor, "samples"]
     ) -> Float[Tensor, "bands columns"]:
-        """Power of the direct sound over that of the direct sound and of the rooms' answer."""
+        """Power of the direct sound over that of direct and reflected sound."""
         power, rooms = self._powers(torch.stack([straight, mix - straight]))
         least = 1e-9 * float(power.mean() + rooms.mean()) + 1e-20
         return (power + least) / (power + rooms + 2 * least)
@@ -164,7 +163,7 @@ class Mixtures(Dataset[Mixture]):
     def _stems(
         self, rng: np.random.Generator, classes: list[int], recorded: list[int], samples: int
     ) -> tuple[Float[Tensor, "sources samples"], Callable[[Float[Tensor, "sources 1"]], Float[Tensor, "samples"]]]:
-        """Each source as the microphone receives it, before its flaws; and, given gains, all direct sound."""
+        """Each source at the microphone, before its flaws; and a function from gains to the sum of all direct sound."""
         is_dry = not self._settings.rooms or rng.random() < 0.12
         responses = None if is_dry else self._rooms.draw(len(classes), rng)
         before = 0 if responses is None else responses.shape[-1] - 1
@@ -186,7 +185,7 @@ class Mixtures(Dataset[Mixture]):
             spectrum = spectra * torch.fft.rfft(torch.from_numpy(through), length)
             if gains is not None:
                 spectrum = (gains * spectrum).sum(0)
-            # Circular convolution: only the first `before` samples are wrong, and they are cut off.
+            # Circular convolution: only the first `before` samples are wrong, and they are removed.
             return torch.fft.irfft(spectrum, length)[..., before : before + samples]
 
         return heard(responses), lambda gains: heard(direct_sound(responses), gains)
@@ -202,8 +201,10 @@ class Mixtures(Dataset[Mixture]):
 
 
 def _draw_classes(rng: np.random.Generator, recorded: list[int]) -> list[int]:
-    """Classes of the sources, instruments first and a background last, if there is one; those of `recorded` are drawn
-    `_RECORDED_ODDS` times as often as others."""
+    """Draw the classes of the sources: instruments first and a background last, if there is one.
+
+    Classes in `recorded` are drawn `_RECORDED_ODDS` times as often as others.
+    """
     count = int(rng.choice([1, 2, 3, 4], p=[0.3, 0.4, 0.2, 0.1]))
     odds = np.ones(_VOICE)
     odds[[sound_class for sound_class in recorded if sound_class < _VOICE]] = _RECORDED_ODDS
@@ -219,7 +220,7 @@ def _draw_classes(rng: np.random.Generator, recorded: list[int]) -> list[int]:
 def _draw_timbres(
     rng: np.random.Generator, count: int, frequency_hz: Float[np.ndarray, "bins"]
 ) -> Float[Tensor, "count bins"]:
-    """Magnitudes of smooth filters, straight between knots half an octave apart over the logarithm of the frequency."""
+    """Magnitudes of smooth filters, linear in log frequency between knots half an octave apart."""
     knots = np.arange(np.log2(40.0), np.log2(SAMPLE_RATE_HZ / 2) + 0.5, 0.5)
     curves_db = rng.normal(0, _TIMBRE_DB, (count, len(knots))).clip(-2 * _TIMBRE_DB, 2 * _TIMBRE_DB)
     place = np.log2(frequency_hz.clip(20))
@@ -229,7 +230,7 @@ def _draw_timbres(
 def _draw_objects(
     rng: np.random.Generator, classes: list[int], settings: MixtureSettings
 ) -> tuple[Float[Tensor, "objects seen"], dict[int, int]]:
-    """Evidence of the visible objects in any order, and which of them each source is."""
+    """Evidence of the visible objects in random order, and the object index of each visible source."""
     visible = 0.0 if rng.random() < 0.1 else 1.0
     shown: list[tuple[int | None, int | None]] = [  # (class or false alarm, source)
         (sound_class, number)
@@ -263,5 +264,5 @@ def _evidence(sound_class: int | None, rng: np.random.Generator, confusions: boo
 
 
 def _loudness(stems: Tensor) -> np.ndarray:
-    """Root mean square of each stem; of one that is silent, enough not to raise it."""
+    """Root mean square of each stem, with a lower limit so that silent stems are not amplified."""
     return stems.double().square().mean(-1).sqrt().clamp_min(1e-4).numpy()

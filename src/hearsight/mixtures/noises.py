@@ -1,7 +1,8 @@
-"""Sounds that no instrument makes: synthesized noises, real ones from free packages, and a sound font's effects.
+"""Sounds of the class `other`: synthesized noises, recorded ones from free packages, and a sound font's effects.
 
-Real: footsteps, doors, water, fire, glass of minetest-data (CC BY-SA and freer), typing of bucklespring-data (GPL-2),
-sound-theme-freedesktop (GPL-2 / CC BY-SA). All else is made of filtered noise, clicks and many voices at once.
+Recorded: footsteps, doors, water, fire, glass of minetest-data (CC BY-SA and freer), typing of bucklespring-data
+(GPL-2), sound-theme-freedesktop (GPL-2 / CC BY-SA). All others are made of filtered noise, clicks and many voices at
+once.
 """
 
 from collections.abc import Callable
@@ -28,11 +29,11 @@ class Noises:
     """Phrases of noise.
 
     Args:
-        voices: who makes the crowd; None leaves it to sung vowels.
-        recorded: whether the files of Debian's packages are used too.
+        voices: speakers of the crowd; None for no crowd.
+        recorded: whether to use the files of Debian's packages too.
 
     Raises:
-        DependencyError: they are, and missing.
+        DependencyError: recorded files are requested but missing.
     """
 
     def __init__(self, sample_rate_hz: int, voices: Voices | None, recorded: bool) -> None:
@@ -45,7 +46,7 @@ class Noises:
             self._files[str(folder)] = files
 
     def synthesized(self, rng: np.random.Generator, part: str, seconds: float) -> tuple[Wave, str]:
-        """One or two of the noises below. `[samples]`"""
+        """One or two of the synthesized noises below. `[samples]`"""
         names = list(_NOISES)
         sound = np.zeros(round(seconds * self.rate), np.float32)
         chosen = [names[i] for i in rng.choice(len(names), size=int(rng.choice([1, 1, 2])), replace=False)]
@@ -54,7 +55,7 @@ class Noises:
         return sound, f"synthesized: {', '.join(chosen)}"
 
     def crowd(self, rng: np.random.Generator, part: str, seconds: float) -> tuple[Wave, str]:
-        """Babble of four to twenty voices, low-passed now and then as from afar."""
+        """Babble of several voices, sometimes low-passed as if far away."""
         sound = np.zeros(round(seconds * self.rate), np.float32)
         if self._voices is None:
             raise DependencyError("a crowd needs recorded speech", "missing")
@@ -67,7 +68,7 @@ class Noises:
         return levelled(sound), f"crowd of {people}"
 
     def recorded(self, rng: np.random.Generator, part: str, seconds: float) -> tuple[Wave, str]:
-        """A few recorded noises, repeated as steps or keys or left alone; every tenth file kept for validation."""
+        """A few recorded noises, repeated like steps or key strokes; every tenth file is kept for validation."""
         folder = list(self._files)[rng.choice(len(self._files), p=[0.6, 0.2, 0.2])]
         files = [f for i, f in enumerate(self._files[folder]) if (i % 10 == 9) == (part == "validation")]
         chosen = [files[i] for i in rng.integers(len(files), size=int(rng.integers(1, 5)))]
@@ -93,7 +94,7 @@ def coloured(rng: np.random.Generator, count: int, rate: int, slope_db: float) -
 
 
 def _slow(rng: np.random.Generator, count: int, rate: int, every_s: float, low: float, high: float) -> NDArray:
-    """A smooth random curve between two bounds."""
+    """A smooth random curve between two limits."""
     knots = rng.uniform(low, high, size=int(count / rate / every_s) + 3)
     return np.interp(np.arange(count), np.arange(len(knots)) * every_s * rate, knots)
 
@@ -113,7 +114,7 @@ def _steady(rng: np.random.Generator, seconds: float, rate: int) -> Wave:
 
 
 def _wind(rng: np.random.Generator, seconds: float, rate: int) -> Wave:
-    """Noise through a resonance that wanders, in gusts."""
+    """Wind: noise through wandering resonances, in gusts."""
     count = round(seconds * rate)
     total = np.zeros(count)
     base = float(rng.uniform(120, 700))
@@ -126,7 +127,7 @@ def _wind(rng: np.random.Generator, seconds: float, rate: int) -> Wave:
 
 
 def _traffic(rng: np.random.Generator, seconds: float, rate: int) -> Wave:
-    """Rumble, and cars that come and go: noise and an engine's harmonics that fall as they pass."""
+    """Traffic: rumble, and passing cars with tyre noise and engine harmonics that fall as they pass."""
     count = round(seconds * rate)
     t = np.arange(count) / rate
     total = 0.5 * _band(coloured(rng, count, rate, 6), rate, 30, float(rng.uniform(200, 800)))
@@ -142,7 +143,7 @@ def _traffic(rng: np.random.Generator, seconds: float, rate: int) -> Wave:
 
 
 def _clap(rng: np.random.Generator, rate: int) -> Wave:
-    """One clap: a burst around 1 to 2.5 kHz that dies within some milliseconds."""
+    """One clap: a burst around 1 to 2.5 kHz that decays within some milliseconds."""
     count = round(0.06 * rate)
     middle = float(rng.uniform(700, 2600))
     burst = _band(rng.standard_normal(count), rate, middle * 0.6, middle * 1.6)
@@ -162,7 +163,7 @@ def _applause(rng: np.random.Generator, seconds: float, rate: int) -> Wave:
 
 
 def _hum(rng: np.random.Generator, seconds: float, rate: int) -> Wave:
-    """Mains hum or a motor: steady harmonics, a little noise."""
+    """Mains hum or a motor: steady harmonics and a little noise."""
     count = round(seconds * rate)
     t = np.arange(count) / rate
     f0 = float(rng.choice([50, 60, 100, 120, rng.uniform(40, 400)]))
@@ -175,7 +176,7 @@ def _hum(rng: np.random.Generator, seconds: float, rate: int) -> Wave:
 
 
 def _clicks(rng: np.random.Generator, seconds: float, rate: int) -> Wave:
-    """Knocks, clicks and rattle: short resonances at uneven times."""
+    """Knocks, clicks and rattle: short resonances at irregular times."""
     sound = np.zeros(round(seconds * rate), np.float32)
     at, mean = float(rng.uniform(0, 0.2)), float(np.exp(rng.uniform(np.log(0.03), np.log(0.5))))
     middle = float(np.exp(rng.uniform(np.log(150), np.log(4000))))
@@ -192,7 +193,7 @@ def _clicks(rng: np.random.Generator, seconds: float, rate: int) -> Wave:
 
 
 def _steps(rng: np.random.Generator, seconds: float, rate: int) -> Wave:
-    """Footsteps: thuds and scrapes at a walker's pace."""
+    """Footsteps: thuds and scrapes at walking pace."""
     sound = np.zeros(round(seconds * rate), np.float32)
     pace, at = float(rng.uniform(0.35, 0.7)), float(rng.uniform(0, 0.3))
     while at < seconds:
@@ -206,7 +207,7 @@ def _steps(rng: np.random.Generator, seconds: float, rate: int) -> Wave:
 
 
 def _rain(rng: np.random.Generator, seconds: float, rate: int) -> Wave:
-    """Drops by the hundred over a hiss."""
+    """Rain: hundreds of drops over a hiss."""
     sound = 0.3 * coloured(rng, round(seconds * rate), rate, float(rng.uniform(-2, 3)))
     for at in rng.uniform(0, seconds, size=int(rng.integers(100, 1500))):
         f, count = float(rng.uniform(800, 6000)), round(0.02 * rate)
@@ -217,7 +218,7 @@ def _rain(rng: np.random.Generator, seconds: float, rate: int) -> Wave:
 
 
 def _machine(rng: np.random.Generator, seconds: float, rate: int) -> Wave:
-    """Noise chopped at a machine's beat."""
+    """A machine: noise modulated at a constant rate."""
     count = round(seconds * rate)
     t = np.arange(count) / rate
     beat = float(np.exp(rng.uniform(np.log(2), np.log(40))))

@@ -1,4 +1,4 @@
-"""TiMidity++ plays phrases with the freepats patches: a sampler and a set of samples unlike the sound fonts'."""
+"""Playing of phrases by TiMidity++ with the freepats patches: a sampler and samples unlike the sound fonts'."""
 
 import subprocess
 import tempfile
@@ -33,19 +33,19 @@ class PatchPlayer:
             raise DependencyError(f"patches are missing in {PATCHES} or {CONFIGURATION}", "missing")
 
     def has(self, voice: Voice) -> bool:
-        """Whether there is a patch; of drums there is one kit."""
+        """Whether there is a patch for a voice; there is one drum kit."""
         return voice.program == 0 if voice.bank == DRUM_BANK else voice.bank == 0 and voice.program in self._names
 
     def name(self, voice: Voice) -> str:
-        """What the patch is called."""
+        """Name of the patch."""
         return "drums" if voice.bank == DRUM_BANK else self._names[voice.program]
 
     def play_phrase(self, voice: Voice, phrase: Phrase, seconds: float, sample_rate_hz: int) -> NDArray[np.float32]:
-        """The phrase, dry. `[samples]`
+        """Play a phrase, dry. `[samples]`
 
         Raises:
             DependencyError: TiMidity++ is not installed.
-            DataError: it fails.
+            DataError: TiMidity++ fails.
         """
         import pretty_midi
 

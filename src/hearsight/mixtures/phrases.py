@@ -1,7 +1,7 @@
-"""Phrases of one instrument in many styles: keys, tempi, registers, articulations and ornaments drawn by chance.
+"""Phrases of one instrument in many styles, with random keys, tempi, registers, articulations and ornaments.
 
-Unlike the parts of `hearsight.simulation.music`, which keep several players together, a phrase here stands alone
-and goes as far as its instrument can: its whole range, from one long note to runs of twelve notes a second.
+The parts of `hearsight.simulation.music` keep several players together. A phrase here is a solo and uses the whole
+range of its instrument, from one long note to runs of twelve notes per second.
 """
 
 from dataclasses import dataclass, replace
@@ -31,7 +31,7 @@ STYLES: dict[str, dict[str, float]] = {
     "effect": {"effect": 1},
     "drums": {"groove": 6, "hand percussion": 2, "solo drums": 2, "cymbals": 1},
 }
-"""How often each style is chosen for each manner."""
+"""Relative probability of each style for each manner of playing."""
 
 PROGRESSIONS = (
     (0, 4, 5, 3), (0, 3, 4, 0), (0, 5, 3, 4), (0, 5, 1, 4), (1, 4, 0, 0), (0, 3, 0, 4), (5, 3, 0, 4), (0, 6, 5, 4),
@@ -40,14 +40,14 @@ PROGRESSIONS = (
 
 @dataclass(frozen=True)
 class Phrase:
-    """Notes and how they are shaped.
+    """Notes and their shaping.
 
     Attributes:
         style: one of those in STYLES.
-        notes: by onset.
-        cents: how far the whole phrase is out of tune.
-        vibrato_cents, vibrato_hz: depth and rate; 0 for none.
-        swells: (seconds, 0 to 1): a curve of loudness; empty for none.
+        notes: notes by onset.
+        cents: detuning of the whole phrase.
+        vibrato_cents, vibrato_hz: depth and rate of the vibrato; depth 0 for none.
+        swells: curve of loudness as (seconds, 0 to 1); empty for none.
     """
 
     style: str
@@ -59,7 +59,7 @@ class Phrase:
 
 
 def compose_phrase(rng: np.random.Generator, voice: Voice, seconds: float) -> Phrase:
-    """A phrase for a voice. Deterministic in `rng`."""
+    """Compose a phrase for a voice. Deterministic in `rng`."""
     names = list(STYLES[voice.manner])
     weights = np.array(list(STYLES[voice.manner].values()))
     style = str(rng.choice(names, p=weights / weights.sum()))
@@ -95,7 +95,7 @@ _STYLE = {**PITCHED, **DRUMMED}
 
 
 def _ornamented(frame: Frame, notes: list[Note]) -> list[Note]:
-    """Grace notes and mordents before some notes."""
+    """Add grace notes and mordents before some notes."""
     rng, share = frame.rng, float(frame.rng.choice([0, 0, 0.1, 0.3]))
     extra = []
     for index, note in enumerate(notes):
@@ -107,7 +107,7 @@ def _ornamented(frame: Frame, notes: list[Note]) -> list[Note]:
 
 
 def _dynamic(frame: Frame, notes: list[Note]) -> list[Note]:
-    """One loudness for the phrase, and slow waves of it."""
+    """Apply one loudness to the phrase, with slow waves."""
     rng = frame.rng
     level, depth = float(rng.uniform(-34, 22)), float(rng.uniform(0, 18))
     period, phase = float(rng.uniform(2, 8)), float(rng.uniform(0, 2 * np.pi))
@@ -123,7 +123,7 @@ def _dynamic(frame: Frame, notes: list[Note]) -> list[Note]:
 
 
 def _rubato(rng: np.random.Generator, notes: list[Note]) -> list[Note]:
-    """Time pushed and pulled by up to a fifth."""
+    """Stretch and compress time by up to a fifth."""
     depth, period, phase = float(rng.uniform(0.05, 0.2)), float(rng.uniform(2, 6)), float(rng.uniform(0, 2 * np.pi))
 
     def warped(t: float) -> float:
@@ -138,7 +138,7 @@ def _rubato(rng: np.random.Generator, notes: list[Note]) -> list[Note]:
 
 
 def _pedalled(frame: Frame, notes: list[Note]) -> list[Note]:
-    """Notes ring on until the pedal changes."""
+    """Extend notes until the pedal changes."""
     bar = frame.beats * frame.beat_s
     change = bar if bar > 1.2 else 2 * bar
     return [
@@ -148,7 +148,7 @@ def _pedalled(frame: Frame, notes: list[Note]) -> list[Note]:
 
 
 def _rested(rng: np.random.Generator, notes: list[Note], seconds: float) -> list[Note]:
-    """Sorted notes that begin within the phrase, with one or two rests in some phrases."""
+    """Sort the notes, remove those that begin after the phrase, and add one or two rests to some phrases."""
     rests = []
     if rng.random() < 0.4:
         for _ in range(int(rng.integers(1, 3))):
@@ -164,7 +164,7 @@ def _rested(rng: np.random.Generator, notes: list[Note], seconds: float) -> list
 
 
 def _swells(rng: np.random.Generator, seconds: float) -> tuple[tuple[float, float], ...]:
-    """A curve of loudness in steps of 0.1 s."""
+    """Curve of loudness in steps of 0.1 s."""
     times = np.arange(0, seconds, 0.1)
     knots = np.arange(0, seconds + 3, float(rng.uniform(0.7, 2.5)))
     values = rng.uniform(0.35, 1.0, size=len(knots))

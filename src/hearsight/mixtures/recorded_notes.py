@@ -1,10 +1,10 @@
-"""Single recorded notes strung into phrases.
+"""Phrases assembled from single recorded notes.
 
-The folder holds one folder per instrument with files named as by the Philharmonia Orchestra's free sound samples,
-`instrument_PITCH_length_dynamic_articulation.mp3` with pitches such as `Gs3` (G sharp); what has no pitch (percussion)
-leaves it empty. Anyone can have them from the orchestra's site; they may be used for any purpose but not passed on as
-samples, so no bank made with them is to be published. Other recordings may lie beside them, named `instrument_PITCH`
-and whatever else, as MP3, WAV, FLAC or Ogg; a pitch may also be a MIDI note, as `midi60`.
+The folder holds one folder per instrument with files named as in the Philharmonia Orchestra's free sound samples,
+`instrument_PITCH_length_dynamic_articulation.mp3` with pitches such as `Gs3` (G sharp); the pitch is empty for sounds
+without one (percussion). They are available from the orchestra's site for any purpose, but may not be passed on as
+samples, so no bank made with them may be published. Other recordings may be added, named `instrument_PITCH` plus
+anything, as MP3, WAV, FLAC or Ogg; a pitch may also be a MIDI note, as `midi60`.
 """
 
 import hashlib
@@ -35,7 +35,7 @@ INSTRUMENTS: dict[str, tuple[str, str]] = {
     "electric_guitar": ("electric guitar", "plucked"), "marimba": ("mallets", "struck"),
     "vibraphone": ("mallets", "struck"), "xylophone": ("mallets", "struck"),
 }  # fmt: skip
-"""Class and manner of each instrument's folder; other folders are not read."""
+"""Class and manner of playing of each instrument's folder; other folders are not read."""
 
 _PITCH = re.compile(r"^(?:([A-G])(s?)(\d)|midi(\d+))$")
 _STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
@@ -43,7 +43,7 @@ _STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 
 @dataclass(frozen=True)
 class RecordedNote:
-    """A file: its MIDI pitch (None for percussion and unpitched effects), length word, dynamic and articulation."""
+    """A file with its MIDI pitch (None for percussion and unpitched effects), length word, dynamic and articulation."""
 
     path: Path
     pitch: int | None
@@ -53,7 +53,7 @@ class RecordedNote:
 
 
 class RecordedNotes:
-    """The notes of a folder, a deterministic tenth of them (by the hash of their names) kept for validation.
+    """Notes of a folder; a fixed tenth of them (by the hash of their names) is kept for validation.
 
     Raises:
         DataError: the folder is missing or holds no known instrument.
@@ -80,7 +80,7 @@ class RecordedNotes:
             )
 
     def instruments(self, part: str, sound_class: str) -> list[str]:
-        """Folders with enough notes of a class to string phrases of."""
+        """Folders that have enough notes of a class for phrases."""
         return [
             name
             for name, (of, _) in INSTRUMENTS.items()
@@ -88,7 +88,7 @@ class RecordedNotes:
         ]
 
     def phrase(self, rng: np.random.Generator, part: str, sound_class: str, seconds: float) -> tuple[NDArray, str]:
-        """A phrase of a class and where it comes from. `[samples]`"""
+        """A phrase of a class, and its origin. `[samples]`"""
         names = self.instruments(part, sound_class)
         counts = np.array([len(self._notes[part, name]) for name in names], float)
         name = names[rng.choice(len(names), p=counts / counts.sum())]
@@ -118,7 +118,7 @@ class RecordedNotes:
         return sound, f"recorded notes: {name}, {phrase.style}"
 
     def _one_manner(self, rng: np.random.Generator, notes: Sequence[RecordedNote]) -> list[RecordedNote]:
-        """Pitched notes of one articulation (and often one dynamic), when there are enough of them."""
+        """Pitched notes of one articulation (and often one dynamic), if there are enough of them."""
         pitched = [note for note in notes if note.pitch is not None and note.length != "phrase"]
         one = pitched[rng.integers(len(pitched))]
         same = [note for note in pitched if note.articulation == one.articulation]
@@ -128,7 +128,7 @@ class RecordedNotes:
         return same if len(same) >= 6 else pitched
 
     def _strike(self, rng: np.random.Generator, notes: Sequence[RecordedNote], sound: NDArray[np.float32]) -> None:
-        """Percussion: a few instruments struck in a pattern, or their recorded rhythms and rolls one after another."""
+        """Percussion: a few instruments in a pattern, or recorded rhythms and rolls one after another."""
         total = len(sound)
         if rng.random() < 0.4:
             at = round(rng.uniform(0, 0.3) * self.rate)
@@ -150,7 +150,7 @@ class RecordedNotes:
 
 
 def held_out(name: str) -> bool:
-    """Whether a file belongs to the tenth that is never trained with."""
+    """Whether a file belongs to the tenth that is never used for training."""
     return int(hashlib.sha256(name.encode()).hexdigest(), 16) % 10 == 0
 
 

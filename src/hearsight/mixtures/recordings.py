@@ -1,8 +1,8 @@
-"""Recordings of people who play one instrument, strung into phrases.
+"""Phrases assembled from recordings of people who play one instrument.
 
-The folder holds one folder of recordings per instrument (WAV, FLAC, Ogg or MP3 of any length), named as in the data set
+The folder holds one folder of recordings per instrument (WAV, FLAC, Ogg or MP3 of any length), named as in the dataset
 FSDKaggle2018 (Fonseca et al., "General-purpose tagging of Freesound audio with AudioSet labels", DCASE 2018) or as one
-of `SOUND_CLASSES`. They are what instruments sound like in people's rooms, before their own microphones.
+of `SOUND_CLASSES`. They show how instruments sound in people's rooms and with their own microphones.
 """
 
 import hashlib
@@ -24,18 +24,18 @@ INSTRUMENTS: dict[str, str] = {name.replace(" ", "_"): name for name in SOUND_CL
 }  # fmt: skip
 """Class of each folder; other folders are not read."""
 
-HELD_OUT = 0.28  # of the recordings of each folder: for validation
-LEAST = 4  # recordings of a class that phrases are made of, in either part
+HELD_OUT = 0.28  # share of the recordings of each folder that is kept for validation
+LEAST = 4  # smallest number of recordings of a class in each part
 
-_SPEED = (0.85, 1.18)  # least and most
-_LEVEL_DB = 6.0  # from the middle to the weakest and strongest recording of a phrase
+_SPEED = (0.85, 1.18)  # smallest and largest factor
+_LEVEL_DB = 6.0  # from the mean to the weakest and the strongest recording of a phrase
 _LONGEST_PAUSE_S = 0.5
-_KIT = 0.6  # of the phrases of drums that are of several folders at once
+_KIT = 0.6  # share of drum phrases that combine several folders
 _SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
 
 
 class Recordings:
-    """The recordings of a folder: of each instrument `HELD_OUT` of them, by the hash of their names, for validation.
+    """Recordings of a folder; `HELD_OUT` of each instrument's, by the hash of their names, are for validation.
 
     Raises:
         DataError: the folder is missing or holds too few recordings of every class.
@@ -43,7 +43,7 @@ class Recordings:
 
     def __init__(self, folder: str | Path, sample_rate_hz: int) -> None:
         self.folder, self.rate = Path(folder), sample_rate_hz
-        self._files: dict[tuple[str, str], dict[str, list[Path]]] = {}  # by part and class, of each instrument
+        self._files: dict[tuple[str, str], dict[str, list[Path]]] = {}  # by part and class, then instrument
         for instrument, sound_class in INSTRUMENTS.items():
             for part in ("train", "validation"):
                 if files := recordings_of(self.folder / instrument, part):
@@ -60,8 +60,11 @@ class Recordings:
         return sum(map(len, self._files.get((part, sound_class), {}).values()))
 
     def phrase(self, rng: np.random.Generator, part: str, sound_class: str, seconds: float) -> tuple[NDArray, str]:
-        """A phrase of a class and where it comes from: a few recordings one after another, with pauses, each a little
-        faster or slower; of drums often several instruments at once. `[samples]`"""
+        """A phrase of a class, and its origin. `[samples]`
+
+        It consists of a few recordings one after another, with pauses, each a little faster or slower. Drum phrases
+        often combine several instruments.
+        """
         instruments = self._files[part, sound_class]
         names = list(instruments)
         together = sound_class == "drums" and len(names) > 1 and rng.random() < _KIT
@@ -91,8 +94,7 @@ _PARTS = ("train", "validation")
 
 
 def recordings_of(folder: Path, part: str) -> list[Path]:
-    """The recordings in an instrument's folder that belong to a part, in the order of their names; none if it is
-    missing."""
+    """Recordings in an instrument's folder that belong to a part, sorted by name; empty if the folder is missing."""
     files = [path for path in sorted(folder.glob("*")) if path.suffix in _SUFFIXES]
     shuffled = sorted(files, key=lambda path: hashlib.sha256(path.name.encode()).hexdigest())
     held = set(shuffled[: round(HELD_OUT * len(files))])

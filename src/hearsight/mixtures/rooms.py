@@ -1,8 +1,8 @@
-"""A bank of binaural room responses: sources in front of a head in random rooms, from dead studios to halls.
+"""Bank of binaural room responses: sources in front of a head in random rooms, from dry studios to halls.
 
 Each response is that of `hearsight.simulation.room_response` (image sources with the head's HRIRs, then a diffuse
-decay), begun when the direct sound sets out to arrive: the travel time is cut off. A bank is a folder with
-`responses.npy` (16-bit integers, `[sources, 2, samples]`) and `rooms.json`.
+decay), starting at the arrival of the direct sound: the travel time is cut off. A bank is a folder with `responses.npy`
+(16-bit integers, `[sources, 2, samples]`) and `rooms.json`.
 """
 
 import json
@@ -41,13 +41,13 @@ ROOM_TYPES = {
 
 @dataclass(frozen=True)
 class Source:
-    """One response.
+    """Metadata of one response.
 
     Attributes:
-        room: number of its room; `part` (`train` or `validation`) and all of `room_*` are alike within one.
-        azimuth_deg: positive to the left; elevation_deg: positive upwards.
-        direct_to_reverberant_db: energy of the first 2.5 ms after the direct sound's arrival against the rest.
-        scale: what the stored integers are multiplied by.
+        room: number of its room; `part` (`train` or `validation`) and all of `room_*` are the same for all its sources.
+        azimuth_deg, elevation_deg: direction, positive to the left and upwards.
+        direct_to_reverberant_db: energy up to 2.5 ms after the direct sound's arrival relative to the rest.
+        scale: factor of the stored integers.
     """
 
     room: int
@@ -66,11 +66,11 @@ class RoomBank:
     """One part of a bank on disk, memory-mapped.
 
     Args:
-        folder: of the bank.
+        folder: folder of the bank.
         part: `train`, `validation` (every tenth room), or None for both.
 
     Attributes:
-        sources: what is known of each response of the whole bank, in the order of the file.
+        sources: metadata of each response of the whole bank, in the order of the file.
         rooms: indices of the responses of each room of the part.
 
     Raises:
@@ -100,15 +100,16 @@ class RoomBank:
             raise DataError(f"{folder}: has no rooms for {part!r}; make a bank of at least ten rooms", "missing")
 
     def __reduce__(self) -> tuple[type["RoomBank"], tuple[Path, str | None]]:
-        """Opened anew in another process, rather than copied into it."""
+        """Reopen the bank in another process instead of copying it."""
         return RoomBank, (self.folder, self.part)
 
     def response(self, index: int) -> NDArray[np.float32]:
-        """Pressure at the left and right ear, 1 being that at 1 m in the free field without a head. `[2, samples]`"""
+        """Pressure at the left and right ear, relative to that at 1 m in the free field without a head. `[2,
+        samples]`"""
         return self._stored[index].astype(np.float32) * np.float32(self.sources[index].scale)
 
     def draw_sources(self, count: int, rng: np.random.Generator) -> list[int]:
-        """Indices of sources of one random room, all different as long as the room has enough of them."""
+        """Indices of sources of one random room, all different if the room has enough of them."""
         room = self.rooms[rng.integers(len(self.rooms))]
         order = [room[i] for i in rng.permutation(len(room))]
         while len(order) < count:
@@ -116,7 +117,8 @@ class RoomBank:
         return order[:count]
 
     def draw(self, count: int, rng: np.random.Generator) -> NDArray[np.float32]:
-        """Responses of sources of one room at one microphone: one of the two ears, or their mean. `[count, samples]`"""
+        """Responses from sources of one room to one microphone: one of the two ears, or their mean. `[count,
+        samples]`"""
         both = np.stack([self.response(index) for index in self.draw_sources(count, rng)])
         which = int(rng.integers(3))
         return both.mean(axis=1) if which == 2 else both[:, which]
@@ -130,11 +132,11 @@ def make_room_bank(
     workers: int | None = None,
     progress: Progress = no_progress,
 ) -> RoomBank:
-    """Write a bank of responses; every tenth room is kept for validation.
+    """Write a bank of responses; every tenth room is for validation.
 
     Args:
-        folder: that becomes the bank; an existing one is replaced when the new one is complete.
-        workers: processes; None for one per core.
+        folder: folder of the bank; an existing one is replaced when the new one is complete.
+        workers: number of processes; None for one per core.
     """
     samples = round(SECONDS * RATE_HZ)
     kept: dict[int, Source] = {}
@@ -165,7 +167,7 @@ def _hrirs() -> HRIRSet:
 
 
 def _room(task: tuple[int, int, int]) -> Made:
-    """All responses of one room."""
+    """Make all responses of one room."""
     seed, number, count = task
     rng = np.random.default_rng([seed, number])
     shares = np.array([room_type[0] for room_type in ROOM_TYPES.values()])
@@ -208,7 +210,7 @@ def _room(task: tuple[int, int, int]) -> Made:
 def _places(
     rng: np.random.Generator, size: NDArray[np.float64], count: int
 ) -> tuple[NDArray[np.float64], float, list[NDArray[np.float64]]] | None:
-    """Where the head is, where it faces (radians from the x axis), and where the sources are; None if none fit."""
+    """Positions of head and sources, and the yaw of the head (radians from the x axis); None if none fit."""
     head = np.array([rng.uniform(0.2, 0.8) * size[0], rng.uniform(0.06, 0.5) * size[1], rng.uniform(1.1, 1.9)])
     head[2] = min(head[2], size[2] - 0.5)
     yaw = math.pi / 2 + float(rng.normal(0, 0.25))
@@ -229,9 +231,8 @@ def _places(
 
 
 def _absorbing(rng: np.random.Generator, room_type: str, size: NDArray[np.float64], rt60: float) -> NDArray[np.float64]:
-    """Absorption of the faces: real materials, made to absorb more or less alike until the room rings for `rt60`.
-    `[6, bands]`"""
-    if room_type == "outdoors":  # nothing but a floor; what little comes back is of trees and houses
+    """Absorption of the faces: real materials, scaled until the room's reverberation time is `rt60`. `[6, bands]`"""
+    if room_type == "outdoors":  # only a floor; the little reflected sound is that of trees and houses
         absorbed = np.full((6, 7), 0.99)
         absorbed[4] = absorption([FLOORS[rng.integers(len(FLOORS))]])[0]
         return absorbed
@@ -249,7 +250,7 @@ def _absorbing(rng: np.random.Generator, room_type: str, size: NDArray[np.float6
 
 
 def _cut(response: NDArray[np.float64]) -> NDArray[np.float64]:
-    """At SECONDS, faded out over the last 50 ms. `[2, samples]`"""
+    """Cut a response to SECONDS and fade it out over the last 50 ms. `[2, samples]`"""
     samples, fade = round(SECONDS * RATE_HZ), round(0.05 * RATE_HZ)
     cut = np.zeros((2, samples))
     length = min(samples, response.shape[1])
@@ -259,7 +260,7 @@ def _cut(response: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def direct_sound(responses: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Responses up to 2.5 ms after the first strong arrival, and nothing from there on. `[..., samples]`"""
+    """Keep responses up to 2.5 ms after the first strong arrival, and set the rest to zero. `[..., samples]`"""
     kept = np.zeros_like(responses)
     for index in np.ndindex(responses.shape[:-1]):
         end = _end_of_direct_sound(responses[index] ** 2)
@@ -268,12 +269,12 @@ def direct_sound(responses: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def direct_to_reverberant_db(response: NDArray[np.float64]) -> float:
-    """Energy up to 2.5 ms after the first strong arrival against all that follows, both ears together."""
+    """Energy up to 2.5 ms after the first strong arrival relative to the rest, for both ears together."""
     energy = (response**2).sum(axis=0)
     split = _end_of_direct_sound(energy)
     return float(10 * np.log10(energy[:split].sum() / max(energy[split:].sum(), 1e-12)))
 
 
 def _end_of_direct_sound(energy: NDArray[np.floating]) -> int:
-    """The first sample after it, of a response's energies."""
+    """Index of the first sample after the direct sound, from a response's energies."""
     return int(np.argmax(energy > 0.05 * energy.max())) + round(0.0025 * RATE_HZ)

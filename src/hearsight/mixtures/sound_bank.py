@@ -1,8 +1,8 @@
-"""A bank of phrases of every class of instrument: made from sound fonts, recorded notes, drum kits, speech and noises.
+"""Bank of phrases of every class of instrument, from sound fonts, recorded notes, drum kits, speech and noises.
 
-A bank is a folder with `train/CLASS.npy` and `validation/CLASS.npy` (16-bit integers, `[phrases, samples]`), of some
-classes `recordings/CLASS.npy` in each part, phrases of real recordings, and `bank.json`, which gives the rate and where
-each phrase comes from. The two parts share no sound font, no drum kit, no speaker, no recorded note and no recording.
+A bank is a folder with `train/CLASS.npy` and `validation/CLASS.npy` (16-bit integers, `[phrases, samples]`), for some
+classes `recordings/CLASS.npy` in each part (phrases of real recordings), and `bank.json`, with the sample rate and the
+origin of each phrase. The two parts share no sound font, drum kit, speaker, recorded note or recording.
 """
 
 import json
@@ -31,18 +31,18 @@ SECONDS = 10.0
 PARTS = ("train", "validation")
 
 _TRIES = 12
-_RECORDINGS = "recordings/"  # before the class, of phrases of recordings
+_RECORDINGS = "recordings/"  # prefix of the class for phrases of recordings
 
 
 class SoundBank:
     """One part of a bank on disk, memory-mapped.
 
     Args:
-        folder: of the bank.
+        folder: folder of the bank.
         part: `train` or `validation`.
 
     Raises:
-        DataError: the folder holds no bank, or not of these classes.
+        DataError: the folder holds no bank, or one with other classes.
     """
 
     def __init__(self, folder: str | os.PathLike[str], part: str = "train") -> None:
@@ -64,28 +64,28 @@ class SoundBank:
             ) from error
 
     def __reduce__(self) -> tuple[type["SoundBank"], tuple[Path, str]]:
-        """Opened anew in another process, rather than copied into it."""
+        """Reopen the bank in another process instead of copying it."""
         return SoundBank, (self.folder, self.part)
 
     def phrases(self, sound_class: str | int) -> NDArray[np.int16]:
-        """All phrases of a class (or of its number in SOUND_CLASSES), mapped from disk; full scale is 32767.
-        `[phrases, samples]`"""
+        """All phrases of a class (or of its number in SOUND_CLASSES), memory-mapped; full scale is 32767. `[phrases,
+        samples]`"""
         return self._phrases[SOUND_CLASSES[sound_class] if isinstance(sound_class, int) else sound_class]
 
     @cached_property
     def recorded_classes(self) -> list[int]:
-        """Numbers of the classes that the bank has phrases of recordings of."""
+        """Numbers of the classes for which the bank has phrases of recordings."""
         return [number for number, name in enumerate(SOUND_CLASSES) if f"{_RECORDINGS}{name}" in self._phrases]
 
     def draw(
         self, sound_class: str | int, samples: int, rng: np.random.Generator, recorded: bool = False
     ) -> NDArray[np.float32]:
-        """A random stretch of a random phrase, not silent if there is another, at the level it is kept at. `[samples]`
+        """A random segment of a random phrase, if possible not silent, at its stored level. `[samples]`
 
-        A stretch longer than a phrase is made of several phrases, one after another.
+        A segment longer than a phrase consists of several phrases one after another.
 
         Args:
-            recorded: a phrase of real recordings, of a class that has them (`recorded_classes`).
+            recorded: use a phrase of real recordings; the class must have them (`recorded_classes`).
         """
         name = SOUND_CLASSES[sound_class] if isinstance(sound_class, int) else sound_class
         pool = self.phrases(f"{_RECORDINGS}{name}" if recorded else name)
@@ -106,7 +106,7 @@ class SoundBank:
 
 @dataclass(frozen=True)
 class BankReport:
-    """What was written: the folder, phrases per part and class, and how many phrases each source gave."""
+    """Result of writing: the folder, phrases per part and class, and number of phrases from each source."""
 
     folder: Path
     phrases: dict[str, dict[str, int]]
@@ -129,17 +129,17 @@ def make_sound_bank(
     """Write a bank; the same arguments, packages and library versions give the same phrases.
 
     Args:
-        folder: that becomes the bank; an existing one is replaced when the new one is complete.
+        folder: folder of the bank; an existing one is replaced when the new one is complete.
         notes: folder of recorded notes (see `recorded_notes`); None for none.
-        recordings: folder of recordings of people who play (see `mixtures.recordings`), of which the classes that have
-            them get as many phrases beside the others; None for none.
-        fonts: sound fonts to train with; None for those of Debian's packages.
-        validation_font: sound font of the validation part; None for the one in pretty_midi's wheel. It may not be
-            among `fonts` unless it is the only one (for a trial).
-        phrases, validation_phrases: per class, of 10 s each.
-        packages: use the speech, drum kits and noises of Debian's packages; without them voices are sung and noises
-            synthesized only.
-        workers: processes; None for one per core.
+        recordings: folder of recordings of people who play (see `mixtures.recordings`); classes that have them get as
+            many phrases of them in addition to the others. None for none.
+        fonts: sound fonts for training; None for those of Debian's packages.
+        validation_font: sound font of the validation part; None for the one in pretty_midi's wheel. It may not be among
+            `fonts` unless it is the only one (for a trial).
+        phrases, validation_phrases: number of phrases per class, of 10 s each.
+        packages: use the speech, drum kits and noises of Debian's packages; otherwise voices are only sung and noises
+            only synthesized.
+        workers: number of processes; None for one per core.
 
     Raises:
         DependencyError: Debian packages are missing; the message names them all and the line that installs them.
@@ -160,13 +160,13 @@ def make_sound_bank(
             rng = np.random.default_rng([seed, PARTS.index(part), number])
             sources = job.makers.sources(part, name)
             weights = np.array(list(sources.values()))
-            # shares as exact as whole numbers allow, rather than drawn
+            # shares as exact as whole numbers allow, instead of random ones
             quota = np.floor(np.cumsum(weights / weights.sum()) * count + 0.5).astype(int)
             each = np.repeat(list(sources), np.diff(quota, prepend=0))
             tasks += [
                 _Task(part, name, index, str(source), int(rng.integers(2**62))) for index, source in enumerate(each)
             ]
-    # those of one font and class together: loaded samples are used again
+    # those of one font and class together, so that loaded samples are reused
     tasks.sort(key=lambda task: (task.source, task.name, task.part, task.index))
     origins: dict[str, dict[str, list[str]]] = {
         part: {name: [""] * count for name in names}
@@ -205,7 +205,7 @@ def make_sound_bank(
 
 @dataclass(frozen=True)
 class _Setting:
-    """What the makers need, alike in every process."""
+    """Arguments of the makers, the same in every process."""
 
     fonts: tuple[str, ...]
     validation_font: str
@@ -217,7 +217,7 @@ class _Setting:
 @dataclass(frozen=True)
 class _Task:
     part: str
-    name: str  # of the array: a class, with `_RECORDINGS` before it or without
+    name: str  # name of the array: a class, with or without the prefix `_RECORDINGS`
     index: int
     source: str
     seed: int
@@ -228,7 +228,7 @@ class _Task:
 
 
 class _Makers:
-    """Everything that makes phrases, loaded when first used."""
+    """All makers of phrases; each loads its data on first use."""
 
     def __init__(self, setting: _Setting) -> None:
         from hearsight.mixtures.noises import Noises
@@ -255,7 +255,7 @@ class _Makers:
         self._noises = Noises(RATE_HZ, self._voices, recorded=setting.packages)
 
     def sources(self, part: str, name: str) -> dict[str, float]:
-        """Share of each source of an array of phrases."""
+        """Shares of the sources of an array of phrases."""
         if name.startswith(_RECORDINGS):
             return {"recordings": 1.0}
         sound_class = name
@@ -289,10 +289,10 @@ class _Makers:
         return shares
 
     def make(self, task: _Task) -> tuple[NDArray[np.int16], str]:
-        """A phrase that is neither silent nor mostly silence.
+        """Make a phrase that is not mostly silent.
 
         Raises:
-            DataError: a source gives nothing that can be heard.
+            DataError: a source gives only silence.
         """
         for attempt in range(_TRIES):
             rng = np.random.default_rng([task.seed, attempt])
@@ -342,7 +342,7 @@ class _Makers:
         player = self._players[font]
         voice = _one_of(rng, [voice for voice in voices if player.has(voice)])
         phrase = compose_phrase(rng, voice, SECONDS)
-        # half of the pitched ones as of a smaller or larger instrument, so that the few fonts are more than they are
+        # play half of the pitched phrases as on a smaller or larger instrument, for more variety from few fonts
         size = int(rng.integers(-3, 4)) if voice.manner != "drums" and rng.random() < 0.6 else 0
         name = player.presets[voice.bank, voice.program]
         origin = f"{player.sound_font.name}: {name} ({voice.bank}:{voice.program}), {phrase.style}, size {size:+d}"
@@ -363,7 +363,7 @@ def sounding_share(wave: NDArray[np.float32]) -> float:
 
 
 def _without_drift(wave: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Above 20 Hz only: some fonts' samples stand on an offset that jumps with each note."""
+    """Remove frequencies below 20 Hz: some fonts' samples have an offset that jumps with each note."""
     return sosfilt(_DRIFT, wave).astype(np.float32)
 
 
@@ -371,7 +371,7 @@ _DRIFT = butter(2, 20, "highpass", fs=RATE_HZ, output="sos")
 
 
 def _kept(rng: np.random.Generator, wave: NDArray[np.float32]) -> NDArray[np.int16]:
-    """At a random level: where it sounds, 32 to 16 dB below full scale, but never clipped."""
+    """Scale to a random level, 32 to 16 dB below full scale where it sounds, without clipping."""
     size = round(0.05 * RATE_HZ)
     power = (wave[: len(wave) // size * size].reshape(-1, size).astype(np.float64) ** 2).mean(axis=1)
     loud = np.sqrt(power[power >= 1e-3 * power.max()].mean())
@@ -381,7 +381,7 @@ def _kept(rng: np.random.Generator, wave: NDArray[np.float32]) -> NDArray[np.int
 
 
 class _Job:
-    """Makes phrases in any process; what it loads it keeps, but does not take along to another."""
+    """Makes phrases in any process. It keeps its loaded data, but does not pickle them."""
 
     def __init__(self, setting: _Setting) -> None:
         self.setting = setting

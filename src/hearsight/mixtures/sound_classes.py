@@ -1,4 +1,4 @@
-"""The classes of instruments that the `sounding-objects` model classifies."""
+"""Classes of instruments that the `sounding-objects` model classifies."""
 
 SOUND_CLASSES: tuple[str, ...] = (
     "free reed",  # accordion, harmonica
@@ -19,6 +19,6 @@ SOUND_CLASSES: tuple[str, ...] = (
     "trumpet",  # open and muted
     "low brass",  # trombone, horn, tuba
     "voice",  # speech, singing, choirs
-    "other",  # noise, crowds, wind, traffic, applause, hum, footsteps: what no instrument makes
+    "other",  # noise, crowds, wind, traffic, applause, hum, footsteps: no instrument
 )
-"""Every class, in the order of the network's outputs; `other` comes last."""
+"""All classes in the order of the network's outputs; `other` comes last."""

@@ -1,4 +1,4 @@
-"""Short recorded clips: read in mono at one rate, cleared of silence at their ends, and laid into phrases."""
+"""Short recorded clips: read in mono at one rate, without silence at their ends, and added to phrases."""
 
 from functools import lru_cache
 from pathlib import Path
@@ -17,13 +17,13 @@ Wave = NDArray[np.float32]
 
 @lru_cache(maxsize=512)
 def read_clip(path: Path, rate: int) -> Wave:
-    """A file in mono without the silence at its ends; do not write into it. `[samples]`
+    """Read a file in mono without the silence at its ends. The array is cached; do not modify it. `[samples]`
 
     Raises:
-        DataError: it cannot be read.
+        DataError: the file cannot be read.
     """
     try:
-        if path.suffix == ".g722":  # bare frames, which name no format
+        if path.suffix == ".g722":  # bare frames without a container
             with av.open(str(path), format="g722") as container:
                 of = container.streams.audio[0].rate
                 frames = [frame.to_ndarray() for frame in container.decode(audio=0)]
@@ -43,7 +43,7 @@ def read_clip(path: Path, rate: int) -> Wave:
 
 
 def transposed(wave: Wave, semitones: float) -> Wave:
-    """Played faster (up) or slower (down), as a tape would."""
+    """Transpose by playing faster (up) or slower (down), like a tape."""
     ratio = 2 ** (semitones / 12)
     if abs(ratio - 1) < 1e-4 or len(wave) < 4:
         return wave
@@ -51,12 +51,12 @@ def transposed(wave: Wave, semitones: float) -> Wave:
 
 
 def levelled(wave: Wave, peak: float = 0.3) -> Wave:
-    """Scaled to a peak."""
+    """Scale to a peak."""
     return wave * (peak / max(1e-5, float(np.abs(wave).max(initial=0))))
 
 
 def lay(sound: Wave, wave: Wave, at: int) -> None:
-    """Add a wave into a sound from a sample on, cut off at its end."""
+    """Add a wave to a sound in place, from sample `at`, cut off at the sound's end."""
     at = max(0, at)
     end = min(len(sound), at + len(wave))
     if end > at:
@@ -64,7 +64,7 @@ def lay(sound: Wave, wave: Wave, at: int) -> None:
 
 
 def faded(wave: Wave, attack: int, release: int) -> Wave:
-    """A copy with ramps at its ends."""
+    """Copy with fades at both ends."""
     wave = wave.copy()
     attack, release = min(attack, len(wave)), min(release, len(wave))
     wave[:attack] *= np.linspace(0, 1, attack, dtype=np.float32)

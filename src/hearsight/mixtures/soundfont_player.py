@@ -1,4 +1,4 @@
-"""FluidSynth plays phrases with any sound font: bends, vibrato and swells, many times faster than real time."""
+"""Playing of phrases by FluidSynth with any sound font: bends, vibrato and swells, much faster than real time."""
 
 import ctypes
 import os
@@ -17,7 +17,7 @@ from hearsight.signal import resample
 from hearsight.simulation.synthesizer import DRY, Synthesizer, float_writer
 
 RENDER_RATE_HZ = 32_000
-"""Twice the bank's rate: what FluidSynth lets alias stays above the bank's band, but for far transpositions."""
+"""Twice the bank's rate, so that FluidSynth's aliases stay above the bank's band, except for far transpositions."""
 
 _SETTINGS = {**DRY, "synth.dynamic-sample-loading": 1}
 _CHANNELS, _BLOCK = 16, 64
@@ -25,11 +25,11 @@ _EXPRESSION, _ALL_SOUND_OFF = 11, 120  # MIDI controllers
 
 
 class FontPlayer(Synthesizer):
-    """A sound font that stays loaded. Each phrase is played by a fresh synthesizer: it depends on its notes alone.
+    """Sound font that stays loaded. Each phrase is played by a new synthesizer, so it depends on its notes alone.
 
     Raises:
         DependencyError: the FluidSynth library is not installed.
-        DataError: the sound font is missing or is none.
+        DataError: the sound font is missing or invalid.
     """
 
     def __init__(self, sound_font: str | os.PathLike[str]) -> None:
@@ -56,11 +56,11 @@ class FontPlayer(Synthesizer):
     def play_phrase(
         self, voice: Voice, phrase: Phrase, seconds: float, sample_rate_hz: int, size: int = 0
     ) -> NDArray[np.float32]:
-        """The phrase, dry, both of the font's channels added. `[samples]`
+        """Play a phrase, dry, with both of the font's channels added. `[samples]`
 
         Args:
-            size: semitones by which the instrument's own resonances are moved: it plays as much lower and slower, and
-                is then sped up, so that pitch and time stay. Positive makes a smaller instrument.
+            size: shift of the instrument's own resonances in semitones; positive for a smaller instrument. The phrase
+                is played lower and slower, then sped up, so that pitch and time stay.
 
         Raises:
             DataError: the font lacks the voice.
@@ -86,7 +86,7 @@ class FontPlayer(Synthesizer):
             elif action == "swell":
                 synth.cc(0, _EXPRESSION, first)
         synth.cc(0, _ALL_SOUND_OFF, 0)
-        write(synth.synth, _BLOCK, *_buffers(np.zeros((2, _BLOCK), np.float32)))  # it is obeyed in the next block
+        write(synth.synth, _BLOCK, *_buffers(np.zeros((2, _BLOCK), np.float32)))  # the sound stops in the next block
         _take_back(self._fluidsynth, synth, self._font)
         synth.delete()
         mono = torch.from_numpy(sound.sum(axis=0))
@@ -94,10 +94,10 @@ class FontPlayer(Synthesizer):
 
     @cached_property
     def _keeper(self) -> Any:
-        """A synthesizer that never plays: it holds the font, and the samples of the programs that its channels choose.
+        """A synthesizer that never plays: it holds the font, and the samples of the programs on its channels.
 
-        A whole font would take a second to read and its size in memory. Each phrase is played by a fresh synthesizer
-        to which the font is lent, since one that has played before keeps traces of it in its voices.
+        A whole font would take a second to read and all its size in memory. Each phrase is played by a new synthesizer
+        that borrows the font, because a used one keeps traces of earlier notes in its voices.
         """
         synth = self._fluidsynth.Synth(samplerate=float(RENDER_RATE_HZ), channels=_CHANNELS, **_SETTINGS)
         if synth.sfload(str(self.sound_font)) < 0:
@@ -106,14 +106,14 @@ class FontPlayer(Synthesizer):
 
     @cached_property
     def _font(self) -> int:
-        """FluidSynth's handle of the font, which is the keeper's first."""
+        """FluidSynth's handle of the font, which is the keeper's first font."""
         by_number = self._fluidsynth.cfunc(
             "fluid_synth_get_sfont", ctypes.c_void_p, ("synth", ctypes.c_void_p, 1), ("number", ctypes.c_uint, 1)
         )
         return int(by_number(self._keeper.synth, 0))
 
     def _keep(self, voice: Voice) -> None:
-        """Let the keeper choose a voice's program, in a channel of its own until there are too many."""
+        """Select a voice's program on a channel of the keeper; with no free channel, replace the oldest program."""
         key = (voice.bank, voice.program)
         if key in self._channels:
             return
@@ -125,8 +125,8 @@ class FontPlayer(Synthesizer):
 
 
 def _lend(library: Any, synth: Any, font: int) -> None:
-    """Add a loaded font to a synthesizer, as its first."""
-    _unset(synth)  # or each channel would choose a program of the font, and read its samples
+    """Add a loaded font to a synthesizer, as its first font."""
+    _unset(synth)  # otherwise each channel would select a program of the font and read its samples
     library.cfunc("fluid_synth_add_sfont", ctypes.c_int, ("synth", ctypes.c_void_p, 1), ("font", ctypes.c_void_p, 1))(
         synth.synth, font
     )
@@ -140,19 +140,19 @@ def _take_back(library: Any, synth: Any, font: int) -> None:
 
 
 def _unset(synth: Any) -> None:
-    """Let no channel have a program."""
+    """Unset the programs of all channels."""
     for channel in range(_CHANNELS):
         synth.program_unset(channel)
 
 
 def _buffers(sound: NDArray[np.float32]) -> tuple[int, int, int, int, int, int]:
-    """Where FluidSynth writes the left and the right channel: address, offset and stride of each."""
+    """Buffers of the left and the right channel for FluidSynth: address, offset and stride of each."""
     left, right = sound
     return left.ctypes.data, 0, 1, right.ctypes.data, 0, 1
 
 
 def _events(phrase: Phrase, seconds: float) -> list[tuple[float, int, str, int, int]]:
-    """Everything that happens, by time: ends of notes before their beginnings."""
+    """All events by time; a note's end comes before another note's beginning at the same time."""
     events: list[tuple[float, int, str, int, int]] = []
     for note in phrase.notes:
         events.append((note.onset_s, 2, "on", int(note.pitch), int(note.velocity)))
@@ -161,7 +161,7 @@ def _events(phrase: Phrase, seconds: float) -> list[tuple[float, int, str, int, 
     if phrase.vibrato_cents:
         onsets = np.array([note.onset_s for note in phrase.notes] or [0.0])
         for time in np.arange(0, seconds, 0.015):
-            # a player's vibrato begins after the note does
+            # vibrato begins after the note, as in real playing
             since = time - onsets[max(0, int(np.searchsorted(onsets, time, "right")) - 1)]
             depth = phrase.vibrato_cents * min(1.0, max(0.0, (since - 0.12) / 0.3))
             cents = phrase.cents + depth * float(np.sin(2 * np.pi * phrase.vibrato_hz * time))
@@ -172,5 +172,5 @@ def _events(phrase: Phrase, seconds: float) -> list[tuple[float, int, str, int, 
 
 
 def bend(cents: float) -> int:
-    """What pyfluidsynth takes for a pitch bend; the wheel's range is two semitones."""
+    """Pitch bend for pyfluidsynth; the wheel's range is two semitones."""
     return int(np.clip(round(cents / 200 * 8192), -8192, 8191))

@@ -2,7 +2,7 @@
 
 Recorded: the prompts of Debian's asterisk-core-sounds (five speakers in five languages, CC BY-SA 3.0) and the letters
 and syllables of klettres-data (many speakers, GPL-2+). Synthesized: eSpeak NG (GPL-3+, formants) and Flite (CMU's
-licence, made of recorded speakers).
+licence, from recorded speakers).
 """
 
 import subprocess
@@ -46,12 +46,12 @@ class Voices:
     """Phrases of people's voices.
 
     Raises:
-        DependencyError: a program or folder that they come from is missing.
+        DependencyError: a program or folder of the voices is missing.
     """
 
     def __init__(self, sample_rate_hz: int) -> None:
         self.rate = sample_rate_hz
-        speakers = sorted(path for path in PROMPTS.glob("*_*_*_*") if path.is_dir())  # language, land, sex, name
+        speakers = sorted(path for path in PROMPTS.glob("*_*_*_*") if path.is_dir())  # language, country, sex, name
         self._prompts = {
             path.name: sorted(
                 clip
@@ -69,13 +69,15 @@ class Voices:
             raise DependencyError(f"recorded speech is missing in {PROMPTS} or {SYLLABLES}", "missing")
 
     def recorded(self, rng: np.random.Generator, part: str, seconds: float) -> tuple[Wave, str]:
-        """Announcements of one speaker, or syllables of one language, strung together; the last speaker of each kept
-        for validation."""
+        """Announcements of one speaker, or syllables of one language, one after another.
+
+        The last speaker and the last language are kept for validation.
+        """
         pool = self._prompts if rng.random() < 0.75 else self._syllables
         names = sorted(pool)
         names = names[-1:] if part == "validation" else names[:-1]
         name = names[rng.integers(len(names))]
-        # a little faster or slower makes other people of the few
+        # a change of speed makes further voices from few speakers
         shift = float(rng.uniform(-3, 3)) if rng.random() < 0.6 else 0.0
         gap = float(rng.choice([0.05, 0.25, 0.6]))
         sound = np.zeros(round(seconds * self.rate), np.float32)
@@ -88,7 +90,7 @@ class Voices:
         return sound, f"recorded speech: {name}"
 
     def espeak(self, rng: np.random.Generator, part: str, seconds: float) -> tuple[Wave, str]:
-        """eSpeak NG counting and naming in one of many languages and voices."""
+        """Random words and numbers spoken by eSpeak NG in one of many languages and voices."""
         languages = [name for index, name in enumerate(_LANGUAGES) if (index % 10 == 9) == (part == "validation")]
         name = languages[rng.integers(len(languages))] + _VARIANTS[rng.integers(len(_VARIANTS))]
         text = self._text(rng, name.startswith("en"))
@@ -100,7 +102,7 @@ class Voices:
         )
 
     def flite(self, rng: np.random.Generator, part: str, seconds: float) -> tuple[Wave, str]:
-        """Flite in English; the voice `rms` is kept for validation."""
+        """Words and numbers spoken by Flite in English; the voice `rms` is kept for validation."""
         voices = [voice for voice in _FLITE if (voice == "rms") == (part == "validation")]
         name = voices[rng.integers(len(voices))]
         stretch = f"duration_stretch={rng.uniform(0.8, 1.3):.2f}"
@@ -139,7 +141,7 @@ class Voices:
 
 
 def sung(rng: np.random.Generator, seconds: float, rate: int) -> tuple[Wave, str]:
-    """Vowels sung by one to five singers: glottal pulses through formants, with vibrato and glides (synthetic)."""
+    """Vowels sung by one to five synthetic singers: glottal pulses through formants, with vibrato and glides."""
     singers = int(rng.choice([1, 1, 1, 2, 3, 5]))
     sound = np.zeros(round(seconds * rate), np.float32)
     for _ in range(singers):
@@ -157,7 +159,7 @@ _VOWELS = (
 def sing(rng: np.random.Generator, seconds: float, rate: int) -> Wave:
     """One singer: legato vowels on notes of a scale. `[samples]`"""
     count = round(seconds * rate)
-    size = float(rng.uniform(0.92, 1.25))  # of the vocal tract's formants, relative to a man's
+    size = float(rng.uniform(0.92, 1.25))  # factor of the vocal tract's formants, relative to a man's
     middle = 48 + 14 * (size - 0.92) / 0.33 * 1.2 + float(rng.uniform(-3, 5))
     pitch, vowel_at, level = np.zeros(count), np.zeros(count, int), np.zeros(count)
     at, degree = 0, 0

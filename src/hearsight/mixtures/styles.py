@@ -1,4 +1,4 @@
-"""The styles of pitched phrases: who plays what is one function each, from melodies to tremolos and arpeggios."""
+"""Styles of pitched phrases, one function each, from melodies to tremolos and arpeggios."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -11,25 +11,25 @@ from hearsight.simulation.music import Note
 
 @dataclass(frozen=True)
 class Frame:
-    """What all styles share: time, key, the part of the range in use, and articulation."""
+    """Data that all styles share: time, key, the used part of the range, and articulation."""
 
     rng: np.random.Generator
     seconds: float
     beat_s: float
     beats: int
-    pitches: tuple[int, ...]  # of the scale within the register in use
+    pitches: tuple[int, ...]  # pitches of the scale in the used register
     chord_degrees: tuple[int, ...]
     tonic: int
     voice: Voice
-    legato: float  # share of a note's time that it sounds
+    legato: float  # sounding share of a note's duration
 
     @property
     def bars(self) -> int:
-        """Enough bars to fill the phrase."""
+        """Number of bars that fills the phrase."""
         return int(np.ceil(self.seconds / (self.beats * self.beat_s))) + 1
 
     def near(self, index: float) -> int:
-        """Pitch of a place in the register, held within it."""
+        """Pitch at an index in the register, clipped to the register."""
         return self.pitches[int(np.clip(round(index), 0, len(self.pitches) - 1))]
 
     def chord(self, bar: int, low: int, high: int) -> list[int]:
@@ -44,7 +44,7 @@ class Frame:
 
 
 def played(frame: Frame, onset: float, duration: float, pitch: int, velocity: float) -> Note:
-    """A note within the voice's range, by octaves, with the unevenness of a human hand."""
+    """A note moved by octaves into the voice's range, with the unevenness of human playing."""
     rng = frame.rng
     pitch = int(pitch)
     while pitch < frame.voice.low:
@@ -58,7 +58,7 @@ def played(frame: Frame, onset: float, duration: float, pitch: int, velocity: fl
 
 
 def _melody(frame: Frame) -> list[Note]:
-    """A line of steps and leaps in phrases that breathe."""
+    """Melody of steps and leaps in phrases with breaths."""
     rng = frame.rng
     cells = ([1, 1], [0.5, 0.5, 1], [1.5, 0.5], [2], [0.5] * 4, [1, 0.5, 0.5], [0.25] * 4, [0.75, 0.25], [1 / 3] * 3)
     chosen = [cells[index] for index in rng.choice(len(cells), size=4, replace=False)]
@@ -188,7 +188,7 @@ def _trills(frame: Frame) -> list[Note]:
 
 
 def _rolls(frame: Frame) -> list[Note]:
-    """A mallet player's rolls on one or two bars."""
+    """Rolls of a mallet player on one or two bars."""
     rng = frame.rng
     notes, at = [], 0.1
     while at < frame.seconds:
@@ -243,7 +243,7 @@ def _strum(frame: Frame) -> list[Note]:
 
 
 def _chords(frame: Frame) -> list[Note]:
-    """Chords held or struck together, sometimes rolled."""
+    """Chords, held or struck together, sometimes rolled."""
     rng = frame.rng
     length = frame.beat_s * float(rng.choice([1, 2, 4]))
     length = max(length, 0.3)
@@ -261,7 +261,7 @@ def _chords(frame: Frame) -> list[Note]:
 
 
 def _solo(frame: Frame) -> list[Note]:
-    """A melody in the upper part over basses and chords of the same player."""
+    """Melody in the upper part over basses and chords of the same player."""
     rng = frame.rng
     middle = (frame.voice.low + frame.voice.high) // 2
     upper = _over(frame, middle, frame.voice.high - 4)
@@ -311,7 +311,7 @@ def _walking(frame: Frame) -> list[Note]:
 
 
 def _ostinato(frame: Frame) -> list[Note]:
-    """A riff of one or two bars, repeated over roots, with octaves."""
+    """Repeated riff of one or two bars over roots, with octaves."""
     rng = frame.rng
     grid = frame.beat_s / 2
     onsets = [i for i in range(8) if i == 0 or rng.random() < 0.5]
@@ -328,7 +328,7 @@ def _ostinato(frame: Frame) -> list[Note]:
 
 
 def _effect(frame: Frame) -> list[Note]:
-    """Noises at any pitch, short or long, often one over the other."""
+    """Noises at any pitch, short or long, often overlapping."""
     rng = frame.rng
     notes, at = [], 0.05
     while at < frame.seconds:
@@ -339,7 +339,7 @@ def _effect(frame: Frame) -> list[Note]:
 
 
 def _over(frame: Frame, low: int, high: int) -> Frame:
-    """The frame with its scale laid over other pitches."""
+    """The frame with its scale on other pitches."""
     classes = {pitch % 12 for pitch in frame.pitches}
     return replace(frame, pitches=tuple(p for p in range(low, high + 1) if p % 12 in classes) or frame.pitches)
 

@@ -66,7 +66,7 @@ def test_every_key_is_listed_with_what_it_means():
     keys = {key.name: key for key in recipe_keys()}
     assert len(keys) > 50 and all(len(key.meaning) > 3 for key in keys.values())
     assert keys["schedule.epochs"] == Key(
-        "schedule.epochs", "whole number, at least 1", "1000", "passes over the data."
+        "schedule.epochs", "whole number, at least 1", "1000", "number of passes over the data."
     )
     assert keys["model.system"].default is None and "32-true" in keys["schedule.precision"].values
     listed = CliRunner().invoke(app, ["recipes", "--keys"])

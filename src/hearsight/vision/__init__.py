@@ -1,1 +1,1 @@
-"""What is seen in a picture: instruments, motion, the camera, and tracks of all of them."""
+"""Analysis of the pictures: instruments, people, motion, the camera, and their tracks."""

@@ -1,4 +1,4 @@
-"""Pictures of a clip, in colours and as small grey copies."""
+"""Pictures of a clip, in colour and as small grey copies."""
 
 from dataclasses import dataclass
 
@@ -7,16 +7,16 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 _LEAST_SMALL_SIDE = 48  # pixels
-_COMPARED = (64, 36)  # columns and rows of the copy that changes are searched for in
+_COMPARED = (64, 36)  # columns and rows of the copy that is compared for changes
 _SAME_GREY_LEVELS = 1
 
 
 @dataclass(frozen=True)
 class Frame:
-    """A picture of the clip, in colours, or with one channel where a grey one does.
+    """Picture of the clip, in colour, or with one grey channel if that suffices.
 
-    `number` counts distinct pictures: two frames with one number have equal pixels. `depth`, in metres, is known of
-    simulated sets alone.
+    `number` counts distinct pictures: two frames with the same number have equal pixels. `depth`, in metres, is only
+    known in simulated sets.
     """
 
     time_s: float
@@ -27,7 +27,7 @@ class Frame:
 
 @dataclass(frozen=True)
 class SmallFrame:
-    """A small grey copy of a picture of the clip, and at some times its colours; `number` as of a `Frame`."""
+    """Small grey copy of a picture of the clip, at some times with the colour picture; `number` as in `Frame`."""
 
     time_s: float
     number: int
@@ -37,12 +37,12 @@ class SmallFrame:
 
 @dataclass(frozen=True)
 class PictureArea:
-    """A size of frames in the picture's own shape: about so many pixels in all, sides that are multiples of 32."""
+    """Frame size with the picture's aspect ratio, about `pixels` pixels, and sides that are multiples of 32."""
 
     pixels: int
 
     def size_of(self, displayed: tuple[int, int]) -> tuple[int, int]:
-        """(height, width) in pixels for a picture that is displayed in this size."""
+        """Frame size (height, width) in pixels for a picture that is displayed at this size."""
         scale = (self.pixels / (displayed[0] * displayed[1])) ** 0.5
         height, width = (max(1, round(side * scale / 32)) * 32 for side in displayed)
         return height, width
@@ -53,30 +53,32 @@ class SmallCopies:
     """Small grey copies of the pictures of a clip, as `SmallFrame`s.
 
     Attributes:
-        pixels: about so many; not more than the picture has, but no side below 48.
-        colours_every: one of so many has the picture's colours too.
+        pixels: approximate number of pixels; not more than the picture has, but no side below 48.
+        colours_every: one in this number of copies has the colour picture too.
     """
 
     pixels: int
     colours_every: int = 1
 
     def size_of(self, displayed: tuple[int, int]) -> tuple[int, int]:
-        """(height, width) in pixels for a picture that is displayed in this size."""
+        """Size (height, width) in pixels of the copy of a picture that is displayed at this size."""
         scale = min(1.0, (self.pixels / (displayed[0] * displayed[1])) ** 0.5)
         height, width = (max(_LEAST_SMALL_SIDE, round(side * scale)) for side in displayed)
         return height, width
 
 
 class AnalysedPicture:
-    """The picture of a clip that was analysed last, to find out whether another is as good as it."""
+    """The picture of a clip that was analysed last, to check whether another one is equivalent."""
 
     def __init__(self) -> None:
         self._number: int | None = None
         self._small: UInt8[np.ndarray, "rows columns"] | None = None
 
     def shows(self, frame: Frame) -> bool:
-        """Whether a frame has its `number`, or differs by no more than a grey level anywhere in a small copy; if not,
-        the frame takes its place."""
+        """Whether a frame has the same `number`, or differs by at most one grey level anywhere in a small copy.
+
+        If not, the frame becomes the analysed picture.
+        """
         if self._small is not None and frame.number == self._number:
             return True
         self._number = frame.number
@@ -89,8 +91,10 @@ class AnalysedPicture:
 
 
 def lighter_on_the_right(rgb: UInt8[np.ndarray, "height width 3"]) -> bool | None:
-    """Whether the right half is lighter than the left, in whole numbers, so that a mirrored picture says the opposite;
-    None for a picture that is its own mirror image."""
+    """Whether the right half is lighter than the left; None for a picture that is its own mirror image.
+
+    The sums are integers, so that a mirrored picture gives exactly the opposite.
+    """
     columns = rgb.sum((0, 2), dtype=np.int64)
     half = len(columns) // 2
     left, right = int(columns[:half].sum()), int(columns[len(columns) - half :].sum())

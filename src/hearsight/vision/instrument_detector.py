@@ -1,4 +1,4 @@
-"""The half of the model that sees: where in the picture there is evidence of which instrument."""
+"""Detector of instruments: evidence of each class at each place of a picture."""
 
 from dataclasses import dataclass
 
@@ -12,19 +12,20 @@ from hearsight.vision.frames import AnalysedPicture, Frame, lighter_on_the_right
 from hearsight.vision.place_classifier import PlaceClassifier
 
 FRAME_AREA = 448 * 800
-_FEWEST = 3  # strides of the shorter side
+_FEWEST = 3  # smallest number of strides of the shorter side
 _OFF_CENTRE_PIXELS = 12
 _MIDDLE_GREY = (127, 127, 127)
 
 
 @dataclass(frozen=True)
 class EvidenceMap:
-    """What the detector sees in a picture.
+    """Evidence of instruments in a picture.
 
     Attributes:
-        evidence: for each of `IMAGENET_INSTRUMENTS` around each place, 0 to 1, the classes' sum at most 1. `[rows,
-            columns, 22]`
-        x, y: where the columns and rows are in the picture (0 to 1), from its left and upper edge to the other.
+        evidence: evidence for each of `IMAGENET_INSTRUMENTS` around each place, 0 to 1; the sum over classes is at most
+            1. `[rows, columns, 22]`
+        x, y: positions of the columns and rows in the picture (0 to 1), from its left and upper edge to the opposite
+            one.
     """
 
     evidence: Float[np.ndarray, "rows columns seen"]
@@ -32,36 +33,36 @@ class EvidenceMap:
     y: Float[np.ndarray, "rows"]
 
     def mirrored(self) -> "EvidenceMap":
-        """What the mirrored picture gives."""
+        """Evidence map of the mirrored picture."""
         return EvidenceMap(np.ascontiguousarray(self.evidence[:, ::-1]), np.ascontiguousarray(1 - self.x[::-1]), self.y)
 
 
 class InstrumentDetector:
     """EfficientNet-Lite0's classifier at every place of a picture, after averaging features over 3 x 3 places.
 
-    The softmax is taken over all 1000 classes of ImageNet, of which the instruments' are given: what resembles more a
-    curtain is no cello. Pictures are scaled to about 448 x 800 pixels in all, in their own shape, with sides of
-    `32 n + 1`, on which the network's grid is its own mirror image.
+    The softmax is taken over all 1000 classes of ImageNet, and only the instruments are returned: an object that
+    resembles a curtain more than a cello is no cello. Pictures are scaled to about 448 x 800 pixels in all, with their
+    own aspect ratio and sides of `32 n + 1`, for which the network's grid is its own mirror image.
 
-    What a position of that grid responds to lies about 12 pixels left of and above the pixel that its convolutions are
-    centred on: in training they were padded more right and below, and the network has learned to make up for that.
-    Pictures are therefore moved by 12 pixels. (Measured: objects pasted into photographs were found 12.1 +- 0.6 pixels
-    to the right of where they were found in the mirrored picture's grid, and 11.4 +- 1.4 below.)
+    A position of that grid responds to a place about 12 pixels left of and above the centre of its convolutions: in
+    training the padding was larger at the right and bottom, and the network has learned to compensate for that.
+    Pictures are therefore shifted by 12 pixels. (Measured: objects pasted into photographs were found 12.1 +- 0.6
+    pixels to the right of their position in the mirrored picture's grid, and 11.4 +- 1.4 below.)
 
-    A mirrored clip gives exactly the mirrored evidence. The network itself does not: so it is shown every other picture
-    mirrored, beginning with the orientation in which the clip's first picture has its lighter half on the left, which
-    is the same for a clip and its mirror image. Averaged over time this gives what the mean over both orientations
-    gives (a third less evidence beside the instruments), at half of its cost.
+    A mirrored clip gives exactly the mirrored evidence, although the network itself does not: every other picture is
+    mirrored for the network. The first picture of a clip is mirrored if needed so that its lighter half is on the left,
+    which is the same for a clip and its mirror image. Averaged over time this gives the mean over both orientations
+    (with a third less evidence beside the instruments), at half its cost.
 
-    A picture that is as good as the one before (`AnalysedPicture`) is not analysed again.
+    A picture equivalent to the previous one (`AnalysedPicture`) is not analysed again.
 
     Args:
         network: an EfficientNet-Lite0; None for the published one.
-        frame_area: pixels of the scaled picture. 2.25 times as many find half of the instruments as high as 12 to 30 %
-            of the picture instead of a third.
+        frame_area: pixels of the scaled picture. With 2.25 times as many, half of the instruments with a height of 12
+            to 30 % of the picture are found, instead of a third.
 
     Attributes:
-        detections: how many pictures the network has seen since the clip began.
+        detections: number of pictures that the network has analysed since the clip began.
 
     Raises:
         DependencyError: the package with the published weights is missing.
@@ -73,14 +74,14 @@ class InstrumentDetector:
         self.forget()
 
     def forget(self) -> None:
-        """Begin another clip."""
+        """Begin a new clip."""
         self._latest: EvidenceMap | None = None
         self._analysed = AnalysedPicture()
         self._begins_mirrored: bool | None = None
         self.detections = 0
 
     def evidence_map(self, frame: Frame) -> EvidenceMap:
-        """The evidence in a frame of a clip, from memory if the picture has not changed."""
+        """Evidence in a frame of a clip; reused if the picture has not changed."""
         if not self._analysed.shows(frame) or self._latest is None:
             self._latest = self._see(frame.rgb)
         return self._latest
@@ -89,7 +90,7 @@ class InstrumentDetector:
         if self._begins_mirrored is None:
             self._begins_mirrored = lighter_on_the_right(rgb)
         mirrored = self._begins_mirrored
-        if mirrored is None:  # a picture that is its own mirror image, such as black
+        if mirrored is None:  # a picture that is its own mirror image, such as a black one
             seen = self.see(rgb)
             return EvidenceMap((seen.evidence + seen.mirrored().evidence) / 2, seen.x, seen.y)
         if self.detections % 2:
@@ -97,7 +98,7 @@ class InstrumentDetector:
         return self.see(rgb[:, ::-1]).mirrored() if mirrored else self.see(rgb)
 
     def see(self, rgb: UInt8[np.ndarray, "height width 3"]) -> EvidenceMap:
-        """The evidence in a single picture as it is, neither mirrored nor remembered."""
+        """Evidence in a single picture, without mirroring and without reuse."""
         self.detections += 1
         height, width = network_size(rgb.shape[:2], self._area)
         picture = np.ascontiguousarray(rgb)
@@ -106,7 +107,8 @@ class InstrumentDetector:
             method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
             picture = np.asarray(cv2.resize(picture, (width, height), interpolation=method), np.uint8)
         edge = _OFF_CENTRE_PIXELS
-        # Filled with the grey that is zero to the network, as its convolutions pad: stripes would resemble a marimba.
+        # Filled with the grey that is zero for the network, as in its convolutions' padding: stripes resemble a
+        # marimba.
         picture = cv2.copyMakeBorder(picture[edge:, edge:], 0, edge, 0, edge, cv2.BORDER_CONSTANT, value=_MIDDLE_GREY)
         evidence = self._classify(picture)[list(IMAGENET_INDICES)].transpose(1, 2, 0)
         rows, columns = evidence.shape[:2]
@@ -114,13 +116,13 @@ class InstrumentDetector:
 
 
 def network_size(size: tuple[int, int], area: int = FRAME_AREA) -> tuple[int, int]:
-    """(height, width) of about `area` pixels in the shape of `size`, with sides of `32 n + 1` pixels."""
+    """Size (height, width) of about `area` pixels with the aspect ratio of `size` and sides of `32 n + 1` pixels."""
     scale = (area / (size[0] * size[1])) ** 0.5
     rows, columns = (max(_FEWEST, round((side * scale - 1) / STRIDE)) for side in size)
     return rows * STRIDE + 1, columns * STRIDE + 1
 
 
 def _places(count: int) -> Float[np.ndarray, "count"]:
-    """Where the network's positions are in the picture, 0 to 1: on the first pixel, every 32nd and the last."""
+    """Positions of the network's grid in the picture, 0 to 1: at the first pixel, every 32nd and the last."""
     pixels = (count - 1) * STRIDE + 1
     return (np.arange(count) * STRIDE + 0.5) / pixels

@@ -1,4 +1,4 @@
-"""The picture's half of the model as one: frames in, tracked objects out."""
+"""Tracker of instruments: takes frames and returns tracked objects."""
 
 import numpy as np
 from jaxtyping import Float
@@ -8,28 +8,28 @@ from hearsight.vision.instrument_detector import EvidenceMap, InstrumentDetector
 from hearsight.vision.motion_energy import MotionEnergy, MotionEnergyMeter, largest_shift, no_motion_energy
 from hearsight.vision.object_tracks import ObjectTrack, ObjectTracks
 
-FRAME_RATE_HZ = 4.0  # of the frames that the tracker needs
+FRAME_RATE_HZ = 4.0  # rate of the frames that the tracker needs
 DETECTION_INTERVAL_S, LONGEST_DETECTION_INTERVAL_S = 0.5, 2.0
-_SETTLED_S = 4.0  # of a scene, over which averages fill
-_FAMILIAR_S, _FAMILIAR_INTERVAL_S = 12.0, 1.0  # of a scene, from which on there is no detection sooner
-_TURN = 0.1  # parts of the picture that the camera may turn or zoom before the next detection is due
+_SETTLED_S = 4.0  # age of a scene at which averages are filled
+_FAMILIAR_S, _FAMILIAR_INTERVAL_S = 12.0, 1.0  # age of a scene from which detections are at least this interval apart
+_TURN = 0.1  # share of the picture by which the camera may turn or zoom before the next detection is due
 _MOTION_INTERVAL_S = 0.25
-_EARLY_S = 0.01  # by which a frame may come before its time
+_EARLY_S = 0.01  # tolerance for frames that are earlier than due
 
 
 class InstrumentTracker:
-    """Detects instruments, measures motion four times a second, and keeps the objects found.
+    """Detects instruments, measures motion four times a second, and tracks the detected objects.
 
-    In a scene's first 4 s, and while objects come, go, move or are doubtful, there is a detection every half second (12
-    s of doubt are enough); else the time between detections doubles each time, up to 2 s. From 12 s of a scene on, what
-    comes, goes or changes is searched for once a second: mostly it is evidence that flickers. A cut is analysed at
-    once, and what comes into the picture as the camera turns is not waited for.
+    In a scene's first 4 s, and while objects appear, disappear, move or are doubtful, there is a detection every half
+    second (doubt counts for 12 s at most). Otherwise the interval between detections doubles each time, up to 2 s.
+    After 12 s of a scene, such changes lead to one detection per second only: usually they are flickering evidence.
+    After a cut, and when the camera turns to new parts of the scene, detection does not wait.
 
     Args:
-        detector: sees instruments; None for the published weights.
+        detector: detector of instruments; None for the published weights.
 
     Attributes:
-        latest: what was seen by the latest detection.
+        latest: evidence of the latest detection.
 
     Raises:
         DependencyError: the package with the published weights is missing.
@@ -53,7 +53,7 @@ class InstrumentTracker:
         return self._frame.time_s if self._frame is not None else -np.inf
 
     def update(self, frame: Frame) -> None:
-        """The clip's next frame; frames that were seen already, as overlapping windows hold them, are passed over."""
+        """Process the clip's next frame; frames seen before, as in overlapping windows, are skipped."""
         if frame.time_s <= self.seen_until_s:
             return
         before, self._frame = self._frame, frame
@@ -93,8 +93,8 @@ class InstrumentTracker:
             self._interval_s = _FAMILIAR_INTERVAL_S
 
     def _moved(self, frame: Frame, energy: MotionEnergy) -> None:
-        """Called four times a second, after the instruments were followed."""
+        """Hook for subclasses, called for every new frame after the instruments were tracked."""
 
     def at(self, times_s: Float[np.ndarray, "times"]) -> list[ObjectTrack]:
-        """The objects that are there at any of these times; see `ObjectTracks.at`."""
+        """Objects present at any of these times; see `ObjectTracks.at`."""
         return self._tracks.at(times_s)

@@ -1,4 +1,4 @@
-"""What moves in the picture by itself, the camera's own motion removed."""
+"""Motion of objects in the picture, with the camera's own motion removed."""
 
 import functools
 from dataclasses import dataclass
@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
 
-GRID = (18, 32)  # rows and columns in which motion is summed up
-_SAMPLED_EVERY = 12  # pixels between the points that the camera's motion is fitted to
+GRID = (18, 32)  # rows and columns of the cells in which motion is averaged
+_SAMPLED_EVERY = 12  # distance in pixels of the points that the camera's motion is fitted to
 _INLIER_PIXELS = 0.7
 _BORDER_PIXELS = 4
 _STILL_PIXELS = 0.15  # per frame: the noise of the optical flow
@@ -18,14 +18,14 @@ _CUT_GREY_LEVELS = 30.0
 
 @dataclass(frozen=True)
 class Motion:
-    """What happened between a picture and the one before.
+    """Motion between a picture and the previous one.
 
     Attributes:
-        speed: how fast what is seen moves by itself, in picture widths per second, mean of each cell. `[rows, columns]`
+        speed: speed of objects, in picture widths per second, mean of each cell. `[rows, columns]`
         velocity: the same as vectors (right, down); opposite motions within a cell cancel. `[rows, columns, 2]`
-        camera: the camera's motion as the homography of positions (x, y in 0 to 1) in the picture before to this one.
-            `[3, 3]`
-        is_cut: whether this is another scene; `speed` is then zero and `camera` the identity.
+        camera: the camera's motion as the homography of positions (x, y in 0 to 1) from the previous picture to this
+            one. `[3, 3]`
+        is_cut: whether this is a new scene; `speed` is then zero and `camera` the identity.
     """
 
     speed: Float[np.ndarray, "rows columns"]
@@ -35,17 +35,17 @@ class Motion:
 
 
 def still() -> Motion:
-    """Nothing moved."""
+    """No motion."""
     return _nothing(is_cut=False)
 
 
 class MotionMeter:
     """Measures motion from picture to picture of a stream.
 
-    Dense optical flow (DIS: Kroeger et al., "Fast optical flow using dense inverse search", ECCV 2016); the camera's
-    motion is the homography that most of a grid of flow vectors agree on (RANSAC; exact for a camera that turns); what
-    differs from it by more than the flow's noise moves by itself. A residue common to most of the picture is taken for
-    a camera motion that is no homography (parallax, rolling shutter) and removed too.
+    The optical flow is dense (DIS: Kroeger et al., "Fast optical flow using dense inverse search", ECCV 2016). The
+    camera's motion is the homography that most of a grid of flow vectors agree on (RANSAC; exact for a turning camera).
+    Any difference from it beyond the flow's noise is motion of an object. A residue common to most of the picture is
+    treated as camera motion that is no homography (parallax, rolling shutter) and removed too.
     """
 
     def __init__(self) -> None:
@@ -53,7 +53,7 @@ class MotionMeter:
         self._before: UInt8[np.ndarray, "height width"] | None = None
 
     def measure(self, picture: UInt8[np.ndarray, "height width channels"], interval_s: float) -> Motion:
-        """The motion since the picture before, which was `interval_s` seconds earlier; the first has none.
+        """Motion since the previous picture, `interval_s` seconds earlier; zero for the first picture.
 
         Pictures are RGB, or grey with a single channel.
         """
@@ -73,7 +73,7 @@ class MotionMeter:
                 return _nothing(is_cut=True)
         right, down = cv2.split(cv2.subtract(landed, cv2.perspectiveTransform(start, camera)))
         pixels = cv2.magnitude(right, down)
-        # What leaves the picture has no flow that could be seen.
+        # Objects that leave the picture have no measurable flow.
         last = [float(np.nextafter(np.float32(side - _BORDER_PIXELS), np.float32(0))) for side in (width, height)]
         inside = cv2.inRange(landed, (_BORDER_PIXELS, _BORDER_PIXELS), tuple(last))
         moving = np.maximum(pixels - np.float32(_STILL_PIXELS), np.float32(0))
@@ -103,7 +103,7 @@ def _nothing(is_cut: bool) -> Motion:
 
 
 def _camera(flow: Float[np.ndarray, "height width 2"]) -> tuple[Float[np.ndarray, "3 3"], float]:
-    """The homography in pixels that most flow vectors agree on, and the share that does."""
+    """Homography in pixels that most flow vectors agree on, and the share of them that do."""
     height, width = flow.shape[:2]
     rows, columns = np.mgrid[
         _SAMPLED_EVERY // 2 : height : _SAMPLED_EVERY, _SAMPLED_EVERY // 2 : width : _SAMPLED_EVERY

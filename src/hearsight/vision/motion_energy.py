@@ -1,4 +1,4 @@
-"""How much moves where in the picture, beyond what the camera's own motion explains."""
+"""Amount of motion at each place of the picture, beyond the camera's own motion."""
 
 from dataclasses import dataclass
 
@@ -10,26 +10,25 @@ from numpy.typing import NDArray
 from hearsight.vision.frames import SmallCopies
 from hearsight.vision.motion import GRID, MotionMeter
 
-SMALL_AREA = 180 * 320  # pixels of the copies that are compared
+SMALL_AREA = 180 * 320  # pixels of the compared copies
 _BLUR_PIXELS = 1.0
-_MISALIGNED_PIXELS = 0.8  # how far the camera's motion may be misjudged
+_MISALIGNED_PIXELS = 0.8  # possible error of the camera's motion
 _NOISES, _LEAST_GREY_LEVELS = 3.0, 1.0
-_MEDIAN_ROWS = 4  # one of so many rows is asked for the median difference
+_MEDIAN_ROWS = 4  # one in this number of rows is used for the median difference
 _BORDER_PIXELS = 4
-_FROZEN_GREY_LEVELS = 0.1  # in the mean: a camera's noise is more
+_FROZEN_GREY_LEVELS = 0.1  # mean change below which a picture is frozen: a camera's noise is larger
 
 
 @dataclass(frozen=True)
 class MotionEnergy:
-    """What happened between a picture and the one before.
+    """Change between a picture and the previous one.
 
     Attributes:
-        level: grey levels by which the picture changed beyond noise and misalignment, mean of each cell.
-            `[rows, columns]`
-        camera: the camera's motion as the homography of positions (x, y in 0 to 1) in the picture before to this one.
-            `[3, 3]`
-        is_cut: whether this is another scene; `level` is then zero and `camera` the identity.
-        is_frozen: whether this is the same picture again, but for its encoding, so that nothing is known of motion.
+        level: change in grey levels beyond noise and misalignment, mean of each cell. `[rows, columns]`
+        camera: the camera's motion as the homography of positions (x, y in 0 to 1) from the previous picture to this
+            one. `[3, 3]`
+        is_cut: whether this is a new scene; `level` is then zero and `camera` the identity.
+        is_frozen: whether this is the same picture except for its encoding, so that motion is unknown.
     """
 
     level: Float[np.ndarray, "rows columns"]
@@ -39,12 +38,12 @@ class MotionEnergy:
 
 
 def no_motion_energy() -> MotionEnergy:
-    """The same picture again."""
+    """Energy for an unchanged picture."""
     return MotionEnergy(np.zeros(GRID, np.float32), np.eye(3), is_frozen=True)
 
 
 def largest_shift(camera: Float[np.ndarray, "3 3"]) -> float:
-    """How far a camera's motion moves the picture's corners, in parts of its width and height; NaN if nowhere."""
+    """Largest shift of the picture's corners by a camera motion, in fractions of width and height; NaN if undefined."""
     corners = np.array([(0.0, 0.0, 1.0), (1.0, 0.0, 1.0), (0.0, 1.0, 1.0), (1.0, 1.0, 1.0)])
     with np.errstate(divide="ignore", invalid="ignore"):
         moved = corners @ camera.T
@@ -52,19 +51,19 @@ def largest_shift(camera: Float[np.ndarray, "3 3"]) -> float:
 
 
 def small_grey(rgb: UInt8[np.ndarray, "height width 3"]) -> UInt8[np.ndarray, "rows columns"]:
-    """A grey copy of about 180 x 320 pixels, in which motion is measured."""
+    """Grey copy of about 180 x 320 pixels for measuring motion."""
     grey = cv2.cvtColor(np.ascontiguousarray(rgb), cv2.COLOR_RGB2GRAY)
     height, width = SmallCopies(SMALL_AREA).size_of(grey.shape[:2])
     return np.asarray(cv2.resize(grey, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 class MotionEnergyMeter:
-    """Compares each picture with the one before, moved along with the camera.
+    """Compares each picture with the previous one, after compensating the camera's motion.
 
-    Hands on an instrument far away move by parts of a pixel, which optical flow takes for noise. But they change grey
-    levels: what is counted is the difference to the picture before, moved by the camera's homography (`MotionMeter`)
-    and with this picture's mean and contrast, less what a misalignment by 0.8 pixels could make of the picture's own
-    gradients, and less three times the median difference, which is noise in all but the busiest pictures.
+    Hands on a distant instrument move by fractions of a pixel, which is noise for optical flow, but they change grey
+    levels. The measure is the difference to the previous picture, moved by the camera's homography (`MotionMeter`) and
+    scaled to this picture's mean and contrast. It is reduced by the effect of a misalignment by 0.8 pixels on the
+    picture's own gradients, and by three times the median difference, which is noise in all but the busiest pictures.
     """
 
     def __init__(self) -> None:
@@ -72,9 +71,9 @@ class MotionEnergyMeter:
         self._before: Float[np.ndarray, "height width"] | None = None
 
     def measure(self, rgb: UInt8[np.ndarray, "height width 3"], interval_s: float) -> MotionEnergy:
-        """What happened since the picture before, which was `interval_s` seconds earlier; to the first, nothing."""
+        """Energy since the previous picture, `interval_s` seconds earlier; none for the first picture."""
         small = small_grey(rgb)
-        if self._before is not None and self._before.shape != small.shape:  # another class of picture
+        if self._before is not None and self._before.shape != small.shape:  # pictures of another size
             self._meter, self._before = MotionMeter(), None
         motion = self._meter.measure(small[..., None], interval_s)
         grey = cv2.GaussianBlur(small.astype(np.float32), (0, 0), _BLUR_PIXELS)
@@ -106,7 +105,7 @@ class MotionEnergyMeter:
 def _relit(
     moved: Float[np.ndarray, "height width"], grey: Float[np.ndarray, "height width"], common: NDArray[np.bool_]
 ) -> Float[np.ndarray, "height width"]:
-    """The picture before with the mean and the contrast of this one, as exposure and stage lights change them."""
+    """The previous picture with the mean and contrast of this one, to compensate exposure and stage lights."""
     mask = common.astype(np.uint8)
     (before_mean,), (before_spread,) = cv2.meanStdDev(np.nan_to_num(moved), mask=mask)
     (mean,), (spread,) = cv2.meanStdDev(grey, mask=mask)

@@ -1,4 +1,4 @@
-"""How much moves at the mouths of people, tick by tick, beyond what their heads do."""
+"""Motion of people's mouths at each tick, beyond the motion of their heads."""
 
 from collections import deque
 from dataclasses import dataclass
@@ -8,24 +8,24 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 _BLUR_PIXELS = 0.8
-_MEDIAN_ROWS = 4  # one of so many rows is asked for the usual change
-_CUT_GREY_LEVELS = 25.0  # mean change of a picture that is another scene
-_FEWEST_PIXELS = 4  # of a side of a mouth's region
-_UPPER = (-1.75, -0.7)  # upper and lower edge of eyes and nose, in heights of the mouth's region from its middle
-_LEAST_UPPER_PIXELS = 8  # of a side of that, below which a head's own motion is not measured
-_MOST_SHIFT_PIXELS = 4.0  # that a head moves from tick to tick
+_MEDIAN_ROWS = 4  # one in this number of rows is used for the usual change
+_CUT_GREY_LEVELS = 25.0  # mean change above which a picture is a new scene
+_FEWEST_PIXELS = 4  # smallest side of a mouth's region
+_UPPER = (-1.75, -0.7)  # edges of eyes and nose, from the mouth's centre, in heights of its region
+_LEAST_UPPER_PIXELS = 8  # side of that region below which the head's own motion is not measured
+_MOST_SHIFT_PIXELS = 4.0  # largest shift of a head per tick
 _KEPT_S = 12.0
 _LEAST_S = 0.5
 
 
 @dataclass(frozen=True)
 class Face:
-    """Where the mouth of a person is.
+    """Mouth of a person.
 
     Attributes:
-        number: the person's.
-        x, y: of the mouth, parts of the picture's width and height.
-        width, height: of the region around it in which it moves, likewise.
+        number: number of the person.
+        x, y: centre of the mouth, in fractions of the picture's width and height.
+        width, height: size of the region of its motion, likewise.
     """
 
     number: int
@@ -36,20 +36,20 @@ class Face:
 
 
 class MouthMotion:
-    """Grey levels by which mouths change from tick to tick, beyond what the head and the whole picture do.
+    """Change of mouths in grey levels from tick to tick, beyond that of the head and the whole picture.
 
-    A head's motion is that of eyes and nose, by phase correlation; the picture before is moved along, and what still
-    changes at eyes and nose (the head turns, the light flickers) is subtracted from what changes at the mouth. Between
-    detections the mouth is followed by the same motion.
+    A head's motion is that of eyes and nose, by phase correlation. The previous picture is moved accordingly, and the
+    remaining change at eyes and nose (the head turns, the light flickers) is subtracted from the change at the mouth.
+    Between detections the mouth moves with the head.
     """
 
     def __init__(self) -> None:
         self._before: Float[np.ndarray, "rows columns"] | None = None
         self._levels: deque[tuple[float, dict[int, float]]] = deque()
-        self._followed: dict[int, tuple[Face, Float[np.ndarray, "2"]]] = {}  # as found, and pixels moved since
+        self._followed: dict[int, tuple[Face, Float[np.ndarray, "2"]]] = {}  # as detected; shift in pixels since then
 
     def update(self, time_s: float, grey: UInt8[np.ndarray, "rows columns"], faces: list[Face]) -> None:
-        """The clip's next picture, small and grey, and the faces in it; times rise from call to call."""
+        """Process the clip's next picture, small and grey, with its faces; times must increase from call to call."""
         if not faces and not self._levels:
             self._before = None
             return
@@ -67,8 +67,10 @@ class MouthMotion:
             self._levels.popleft()
 
     def at(self, number: int, times_s: Float[np.ndarray, "times"]) -> Float[np.ndarray, "times"] | None:
-        """The motion of a person's mouth at these times, NaN where the face is not seen yet or no more; None if it was
-        seen in fewer than half of the ticks between, or for less than half a second."""
+        """Motion of a person's mouth at these times; NaN before the face was first seen and after it was last seen.
+
+        None if it was seen in fewer than half of the ticks between, or for less than half a second.
+        """
         first, last = (float(times_s[0]) - 0.1, float(times_s[-1]) + 0.1) if len(times_s) else (0.0, 0.0)
         inside = [(time_s, levels) for time_s, levels in self._levels if first <= time_s <= last]
         known = [(time_s, levels[number]) for time_s, levels in inside if number in levels]
@@ -88,7 +90,7 @@ class MouthMotion:
     ) -> float:
         rows, columns = now.shape
         found, moved = self._followed.get(face.number, (face, np.zeros(2)))
-        if found != face:  # seen anew
+        if found != face:  # new detection
             moved = np.zeros(2)
         at = np.array([face.x * columns, face.y * rows]) + moved
         width, height = max(face.width * columns, _FEWEST_PIXELS), max(face.height * rows, _FEWEST_PIXELS)
@@ -123,8 +125,10 @@ def _change(
     region: _Region,
     shift: Float[np.ndarray, "2"],
 ) -> float:
-    """Change of grey levels in a region of `now`, mean of the quarter that changes most, from the picture before moved
-    by `shift` pixels."""
+    """Change in grey levels in a region, mean of the quarter of its pixels that changes most.
+
+    The previous picture is moved by `shift` pixels.
+    """
     part = now[region]
     if not part.size:
         return 0.0

@@ -1,4 +1,4 @@
-"""Visible objects that may sound, tracked through a clip: where each is, its appearance, how it moves."""
+"""Visible objects that may sound, tracked through a clip: their position, class and motion."""
 
 from dataclasses import dataclass
 
@@ -12,39 +12,38 @@ from hearsight.vision.peaks import Peak, find_peaks
 from hearsight.vision.track_memory import Tracked, TrackMemory, carried, mean_within, plausible, step
 
 MOST_OBJECTS = 6
-_EVIDENCE_S = 1.0  # over which evidence at a place is averaged
-_SHARES_S = 4.0  # over which an object's shares are averaged
-_PLACE_S = 0.7  # over which an object's place is averaged
-_BORN, _LOST = 0.12, 0.06  # evidence from which an object begins, and below which it is no longer seen
-_MOST_ELAPSED_S = 0.5  # what a detection is worth at most in averages, however long the one before is ago
+_EVIDENCE_S = 1.0  # averaging time of evidence at a place
+_SHARES_S = 4.0  # averaging time of an object's shares
+_PLACE_S = 0.7  # averaging time of an object's position
+_BORN, _LOST = 0.12, 0.06  # evidence at which an object begins, and below which it is lost
+_MOST_ELAPSED_S = 0.5  # largest weight of a detection in averages, however long ago the previous one was
 _SURE = 0.5  # evidence below which an object is doubtful
-_DOUBT_S = 12.0  # after which a doubt is no news: more detections of the same will not settle it
-_NEWS_STRENGTH, _NEWS_PLACE = 0.1, 0.03  # by which a sure object's evidence or place changes, if that is news
-_RISES_S, _FADES_S = 0.7, 1.5  # of strength, from nothing to all and back
-_REACH = 0.06  # parts of the picture's width that an object may seem to jump, beside half its width
-_FAVOUR = 1.3  # what an object that is among the strongest counts more than one that is not
-_REGION = (0.06, 0.2, 0.1)  # half width, height above and below at least in which an object's motion is measured
+_DOUBT_S = 12.0  # age of an object from which doubt is no news: more detections would not settle it
+_NEWS_STRENGTH, _NEWS_PLACE = 0.1, 0.03  # changes of a sure object's evidence and position that are news
+_RISES_S, _FADES_S = 0.7, 1.5  # duration of a full rise and fall of the strength
+_REACH = 0.06  # possible jump of an object, in fractions of the picture's width, in addition to half its width
+_FAVOUR = 1.3  # factor for objects that are already among the strongest
+_REGION = (0.06, 0.2, 0.1)  # smallest half width, height above and height below of the region of an object's motion
 
 
 @dataclass(frozen=True)
 class ObjectTrack:
-    """A visible object at given times.
+    """Visible object at given times.
 
     Attributes:
-        number: counts objects from 1; stays the object's own.
-        label: the class that it resembles most, as ImageNet names it.
-        x, y: its centre in the picture, 0 to 1; beyond that where the camera has turned away from it. `[times]`
-        width: of the part that gives evidence, or of a person and what is held, in parts of the picture's width.
+        number: number of the object, from 1.
+        label: the most similar class, by ImageNet's name.
+        x, y: its centre in the picture, 0 to 1; outside that range if the camera has turned away from it. `[times]`
+        width: width of the part with evidence, or of a person and the held object, in fractions of the picture's width.
             `[times]`
-        evidence: for each of `IMAGENET_INSTRUMENTS`, smoothed; adds up to how sure the detector is that it is an
-            instrument. `[times, 22]`
-        strength: the same sum, made to rise and fall smoothly where the object appears and goes; 0 where it is not
-            there. `[times]`
-        motion: 0 to 1, how much moves at it and around it beside the camera: 0.5 is as much as on average in the whole
-            picture over the last 10 s, 0.9 nine times as much. While the picture is frozen it stays what it was.
-            `[times]`
-        is_person: whether it is a person, with what is seen at the hands as evidence.
-        height: in parts of the picture's height; None where only the width is known. `[times]`
+        evidence: evidence for each of `IMAGENET_INSTRUMENTS`, smoothed; the sum is the detector's confidence that it is
+            an instrument. `[times, 22]`
+        strength: the same sum, but rising and falling smoothly where the object appears and disappears; 0 where it is
+            absent. `[times]`
+        motion: motion at and around it, beyond the camera's, from 0 to 1: 0.5 is the average of the whole picture over
+            the last 10 s, 0.9 is nine times as much. It keeps its value while the picture is frozen. `[times]`
+        is_person: whether it is a person, with the evidence at the hands.
+        height: height in fractions of the picture's height; None if only the width is known. `[times]`
     """
 
     number: int
@@ -60,18 +59,18 @@ class ObjectTrack:
 
     @property
     def place(self) -> Float[np.ndarray, "times 4"]:
-        """x, y, width and height; the height is NaN where it is not known."""
+        """x, y, width and height; the height is NaN if unknown."""
         height = np.full(len(self.y), np.nan) if self.height is None else self.height
         return np.stack([self.x, self.y, self.width, height], axis=-1)
 
 
 class ObjectTracks(TrackMemory["_Known"]):
-    """Follows the objects in a clip from detection to detection.
+    """Tracks the objects in a clip from detection to detection.
 
-    Evidence is averaged at each place over about a second, moved along with the camera, and its peaks are joined to the
-    objects known so far by place. An object appears within 0.7 s (at once in a clip's or a scene's first picture) and
-    fades within 1.5 s once it is no longer seen; the six strongest are reported. What is remembered covers two minutes,
-    so that memory does not grow.
+    Evidence is averaged at each place over about a second, moved with the camera, and its peaks are matched to known
+    objects by position. An object appears within 0.7 s (at once in the first picture of a clip or scene) and fades
+    within 1.5 s after it was last seen; the six strongest are reported. The memory covers two minutes, so that it does
+    not grow.
     """
 
     def __init__(self) -> None:
@@ -82,22 +81,21 @@ class ObjectTracks(TrackMemory["_Known"]):
         self._camera = np.eye(3)
 
     def move(self, time_s: float, energy: MotionEnergy) -> None:
-        """Follow the motion that was measured since the last call; to be called before `update`."""
+        """Apply the motion measured since the last call; to be called before `update`."""
         super().move(time_s, energy)
         self._camera = np.eye(3) if energy.is_cut else plausible(energy.camera) @ self._camera
         if energy.is_cut:
             self._weighted = self._weight = None
 
     def update(self, time_s: float, evidence_map: EvidenceMap) -> bool:
-        """What is seen at this time; the times rise from call to call.
+        """Process the evidence at this time; times must increase from call to call.
 
-        A detection counts for half a second at most. So detections may be further apart while nothing is new: half as
-        many still average over as many.
+        A detection counts for half a second at most. Detections may therefore be less frequent while nothing changes:
+        averages still cover the same number of them.
 
         Returns:
-            whether another detection is worth while soon: an object begins, rises, fades, moves, changes in strength,
-                or is
-            doubtful (evidence below 0.5) and was first seen less than 12 s ago.
+            whether another detection is worthwhile soon: an object begins, rises, fades, moves, changes in strength, or
+                is doubtful (evidence below 0.5) and was first seen less than 12 s ago.
         """
         elapsed = min(_MOST_ELAPSED_S, time_s - self._detected_s) if self._detected_s is not None else 0.0
         is_first = self._detected_s is None
@@ -129,9 +127,9 @@ class ObjectTracks(TrackMemory["_Known"]):
         return is_news
 
     def at(self, times_s: Float[np.ndarray, "times"]) -> list[ObjectTrack]:
-        """The objects that are there at any of these times, up to the latest update; after it they stand as they are.
+        """Objects present at any of these times; after the latest update they keep their state.
 
-        At most six are there at any one time, but for those that are fading.
+        At most six are present at any time, except for fading ones.
         """
         tracks = []
         for known in [*self._gone, *self._known]:
@@ -168,8 +166,10 @@ class _Point:
 
 
 class _Known(Tracked[_Point]):
-    """An object as it is now, and what it was. `begins_s`: before the detection that found it, between which and this
-    one, at `first_s`, it rises."""
+    """Current state of an object, and its history.
+
+    `begins_s` is the time of the detection before the one that found it, at `first_s`; in between its strength rises.
+    """
 
     def __init__(self, number: int, peak: Peak, begins_s: float, first_s: float) -> None:
         super().__init__(number)
@@ -187,7 +187,7 @@ class _Known(Tracked[_Point]):
         return not self.is_seen and self.presence <= 0
 
     def is_changed(self, peak: Peak) -> bool:
-        """Whether a peak that continues it is somewhere else, or another one in strength."""
+        """Whether a matching peak differs in position or strength."""
         is_elsewhere = float(np.hypot(peak.x - self.x, peak.y - self.y)) > _NEWS_PLACE
         return is_elsewhere or abs(peak.strength - self.strength) > _NEWS_STRENGTH
 
@@ -213,7 +213,7 @@ class _Known(Tracked[_Point]):
         self.is_seen = False
 
     def energy_around(self, level: Float[np.ndarray, "rows columns"]) -> float:
-        """Where players' hands, heads and arms are."""
+        """Mean motion in the region of a player's hands, head and arms."""
         half = max(_REGION[0], self.width / 2)
         above, below = max(_REGION[1], self.height / 2), max(_REGION[2], self.height / 2)
         return mean_within(level, self.x - half, self.y - above, self.x + half, self.y + below)
@@ -239,7 +239,7 @@ class _Known(Tracked[_Point]):
 
 
 def _nearest(peak: Peak, waiting: list[_Known]) -> _Known | None:
-    """The object that this peak continues: the nearest within reach, detections counting as distance too."""
+    """Known object that a peak continues: the nearest within reach, with similar classes counting as nearer."""
     best, found = 1.0, None
     for known in waiting:
         reach_x = _REACH + max(peak.width, known.width) / 2
@@ -255,7 +255,7 @@ def _nearest(peak: Peak, waiting: list[_Known]) -> _Known | None:
 def _grid_carried(
     values: Float[np.ndarray, "rows columns channels"], camera: Float[np.ndarray, "3 3"], evidence_map: EvidenceMap
 ) -> Float[np.ndarray, "rows columns channels"]:
-    """Values at the grid's places after the camera moved; 0 where nothing was seen before."""
+    """Values on the grid after a camera motion; 0 in parts that were not visible before."""
     if np.array_equal(camera, np.eye(3)):
         return values
     rows, columns = values.shape[:2]

@@ -1,4 +1,4 @@
-"""Peaks of evidence in a picture: one for each visible object, whatever it is taken for."""
+"""Peaks of evidence in a picture: one for each visible object, whatever its class."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from jaxtyping import Float
 from hearsight.vision.appearance import IMAGENET_INSTRUMENTS
 from hearsight.vision.instrument_detector import EvidenceMap
 
-# Classes that one object is seen as in turn: evidence is summed within a group before peaks are searched for.
+# Classes that the network confuses: evidence is summed within a group before the search for peaks.
 _CONFUSED = (
     ("grand piano", "upright piano", "organ"),
     ("cello", "violin"),
@@ -20,27 +20,27 @@ _CONFUSED = (
     ("harp",),
 )
 _GROUPS = tuple(np.array([IMAGENET_INSTRUMENTS.index(name) for name in group]) for group in _CONFUSED)
-_VALLEY = 0.6  # a peak counts beside a higher one where evidence between them falls below this part of it
-_OUTLINE = 0.5  # an object's outline is where evidence is at least this part of its peak
-_SAME_CELLS = 1.6  # peaks of different groups no further apart are one object
-_DOUBTFUL = 0.35  # and further apart, where outlines touch and one is this weak, by itself or beside the other
+_VALLEY = 0.6  # a peak next to a higher one counts if the evidence between them falls below this share of it
+_OUTLINE = 0.5  # an object's outline is where the evidence is at least this share of its peak
+_SAME_CELLS = 1.6  # peaks of different groups within this distance are one object
+_DOUBTFUL = 0.35  # also if farther apart, if their outlines touch and the weaker peak is at most this strong
 
 
 def likeliest_class(evidence: Float[np.ndarray, "seen"]) -> str:
-    """What evidence speaks for most: the strongest class of the group of confusable classes that has most of it."""
+    """Most likely class: the strongest class of the group of confusable classes with the most evidence."""
     group = max(_GROUPS, key=lambda group: float(evidence[group].sum()))
     return IMAGENET_INSTRUMENTS[int(group[np.argmax(evidence[group])])]
 
 
 @dataclass(frozen=True)
 class Peak:
-    """An object that is seen at a moment.
+    """Object in a picture.
 
     Attributes:
         x, y: centre of its evidence, 0 to 1.
-        width, height: of its outline, in parts of the picture's.
-        strength: strongest evidence for any instrument within its outline, 0 to 1.
-        shares: of `IMAGENET_INSTRUMENTS` in the evidence within its outline; they add up to 1. `[22]`
+        width, height: size of its outline, in fractions of the picture's size.
+        strength: largest evidence for any instrument within its outline, 0 to 1.
+        shares: shares of `IMAGENET_INSTRUMENTS` in the evidence within its outline; they sum to 1. `[22]`
     """
 
     x: float
@@ -66,7 +66,7 @@ class _Region:
 
 
 def find_peaks(evidence_map: EvidenceMap, least: float) -> list[Peak]:
-    """The objects in a picture from the strongest to the weakest; evidence below `least` is none."""
+    """Objects in a picture from the strongest to the weakest; evidence below `least` is ignored."""
     regions: list[_Region] = []
     for group in _GROUPS:
         regions += _regions(evidence_map.evidence[..., group].sum(-1), least)
@@ -83,8 +83,8 @@ def find_peaks(evidence_map: EvidenceMap, least: float) -> list[Peak]:
 
 
 def _regions(values: Float[np.ndarray, "rows columns"], least: float) -> list[_Region]:
-    """Outlines of the peaks, flooded from the top: where two meet high up on the lower one's flank, they are one."""
-    # Plain lists with a border of cells that nobody owns: far faster here than arrays.
+    """Regions of the peaks, flooded from the top. A lower peak merges with a higher one if they meet near its top."""
+    # Plain lists with a border of cells without owner: much faster here than arrays.
     wide = values.shape[1] + 2
     height = np.pad(values, 1).ravel().tolist()
     order = sorted((cell for cell, value in enumerate(height) if value >= least), key=lambda cell: -height[cell])

@@ -1,4 +1,4 @@
-"""People in the pictures of a clip, whatever the pictures' shape, small ones too."""
+"""Detector of people in the pictures of a clip, of any shape, including small people."""
 
 import itertools
 
@@ -9,26 +9,25 @@ from jaxtyping import Float, UInt8
 from hearsight.vision.frames import AnalysedPicture, Frame, lighter_on_the_right
 from hearsight.vision.pose import STRIDE, People, PoseNetwork
 
-LEAST_SCORE = 0.2  # of what is taken for a person
-KNOWN_SCORE = 0.12  # of one who was found before: of a face that fills the picture, scores are low
-PEOPLE_AREA = 256 * 512  # pixels that the network is given
-_TILE = 0.6  # of the picture's sides; neighbours overlap by a fifth
-_SMALL = 0.3  # of the picture's height: where people are below it, others may be too small to be found
-_OVERLAP = 0.4  # intersection over union, from which on two are one person
+LEAST_SCORE = 0.2  # smallest score of a person
+KNOWN_SCORE = 0.12  # smallest score of a known person: scores are low for a face that fills the picture
+PEOPLE_AREA = 256 * 512  # pixels of the network's input
+_TILE = 0.6  # share of the picture's sides; neighbours overlap by a fifth
+_SMALL = 0.3  # share of the picture's height: if people are smaller, others may be too small to be detected
+_OVERLAP = 0.4  # intersection over union from which two detections are one person
 
 
 class PeopleDetector:
     """`PoseNetwork` on pictures of any shape, scaled to about 512 x 256 pixels in all.
 
-    Where the people found are small, or none is found, four overlapping tiles are searched too, at 1.7 times the scale.
+    If the detected people are small, or none is detected, four overlapping tiles are searched too, at 1.7 times the
+    scale. A picture equivalent to the previous one (`AnalysedPicture`) is not analysed again.
 
-    A picture that is as good as the one before (`AnalysedPicture`) is not analysed again.
-
-    A mirrored clip gives exactly the mirrored people, though the network itself does not: a clip whose first picture
-    has its lighter half on the right is shown to it mirrored.
+    A mirrored clip gives exactly the mirrored people, although the network itself does not: a clip whose first picture
+    has its lighter half on the right is mirrored for the network.
 
     Args:
-        network: None for the published one.
+        network: pose network; None for the published one.
     """
 
     def __init__(self, network: PoseNetwork | None = None) -> None:
@@ -36,19 +35,18 @@ class PeopleDetector:
         self.forget()
 
     def forget(self) -> None:
-        """Begin another clip."""
+        """Begin a new clip."""
         self._is_mirrored: bool | None = None
         self._analysed = AnalysedPicture()
         self._latest: People | None = None
         self._searched_in_tiles = False
 
     def detect(self, frame: Frame, in_tiles: bool = False) -> People:
-        """People in a frame of a clip, the surest first; those with a score below 0.2 are to be believed if they were
-        there before only.
+        """People in a frame of a clip, by decreasing score. A score below 0.2 is only reliable for known people.
 
         Args:
-            frame: of the clip.
-            in_tiles: also search in tiles, if the people found are small or none is.
+            frame: frame of the clip.
+            in_tiles: also search in tiles, if the detected people are small or none is detected.
         """
         is_same = self._analysed.shows(frame)
         if is_same and self._latest is not None and (self._searched_in_tiles or not in_tiles):
@@ -87,7 +85,8 @@ class PeopleDetector:
 
 
 def _network_size(size: tuple[int, int]) -> tuple[int, int]:
-    """(height, width) of about 131,072 pixels in the shape of `size`, with sides that are multiples of 32."""
+    """Size (height, width) of about 131,072 pixels with the aspect ratio of `size` and sides that are multiples of
+    32."""
     scale = (PEOPLE_AREA / (size[0] * size[1])) ** 0.5
     height, width = (max(3, round(side * scale / STRIDE)) * STRIDE for side in size)
     return height, width
@@ -98,7 +97,7 @@ def _heights(people: People) -> Float[np.ndarray, "people"]:
 
 
 def _distinct(found: list[People]) -> People:
-    """All that were found, the surest of those that overlap."""
+    """All detected people, without overlapping detections of lower score."""
     everyone = People(
         *(np.concatenate([getattr(people, name) for people in found]) for name in People.__dataclass_fields__)
     )

@@ -1,4 +1,4 @@
-"""People tracked through a clip: where each is, what is seen at the hands, how much moves there."""
+"""People tracked through a clip: position, instrument evidence at the hands, and motion."""
 
 from dataclasses import dataclass
 
@@ -13,38 +13,38 @@ from hearsight.vision.people_detector import LEAST_SCORE
 from hearsight.vision.pose import KEYPOINTS, People
 from hearsight.vision.track_memory import Tracked, TrackMemory, carried, mean_within, step
 
-MOST_PEOPLE = 12  # that are followed at once
-_REACH = 0.05  # parts of the picture's width that a person may seem to jump, beside half the box
-_PLACE_S = 0.5  # over which places are averaged
-_EVIDENCE_S = 4.0  # over which what is seen at the hands is averaged
-_RISES_S, _FADES_S = 0.5, 1.5  # of presence, from nothing to all and back
-_HIDDEN_S = 2.0  # for which a person that is no longer found is waited for
-_WIDE, _TALL = 0.7, 0.4  # of the box: standard deviation of where evidence around the hands counts
-_LEAST_WIDE, _LEAST_TALL = 0.03, 0.1  # of the picture
-_SEEN_KEYPOINT = 0.2  # score
-_FARTHEST = 0.1  # weight below which evidence does not count
-_NEWS = 0.04  # of the picture's width, by which a person moves if that is news
+MOST_PEOPLE = 12  # largest number of people tracked at once
+_REACH = 0.05  # possible jump of a person, in fractions of the picture's width, in addition to half the box
+_PLACE_S = 0.5  # averaging time of positions
+_EVIDENCE_S = 4.0  # averaging time of the evidence at the hands
+_RISES_S, _FADES_S = 0.5, 1.5  # duration of a full rise and fall of the presence
+_HIDDEN_S = 2.0  # time for which an undetected person is kept
+_WIDE, _TALL = 0.7, 0.4  # standard deviation of the weight of evidence around the hands, in fractions of the box
+_LEAST_WIDE, _LEAST_TALL = 0.03, 0.1  # the same at least, in fractions of the picture
+_SEEN_KEYPOINT = 0.2  # smallest score of a visible keypoint
+_FARTHEST = 0.1  # smallest weight of counted evidence
+_NEWS = 0.04  # motion of a person that is news, in fractions of the picture's width
 _HEAD = [KEYPOINTS.index(name) for name in ("nose", "left eye", "right eye", "left ear", "right ear")]
 _NOSE, _EYES = KEYPOINTS.index("nose"), [KEYPOINTS.index(name) for name in ("left eye", "right eye")]
 _EARS = [KEYPOINTS.index(name) for name in ("left ear", "right ear")]
-_MOUTH_BELOW = 1.25  # of the distance of the eyes, that the mouth is below them
-_MOUTH_WIDE, _MOUTH_TALL = 1.2, 0.9  # of the same distance: the region in which a mouth moves
+_MOUTH_BELOW = 1.25  # distance of the mouth below the eyes, relative to the distance between the eyes
+_MOUTH_WIDE, _MOUTH_TALL = 1.2, 0.9  # size of the region of a mouth's motion, relative to the same distance
 _WRISTS = [KEYPOINTS.index(name) for name in ("left wrist", "right wrist")]
 
 
 @dataclass(frozen=True)
 class PersonTrack:
-    """A person at given times; positions are parts of the picture's width and height.
+    """Person at given times; positions are fractions of the picture's width and height.
 
     Attributes:
-        number: counts people from 1; stays the person's own.
+        number: number of the person, from 1.
         box: left, top, right, bottom. `[times, 4]`
         head: x and y. `[times, 2]`
-        hands: x and y of the middle between the wrists. `[times, 2]`
-        evidence: for each of `IMAGENET_INSTRUMENTS`, around the hands, smoothed. `[times, 22]`
-        strength: score, made to rise and fall smoothly where the person appears and goes. `[times]`
-        presence: the same from 0 to 1. `[times]`
-        motion: as of an `ObjectTrack`, within the box. `[times]`
+        hands: x and y of the midpoint between the wrists. `[times, 2]`
+        evidence: evidence for each of `IMAGENET_INSTRUMENTS` around the hands, smoothed. `[times, 22]`
+        strength: score, rising and falling smoothly where the person appears and disappears. `[times]`
+        presence: the same rise and fall from 0 to 1. `[times]`
+        motion: motion within the box, as in `ObjectTrack`. `[times]`
     """
 
     number: int
@@ -58,39 +58,39 @@ class PersonTrack:
 
     @property
     def x(self) -> Float[np.ndarray, "times"]:
-        """Of the box's middle."""
+        """x of the box's centre."""
         return np.asarray((self.box[:, 0] + self.box[:, 2]) / 2)
 
     @property
     def y(self) -> Float[np.ndarray, "times"]:
-        """Of the box's middle."""
+        """y of the box's centre."""
         return np.asarray((self.box[:, 1] + self.box[:, 3]) / 2)
 
     @property
     def width(self) -> Float[np.ndarray, "times"]:
-        """Of the box."""
+        """Width of the box."""
         return np.asarray(self.box[:, 2] - self.box[:, 0])
 
 
 class PeopleTracks(TrackMemory["_Known"]):
-    """Follows people from detection to detection.
+    """Tracks people from detection to detection.
 
-    Boxes are moved along with the camera and joined to what is found by place, all at once (the assignment of least
-    distance). A person appears within half a second (at once in a scene's first picture), is waited for during 2 s
-    where hidden, and fades within 1.5 s.
+    Boxes are moved with the camera and matched to the detections by position, all at once (the assignment with the
+    smallest distance). A person appears within half a second (at once in a scene's first picture), is kept for 2 s
+    while hidden, and then fades within 1.5 s.
     """
 
     def update(self, time_s: float, people: People, seen: EvidenceMap | None = None, aspect: float = 16 / 9) -> bool:
-        """What is found at this time; the times rise from call to call.
+        """Process the people detected at this time; times must increase from call to call.
 
         Args:
-            time_s: of the picture.
-            people: in it.
-            seen: evidence of instruments in it, if it was searched for.
+            time_s: time of the picture.
+            people: people in the picture.
+            seen: evidence of instruments in the picture, if it was analysed.
             aspect: width of the picture over its height.
 
         Returns:
-            whether another detection is worth while soon: somebody comes, goes, is hidden or moves.
+            whether another detection is worthwhile soon: a person appears, disappears, is hidden or moves.
         """
         is_first = self._detected_s is None
         elapsed = 0.0 if self._detected_s is None else time_s - self._detected_s
@@ -120,12 +120,12 @@ class PeopleTracks(TrackMemory["_Known"]):
         return is_news
 
     def at(self, times_s: Float[np.ndarray, "times"]) -> list[PersonTrack]:
-        """The people who are there at any of these times, up to the latest update; after it they stand as they are."""
+        """People present at any of these times; after the latest update they keep their state."""
         tracks = [known.at(np.asarray(times_s, np.float64)) for known in [*self._gone, *self._known]]
         return sorted((track for track in tracks if track.presence.max(initial=0) > 0), key=lambda track: track.number)
 
     def faces(self) -> list[Face]:
-        """Mouths of the people whose eyes and nose are seen now."""
+        """Mouths of the people whose eyes and nose are visible now."""
         return [
             Face(known.number, *known.places[4].tolist(), *known.places[5].tolist())
             for known in self._known
@@ -145,13 +145,13 @@ class PeopleTracks(TrackMemory["_Known"]):
 def evidence_around(
     seen: EvidenceMap, at: Float[np.ndarray, "places 2"], reach: Float[np.ndarray, "places 2"]
 ) -> Float[np.ndarray, "places seen"]:
-    """Evidence around places, weighted with itself: of what is seen there, not of the wall beside it.
+    """Evidence around places, weighted by itself, so that empty surroundings do not count.
 
     Args:
         seen: evidence of a picture.
         at: x and y of the places.
-        reach: standard deviations of the bells around them; evidence counts for the place that is nearest to it by
-            them.
+        reach: standard deviations of Gaussian weights around them; evidence counts for the place that is nearest in
+            units of these.
     """
     across = (seen.x[None, None] - at[:, :1, None]) / reach[:, :1, None]
     down = (seen.y[None, :, None] - at[:, 1:, None]) / reach[:, 1:, None]
@@ -175,8 +175,11 @@ class _Point:
 
 
 class _Known(Tracked[_Point]):
-    """A person as now, and before. `places`: upper left and lower right of the box, head, hands, mouth, and the size of
-    the mouth's region, NaN where no face is seen."""
+    """Current state of a person, and its history.
+
+    `places`: upper left and lower right of the box, head, hands, mouth, and the size of the mouth's region; the last
+    two are NaN if no face is visible.
+    """
 
     def __init__(self, number: int, places: Float[np.ndarray, "6 2"], score: float) -> None:
         super().__init__(number)
@@ -245,9 +248,10 @@ class _Known(Tracked[_Point]):
 
 
 def _places(people: People, index: int, aspect: float) -> Float[np.ndarray, "6 2"]:
-    """Places of a person as of `_Known`, in a picture `aspect` times as wide as high.
+    """Places of a person as in `_Known`, in a picture `aspect` times as wide as high.
 
-    The head is the box's upper end where no face is seen, and the hands are the box's middle where no wrist is.
+    Without a visible face the head is near the box's upper end; without a visible wrist the hands are at the box's
+    centre.
     """
     box, points, scores = people.box[index], people.keypoints[index], people.keypoint_score[index]
     middle, head = (box[:2] + box[2:]) / 2, np.array([(box[0] + box[2]) / 2, 0.85 * box[1] + 0.15 * box[3]])
@@ -273,7 +277,7 @@ def _places(people: People, index: int, aspect: float) -> Float[np.ndarray, "6 2
 
 
 def _assigned(known: "list[_Known]", found: list[Float[np.ndarray, "6 2"]]) -> "list[tuple[_Known, int]]":
-    """Who is which of those found: pairs within reach, of the least distance in all."""
+    """Match known people to detections: pairs within reach, with the smallest total distance."""
     if not known or not found:
         return []
     distance = np.empty((len(known), len(found)))

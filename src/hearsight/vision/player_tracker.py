@@ -1,4 +1,4 @@
-"""Who and what may sound in a picture: people with what they hold, and instruments that nobody is near."""
+"""Tracker of possible sources in a picture: people with their instruments, and instruments without a person nearby."""
 
 from dataclasses import replace
 
@@ -17,21 +17,22 @@ from hearsight.vision.people_tracks import PeopleTracks, PersonTrack
 FIRST_PERSON = 1_000  # number of the first person, beyond those of instruments
 _SETTLED_INTERVAL_S = 1.0
 _TILES_EVERY_S = 4.0
-_EMPTY_S = 12.0  # without anybody, after which both times are twice as long
-_NEAR = 0.03  # of the picture's width, between a person and what that person may hold
+_EMPTY_S = 12.0  # time without any person after which both intervals double
+_NEAR = 0.03  # distance between a person and a held instrument, in fractions of the picture's width
 _EARLY_S = 0.01
 
 
 class PlayerTracker(InstrumentTracker):
-    """`InstrumentTracker` with people: `at` gives people, and the instruments that none of them is near.
+    """`InstrumentTracker` with people: `at` returns people, and the instruments that are near none of them.
 
-    People are searched for twice a second while somebody comes, goes, is hidden or moves, else once; where they are
-    small, every 4 s in tiles too. Once nobody was seen for 12 s of a scene, it is every 2 s, and every 8 s in tiles.
-    An instrument within reach of a person is that person's and lends its place, a third.
+    People are detected twice a second while a person appears, disappears, is hidden or moves, otherwise once a second;
+    small people are also searched in tiles, every 4 s. After 12 s of a scene without people, detections are every 2 s,
+    and every 8 s in tiles. An instrument within reach of a person belongs to the person, whose position moves a third
+    of the way to it.
 
     Args:
-        instruments: sees instruments; None for the published weights.
-        people: sees people; None for the published weights.
+        instruments: detector of instruments; None for the published weights.
+        people: detector of people; None for the published weights.
     """
 
     def __init__(self, instruments: InstrumentDetector | None = None, people: PeopleDetector | None = None) -> None:
@@ -40,11 +41,11 @@ class PlayerTracker(InstrumentTracker):
         self._people_detector.forget()
         self._people = PeopleTracks()
         self._people_s = self._tiles_s = -np.inf
-        self._somebody_s = 0.0  # time at which a person was seen last, or the scene began
+        self._somebody_s = 0.0  # time at which a person was last seen, or the scene began
         self._people_interval_s = DETECTION_INTERVAL_S
 
     def at(self, times_s: Float[np.ndarray, "times"]) -> list[ObjectTrack]:
-        """People and idle instruments that are there at any of these times; see `ObjectTracks.at`."""
+        """People and idle instruments present at any of these times; see `ObjectTracks.at`."""
         instruments = super().at(times_s)
         people = self._people.at(times_s)
         held: dict[int, list[ObjectTrack]] = {}
@@ -58,7 +59,7 @@ class PlayerTracker(InstrumentTracker):
         return idle + [_player(person, held.get(person.number, [])) for person in people]
 
     def faces(self) -> list[Face]:
-        """Mouths that are seen now, by the numbers of `at`."""
+        """Mouths visible now, with the numbers of `at`."""
         return [replace(face, number=FIRST_PERSON + face.number) for face in self._people.faces()]
 
     def _moved(self, frame: Frame, energy: MotionEnergy) -> None:
@@ -81,7 +82,7 @@ class PlayerTracker(InstrumentTracker):
 
 
 def _holder(instrument: ObjectTrack, people: list[PersonTrack]) -> PersonTrack | None:
-    """Who an instrument belongs to: the nearest person within reach, while both are there."""
+    """Person that an instrument belongs to: the nearest within reach, while both are present."""
     best, found = 1.0, None
     for person in people:
         common = instrument.strength * person.presence
@@ -95,7 +96,7 @@ def _holder(instrument: ObjectTrack, people: list[PersonTrack]) -> PersonTrack |
 
 
 def _player(person: PersonTrack, held: list[ObjectTrack]) -> ObjectTrack:
-    """A person as a track, a third of the way to the strongest instrument held, so wide that both are within it."""
+    """A person as a track, a third of the way to the strongest held instrument, and wide enough to contain both."""
     x, half = person.x, person.width / 2
     label = "person"
     if held:

@@ -1,4 +1,4 @@
-"""The pose network: which people are in a picture, and where their joints are."""
+"""Pose network: people in a picture, with their boxes and joints."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,24 +15,24 @@ KEYPOINTS = (
     "right elbow", "left wrist", "right wrist", "left hip", "right hip", "left knee", "right knee", "left ankle",
     "right ankle",
 )  # fmt: skip
-MIRRORED_KEYPOINTS = (0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15)  # what each is in a mirrored picture
-STRIDE = 32  # the sides of what the network is given are multiples of it
+MIRRORED_KEYPOINTS = (0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15)  # index in a mirrored picture
+STRIDE = 32  # the sides of the network's input are multiples of it
 
 _PEOPLE = 6
-_NEIGHBOURS = 5  # rows and columns around a centre in which it is the largest
-_SPREAD = 0.3  # of the shorter side of the maps: variance of where a keypoint may be around its regression
-_LEAST_KEYPOINT = 0.127  # score of keypoints that a person's score is the mean of
+_NEIGHBOURS = 5  # size of the neighbourhood in which a centre is the maximum, in rows and columns
+_SPREAD = 0.3  # variance of a keypoint's position around its regression, relative to the shorter side of the maps
+_LEAST_KEYPOINT = 0.127  # smallest score of a keypoint that counts in a person's score
 
 
 @dataclass(frozen=True)
 class People:
-    """People in a picture, six at most; positions are parts of the picture's width and height.
+    """People in a picture, six at most; positions are fractions of the picture's width and height.
 
     Attributes:
-        score: from 0 to 1. `[people]`
+        score: score from 0 to 1. `[people]`
         box: left, top, right, bottom. `[people, 4]`
         keypoints: x and y of each of `KEYPOINTS`. `[people, 17, 2]`
-        keypoint_score: from 0 to 1. `[people, 17]`
+        keypoint_score: score from 0 to 1. `[people, 17]`
     """
 
     score: Float[np.ndarray, "people"]
@@ -44,7 +44,7 @@ class People:
         return len(self.score)
 
     def chosen(self, which: "np.ndarray | list[int]") -> "People":
-        """Some of the people, by index or mask."""
+        """Select some of the people, by index or mask."""
         return People(self.score[which], self.box[which], self.keypoints[which], self.keypoint_score[which])
 
     def mirrored(self) -> "People":
@@ -57,10 +57,10 @@ class People:
 class PoseNetwork:
     """MoveNet MultiPose Lightning: a MobileNetV2 with a feature pyramid and heads for centres, boxes and keypoints.
 
-    Weights and graph are those of the model that Google published (Apache-2.0; `data/README.md`), computed by ONNX
-    Runtime on one core. How people are read off the heads' maps follows the published graph: local maxima of the centre
-    map, and for each of them and each keypoint the largest value of that keypoint's map within the person's box,
-    weighted with a bell around where the centre says that the keypoint is.
+    Weights and graph are those of Google's published model (Apache-2.0; `data/README.md`), computed by ONNX Runtime on
+    one core. Decoding the heads' maps follows the published graph: people are local maxima of the centre map; each
+    keypoint is the largest value of its map within the person's box, weighted with a Gaussian around the position that
+    the centre's regression gives.
     """
 
     def __init__(self) -> None:
@@ -69,10 +69,10 @@ class PoseNetwork:
         self._session = onnxruntime.InferenceSession(str(WEIGHTS), options, providers=["CPUExecutionProvider"])
 
     def __call__(self, rgb: UInt8[np.ndarray, "height width 3"]) -> People:
-        """The people in a picture, the likeliest centre first; always six, those of low score are none.
+        """People in a picture, by decreasing centre score; always six, of which those with a low score are no people.
 
         Raises:
-            ValueError: a side of the picture is no multiple of 32.
+            ValueError: a side of the picture is not a multiple of 32.
         """
         if rgb.shape[0] % STRIDE or rgb.shape[1] % STRIDE:
             raise ValueError(f"sides are multiples of {STRIDE} pixels, not {rgb.shape[1]} x {rgb.shape[0]}")
@@ -90,7 +90,7 @@ def _decoded(
     regression: Float[np.ndarray, "34 rows columns"],
     keypoint_offset: Float[np.ndarray, "34 rows columns"],
 ) -> People:
-    """People from the maps of the heads, whose values are in cells of the maps."""
+    """Decode the heads' maps, whose values are in cells of the maps, to people."""
     rows, columns = centre.shape
     shape = np.array([rows, columns], np.float32)
     around = cv2.dilate(centre, np.ones((_NEIGHBOURS, _NEIGHBOURS), np.uint8))
@@ -104,7 +104,7 @@ def _decoded(
     expected = middle[:, None] + regression[:, row, column].T.reshape(len(best), 17, 2)
     down, across = _cells(rows, columns)
     variance = np.float32(_SPREAD * min(rows, columns))
-    # The bell is a product of one over rows and one over columns; outside the person's box it is nothing.
+    # The Gaussian is a product of one over rows and one over columns; outside the person's box it is zero.
     by_row = np.exp(-((down - expected[..., :1]) ** 2) / variance)
     by_row *= ((down >= upper[:, :1]) & (down < lower[:, :1]))[:, None]
     by_column = np.exp(-((across - expected[..., 1:]) ** 2) / variance)
@@ -117,8 +117,8 @@ def _decoded(
         ]
     )
     at_row, at_column = np.divmod(at, columns)
-    # As in the published graph: of a keypoint that two people share, the score is the larger one.
-    bells = by_row[:, which, at_row] * by_column[:, which, at_column]  # `[people, people found it, 17]`
+    # As in the published graph: if two people share a keypoint, its score is the larger one.
+    bells = by_row[:, which, at_row] * by_column[:, which, at_column]  # `[people, people of the position, 17]`
     scores = keypoint[which, at_row, at_column] * bells.max(0)
     moved = keypoint_offset.reshape(17, 2, rows, columns)[which, :, at_row, at_column]
     places = (np.stack([at_row, at_column], -1) + moved) / shape

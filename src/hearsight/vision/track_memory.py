@@ -1,4 +1,4 @@
-"""What following objects and following people have in common: memory, the motion around each, cuts and the camera."""
+"""Common base of the tracking of objects and of people: history, motion around each, cuts and camera motion."""
 
 from abc import ABC, abstractmethod
 from bisect import bisect_left, bisect_right
@@ -12,10 +12,10 @@ from jaxtyping import Float
 
 from hearsight.vision.motion_energy import MotionEnergy, largest_shift
 
-_MOST_SHIFT = 0.5  # of the picture, by which a camera could have moved from one picture to the next
-_KEPT_S = 120.0  # how long is remembered
-_MOVING_S, _USUAL_S = 0.5, 10.0  # over which motion, and the whole picture's, is averaged
-_STILL_GREY_LEVELS = 0.02  # mean change of a picture in which nothing moves
+_MOST_SHIFT = 0.5  # largest plausible camera shift between two pictures, in fractions of the picture
+_KEPT_S = 120.0  # duration of the history
+_MOVING_S, _USUAL_S = 0.5, 10.0  # averaging times of an object's motion and of the whole picture's
+_STILL_GREY_LEVELS = 0.02  # mean change of a picture without motion
 
 
 Point = TypeVar("Point", bound=Any)
@@ -23,17 +23,17 @@ Item = TypeVar("Item", bound="Tracked[Any]")
 
 
 def step(elapsed: float, over_s: float) -> float:
-    """How far an average over `over_s` seconds moves to a new value after `elapsed` seconds."""
+    """Weight of a new value in an average over `over_s` seconds, `elapsed` seconds after the last value."""
     return float(1 - np.exp(-elapsed / over_s)) if over_s > 0 else 1.0
 
 
 class Tracked(ABC, Generic[Point]):
-    """One object or person as now, and before: `points` are dataclasses with `time_s` and `motion`.
+    """Current state and history of an object or person; `points` are dataclasses with `time_s` and `motion`.
 
     Attributes:
-        number: counts from 1; stays its own.
-        presence: from 0 to 1.
-        motion: 0 to 1, how much moves around it: 0.5 is as much as on average in the whole picture.
+        number: number of the track, from 1.
+        presence: presence from 0 to 1.
+        motion: motion around it, 0 to 1: 0.5 is the average of the whole picture.
     """
 
     def __init__(self, number: int) -> None:
@@ -45,55 +45,55 @@ class Tracked(ABC, Generic[Point]):
     @property
     @abstractmethod
     def is_over(self) -> bool:
-        """Whether it is gone, and has faded."""
+        """Whether it has disappeared and faded."""
 
     @abstractmethod
     def carry(self, camera: Float[np.ndarray, "3 3"]) -> None:
-        """Move along with the camera."""
+        """Move it with the camera."""
 
     @abstractmethod
     def lose(self) -> None:
-        """It is no longer seen."""
+        """Mark it as no longer seen."""
 
     @abstractmethod
     def energy_around(self, level: Float[np.ndarray, "rows columns"]) -> float:
-        """The mean of what moves around it."""
+        """Mean motion energy around it."""
 
     @abstractmethod
     def now(self, time_s: float) -> Point:
-        """What it is like."""
+        """Current state as a point."""
 
     def add_energy(self, level: float, elapsed: float, usual: float) -> None:
-        """Average what moves around it, beside what usually moves in the picture."""
+        """Update the average of the motion around it, relative to the usual motion in the picture."""
         is_first = self._energy is None
         before = level if self._energy is None else self._energy
         self._energy = before + (level - before) * step(elapsed, _MOVING_S)
         self.motion = self._energy / (self._energy + usual)
-        if is_first:  # what could not be known before
+        if is_first:  # earlier points get the first known value
             self.points = deque(replace(point, motion=self.motion) for point in self.points)
 
     def record(self, time_s: float) -> None:
-        """Remember what it is like."""
+        """Add the current state to the history."""
         if self.points and self.points[-1].time_s == time_s:
             self.points.pop()
         self.points.append(self.now(time_s))
 
     def end(self, time_s: float) -> None:
-        """Be there up to this time, and not from it on."""
+        """Make it present up to this time, and absent afterwards."""
         self.record(time_s)
         self.presence = 0.0
         self.lose()
         self.points.append(self.now(time_s))
 
     def forget(self, before_s: float) -> None:
-        """Keep what is needed from this time on."""
+        """Drop points that are not needed from this time on."""
         while len(self.points) > 1 and self.points[1].time_s <= before_s:
             self.points.popleft()
 
     def interpolated(
         self, times_s: Float[np.ndarray, "times"], row: Callable[[Point], Sequence[float]]
     ) -> Float[np.ndarray, "times columns"]:
-        """Values of its points at times."""
+        """Interpolate values of its points at given times."""
         points = list(self.points)
         if len(times_s):
             own_s = [point.time_s for point in points]
@@ -105,7 +105,7 @@ class Tracked(ABC, Generic[Point]):
 
 
 class TrackMemory(Generic[Item]):
-    """The tracks of a clip, those that are over too for two minutes."""
+    """Tracks of a clip, including those that ended within the last two minutes."""
 
     def __init__(self) -> None:
         self._known: list[Item] = []
@@ -116,7 +116,7 @@ class TrackMemory(Generic[Item]):
         self._usual = self._measured_s = 0.0
 
     def move(self, time_s: float, energy: MotionEnergy) -> None:
-        """Follow the motion that was measured since the last call; to be called before `update`."""
+        """Apply the motion measured since the last call; to be called before `update`."""
         if energy.is_cut:
             for known in self._known:
                 known.end(time_s)
@@ -148,12 +148,12 @@ class TrackMemory(Generic[Item]):
 
 
 def plausible(camera: Float[np.ndarray, "3 3"]) -> Float[np.ndarray, "3 3"]:
-    """The camera's motion, or none where it is more than a camera's can be."""
+    """The camera's motion, or the identity if it is implausibly large."""
     return camera if largest_shift(camera) < _MOST_SHIFT else np.eye(3)
 
 
 def carried(camera: Float[np.ndarray, "3 3"], places: Float[np.ndarray, "places 2"]) -> Float[np.ndarray, "places 2"]:
-    """Places (x, y) after the camera moved."""
+    """Positions (x, y) after a camera motion."""
     moved = np.concatenate([places, np.ones((len(places), 1))], 1) @ camera.T
     return np.asarray(moved[:, :2] / moved[:, 2:])
 
@@ -161,10 +161,10 @@ def carried(camera: Float[np.ndarray, "3 3"], places: Float[np.ndarray, "places 
 def mean_within(
     level: Float[np.ndarray, "rows columns"], left: float, top: float, right: float, bottom: float, least: int = 0
 ) -> float:
-    """The mean of a part of the picture, its sides in parts of width and height; 0 for a part without a cell.
+    """Mean of a part of the picture, with sides in fractions of width and height; 0 for a part without cells.
 
     Args:
-        least: cells that the part has at least in each direction, where it is in the picture.
+        least: smallest number of cells of the part in each direction, as far as it is in the picture.
     """
     rows, columns = level.shape
     first, last = (int(np.clip(round(side * columns), 0, columns)) for side in (left, right))

@@ -1,4 +1,4 @@
-"""Where sources are over time: tracks that a user gives, and tracks of a report."""
+"""Positions of sources over time: tracks from a user, and tracks of a report."""
 
 import json
 import math
@@ -18,15 +18,15 @@ from hearsight.errors import DataError
 
 @dataclass
 class TrackPoint:
-    """Where a source was at a time.
+    """Position of a source at one time.
 
     Attributes:
         time_s: clip time.
-        x, y: in the picture, 0 to 1.
-        azimuth_deg, elevation_deg: from where it is heard.
+        x, y: position in the picture, 0 to 1.
+        azimuth_deg, elevation_deg: direction of its sound.
         confidence: 0 to 1.
-        width, height: of what is seen there, around `x` and `y`, in parts of the picture's; None where only the place
-            is known.
+        width, height: size of the visible object around `x` and `y`, in fractions of the picture's size; None if
+            unknown.
     """
 
     time_s: float
@@ -41,16 +41,16 @@ class TrackPoint:
 
 @dataclass(frozen=True)
 class SeenObject:
-    """An object in the picture, and its part of the sound.
+    """Object in the picture, and its part of the sound.
 
     Attributes:
-        label: what it is.
-        share: its part of the clip's energy, 0 to 1.
-        times_s: clip times, rising. `[times]`
-        place: x and y of its middle, width and height, in parts of the picture; NaN where the height, or both, are not
-            known. `[times, 4]`
-        energy: of its part of the sound from each time to the next, in squares of full scale; None where only its share
-            is known. `[times]`
+        label: label of the object.
+        share: its share of the clip's energy, 0 to 1.
+        times_s: clip times, increasing. `[times]`
+        place: x and y of its centre, width and height, in fractions of the picture; NaN if the height, or both, are
+            unknown. `[times, 4]`
+        energy: energy of its sound from each time to the next, in squares of full scale; None if only its share is
+            known. `[times]`
     """
 
     label: str
@@ -62,38 +62,38 @@ class SeenObject:
 
 @dataclass
 class Source:
-    """A located source, as in the report; `energy_share` is its part of the clip's energy, 0 to 1."""
+    """Located source, as in the report; `energy_share` is its share of the clip's energy, 0 to 1."""
 
     label: str
     energy_share: float
     track: list[TrackPoint]
 
     def later(self, seconds: float) -> "Source":
-        """The same source by a clock that is behind by so much."""
+        """The source with all times later by `seconds`."""
         return replace(self, track=[replace(point, time_s=point.time_s + seconds) for point in self.track])
 
     def as_seen(self) -> SeenObject:
-        """As an object of which the level over time is not known."""
+        """The source as an object without a known level over time."""
         points = [(p.time_s, p.x, p.y, p.width, p.height) for p in self.track]
         rows = np.array(points, dtype=np.float64).reshape(-1, 5)  # None becomes NaN
         return SeenObject(self.label, self.energy_share, rows[:, 0], rows[:, 1:])
 
     def as_json(self) -> dict[str, Any]:
-        """As the report has it; of points, what is not known is left out."""
+        """The source as in the report; unknown values of points are left out."""
         track = [{name: value for name, value in asdict(point).items() if value is not None} for point in self.track]
         return {"label": self.label, "energy_share": self.energy_share, "track": track}
 
 
 @dataclass
 class Track:
-    """A source's positions; between points they are interpolated, before and after they stay.
+    """Positions of a source, interpolated between points and constant before and after them.
 
     Attributes:
-        label: what the report calls it.
-        times_s: clip times, rising. `[points]`
-        x, y: in the picture. `[points]`
-        confidence: 0 to 1; the direction is drawn to the middle in proportion. `[points]`
-        gain_db: by which its part of the sound is to be louder; -inf where it is to be left out.
+        label: label in the report.
+        times_s: clip times, increasing. `[points]`
+        x, y: positions in the picture. `[points]`
+        confidence: 0 to 1; scales the direction towards the middle. `[points]`
+        gain_db: gain of the source's sound; -inf to leave it out.
     """
 
     label: str
@@ -105,7 +105,7 @@ class Track:
 
     @classmethod
     def at(cls, label: str, x: float, y: float) -> "Track":
-        """A source that stays.
+        """A source with a fixed position.
 
         Raises:
             DataError: the position is not in the picture.
@@ -117,11 +117,11 @@ class Track:
         return cls(label, np.zeros(1), np.array([x]), np.array([y]), np.ones(1))
 
     def later(self, by_s: float) -> "Track":
-        """The same positions, later by so many seconds (earlier, negative)."""
+        """The track with all times later by `by_s` seconds (earlier if negative)."""
         return replace(self, times_s=self.times_s + by_s)
 
     def positions(self, times_s: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """(x, y, confidence) at any times."""
+        """x, y and confidence at any times."""
         return (
             np.interp(times_s, self.times_s, self.x),
             np.interp(times_s, self.times_s, self.y),
@@ -129,13 +129,14 @@ class Track:
         )
 
     def directions(self, times_s: np.ndarray, field_of_view: float) -> tuple[Tensor, Tensor]:
-        """(azimuth, elevation) in radians from which the source is heard: that of its position times the confidence."""
+        """Azimuth and elevation of the source's sound in radians: the direction of its position times the
+        confidence."""
         x, y, confidence = (torch.from_numpy(values).float() for values in self.positions(times_s))
         azimuth, elevation = picture_to_direction(x, y, field_of_view)
         return azimuth * confidence, elevation * confidence
 
     def points(self, times_s: np.ndarray, field_of_view: float) -> list[TrackPoint]:
-        """The track at given times as in the report."""
+        """Points of the track at given times, as in the report."""
         azimuth, elevation = self.directions(times_s, field_of_view)
         return [
             TrackPoint(float(t), float(x), float(y), math.degrees(a), math.degrees(e), float(c))
@@ -146,18 +147,18 @@ class Track:
 
 
 def read_tracks(file: str | os.PathLike[str], input: str | os.PathLike[str] | None = None) -> list[Track]:
-    """Tracks from a report of `binauralize`, or any JSON with its `sources`.
+    """Read tracks from a report of `binauralize`, or any JSON with its `sources`.
 
-    Of each source `label`, `track`, `gain_db` (-60 to 20, 0 if left out) and `muted` are read, of each point `time_s`,
-    `x` and `y`: who gives tracks says where the sources are, so a report's directions and its confidence, by which a
-    search draws them to the middle, do not count. A bare list of sources will do.
+    The file gives `label`, `track`, `gain_db` (-60 to 20, default 0) and `muted` of each source, and `time_s`, `x` and
+    `y` of each point. A report's directions and confidence are ignored: given positions are exact, while detected ones
+    move towards the middle by their confidence. A bare list of sources is accepted too.
 
     Args:
-        file: the JSON.
-        input: in a list of reports, which it is that counts; a single report counts for any input.
+        file: the JSON file.
+        input: input whose report is read from a list of reports; a single report is valid for any input.
 
     Raises:
-        DataError: the file is missing or is no such JSON, or has no report for the input; the message names the source
+        DataError: the file is missing or not such a JSON, or has no report for the input; the message names the source
             and the point.
     """
     file = Path(file)
@@ -173,10 +174,10 @@ def read_tracks(file: str | os.PathLike[str], input: str | os.PathLike[str] | No
 def read_untouched(
     file: str | os.PathLike[str], input: str | os.PathLike[str] | None = None
 ) -> list[tuple[float, float]]:
-    """The stretches, (from, to) in seconds, that a file of tracks wants left as they are: its list "untouched".
+    """Read the intervals, (from, to) in seconds, that a file of tracks leaves unchanged: its list "untouched".
 
     Raises:
-        DataError: as `read_tracks`, or a stretch that is none.
+        DataError: as in `read_tracks`, or an interval is invalid.
     """
     value = _report_in(Path(file), input)
     stretches = value.get("untouched", []) if isinstance(value, dict) else []
@@ -190,10 +191,11 @@ def read_untouched(
 
 
 def read_rest_gain_db(file: str | os.PathLike[str], input: str | os.PathLike[str] | None = None) -> float:
-    """By how much a file of tracks wants what goes with no source to be louder: `gain_db` and `muted` of its "rest".
+    """Read the gain in decibels of sound that belongs to no source: `gain_db` and `muted` of "rest" in a file of
+    tracks.
 
     Raises:
-        DataError: as `read_tracks`, or a gain that is none.
+        DataError: as in `read_tracks`, or the gain is invalid.
     """
     value = _report_in(Path(file), input)
     rest = value.get("rest") if isinstance(value, dict) else None
@@ -210,7 +212,7 @@ def _gain_db(source: dict[str, Any], name: str, file: Path) -> float:
 
 
 def _report_in(file: Path, input: str | os.PathLike[str] | None) -> Any:
-    """The JSON in a file; of a list of reports the input's."""
+    """The JSON in a file; from a list of reports, the one of the input."""
     try:
         value = json.loads(file.read_text(encoding="utf-8-sig"))
     except OSError as error:

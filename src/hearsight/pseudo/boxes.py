@@ -1,4 +1,4 @@
-"""Boxes around the visible source of a clip: what they are, and reading them from the files of common detectors.
+"""Boxes around the visible source of a clip, and readers of box files from common detectors.
 
 A box is in fractions of the picture (x0, y0 top left, x1, y1 bottom right, 0 to 1), so that it does not depend on the
 size to which a picture was scaled. Files in pixels are converted with the size that they state, or with the clip's own.
@@ -21,13 +21,13 @@ from hearsight.errors import DataError
 
 @dataclass(frozen=True)
 class Box:
-    """A box in fractions of the picture.
+    """Box in fractions of the picture.
 
     Attributes:
         x0, y0, x1, y1: left, top, right and bottom edge, 0 to 1, with positive width and height.
-        time_s: when in the clip it was seen; None for the whole clip.
+        time_s: time in the clip at which it was detected; None for the whole clip.
         score: the detector's confidence, 0 to 1.
-        label: what the detector called it.
+        label: the detector's label.
     """
 
     x0: float
@@ -47,7 +47,7 @@ class Box:
 
     @classmethod
     def clipped(cls, x0: float, y0: float, x1: float, y1: float, **attributes: Any) -> Self | None:
-        """The part of a box that is in the picture; None where nothing of it is (detectors reach over the edge)."""
+        """Clip a box to the picture; None if it is outside (detectors can exceed the edges)."""
         if not all(map(math.isfinite, (x0, y0, x1, y1))):
             return None
         x0, y0, x1, y1 = (min(max(value, 0.0), 1.0) for value in (x0, y0, x1, y1))
@@ -58,10 +58,10 @@ WHOLE_FRAME = Box(0.0, 0.0, 1.0, 1.0)
 
 
 def box_at(boxes: Sequence[Box], start_s: float, end_s: float, label: str | None = None) -> Box | None:
-    """The one box of a segment: edge by edge the median of the best boxes seen within it, else the nearest in time.
+    """Box for a segment: the median, edge by edge, of the best boxes within it, otherwise the nearest box in time.
 
-    The median keeps the box still over the segment and bears single misdetections. At each time only the box with the
-    highest score counts; where `label` is given and boxes with that label exist, only those count.
+    The median keeps the box still over the segment and is robust to single misdetections. At each time only the box
+    with the highest score counts. If `label` is given and boxes with that label exist, only those count.
 
     Returns:
         None if there are no boxes.
@@ -80,7 +80,7 @@ def box_at(boxes: Sequence[Box], start_s: float, end_s: float, label: str | None
     nearest = min(timed, key=lambda box: abs((box.time_s or 0.0) - centre_s))
     chosen = within or [nearest]
     edges = (median(getattr(box, edge) for box in chosen) for edge in ("x0", "y0", "x1", "y1"))
-    # A median edge by edge of boxes that do not meet can be empty.
+    # The edge-by-edge median of boxes that do not overlap can be empty.
     return Box.clipped(*edges, time_s=centre_s, score=median(box.score for box in chosen), label=chosen[0].label) or (
         nearest
     )
@@ -88,7 +88,7 @@ def box_at(boxes: Sequence[Box], start_s: float, end_s: float, label: str | None
 
 @dataclass(frozen=True)
 class _Record:
-    """A box as a file gives it. `size` is (height, width) of the picture in pixels; None for fractions."""
+    """Box as in a file. `size` is (height, width) of the picture in pixels; None for fractions."""
 
     edges: tuple[float, float, float, float]
     size: tuple[int, int] | None
@@ -105,7 +105,7 @@ class BoxFile:
     def __init__(self, path: Path, records: dict[str, list[_Record]]) -> None:
         self.path = path
         self._records = records
-        self._frames: dict[str, list[tuple[int, str]]] = defaultdict(list)  # clip: its frames' numbers and names
+        self._frames: dict[str, list[tuple[int, str]]] = defaultdict(list)  # clip: numbers and names of its frames
         for name in records:
             stem, _, number = name.rpartition("_")
             if stem and number.isdecimal():
@@ -113,25 +113,25 @@ class BoxFile:
 
     @property
     def key(self) -> str:
-        """Distinguishes different contents."""
+        """Hash of the content."""
         return hashlib.sha256(repr(sorted(self._records.items(), key=lambda item: item[0])).encode()).hexdigest()
 
     @property
     def names(self) -> list[str]:
-        """How the file names its clips or frames."""
+        """Names of clips or frames in the file."""
         return sorted(self._records)
 
     def of(self, name: str, frame_size: tuple[int, int], frame_rate_hz: float) -> list[Box]:
-        """The boxes of a clip, which the file may name by path, by file name, by file name without suffix or (FAIR-Play
-        in COCO) by its number.
+        """Boxes of a clip. The file may name it by path, file name, file name without suffix or (FAIR-Play in COCO)
+        number.
 
         Args:
-            name: the clip's name or path.
-            frame_size: (height, width) of its picture in pixels, for files in pixels that state none.
-            frame_rate_hz: of its picture, for files that number frames.
+            name: name or path of the clip.
+            frame_size: (height, width) of its picture in pixels, for files in pixels without a picture size.
+            frame_rate_hz: frame rate of its picture, for files that number frames.
 
         Returns:
-            an empty list if the file has none.
+            an empty list if the file has no boxes of it.
         """
         stem = Path(name).stem
         keys = [name, Path(name).name, stem] + ([str(int(stem))] if stem.isdecimal() else [])
@@ -150,22 +150,22 @@ class BoxFile:
 
 
 def read_boxes(path: str | os.PathLike[str]) -> BoxFile:
-    """Read boxes in one of these formats, distinguished by what is in the file.
+    """Read boxes in one of these formats, recognised by their content.
 
-    - COCO results (JSON): a list of `{"image_id" or "file_name", "bbox": [x, y, width, height], "score",
-      "category" or "category_id"}`, in pixels; optional `"time_s"` or `"frame"`, and `"width"`, `"height"` of the
-      picture that was searched (without them: the clip's own size).
-    - COCO data set (JSON): an object with `images` (`id`, `file_name`, `width`, `height`, optional `time_s` or
-      `frame`), `annotations` and `categories`. An image file named `CLIP_12.jpg` is frame 12 of `CLIP`.
+    - COCO results (JSON): a list of `{"image_id" or "file_name", "bbox": [x, y, width, height], "score", "category" or
+    "category_id"}`, in pixels; optional `"time_s"` or `"frame"`, and `"width"`, `"height"` of the analysed picture
+    (default: the clip's own size).
+    - COCO dataset (JSON): an object with `images` (`id`, `file_name`, `width`, `height`, optional `time_s` or `frame`),
+    `annotations` and `categories`. An image file named `CLIP_12.jpg` is frame 12 of `CLIP`.
     - hearsight's own (JSON): `{"CLIP": [x0, y0, x1, y1] or [{"box": [x0, y0, x1, y1], "time_s", "score", "label"}]}` in
-      fractions; what detection leaves beside a clip has the list under `"boxes"`.
-    - YOLO: a folder of text files `CLIP.txt`, or `CLIP_12.txt` for frame 12, or one such file, with lines
-      `class centre_x centre_y width height [score]` in fractions.
+    fractions; the files that detection writes beside a clip have the list under `"boxes"`.
+    - YOLO: a folder of text files `CLIP.txt`, or `CLIP_12.txt` for frame 12, or one such file, with lines `class
+    centre_x centre_y width height [score]` in fractions.
     - CSV with the columns `clip,x0,y0,x1,y1` and optional `time_s` or `frame`, `score`, `label`, `width`, `height`: in
-      fractions if no edge in the file is above 1, else in pixels.
+    fractions if no edge in the file is above 1, otherwise in pixels.
 
     Raises:
-        DataError: the file is missing, in none of these formats, or a row is malformed (named with its place).
+        DataError: the file is missing, in none of these formats, or a row is malformed (the message names its place).
     """
     path = Path(path)
     if path.is_dir():
@@ -341,7 +341,8 @@ def _read_csv(path: Path, text: str) -> Iterable[_Named]:
 
 
 def _clip_name(name: str) -> str:
-    """`cello_000012.jpg` stands for a frame, `000012.txt` for a clip: neither is one, so their suffix goes."""
+    """Remove the suffix of `cello_000012.jpg` (a frame) and `000012.txt` (boxes of a clip): these are not names of
+    clips."""
     return Path(name).stem if Path(name).suffix.lower() in (".txt", ".jpg", ".jpeg", ".png") else name
 
 

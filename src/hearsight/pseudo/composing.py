@@ -1,4 +1,4 @@
-"""Composing a pseudo picture: patches laid on a black or photographic background (PseudoBinaural, section 3.2)."""
+"""Composition of a pseudo picture: patches on a black or photographic background (PseudoBinaural, section 3.2)."""
 
 import os
 from collections import OrderedDict
@@ -18,7 +18,7 @@ Picture = UInt8[np.ndarray, "_height _width 3"]
 
 @dataclass(frozen=True)
 class Rectangle:
-    """Whole pixels of a picture, the right and lower edge exclusive."""
+    """Rectangle in whole pixels of a picture; the right and lower edge are exclusive."""
 
     left: int
     top: int
@@ -27,14 +27,14 @@ class Rectangle:
 
 
 def lay(canvas: Picture, patch: Picture, place: Rectangle, poisson: bool) -> Picture:
-    """The canvas with the patch stretched over `place`.
+    """Copy of the canvas with the patch stretched over `place`.
 
     Args:
-        canvas: left as it is.
+        canvas: picture; not modified.
         patch: RGB, of any size.
-        place: where it goes; must be within the canvas.
-        poisson: keep the patch's gradients and take its level from the canvas around it (`blended`). Otherwise the
-            patch's pixels as they are.
+        place: position of the patch; must be within the canvas.
+        poisson: keep the patch's gradients and take its level from the canvas around it (`blended`). Otherwise keep its
+            pixels.
     """
     height, width = canvas.shape[:2]
     if not (place.left >= 0 and place.left + place.width <= width and place.top >= 0):
@@ -50,18 +50,18 @@ def lay(canvas: Picture, patch: Picture, place: Rectangle, poisson: bool) -> Pic
 
 
 def blended(canvas: Picture, patch: Picture, place: Rectangle) -> Picture:
-    """The patch of a place as Poisson blending changes it (Perez et al., Poisson image editing, 2003, equation 7).
+    """Poisson-blend a patch into its place (Perez et al., Poisson image editing, 2003, equation 7).
 
-    All gradients within the patch stay, and none is left towards the pixels around the place (over the canvas' edge,
-    its last pixels are repeated). What is added to the patch is then the membrane that is harmonic within and at the
-    edge makes up for the difference; on a rectangle two sine transforms give it exactly, several times faster than
+    All gradients within the patch are kept, and there is no gradient towards the pixels around the place (beyond the
+    canvas, its last pixels are repeated). The blended patch is the patch plus a membrane that is harmonic inside and
+    equals the difference at the edge. On a rectangle two sine transforms give it exactly, several times faster than
     `cv2.seamlessClone`.
     """
     height, width = patch.shape[:2]
     around = cv2.copyMakeBorder(canvas, 1, 1, 1, 1, cv2.BORDER_REPLICATE)
     around = around[place.top : place.top + height + 2, place.left : place.left + width + 2].astype(np.float32)
     inner = patch.astype(np.float32)
-    pull = np.zeros_like(inner)  # of the edge on its neighbours inside: the right-hand side of the discrete equation
+    pull = np.zeros_like(inner)  # influence of the edge on inner pixels: right-hand side of the equation
     pull[0] += around[0, 1:-1] - inner[0]
     pull[-1] += around[-1, 1:-1] - inner[-1]
     pull[:, 0] += around[1:-1, 0] - inner[:, 0]
@@ -74,12 +74,12 @@ def blended(canvas: Picture, patch: Picture, place: Rectangle) -> Picture:
 
 
 def _laplacian(length: int) -> np.ndarray:
-    """Eigenvalues of minus the second difference with zeros beyond both ends; its eigenvectors are sines."""
+    """Eigenvalues of the negative second difference with zeros beyond both ends; its eigenvectors are sines."""
     return (2 - 2 * np.cos(np.pi * np.arange(1, length + 1) / (length + 1))).astype(np.float32)
 
 
 def resized(picture: Picture, size: tuple[int, int]) -> Picture:
-    """The picture stretched to (height, width): by area where it shrinks, else bilinear, so that nothing aliases."""
+    """Stretch a picture to (height, width), by area when shrinking, otherwise bilinearly, so that it does not alias."""
     if picture.shape[:2] == size:
         return np.ascontiguousarray(picture)
     shrinks = size[0] * size[1] < picture.shape[0] * picture.shape[1]
@@ -87,13 +87,13 @@ def resized(picture: Picture, size: tuple[int, int]) -> Picture:
 
 
 class Backgrounds:
-    """Photographs to lay patches on: all pictures of a folder (or one file), by their names in order.
+    """Background photographs: all pictures of a folder (or one file), ordered by name.
 
-    Photographs are decoded when first asked for, at a small size, and the last few are kept.
+    Photographs are decoded when first used, at a small size, and the last few are kept.
 
     Raises:
-        DataError: the folder is missing or has no picture in it; `crop`: there is none of that name.
-        MediaError: `crop`: a picture cannot be decoded.
+        DataError: the folder is missing or has no picture; in `crop`: there is no picture with that name.
+        MediaError: in `crop`: a picture cannot be decoded.
     """
 
     _SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
@@ -114,13 +114,13 @@ class Backgrounds:
         self._decoded: OrderedDict[str, Picture] = OrderedDict()
 
     def crop(self, name: str, size: tuple[int, int], zoom: float, x: float, y: float) -> Picture:
-        """A part of a photograph, at (height, width) pixels.
+        """Crop a part of a photograph and scale it to (height, width) pixels.
 
         Args:
             name: one of `names`.
-            size: (height, width) of the result, whose shape the part has.
+            size: (height, width) of the result; the part has the same shape.
             zoom: 1 is the largest part of that shape; 2 has half its width.
-            x, y: where the part lies between the left or top (0) and the right or lower edge (1).
+            x, y: position of the part between the left or top (0) and the right or lower edge (1).
         """
         picture = self._picture(name)
         height, width = picture.shape[:2]
@@ -136,7 +136,7 @@ class Backgrounds:
         if name not in self._paths:
             raise DataError(f"{self.folder}: no picture {name} in it", "missing")
         rgb = read_picture(self._paths[name])
-        shrink = min(1.0, 1280 / max(rgb.shape[:2]))  # a photograph of the phone's full size is not needed
+        shrink = min(1.0, 1280 / max(rgb.shape[:2]))  # a photograph's full size is not needed
         self._decoded[name] = resized(rgb, (max(round(rgb.shape[0] * shrink), 1), max(round(rgb.shape[1] * shrink), 1)))
         while len(self._decoded) > self._KEPT:
             self._decoded.popitem(last=False)

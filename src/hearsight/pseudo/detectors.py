@@ -1,4 +1,4 @@
-"""Finding the visible source of a clip with the object detectors of transformers."""
+"""Detection of the visible source of a clip with the object detectors of transformers."""
 
 import inspect
 import json
@@ -29,24 +29,24 @@ DEFAULT_PROMPT = "a person playing a {label}"
 
 
 class SourceDetector:
-    """A detector by Hub name or local folder, that finds the source of a clip. Calling it is a `BoxFinder`.
+    """Detector, by Hub name or local folder, that finds the source of a clip. A detector is callable as a `BoxFinder`.
 
-    Two types, distinguished by the model's configuration: open-vocabulary (OWL-ViT, OWLv2, Grounding DINO), which is
-    asked for a text, and closed-set (DETR, YOLOS and their like), of whose classes some are kept.
+    There are two types, recognised by the model's configuration: open-vocabulary (OWL-ViT, OWLv2, Grounding DINO),
+    which gets a text prompt, and closed-set (DETR, YOLOS and similar ones), which detects classes.
 
     Args:
-        name: a name on the Hugging Face Hub (downloaded when first used) or a folder.
-        prompt: what an open-vocabulary detector is asked for; `{label}` stands for the clip's label (for clips without
+        name: a name on the Hugging Face Hub (downloaded on first use) or a folder.
+        prompt: text prompt of an open-vocabulary detector; `{label}` is replaced by the clip's label (for clips without
             one, `musical instrument`).
-        classes: of a closed-set detector that are kept, by its own names.
+        classes: classes of a closed-set detector to keep, by its own names.
         threshold: boxes with a lower score are dropped.
-        rate_hz: how many pictures per second are searched.
-        batch: pictures at once.
+        rate_hz: number of pictures per second to analyse.
+        batch: number of pictures at once.
         device: "cpu", "cuda", ...
 
     Raises:
         DependencyError: the weights are not on this machine and cannot be downloaded.
-        ModelError: what is there is not a detector, or has none of the classes.
+        ModelError: the model is not a detector, or lacks one of the classes.
     """
 
     def __init__(
@@ -73,19 +73,19 @@ class SourceDetector:
 
     @property
     def open_vocabulary(self) -> bool:
-        """Whether it is asked for a text."""
+        """Whether the detector takes a text prompt."""
         return self._network.open_vocabulary
 
     @property
     def key(self) -> str:
-        """Distinguishes detectors that are asked differently."""
+        """Identifies the detector and its settings."""
         return repr((self.name, self.prompt, self.classes, self.threshold, self.rate_hz))
 
     def __call__(self, clip: MonoClip) -> list[Box]:
-        """The boxes of a clip at `rate_hz`, from beside the clip where they were found before.
+        """Boxes of a clip at `rate_hz`, from the file beside the clip if they were detected before.
 
         Raises:
-            MediaError: its picture cannot be read.
+            MediaError: the clip's picture cannot be read.
         """
         path = clip.picture.with_name(f"{clip.picture.name}.boxes.json")
         asked = self._asked(clip)
@@ -102,11 +102,11 @@ class SourceDetector:
 
     @torch.inference_mode()
     def detect(self, pictures: Sequence[UInt8[np.ndarray, "_height _width 3"]], text: str) -> list[list[Box]]:
-        """The boxes in each picture of one batch, best first.
+        """Boxes in each picture of one batch, best first.
 
         Args:
             pictures: RGB, of one size or several.
-            text: what an open-vocabulary detector is asked for; others ignore it.
+            text: prompt of an open-vocabulary detector; others ignore it.
         """
         sizes = [picture.shape[:2] for picture in pictures]
         found = self._network.detect(pictures, sizes, text, self.threshold)
@@ -133,7 +133,7 @@ _Found = tuple[list[list[float]], list[float], list[str]]  # edges in pixels, sc
 
 @dataclass
 class _Network:
-    """A model with what goes before and after it."""
+    """A model with its pre- and postprocessing."""
 
     model: Any
     processor: Any
@@ -204,7 +204,7 @@ def _load(name: str, device: str) -> _Network:
 
 @contextmanager
 def _one_clear_line(name: str) -> Iterator[None]:
-    """Turn the many ways in which weights can be missing into one line, and keep the Hub's retries quiet."""
+    """Convert the errors of missing or unsuitable weights to one clear line, and silence the Hub's retries."""
     from transformers.utils import logging as transformers_logging
 
     logger = logging.getLogger("huggingface_hub")
@@ -237,7 +237,7 @@ def _one_clear_line(name: str) -> Iterator[None]:
 
 
 def _pictures(clip: MonoClip, rate_hz: float) -> Iterator[tuple[float, np.ndarray]]:
-    """Time and RGB of a clip's pictures; a folder holds ten a second."""
+    """Time and RGB of a clip's pictures; a folder has ten per second."""
     if not clip.picture.is_dir():
         for frame in read_frames(clip.picture, rate_hz=rate_hz):
             yield frame.time_s, frame.rgb
@@ -248,7 +248,7 @@ def _pictures(clip: MonoClip, rate_hz: float) -> Iterator[tuple[float, np.ndarra
 
 
 def _read_cache(path: Path, clip: MonoClip, asked: dict[str, Any]) -> list[Box] | None:
-    """Boxes found before; None if there are none, or others were asked for, or the file is not ours."""
+    """Boxes detected before with the same settings; None if there are none, or the file has another format."""
     try:
         entry = json.loads(path.read_text(encoding="utf-8"))[clip.picture.name]
         if entry["asked"] != asked or entry["picture_bytes"] != _bytes(clip.picture):
@@ -263,7 +263,7 @@ def _read_cache(path: Path, clip: MonoClip, asked: dict[str, Any]) -> list[Box] 
 
 
 def _write_cache(path: Path, clip: MonoClip, asked: dict[str, Any], boxes: list[Box]) -> None:
-    """In the format that `read_boxes` reads."""
+    """Write boxes in the format that `read_boxes` reads."""
     listed = [
         {"time_s": box.time_s, "box": [box.x0, box.y0, box.x1, box.y1], "score": box.score, "label": box.label}
         for box in boxes

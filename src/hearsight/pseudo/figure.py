@@ -1,4 +1,4 @@
-"""Drawing pseudo pairs: the picture with the sources' boxes and angles, beside the spectrograms of both ears."""
+"""Figures of pseudo pairs: the picture with the sources' boxes and angles, and the spectrograms of both ears."""
 
 import math
 import os
@@ -25,14 +25,14 @@ _RANGE_DB = 60.0
 
 
 def draw_pairs(pairs: Sequence[PseudoPair], columns: int = 1) -> "Figure":
-    """A figure with one row for each pair (or `columns` pairs in a row).
+    """Draw a figure with one row for each pair (or `columns` pairs per row).
 
-    The picture carries each source's box, centre, azimuth and elevation, and the angles along its edges. The two
-    spectrograms share one scale over 60 dB; a separation pair shows its two sources instead of the ears.
+    The picture shows each source's box, centre, azimuth and elevation, and the angles along its edges. The two
+    spectrograms share one scale over 60 dB. A separation pair shows its two sources instead of the ears.
 
     Args:
-        pairs: at least one.
-        columns: of pairs.
+        pairs: the pairs, at least one.
+        columns: number of pairs per row.
     """
     from matplotlib.figure import Figure  # not pyplot: nothing global, no window system
 
@@ -61,7 +61,7 @@ def save_figure(path: str | os.PathLike[str], figure: "Figure") -> None:
 
 
 def angles_in_words(source: SourceRecipe) -> str:
-    """For instance `23° left, 5° up`."""
+    """Direction of a source in words, for example `23° left, 5° up`."""
     azimuth, elevation = round(math.degrees(source.azimuth)), round(math.degrees(source.elevation))
     side = "ahead" if azimuth == 0 else f"{abs(azimuth)}° {'left' if azimuth > 0 else 'right'}"
     return side if elevation == 0 else f"{side}, {abs(elevation)}° {'up' if elevation > 0 else 'down'}"
@@ -89,7 +89,8 @@ def _draw_picture(axes: Any, pair: PseudoPair) -> None:
         axes.plot(source.x * width, source.y * height, "+", color=colour, markersize=9, markeredgewidth=1.8)
         name = PurePath(source.clip).stem
         words = f"{name if len(name) <= 18 else name[:17] + '…'}\n{angles_in_words(source)}"
-        # Above the box where there is room, else below it, else inside at its bottom, off the performer's face.
+        # Above the box if there is space, otherwise below it, otherwise at its bottom inside, away from the
+        # performer's face.
         above, below = place.top > 0.16 * height, place.top + place.height < 0.84 * height
         at = place.top - 3 if above else place.top + place.height + (3 if below else -4)
         axes.text(
@@ -108,7 +109,7 @@ def _draw_picture(axes: Any, pair: PseudoPair) -> None:
 
 
 def _angle_ticks(axes: Any, settings: PairSettings) -> None:
-    """Degrees along the lower and left edge, by the pair's own field of view and elevation law."""
+    """Add degrees along the lower and left edge, according to the pair's field of view and elevation law."""
     height, width = settings.canvas
     half = math.degrees(settings.field_of_view) / 2
     step = next(step for step in (5, 10, 15, 20, 30, 45, 60) if half / step <= 4.5 or step == 60)

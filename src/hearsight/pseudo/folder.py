@@ -1,11 +1,11 @@
-"""Pseudo pairs written to disk as a data set in the layout of FAIR-Play, with recipes and a contact sheet.
+"""Writer of pseudo pairs as a dataset in the layout of FAIR-Play, with recipes and a contact sheet.
 
 ```
 FOLDER/
-    videos/, binaural_audios/, splits/split1/    as `hearsight.datasets.fair_play_layout` says
-    recipes/000001.json                          all random choices of a pair: `read_recipe`, `PseudoPairs.make`
-    contact_sheet.png                            the first pairs, to see
-    pseudo.json                                  what the set was made with
+  videos/, binaural_audios/, splits/split1/    as in `hearsight.datasets.fair_play_layout`
+  recipes/000001.json                          all random choices of a pair: `read_recipe`, `PseudoPairs.make`
+  contact_sheet.png                            pictures of the first pairs
+  pseudo.json                                  settings of the set
 ```
 """
 
@@ -38,7 +38,7 @@ _ON_CONTACT_SHEET = 12
 
 @dataclass(frozen=True)
 class WrittenPairs:
-    """What `write_pairs` did: how many pairs of each part are there, and how many of all were there before."""
+    """Result of `write_pairs`: numbers of pairs in each part, and of those that existed before."""
 
     train: int
     val: int
@@ -60,31 +60,31 @@ def write_pairs(
     progress: Progress = no_progress,
     split: str | os.PathLike[str] | None = None,
 ) -> WrittenPairs:
-    """Write a data set of pairs; pairs that are there already stay, so that an interrupted or longer run completes it.
+    """Write a dataset of pairs. Existing pairs stay, so that an interrupted or longer run completes it.
 
-    The same clips, settings and seed give the same bytes with the same libraries. Clips are divided among training,
-    validation and test first, so that no clip is heard in two parts. A part that would have fewer clips than a pair can
-    have sources is left empty, and its pairs go to training. The sound of a separation pair is its two sources, the one
-    at the left edge in the left channel.
+    The same clips, settings and seed give the same bytes with the same libraries. Clips are first divided into
+    training, validation and test, so that no clip is in two parts. A part with fewer clips than a pair can have sources
+    stays empty, and its pairs go to training. The sound of a separation pair is its two sources; the one at the left
+    edge is in the left channel.
 
     Args:
-        folder: made if it is missing.
+        folder: folder to write; made if it is missing.
         clips: prepared mono clips.
-        pairs: how many there are to be in all.
-        settings: what the pairs are like; 10 s long if not given.
-        seed: of all random choices.
+        pairs: total number of pairs.
+        settings: settings of the pairs; by default they last 10 s.
+        seed: seed of all random choices.
         backgrounds, hrirs: as in `PseudoPairs`.
-        frame_rate_hz: of the videos.
-        shares: of training, validation and test.
-        workers: processes, or a Ray cluster; the bytes do not depend on it. With more than one
-            process, a script that calls this needs the `if __name__ == "__main__"` guard.
+        frame_rate_hz: frame rate of the videos.
+        shares: shares of training, validation and test.
+        workers: number of processes, or a Ray cluster; the bytes do not depend on it. With more than one process, a
+            calling script needs the `if __name__ == "__main__"` guard.
         progress: counts pairs.
-        split: a folder of lists that say for which part a clip is used (`datasets.selection.sorted_names`); clips that
-            they do not name are left out. None: clips are dealt out at random, in the shares.
+        split: folder of lists that assign clips to parts (`datasets.selection.sorted_names`); clips in no list are left
+            out. None: clips are assigned at random, with the shares.
 
     Raises:
-        DataError: too few clips, lists that name none of them or too few for a part that has a share, or the folder
-            holds pairs that were made otherwise.
+        DataError: there are too few clips, the lists name none of them or too few for a part that has a share, or the
+            folder holds pairs with other settings.
         HearsightError: the folder cannot be written, or a worker was killed.
     """
     settings = settings or PairSettings(duration_s=10.0)
@@ -133,7 +133,7 @@ def write_pairs(
 
 
 def read_recipe(path: str | os.PathLike[str]) -> PairRecipe:
-    """The recipe of a written pair (`recipes/NAME.json`).
+    """Read the recipe of a written pair (`recipes/NAME.json`).
 
     Raises:
         DataError: the file is missing or not a recipe.
@@ -148,7 +148,7 @@ def read_recipe(path: str | os.PathLike[str]) -> PairRecipe:
 
 
 def _divided(numbers: list[int], most: int, shares: Sequence[float], seed: int) -> dict[str, list[int]]:
-    """Clips of each part, in random order of the seed; parts with fewer than `most` go to training."""
+    """Divide clips into parts at random; parts with fewer than `most` clips go to training."""
     order = [numbers[int(one)] for one in np.random.default_rng([seed, 1]).permutation(len(numbers))]
     parts: dict[str, list[int]] = {}
     for part, share in zip(SPLIT_PARTS[1:], shares[1:], strict=True):
@@ -159,7 +159,7 @@ def _divided(numbers: list[int], most: int, shares: Sequence[float], seed: int) 
 
 
 def _listed(clips: PreparedMonoClips, numbers: list[int], shares: Sequence[float], split: Path) -> dict[str, list[int]]:
-    """Clips of each part that has a share, as lists say; parts that they leave empty have no pairs."""
+    """Clips of each part with a share, according to lists; parts without listed clips have no pairs."""
     names = [(clips.clips[number].name, clips.clips[number].recording) for number in numbers]
     lists = sorted_names(names, str(split.absolute()), clips.folder, subset=True)
     with_share = [part for part, share in zip(SPLIT_PARTS, shares, strict=True) if share > 0 and lists[part]]
@@ -167,7 +167,7 @@ def _listed(clips: PreparedMonoClips, numbers: list[int], shares: Sequence[float
 
 
 def _assigned(pairs: int, shares: dict[str, float]) -> list[str]:
-    """The part of each pair: always the one that is furthest behind its share, so that more pairs change no earlier."""
+    """Part of each pair: the one farthest behind its share, so that more pairs do not change earlier ones."""
     total, counts = sum(shares.values()), dict.fromkeys(shares, 0)
     assigned = []
     for number in range(pairs):
@@ -178,7 +178,7 @@ def _assigned(pairs: int, shares: dict[str, float]) -> list[str]:
 
 
 def _require_same(folder: Path, about: dict[str, Any]) -> None:
-    """Pairs that were made otherwise must not be mixed with these."""
+    """Raise if the folder holds pairs with other settings."""
     path = folder / "pseudo.json"
     if not path.exists():
         if (folder / "binaural_audios").exists() or (folder / "videos").exists():
@@ -199,7 +199,7 @@ def _require_same(folder: Path, about: dict[str, Any]) -> None:
 
 
 def _difference(before: Any, now: Any) -> tuple[str, str]:
-    """Only what differs, and short."""
+    """Short texts of the first difference."""
     if isinstance(before, dict) and isinstance(now, dict):
         keys = [key for key in now if before.get(key) != now[key]]
         before, now = {key: before.get(key) for key in keys[:1]}, {key: now[key] for key in keys[:1]}
@@ -208,14 +208,14 @@ def _difference(before: Any, now: Any) -> tuple[str, str]:
 
 
 def _is_written(folder: Path, number: int) -> bool:
-    """The recipe is written last."""
+    """Whether a pair is complete; its recipe is written last."""
     name = clip_name(number + 1)
     return (folder / "recipes" / f"{name}.json").is_file() and is_complete(folder, name)
 
 
 @dataclass(frozen=True)
 class _PairWriter:
-    """What must be known to write any pair; called with its number."""
+    """Writes any pair of a set, called with its number."""
 
     folder: Path
     makers: dict[str, PseudoPairs]
@@ -228,7 +228,7 @@ class _PairWriter:
         recipe = maker.recipe(number)
         pair = maker.make(recipe)
         sound = (pair.ears if pair.ears is not None else pair.stems).numpy()  # type: ignore[union-attr]
-        gain = min(1.0, 0.99 / float(np.abs(sound).max()))  # a click can stand out of a quiet mix
+        gain = min(1.0, 0.99 / float(np.abs(sound).max()))  # a click can exceed full scale in a quiet mix
         name, pictures = clip_name(number + 1), maker.pictures(recipe, self.frame_rate_hz)
         write_clip(self.folder, name, pictures, self.frame_rate_hz, sound * gain, recipe.sample_rate_hz)
         about = {"name": name, "part": part, "gain": gain, "recipe": recipe.to_json()}

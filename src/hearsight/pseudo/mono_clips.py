@@ -1,4 +1,4 @@
-"""Lists of mono clips: videos with one visible source each, from which pseudo pairs are made."""
+"""Lists of mono clips: videos with one visible source each, used to make pseudo pairs."""
 
 import csv
 import json
@@ -14,15 +14,16 @@ from hearsight.errors import DataError
 
 @dataclass(frozen=True)
 class MonoClip:
-    """A clip with one visible source.
+    """Clip with one visible source.
 
     Attributes:
-        name: unique in its list; its path as the list gives it, unless the list names it.
-        picture: a video, or a folder of pictures taken 10 times a second (in the order of their names).
+        name: unique name in its list; by default its path in the list.
+        picture: a video, or a folder of pictures taken 10 times a second (ordered by name).
         sound: a video or sound file; all its channels are mixed to mono.
-        label: what the source is (`cello`); chooses among boxes with labels and is what a detector is asked for.
-        recording: what it was cut from, where the list gives it: two clips of one recording are never in one pair.
-        box: of the source, in fractions of the picture (x0, y0, x1, y1), where the list gives it.
+        label: class of the source (`cello`); selects among boxes with labels, and is the prompt of a detector.
+        recording: recording that it was cut from, if the list gives it: two clips of one recording are never in one
+            pair.
+        box: box of the source, in fractions of the picture (x0, y0, x1, y1), if the list gives it.
     """
 
     name: str
@@ -34,19 +35,19 @@ class MonoClip:
 
 
 def read_clip_list(path: str | os.PathLike[str]) -> list[MonoClip]:
-    """Read a list of clips; paths in it are relative to its own folder.
+    """Read a list of clips; paths in it are relative to the list's folder.
 
     - A folder: all videos in it and below it, by name.
-    - Text: one video per line; or `SOUND,PICTURES` with a folder of pictures (the published lists of FAIR-Play's mono
-      sources are such). Empty lines and lines that start with `#` are skipped.
+    - Text: one video per line; or `SOUND,PICTURES` with a folder of pictures (as in the published lists of FAIR-Play's
+    mono sources). Empty lines and lines that start with `#` are skipped.
     - CSV with a header: the column `clip` (a video) or the columns `sound` and `picture`; optional `name`, `label`,
-      `recording` and `x0,y0,x1,y1` (fractions of the picture).
+    `recording` and `x0,y0,x1,y1` (fractions of the picture).
     - JSON: a list of paths, or of objects with the same keys and `box` [x0, y0, x1, y1].
 
-    Files are not opened here: what cannot be read is found, named and left out by `prepare_mono_clips`.
+    The clips' files are not opened here: `prepare_mono_clips` names unreadable ones and leaves them out.
 
     Raises:
-        DataError: the list is missing, malformed (with its line), names a clip twice, or names none.
+        DataError: the list is missing, malformed (the message names the line), names a clip twice, or is empty.
     """
     path = Path(path)
     if path.is_dir():
@@ -87,7 +88,7 @@ def _of_folder(folder: Path, video: Path) -> MonoClip:
     return MonoClip(name.as_posix(), video, video, recording=recording_of(name.with_suffix("").as_posix()))
 
 
-_Entry = tuple[str, dict[str, Any]]  # where it stands, what it says
+_Entry = tuple[str, dict[str, Any]]  # place in the list, content
 
 
 def _text_entries(path: Path, text: str) -> Iterable[_Entry]:
@@ -96,7 +97,7 @@ def _text_entries(path: Path, text: str) -> Iterable[_Entry]:
         if not line or line.startswith("#"):
             continue
         sound, comma, picture = (part.strip() for part in line.partition(","))
-        # A video may have a comma in its name.
+        # A video's name may have a comma.
         if comma and Path(line).suffix.lower() not in VIDEO_SUFFIXES:
             yield f"{path}, line {number}", {"sound": sound, "picture": picture}
         else:

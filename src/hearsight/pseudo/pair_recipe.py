@@ -1,4 +1,4 @@
-"""The random choices of a pseudo visual-stereo pair: drawn from a seed, written down, read back.
+"""Random choices of a pseudo visual-stereo pair: drawn from a seed, written to JSON, and read back.
 
 PseudoBinaural, sections 3.2 and 3.3.
 """
@@ -31,44 +31,45 @@ Blending = Literal["auto", "paste", "poisson"]
 LevelLaw = Literal["tied", "equal"]
 PatchScale = Literal["level", "natural"]
 
-LEVEL_RMS = 0.1  # of each segment, and of the mix in the end
-SMALLEST_PATCH = 8  # pixels; less is nothing to see
+LEVEL_RMS = 0.1  # level of each segment, and of the final mix
+SMALLEST_PATCH = 8  # pixels; a smaller patch shows nothing
 
 
 @dataclass(frozen=True)
 class PairSettings:
-    """What pairs are made like. The defaults are the paper's.
+    """Settings of pairs. The defaults are the paper's.
 
     Attributes:
         task: `binaural`: the two ears are the target; `separation` (section 3.3): two sources, one at each edge, each
             of them a target.
-        duration_s: of the sound.
+        duration_s: duration of the sound.
         mixing: probabilities of 1, 2, 3, ... sources (section 4.3, table 3); `separation` always has two.
         field_of_view: horizontal angle of the whole picture in radians (table 4 compares pi/3 to pi).
-        elevation_law: `cylinder`, the paper's, `proportional`, the released code's, or `equirectangular`, of 360-degree
-            pictures (`picture_to_direction`).
+        elevation_law: `cylinder`, the paper's, `proportional`, the released code's, or `equirectangular`, for
+            360-degree pictures (`picture_to_direction`).
         rendering: `virtual-speakers`: first-order ambisonics through eight virtual speakers with HRIRs, the paper's;
             `direct`: HRIRs alone; `ambisonic`: W + Y and W - Y.
-        speakers, decoding: of the virtual speakers (`hearsight.acoustics.spatialize`); the released code's are
-            `surround-8` and `projection`.
-        blending: `poisson`, `paste`, or `auto`: Poisson blending on photographs, plain on black (where there is nothing
-            to blend with).
+        speakers, decoding: layout and decoding of the virtual speakers (`hearsight.acoustics.spatialize`); the released
+            code's are `surround-8` and `projection`.
+        blending: `poisson`, `paste`, or `auto`: Poisson blending on photographs, pasting on black (without a picture to
+            blend with).
         resize: range of the random factor of a patch's size.
-        patch_scale: `level`: a patch is scaled by the gain of its sound as well, the paper's; `natural`: it is as large
-            on the canvas as in its own picture, as in the released scripts.
-        level: `tied`: the random resize scales the sound, too, since size and amplitude both go with 1 / distance;
-            `equal`: all sources equally loud, as in the released code.
-        canvas: (height, width) in pixels on which patches are laid; the paper's shape is 1 : 2.
-        view: (height, width) in pixels that a network gets.
+        patch_scale: `level`: a patch is also scaled by the gain of its sound, as in the paper; `natural`: it has the
+            same size on the canvas as in its own picture, as in the released scripts.
+        level: `tied`: the random resize scales the sound too, because size and amplitude are both proportional to 1 /
+            distance; `equal`: all sources are equally loud, as in the released code.
+        canvas: (height, width) in pixels of the canvas for the patches; the paper's shape is 1 : 2.
+        view: (height, width) in pixels of the network's input.
         augment: take a random part of the canvas, 14/15 of each axis, and change brightness and colour by 0.7 to 1.3
             (2.5D Visual Sound, section 5), instead of scaling the whole canvas. The directions stay those of the whole
             canvas.
-        resample_hrirs: bring the head's responses to the rate of the sound; False: use their samples as they are, as
+        resample_hrirs: resample the head's responses to the rate of the sound. False: use their samples unchanged, as
             the released scripts do with responses of 44.1 kHz at 16 kHz, which makes delays 2.76 times as long.
-        reverberation_s: shortest and longest reverberation time of simulated rooms in which the pairs are heard, the
-            direct sound by `rendering` (`pseudo.rooms`); None: no room, the paper's.
-        distance_m: in a room, least and greatest distance of a source.
-        exchange_red_blue: in what a network gets, as the released scripts do to pseudo frames and not to recorded ones.
+        reverberation_s: shortest and longest reverberation time of the simulated rooms of the pairs, with the direct
+            sound by `rendering` (`pseudo.rooms`); None: no room, as in the paper.
+        distance_m: in a room, smallest and largest distance of a source.
+        exchange_red_blue: exchange red and blue in the network's input, as the released scripts do for pseudo frames
+            but not for recorded ones.
     """
 
     task: PairTask = "binaural"
@@ -133,7 +134,7 @@ class PairSettings:
 
     @property
     def most_sources(self) -> int:
-        """The largest number of sources that a pair can have."""
+        """Largest number of sources of a pair."""
         if self.task == "separation":
             return 2
         return max(number for number, share in enumerate(self.mixing, start=1) if share > 0)
@@ -144,15 +145,15 @@ class SourceRecipe:
     """One source of a pair.
 
     Attributes:
-        clip: its name.
+        clip: name of the clip.
         start: first sample of its segment in the clip.
-        box: in the clip's picture, fractions (x0, y0, x1, y1).
-        gain: that brings the segment to a root mean square of 0.1, and by which the patch is scaled as well.
-        resize: the random factor of the patch's size.
+        box: box in the clip's picture, in fractions (x0, y0, x1, y1).
+        gain: gain that brings the segment to a root mean square of 0.1, and also scales the patch.
+        resize: random factor of the patch's size.
         amplitude: factor of the segment in the mix, before the mix is normalised.
-        place: of the patch on the canvas.
-        x, y: the patch's centre, 0 to 1.
-        azimuth, elevation: of the sound in radians.
+        place: position of the patch on the canvas.
+        x, y: centre of the patch, 0 to 1.
+        azimuth, elevation: direction of the sound in radians.
     """
 
     clip: str
@@ -180,7 +181,7 @@ class BackgroundRecipe:
 
 @dataclass(frozen=True)
 class ViewRecipe:
-    """The part of the canvas that a network gets, and the factors of its brightness and colour."""
+    """Part of the canvas for the network, and factors of its brightness and colour."""
 
     place: Rectangle
     brightness: float
@@ -189,17 +190,17 @@ class ViewRecipe:
 
 @dataclass(frozen=True)
 class PairRecipe:
-    """Everything that is needed to make a pair again from the same clips.
+    """All data that is needed to make a pair again from the same clips.
 
     Attributes:
-        settings: what the pair is like.
-        seed, index: it was drawn from.
-        clips_digest: of the prepared clips.
+        settings: settings of the pair.
+        seed, index: seed and number of the pair.
+        clips_digest: digest of the prepared clips.
         hrirs: name of the measured ears.
-        sample_rate_hz, samples: rate and length of the sound.
-        sources: from left to right.
-        background: None for black.
-        view: None for the whole canvas.
+        sample_rate_hz, samples: sample rate and length of the sound.
+        sources: sources from left to right.
+        background: background; None for black.
+        view: part for the network; None for the whole canvas.
     """
 
     settings: PairSettings
@@ -215,20 +216,20 @@ class PairRecipe:
 
     @property
     def poisson(self) -> bool:
-        """Whether patches are blended in."""
+        """Whether patches are Poisson-blended."""
         blending = self.settings.blending
         return blending == "poisson" or (blending == "auto" and self.background is not None)
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON holds it; floats keep all their digits."""
+        """Convert the recipe to JSON values; floats keep all their digits."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Self:
-        """The recipe that `to_json` wrote (and `json` wrote and read).
+        """Make a recipe from the output of `to_json` (also after writing and reading JSON).
 
         Raises:
-            DataError: something is missing or unknown.
+            DataError: a key is missing or unknown.
         """
         try:
             value = dict(value)
@@ -254,15 +255,16 @@ def draw_recipe(
 ) -> PairRecipe:
     """Draw all choices of pair `index`; the same arguments give the same recipe.
 
-    - Sources are clips of distinct recordings, drawn evenly from `among`; their segments, evenly from those that are
-      audible.
-    - A patch is scaled by the gain that normalises its sound (or not: `patch_scale`), then by the random factor. Scale
-      1 is a source picture as high as the canvas. Patches are at most as high as the canvas, and as wide as its half
-      (released code), or its K-th part for more sources, so that K follows the mixing ratio whatever the clips.
+    - Sources are clips of distinct recordings, drawn uniformly from `among`; their segments are drawn uniformly from
+    the audible ones.
+    - A patch is scaled by the gain that normalises its sound (or not: `patch_scale`), then by the random factor. At
+    scale 1 a source's picture is as high as the canvas. Patches are at most as high as the canvas and half as wide
+    (released code), or a K-th for K sources if that is less, so that the number of sources follows the mixing ratio for
+    all clips.
     - Positions are uniform over all those at which patches do not overlap horizontally.
 
     Args:
-        among: numbers of clips that have an audible segment of the duration, of at least `settings.most_sources`
+        among: numbers of clips that have an audible segment of the duration, from at least `settings.most_sources`
             recordings.
         hrirs: name of the measured ears, for the record.
     """
@@ -291,7 +293,7 @@ def draw_recipe(
 def _of_distinct_recordings(
     clips: PreparedMonoClips, chosen: list[int], among: Sequence[int], count: int, random: np.random.Generator
 ) -> list[int]:
-    """`chosen` and further clips, each drawn evenly from those of recordings that are not among the chosen."""
+    """Add clips to `chosen`, each drawn uniformly from those of recordings that are not yet chosen."""
     while len(chosen) < count:
         taken = {clips.clips[number].source for number in chosen}
         free = [number for number in among if clips.clips[number].source not in taken]
@@ -301,7 +303,7 @@ def _of_distinct_recordings(
 
 @dataclass(frozen=True)
 class _Sketch:
-    """A source that has no place yet; `size` of its patch is (height, width)."""
+    """A source without a position; `size` of its patch is (height, width)."""
 
     clip: str
     start: int
@@ -342,10 +344,10 @@ def _sketch(
 
 
 def _placed(sketches: list[_Sketch], settings: PairSettings, random: np.random.Generator) -> tuple[SourceRecipe, ...]:
-    """Sources from left to right. They are in random order already, since clips are drawn in random order.
+    """Place sources from left to right. Their order is random already, because clips are drawn in random order.
 
-    Sorted uniform gaps give the uniform distribution over all places without overlap: fewer steps than to draw places
-    until none overlap, with the same result.
+    Sorted uniform gaps give the uniform distribution over all placements without overlap, in fewer steps than rejection
+    sampling.
     """
     height, width = settings.canvas
     widths = [sketch.size[1] for sketch in sketches]
@@ -399,7 +401,7 @@ def _draw_view(settings: PairSettings, random: np.random.Generator) -> ViewRecip
 
 
 def _tuples(cls: type, value: dict[str, Any]) -> dict[str, Any]:
-    """JSON knows lists only."""
+    """Convert JSON's lists to tuples."""
     names = {field.name for field in fields(cls)}
     return {name: tuple(part) if isinstance(part, list) and name in names else part for name, part in value.items()}
 

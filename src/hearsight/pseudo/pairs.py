@@ -33,15 +33,15 @@ from hearsight.signal import normalize_rms
 
 @dataclass(frozen=True)
 class PseudoPair:
-    """A pair that was made from its recipe.
+    """A pair made from its recipe.
 
     Attributes:
-        recipe: what it was made from.
+        recipe: recipe of the pair.
         mono: the mix, root mean square 0.1.
         ears: both ears, left first, which sum to `mono`; None in a separation pair.
-        stems: of a separation pair, each source alone, from left to right; they sum to `mono`. None in a binaural pair.
+        stems: in a separation pair, each source alone, from left to right; they sum to `mono`. None in a binaural pair.
         picture: the canvas at the segment's centre, RGB.
-        stem_pictures: of a separation pair, the canvas with each source alone; else empty.
+        stem_pictures: in a separation pair, the canvas with each source alone; otherwise empty.
     """
 
     recipe: PairRecipe
@@ -53,16 +53,16 @@ class PseudoPair:
 
 
 class PseudoPairs(Dataset[Item]):
-    """An endless supply of pairs, made on the fly: item `i` of epoch `e` is pair `e * pairs + i` of the seed.
+    """Endless pairs, made on the fly: item `i` of epoch `e` is pair `e * pairs + i` of the seed.
 
-    A pair depends on the clips, the settings, the seed and its number only, never on the order in which pairs are asked
-    for or on the worker of a data loader that makes it.
+    A pair depends only on the clips, the settings, the seed and its number, not on the order of requests or on the
+    worker of a data loader.
 
     Args:
         clips: prepared mono clips.
-        settings: what the pairs are like.
-        seed: of all random choices.
-        pairs: length of an epoch.
+        settings: settings of the pairs.
+        seed: seed of all random choices.
+        pairs: number of pairs per epoch.
         backgrounds: photographs; None for black.
         hrirs: measured ears, at any rate; None for KEMAR.
         among: numbers of the clips to use (one part of a split); None for all.
@@ -106,21 +106,21 @@ class PseudoPairs(Dataset[Item]):
                 f"{self.settings.most_sources} sources; add clips, or mix fewer (mixing 0.5,0.5 mixes two at most)",
                 "too-little",
             )
-        self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()  # workers that persist see it change
+        self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()  # persistent workers see changes of it
 
     def __len__(self) -> int:
         return self.pairs
 
     def set_epoch(self, epoch: int) -> None:
-        """Go on to other pairs: those from `epoch * pairs` on."""
+        """Continue with other pairs: those from `epoch * pairs` on."""
         self._epoch.fill_(epoch)
 
     def recipe(self, number: int) -> PairRecipe:
-        """The recipe of pair `number` (0 to 2**63 - 1), whatever the epoch."""
+        """Recipe of pair `number` (0 to 2**63 - 1), independent of the epoch."""
         return draw_recipe(self.clips, self.settings, self.seed, number, self.among, self.hrirs.name, self.backgrounds)
 
     def make(self, recipe: PairRecipe) -> PseudoPair:
-        """The pair of a recipe, drawn here or read from a file.
+        """Make the pair of a recipe, which was drawn here or read from a file.
 
         Raises:
             DataError: the recipe was drawn from other clips, for other ears or with other backgrounds.
@@ -142,7 +142,7 @@ class PseudoPairs(Dataset[Item]):
         return PseudoPair(recipe, mono, ears, stems, picture, self._alone(recipe, background, patches))
 
     def pictures(self, recipe: PairRecipe, frame_rate_hz: float) -> Iterator[UInt8[np.ndarray, "height width 3"]]:
-        """The canvas over the whole segment: the first at its beginning, then `frame_rate_hz` a second."""
+        """The canvas over the whole segment, from its beginning, at `frame_rate_hz`."""
         self._require_own(recipe)
         background = self._background(recipe)
         for tick in range(max(round(recipe.samples / recipe.sample_rate_hz * frame_rate_hz), 1)):
@@ -158,9 +158,10 @@ class PseudoPairs(Dataset[Item]):
         return self.item(int(self._epoch) * self.pairs + index)
 
     def item(self, number: int) -> Item:
-        """Pair `number` as a network is trained on it, whatever the epoch."""
+        """Pair `number` as a training item, independent of the epoch."""
         if get_worker_info() is not None:
-            # As PyTorch does with its own threads: workers share the cores, and forked ones have none to wait for.
+            # As PyTorch does with its own threads: workers share the cores, and a forked worker's threads do not
+            # exist.
             cv2.setNumThreads(0)
         recipe = self.recipe(number)
         pair = self.make(recipe)
@@ -187,13 +188,14 @@ class PseudoPairs(Dataset[Item]):
             )
 
     def _segment(self, recipe: PairRecipe, source: SourceRecipe, before: int) -> Float[Tensor, "samples"]:
-        """A source's sound at its level, with `before` samples of what comes before the segment."""
+        """Sound of a source at its level, with `before` samples from before the segment."""
         number = self.clips.number_of(source.clip)
         sound = self.clips.sound(number, source.start - before, source.start + recipe.samples)
         return torch.from_numpy(sound * np.float32(source.amplitude))
 
     def _rendered(self, recipe: PairRecipe) -> Float[Tensor, "2 samples"]:
-        """Both ears. What a clip sounds like before its segment still rings in the ears, so it is rendered, too."""
+        """Render both ears. The sound before the segment is rendered too, because its response lasts into the
+        segment."""
         rooms = self._reflections(recipe)
         before = max([self.hrirs.taps, *(added.shape[-1] for added in rooms)])
         sounds = torch.stack([self._segment(recipe, source, before) for source in recipe.sources])
@@ -209,12 +211,12 @@ class PseudoPairs(Dataset[Item]):
             layout=settings.speakers,
             decoding=settings.decoding,
         )
-        for sound, added in zip(sounds, rooms, strict=False):  # none without a room
+        for sound, added in zip(sounds, rooms, strict=False):  # empty without a room
             ears = ears + convolve(sound[None], added)[..., : sound.shape[-1]]
         return ears[..., before:]
 
     def _reflections(self, recipe: PairRecipe) -> list[Float[Tensor, "2 _samples"]]:
-        """What a room adds to each source; nothing without a room."""
+        """Reflections that a room adds to each source; empty without a room."""
         settings = recipe.settings
         if settings.reverberation_s is None:
             return []
@@ -255,5 +257,5 @@ class PseudoPairs(Dataset[Item]):
 
 
 def _normalized(parts: Float[Tensor, "parts samples"]) -> Float[Tensor, "parts samples"]:
-    """Scaled alike, so that their sum has a root mean square of 0.1."""
+    """Scale the parts by one factor, so that their sum has a root mean square of 0.1."""
     return parts * normalize_rms(parts.sum(0), LEVEL_RMS)[1]

@@ -2,10 +2,10 @@
 
 A prepared folder holds:
 
-- `clips.json`: what it was made with, and of each clip its name, lengths, boxes and the part of the picture kept;
-- `sound.int16`: the mono sound of all clips, one after the other;
-- `frames.jpeg`: the pictures of all clips as JPEG, one after the other, cut to what the clip's boxes cover;
-- `frame_ends.npy`: where each picture ends in `frames.jpeg`;
+- `clips.json`: the settings, and for each clip its name, lengths, boxes and the kept part of the picture;
+- `sound.int16`: the mono sound of all clips, concatenated;
+- `frames.jpeg`: the pictures of all clips as JPEG, concatenated, cropped to the area of the clip's boxes;
+- `frame_ends.npy`: end of each picture in `frames.jpeg`;
 - `block_energy.npy`: energy of each whole block of 10 ms, to find audible segments without reading the sound.
 """
 
@@ -34,7 +34,7 @@ from hearsight.pseudo.boxes import WHOLE_FRAME, Box, BoxFile, box_at
 from hearsight.pseudo.composing import resized
 from hearsight.pseudo.mono_clips import MonoClip
 
-FRAME_RATE_HZ = 10.0  # of the pictures kept, as in 2.5D Visual Sound
+FRAME_RATE_HZ = 10.0  # rate of the kept pictures, as in 2.5D Visual Sound
 BoxFinder = Callable[[MonoClip], Sequence[Box]]
 BoxSource = BoxFile | BoxFinder | Literal["whole-frame"] | None
 
@@ -45,16 +45,16 @@ _JPEG_QUALITY = 92
 
 @dataclass(frozen=True)
 class MonoEntry:
-    """What the index says of one clip.
+    """Metadata of one clip in the index.
 
     Attributes:
         name, label: as in the list.
         samples: length of its sound.
-        frames: how many pictures it has, `FRAME_RATE_HZ` a second.
-        part: the part of the picture that is kept, in fractions (x0, y0, x1, y1): what all its boxes cover.
-        part_size: (height, width) of that part as it is kept, in pixels.
-        boxes: of its source, in fractions of the whole picture.
-        recording: what it was cut from, where known.
+        frames: number of its pictures, `FRAME_RATE_HZ` per second.
+        part: the kept part of the picture, in fractions (x0, y0, x1, y1): the area of all its boxes.
+        part_size: (height, width) of the kept part, in pixels.
+        boxes: boxes of its source, in fractions of the whole picture.
+        recording: recording that it was cut from, where known.
     """
 
     name: str
@@ -83,26 +83,26 @@ def prepare_mono_clips(
 ) -> "PreparedMonoClips":
     """Decode clips into a prepared folder, which is written whole or not at all.
 
-    A folder that was prepared from the same files in the same way is taken as it is.
+    A folder prepared from the same files with the same settings is reused.
 
     Args:
-        clips: from `read_clip_list`.
-        folder: to write; what else is in it is replaced.
-        boxes: where the sources are: a file of boxes, a function that finds them (a detector; `key` of it, if it has
-            one, says whether it is still the same), or `whole-frame` for close-ups. A box in the list itself comes
-            first; None leaves clips without one out.
-        sample_rate_hz: of the sound kept.
-        frame_height: of the whole picture in pixels, before the part that the boxes cover is cut out; a smaller
-            picture keeps its own height.
+        clips: clips from `read_clip_list`.
+        folder: folder to write; its previous content is replaced.
+        boxes: positions of the sources: a file of boxes, a function that finds them (a detector; its `key`, if it has
+            one, identifies it), or `whole-frame` for close-ups. A box in the list itself takes precedence; None leaves
+            out clips without one.
+        sample_rate_hz: sample rate of the kept sound.
+        frame_height: height of the whole picture in pixels, before it is cropped to the boxes; smaller pictures keep
+            their height.
         shortest_s: clips that are shorter by more than 0.1 s are left out.
         progress: counts clips.
 
     Returns:
-        the prepared clips; `left_out` of it names the clips that cannot be used, and why: unreadable, silent, without
-        box, too short.
+        the prepared clips; their `left_out` names unusable clips with the reason: unreadable, silent, without box, too
+        short.
 
     Raises:
-        DataError: no clip can be used; the message says what is wrong with the first few.
+        DataError: no clip is usable; the message gives the first few reasons.
         HearsightError: the folder cannot be written.
     """
     made_of = _made_of(clips, boxes, sample_rate_hz, frame_height, shortest_s)
@@ -174,15 +174,15 @@ def prepare_mono_clips(
 class PreparedMonoClips:
     """Prepared clips, read from a folder that `prepare_mono_clips` wrote.
 
-    The arrays are memory-mapped when first used, in each process anew, so that copies of this object in the workers of
-    a data loader share the file and nothing else.
+    Each process memory-maps the arrays on first use, so that copies of this object in a data loader's workers share
+    only the files.
 
     Attributes:
-        clips: what is in it.
-        left_out: what could not be used.
-        sample_rate_hz: of the sound.
-        frame_height: in pixels, of a whole picture (`MonoEntry.part` of it is kept).
-        digest: distinguishes different contents.
+        clips: metadata of the clips.
+        left_out: unusable clips.
+        sample_rate_hz: sample rate of the sound.
+        frame_height: height of a whole picture in pixels (`MonoEntry.part` of it is kept).
+        digest: hash of the content.
 
     Raises:
         DataError: the folder is missing, incomplete, or of another version of hearsight.
@@ -222,10 +222,10 @@ class PreparedMonoClips:
         return {**self.__dict__, "_arrays": {}}
 
     def number_of(self, name: str) -> int:
-        """The number of the clip with this name.
+        """Number of the clip with this name.
 
         Raises:
-            DataError: there is none.
+            DataError: there is no such clip.
         """
         if name not in self._numbers:
             raise DataError(f"{self.folder}: no clip {name} in it", "missing")
@@ -243,9 +243,9 @@ class PreparedMonoClips:
         return segment
 
     def audible_starts(self, number: int, length: int) -> np.ndarray:
-        """First samples, one in each 10 ms, at which a segment of `length` samples is louder than `SILENCE_RMS`.
+        """Start samples, one per 10 ms, at which a segment of `length` samples is louder than `SILENCE_RMS`.
 
-        The loudness is that of the whole blocks of 10 ms from there on; a clip shorter than the segment has one start.
+        The loudness is that of the whole blocks of 10 ms from the start; a clip shorter than the segment has one start.
         """
         first, last = int(self._block_starts[number]), int(self._block_starts[number + 1])
         energy = np.concatenate([[0.0], np.cumsum(self._array("block_energy.npy")[first:last], dtype=np.float64)])
@@ -258,12 +258,12 @@ class PreparedMonoClips:
         return starts[loud] * self._block
 
     def patch(self, number: int, time_s: float, box: Box) -> UInt8[np.ndarray, "height width 3"]:
-        """What is in a box of a clip's picture nearest to a time.
+        """Part of a clip's picture in a box, at the nearest time.
 
         Args:
-            number: of the clip.
-            time_s: since the clip's beginning; beyond its end, the last picture stands.
-            box: in fractions of the whole picture, within the part that is kept.
+            number: number of the clip.
+            time_s: time since the clip's beginning; after its end, the last picture is used.
+            box: box in fractions of the whole picture, within the kept part.
         """
         clip = self.clips[number]
         frame = min(max(round(time_s * FRAME_RATE_HZ), 0), clip.frames - 1)
@@ -277,16 +277,16 @@ class PreparedMonoClips:
         return np.ascontiguousarray(picture[top:bottom, left:right])
 
     def patch_size(self, number: int, box: Box) -> tuple[int, int]:
-        """(height, width) in pixels of what `patch` gives."""
+        """Size (height, width) of the output of `patch`, in pixels."""
         clip = self.clips[number]
         left, top, right, bottom = _pixels_of(box, clip.part, clip.part_size)
         return bottom - top, right - left
 
     def box(self, number: int, start_s: float, end_s: float) -> Box:
-        """The box of a clip's source over a segment (`box_at`)."""
+        """Box of a clip's source over a segment (`box_at`)."""
         clip = self.clips[number]
         box = box_at(clip.boxes, start_s, end_s, clip.label)
-        assert box is not None  # a clip without boxes is not kept
+        assert box is not None  # clips without boxes are left out
         return box
 
     def _array(self, name: str) -> np.ndarray:
@@ -333,7 +333,7 @@ def _require_audible(energy: np.ndarray, samples: int, sample_rate_hz: int, shor
 def _pictures_of_source(
     clip: MonoClip, boxes: BoxSource, frame_height: int
 ) -> tuple[Sequence[Box], tuple[float, float, float, float], tuple[int, int], Iterator[bytes]]:
-    """The boxes of a clip, the part of the picture that they cover, its size as it is kept, and its JPEGs."""
+    """Boxes of a clip, the part of the picture that they cover, its size in pixels, and its JPEGs."""
     size, rate_hz = _picture_format(clip)
     found = _boxes_of(clip, boxes, size, rate_hz)
     if not found:
@@ -366,7 +366,7 @@ def _boxes_of(clip: MonoClip, boxes: BoxSource, size: tuple[int, int], rate_hz: 
 def _made_of(
     clips: Sequence[MonoClip], boxes: BoxSource, sample_rate_hz: int, frame_height: int, shortest_s: float
 ) -> str | None:
-    """Distinguishes one preparation from another; None if that cannot be done (a box finder without `key`)."""
+    """Hash of the files and settings of a preparation; None if it cannot be computed (a box finder without `key`)."""
     if callable(boxes) and not hasattr(boxes, "key"):
         return None
     key = boxes if boxes is None or isinstance(boxes, str) else boxes.key
@@ -390,7 +390,7 @@ def _already_prepared(folder: Path, made_of: str | None) -> "PreparedMonoClips |
 
 
 def _picture_format(clip: MonoClip) -> tuple[tuple[int, int], float]:
-    """(height, width) in pixels and frames per second of a clip's own picture."""
+    """Size (height, width) in pixels and frame rate of a clip's own picture."""
     if clip.picture.is_dir():
         return read_picture(picture_files(clip.picture)[0]).shape[:2], FRAME_RATE_HZ
     video = probe(clip.picture).video
@@ -400,7 +400,7 @@ def _picture_format(clip: MonoClip) -> tuple[tuple[int, int], float]:
 
 
 def _pictures(clip: MonoClip, size: tuple[int, int]) -> Iterator[np.ndarray]:
-    """The pictures of a clip at `FRAME_RATE_HZ` and (height, width)."""
+    """Pictures of a clip at `FRAME_RATE_HZ` with the given (height, width)."""
     if clip.picture.is_dir():
         for path in picture_files(clip.picture):
             yield resized(read_picture(path), size)
@@ -410,7 +410,7 @@ def _pictures(clip: MonoClip, size: tuple[int, int]) -> Iterator[np.ndarray]:
 
 
 def _pixels_of(box: Box, part: tuple[float, float, float, float], size: tuple[int, int]) -> tuple[int, int, int, int]:
-    """Left, top, right, bottom in pixels of the kept part; at least one pixel."""
+    """Left, top, right, bottom of a box in pixels of the kept part; at least one pixel."""
     height, width = size
     scale_x, scale_y = width / (part[2] - part[0]), height / (part[3] - part[1])
     left = min(max(round((box.x0 - part[0]) * scale_x), 0), width - 1)

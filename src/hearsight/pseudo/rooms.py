@@ -1,4 +1,4 @@
-"""What a simulated room adds to the sound of pseudo pairs; the paper's pairs have no reverberation."""
+"""Reflections of simulated rooms for the sound of pseudo pairs; the paper's pairs have no reverberation."""
 
 import math
 from collections.abc import Sequence
@@ -15,16 +15,16 @@ from hearsight.simulation.room_response import RoomResponse
 from hearsight.simulation.scene import random_room, rotation_about_z
 
 ROOMS = 200
-"""So many different ones for a seed, drawn when they are first used."""
+"""Number of different rooms for a seed; each is drawn on first use."""
 
 _FROM_FACES_M = 0.3
 
 
 class PairRooms:
-    """Rooms with a listener in each, near a wall and turned into the room, as in simulated concerts.
+    """Rooms with one listener each, near a wall and facing into the room, as in simulated concerts.
 
     Args:
-        hrirs: at the rate of the sound.
+        hrirs: HRIRs at the rate of the sound.
     """
 
     def __init__(self, hrirs: HRIRSet) -> None:
@@ -40,15 +40,16 @@ class PairRooms:
         seed: int,
         index: int,
     ) -> list[Float[Tensor, "2 _samples"]]:
-        """For each source of pair `index`, its response at both ears without the direct sound.
+        """Response of each source of pair `index` at both ears without the direct sound.
 
-        Image sources with the head's HRIRs, then a diffuse decay (`RoomResponse.reflections`), relative to a direct
-        sound of level 1 that arrives at time 0. A source is at its direction, as far as is drawn or the room lets it.
+        It consists of image sources with the head's HRIRs, then a diffuse decay (`RoomResponse.reflections`), relative
+        to a direct sound of level 1 that arrives at time 0. A source is in its direction, at a random distance limited
+        by the room.
 
         Args:
-            azimuths, elevations: of the sources, in radians.
+            azimuths, elevations: directions of the sources, in radians.
             reverberation_s: shortest and longest reverberation time of the rooms (mean of 500 Hz and 1 kHz).
-            distance_m: least and greatest distance of a source.
+            distance_m: smallest and largest distance of a source.
 
         Raises:
             DataError: no room has such a reverberation time.
@@ -67,7 +68,7 @@ class PairRooms:
     def _room(
         self, seed: int, number: int, reverberation_s: tuple[float, float]
     ) -> tuple[RoomResponse, NDArray[np.float64]]:
-        """A room's response at its listener, and the rotation from the head's axes to the room's."""
+        """Response of a room at its listener, and the rotation from the head's axes to the room's."""
         key = (seed, number, *reverberation_s)
         if key not in self._known:
             room, random = random_room(seed, number, reverberation_s), np.random.default_rng([seed, number, 6])
@@ -80,7 +81,7 @@ class PairRooms:
 
 
 def _reach(head: NDArray[np.float64], way: NDArray[np.float64], size: NDArray[np.float64]) -> float:
-    """How far a direction goes until it is near a face of the room."""
+    """Distance in a direction at which a face of the room is near."""
     faces = np.where(way > 0, size - _FROM_FACES_M, _FROM_FACES_M)
     return float(
         np.min((faces - head) / np.where(np.abs(way) < 1e-9, np.inf, way), where=np.abs(way) > 1e-9, initial=99)

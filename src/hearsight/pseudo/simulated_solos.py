@@ -1,4 +1,4 @@
-"""Simulated clips with one player as mono clips for pseudo pairs, with the boxes that the simulation knows."""
+"""Simulated clips with one player as mono clips for pseudo pairs, with boxes from the simulation."""
 
 import json
 import os
@@ -12,13 +12,13 @@ from hearsight.files import make_folder
 from hearsight.media import read_frames
 from hearsight.pseudo.mono_clips import MonoClip
 
-NARROWEST = 0.4  # of the picture: less of it is no background
+NARROWEST = 0.4  # share of the picture; a narrower part is not useful as a background
 
 
 def solo_clips(folder: str | os.PathLike[str]) -> list[MonoClip]:
-    """The clips of a simulated set in which one player is heard and seen; both ears are mixed to mono.
+    """Clips of a simulated set with one audible and visible player; both ears are mixed to mono.
 
-    A detector finds the box in real videos; here it is what covers the player at all times.
+    A detector finds the box in real videos; here the box contains the player at all times.
     """
     return [
         MonoClip(
@@ -34,7 +34,7 @@ def solo_clips(folder: str | os.PathLike[str]) -> list[MonoClip]:
 
 
 def empty_pictures(folder: str | os.PathLike[str], target: str | os.PathLike[str]) -> None:
-    """Write of each such clip's first picture the part beside the player, where it is wide enough for a background."""
+    """Write the part beside the player of each such clip's first picture, if it is wide enough for a background."""
     make_folder(Path(target))
     for scene, (left, _, right, _) in _solos(Path(folder)):
         file = Path(target) / f"{scene['clip']}.jpg"
@@ -47,8 +47,10 @@ def empty_pictures(folder: str | os.PathLike[str], target: str | os.PathLike[str
 
 
 def box_of_soloist(scene: dict[str, Any]) -> tuple[float, float, float, float] | None:
-    """What covers the only performer of a scene file at all times (x0, y0, x1, y1); None if silent, never seen, or not
-    alone."""
+    """Box that contains the only performer of a scene file at all times (x0, y0, x1, y1).
+
+    None if the performer is silent, never visible, or not alone.
+    """
     if len(scene["performers"]) != 1:
         return None
     (performer,) = scene["performers"]

@@ -1,1 +1,1 @@
-"""One module per command; each parses, calls and prints, and computes nothing."""
+"""Commands, one module each; they parse arguments, call the library and print results."""

@@ -1,4 +1,4 @@
-"""`hearsight app`: the page, in a browser."""
+"""`hearsight app`: web page for binauralizing videos."""
 
 import os
 import sys
@@ -42,7 +42,7 @@ def app(
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Open no browser.")] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Serve a page on which a video gets two ears, and its sources are heard, seen and moved. Ends with Ctrl+C.
+    """Serve a web page that makes a video binaural and shows, plays and moves its sources. Ctrl+C ends it.
 
     Example: hearsight app
 

@@ -1,4 +1,4 @@
-"""`hearsight banks`: the sounds and rooms of which the default model's sound classifier learns."""
+"""`hearsight banks`: sounds and rooms for training the default model's sound classifier."""
 
 from pathlib import Path
 from typing import Annotated
@@ -23,10 +23,10 @@ def banks(
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; one per core if not given.")] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Make the banks of sounds and rooms that `hearsight train hearsight/sounding-objects` learns from.
+    """Make the banks of sounds and rooms for training (`hearsight train hearsight/sounding-objects`).
 
-    Sounds come from sound fonts, drum kits, speech and noises that Debian packages bring; what is missing is named with
-    the line that installs it.
+    Sounds come from sound fonts, drum kits, speech and noises of Debian packages. If packages are missing, the error
+    names them and the line that installs them.
 
     Example: hearsight banks banks --phrases 500
     """

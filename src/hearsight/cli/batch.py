@@ -1,4 +1,4 @@
-"""Many files: one after the other or several at a time, and only those that need it."""
+"""Jobs of many files: one after the other or several at a time, without files that are up to date."""
 
 import json
 import os
@@ -21,25 +21,25 @@ Existing = Literal["replace", "skip", "update"]
 
 
 class Batch:
-    """Context of a job of one or more requests: which of them are wanted, and what has become of each.
+    """Context of a job with one or more requests: selects those to do, and collects their results.
 
-    Where the context ends, the report is written.
+    The report is written at the end of the context.
 
     Args:
-        requests: what is to be done.
-        report: where to write the reports in the end: a JSON object for one request, a list for several; a Parquet
-            table, a row for each, by that suffix.
-        existing: what to do with outputs that are there: "replace" them, "skip" them, or "update" those that are older
-            than their input or, by an earlier report in the same file, were asked for differently.
-        quiet: print nothing but errors.
-        manifest: a file of JSON lines that gets the report of each request as soon as it is done; what an earlier run
-            has put there, and is still as it was asked for, is not done again.
+        requests: requests of the job.
+        report: file of the reports: a JSON object for one request, a list for several; with the suffix .parquet a table
+            with one row each.
+        existing: treatment of existing outputs: "replace" them, "skip" them, or "update" those that are older than
+            their input or, by an earlier report in the same file, had different settings.
+        quiet: print only errors.
+        manifest: file of JSON lines that gets the report of each request as soon as it is finished. Requests in it from
+            an earlier run are skipped if their settings are unchanged.
 
     Attributes:
-        wanted: (number, request) of those that are to be done.
+        wanted: (number, request) of the requests to do.
 
     Raises:
-        HearsightError: at the end: some of several requests failed, or a file cannot be written.
+        HearsightError: at the end, if some of several requests failed, or a file cannot be written.
     """
 
     def __init__(
@@ -85,11 +85,11 @@ class Batch:
             raise HearsightError(f"{failed}; the others are done")
 
     def done(self, number: int, report: Report) -> None:
-        """Note that a request was done."""
+        """Record that a request succeeded."""
         self._note(number, report.as_json())
 
     def failed(self, number: int, error: Exception) -> None:
-        """Note that a request failed, so that the others are still done; that of a single one is raised."""
+        """Record that a request failed, and continue with the others; if it is the only one, raise its error."""
         if len(self._requests) == 1:
             raise error
         request = self._requests[number]
@@ -100,8 +100,9 @@ class Batch:
         print("hearsight: " + " ".join(str(error).split()), file=sys.stderr)
 
     def done_side_by_side(self, workers: Workers) -> Iterator[Report]:
-        """Do what is wanted in several processes, or in a Ray cluster; the reports as they come, noted already."""
-        # Models are made by the workers, which share nothing.
+        """Do the wanted requests in several processes, or in a Ray cluster; yield their recorded reports as they
+        finish."""
+        # Workers make their own models, which are not sent to them.
         tasks = [(number, _without_what_is_shared(request)) for number, request in self.wanted]
         threads = 1 if isinstance(workers, RayCluster) else max(1, (os.cpu_count() or 1) // workers)
         reserved = getattr(self.wanted[0][1], "reserved", None) if self.wanted else None
@@ -120,19 +121,19 @@ class Batch:
         self._report_entry(number, entry)
 
     def _report_entry(self, number: int, entry: dict[str, Any]) -> None:
-        if self._report is not None:  # else they would only take memory
+        if self._report is not None:  # otherwise they would only take memory
             self._entries[number] = entry
 
     def _reason_to_skip(self, request: Request | RemoteRequest) -> str | None:
         if self._existing == "replace":
             return None
         earlier = self._earlier.get(str(request.input))
-        if isinstance(request, RemoteRequest):  # what is stored is not asked: that would take long
+        if isinstance(request, RemoteRequest):  # checking the storage service would take long
             if earlier is None or (self._existing == "update" and earlier.get("settings") != _settings(request)):
                 return None
             return "is done"
         output = request.output if earlier is None else Path(earlier["output"])
-        if not os.path.exists(output) and self._manifest is None:  # a manifest names it; to ask each file takes long
+        if not os.path.exists(output) and self._manifest is None:  # a manifest names it; checking files takes long
             with suppress(HearsightError):
                 output = request.final_output()[0]
         if not os.path.exists(output):
@@ -149,7 +150,7 @@ class Batch:
 
 @contextmanager
 def _appended(manifest: Path | None) -> Iterator[Callable[[dict[str, Any]], None]]:
-    """Context that yields what adds an entry to a manifest, on the disk before it returns."""
+    """Context with a function that appends an entry to a manifest and returns after it is on disk."""
     if manifest is None:
         yield lambda entry: None
         return
@@ -188,15 +189,15 @@ def _write_report(report: Path, entries: list[dict[str, Any]]) -> None:
 
 
 def _earlier_reports(path: Path | None, whole: bool) -> dict[str, dict[str, Any]]:
-    """The reports in a file of an earlier run (a report or a manifest), by input; none if there is no such file.
+    """Reports of an earlier run (a report or a manifest) by input; empty if there is no such file.
 
     Args:
-        whole: all of them, and not only what says whether an input has to be done again.
+        whole: return whole reports, instead of only the output and settings.
     """
     if path is None or not path.is_file():
         return {}
     earlier: dict[str, dict[str, Any]] = {}
-    same: dict[str, Any] = {}  # settings, once for the thousands of inputs that have them
+    same: dict[str, Any] = {}  # settings are shared by thousands of inputs: keep one copy
     try:
         for each in _json_lines(path) if path.suffix.lower() == ".jsonl" else _json_list(path):
             if isinstance(each, dict) and "input" in each and "error" not in each and "output" in each:
@@ -217,7 +218,7 @@ def _json_list(path: Path) -> list[Any]:
 def _json_lines(path: Path) -> Iterator[Any]:
     with open(path, encoding="utf-8") as lines:
         for line in lines:
-            with suppress(ValueError):  # half a line of a run that was killed
+            with suppress(ValueError):  # incomplete line of a run that was killed
                 yield json.loads(line)
 
 
@@ -226,12 +227,12 @@ def _settings(request: Request | RemoteRequest) -> Any:
 
 
 def _without_what_is_shared(request: Request | RemoteRequest) -> Request | RemoteRequest:
-    """A request that is small to send: the model is made where it runs, the reserved names are the same for all."""
+    """Reduce a request before sending it: the worker makes the model, and the reserved names are shared by all."""
     return request if isinstance(request, RemoteRequest) else replace(request, model=None, reserved=frozenset())
 
 
 def _run_alone(task: tuple[int, Request | RemoteRequest], reserved: frozenset[Any] | None) -> Report | HearsightError:
-    """What one of several requests gives; no failure of it ends the others."""
+    """Run one of several requests; return its report or its error, so that the others continue."""
     request = task[1]
     if reserved is not None and isinstance(request, Request):
         request = replace(request, reserved=reserved)
@@ -239,7 +240,7 @@ def _run_alone(task: tuple[int, Request | RemoteRequest], reserved: frozenset[An
         return request.run()
     except HearsightError as error:
         return error
-    except Exception as error:  # not itself: it may not be one that can be sent
+    except Exception as error:  # a message instead of the error itself, which may not be picklable
         return HearsightError(f"{request.input}: defect in hearsight, {type(error).__name__}: {error}")
 
 

@@ -1,4 +1,4 @@
-"""`hearsight benchmark`: systems compared on datasets, with tables and a report."""
+"""`hearsight benchmark`: comparison of systems on datasets, with tables and a report."""
 
 from pathlib import Path
 from typing import Annotated
@@ -49,14 +49,14 @@ def benchmark(
 ) -> None:
     """Run systems on datasets by a published protocol and write tables and a report.
 
-    Runs are measured by their paper's protocol on the test clips of the split that they were trained with, beside
-    Mono-Mono and themselves with mirrored pictures; separation networks beside the mix itself. Several runs of one row
-    that differ in the split give the mean over the splits; a recipe stands for all of its runs. A clip that a model was
-    trained or validated on is refused. Any other comparison is written down in a file of its own
-    (docs/how-to/benchmark.md explains every key).
+    Training runs are measured by their paper's protocol on the test clips of their split. The tables also show
+    Mono-Mono and each run with mirrored pictures; for separation networks they show the mix itself. Several runs of one
+    row with different splits give the mean over the splits; a recipe stands for all of its runs. A clip that a model
+    was trained or validated on is refused. For any other comparison, write a YAML file (docs/how-to/benchmark.md
+    explains every key).
 
     The results are per_clip.csv, per_clip.json, results.json, tables.md, tables.tex, report.html and the predicted ears
-    (predictions/). A run that was interrupted goes on where it was.
+    (predictions/). An interrupted run continues from its finished clips.
 
     Example: hearsight benchmark runs/2.5d-visual-sound/table-1/fair-play/mono2binaural/split1
     """
@@ -89,7 +89,7 @@ def benchmark(
         padding=padding or chosen.padding,
         faults=faults or chosen.faults,
     )
-    _ = chosen.rule  # refuses what does not fit before anything is computed
+    _ = chosen.rule  # raises if an option does not fit, before anything is computed
     with progress_bar("comparing", "clips", quiet) as progress:
         results = benchmark_and_report(chosen, partial, progress)
     if not quiet:
@@ -100,7 +100,7 @@ def benchmark(
 
 
 def _is_benchmark(text: str) -> bool:
-    """Whether this is a benchmark file, and not a recipe."""
+    """Whether this is a benchmark file instead of a recipe."""
     import yaml
 
     path = Path(text)
@@ -109,5 +109,5 @@ def _is_benchmark(text: str) -> bool:
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError):
-        return True  # its reader says what is wrong
+        return True  # its reader reports the problem
     return not (isinstance(content, dict) and {"model", "base", "rows"} & content.keys())

@@ -1,4 +1,4 @@
-"""`hearsight binauralize`: videos in, the same videos with two ears out."""
+"""`hearsight binauralize`: makes the sound of videos binaural."""
 
 import os
 import sys
@@ -15,19 +15,19 @@ from hearsight.cli.sharing import Ray, workers_of
 if TYPE_CHECKING:
     from hearsight.inference import Report
 
-# What `media.SOUND_CODECS` and the registry hold, in words that need no PyTorch; a test compares them.
+# The codecs of `media.SOUND_CODECS` and the registry, without importing PyTorch; a test compares them.
 AUDIO_CODECS = ("aac", "opus", "flac", "mp3", "ac3", "alac", "mp2", "wma", "wavpack", "pcm16", "pcm24")
 
 
 class Stereo(StrEnum):
-    """What becomes of the image of a stereo input."""
+    """Treatment of a stereo input."""
 
     mix = "mix"
     keep = "keep"
 
 
 def _stretches(texts: list[str] | None) -> list[str] | None:
-    """Refuses what is no stretch of time."""
+    """Check that texts are intervals of time."""
     for text in texts or []:
         try:
             begin, end = options.pair(text)
@@ -55,7 +55,7 @@ def _template(template: str) -> str:
 
 
 class Format(StrEnum):
-    """What the sound becomes."""
+    """Format of the output sound."""
 
     binaural = "binaural"
     ambix = "ambix"
@@ -175,15 +175,15 @@ def binauralize(
     ] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Give the sound of videos two ears. Pictures are copied bit for bit; the sound stays as loud as it was.
+    """Give the sound of videos two ears. Pictures are copied bit for bit; the loudness of the sound is kept.
 
-    Several videos: one that fails is named and the others are still done; the command then exits with 1.
+    With several videos, a failed one is named and the others are processed; the command then exits with 1.
 
     Example: hearsight binauralize concert.mp4 --source 0.2,0.5 --source 0.8,0.5
 
     Example: hearsight binauralize concert.mp4 --start 60 --duration 10 -o preview.mp4
     """
-    # Before torch is loaded: its threads would wait by spinning, on cores on which the decoder and the encoder work.
+    # Before torch is loaded: otherwise its waiting threads would spin on cores that the decoder and the encoder need.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from hearsight.cli.batch import Batch, Existing
     from hearsight.inference import Asked, Options, Request

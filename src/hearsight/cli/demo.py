@@ -1,4 +1,4 @@
-"""`hearsight demo`: a sample scene made on the spot, binauralized and measured."""
+"""`hearsight demo`: generated sample scene, binauralized and measured."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,10 +18,10 @@ def demo(
     ),
     quiet: Quiet = False,
 ) -> None:
-    """Make a short scene with a moving source, give it two ears, and show what was measured and what to listen for.
+    """Make a short scene with a moving source, give it two ears, and print measurements and what to listen for.
 
-    A ball bounces from the left to the right and back, each bounce a note. Where it is is not given to the model: it is
-    found by its motion. Nothing is downloaded.
+    A ball bounces from the left to the right and back, and each bounce plays a note. The model does not get its
+    position but finds it by its motion. Nothing is downloaded.
 
     Example: hearsight demo my-demo
     """

@@ -1,4 +1,4 @@
-"""What all commands share: `--quiet`, `--debug`, one clear line for each failure, exit codes, progress bars."""
+"""Common parts of all commands: `--quiet`, `--debug`, one clear line for each failure, exit codes, progress bars."""
 
 import errno
 import functools
@@ -27,15 +27,15 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of a fa
 _LOCKING = (threading.__file__, queue.__file__)
 _LATER_S, _MOST_TIMES = 0.005, 400
 _PATIENCE_S = 2.0
-# Packages whose names differ from what is imported.
+# Names of packages that differ from their modules.
 _PACKAGES = {"fluidsynth": "pyfluidsynth", "yaml": "pyyaml", "sklearn": "scikit-learn"}
 
 
 def one_line_errors(function: Callable[..., None]) -> Callable[..., None]:
-    """Decorator of a command function: adds `--debug` and turns failures into one line and exit code 1.
+    """Decorate a command function: add `--debug`, and convert failures to one line and exit code 1.
 
-    A `HearsightError` is the user's to mend and is printed as it is. Anything else is a defect of hearsight; it is
-    named as one, in one line too, unless `--debug` asks for the traceback.
+    A `HearsightError` can be solved by the user and is printed unchanged. Any other error is a defect of hearsight and
+    is reported as one, also in one line; `--debug` shows its traceback.
     """
 
     @functools.wraps(function)
@@ -79,7 +79,7 @@ def one_line_errors(function: Callable[..., None]) -> Callable[..., None]:
 
 
 class _Ended(BaseException):
-    """A signal asked the process to end: what it has half written is removed on the way out."""
+    """Raised by a signal that ends the process, so that incomplete outputs are removed."""
 
     def __init__(self, number: int) -> None:
         super().__init__()
@@ -88,11 +88,10 @@ class _Ended(BaseException):
 
 @contextmanager
 def _ended_by_signals() -> Iterator[None]:
-    """Context in which SIGTERM and SIGHUP raise an exception, so that outputs are cleaned up as on any failure.
+    """Context in which SIGTERM and SIGHUP raise an exception, so that outputs are cleaned up as after any failure.
 
-    They and Ctrl-C wait, for two seconds at most, until the main thread is out of the code of locks and queues: an
-    exception between taking a lock and noting that it is held would leave it held, and the threads that are to be ended
-    would wait for ever.
+    They and Ctrl-C wait up to two seconds until the main thread has left the code of locks and queues. An exception
+    between acquiring a lock and recording that would leave it locked, and the threads to be ended would wait for ever.
     """
 
     def end(number: int, frame: FrameType | None, times: int = 0) -> None:
@@ -109,7 +108,7 @@ def _ended_by_signals() -> Iterator[None]:
     names = [name for name in ("SIGTERM", "SIGHUP", "SIGINT", "SIGALRM") if hasattr(signal, name)]
     before = {name: signal.getsignal(getattr(signal, name)) for name in names}
     for name in names[: names.index("SIGINT") + 1]:
-        if before[name] is not signal.SIG_IGN:  # nohup
+        if before[name] is not signal.SIG_IGN:  # ignored under nohup
             signal.signal(getattr(signal, name), end)
     try:
         yield
@@ -119,16 +118,16 @@ def _ended_by_signals() -> Iterator[None]:
 
 
 def _print_whatever_names() -> None:
-    """See that a name that the terminal's encoding lacks is printed with escapes, instead of ending the command."""
+    """Print names with escapes if the terminal's encoding lacks their letters, instead of failing."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 
 
 def extra_of(module: str) -> str | None:
-    """The extra of hearsight's installation that brings an imported module; None if no extra does.
+    """Extra of hearsight's installation that contains an imported module; None if no extra does.
 
-    Extras and what they bring are read from the metadata of the installed package.
+    The extras and their packages are read from the metadata of the installed package.
     """
     from importlib.metadata import requires
 
@@ -154,7 +153,7 @@ def _fail(message: str, debug: bool, code: int = 1) -> None:
 
 @contextmanager
 def progress_bar(label: str, unit: str, quiet: bool) -> Iterator[Progress]:
-    """A progress bar on standard error, shown on a terminal once the job has taken longer than 2 s."""
+    """Progress bar on standard error, shown on a terminal once the job has taken longer than 2 s."""
     if quiet or not sys.stderr.isatty():
         yield no_progress
         return

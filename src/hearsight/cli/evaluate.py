@@ -1,4 +1,4 @@
-"""`hearsight evaluate`: predicted ears measured against recorded ones."""
+"""`hearsight evaluate`: measurement of predicted ears against recorded ones."""
 
 import sys
 from pathlib import Path
@@ -43,12 +43,12 @@ def evaluate(
 ) -> None:
     """Measure predicted ears against recorded ones: two files, or two folders matched by name.
 
-    Lower is better in everything but snr_db. Any clip that cannot be measured is named, and the command then exits
-    with 1; no mean is printed over a part of the clips unless --partial asks for it. Beside each mean stand its
-    standard error and the 95 % interval, by resampling clips.
+    Lower is better for all metrics but snr_db. Clips that cannot be measured are named, and the command then exits with
+    1; a mean over only a part of the clips is printed only with --partial. Each mean has its standard error and 95 %
+    interval, from resampling clips.
 
-    A prediction may be called NAME.wav, NAME.binaural.mp4 (as binauralize -o writes it) or, as the authors' scripts
-    write it, NAME/predicted_binaural.wav.
+    A prediction may be called NAME.wav, NAME.binaural.mp4 (as written by binauralize -o) or, as written by the authors'
+    scripts, NAME/predicted_binaural.wav.
 
     Example: hearsight evaluate FAIR-Play/binaural_audios predictions --list FAIR-Play/splits/split1/test.txt
     """
@@ -82,7 +82,7 @@ def _print_table(result: "Comparison", rule: str) -> None:
 
     clips = len(result.per_clip)
     table = Table(title=f"{clips} clip{'' if clips == 1 else 's'}, {rule}", title_justify="left")
-    table.add_column("", overflow="fold")  # a name cut off where lines are short says nothing
+    table.add_column("", overflow="fold")  # names are folded on narrow terminals, not cut off
     for title in ("mean", "standard error", "95 % interval"):
         table.add_column(title, justify="right", overflow="fold")
     for name, value in result.summaries().items():

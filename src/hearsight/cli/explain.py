@@ -1,4 +1,4 @@
-"""`hearsight explain`: a video in, the same video with a map of why a model hears what it hears out."""
+"""`hearsight explain`: video with a map that explains a model's prediction."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -56,11 +56,11 @@ def explain(
     device: options.Device = "cpu",
     quiet: Quiet = False,
 ) -> None:
-    """Draw over a video why a model hears what it hears, with the binaural sound that it makes.
+    """Draw explanation maps of a model over a video, with the model's binaural sound.
 
-    The default model's people and instruments are outlined, each as bright as its part of the sound is loud. Of a
-    network: occlusion (what changes when a place is covered), activation, association and attention maps, where it has
-    them.
+    For the default model, people and instruments are outlined, each as bright as its part of the sound is loud. For a
+    network: occlusion (the change when a place is covered), activation, association and attention maps, as far as the
+    network has them.
 
     Example: hearsight explain concert.mp4 -o concert.explained.mp4
 

@@ -1,4 +1,4 @@
-"""`hearsight import-weights`: the authors' released checkpoints as a folder that every command takes."""
+"""`hearsight import-weights`: converts the authors' released checkpoints to a model folder for all commands."""
 
 from pathlib import Path
 from typing import Annotated
@@ -19,7 +19,7 @@ def import_weights(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write.")],
     quiet: Quiet = False,
 ) -> None:
-    """Turn the authors' released checkpoints into a model folder. Nothing in the files is executed.
+    """Convert the authors' released checkpoints to a model folder. Nothing in the files is executed.
 
     Example: hearsight import-weights mono2binaural visual.pth audio.pth -o mono2binaural
     """

@@ -1,6 +1,6 @@
-"""The `hearsight` command: puts the commands together.
+"""The `hearsight` command with all its subcommands.
 
-A command's module imports what it computes with inside its function, so that `hearsight --help` answers at once.
+A command's module imports its dependencies inside its function, so that `hearsight --help` is fast.
 """
 
 from typing import Annotated, Any
@@ -31,7 +31,7 @@ from hearsight.cli.train import train
 
 
 class _Commands(TyperGroup):
-    """The commands, with the arguments spelled out that Typer cannot read as they are."""
+    """Group of commands that rewrites arguments which Typer cannot parse."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         rest: list[str] = super().parse_args(ctx, spelled_out(args))
@@ -45,7 +45,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,
-    rich_markup_mode=None,  # plain help: with rich it takes twice as long to begin
+    rich_markup_mode=None,  # plain help: rich would double the startup time
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
 )
 

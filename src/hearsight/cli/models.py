@@ -1,4 +1,4 @@
-"""`hearsight models`: what can be named."""
+"""`hearsight models`: list of the available models."""
 
 import sys
 from typing import Annotated, Any
@@ -14,10 +14,10 @@ def models(
     sizes: Annotated[bool, typer.Option(help="Build each network to count its parameters (takes seconds).")] = True,
     quiet: Quiet = False,
 ) -> None:
-    """List the models that can be named: type, whether ready to use, size, source.
+    """List the available models: type, whether ready to use, size, source.
 
-    A model that is not ready needs trained weights: train it, import the authors', or name the folder or Hugging Face
-    Hub id of a trained one.
+    A model that is not ready needs trained weights: train it, import the authors' weights, or name the folder or
+    Hugging Face Hub id of a trained model.
 
     Example: hearsight models --json
     """

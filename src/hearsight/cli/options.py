@@ -1,4 +1,4 @@
-"""Options that several commands have; each is written once."""
+"""Options that several commands share."""
 
 import os
 import re
@@ -10,17 +10,17 @@ import typer
 
 
 def pair(text: str) -> tuple[float, float]:
-    """Two numbers with a comma between.
+    """Parse two numbers separated by a comma.
 
     Raises:
-        ValueError: it is something else.
+        ValueError: the text has another form.
     """
     first, second = (float(part) for part in text.split(","))
     return first, second
 
 
 def of_form(pattern: str, advice: str) -> Callable[[str | None], str | None]:
-    """A callback that refuses what is not of a form (a regular expression), with advice."""
+    """Make a callback that checks a text against a regular expression and raises with advice."""
 
     def checked(text: str | None) -> str | None:
         if text is not None and not re.fullmatch(pattern, text):
@@ -31,7 +31,7 @@ def of_form(pattern: str, advice: str) -> Callable[[str | None], str | None]:
 
 
 def _positions(texts: list[str] | None) -> list[str] | None:
-    """Refuses what is no X,Y; a wrong option is reported as Typer reports all."""
+    """Check that texts are X,Y; errors are reported like Typer's own."""
     for text in texts or []:
         try:
             x, y = pair(text)
@@ -43,14 +43,14 @@ def _positions(texts: list[str] | None) -> list[str] | None:
 
 
 def _field_of_view(degrees: float | None) -> float | None:
-    """Refuses an angle that no picture has."""
+    """Check that an angle is a possible field of view."""
     if degrees is not None and not 0 < degrees <= 360:
         raise typer.BadParameter(f"{degrees:g}: must be above 0 and at most 360 degrees")
     return degrees
 
 
 def _model(name: str | None) -> str | None:
-    """Refuses a name that is neither a model's, nor a path, nor a Hub id."""
+    """Check that a name is a model's, a path or a Hub id."""
     if name is None or os.path.exists(name) or re.fullmatch(r"[\w.-]+/[\w.-]+", name) or os.sep in name:
         return name
     from hearsight.models.registry import find_card
@@ -67,7 +67,7 @@ def _model_names() -> list[str]:
 
 
 def _complete_model(incomplete: str) -> list[str]:
-    """For completion in a shell."""
+    """Completions for a shell."""
     return [name for name in _model_names() if name.startswith(incomplete)]
 
 
@@ -125,5 +125,5 @@ Device = Annotated[
 
 
 def parsed_positions(texts: list[str] | None) -> list[tuple[float, float]] | None:
-    """The positions that `Positions` took; None if there are none."""
+    """Parsed values of the option `Positions`; None if there are none."""
     return [pair(text) for text in texts or []] or None

@@ -1,4 +1,4 @@
-"""`hearsight prepare`: a downloaded dataset made ready for training."""
+"""`hearsight prepare`: prepares a downloaded dataset for training."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -77,8 +77,8 @@ def prepare(
 ) -> None:
     """Decode a dataset once into a form that trains at full speed, and check every clip.
 
-    What cannot be used, or is listed and not there, is left out and named with its reason. An interrupted run goes on
-    where it stood; a folder that was prepared otherwise is refused.
+    Unusable clips, and listed clips that do not exist, are left out and named with the reason. An interrupted run
+    continues; a folder prepared with other settings is refused.
 
     Example: `hearsight prepare fair-play FAIR-Play -o prepared/fair-play --list five_splits`
     """

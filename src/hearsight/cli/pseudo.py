@@ -136,9 +136,9 @@ def pseudo(
 ) -> None:
     """Make binaural training data from mono videos: pseudo visual-stereo pairs (PseudoBinaural, CVPR 2021).
 
-    Writes FAIR-Play's layout (videos/, binaural_audios/, splits/), a recipe of each pair and a contact sheet.
-    Interrupted or asked for more pairs, it completes the set; the same clips, options and seed give the same bytes.
-    Clips that cannot be used (unreadable, silent, too short, without box) are named and left out.
+    Writes FAIR-Play's layout (videos/, binaural_audios/, splits/), a recipe of each pair and a contact sheet. Run it
+    again after an interruption, or with more pairs, to complete the set. The same clips, options and seed give the same
+    bytes. Unusable clips (unreadable, silent, too short, without box) are named and left out.
 
     Example: hearsight pseudo clips.csv -o pairs --pairs 1000 --boxes detector:google/owlv2-base-patch16-ensemble
     """

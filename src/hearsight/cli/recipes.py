@@ -1,4 +1,4 @@
-"""`hearsight recipes`: what can be trained."""
+"""`hearsight recipes`: list of the recipes for training."""
 
 from typing import Annotated
 
@@ -18,7 +18,7 @@ def recipes(
     as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
     quiet: Quiet = False,
 ) -> None:
-    """List what `hearsight train` can train: the rows of the papers' tables, with the published values.
+    """List the recipes for `hearsight train`: the rows of the papers' tables, with the published values.
 
     Rows with nothing to train, such as Mono-Mono, are listed too and marked.
 

@@ -1,4 +1,4 @@
-"""`hearsight reproduce`: a table of a paper from nothing."""
+"""`hearsight reproduce`: reproduces a table of a paper from the beginning."""
 
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -63,9 +63,9 @@ def reproduce(
 ) -> None:
     """Reproduce a table of a paper: make or take the data, train each row with each split and seed, measure, print.
 
-    What was measured stands beside what was published, with intervals over clips and seeds, and each claim of the
-    table with its difference and p. FOLDER/PAPER/TABLE gets table.md, table.json and report.html. An interrupted run
-    goes on where it was; rows that tables have in common are trained once. Keys of recipes can be given as for `train`.
+    The tables show measured beside published values, with intervals over clips and seeds, and each claim of the table
+    with its difference and p. FOLDER/PAPER/TABLE gets table.md, table.json and report.html. An interrupted run
+    continues; rows that tables have in common are trained once. Keys of recipes can be given as for `train`.
 
     Example: hearsight reproduce 2.5d-visual-sound/1 --profile small
     """
@@ -107,7 +107,7 @@ def reproduce(
 
 
 def _print_plan(plans: "list[TablePlan]", sources: "DataSources") -> None:
-    """What is made and trained, and about how long it keeps one core busy."""
+    """Print the data and trainings to make, and the estimated time on one core."""
     from hearsight.evaluation.reproduction import open_runs, training_seconds
 
     missing = [

@@ -1,4 +1,4 @@
-"""`hearsight resplit`: splits in which no scene is in two parts."""
+"""`hearsight resplit`: makes splits in which no scene is in two parts."""
 
 from pathlib import Path
 from typing import Annotated
@@ -31,9 +31,9 @@ def resplit(
 ) -> None:
     """Cluster clips by scene, rebuild the recordings they were cut from, and write scene-disjoint splits.
 
-    Writes `split1/{train,val,test}.txt` and so on, and `scenes.json` with the scenes and recordings found: a set of its
-    own beside `splits`, for `--data.stereo.split scene_splits/split1`. The five published ones of PseudoBinaural come
-    by `hearsight prepare fair-play --list five_splits`.
+    Writes `split1/{train,val,test}.txt` and so on, and `scenes.json` with the scenes and recordings found. This is a
+    set of splits of its own beside `splits`, for `--data.stereo.split scene_splits/split1`. To get the five published
+    splits of PseudoBinaural, use `hearsight prepare fair-play --list five_splits`.
 
     Example: `hearsight resplit prepared/fair-play`
     """

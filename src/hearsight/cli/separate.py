@@ -1,4 +1,4 @@
-"""`hearsight separate`: a video in, a folder with the sound of each visible source out."""
+"""`hearsight separate`: writes the sound of each visible source of a video into a folder."""
 
 import os
 from pathlib import Path
@@ -37,9 +37,10 @@ def separate(
 ) -> None:
     """Separate the sound of a video: a WAV per visible source and one of the rest, which add up to the mono mix.
 
-    Beside them, tracks.json and tracks.csv say where each source is, twice a second.
+    The folder also gets tracks.json and tracks.csv with the position of each source, twice a second.
 
-    Two videos and a separation network: the sounds are mixed, separated by the pictures, and measured (SDR, SIR, SAR).
+    With two videos and a separation network, the sounds are mixed, separated by the pictures, and measured (SDR, SIR,
+    SAR).
 
     Example: hearsight separate duet.mp4 -o stems
 

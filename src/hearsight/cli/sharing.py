@@ -1,4 +1,4 @@
-"""Where commands share their work: processes of this machine, or a Ray cluster."""
+"""Distribution of a command's work: over processes of this machine, or over a Ray cluster."""
 
 import re
 from typing import TYPE_CHECKING, Annotated, TypeVar
@@ -27,7 +27,7 @@ Ray = Annotated[
 
 
 def spelled_out(arguments: list[str]) -> list[str]:
-    """Arguments in which a `--ray` without an address has `auto`."""
+    """Arguments in which a `--ray` without an address is followed by `auto`."""
     end = arguments.index("--") if "--" in arguments else len(arguments)
     options, rest = arguments[:end], arguments[end:]
     spelled = []
@@ -39,7 +39,7 @@ def spelled_out(arguments: list[str]) -> list[str]:
 
 
 def workers_of(ray: str | None, workers: Count, device: str = "cpu") -> "RayCluster | Count":
-    """The cluster where one was asked for, with a GPU for each task if that computes on one; else the workers."""
+    """The Ray cluster if one was requested, with a GPU per task if the device is one; otherwise the workers."""
     if ray is None:
         return workers
     from hearsight.workers import RayCluster

@@ -1,4 +1,4 @@
-"""`hearsight simulate`: a dataset of simulated concerts."""
+"""`hearsight simulate`: makes a dataset of simulated concerts."""
 
 import sys
 from pathlib import Path
@@ -67,11 +67,11 @@ def simulate(
     ] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Make a dataset of simulated concerts: rooms, performers, binaural sound and pictures, with every truth known.
+    """Make a dataset of simulated concerts: rooms, performers, binaural sound and pictures, with all true values known.
 
-    Writes FAIR-Play's layout (videos/, binaural_audios/, splits/) and beside it stems/, depth/ and scenes/. The same
-    seed and options give the same bytes. Interrupted or asked for more clips, it completes the set; then it checks all
-    of it.
+    Writes FAIR-Play's layout (videos/, binaural_audios/, splits/) and also stems/, depth/ and scenes/. The same seed
+    and options give the same bytes. Run it again after an interruption, or with more clips, to complete the set. At the
+    end it checks the whole set.
 
     Example: `hearsight simulate concerts --clips 40 --seed 1 --workers 2`
     """

@@ -1,4 +1,4 @@
-"""`hearsight solos`: the clips of a prepared set in which one player is seen."""
+"""`hearsight solos`: finds the clips of a prepared set with one visible player."""
 
 from pathlib import Path
 from typing import Annotated
@@ -17,9 +17,9 @@ def solos(
 ) -> None:
     """List the solo clips of a prepared set, for separation and for pseudo pairs.
 
-    Finds the people in five pictures of each clip; a clip with one person in most of them is a solo. Writes of every
-    split beside the clips (`splits/split1`) one with the solos alone (`solos/splits/split1`), which recipes and
-    benchmarks take.
+    Detects the people in five pictures of each clip; a clip with one person in most of them is a solo. For every split
+    beside the clips (`splits/split1`), a split with only the solos is written (`solos/splits/split1`), for recipes and
+    benchmarks.
 
     Example: `hearsight solos prepared/fair-play`
     """

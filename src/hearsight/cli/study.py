@@ -1,4 +1,4 @@
-"""`hearsight study`: listening studies made, served and analysed."""
+"""`hearsight study`: makes, serves and analyses listening studies."""
 
 from pathlib import Path
 from typing import Annotated
@@ -55,7 +55,7 @@ def make(
 ) -> None:
     """Make a study: a folder that listeners open from a disk, from any web server, or from `hearsight study serve`.
 
-    STUDY/public is what listeners get. STUDY/study.json says which sound is from which system; keep it to yourself.
+    STUDY/public is for listeners. STUDY/study.json is the key of sounds to systems; keep it private.
 
     Example: hearsight study make benchmark -o study --preset pseudobinaural:preference,direction
     """
@@ -102,8 +102,8 @@ def serve(
 ) -> None:
     """Serve a study to several listeners at once; their answers are appended to STUDY/answers.jsonl.
 
-    An answer that the page calls stored is on the disk. No address and no time of day is kept. For listeners elsewhere
-    put a web server with TLS in front of it.
+    An answer that the page reports as stored is on the disk. No address and no time of day is kept. For listeners
+    elsewhere, put a web server with TLS in front of it.
 
     Example: hearsight study serve study --port 8000
     """
@@ -141,7 +141,8 @@ def analyse(
     incomplete: Annotated[bool, typer.Option("--incomplete", help="Keep who has not come to the end.")] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Analyse the answers: who is left out and why, tables as in the papers, intervals, tests, plots, an HTML page.
+    """Analyse the answers: excluded listeners with reasons, tables as in the papers, intervals, tests, plots, an HTML
+    page.
 
     Example: hearsight study analyse study answers-*.jsonl -o results
     """

@@ -1,4 +1,4 @@
-"""`hearsight train`: a recipe to a model."""
+"""`hearsight train`: trains a model from a recipe."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -51,14 +51,14 @@ def train(
     ] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Train a model as a recipe says.
+    """Train a model from a recipe.
 
     Any key of the recipe can be given as an option: `--schedule.epochs 20 --data.stereo.folder prepared/fair-play`,
     `--split split3`, `--workers 4`, `--threads 2`. `hearsight recipes --keys` lists them.
 
     The run's folder gets checkpoints, the metrics of every epoch (epochs.csv, TensorBoard), a log, and at the end
-    `model/`. A run that was interrupted goes on with `--resume`; with more `--schedule.epochs` it is made longer. A
-    table with stages trains them one after the other, each from the model of the one before.
+    `model/`. `--resume` continues an interrupted run; with more `--schedule.epochs` it extends a run. A table with
+    stages trains them one after the other, each from the model of the previous one.
 
     Example: `hearsight train 2.5d-visual-sound/table-1:fair-play/mono2binaural`
     """
@@ -90,7 +90,7 @@ def train(
 
 @contextmanager
 def shown(label: str, quiet: bool) -> "Iterator[Reporter]":
-    """What a run reports, on standard error: a line after every epoch, and on a terminal a bar with the loss."""
+    """Show the reports of a run on standard error: a line after every epoch, and on a terminal a bar with the loss."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 

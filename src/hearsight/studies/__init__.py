@@ -1,6 +1,6 @@
 """Listening studies: made from predictions, answered in a browser, analysed.
 
-Names are imported when they are first asked for: serving a study needs nothing of what making one does.
+Names are imported on first use, so that serving a study does not import what making one needs.
 """
 
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""From answers to shares, accuracies and scores: who is left out and why, intervals, tests."""
+"""Analysis of a study: excluded listeners with reasons, shares, accuracies and scores, intervals, tests."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -20,12 +20,12 @@ from hearsight.studies.order import plan
 MOST_WRONG_TRAPS = 0.25
 LEAST_RIGHT_OF_RECORDED = 0.5
 LOWEST_OF_REFERENCE, HIGHEST_OF_TRAP, MOST_RATINGS_OFF = 90, 90, 0.15
-HEARD_DB = 1.5  # by which the ears of a recording differ before their exchange counts as a trap
+HEARD_DB = 1.5  # smallest level difference between the recorded ears at which their exchange is a trap
 
 
 @dataclass(frozen=True)
 class Screening:
-    """Who is left out, by session with the reasons, and who is not."""
+    """Kept sessions, and excluded ones with the reasons."""
 
     kept: list[Session]
     left_out: dict[str, list[str]]
@@ -36,12 +36,12 @@ class Line:
     """One system in one comparison.
 
     Attributes:
-        comparison: the systems that were on one page, or the part where they were asked of one by one.
-        system: or "No difference".
-        value: share of the choices, accuracy, or mean rating; over listeners, each counted alike.
-        answers: how many there are.
-        chance: what guessing gives; None for ratings.
-        p: of a two-sided binomial test of the answers against chance; None where there is none.
+        comparison: systems on the same page, or the part if its pages have one system each.
+        system: name of the system, or "No difference".
+        value: share of the choices, accuracy, or mean rating, averaged over listeners with equal weights.
+        answers: number of answers.
+        chance: value of guessing; None for ratings.
+        p: p value of a two-sided binomial test of the answers against chance; None where there is none.
         published: the paper's value.
         more: further numbers by name.
     """
@@ -58,14 +58,14 @@ class Line:
 
 @dataclass(frozen=True)
 class PartResult:
-    """One part of a study.
+    """Result of one part of a study.
 
     Attributes:
-        name, page: of the part.
-        lines: of its table.
+        name, page: name and page type of the part.
+        lines: rows of its table.
         tests: sentences about tests across systems.
-        confusion: of a direction, per system: rows are the true thirds, columns the answers; counts.
-        per_listener: per comparison and system each listener's value.
+        confusion: for directions, a table of counts per system: rows are the true thirds, columns the answers.
+        per_listener: values of the listeners by comparison and system.
     """
 
     name: str
@@ -78,13 +78,13 @@ class PartResult:
 
 @dataclass(frozen=True)
 class Analysis:
-    """What a study found.
+    """Results of a study.
 
     Attributes:
-        title: of the study.
-        collected, screening: the answers, and who was left out.
-        parts: their results.
-        rows: one for each answer that counts, for tables of one's own.
+        title: title of the study.
+        collected, screening: the answers, and the excluded listeners.
+        parts: results of the parts.
+        rows: one for each counted answer, for tables of your own.
     """
 
     title: str
@@ -99,19 +99,19 @@ def analyse_study(
 ) -> Analysis:
     """Analyse the answers to a study.
 
-    Shares, accuracies and scores are means over listeners, each counted alike; their 95 % intervals are from the
-    bootstrap over listeners, since one listener's answers are not independent of each other. The binomial tests take
-    answers as independent, as the papers' tables do; the tests over listeners (sign test of two systems, Friedman's of
-    more, Wilcoxon's of pairs of ratings with Holm's correction) do not.
+    Shares, accuracies and scores are means over listeners with equal weights. Their 95 % intervals are from the
+    bootstrap over listeners, because one listener's answers are not independent. The binomial tests treat answers as
+    independent, as in the papers' tables; the tests over listeners do not (sign test for two systems, Friedman's for
+    more, Wilcoxon's for pairs of ratings with Holm's correction).
 
     Args:
-        folder: of the study.
-        answers: files and folders of them; none for what `study serve` has stored.
-        screened: leave out who fails the rules of `screen`.
-        incomplete: keep who has not come to the end.
+        folder: folder of the study.
+        answers: files with answers, or folders of them; empty for those that `study serve` has stored.
+        screened: exclude listeners who fail the rules of `screen`.
+        incomplete: keep listeners who did not finish.
 
     Raises:
-        DataError: there is no study, no answer, or nobody is left.
+        DataError: there is no study, there are no answers, or every listener is excluded.
     """
     made = read_made(folder)
     collected = read_answers(answers or [folder / ANSWERS_FILE], made["public"])
@@ -132,14 +132,14 @@ def analyse_study(
 
 
 def screen(made: dict[str, Any], collected: Collected, rules: bool = True, incomplete: bool = False) -> Screening:
-    """Who counts. Left out is who
+    """Screen the listeners. Excluded are those who
 
-    - has not come to the end (unless `incomplete`), or was shown an order that does not follow from the seed;
-    - failed the headphone check (left and right all right, five of six tones: Woods et al. 2017);
-    - was wrong on more than a quarter of the traps (the recorded ears against themselves swapped);
-    - named the right third of the recorded ears in less than half of the cases (chance: one third);
-    - rated the hidden reference below 90 in more than 15 % of the ratings, or the swapped ears above 90 in more than
-      15 % of those in which the ears differ by 1.5 dB (ITU-R BS.1534-3, section 4.1.2, there for the mid anchor).
+    - did not finish (unless `incomplete`), or were shown an order that does not follow from the seed;
+    - failed the headphone check (all of left and right correct, five of six tones: Woods et al. 2017);
+    - were wrong on more than a quarter of the traps (the recorded ears against themselves swapped);
+    - named the correct third for the recorded ears in less than half of the cases (chance: one third);
+    - rated the hidden reference below 90 in more than 15 % of the ratings, or the swapped ears above 90 in more than 15
+    % of those in which the ears differ by 1.5 dB (ITU-R BS.1534-3, section 4.1.2, there for the mid anchor).
     """
     kept, left_out = [], {}
     for session in collected.sessions.values():
@@ -188,10 +188,10 @@ def _failed_rules(made: dict[str, Any], session: Session) -> list[str]:
 
 
 def _rows(made: dict[str, Any], session: Session, everything: bool = False) -> list[dict[str, Any]]:
-    """One row for each answer, of a rating for each sound; without practice and traps unless `everything`."""
+    """One row per answer, or per sound for ratings; without practice and traps unless `everything`."""
     parts = {part["name"]: part for part in made["study"]["parts"]}
     rows = []
-    for identifier, page in made["key"].items():  # in the study's order, whatever the listener's was
+    for identifier, page in made["key"].items():  # in the study's order, not the listener's
         record = session.answers.get(identifier)
         if record is None:
             continue
@@ -298,7 +298,7 @@ _RESULTS = {"choice": _choices, "direction": _directions, "rating": _ratings}
 
 
 def _by_listener(rows: list[dict[str, Any]], value: str) -> dict[str, float]:
-    """Each listener's mean, in one order of listeners."""
+    """Mean of each listener, sorted by listener."""
     values: dict[str, list[float]] = {}
     for row in rows:
         values.setdefault(row["listener"], []).append(float(row[value]))
@@ -310,7 +310,7 @@ def _binomial(count: int, total: int, chance: float) -> float:
 
 
 def _across_listeners(what: str, values: dict[str, list[float]]) -> list[str]:
-    """A sentence about the test of a difference between systems, each listener one observation."""
+    """Sentence about the test of a difference between systems, with each listener as one observation."""
     names, columns = list(values), [np.asarray(column) for column in values.values()]
     listeners = len(columns[0])
     if len(names) < 2 or listeners < 2 or any(len(column) != listeners for column in columns):
@@ -333,7 +333,7 @@ def _across_listeners(what: str, values: dict[str, list[float]]) -> list[str]:
 
 
 def _pairs_of_ratings(means: dict[str, list[float]]) -> list[str]:
-    """Wilcoxon's signed-rank test of every two systems over listeners, with Holm's correction."""
+    """Wilcoxon's signed-rank test over listeners for every pair of systems, with Holm's correction."""
     pairs = [(a, b) for a, b in combinations([name for name in means if name not in (RECORDED, SWAPPED)], 2)]
     found = []
     for first, second in pairs:

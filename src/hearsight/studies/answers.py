@@ -1,4 +1,4 @@
-"""The records that a listener's page sends or saves, one JSON object a line: checked, stored, read back."""
+"""Records that a listener's page sends or saves, one JSON object per line: checked, stored, read back."""
 
 import json
 import math
@@ -27,10 +27,10 @@ THIRDS, NEUTRAL = ("left", "centre", "right"), "neutral"
 
 
 class RecordChecker:
-    """Says whether a record is one that the page of a study can have written; nothing else is ever stored.
+    """Checks that the page of a study could have written a record; only such records are stored.
 
-    Every value is a number within bounds, or one of a few words, so that no free text, and nothing about a person, can
-    get in.
+    Every value is a number within bounds, or one of a few words, so that no free text and no personal data can be
+    stored.
     """
 
     def __init__(self, study: PublicStudy) -> None:
@@ -42,10 +42,10 @@ class RecordChecker:
         self.most_records = len(self._pages) + 8
 
     def parse(self, line: bytes | str) -> dict[str, Any]:
-        """The record in a line.
+        """Parse and check the record in a line.
 
         Raises:
-            ValueError: it is none; the message says why, in words of this program alone.
+            ValueError: it is not a valid record. The message gives the reason and contains no part of the line.
         """
         if len(line) > LARGEST_RECORD:
             raise ValueError("too long")
@@ -100,15 +100,15 @@ class RecordChecker:
 
 @dataclass
 class Session:
-    """What one listener has sent.
+    """All records of one listener.
 
     Attributes:
         name: a random number.
-        seed: that the order of the pages comes from.
-        answers: the last record of each page.
-        headphones: the last record of the check; None if there is none.
+        seed: seed of the order of the pages.
+        answers: last record of each page.
+        headphones: last record of the headphone check; None if there is none.
         ended: whether the last page was reached.
-        duration_s: from the first to the last record.
+        duration_s: time from the first to the last record.
     """
 
     name: str
@@ -121,14 +121,14 @@ class Session:
 
 @dataclass(frozen=True)
 class Collected:
-    """Sessions by name, and how many lines were none (of another study, or cut off when a machine failed)."""
+    """Sessions by name, and lines that are not valid records (of another study, or cut off when a machine failed)."""
 
     sessions: dict[str, Session]
     refused: list[str]
 
 
 def read_answers(paths: Iterable[Path], study: PublicStudy) -> Collected:
-    """The answers in files, and in the .jsonl files of folders. A record that is there twice counts once.
+    """Read the answers in files, and in the .jsonl files of folders. A duplicate record counts once.
 
     Raises:
         DataError: a path does not exist, or there is no answer to the study in any of them.
@@ -175,11 +175,11 @@ def _answer_files(paths: Iterable[Path]) -> Iterator[Path]:
 
 
 class AnswersFile:
-    """A file of records that several threads and processes append to: a line is whole and on the disk, or not there.
+    """File of records for several threads and processes. A line is stored on disk as a whole or not at all.
 
     Args:
-        path: made if it is missing.
-        most_bytes: a file of this size takes no more.
+        path: path of the file; made if it is missing.
+        most_bytes: largest size of the file.
     """
 
     def __init__(self, path: Path, most_bytes: int) -> None:
@@ -187,10 +187,10 @@ class AnswersFile:
         self._lock = threading.Lock()
 
     def append(self, record: dict[str, Any]) -> None:
-        """Store a record; when this returns it outlives a killed process and a failing machine.
+        """Store a record. After this returns, it survives a killed process and a failing machine.
 
         Raises:
-            OSError: the disk is full, or the file cannot be written; nothing of the record is kept.
+            OSError: the disk is full, or the file cannot be written; no part of the record is stored.
             ValueError: the file has reached its largest size.
         """
         line = (json.dumps(record, separators=(",", ":"), allow_nan=False) + "\n").encode()
@@ -198,7 +198,7 @@ class AnswersFile:
             size = file.seek(0, os.SEEK_END)
             if size + len(line) > self._most:
                 raise ValueError("full")
-            if size:  # a line that a failing machine cut off must not swallow this one
+            if size:  # a line that was cut off by a failing machine must not merge with this one
                 file.seek(size - 1)
                 line = line if file.read(1) == b"\n" else b"\n" + line
             try:
@@ -212,7 +212,7 @@ class AnswersFile:
 
 @contextmanager
 def _locked(descriptor: int) -> Iterator[None]:
-    """Hold the file against other processes, where the system has locks; closing the file ends it."""
+    """Lock the file against other processes, where the system has locks; closing the file releases it."""
     try:
         import fcntl
 

@@ -1,4 +1,4 @@
-"""What a listening study asks: its parts, read from a preset or a YAML file of one's own."""
+"""Definition of a listening study: its parts, read from a preset or the user's YAML file."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from hearsight.errors import DataError
 from hearsight.schema import Range, typed
 
 RECORDED, MONO, SWAPPED = "Recorded", "Mono anchor", "Swapped ears"
-"""What is made of the recorded ears: themselves, their mix in both ears, and left exchanged with right."""
+"""Sounds made from the recorded ears: the ears themselves, their mix in both ears, and left and right exchanged."""
 
 CONSENT = (
     "You will listen to short sounds on headphones and answer questions about them. No opinion is right or wrong.",
@@ -26,30 +26,29 @@ CONSENT = (
 
 @dataclass(frozen=True)
 class Part:
-    """One question, asked about many items.
+    """One question, asked about several items.
 
     Attributes:
-        name: in tables; unique in the study.
-        page: `choice` (the best of two or more sounds), `direction` (from where an instrument is heard) or `rating`
-            (each sound from 0 to 100 against the reference, ITU-R BS.1534).
-        question: heading of the page; `{instrument}` stands for the source that a direction is asked of,
-            `{count}` for the number of sounds to choose from.
-        systems: that are compared; empty for all that there are.
+        name: name in tables; unique in the study.
+        page: `choice` (the best of two or more sounds), `direction` (the direction of an instrument) or `rating` (each
+            sound from 0 to 100 against the reference, ITU-R BS.1534).
+        question: heading of the page; `{instrument}` is replaced by the source of a direction, `{count}` by the number
+            of sounds to choose from.
+        systems: systems to compare; empty for all available ones.
         ours: the system that `compare: each` pairs with every other; None for the last one.
-        compare: of a choice: `all` systems on one page, or `each` other system against `ours`.
-        reference: of a choice: the recorded ears are not to be heard (`none`), are heard `first`, or `last`.
-        neutral: of a choice: offer "no difference".
-        answers: of a direction: `thirds` (left, centre, right) or a click on the `half-circle`.
-        recorded: of a direction: ask about the recorded ears, too, by which listeners are screened.
-        centre_deg: up to which angle to either side a direction is the centre; 20 degrees is the middle third of a
+        compare: for a choice: `all` systems on one page, or `each` other system against `ours`.
+        reference: for a choice: position of the recorded ears as a reference: `none`, `first`, or `last`.
+        neutral: for a choice: offer "no difference".
+        answers: for a direction: `thirds` (left, centre, right) or a click on the `half-circle`.
+        recorded: for a direction: also ask about the recorded ears, to screen listeners.
+        centre_deg: largest angle to either side at which a direction is the centre; 20 degrees is the middle third of a
             picture of 120 degrees.
         picture: `none`, `still` (the middle frame) or `video`.
-        items: how many clips, drawn by the study's seed; of a direction as evenly from left, centre and right as can
-            be.
-        per_listener: how many pages each listener gets, drawn anew for each; None for all.
-        traps: of a choice with the recorded ears: pages on which these compete with themselves swapped.
-        least_heard_s: how long each sound has to be heard before an answer counts, or to its end if it is shorter.
-        published: the paper's shares, by its names of the systems, that the tables show beside the result.
+        items: number of clips, drawn with the study's seed; for a direction balanced over left, centre and right.
+        per_listener: number of pages for each listener, drawn anew for each; None for all.
+        traps: for a choice with the recorded ears: number of pages with the recorded ears against themselves swapped.
+        least_heard_s: seconds of each sound to hear before an answer counts, or the whole sound if it is shorter.
+        published: the paper's shares, by its names of the systems, to show beside the result in tables.
     """
 
     name: str
@@ -72,21 +71,21 @@ class Part:
 
     @property
     def needs_recorded(self) -> bool:
-        """Whether it cannot be made without the recorded ears."""
+        """Whether it needs the recorded ears."""
         return self.page == "rating" or self.reference != "none" or self.recorded or self.traps > 0
 
 
 @dataclass(frozen=True)
 class Study:
-    """A listening study.
+    """Listening study.
 
     Attributes:
-        parts: one after the other.
-        title: over every page.
+        parts: parts of the study, in order.
+        title: title of every page.
         consent: paragraphs that the listener agrees to.
-        contact: to whom answers are sent where there is no server; shown at the end.
-        seed: of the drawing of items, and with a listener's own seed of the order of pages and sounds.
-        seconds: longest sound; longer clips are cut.
+        contact: recipient of the answers if there is no server; shown at the end.
+        seed: seed of the choice of items and, with a listener's own seed, of the order of pages and sounds.
+        seconds: duration of the longest sound; longer clips are cut.
         headphone_check: begin with tests of left and right and of opposite phase.
         practice: begin each part with a page that does not count.
     """
@@ -102,12 +101,13 @@ class Study:
 
 
 def preset_names() -> list[str]:
-    """The presets that come with hearsight."""
+    """Names of the packaged presets."""
     return sorted(path.name.removesuffix(".yaml") for path in _presets().iterdir() if path.name.endswith(".yaml"))
 
 
 def read_study(name: str) -> Study:
-    """A preset, some of its parts ("pseudobinaural:preference,direction"), or a YAML file with the keys of `Study`.
+    """Read a preset, some of its parts ("pseudobinaural:preference,direction"), or a YAML file with the keys of
+    `Study`.
 
     Raises:
         DataError: there is no such preset, part or file, or a key is unknown, of the wrong type or contradicts another.
@@ -135,10 +135,10 @@ def read_study(name: str) -> Study:
 
 
 def systems_of(part: Part, known: Sequence[str]) -> list[str]:
-    """The systems of a part, among those that there are.
+    """Systems of a part, from the available ones.
 
     Raises:
-        DataError: one is not there, there are too few, or one has a name that is taken.
+        DataError: a system is not available, there are too few, or one has a reserved name.
     """
     for name in (RECORDED, MONO, SWAPPED):
         if known.count(name) > (name == RECORDED):

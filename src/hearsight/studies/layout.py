@@ -1,4 +1,4 @@
-"""What is in a study's folder: what listeners open, which sound is from which system, the answers."""
+"""Layout of a study's folder: files for listeners, key of sounds to systems, answers."""
 
 import json
 from pathlib import Path
@@ -10,10 +10,10 @@ PUBLIC, STUDY_FILE, ANSWERS_FILE = "public", "study.json", "answers.jsonl"
 
 
 def read_made(folder: Path) -> dict[str, Any]:
-    """The content of a study's `study.json`.
+    """Read the content of a study's `study.json`.
 
     Raises:
-        DataError: the folder is no study.
+        DataError: the folder is not a study.
     """
     try:
         content: dict[str, Any] = json.loads((folder / STUDY_FILE).read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""Makes a study: draws items, brings sounds to one loudness, writes what listeners open and the key to it."""
+"""Makes a study: draws items, equalises the loudness of sounds, and writes the files for listeners and the key."""
 
 import base64
 import hashlib
@@ -37,14 +37,14 @@ from hearsight.studies.pictures import write_still, write_video
 LOUDNESS_LUFS, CEILING_DB = -23.0, -1.0
 LARGEST_DEVIATION_DB = 0.5
 EDGE_FADE_S = 0.01
-_LENGTHS_S = 0.05  # by which sounds of one clip may differ in length
+_LENGTHS_S = 0.05  # largest difference in length between sounds of one clip
 _COUNTS = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six"}
 _LATERAL_DB = 1.5
 
 
 @dataclass
 class _Page:
-    """A page before its sounds have names that say nothing."""
+    """A page whose sounds do not have anonymous names yet."""
 
     clip: Clip
     systems: list[str]
@@ -55,7 +55,7 @@ class _Page:
 
 @dataclass(frozen=True)
 class MadeStudy:
-    """What was made: the folder, the number of a listener's pages, and plain sentences about what to know of it."""
+    """Result of making a study: the folder, the number of pages per listener, and notes for the user."""
 
     folder: Path
     pages: int
@@ -65,18 +65,18 @@ class MadeStudy:
 def make_study(
     study: Study, material: Material, folder: Path, progress: Progress = no_progress, rate_hz: int | None = None
 ) -> MadeStudy:
-    """Write a study: `public/` is what listeners open, `study.json` says which sound is from which system.
+    """Write a study: `public/` is for listeners, `study.json` holds the key of sounds to systems.
 
-    All sounds have one sample rate (the lowest of all that are used, so that no system is known by its brightness), two
-    channels, and one loudness: -23 LUFS (ITU-R BS.1770), or as much less as the loudest peak needs to stay below -1
-    dBTP. Of a clip's sounds none may be longer than another by more than 50 ms; all are cut to the shortest.
+    All sounds have one sample rate (the lowest of all used ones, so that brightness does not identify a system), two
+    channels, and one loudness: -23 LUFS (ITU-R BS.1770), or lower if the loudest peak would exceed -1 dBTP. The sounds
+    of a clip may differ in length by at most 50 ms; all are cut to the shortest.
 
     Args:
         rate_hz: the sample rate; None for the lowest.
 
     Raises:
-        DataError: the material lacks what a part needs, a sound is silent or shorter than 0.4 s, or the folder holds
-            answers.
+        DataError: the material lacks data that a part needs, a sound is silent or shorter than 0.4 s, or the folder
+            holds answers.
         MediaError: a file cannot be read.
     """
     if (folder / ANSWERS_FILE).exists():
@@ -129,7 +129,7 @@ def make_study(
 
 
 def _without_recordings(part: Part, material: Material, notes: list[str]) -> Part:
-    """The part without what screens listeners by recorded ears, if there are none of any clip."""
+    """Remove the screening by recorded ears from a part, if no clip has recorded ears."""
     if any(clip.recorded is not None for clip in material.clips) or not (part.traps or part.recorded):
         return part
     notes.append(f"{part.name}: there are no recorded ears, so no page screens listeners by them")
@@ -139,7 +139,7 @@ def _without_recordings(part: Part, material: Material, notes: list[str]) -> Par
 def _pages_of(
     part: Part, study: Study, material: Material, random: Random, notes: list[str]
 ) -> tuple[list[_Page], list[_Page]]:
-    """The pages of a part, and its practice page if it has one."""
+    """Pages of a part, and its practice page if it has one."""
     systems = systems_of(part, [*material.systems, RECORDED])
     clips = [clip for clip in material.clips if all(name in clip.predictions for name in systems if name != RECORDED)]
     clips = [clip for clip in clips if clip.recorded is not None or not (part.needs_recorded or RECORDED in systems)]
@@ -190,7 +190,7 @@ def _pages_of_clip(part: Part, systems: list[str], clip: Clip, source: NamedSour
 
 
 def _evenly(clips: Sequence[Clip], part: Part, random: Random) -> list[tuple[Clip, NamedSource | None]]:
-    """Clips with one source each, so that left, centre and right come about equally often from the first one on."""
+    """Order clips with one source each, so that left, centre and right are balanced from the first one on."""
     left = list(clips)
     chosen: list[tuple[Clip, NamedSource | None]] = []
     count: Counter[str] = Counter()
@@ -209,7 +209,7 @@ def _thirds(clip: Clip, part: Part) -> set[str]:
 
 
 def _lateral(part: Part, clips: Sequence[Clip]) -> list[Clip]:
-    """The clips for a part's traps: the first ones whose ears differ in level, so that an exchange of them is heard."""
+    """Clips for a part's traps: the first ones whose ears differ in level, so that their exchange is audible."""
     found: list[Clip] = []
     for clip in clips:
         if len(found) == part.traps:
@@ -220,13 +220,13 @@ def _lateral(part: Part, clips: Sequence[Clip]) -> list[Clip]:
 
 
 def _side_db(ears: Float[Tensor, "2 samples"]) -> float:
-    """Level of the left ear over the right one."""
+    """Level of the left ear relative to the right one, in decibels."""
     left, right = (float(power) + 1e-12 for power in ears.double().square().mean(-1))
     return 10 * math.log10(left / right)
 
 
 class _Ids:
-    """Names of files that say nothing of what is in them."""
+    """Makes anonymous file names from the seed."""
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
@@ -236,7 +236,7 @@ class _Ids:
 
 
 class _Sounds:
-    """The sounds of all clips, read twice: to find the loudness that all can have, and to write them."""
+    """Sounds of all clips, read twice: to find the common loudness, and to write them."""
 
     def __init__(self, wanted: dict[str, tuple[Clip, list[str]]], seconds: float, rate_hz: int | None) -> None:
         self._wanted, self._seconds = wanted, seconds
@@ -248,7 +248,7 @@ class _Sounds:
         self.notes: list[str] = []
 
     def measure(self, name: str) -> None:
-        """Find the loudness of a clip's sounds, and how loud all may be."""
+        """Measure the loudness of a clip's sounds, and lower the common loudness if needed."""
         for system, ears in self._read(name).items():
             lufs = integrated_loudness(ears, self.rate_hz)
             if not math.isfinite(lufs):
@@ -263,7 +263,7 @@ class _Sounds:
                 self.side_db[name] = _side_db(ears)
 
     def write(self, name: str, folder: Path, ids: _Ids) -> None:
-        """Write a clip's sounds as scripts, which a page that was opened as a file can load."""
+        """Write a clip's sounds as scripts, which a page opened from a file can load."""
         for system, ears in self._read(name).items():
             gain = 10 ** ((self.target - self.loudness[f"{name}\0{system}"]) / 20)
             samples = (ears * gain * _edges(ears.shape[-1], self.rate_hz) * 32767).round().clamp(-32768, 32767)
@@ -317,7 +317,7 @@ def _files(clip: Clip, systems: Iterable[str]) -> list[Path]:
 
 
 def _edges(samples: int, rate_hz: int) -> Float[Tensor, "samples"]:
-    """Fades at both ends, so that a loop does not click."""
+    """Gain with fades at both ends, so that a loop does not click."""
     fade = min(samples // 2, round(EDGE_FADE_S * rate_hz))
     gain = torch.ones(samples)
     ramp = torch.from_numpy(np.sin(np.linspace(0, np.pi / 2, fade + 1)[1:]) ** 2).float()
@@ -333,7 +333,7 @@ def _written_pages(
     ids: _Ids,
     sounds: _Sounds,
 ) -> tuple[PublicStudy, dict[str, Any]]:
-    """What the page knows, and the key that it does not."""
+    """Data for the page, and the key that the page does not get."""
     key: dict[str, Any] = {}
     public_parts = []
     for part, pages, practice in parts:

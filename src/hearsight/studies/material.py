@@ -1,4 +1,4 @@
-"""What a study is made from: predictions, and of each clip the recorded ears, the picture and the directions."""
+"""Material of a study: predictions, and for each clip the recorded ears, the picture and the directions."""
 
 import csv
 import json
@@ -21,11 +21,11 @@ DIRECTIONS = "directions.csv"
 
 @dataclass(frozen=True)
 class NamedSource:
-    """What a listener is asked the direction of.
+    """Source whose direction a listener is asked for.
 
     Attributes:
-        label: such as "trumpet"; no other source of the clip has it.
-        azimuth_deg: positive to the left, where it is known.
+        label: label such as "trumpet"; no other source of the clip has it.
+        azimuth_deg: azimuth, positive to the left, where known.
         third: left, centre or right, where only that is known.
     """
 
@@ -34,19 +34,19 @@ class NamedSource:
     third: str | None = None
 
     def direction(self, centre_deg: float) -> str:
-        """Left, centre or right."""
+        """Direction as left, centre or right."""
         return self.third or third_of(self.azimuth_deg or 0.0, centre_deg)
 
 
 @dataclass(frozen=True)
 class Clip:
-    """A clip with everything that a page can show of it.
+    """Clip with all data that a page can show of it.
 
     Attributes:
-        name: with its dataset's name before it where it comes from a benchmark.
-        predictions: a sound file of each system.
+        name: name of the clip, with a prefix of its dataset's name if it is from a benchmark.
+        predictions: a sound file for each system.
         recorded, picture: the recorded ears, and a video or a prepared clip; None where there is none.
-        sources: that a direction can be asked of.
+        sources: sources with known directions.
     """
 
     name: str
@@ -58,29 +58,29 @@ class Clip:
 
 @dataclass(frozen=True)
 class Material:
-    """The systems by name, and the clips that at least one of them has predicted."""
+    """Names of the systems, and the clips that at least one of them has predicted."""
 
     systems: list[str]
     clips: list[Clip]
 
 
 def third_of(azimuth_deg: float, centre_deg: float) -> str:
-    """Left, centre or right."""
+    """Direction of an azimuth as left, centre or right."""
     if abs(azimuth_deg) <= centre_deg:
         return "centre"
     return "left" if azimuth_deg > 0 else "right"
 
 
 def find_material(source: Path, dataset: Path | None = None) -> Material:
-    """The material in the results of a benchmark, or in a folder with a folder of predictions for each system.
+    """Find the material in the results of a benchmark, or in a folder with a folder of predictions for each system.
 
     Args:
         source: a benchmark's `out`, or FOLDER with FOLDER/SYSTEM/CLIP.wav.
-        dataset: holds `binaural_audios`, `videos`, and `scenes` or `directions.csv`, each where there is one; None for
-            `source` itself. A benchmark knows its datasets.
+        dataset: folder with `binaural_audios`, `videos`, and `scenes` or `directions.csv`, as far as available; None
+            for `source` itself. A benchmark knows its datasets.
 
     Raises:
-        DataError: there are no predictions, or a file does not hold what it should.
+        DataError: there are no predictions, or a file has invalid content.
     """
     if not source.is_dir():
         raise DataError(f"{source}: is no folder", "missing")
@@ -146,7 +146,7 @@ def _of_folder(folder: Path, dataset: Path) -> Material:
 
 
 def _sources_of(scene: Path) -> list[NamedSource]:
-    """Sources of a scene whose label no other has, with their mean direction over the clip."""
+    """Sources of a scene with a unique label, with their mean direction over the clip."""
     if not scene.is_file():
         return []
     sources = sounding_sources(scene)
@@ -164,7 +164,7 @@ def _sources_of(scene: Path) -> list[NamedSource]:
 
 
 def _directions_file(folder: Path) -> dict[str, list[NamedSource]]:
-    """Sources by clip, of a table with the columns clip, instrument, and direction or azimuth_deg."""
+    """Sources by clip, from a table with the columns clip, instrument, and direction or azimuth_deg."""
     path = folder / DIRECTIONS
     if not path.is_file():
         return {}

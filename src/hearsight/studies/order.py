@@ -1,14 +1,14 @@
-"""In which order a listener meets pages and sounds: the same numbers as in the page's script, from the same seed."""
+"""Order of a listener's pages and sounds, computed from the same seed as in the page's script, with the same result."""
 
 from collections.abc import Callable
 from typing import Any
 
 PublicStudy = dict[str, Any]
-"""What the page knows of a study, and nothing of which system a sound is from."""
+"""Data of a study for the page, without the key of sounds to systems."""
 
 
 def random_numbers(seed: int) -> Callable[[], float]:
-    """A generator of numbers in [0, 1): mulberry32, of 32 bits, which is the same in JavaScript."""
+    """Generator of numbers in [0, 1): mulberry32, of 32 bits, which is the same in JavaScript."""
     state = seed & 0xFFFFFFFF
 
     def number() -> float:
@@ -22,11 +22,11 @@ def random_numbers(seed: int) -> Callable[[], float]:
 
 
 def plan(study: PublicStudy, seed: int) -> list[tuple[str, list[str]]]:
-    """The pages of one listener and the order of the sounds on each, practice pages included.
+    """Pages of one listener with the order of the sounds on each, including practice pages.
 
     Args:
-        study: see there.
-        seed: the listener's own.
+        study: data of the study for the page.
+        seed: seed of the listener.
     """
     number = random_numbers(study["seed"] ^ seed)
     pages: list[tuple[str, list[str]]] = []

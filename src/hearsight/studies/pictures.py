@@ -1,4 +1,4 @@
-"""What is seen while listening: a small video without sound, or its middle frame."""
+"""Pictures of a study: a small video without sound, or its middle frame."""
 
 import itertools
 from collections.abc import Iterator
@@ -19,10 +19,10 @@ _ALL = WindowSpec(None, 1.0, 1.0, frame_rate_hz=float(RATE_HZ), frame_size=None)
 
 
 def write_video(source: Path, target: Path, seconds: float) -> None:
-    """The first seconds of a video as H.264 without sound, at most 640 x 360 pixels, 25 pictures a second.
+    """Write the first seconds of a video as H.264 without sound, at most 640 x 360 pixels, 25 pictures per second.
 
     Raises:
-        MediaError, DataError: it cannot be read, or has no picture.
+        MediaError, DataError: the video cannot be read, or has no picture.
     """
     with av.open(
         str(target), "w", format="mp4", options={"movflags": "+faststart", "fflags": "+bitexact"}
@@ -38,10 +38,10 @@ def write_video(source: Path, target: Path, seconds: float) -> None:
 
 
 def write_still(source: Path, target: Path, seconds: float) -> None:
-    """The middle frame of the first seconds of a video as a JPEG, at most 640 x 360 pixels.
+    """Write the middle frame of the first seconds of a video as a JPEG, at most 640 x 360 pixels.
 
     Raises:
-        MediaError, DataError: as `write_video`.
+        MediaError, DataError: as in `write_video`.
     """
     frames = list(_frames(source, seconds))
     bgr = cv2.cvtColor(frames[len(frames) // 2], cv2.COLOR_RGB2BGR)

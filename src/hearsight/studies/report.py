@@ -1,4 +1,4 @@
-"""What an analysis writes: tables, plots and one HTML page that shows both."""
+"""Report of an analysis: tables, plots and an HTML page with both."""
 
 import base64
 import io
@@ -29,7 +29,7 @@ _NOTE = (
 
 
 def write_analysis(analysis: Analysis, folder: Path) -> dict[str, Path]:
-    """Write `tables.md`, `results.json`, `answers.csv` (an answer a line), `report.html` and a plot of each part.
+    """Write `tables.md`, `results.json`, `answers.csv` (one answer per line), `report.html` and a plot of each part.
 
     Returns:
         The files by name.
@@ -89,7 +89,7 @@ def _number(value: float | None, name: str) -> str:
 
 
 def _who(analysis: Analysis) -> list[str]:
-    """Sentences about listeners, and what was left out."""
+    """Sentences about listeners, and about excluded ones."""
     kept, left_out = analysis.screening.kept, analysis.screening.left_out
     minutes = np.median([session.duration_s for session in kept]) / 60
     sentences = [
@@ -154,7 +154,8 @@ def _json(analysis: Analysis) -> dict[str, Any]:
 
 
 def _plot(part: PartResult) -> "Figure":
-    """Bars of shares with intervals, and of a direction the answers by true direction; ratings listener by listener."""
+    """Plot of a part: bars of shares with intervals, for directions also the answers by true direction; ratings as
+    boxes."""
     from matplotlib.figure import Figure  # not pyplot: nothing global, no window system
 
     if part.page == "rating":

@@ -1,8 +1,8 @@
-"""Serves a study to several listeners at once and stores their answers; needs nothing but Python's standard library.
+"""Serves a study to several listeners at once and stores their answers, with Python's standard library only.
 
-What a stranger can do is bounded. All that can be read are the files of `public/`, listed once. All that can be stored
-is a record of a few kilobytes that the page can have written, so many of a listener, up to a size of the whole. A
-request has seconds to arrive, and so many are answered at once. No address and no time of day is kept or printed.
+Access is limited. Only the files of `public/`, listed once, can be read. Only records that the page could have written
+can be stored: a few kilobytes each, a limited number per listener, up to a total size. A request must arrive within
+seconds, and the number of simultaneous requests is limited. No address and no time of day is kept or printed.
 """
 
 import re
@@ -25,7 +25,7 @@ REQUEST_S = 15.0  # for a request to arrive whole
 STALL_S = 30.0  # for a listener to take the next piece of a file
 AT_ONCE = 100
 MOST_BYTES = 200_000_000
-_TYPES = {  # not the machine's own table, which may say otherwise
+_TYPES = {  # the machine's own table may differ
     ".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".mp4": "video/mp4", ".jpg": "image/jpeg"
 }  # fmt: skip
 _HEADERS = {
@@ -38,16 +38,16 @@ _HEADERS = {
 
 
 class StudyServer(ThreadingHTTPServer):
-    """A server of one study. `serve_forever()` runs it, `shutdown()` ends it.
+    """Server of one study. `serve_forever()` runs it, `shutdown()` ends it.
 
     Args:
-        folder: of the study.
-        host, port: where it listens; port 0 takes any that is free.
+        folder: folder of the study.
+        host, port: address of the server; port 0 takes any free one.
         most_bytes: largest size of the file of answers.
-        at_once: requests that are answered at the same time; a further one is sent away with 503.
+        at_once: largest number of simultaneous requests; further ones are refused with 503.
 
     Raises:
-        DataError: the folder is no study.
+        DataError: the folder is not a study.
         HearsightError: the port is taken, or the host is not this machine's.
     """
 
@@ -74,12 +74,12 @@ class StudyServer(ThreadingHTTPServer):
 
     @property
     def url(self) -> str:
-        """Where listeners find it."""
+        """Address for listeners."""
         host, port = self.server_address[:2]
         return f"http://{host if isinstance(host, str) else host.decode()}:{port}/"
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Answer in a thread of its own, or say that too many are being answered."""
+        """Answer in a separate thread, or refuse if there are too many requests."""
         if not self._free.acquire(blocking=False):
             with suppress(OSError):
                 request.sendall(b"HTTP/1.0 503 Service Unavailable\r\nRetry-After: 2\r\nContent-Length: 0\r\n\r\n")
@@ -88,14 +88,14 @@ class StudyServer(ThreadingHTTPServer):
         super().process_request(request, client_address)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
-        """As the standard library's, and then there is place for another one."""
+        """Answer as in the standard library, then allow another request."""
         try:
             super().process_request_thread(request, client_address)
         finally:
             self._free.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A listener who is gone in the middle of an answer is no event to report."""
+        """Ignore listeners who disconnect during an answer."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -140,7 +140,7 @@ class _Handler(BaseHTTPRequestHandler):
         length = self.headers.get("Content-Length", "")
         if urlsplit(self.path).path != "/answers":
             return self._send(HTTPStatus.NOT_FOUND)
-        if self.headers.get_content_type() != "application/json":  # which another site's page may not send
+        if self.headers.get_content_type() != "application/json":  # other sites' pages may not send this type
             return self._send(HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
         if not (length.isascii() and length.isdigit()):
             return self._send(HTTPStatus.LENGTH_REQUIRED)
@@ -154,7 +154,7 @@ class _Handler(BaseHTTPRequestHandler):
             record = self.server.checker.parse(body)
         except ValueError as error:
             return self._send(HTTPStatus.BAD_REQUEST, str(error).encode(), "text/plain")
-        # Pages are answered once, sent again when a network fails: many more are none of the page's.
+        # The page sends each answer once, and again after network failures; many more are not from the page.
         if self.server.records[record["session"]] >= 5 * self.server.checker.most_records:
             return self._send(HTTPStatus.TOO_MANY_REQUESTS)
         self.server.records[record["session"]] += 1
@@ -186,7 +186,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def log_message(self, format: str, *arguments: Any) -> None:
-        """Nothing: a log would hold addresses and times."""
+        """Log nothing: a log would contain addresses and times."""
 
     def _hang_up(self) -> None:
         with suppress(OSError):
@@ -194,7 +194,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _part(header: str | None, size: int) -> tuple[int, int] | None:
-    """The one part of a file that is asked for, which players of video do; None for the whole."""
+    """Requested byte range of a file, as video players use; None for the whole file."""
     match = re.fullmatch(r"bytes=(\d{0,18})-(\d{0,18})", header or "")
     if match is None or not (match[1] or match[2]):
         return None

@@ -1,4 +1,4 @@
-"""The same questions as a configuration of webMUSHRA, which its licence forbids to bundle."""
+"""Export of a study as a configuration of webMUSHRA, whose licence does not allow bundling it."""
 
 import base64
 import io
@@ -17,18 +17,19 @@ _SOUNDS = "resources/hearsight"
 
 
 def export_webmushra(study: Path, target: Path) -> list[str]:
-    """Write a folder whose content goes into webMUSHRA's `configs`: `STUDY.yaml`, and the sounds as WAV.
+    """Write a folder for webMUSHRA's `configs`: `STUDY.yaml`, and the sounds as WAV.
 
-    Pages and keys are those of its `doc/experimenter.md`. The volume is set by the study's first sound.
-    A rating, and a choice with a reference, become a `mushra` page (its paired comparison can only ask which of two
-    sounds is the reference); a choice without one a `likert_multi_stimulus` page, a direction a
-    `likert_single_stimulus` page of left, centre and right.
+    Pages and keys follow its `doc/experimenter.md`. The volume is set with the study's first sound.
+
+    A rating, and a choice with a reference, become a `mushra` page (its paired comparison only asks which of two sounds
+    is the reference). A choice without a reference becomes a `likert_multi_stimulus` page, a direction a
+    `likert_single_stimulus` page with left, centre and right.
 
     Returns:
-        What webMUSHRA asks or does otherwise, a sentence each.
+        Differences of webMUSHRA from the study, one sentence each.
 
     Raises:
-        DataError: the folder is no study.
+        DataError: the folder is not a study.
         HearsightError: the target cannot be written.
     """
     made = read_made(study)
@@ -82,23 +83,23 @@ def export_webmushra(study: Path, target: Path) -> list[str]:
 
 
 def sound_file(public: Path, name: str) -> io.BytesIO:
-    """The FLAC file that is in a sound's script."""
+    """Extract the FLAC file from a sound's script."""
     text = (public / "sounds" / f"{name}.js").read_text(encoding="ascii")
     return io.BytesIO(base64.b64decode(text.split('"')[3]))
 
 
 def _page(part: dict[str, Any], page: dict[str, Any], systems: dict[str, str], place: str) -> dict[str, Any]:
-    """One page of webMUSHRA; conditions have the systems' names, which listeners do not see."""
+    """One page of webMUSHRA; its conditions have the systems' names, which listeners do not see."""
     stimuli = {systems[sound]: f"{place}/{sound}.wav" for sound in page["sounds"]}
     common = {"id": page["id"], "name": page["question"], "content": ""}
     if page["reference"] is not None:
-        stimuli.pop(RECORDED, None)  # webMUSHRA hides the reference among the conditions itself
+        stimuli.pop(RECORDED, None)  # webMUSHRA adds the hidden reference itself
         return {
             "type": "mushra",
             **common,
             "showWaveform": False,
             "enableLooping": True,
-            "strict": False,  # its check asks for the low-passed anchors
+            "strict": False,  # its check requires the low-passed anchors
             "reference": f"{place}/{page['reference']}.wav",
             "createAnchor35": False,
             "createAnchor70": False,

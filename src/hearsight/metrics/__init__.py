@@ -1,6 +1,6 @@
-"""Each metric a pure function on tensors and a torchmetrics class.
+"""Metrics, each as a pure function on tensors and as a torchmetrics class.
 
-The torchmetrics classes are imported when they are first asked for: torchmetrics takes longer to import than PyTorch.
+The torchmetrics classes are imported on first use, because torchmetrics takes longer to import than PyTorch.
 """
 
 from importlib import import_module

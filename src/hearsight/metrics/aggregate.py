@@ -1,4 +1,4 @@
-"""The metrics as torchmetrics classes: means over the clips of a validation, in one process or many."""
+"""Metrics as torchmetrics classes: means over the clips of a validation, in one process or many."""
 
 from collections.abc import Callable
 from functools import partial
@@ -16,14 +16,14 @@ from hearsight.metrics.spectral import multi_resolution_stft_distance
 
 
 class ClipMean(torchmetrics.Metric):
-    """Mean over clips of what a function gives for each; sums travel between processes, so every clip counts once.
+    """Mean of a function's values over clips. Sums are exchanged between processes, so every clip counts once.
 
     Args:
-        function: takes a prediction and a reference `[batch, ...]` and gives one value per clip, or several by name;
-            defined at the top of a module, so that the metric can be sent to another process.
-        names: of the values, where there are several.
+        function: takes a prediction and a reference `[batch, ...]` and returns one value per clip, or several by name;
+            defined at the top level of a module, so that the metric can be sent to another process.
+        names: names of the values, if there are several.
 
-    `compute()` gives the mean (or the means by name) and raises `ValueError` if no clip was ever shown.
+    `compute()` returns the mean (or the means by name) and raises `ValueError` if there was no clip.
     """
 
     full_state_update = False
@@ -60,10 +60,10 @@ class BinauralDistances(ClipMean):
     """All the field's distances at once, by name; see `metrics.binaural_distances`.
 
     Args:
-        peak_normalized: divide prediction and reference by their own peaks first, as the released scripts do.
+        peak_normalized: divide prediction and reference by their own peaks first, as in the released scripts.
     """
 
-    higher_is_better = None  # higher is better for one of them only
+    higher_is_better = None  # only for one of them
 
     def __init__(self, peak_normalized: bool = True) -> None:
         super().__init__(_normalized_distances if peak_normalized else binaural.binaural_distances, binaural.DISTANCES)
@@ -84,7 +84,7 @@ class EnvelopeDistance(ClipMean):
 
 
 class MagnitudeDistance(ClipMean):
-    """Mean of `metrics.magnitude_distance`; `released` asks for `metrics.magnitude_distance_released`."""
+    """Mean of `metrics.magnitude_distance`, or with `released` of `metrics.magnitude_distance_released`."""
 
     def __init__(self, released: bool = False) -> None:
         super().__init__(binaural.magnitude_distance_released if released else binaural.magnitude_distance)

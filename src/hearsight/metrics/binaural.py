@@ -1,16 +1,16 @@
-"""How far predicted ears are from recorded ones: the distances of the field's tables.
+"""Distances between predicted and recorded ears, as in the field's tables.
 
-Every function takes a prediction and a reference of one shape `[..., 2, samples]`, left ear first, and gives one value
-per leading index. None of them changes levels: the published numbers come from signals that were each divided by
-their own peak (`peak_normalize`), which `evaluation.protocols` does where a protocol asks for it.
+Every function takes a prediction and a reference of the same shape `[..., 2, samples]`, left ear first, and returns one
+value per leading index. None of them changes levels. The published numbers come from signals that were each divided by
+their own peak (`peak_normalize`), which `evaluation.protocols` does where a protocol requires it.
 
-Values at the edges, all finite: two identical signals, silence included, have distance 0 in everything but the
-signal-to-noise ratio, which is 10 log10((power + 1e-4) / 1e-4), 0 dB for silence. A silent channel is a signal like any
-other. A difference of zero (identical ears) has phase 0.
+All values at the limits are finite. Two identical signals, including silence, have distance 0; only their
+signal-to-noise ratio is 10 log10((power + 1e-4) / 1e-4), 0 dB for silence. A silent channel is treated like any other
+signal. A difference of zero (identical ears) has phase 0.
 
-`padding` says what the transform finds beyond both ends: "reflect" mirrors the signal there, "zeros" is silence. The
-scripts of the four papers were written for librosa before 0.9, which reflects; run with a librosa of today they pad
-with zeros, and give slightly smaller spectral distances, the more so the shorter the clip.
+`padding` is the extension of the signal beyond both ends in the transform: "reflect" mirrors it, "zeros" adds silence.
+The scripts of the four papers were written for librosa before 0.9, which reflects. With a current librosa they pad with
+zeros and give slightly smaller spectral distances, particularly for short clips.
 """
 
 from typing import Literal
@@ -34,7 +34,7 @@ DISTANCES = ("stft", "env", "mag", "mag_released", "difference_phase", "snr_db",
 def binaural_distances(
     prediction: Ears, reference: Ears, stft: STFT = PAPERS_STFT, padding: Padding = "reflect"
 ) -> dict[str, Value]:
-    """All distances of this module at once, each spectrogram computed only once.
+    """All distances of this module at once, with each spectrogram computed only once.
 
     Keys: those of `DISTANCES`.
 
@@ -73,9 +73,9 @@ def envelope_distance(prediction: Ears, reference: Ears) -> Value:
 def magnitude_distance(
     prediction: Ears, reference: Ears, stft: STFT = PAPERS_STFT, padding: Padding = "reflect"
 ) -> Value:
-    """Mag as the papers say it: mean squared difference of the magnitudes of the bins, left plus right.
+    """Mag as defined in the papers: mean squared difference of the magnitudes of the bins, left plus right.
 
-    PseudoBinaural section 4.2 and Beyond Mono to Binaural section 4. The published numbers under this name are
+    PseudoBinaural section 4.2 and Beyond Mono to Binaural section 4. The published numbers with this name are
     `magnitude_distance_released`.
     """
     _check(prediction, reference)
@@ -85,9 +85,9 @@ def magnitude_distance(
 def magnitude_distance_released(
     prediction: Ears, reference: Ears, stft: STFT = PAPERS_STFT, padding: Padding = "reflect"
 ) -> Value:
-    """Mag as the released scripts compute it: mean squared magnitude of the difference, left plus right.
+    """Mag as in the released scripts: mean squared magnitude of the difference, left plus right.
 
-    It is twice `stft_distance`, as every published table shows, and so says nothing more.
+    It is twice `stft_distance`, as every published table shows, and so gives no further information.
     """
     return 2 * stft_distance(prediction, reference, stft, padding)
 
@@ -97,8 +97,8 @@ def difference_phase_distance(
 ) -> Value:
     """D_phase: mean absolute angle, in [0, pi] radians, between the phases of the true and predicted l - r.
 
-    PseudoBinaural section 4.2. Swapped ears score pi. A bin where the difference is exactly zero has phase 0, so mono
-    scores the mean of |phase| of the truth, pi/2 for a truth of random phases.
+    PseudoBinaural section 4.2. Swapped ears have the value pi. A bin with a difference of exactly zero has phase 0, so
+    mono has the mean of |phase| of the truth, pi/2 for a truth of random phases.
     """
     _check(prediction, reference)
     angle = (_difference_phase(prediction, stft, padding) - _difference_phase(reference, stft, padding)).abs()
@@ -106,10 +106,10 @@ def difference_phase_distance(
 
 
 def snr_db(prediction: Ears, reference: Ears) -> Value:
-    """Signal-to-noise ratio in decibels over both channels, with a floor of 1e-4 in both powers, as released:
+    """Signal-to-noise ratio in decibels over both channels, with a floor of 1e-4 in both powers, as released.
 
-    10 log10((mean reference^2 + 1e-4) / (mean (prediction - reference)^2 + 1e-4)). It depends on the level of the
-    signals through the floor, so compare it only within one protocol.
+    It is 10 log10((mean reference^2 + 1e-4) / (mean (prediction - reference)^2 + 1e-4)). Because of the floor it
+    depends on the level of the signals, so compare it only within one protocol.
     """
     _check(prediction, reference)
     signal = reference.square().mean((-2, -1)) + SNR_FLOOR
@@ -124,15 +124,16 @@ def waveform_distance(prediction: Ears, reference: Ears) -> Value:
 
 
 def peak_normalize(ears: Ears) -> Ears:
-    """Each signal divided by its own largest absolute sample, over both channels; silence stays silent.
+    """Divide each signal by its own largest absolute sample, over both channels; silence stays silent.
 
-    What the released scripts do to prediction and truth apart, before every metric: the prediction's level is lost.
+    The released scripts do this to prediction and truth separately, before every metric, so the prediction's level has
+    no effect.
     """
     return ears / ears.abs().amax((-2, -1), keepdim=True).clamp_min(1e-20)
 
 
 def hilbert_envelope(waveform: Float[Tensor, "*batch samples"]) -> Float[Tensor, "*batch samples"]:
-    """Magnitude of the analytic signal over the last axis (as `abs(scipy.signal.hilbert(x))`)."""
+    """Magnitude of the analytic signal over the last axis, as in `abs(scipy.signal.hilbert(x))`."""
     samples = waveform.shape[-1]
     quadrature = torch.fft.rfft(waveform) * -1j
     quadrature[..., 0] = 0
@@ -144,7 +145,7 @@ def hilbert_envelope(waveform: Float[Tensor, "*batch samples"]) -> Float[Tensor,
 def spectrogram(
     waveform: Float[Tensor, "*batch samples"], stft: STFT = PAPERS_STFT, padding: Padding = "reflect"
 ) -> Complex[Tensor, "*batch frequency time"]:
-    """Centred spectrogram for measuring, of a waveform of any length; as `STFT.forward`, with a choice of `padding`."""
+    """Centred spectrogram for metrics, for waveforms of any length; like `STFT.forward`, with a choice of `padding`."""
     half = stft.n_fft // 2
     window = torch.hann_window(stft.window_samples, dtype=waveform.dtype, device=waveform.device)
     before = (stft.n_fft - stft.window_samples) // 2
@@ -160,7 +161,8 @@ def spectrogram(
 
 
 def _reflected(waveform: Tensor, more: int) -> Tensor:
-    """The waveform with `more` samples at both ends, as NumPy's "reflect": back and forth where it is shorter."""
+    """Extend a waveform by `more` samples at both ends like NumPy's "reflect", repeatedly if it is shorter than
+    that."""
     samples = waveform.shape[-1]
     period = max(1, 2 * (samples - 1))
     place = (torch.arange(-more, 0, device=waveform.device), torch.arange(samples, samples + more).to(waveform.device))
@@ -169,7 +171,7 @@ def _reflected(waveform: Tensor, more: int) -> Tensor:
 
 
 def magnitude(bins: Complex[Tensor, "*bins"]) -> Float[Tensor, "*bins"]:
-    """Magnitude of complex bins; eight times as fast as `abs`, whose care for overflow spectrograms do not need."""
+    """Magnitude of complex bins; eight times as fast as `abs`, whose protection from overflow is not needed here."""
     return (bins.real.square() + bins.imag.square()).sqrt()
 
 
@@ -183,7 +185,7 @@ def _magnitude_distance(predicted: Tensor, true: Tensor) -> Tensor:
 
 
 def _difference_phase(ears: Tensor, stft: STFT, padding: Padding) -> Tensor:
-    # Of the waveforms' difference, not of the spectrograms': identical ears then give exact zeros on every machine.
+    # From the waveforms' difference, not the spectrograms': identical ears then give exact zeros on every machine.
     bins = spectrogram(ears[..., 0, :] - ears[..., 1, :], stft, padding)
     return torch.atan2(bins.imag + 0.0, bins.real + 0.0)  # -0 + 0 is +0: the angle of -0 would be pi
 

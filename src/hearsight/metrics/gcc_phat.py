@@ -1,4 +1,4 @@
-"""The delay between the ears by generalised cross-correlation (GCC-PHAT), and its error: GCC MSE."""
+"""Delay between the ears by generalised cross-correlation (GCC-PHAT), and its error: GCC MSE."""
 
 import math
 
@@ -13,11 +13,11 @@ LONGEST_DELAY_S, DELAY_STEP_S = 1.5e-3, 1e-5
 
 
 def gcc_phat_delays_s(ears: Ears, sample_rate_hz: int) -> Float[Tensor, "*batch windows"]:
-    """How much earlier the sound is at the left ear, in seconds, in windows of 0.24 s, 0.1 s apart.
+    """Lead of the left ear over the right in seconds, in windows of 0.24 s, 0.1 s apart.
 
-    GCC-PHAT (Knapp and Carter 1976): the cross spectrum of the ears, each bin at magnitude 1, summed for each delay
-    within +-1.5 ms in steps of 10 us; the delay at which the sum is largest in magnitude, the smallest of equal ones. A
-    window in which an ear is silent has delay 0. A shorter signal is one window.
+    GCC-PHAT (Knapp and Carter 1976): the cross spectrum of the ears, with each bin at magnitude 1, is summed for each
+    delay within +-1.5 ms in steps of 10 us. The result is the delay with the largest magnitude of the sum; of equal
+    ones, the smallest. A window with a silent ear has delay 0. A shorter signal is one window.
 
     Raises:
         ValueError: the shape is not `[..., 2, samples]`.
@@ -39,17 +39,17 @@ def gcc_phat_delays_s(ears: Ears, sample_rate_hz: int) -> Float[Tensor, "*batch 
     turn = 2 * math.pi * torch.fft.rfftfreq(2 * window, 1 / sample_rate_hz, dtype=torch.float64)[:, None] * delays
     cosine, sine = turn.cos().to(ears), turn.sin().to(ears)
     correlation = (phase.real @ cosine + phase.imag @ sine).abs()
-    largest = correlation.amax(-1, keepdim=True)  # of a sum of thousands of numbers: equal up to rounding
+    largest = correlation.amax(-1, keepdim=True)  # a sum of thousands of numbers: equal up to rounding
     return delays.to(ears)[(correlation >= largest * (1 - 1e-5)).int().argmax(-1)]
 
 
 def gcc_mse(prediction: Ears, reference: Ears, sample_rate_hz: int) -> Float[Tensor, "*batch"]:
-    """GCC MSE in thousandths of ms^2: the squared difference between the mean delays (`gcc_phat_delays_s`) of two pairs
-    of ears over a clip; a difference of 0.1 ms is 10.
+    """GCC MSE in thousandths of ms^2: the squared difference between the mean delays of two pairs of ears over a clip.
 
-    As in the released evaluation of Sun et al., "Both Ears Wide Open: Towards Language-Driven Spatial Audio Generation"
-    (ICLR 2025), whose GCC-PHAT is that of Chen et al. ("Sound Localization by Self-Supervised Time Delay Estimation",
-    ECCV 2022). Windows, longest delay and unit are theirs; they search delays in steps of a sample (62.5 us).
+    The delays are those of `gcc_phat_delays_s`; a difference of 0.1 ms gives 10. The definition is that of the released
+    evaluation of Sun et al., "Both Ears Wide Open: Towards Language-Driven Spatial Audio Generation" (ICLR 2025), whose
+    GCC-PHAT is that of Chen et al. ("Sound Localization by Self-Supervised Time Delay Estimation", ECCV 2022). Windows,
+    longest delay and unit are theirs; they search delays in steps of a sample (62.5 us).
 
     Raises:
         ValueError: the shapes differ or are not `[..., 2, samples]`.

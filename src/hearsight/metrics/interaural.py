@@ -1,4 +1,4 @@
-"""What a listener's ears compare, band by band: level, time and phase between them, and their coherence."""
+"""Interaural cues, band by band: level, time and phase differences, and coherence."""
 
 import math
 from dataclasses import dataclass
@@ -12,9 +12,9 @@ from hearsight.metrics.binaural import Ears, spectrogram
 from hearsight.signal import STFT
 
 LEVEL_LIMIT_DB = 60.0
-LONGEST_DELAY_S = 0.8e-3  # low notes from the side go around a head in 0.78 ms
+LONGEST_DELAY_S = 0.8e-3  # low-frequency sound from the side takes 0.78 ms around a head
 DELAY_STEP_S = 1e-5
-UNAMBIGUOUS_HZ = 600.0  # above, two delays of a head can give one phase
+UNAMBIGUOUS_HZ = 600.0  # above it, two delays possible for a head can give the same phase
 AUDIBLE_DB = -60.0
 
 
@@ -24,12 +24,12 @@ class InterauralCues:
 
     Attributes:
         centre_hz: centre of each band. `[bands]`
-        level_db: left over right, within +-60 dB; 0 where both are silent.
-        phase_rad: of left before right, in (-pi, pi]; 0 where an ear is silent.
-        time_s: how much earlier the sound is at the left ear, the best alignment of the band within +-0.8 ms in steps
-            of 10 us; only below 600 Hz, where no delay that a head makes is ambiguous, and 0 in higher bands.
-        coherence: 0 (unrelated or silent) to 1 (one is the delayed and scaled other).
-        energy: of both ears.
+        level_db: level of left over right, within +-60 dB; 0 where both are silent.
+        phase_rad: phase lead of left over right, in (-pi, pi]; 0 where an ear is silent.
+        time_s: lead of the left ear, from the best alignment of the band within +-0.8 ms in steps of 10 us; only below
+            600 Hz, where every delay possible for a head is unambiguous, and 0 in higher bands.
+        coherence: 0 (unrelated or silent) to 1 (one signal is the other, delayed and scaled).
+        energy: energy of both ears.
     """
 
     centre_hz: Float[Tensor, "bands"]
@@ -44,7 +44,8 @@ class InterauralCues:
 class InterauralBandErrors:
     """Mean absolute errors of the cues per band, weighted over time by the reference's energy.
 
-    A band in which the reference is silent, or 60 dB below its loudest band, has `audible` false and errors 0.
+    If the reference is silent in a band, or 60 dB below its loudest band, the band's `audible` is 0 and its errors are
+    0.
     """
 
     centre_hz: Float[Tensor, "bands"]
@@ -55,9 +56,9 @@ class InterauralBandErrors:
     audible: Float[Tensor, "*batch bands"]
 
     def means(self) -> dict[str, Float[Tensor, "*batch"]]:
-        """Mean over the audible bands (over those below 600 Hz for the time), 0 if there are none:
+        """Mean errors over the audible bands (for the time over those below 600 Hz), 0 if there are none.
 
-        `ild_db`, `ipd_rad`, `itd_us` (microseconds) and `coherence`, all errors.
+        The keys are `ild_db`, `ipd_rad`, `itd_us` (microseconds) and `coherence`.
         """
         low = self.audible * (self.centre_hz < UNAMBIGUOUS_HZ)
 
@@ -73,9 +74,9 @@ class InterauralBandErrors:
 
 
 def interaural_errors(prediction: Ears, reference: Ears, sample_rate_hz: int) -> InterauralBandErrors:
-    """How far the interaural cues of a prediction are from those of the reference, band by band.
+    """Errors of a prediction's interaural cues, band by band.
 
-    Identical signals, silent ones included, have errors 0. See `interaural_cues` for the bands and the windows.
+    Identical signals, including silent ones, have errors 0. See `interaural_cues` for the bands and the windows.
 
     Raises:
         ValueError: the shapes differ or are not `[..., 2, samples]`.
@@ -106,8 +107,9 @@ def interaural_errors(prediction: Ears, reference: Ears, sample_rate_hz: int) ->
 def interaural_cues(ears: Ears, sample_rate_hz: int) -> InterauralCues:
     """Interaural cues in bands of one ERB from 100 Hz to 16 kHz or half the sample rate, per 0.1 s.
 
-    Cross spectra of 40 ms Hann windows, 20 ms apart, are summed over the bins of a band and five windows (without the
-    sum over time, coherence would be 1 wherever a band holds one bin). ERB scale of Glasberg and Moore (1990).
+    Cross spectra of 40 ms Hann windows, 20 ms apart, are summed over the bins of a band and over five windows (without
+    the sum over time, the coherence of a band with a single bin would always be 1). ERB scale of Glasberg and Moore
+    (1990).
 
     Raises:
         ValueError: the shape is not `[..., 2, samples]`.
@@ -116,7 +118,7 @@ def interaural_cues(ears: Ears, sample_rate_hz: int) -> InterauralCues:
         raise ValueError(f"need [..., 2, samples] with at least one sample, got {tuple(ears.shape)}")
     window = round(0.04 * sample_rate_hz)
     stft = STFT(n_fft=2 ** math.ceil(math.log2(window)), window_samples=window, hop_samples=window // 2)
-    # Not reflected at the ends: in a mirror the later ear is the earlier one.
+    # Not reflected at the ends: mirroring would exchange the earlier and the later ear.
     left, right = spectrogram(ears, stft, "zeros").unbind(-3)
     frequency_hz = torch.linspace(0, sample_rate_hz / 2, stft.bins, dtype=torch.float64)
     edges_hz = erb_edges_hz(100.0, min(16_000.0, sample_rate_hz / 2))
@@ -152,24 +154,24 @@ def interaural_cues(ears: Ears, sample_rate_hz: int) -> InterauralCues:
 
 
 def erb_edges_hz(lowest_hz: float, highest_hz: float) -> Float[Tensor, "edges"]:
-    """Edges of bands one ERB wide: ERB number 21.4 log10(1 + 0.00437 f) (Glasberg and Moore 1990)."""
+    """Edges of bands one ERB wide; ERB number 21.4 log10(1 + 0.00437 f) (Glasberg and Moore 1990)."""
     first, last = (21.4 * math.log10(1 + 0.00437 * f) for f in (lowest_hz, highest_hz))
     numbers = torch.linspace(first, last, max(2, round(last - first) + 1), dtype=torch.float64)
     return (10 ** (numbers / 21.4) - 1) / 0.00437
 
 
 def _pooled(power: Tensor) -> Tensor:
-    """Sums of five columns; the last sum takes the rest."""
+    """Sums of five columns each; the last sum contains the rest."""
     missing = -power.shape[-1] % 5
     padded = torch.nn.functional.pad(power, (0, missing))
     return padded.reshape(*power.shape[:-1], -1, 5).sum(-1)
 
 
 def _best_delay(cross: Tensor, frequency_hz: Tensor) -> Tensor:
-    """The delay at which the band's cross-correlation is largest; the smaller one of two equal ones."""
+    """Delay with the largest cross-correlation of the band; of two equal ones, the smaller."""
     steps = round(LONGEST_DELAY_S / DELAY_STEP_S)
     ordered = sorted(range(-steps, steps + 1), key=abs)  # argmax takes the first of equals
     delays = torch.tensor(ordered, dtype=frequency_hz.dtype, device=cross.device) * DELAY_STEP_S
-    turn = 2 * math.pi * frequency_hz.unsqueeze(-1) * delays  # left before right by d: its phase is ahead by 2 pi f d
+    turn = 2 * math.pi * frequency_hz.unsqueeze(-1) * delays  # left leads right by d: its phase is ahead by 2 pi f d
     aligned = cross.real.transpose(-2, -1) @ turn.cos() + cross.imag.transpose(-2, -1) @ turn.sin()
     return delays[aligned.argmax(-1)]

@@ -1,4 +1,4 @@
-"""Where the sound is heard from: the lateral angle of a pair of ears, by comparison with an HRIR set."""
+"""Lateral angle of the sound of a pair of ears, by comparison with an HRIR set."""
 
 import math
 
@@ -12,25 +12,25 @@ from hearsight.signal import STFT
 
 SILENCE = 1e-5
 LOWEST_HZ, HIGHEST_HZ = 100.0, 16_000.0
-COLUMNS = 8  # of the spectrogram in half a window
+COLUMNS = 8  # columns of the spectrogram in half a window
 
 
 class DirectionLookup:
-    """Interaural cues of every direction of an HRIR set, and which of them two ears fit best.
+    """Lookup of the direction in an HRIR set whose interaural cues fit a pair of ears best.
 
-    A source in direction k reaches the ears as (H_l,k, H_r,k) times its spectrum, so interaural level and phase of
-    each frequency are those of H_l,k / H_r,k. Of a window of two ears the direction is taken that explains most of its
-    energy: the largest sum over frequencies of w |conj(H_k) . x|^2 / |H_k|^2, which is the maximum-likelihood direction
-    of one source of unknown spectrum. The weight w, the inverse of the root of the frequency's energy, keeps loud low
-    notes, whose cues are small, from outweighing all else.
+    A source in direction k reaches the ears as (H_l,k, H_r,k) times its spectrum, so interaural level and phase at each
+    frequency are those of H_l,k / H_r,k. For a window of two ears, the chosen direction explains most of its energy: it
+    maximises the sum over frequencies of w |conj(H_k) . x|^2 / |H_k|^2, and is thus the maximum-likelihood direction of
+    one source of unknown spectrum. The weight w, the inverse of the square root of the frequency's energy, prevents
+    loud low frequencies, whose cues are small, from dominating.
 
-    One direction is found per window; of several sources it is near the loudest one. In a reverberant room it is a bit
-    off for the truth, too, so compare a prediction with the truth under the same lookup.
+    There is one direction per window; with several sources it is near the loudest one. In a reverberant room it is
+    slightly wrong for the truth too, so compare a prediction with the truth under the same lookup.
 
     Args:
-        hrirs: the set; a prediction that was rendered with another head is judged by this one.
-        sample_rate_hz: of the ears that will be asked about.
-        window_s: length of the windows, half overlapping; a shorter signal is one window.
+        hrirs: the HRIR set, also used for predictions rendered with another head.
+        sample_rate_hz: sample rate of the ears.
+        window_s: length of the windows, which overlap by half; a shorter signal is one window.
     """
 
     def __init__(self, hrirs: HRIRSet, sample_rate_hz: int, window_s: float = 0.25) -> None:
@@ -38,7 +38,7 @@ class DirectionLookup:
         self.sample_rate_hz = sample_rate_hz
         self.window_s = window_s
         window = round(0.064 * sample_rate_hz)
-        self._half = COLUMNS * round(window_s / 2 / COLUMNS * sample_rate_hz)  # samples; a whole number of columns
+        self._half = COLUMNS * round(window_s / 2 / COLUMNS * sample_rate_hz)  # in samples; a whole number of columns
         self._stft = STFT(2 ** math.ceil(math.log2(window)), window, self._half // COLUMNS)
         frequency = torch.linspace(0, sample_rate_hz / 2, self._stft.bins)
         self._bins = (frequency >= LOWEST_HZ) & (frequency <= min(HIGHEST_HZ, 0.45 * sample_rate_hz))
@@ -57,14 +57,14 @@ class DirectionLookup:
     def error(
         self, ears: Ears, azimuth: Float[Tensor, "*batch windows"], elevation: Float[Tensor, "*batch windows"]
     ) -> Float[Tensor, "*batch"]:
-        """Mean absolute difference, in radians, of the lateral angle heard and that of known directions.
+        """Mean absolute difference, in radians, between the lateral angle of the ears and that of known directions.
 
-        Windows count by their root mean square; silence has error 0. The known direction is among those that are
-        compared, so that a rendering at the true angle has error 0 between measured directions, too.
+        Windows are weighted by their root mean square; silence has error 0. The known direction is added to the
+        compared directions, so that a rendering at the true angle has error 0 between measured directions too.
 
         Args:
-            azimuth, elevation: of the source at each window's centre in radians; a last axis of 1 for a source that
-                stands still.
+            azimuth, elevation: direction of the source at each window's centre in radians; a last axis of 1 for a
+                source that stands still.
 
         Raises:
             ValueError: the directions fit neither the windows nor a still source.
@@ -80,7 +80,7 @@ class DirectionLookup:
         return ((heard - true).abs() * weight).sum(-1) / weight.sum(-1).clamp_min(SILENCE)
 
     def _template(self, responses: Float[Tensor, "*batch 2 taps"]) -> Float[Tensor, "*batch cues"]:
-        """What to multiply a window's cues with: |H_l|^2, |H_r|^2 and 2 H_l conj(H_r), over |H|^2."""
+        """Template for the product with a window's cues: |H_l|^2, |H_r|^2 and 2 H_l conj(H_r), over |H|^2."""
         spectrum = torch.fft.rfft(responses, self._stft.n_fft)[..., self._bins]
         left, right = spectrum.unbind(-2)
         power = torch.stack([left.abs().square(), right.abs().square()])
@@ -89,7 +89,7 @@ class DirectionLookup:
         return torch.cat([power[0] / total, power[1] / total, 2 * cross.real / total, 2 * cross.imag / total], dim=-1)
 
     def _cues(self, ears: Tensor) -> tuple[Float[Tensor, "*batch windows cues"], Float[Tensor, "*batch windows"]]:
-        """Covariance of the ears at each frequency of each window, weighted; and the window's root mean square."""
+        """Weighted covariance of the ears at each frequency of each window, and the window's root mean square."""
         left, right = spectrogram(ears, self._stft, "zeros")[..., self._bins, :].unbind(-3)
         energies = [self._windows(bins.real.square() + bins.imag.square()) for bins in (left, right)]
         cross = left * right.conj()
@@ -101,7 +101,7 @@ class DirectionLookup:
         return cues.transpose(-2, -1), power.sqrt()
 
     def _windows(self, values: Float[Tensor, "*batch frequency columns"]) -> Float[Tensor, "*batch frequency windows"]:
-        """Sums over the columns whose centres lie in each window; half a window is `COLUMNS` columns."""
+        """Sums over the columns with centres in each window; half a window is `COLUMNS` columns."""
         halves = (values.shape[-1] - 1) // COLUMNS  # the last column is centred at the end
         if halves < 2:
             return values.sum(-1, keepdim=True)

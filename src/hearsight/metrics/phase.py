@@ -1,4 +1,4 @@
-"""The two distances that CCStereo's test script adds to the field's (Chen et al., ACM MM 2025, released code)."""
+"""Amplitude and phase distance of CCStereo's test script (Chen et al., ACM MM 2025, released code)."""
 
 import torch
 from jaxtyping import Float
@@ -8,7 +8,7 @@ from hearsight.metrics.binaural import PAPERS_STFT, Padding, spectrogram
 from hearsight.signal import STFT
 
 MAGNITUDE_FLOOR = 1e-6
-LOUD = 0.2  # of the mean of |Re| + |Im|, above which a bin's phase counts
+LOUD = 0.2  # threshold of a bin's phase, relative to the mean of |Re| + |Im|
 
 Ears = Float[Tensor, "*batch 2 samples"]
 Value = Float[Tensor, "*batch"]
@@ -25,10 +25,10 @@ def amplitude_distance(
 
 
 def phase_distance(prediction: Ears, reference: Ears, stft: STFT = PAPERS_STFT, padding: Padding = "reflect") -> Value:
-    """Mean circular difference of the phases in radians, of each ear over its loud bins, left plus right.
+    """Mean circular difference of the phases in radians, for each ear over its loud bins, left plus right.
 
-    A bin is loud if |Re| + |Im| is above 0.2 times the mean of that ear's in the reference, in both signals. An ear
-    without a loud bin in common adds 0, where the released script gives NaN.
+    A bin is loud if in both signals |Re| + |Im| is above 0.2 times that ear's mean in the reference. An ear without a
+    common loud bin adds 0, where the released script gives NaN.
     """
     predicted, true = (spectrogram(ears, stft, padding) for ears in (prediction, reference))
     energies = [bins.real.abs() + bins.imag.abs() for bins in (predicted, true)]

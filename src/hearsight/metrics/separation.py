@@ -1,4 +1,4 @@
-"""SDR, SIR and SAR of separated sources: BSS Eval, version 3, with silence defined."""
+"""SDR, SIR and SAR of separated sources: BSS Eval, version 3, with defined values for silence."""
 
 from dataclasses import dataclass
 
@@ -16,10 +16,10 @@ class SeparationRatios:
     """Decibels per source, higher is better, each within +-100 dB.
 
     Attributes:
-        sdr, sir, sar: source to distortion, interference and artifacts.
-        order: which estimate was taken for each reference; 0, 1, 2 ... unless the best order was asked for.
+        sdr, sir, sar: ratios of source to distortion, interference and artifacts.
+        order: index of the estimate for each reference; 0, 1, 2 ... unless the best order was requested.
         defined: false for a source whose reference or estimate is silent. The published scripts leave out a mixture
-            that has any such source; so does everything here that averages.
+            that has any such source; so do all averages here.
     """
 
     sdr: Float[Tensor, "*batch sources"]
@@ -41,13 +41,12 @@ def separation_ratios(
         estimates, references: the stems. Each estimate is compared with the reference of its own index: the published
             systems separate the sound of a picture, so the released evaluations (2.5D Visual Sound, PixelPlayer,
             Sep-Stereo) allow no other order.
-        best_order: try every order of the estimates and take the one of highest mean SIR, as BSS Eval does for blind
-            separation and mir_eval by default.
-        filter_samples: length of the distortion filter that is forgiven.
+        best_order: use the order of the estimates with the highest mean SIR, as BSS Eval does for blind separation and
+            mir_eval by default.
+        filter_samples: length of the distortion filter that does not count as an error.
 
-    Silence: an estimate that is silent although its source sounds has -100 dB in all three; a source that is silent
-    has 100 dB if its estimate is silent too and -100 dB if it is not; the other sources are measured without it. A
-    perfect estimate has 100 dB.
+    Silence: a silent estimate of a sounding source has -100 dB in all three. A silent source has 100 dB if its estimate
+    is silent too and otherwise -100 dB; the other sources are measured without it. A perfect estimate has 100 dB.
 
     Raises:
         ValueError: the shapes differ, or there is no sample.
@@ -74,16 +73,17 @@ def _in_order(estimated: Tensor, true: Tensor, filter_samples: int) -> tuple[Ten
     true_sounds, estimated_sounds = _sounds(true), _sounds(estimated)
     right = torch.where(true_sounds == estimated_sounds, LIMIT_DB, -LIMIT_DB).to(
         true
-    )  # of what BSS Eval leaves undefined
+    )  # values that BSS Eval leaves undefined
     ratios = torch.stack([right, right, right])
-    # Clips that lack the same references go through the solver together.
+    # Clips with the same missing references are solved together.
     for pattern in true_sounds.unique(dim=0):
         if not pattern.any():
             continue
         clips = (true_sounds == pattern).all(-1).nonzero().squeeze(-1)
         present = pattern.nonzero().squeeze(-1)
         reference, estimate = true[clips][:, present], estimated[clips][:, present]
-        # An estimate's ratios depend on no other estimate, so a silent one may be anything here; it is overwritten.
+        # An estimate's ratios depend on no other estimate, so a silent one may have any value here; it is
+        # overwritten.
         silent = ~estimated_sounds[clips][:, present]
         estimate = torch.where(silent.unsqueeze(-1), reference, estimate)
         values = torch.stack(_bss_eval(reference, estimate, filter_samples)).clamp(-LIMIT_DB, LIMIT_DB)
@@ -100,17 +100,17 @@ def _bss_eval(reference: Tensor, estimate: Tensor, filter_samples: int) -> tuple
     try:
         values = fast_bss_eval.bss_eval_sources(reference, estimate, **arguments)
     except torch.linalg.LinAlgError:  # type: ignore[attr-defined]
-        # References that are filtered copies of each other; mir_eval takes least squares.
+        # References that are filtered copies of each other; mir_eval uses least squares.
         values = fast_bss_eval.bss_eval_sources(reference, estimate, load_diag=1e-10, **arguments)
     sdr, sir, sar = values[:3]
-    if sources == 1:  # nothing interferes
+    if sources == 1:  # there is no interference
         sir = torch.full_like(sdr, LIMIT_DB)
     return sdr, sir, sar
 
 
 def _best_order(estimated: Tensor, true: Tensor, filter_samples: int) -> Tensor:
     sources = len(true)
-    sir = torch.empty(sources, sources, dtype=true.dtype)  # of each reference (row) with each estimate (column)
+    sir = torch.empty(sources, sources, dtype=true.dtype)  # for each reference (row) and each estimate (column)
     rows = torch.arange(sources)
     for shift in range(sources):
         columns = (rows + shift) % sources

@@ -1,4 +1,4 @@
-"""The error of predicted ears split in two: what delays and gains could mend, and the rest."""
+"""Error of predicted ears in two parts: errors that delays and gains could correct, and the rest."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from hearsight.metrics.binaural import Ears
 
 LIMIT_DB = 100.0
 WINDOW_S = 2.0
-LONGEST_DELAY_S = 2e-3  # that is forgiven, either way
+LONGEST_DELAY_S = 2e-3  # largest delay in either direction that counts as spatial
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class ErrorEnergies:
 
     Attributes:
         spatial_db: energy of the reference over that of the spatial error: right timbre in the wrong place.
-        residual_db: energy of the reference as it was placed over that of the rest: noise, distortion, colour.
+        residual_db: energy of the placed reference over that of the rest: noise, distortion, colour.
     """
 
     spatial_db: Float[Tensor, "*batch"]
@@ -29,17 +29,17 @@ class ErrorEnergies:
 def spatial_error_energies(prediction: Ears, reference: Ears, sample_rate_hz: int) -> ErrorEnergies:
     """Energy decomposition of the error after Watcharasupat and Lerch 2024 (Quantifying Spatial Audio Quality).
 
-    In each window of 2 s (side by side; the last one may be shorter) every predicted channel is approximated by the
+    In each window of 2 s (adjacent; the last one may be shorter) every predicted channel is approximated by the
     reference's channels, each delayed by the lag (2 ms at most) of its largest cross-correlation and scaled (least
     squares). The approximation minus the reference is the spatial error, the prediction minus the approximation the
-    residual; energies are summed over channels and windows.
+    residual. Energies are summed over channels and windows.
 
-    Identical signals have 100 dB in both, silence for silence too. A prediction that is silent where the reference
-    sounds has 0 dB spatial (the whole reference is missing) and 100 dB residual (nothing was added). Sound where the
-    reference is silent is all residual: -100 dB, with 100 dB spatial.
+    Identical signals, including silence, have 100 dB in both. A silent prediction of a sounding reference has 0 dB
+    spatial (the whole reference is missing) and 100 dB residual (nothing was added). Sound where the reference is
+    silent is all residual: -100 dB, with 100 dB spatial.
 
     Args:
-        sample_rate_hz: of both signals.
+        sample_rate_hz: sample rate of both signals.
 
     Raises:
         ValueError: the shapes differ or are not `[..., 2, samples]`.
@@ -64,7 +64,7 @@ def spatial_error_energies(prediction: Ears, reference: Ears, sample_rate_hz: in
 
 
 def _nearest_placement(predicted: Tensor, true: Tensor, longest: int) -> Tensor:
-    """Each predicted channel as the best sum of delayed and scaled true channels. `[..., windows, 2, window]`"""
+    """Best approximation of each predicted channel by delayed and scaled true channels. `[..., windows, 2, window]`"""
     window = true.shape[-1]
     longest = min(longest, window - 1)
     size = 2 * window
@@ -72,12 +72,12 @@ def _nearest_placement(predicted: Tensor, true: Tensor, longest: int) -> Tensor:
     cross = torch.fft.rfft(predicted, n=size).unsqueeze(-2) * spectra.conj().unsqueeze(-3)  # [..., predicted, true, f]
     lags = torch.fft.irfft(cross, n=size)
     near = torch.cat([lags[..., : longest + 1], lags[..., size - longest :]], dim=-1).abs()
-    best = near.argmax(-1)  # lag 0 comes first, so that silence is not delayed
+    best = near.argmax(-1)  # lag 0 is first, so that silence is not delayed
     delay = torch.where(best <= longest, best, best - (2 * longest + 1))
     delayed = _delayed(true.unsqueeze(-3).expand(*delay.shape, window), delay)
 
-    # Two gains per predicted channel by least squares; the pseudo-inverse leaves out a channel that is silent or that
-    # is the other one's copy.
+    # Two gains per predicted channel by least squares; the pseudo-inverse ignores a channel that is silent or a copy
+    # of the other one.
     gram = (delayed @ delayed.transpose(-2, -1)).double()
     right = (delayed @ predicted.unsqueeze(-1)).double()
     gains = torch.linalg.pinv(gram, rtol=1e-6, hermitian=True) @ right
@@ -85,7 +85,7 @@ def _nearest_placement(predicted: Tensor, true: Tensor, longest: int) -> Tensor:
 
 
 def _delayed(signal: Tensor, delay: Tensor) -> Tensor:
-    """Signals shifted by whole samples, zeros coming in."""
+    """Shift signals by whole samples, filling with zeros."""
     position = torch.arange(signal.shape[-1], device=signal.device) - delay.unsqueeze(-1)
     inside = (position >= 0) & (position < signal.shape[-1])
     return signal.gather(-1, position.clamp(0, signal.shape[-1] - 1)) * inside

@@ -1,4 +1,4 @@
-"""A spectral distance that one choice of window cannot please: several resolutions at once."""
+"""Spectral distance at several resolutions at once, so that it does not depend on one choice of window."""
 
 import torch
 from jaxtyping import Float
@@ -18,11 +18,11 @@ def multi_resolution_stft_distance(
 ) -> Float[Tensor, "*batch"]:
     """Spectral convergence plus mean absolute difference of log magnitudes, averaged over resolutions and channels.
 
-    Yamamoto et al. 2020 (Parallel WaveGAN), equations 3 to 6: |T| - |P| in Frobenius norm over |T|, and mean
-    |ln |T| - ln |P||. The resolutions are further apart than theirs, because ears distinguish both hundredths of a
-    second and single hertz: windows of 16, 64 and 256 ms at 16 kHz, half a window apart. Magnitudes below 1e-4
-    count as 1e-4, so that silence is defined: 0 between two silences, finite between silence and sound. The log term
-    is symmetric, the convergence is not. Both ends are padded with silence.
+    Yamamoto et al. 2020 (Parallel WaveGAN), equations 3 to 6: |T| - |P| in Frobenius norm over |T|, and mean |ln |T| -
+    ln |P||. The resolutions are further apart than theirs, because ears distinguish both hundredths of a second and
+    single hertz: windows of 16, 64 and 256 ms at 16 kHz, half a window apart. Magnitudes below 1e-4 count as 1e-4, so
+    that silence is defined: 0 between two silences, finite between silence and sound. The log term is symmetric, the
+    convergence is not. Both ends are padded with silence.
 
     Raises:
         ValueError: the shapes differ or there is no sample.

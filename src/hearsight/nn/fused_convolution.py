@@ -1,4 +1,4 @@
-"""Convolutions with what follows them in one operation, and linear layers laid out for the processor."""
+"""Convolutions fused with the following operation, and linear layers with packed weights."""
 
 import torch
 from torch import Tensor, nn
@@ -8,16 +8,16 @@ _Activation = nn.ReLU | nn.LeakyReLU | nn.ReLU6
 
 
 class FusedConvolution(nn.Module):
-    """A (transposed) convolution with the activation that follows it, its weight laid out for the processor once.
+    """(Transposed) convolution fused with the following activation; its weight is packed for the processor once.
 
-    CPU only. The operations are those of PyTorch's own compiler. They have no public name, so whatever they raise
-    (AttributeError, NotImplementedError, RuntimeError, TypeError), or compute that differs, means that the caller goes
-    on without them.
+    CPU only. The operations are those of PyTorch's own compiler. They have no public names, so if they raise
+    (AttributeError, NotImplementedError, RuntimeError, TypeError) or give a different result, the caller must do
+    without them.
 
     Args:
-        convolution: padded with zeros.
+        convolution: convolution with zero padding.
         activation: ReLU, LeakyReLU, ReLU6 or None.
-        input_shape: of what it will mostly be given; other sizes are computed too, slower.
+        input_shape: usual shape of the input; other sizes work too, but slower.
     """
 
     def __init__(self, convolution: nn.Module, activation: nn.Module | None, input_shape: torch.Size) -> None:
@@ -32,7 +32,7 @@ class FusedConvolution(nn.Module):
         lay_out = ops._reorder_convolution_transpose_weight if self.transposed else ops._reorder_convolution_weight
         self.dtype = convolution.weight.dtype
         self.bias = convolution.bias
-        self._weight = lay_out(convolution.weight.detach(), *self.geometry, list(input_shape))  # no ordinary tensor
+        self._weight = lay_out(convolution.weight.detach(), *self.geometry, list(input_shape))  # not an ordinary tensor
         self._activation: tuple[str, list[float]] = ("none", [])
         if isinstance(activation, nn.LeakyReLU):
             self._activation = ("leaky_relu", [activation.negative_slope])
@@ -57,11 +57,11 @@ class FusedConvolution(nn.Module):
 
 
 class PackedLinear(nn.Module):
-    """A linear layer, its weight laid out for the processor once; CPU only, as `FusedConvolution`.
+    """Linear layer whose weight is packed for the processor once; CPU only, like `FusedConvolution`.
 
     Args:
         linear: the layer.
-        input_shape: of what it will mostly be given.
+        input_shape: usual shape of the input.
     """
 
     def __init__(self, linear: nn.Linear, input_shape: torch.Size) -> None:
@@ -76,18 +76,18 @@ class PackedLinear(nn.Module):
 
 
 def has_matrix_tiles() -> bool:
-    """Whether the CPU has AMX, with which PyTorch's own attention is fast in bfloat16."""
+    """Whether the CPU has AMX, which makes PyTorch's own attention fast in bfloat16."""
     ask = getattr(torch.cpu, "_is_amx_tile_supported", None)  # a private name
     return ask is not None and bool(ask())
 
 
 def computes_bfloat16(device: torch.device | str) -> bool:
-    """Whether a device multiplies matrices in bfloat16 natively, so that it is worth while."""
+    """Whether a device multiplies matrices in bfloat16 natively, so that bfloat16 is worthwhile."""
     backend = torch.device(device).type
     if backend == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     if backend == "cpu":
-        # private names of torch, asked for with care: without them float32 is used
+        # private names of torch; without them float32 is used
         ask = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
         return has_matrix_tiles() or (ask is not None and bool(ask()))
     return False

@@ -1,4 +1,4 @@
-"""How a feature map of the frame is given to the audio U-Net by concatenation (2.5D Visual Sound, section 3.3)."""
+"""Fusion of a frame's feature map with the audio U-Net by concatenation (2.5D Visual Sound, section 3.3)."""
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -7,12 +7,12 @@ from hearsight.nn.unet import draw_weights
 
 
 class VisualCondition(nn.Module):
-    """Feature map to conditioning vector: a 1 x 1 convolution with batch norm and ReLU to few channels, flattened.
+    """Conditioning vector from a feature map: a 1 x 1 convolution to few channels, batch norm, ReLU, flattened.
 
     Args:
-        visual_channels: of the feature map (512).
-        channels: to which the convolution reduces them (8); a map of 7 x 14 then gives 784 numbers, which the U-Net
-            tiles over its bottleneck.
+        visual_channels: channels of the feature map (512).
+        channels: channels after the convolution (8); a map of 7 x 14 then gives 784 numbers, which the U-Net tiles over
+            its bottleneck.
     """
 
     def __init__(self, visual_channels: int = 512, channels: int = 8) -> None:

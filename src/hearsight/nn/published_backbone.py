@@ -1,4 +1,4 @@
-"""Visual backbones in place of a system's own ResNet: EfficientNet-Lite0, and any that transformers knows, with their
+"""Visual backbones that replace a system's own ResNet: EfficientNet-Lite0, and networks of transformers, with their
 published weights."""
 
 import inspect
@@ -16,31 +16,31 @@ from hearsight.nn.imagenet import DEVIATION, MEAN
 from hearsight.nn.visual import VisualResNet
 
 LITE = ("efficientnet-lite0", "efficientnet-lite0-pooled")
-REDUCTION = 32  # of the maps of a ResNet, which every system here is made for
+REDUCTION = 32  # factor between a picture and a ResNet's map, which every system here expects
 _MOST_SPECIAL_TOKENS = 16  # class and register tokens before those of the patches
 
 
 class PublishedBackbone(nn.Module):
     """Last feature map of a vision network of transformers: `[batch, 3, H, W]` to `[batch, channels, H / 32, W / 32]`.
 
-    Networks that give maps (ResNet, ConvNeXt, EfficientNet ...) and networks that give tokens (ViT, DINOv2, Swin, the
-    picture side of CLIP and SigLIP ...): class and register tokens are left out, the rest laid out as the grid of
-    patches. A finer map is averaged down to H / 32 x W / 32, the size that the systems are made for.
+    Networks may output maps (ResNet, ConvNeXt, EfficientNet ...) or tokens (ViT, DINOv2, Swin, the vision encoder of
+    CLIP and SigLIP ...). Class and register tokens are dropped, and the rest is arranged as the grid of patches. A
+    finer map is averaged to H / 32 x W / 32, the size that the systems expect.
 
-    Frames come ImageNet-normalised and are normalised anew as the published preprocessor says.
+    Frames are ImageNet-normalised on input and renormalised for the published preprocessor.
 
     Args:
-        architecture: name on the Hugging Face Hub or folder of a published network, which gives weights too; or what
-            `architecture` of another one is: a mapping that is enough to build the same network with random weights.
-        frozen: take no gradients, and keep statistics as they are even in training.
+        architecture: name on the Hugging Face Hub or folder of a published network with weights; or the attribute
+            `architecture` of another backbone, a mapping that builds the same network with random weights.
+        frozen: no gradients, and constant statistics even in training.
 
     Attributes:
         architecture: configuration and normalisation, as a mapping of JSON values.
-        out_channels: of the map.
+        out_channels: channels of the map.
 
     Raises:
-        ModelError: it is no network that sees pictures, or the mapping describes none.
-        DependencyError: the published network cannot be had.
+        ModelError: the network does not take pictures, or the mapping is not valid.
+        DependencyError: the published network is not available.
     """
 
     _scale: Tensor
@@ -49,7 +49,7 @@ class PublishedBackbone(nn.Module):
     def __init__(self, architecture: str | Mapping[str, Any], frozen: bool = False) -> None:
         super().__init__()
         network, self.architecture = _made(architecture)
-        self.network = getattr(network, "vision_model", network)  # of CLIP and SigLIP the side that sees
+        self.network = getattr(network, "vision_model", network)  # the vision encoder of CLIP and SigLIP
         if self.network.main_input_name != "pixel_values":
             raise ModelError(
                 f"{_shown(architecture)}: takes {self.network.main_input_name}, not pictures", "unsupported"
@@ -74,10 +74,10 @@ class PublishedBackbone(nn.Module):
         return features if features.shape[-2:] == size else F.adaptive_avg_pool2d(features, size)
 
     def map_size(self, frame_size: Sequence[int]) -> tuple[int, int]:
-        """(height, width) of the feature map of frames of `frame_size`.
+        """Size (height, width) of the feature map of frames of `frame_size`.
 
         Raises:
-            ValueError: an axis of the frame is no multiple of 32.
+            ValueError: an axis of the frame is not a multiple of 32.
         """
         height, width = frame_size
         if height % REDUCTION or width % REDUCTION or height < REDUCTION or width < REDUCTION:
@@ -85,11 +85,12 @@ class PublishedBackbone(nn.Module):
         return height // REDUCTION, width // REDUCTION
 
     def train(self, mode: bool = True) -> Self:
-        """Training mode; a frozen backbone stays in evaluation mode."""
+        """Set training mode; a frozen backbone stays in evaluation mode."""
         return super().train(mode and not self.frozen)
 
     def _freeze_what_is_unused(self) -> int:
-        """Take what the map does not depend on (heads, mask tokens) out of training; returns the map's channels."""
+        """Exclude parameters without effect on the map (heads, mask tokens) from training; return the map's
+        channels."""
         self.eval()
         parameters = list(self.parameters())
         with torch.enable_grad():
@@ -100,12 +101,12 @@ class PublishedBackbone(nn.Module):
         return features.shape[1]
 
     def _options(self) -> dict[str, bool]:
-        """What lets a transformer take pictures of another size than it was trained on."""
+        """Options that let a transformer take pictures of another size than in training."""
         known = inspect.signature(self.network.forward).parameters
         return {"interpolate_pos_encoding": True} if "interpolate_pos_encoding" in known else {}
 
     def _patches(self) -> list[int]:
-        """Pixels per token along an axis that the architecture may have: of its patches, or of its last stage."""
+        """Possible numbers of pixels per token along an axis: for the architecture's last stage, or for its patches."""
         config = self.network.config
         patch = config.patch_size if isinstance(config.patch_size, int) else config.patch_size[0]
         stages = len(config.depths) if isinstance(getattr(config, "depths", None), Sequence) else 1
@@ -123,16 +124,16 @@ def visual_backbone(
     weights: str | None = None,
     frozen: bool = False,
 ) -> VisualBackbone:
-    """A system's own ResNet, or the network that stands in its place.
+    """Build a system's own ResNet, or the network that replaces it.
 
     Args:
-        architecture: "efficientnet-lite0" for `LiteMap`, whose `weights` are "imagenet" or None, and
-            "efficientnet-lite0-pooled" for its map at the size that the systems are made for; a network of
-            transformers, see `PublishedBackbone`; None for the ResNet, which the other arguments describe.
+        architecture: "efficientnet-lite0" for `LiteMap`, with `weights` "imagenet" or None; "efficientnet-lite0-pooled"
+            for its map at the size that the systems expect; a network of transformers, see `PublishedBackbone`; None
+            for the ResNet, which the other arguments describe.
 
     Raises:
-        ValueError: an architecture of transformers, and weights or a dilation of the ResNet beside it; or
-            EfficientNet-Lite0 with other weights.
+        ValueError: an architecture of transformers is combined with weights of the ResNet, or EfficientNet-Lite0 with
+            other weights.
     """
     if architecture is None:
         return VisualResNet(widths, depths, dilated, weights=weights, frozen=frozen)
@@ -144,7 +145,7 @@ def visual_backbone(
 
 
 def _made(architecture: str | Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
-    """A network and the mapping that describes it."""
+    """Network and the mapping that describes it."""
     from transformers import AutoConfig, AutoModel
     from transformers.image_processing_base import ImageProcessingMixin
 
@@ -167,7 +168,7 @@ def _made(architecture: str | Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
         ) from error
     try:
         preprocessor, _ = ImageProcessingMixin.get_image_processor_dict(architecture)
-    except OSError:  # none was published: ImageNet's, as for most
+    except OSError:  # no preprocessor was published: use ImageNet's, as for most
         preprocessor = {}
     return network, {
         "config": network.config.to_dict(),
@@ -179,7 +180,7 @@ def _made(architecture: str | Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
 def _laid_out(
     tokens: Float[Tensor, "batch tokens channels"], frame_size: Sequence[int], patches: Sequence[int]
 ) -> Float[Tensor, "batch channels h w"]:
-    """Tokens as a map, row by row, without the special ones before them."""
+    """Arrange tokens as a map, row by row, without the special tokens before them."""
     for patch in patches:
         rows, columns = frame_size[0] // patch, frame_size[1] // patch
         special = tokens.shape[1] - rows * columns

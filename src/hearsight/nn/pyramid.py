@@ -1,6 +1,6 @@
 """The associative pyramid and its smallest form (Sep-Stereo, section 3.2, figure 3a).
 
-Both take the inner decoder stages of the U-Net and the visual feature map, and give the masks' logits for two
+Both take the inner decoder stages of the U-Net and the visual feature map, and output the masks' logits for two
 channels: left and right ear, or source A and source B.
 """
 
@@ -17,11 +17,11 @@ from hearsight.nn.unet import Norm, draw_weights, upsample
 
 
 class Associated(NamedTuple):
-    """What an associative network gives.
+    """Output of an associative network.
 
     Attributes:
         left, right: logits of the masks of the first and the second channel. `[batch, 2, frequency, time]`
-        maps: the associative convolutions' outputs, coarse to fine, one channel per position of the visual map; the
+        maps: outputs of the associative convolutions, coarse to fine, one channel per position of the visual map; the
             last has half the rows and columns of the masks. `[batch, h * w, frequency_i, time_i]`
     """
 
@@ -31,7 +31,7 @@ class Associated(NamedTuple):
 
 
 class MaskPair(nn.Module):
-    """A network whose last two convolutions, `left` and `right`, give the masks' logits from the same maps."""
+    """Network whose last two convolutions, `left` and `right`, compute the masks' logits from the same maps."""
 
     left: nn.ConvTranspose2d
     right: nn.ConvTranspose2d
@@ -41,7 +41,7 @@ class MaskPair(nn.Module):
         self.both: SubpixelConvolution | None = None
 
     def join(self) -> None:
-        """Compute both convolutions as one from now on; for inference."""
+        """Replace both convolutions by a single one, for inference."""
         self.both = SubpixelConvolution(self.left, self.right)
         del self.left, self.right
 
@@ -59,10 +59,10 @@ class AssociativePyramid(MaskPair):
     """APNet: associative convolutions at every inner decoder stage, combined from coarse to fine.
 
     Args:
-        stage_channels: of the decoder's inner stages, coarse to fine (512, 256, 128, 64).
-        visual_channels: of the visual feature map.
-        positions: of the visual feature map, h * w (98).
-        norm: of the upsampling stages (`nn.normalization`).
+        stage_channels: channels of the decoder's inner stages, coarse to fine (512, 256, 128, 64).
+        visual_channels: channels of the visual feature map.
+        positions: positions of the visual feature map, h * w (98).
+        norm: norm of the upsampling stages (`nn.normalization`).
     """
 
     def __init__(
@@ -107,5 +107,5 @@ class OutermostAssociation(MaskPair):
 
 
 def _head(in_channels: int) -> nn.ConvTranspose2d:
-    """The last transposed convolution; its caller bounds the mask."""
+    """Last transposed convolution, without the bound of the mask."""
     return nn.ConvTranspose2d(in_channels, 2, kernel_size=4, stride=2, padding=1)

@@ -1,4 +1,4 @@
-"""Separation as extreme stereo: two pictures' features at the edges of an empty map (Sep-Stereo, section 3.3)."""
+"""Separation as extreme stereo: the features of two pictures at the edges of an empty map (Sep-Stereo, section 3.3)."""
 
 from typing import Literal
 
@@ -18,13 +18,13 @@ def rearrange(
     rearrangement: Rearrangement = "paper",
     extremes: Extremes = "horizontal",
 ) -> Float[Tensor, "batch channels height width"]:
-    """A map that is zero but for two pictures' features at opposite edges: A left (or top), B right (or bottom).
+    """Map of zeros with two pictures' features at opposite edges: A left (or top), B right (or bottom).
 
     Args:
         map_a, map_b: feature maps of the two pictures.
-        size: (height, width) of the map to make.
+        size: (height, width) of the new map.
         rearrangement: "paper" max-pools each map to 1 x 1 and puts it at the middle of its edge (equation 8);
-            "released" max-pools along the horizontal axis only and fills the edge, as the authors' code does.
+            "released" max-pools along the horizontal axis only and fills the edge, as in the authors' code.
         extremes: "vertical" uses top and bottom (supplement, table 1).
     """
     if extremes == "vertical":
@@ -42,7 +42,7 @@ def rearrange(
 def split_sides(
     visual: Float[Tensor, "batch channels h w"],
 ) -> tuple[Float[Tensor, "batch channels 1 1"], Float[Tensor, "batch channels 1 1"]]:
-    """The left and the right half of a picture as one feature each, for stereo without stereo supervision.
+    """Left and right half of a picture as one feature each, for stereo without stereo supervision.
 
     The map is max-pooled to 6 x 3 (width x height), average-pooled to 2 x 1 and split (Sep-Stereo, supplement 1.1).
     """
@@ -54,11 +54,11 @@ def split_sides(
 
 
 def _bins(size: int, count: int) -> list[slice]:
-    """What adaptive pooling takes for each of its outputs along an axis."""
+    """Input ranges of adaptive pooling along an axis, one per output."""
     return [slice(size * i // count, -(-size * (i + 1) // count)) for i in range(count)]
 
 
 def _at_middle(feature: Float[Tensor, "batch channels 1 1"], height: int) -> Float[Tensor, "batch channels height 1"]:
-    """A column that is zero but for row ceil(height / 2), counted from 1."""
+    """A column of zeros except for row ceil(height / 2), counted from 1."""
     above = (height + 1) // 2 - 1
     return F.pad(feature, (0, 0, above, height - 1 - above))

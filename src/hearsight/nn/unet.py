@@ -1,4 +1,4 @@
-"""The conditional audio U-Net that all the published systems share (2.5D Visual Sound, section 3.3 and appendix B)."""
+"""Conditional audio U-Net that all published systems share (2.5D Visual Sound, section 3.3 and appendix B)."""
 
 from collections.abc import Sequence
 from itertools import accumulate, pairwise
@@ -13,12 +13,12 @@ Conditioning = Literal["tile", "film"]
 
 
 class Decoded(NamedTuple):
-    """What the U-Net gives.
+    """Output of the U-Net.
 
     Attributes:
         logits: output of the last transposed convolution, before any bound. `[batch, out, frequency, time]`
-        stages: output of every inner decoder stage, coarse to fine; stage i has `channels[-2 - i]` channels and
-            1 / 2^(n - 1 - i) of the input's rows and columns. Associative convolutions fuse on these.
+        stages: output of every inner decoder stage, coarse to fine; stage i has `channels[-2 - i]` channels and 1 /
+            2^(n - 1 - i) of the input's rows and columns. Associative convolutions use these.
     """
 
     logits: Float[Tensor, "batch out frequency time"]
@@ -26,23 +26,24 @@ class Decoded(NamedTuple):
 
 
 class ConditionalUNet(nn.Module):
-    """U-Net on a spectrogram that is given a vector of other knowledge at its bottleneck.
+    """U-Net on a spectrogram, with a conditioning vector at its bottleneck.
 
-    Conditioning "tile" repeats the vector over the bottleneck and concatenates it, as the papers do. "film" scales and
-    shifts each channel of the bottleneck by what one linear layer makes of the vector, x (1 + gamma) + beta (Perez et
-    al., FiLM, AAAI 2018, equation 2, with gamma counted from 1): the first decoder stage then has far fewer weights.
+    Conditioning "tile" repeats the vector over the bottleneck and concatenates it, as in the papers. "film" scales and
+    shifts each channel of the bottleneck with the outputs of one linear layer on the vector, x (1 + gamma) + beta
+    (Perez et al., FiLM, AAAI 2018, equation 2, with gamma counted from 1): the first decoder stage then has far fewer
+    weights.
 
-    Each stage down is a 4 x 4 convolution of stride 2, a norm and a leaky ReLU of slope 0.2; each stage up a 4 x 4
-    transposed convolution of stride 2, a norm and ReLU; encoder stage i is concatenated to decoder stage n - i. The
-    last stage up has neither norm nor activation: its caller bounds it (2.5D Visual Sound, appendix B). Weights are
-    drawn from N(0, 0.02), batch-norm scales from N(1, 0.02), as in the released code.
+    Each encoder stage is a 4 x 4 convolution of stride 2, a norm and a leaky ReLU of slope 0.2; each decoder stage is a
+    4 x 4 transposed convolution of stride 2, a norm and ReLU. Encoder stage i is concatenated to decoder stage n - i.
+    The last decoder stage has neither norm nor activation: the caller bounds its output (2.5D Visual Sound, appendix
+    B). Weights are drawn from N(0, 0.02), batch-norm scales from N(1, 0.02), as in the released code.
 
     With n stages each axis is halved n times: an axis of k 2^n + 1 (257 rows) loses its last element, as in the papers.
 
     Args:
         in_channels, out_channels: 2 and 2 for real and imaginary parts of mix and mask.
-        channels: of the encoder's stages.
-        condition_channels: length of the conditioning vector; 0 for a U-Net that hears only.
+        channels: channels of the encoder's stages.
+        condition_channels: length of the conditioning vector; 0 for an audio-only U-Net.
         norm: see `normalization`.
         conditioning: "tile" or "film".
     """
@@ -81,10 +82,10 @@ class ConditionalUNet(nn.Module):
         spectrogram: Float[Tensor, "batch in frequency time"],
         condition: Float[Tensor, "_batch condition"] | None = None,
     ) -> Decoded:
-        """Logits and the decoder's stages; of one condition for all spectrograms, or of one for each.
+        """Logits and the decoder's stages, with one condition for all spectrograms, or one for each.
 
         Raises:
-            ValueError: an axis that cannot be halved n times, or a condition where none (or another) is expected.
+            ValueError: an axis cannot be halved n times, or the condition is missing or has another length.
         """
         self.check_size(*spectrogram.shape[-2:])
         given = 0 if condition is None else condition.shape[1]
@@ -105,10 +106,10 @@ class ConditionalUNet(nn.Module):
         return Decoded(self.head(torch.cat([x, encoded[0]], dim=1)), tuple(stages))
 
     def check_size(self, rows: int, columns: int) -> None:
-        """Refuse a spectrogram whose axes cannot be halved n times.
+        """Raise if the axes of a spectrogram cannot be halved n times.
 
         Raises:
-            ValueError: it cannot.
+            ValueError: an axis cannot be halved.
         """
         unit = 2 ** len(self.down)
         if rows % unit > 1 or rows < unit or columns % unit or not columns:
@@ -118,7 +119,7 @@ class ConditionalUNet(nn.Module):
 
 
 def draw_weights(module: nn.Module) -> None:
-    """Weights of (transposed) convolutions from N(0, 0.02), of batch norms from N(1, 0.02) with zero bias.
+    """Draw weights of (transposed) convolutions from N(0, 0.02), and of batch norms from N(1, 0.02) with zero bias.
 
     Biases of convolutions keep PyTorch's default, as in the released code.
     """
@@ -131,13 +132,13 @@ def draw_weights(module: nn.Module) -> None:
 
 
 def normalization(norm: Norm, channels: int) -> nn.Module:
-    """The norm that follows a convolution.
+    """Norm after a convolution.
 
-    "batch" is the papers'. "instance" takes each channel's mean and deviation of each item alone, without scale, shift
-    or running statistics, as PseudoBinaural's released scripts do; it has no parameters.
+    "batch" is the papers' norm. "instance" uses each channel's mean and deviation for each item separately, without
+    scale, shift or running statistics, as in PseudoBinaural's released scripts; it has no parameters.
 
     Raises:
-        ValueError: there is none of that name.
+        ValueError: there is no norm with that name.
     """
     if norm == "batch":
         return nn.BatchNorm2d(channels)
@@ -147,7 +148,7 @@ def normalization(norm: Norm, channels: int) -> nn.Module:
 
 
 def downsample(in_channels: int, out_channels: int, norm: Norm = "batch") -> nn.Sequential:
-    """One stage down: convolution that halves each axis, norm, leaky ReLU."""
+    """Encoder stage: convolution that halves each axis, norm, leaky ReLU."""
     return nn.Sequential(
         nn.Conv2d(in_channels, out_channels, kernel_size=4, stride=2, padding=1),
         normalization(norm, out_channels),
@@ -156,7 +157,7 @@ def downsample(in_channels: int, out_channels: int, norm: Norm = "batch") -> nn.
 
 
 def upsample(in_channels: int, out_channels: int, norm: Norm = "batch") -> nn.Sequential:
-    """One stage up: transposed convolution that doubles each axis, norm, ReLU."""
+    """Decoder stage: transposed convolution that doubles each axis, norm, ReLU."""
     return nn.Sequential(
         nn.ConvTranspose2d(in_channels, out_channels, kernel_size=4, stride=2, padding=1),
         normalization(norm, out_channels),

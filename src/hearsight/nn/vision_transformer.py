@@ -17,26 +17,26 @@ class VisionTransformer(nn.Module):
     """Patch tokens of some layers of a ViT, as feature maps (Beyond Mono to Binaural, section 3.2).
 
     ViT-Large by default: `[batch, 3, H, W]` to four maps `[batch, 1024, H / 16, W / 16]`, of layers 6, 12, 18 and 24.
-    The class token is left out, as is the norm after the last layer (as in the dense prediction transformer, DPT).
+    The class token and the norm after the last layer are left out (as in the dense prediction transformer, DPT).
 
     The network and its tensor names are those of the encoder in transformers' `DPTModel`, which is the ViT of
-    Dosovitskiy et al.; published weights may be of a DPT ("Intel/dpt-large", trained for depth on MIX6) or of a ViT
-    ("google/vit-large-patch16-384", ImageNet). Both were trained on pixels scaled to [-1, 1]; frames come
-    ImageNet-normalised here and are rescaled inside.
+    Dosovitskiy et al. Published weights may be those of a DPT ("Intel/dpt-large", trained for depth on MIX6) or of a
+    ViT ("google/vit-large-patch16-384", ImageNet). Both were trained on pixels scaled to [-1, 1]; frames are
+    ImageNet-normalised here and rescaled inside.
 
     Args:
-        width, layers, heads: tokens' width, number of layers and of attention heads (1024, 24, 16: ViT-Large).
-        mlp_width: of each layer's hidden layer.
-        taken: layers whose output is given, counted from 1.
+        width, layers, heads: width of the tokens, number of layers and of attention heads (1024, 24, 16: ViT-Large).
+        mlp_width: width of each layer's hidden layer.
+        taken: layers whose outputs are returned, counted from 1.
         patch: side of a patch in pixels.
         grid: side of the square grid of learned position embeddings, which are interpolated to the frame's grid (24:
             the 384 x 384 pixels of the published networks).
         weights: name on the Hugging Face Hub or folder of published weights; None for random ones. Read once, here.
-        frozen: take no gradients.
+        frozen: no gradients.
 
     Raises:
         ModelError: the published weights are of another architecture.
-        DependencyError: they cannot be had.
+        DependencyError: the published weights are not available.
     """
 
     _scale: Tensor
@@ -91,7 +91,7 @@ class VisionTransformer(nn.Module):
     def forward(
         self, frames: Float[Tensor, "batch 3 height width"]
     ) -> tuple[Float[Tensor, "batch _channels _h _w"], ...]:
-        """The taken layers' maps of ImageNet-normalised frames."""
+        """Maps of the taken layers for ImageNet-normalised frames."""
         height, width = self.map_size(frames.shape[-2:])
         tokens = self.embeddings(frames * self._scale + self._shift)
         x = tokens if isinstance(tokens, Tensor) else tokens[0]
@@ -104,7 +104,7 @@ class VisionTransformer(nn.Module):
         return tuple(maps)
 
     def attend_by_products(self) -> None:
-        """Compute attention by `attention_by_products` from now on, where transformers takes functions for it."""
+        """Compute attention by `attention_by_products` from now on, if transformers supports it."""
         try:
             from transformers import AttentionInterface
         except ImportError:  # before 4.48
@@ -115,10 +115,10 @@ class VisionTransformer(nn.Module):
                 module.config._attn_implementation = "products"
 
     def map_size(self, frame_size: Sequence[int]) -> tuple[int, int]:
-        """(height, width) of the maps of frames of `frame_size`: the grid of patches.
+        """Size (height, width) of the maps of frames of `frame_size`: the grid of patches.
 
         Raises:
-            ValueError: an axis of the frame is no multiple of the patch.
+            ValueError: an axis of the frame is not a multiple of the patch.
         """
         height, width = frame_size
         if height % self.patch or width % self.patch or not height or not width:
@@ -126,7 +126,7 @@ class VisionTransformer(nn.Module):
         return height // self.patch, width // self.patch
 
     def train(self, mode: bool = True) -> Self:
-        """Training mode; a frozen transformer stays in evaluation mode."""
+        """Set training mode; a frozen transformer stays in evaluation mode."""
         return super().train(mode and not self.frozen)
 
 
@@ -139,9 +139,9 @@ def attention_by_products(
     scaling: float,
     **_: Any,
 ) -> tuple[Float[Tensor, "batch tokens heads width"], None]:
-    """Attention without a mask as two products and a softmax in the precision of what is given, picture by picture.
+    """Attention without a mask as two products and a softmax, in the input's precision, picture by picture.
 
-    PyTorch's own attention uses a processor's bfloat16 less well, and scores of several pictures leave its caches.
+    PyTorch's own attention uses a processor's bfloat16 less well, and the scores of several pictures exceed its caches.
     """
     assert attention_mask is None
     with torch.autocast(query.device.type, enabled=False):
@@ -156,7 +156,7 @@ def _load_published(vit: Any, weights: str) -> None:
     from transformers.utils import logging
 
     verbosity = logging.get_verbosity()
-    logging.set_verbosity_error()  # its report of heads that are left out would only worry
+    logging.set_verbosity_error()  # hide its report of unused heads, which would only cause worry
     try:
         architecture = AutoConfig.from_pretrained(weights).model_type
         if architecture == "dpt":
@@ -195,7 +195,7 @@ def _load_published(vit: Any, weights: str) -> None:
     vit.load_state_dict({name: tensors[name] for name in own})
 
 
-# Names in transformers' ViTModel, older and newer, and what DPTModel calls the same tensors.
+# Names of tensors in transformers' ViTModel, older and newer, and in DPTModel.
 _SAME: Mapping[str, str] = {
     "attention.q_proj": "attention.attention.query",
     "attention.k_proj": "attention.attention.key",
@@ -215,7 +215,7 @@ def _dpt_name(name: str) -> str:
 
 
 def _resized_grid(positions: Tensor, count: int) -> Tensor:
-    """Position embeddings of a square grid (class token first) interpolated to another of `count` positions."""
+    """Interpolate position embeddings of a square grid (class token first) to another grid of `count` positions."""
     token, grid = positions[:, :1], positions[:, 1:]
     if grid.shape[1] == count:
         return positions

@@ -1,4 +1,4 @@
-"""Visual backbones: what a network sees of a frame. Architectures and published weights come from transformers."""
+"""Visual backbone: ResNet features of a frame. Architecture and published weights come from transformers."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,21 +14,21 @@ from hearsight.errors import DependencyError, ModelError
 class VisualResNet(nn.Module):
     """ResNet without pooling and classifier: `[batch, 3, H, W]` to `[batch, widths[-1], H / 32, W / 32]`.
 
-    ResNet-18 by default: 512 x 7 x 14 of a 224 x 448 frame (2.5D Visual Sound, section 3.3).
+    ResNet-18 by default: 512 x 7 x 14 for a 224 x 448 frame (2.5D Visual Sound, section 3.3).
 
     Args:
         widths, depths: channels and blocks of the four stages (ResNet-18; `depths=(3, 4, 6, 3)` is ResNet-34). The
             first width is also that of the stem.
-        dilated: keep stride 1 in the last stage and dilate it by 2, as Sep-Stereo takes it from Sound of Pixels, which
+        dilated: keep stride 1 in the last stage and dilate it by 2, as Sep-Stereo does after Sound of Pixels, which
             gives H / 16 x W / 16; then average-pool 2 x 2 to H / 32 x W / 32 unless `pool` is false.
         pool: only with `dilated`: whether to average-pool.
         weights: name on the Hugging Face Hub or folder of published weights ("microsoft/resnet-18"); None for random
-            ones. It is read once, here: a saved network carries its own weights.
-        frozen: take no gradients, and keep batch-norm statistics as they are even in training.
+            ones. They are read once, here: a saved network carries its own weights.
+        frozen: no gradients, and constant batch-norm statistics even in training.
 
     Raises:
         ModelError: the published weights are those of another architecture.
-        DependencyError: they cannot be had.
+        DependencyError: the published weights are not available.
     """
 
     def __init__(
@@ -64,10 +64,10 @@ class VisualResNet(nn.Module):
         return F.avg_pool2d(x, kernel_size=2, stride=2) if self.pools else x
 
     def map_size(self, frame_size: Sequence[int]) -> tuple[int, int]:
-        """(height, width) of the feature map of frames of `frame_size`.
+        """Size (height, width) of the feature map of frames of `frame_size`.
 
         Raises:
-            ValueError: an axis of the frame is no multiple of 32.
+            ValueError: an axis of the frame is not a multiple of 32.
         """
         height, width = frame_size
         if height % 32 or width % 32 or height < 32 or width < 32:
@@ -75,7 +75,7 @@ class VisualResNet(nn.Module):
         return height // self.reduction, width // self.reduction
 
     def train(self, mode: bool = True) -> Self:
-        """Training mode; a frozen backbone stays in evaluation mode."""
+        """Set training mode; a frozen backbone stays in evaluation mode."""
         return super().train(mode and not self.frozen)
 
 
@@ -109,7 +109,7 @@ def _load_published(resnet: Any, weights: str) -> None:
 
 
 def _dilate(stage: nn.Module) -> None:
-    """Stride 1 instead of 2 in a stage; every later 3 x 3 convolution of it reaches twice as far (dilation 2)."""
+    """Set stride 1 instead of 2 in a stage, and dilation 2 in every later 3 x 3 convolution of it."""
     for convolution in stage.modules():
         if isinstance(convolution, nn.Conv2d):
             if convolution.stride == (2, 2):

@@ -7,7 +7,7 @@
     ears = model(mono, frames, sample_rate=44_100, frame_rate=30)
     stems = hearsight.separate("duet.mp4", "stems")
 
-Importing this package loads nothing heavy; the names below are loaded on first use.
+Importing this package is fast; the names below are loaded on first use.
 """
 
 from importlib import import_module

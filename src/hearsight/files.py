@@ -1,4 +1,4 @@
-"""Outputs that are whole or not there: write beside the target, then rename."""
+"""Outputs that are either complete or absent: written beside the target, then renamed."""
 
 import errno
 import json
@@ -28,13 +28,13 @@ _cleaned: set[Path] = set()
 def written_whole(target: str | os.PathLike[str]) -> Iterator[Path]:
     """Context that yields a temporary path beside `target` and renames it to `target` on success.
 
-    The temporary file keeps the target's suffix (so that a writer can see the format) and stands in the target's
-    folder (so that the rename is atomic). On any exception it is removed and `target` is left as it was. A process
-    that is killed leaves at most a hidden `.NAME.*` file, never a half-written target; the first output that a later
-    process writes into the folder removes it.
+    The temporary file has the target's suffix (so that a writer can see the format) and is in the target's folder (so
+    that the rename is atomic). On any exception it is removed and `target` is not changed. A process that is killed
+    leaves at most a hidden `.NAME.*` file, never a half-written target; the first output that a later process writes
+    into the folder removes it.
 
-    A target that is a link is written through. One that is no regular file (a device, a FIFO) is not replaced: what was
-    written whole elsewhere is copied into it.
+    If the target is a link, the file that it points to is written. One that is no regular file (a device, a FIFO) is
+    not replaced: the file is completed elsewhere and copied into it.
 
     Raises:
         HearsightError: the folder is missing or not writable, the target is write-protected, or the disk is full.
@@ -59,7 +59,7 @@ def written_whole(target: str | os.PathLike[str]) -> Iterator[Path]:
                 temporary.unlink()
                 return
             _as_if_newly_created(temporary)
-            with open(temporary, "rb") as file:  # a crash of the machine must not leave an empty target either
+            with open(temporary, "rb") as file:  # so that a crash of the machine leaves no empty target
                 os.fsync(file.fileno())
             os.replace(temporary, place)
         except BaseException as error:
@@ -74,8 +74,8 @@ def written_whole(target: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def _temporary_beside(target: Path, folder: Path) -> tuple[int | None, Path]:
-    """A new hidden file and, where the system has locks, a descriptor that holds one as long as it is in use."""
-    room = _LONGEST_NAME - len(os.fsencode(f".{_MARK}{target.suffix}")) - 8  # what `mkstemp` adds
+    """Make a hidden file and, where the system has locks, a descriptor that holds its lock while it is in use."""
+    room = _LONGEST_NAME - len(os.fsencode(f".{_MARK}{target.suffix}")) - 8  # added by `mkstemp`
     stem = os.fsencode(target.stem)[: max(0, room)].decode("utf-8", "ignore")
     descriptor, name = tempfile.mkstemp(prefix=f".{stem}{_MARK}", suffix=target.suffix, dir=folder)
     try:
@@ -89,10 +89,10 @@ def _temporary_beside(target: Path, folder: Path) -> tuple[int | None, Path]:
 
 
 def _remove_stale(folder: Path) -> None:
-    """Remove what killed processes left half written in a folder: our hidden files and folders that no process holds a
-    lock of.
+    """Remove half-written output of killed processes from a folder: hearsight's hidden files and folders that no
+    process has locked.
 
-    Once per folder and process. Younger files than a minute stay: their process may be about to lock them.
+    Once per folder and process. Files younger than a minute are kept: their process may be about to lock them.
     """
     if folder in _cleaned:
         return
@@ -121,7 +121,7 @@ def _remove_stale(folder: Path) -> None:
 def folder_for_scratch(beside: Path) -> Iterator[Path]:
     """Context that yields a hidden folder beside a file, which is removed when the context ends.
 
-    What a killed process leaves the next output into that folder removes.
+    If the process is killed, the next output into the parent folder removes it.
 
     Raises:
         HearsightError: the folder is missing or not writable, or the disk is full.
@@ -137,7 +137,7 @@ def folder_for_scratch(beside: Path) -> Iterator[Path]:
 
 
 def _hidden_folder(target: Path) -> tuple[Path, int | None]:
-    """A new hidden folder beside a path and, where the system has locks, a descriptor that holds one."""
+    """Make a hidden folder beside a path and, where the system has locks, a descriptor that holds its lock."""
     _remove_stale(target.parent)
     folder = Path(tempfile.mkdtemp(prefix=f".{target.name}{_MARK}"[: _LONGEST_NAME - 8], dir=target.parent))
     try:
@@ -173,7 +173,7 @@ def folder_written_whole(target: str | os.PathLike[str]) -> Iterator[Path]:
                     os.replace(target, old / target.name)
                     os.replace(temporary, target)
                 except BaseException:
-                    if not target.exists():  # ended between the two
+                    if not target.exists():  # interrupted between the two
                         os.replace(old / target.name, target)
                     raise
                 finally:
@@ -189,10 +189,10 @@ def folder_written_whole(target: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def make_folder(folder: str | os.PathLike[str]) -> None:
-    """Make a folder and those above it, if they are not there.
+    """Make a folder and its parents, unless they exist.
 
     Raises:
-        HearsightError: a file stands in the way, or there is no permission.
+        HearsightError: a file has that name, or there is no permission.
     """
     try:
         Path(folder).mkdir(parents=True, exist_ok=True)
@@ -205,7 +205,7 @@ def make_folder(folder: str | os.PathLike[str]) -> None:
 def write_json(target: str | os.PathLike[str], value: Any) -> None:
     """Write `value` as indented JSON, whole or not at all. NaN and infinity are refused (they are not JSON).
 
-    Names that are not UTF-8 are kept by JSON's escapes of single surrogates, from which Python gets them back.
+    Names that are not UTF-8 are stored as JSON's escapes of single surrogates, which Python restores.
     """
     text = json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
     with written_whole(target) as temporary:
@@ -221,23 +221,23 @@ def write_tensors(target: str | os.PathLike[str], tensors: Mapping[str, "Tensor"
         try:
             save_file(dict(tensors), temporary, metadata=metadata)
         except SafetensorError as error:
-            code = re.search(r"\(os error (\d+)\)", str(error))  # it keeps the system's error in words only
+            code = re.search(r"\(os error (\d+)\)", str(error))  # the message has the only copy of the system's error
             if code is None:
                 raise
             raise OSError(int(code[1]), os.strerror(int(code[1]))) from error
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Delete what killed processes left half written in a folder of outputs: its hidden files and folders.
+    """Delete half-written output of killed processes from a folder of outputs: its hidden files and folders.
 
-    Not for a folder that another process writes in, or that holds hidden files of others. A missing one is no error.
+    Not for a folder into which another process writes, or with other hidden files. A missing folder is no error.
     """
     for entry in folder.glob(".*"):
         shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
 
 
 def same_path(first: str | os.PathLike[str], second: str | os.PathLike[str]) -> bool:
-    """Whether two paths lead to one file, also through links, and also where the file is still to be written."""
+    """Whether two paths lead to the same file, also through links, and for a file that does not exist yet."""
     try:
         return os.path.samefile(first, second)
     except OSError:
@@ -245,7 +245,7 @@ def same_path(first: str | os.PathLike[str], second: str | os.PathLike[str]) -> 
 
 
 def _no_room(file: Path) -> bool:
-    """Whether the disk is full at `file`, which a library failed to write without saying why; spoils the file."""
+    """Whether the disk is full at `file`, after a library failed to write it without a reason; spoils the file."""
     try:
         with open(file, "ab") as more:
             more.write(bytes(65_536))
@@ -265,7 +265,7 @@ def _as_if_newly_created(path: Path) -> None:
 
 @contextmanager
 def _clear_os_errors(target: Path) -> Iterator[None]:
-    """Turn the operating system's errors about `target` into one clear line each."""
+    """Turn the operating system's errors about `target` into one-line errors."""
     try:
         yield
     except FileNotFoundError as error:

@@ -1,4 +1,4 @@
-"""Code of the user's own, by the place where it stands: "package.module:name"."""
+"""Import of the user's own code by its place: "package.module:name"."""
 
 import re
 import sys
@@ -12,19 +12,19 @@ _PLACE = r"[A-Za-z_][\w.]*:[A-Za-z_]\w*"
 
 
 def is_place(text: str) -> bool:
-    """Whether a text is "package.module:name"."""
+    """Whether a text has the form "package.module:name"."""
     return re.fullmatch(_PLACE, text) is not None
 
 
 def imported(place: str, error: type[HearsightError] = ModelError) -> Any:
-    """What "package.module:name" stands for; modules in the working folder are found too.
+    """Import the object at "package.module:name"; modules in the working folder are found too.
 
     Args:
-        place: of a class, function or object.
-        error: what is raised.
+        place: place of a class, function or object.
+        error: class of the error.
 
     Raises:
-        HearsightError: as `error`; it is written otherwise, or it cannot be imported.
+        HearsightError: as `error`; the place has another form, or it cannot be imported.
     """
     if not is_place(place):
         raise error(f"{place!r}: give package.module:name")

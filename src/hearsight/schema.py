@@ -1,4 +1,4 @@
-"""Mappings from YAML files as dataclasses: keys are known and values of their type, or one line says what is wrong."""
+"""Conversion of mappings from YAML files to dataclasses, with one-line errors for wrong keys, types and values."""
 
 import dataclasses
 import types
@@ -11,7 +11,7 @@ from hearsight.errors import DataError
 
 @dataclass(frozen=True)
 class Range:
-    """The numbers that a value may have, in `Annotated[int, Range(1)]`; `above` and `below` are not among them."""
+    """Range of a number, in `Annotated[int, Range(1)]`; `above` and `below` are exclusive."""
 
     least: float | None = None
     most: float | None = None
@@ -37,13 +37,13 @@ class Range:
 
 
 def typed(annotation: Any, value: Any, place: str = "") -> Any:
-    """`value` as `annotation`; values that a mapping leaves out are the dataclass's defaults.
+    """Convert `value` to `annotation`; missing keys of a mapping get the dataclass's defaults.
 
     Args:
         annotation: a dataclass whose fields are plain types, `Any`, `Literal`, numbers in a `Range`, optional ones,
             lists, mappings of names, and dataclasses again.
-        value: as `yaml.safe_load` gives it; text that is a number, such as 1e-3, is taken for a float too.
-        place: where it stands, such as `data.stereo` or `systems[0]`; empty for the file as a whole.
+        value: value from `yaml.safe_load`; text that is a number, such as 1e-3, is accepted as a float.
+        place: position in the file, such as `data.stereo` or `systems[0]`; empty for the file as a whole.
 
     Raises:
         DataError: a key is unknown or missing, or a value is of another type or out of its range; the message begins
@@ -62,7 +62,7 @@ def typed(annotation: Any, value: Any, place: str = "") -> Any:
     if origin in (Union, types.UnionType):
         if value is None and type(None) in arguments:
             return None
-        # Of several the first is what a file can hold; the others are given in Python alone.
+        # The first of several types is the one for files; the others are only used from Python.
         inner = next(argument for argument in arguments if argument is not type(None))
         return typed(inner, value, place)
     if origin is Literal:
@@ -105,7 +105,7 @@ def _dataclass(annotation: Any, value: Any, place: str) -> Any:
 
 
 def _as_float(value: Any) -> float | None:
-    """A number, or what YAML 1.1 reads as text: 1e-3; None for anything else."""
+    """Convert a number, or one that YAML 1.1 reads as text, such as 1e-3; None for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:

@@ -1,5 +1,5 @@
-"""The page `hearsight app`: a video in, its sound spatial, seen, heard and mended in a browser.
+"""Page of `hearsight app`: makes a video's sound spatial in a browser, with sources to see, hear and correct.
 
-`settings` says what visitors may do, `clips` keeps their files, `guard` stands before every request, `worker` runs the
-processes in which strangers' files are opened, `work` is what those do, `server` joins them with Gradio's queue.
+`settings` has the limits for visitors, `clips` keeps their files, `guard` checks every request, `worker` runs the
+processes in which visitors' files are opened, `work` is the program of these, `server` joins them with Gradio's queue.
 """

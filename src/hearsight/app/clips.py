@@ -1,4 +1,4 @@
-"""The clips of all visitors: each a folder of its own, known by a secret that only who uploaded it has."""
+"""Clips of all visitors: each has its own folder, and a secret known only to its uploader."""
 
 import re
 import secrets
@@ -21,7 +21,7 @@ _LONGEST_LABEL = 120
 
 
 class RefusedError(HearsightError):
-    """A request that is not granted; `status` is the HTTP status that says so."""
+    """A refused request; `status` is the HTTP status of the answer."""
 
     def __init__(self, status: int, words: str) -> None:
         super().__init__(words)
@@ -30,17 +30,17 @@ class RefusedError(HearsightError):
 
 @dataclass
 class Clip:
-    """One visitor's clip.
+    """A visitor's clip.
 
     Attributes:
-        token: the secret, 192 random bits.
-        folder: where its files are; nothing in it is named by the visitor.
-        label: the name of the visitor's file, to be shown and for the names of downloads; never a path.
+        token: secret of 192 random bits.
+        folder: folder of its files; the visitor names nothing in it.
+        label: name of the visitor's file, for display and for the names of downloads; never a path.
         source: the visitor's file.
-        used_s: when it was asked for last, on the clock of `time.monotonic`.
+        used_s: time of the last request, on the clock of `time.monotonic`.
         is_busy: whether a job runs.
-        is_stopped: whether its visitor wants the running job to end.
-        ticket: of the job that waits, which is `job`; a clip has one at most.
+        is_stopped: whether the visitor wants the running job to end.
+        ticket: ticket of the waiting job, which is `job`; a clip has one at most.
     """
 
     token: str
@@ -59,14 +59,14 @@ class Clip:
         return Path(self.label).stem or "clip"
 
     def file(self, name: str) -> Path | None:
-        """A file that a job has written for the visitor; None if there is none of this name."""
+        """File that a job has written for the visitor; None if there is none of this name."""
         path = self.folder / "out" / name
         return path if _NAME.fullmatch(name) and path.is_file() and not path.is_symlink() else None
 
 
 @dataclass
 class Clips:
-    """Keeps clips, counts them, and deletes those that nobody uses any more."""
+    """Store of clips: counts them, and deletes unused ones."""
 
     settings: Settings
     _clips: dict[str, Clip] = field(default_factory=dict)
@@ -77,10 +77,10 @@ class Clips:
         self.folder = Path(tempfile.mkdtemp(prefix="hearsight-app-"))  # readable by its owner alone
 
     def begin(self, label: str, address: str) -> Clip:
-        """A new clip with an empty folder, for a file that is to be written at its `source`.
+        """Make a clip with an empty folder, for a file that will be written at its `source`.
 
         Raises:
-            RefusedError: the address has begun too many, or too many are kept.
+            RefusedError: the address has started too many, or too many are stored.
         """
         now, most = time.monotonic(), self.settings.clips_per_hour
         label = shown_name(label)
@@ -103,7 +103,7 @@ class Clips:
         return clip
 
     def find(self, token: str) -> Clip:
-        """The clip of a secret.
+        """Return the clip with a secret.
 
         Raises:
             RefusedError: there is none, or it has been deleted.
@@ -115,12 +115,12 @@ class Clips:
         return clip
 
     def give(self, clip: Clip, job: dict[str, Any]) -> str:
-        """A ticket for a job on a clip, in the place of one that still waits."""
+        """Return a ticket for a job on a clip, which replaces a job that still waits."""
         clip.job, clip.ticket = job, secrets.token_hex(24)
         return clip.ticket
 
     def take(self, ticket: str) -> Clip | None:
-        """The clip of a ticket, which counts once; None if it does not count (any more)."""
+        """Return the clip of a ticket, which is valid once; None for an invalid ticket."""
         with self._lock:
             clip = next((each for each in self._clips.values() if ticket and each.ticket == ticket), None)
             if clip is not None:
@@ -134,7 +134,7 @@ class Clips:
         shutil.rmtree(clip.folder, ignore_errors=True)
 
     def delete_unused(self) -> None:
-        """Delete clips that have not been used for `Settings.kept_s`, and forget who came longer than an hour ago."""
+        """Delete clips unused for `Settings.kept_s`, and forget addresses after an hour without a new clip."""
         now = time.monotonic()
         for clip in list(self._clips.values()):
             if not clip.is_busy and now - clip.used_s > self.settings.kept_s:
@@ -152,7 +152,7 @@ class Clips:
 
 
 def shown_name(label: str) -> str:
-    """A visitor's file name as it is shown: one line, without folders and control characters, and not too long."""
+    """File name of a visitor for display: one line, without folders and control characters, of limited length."""
     name = re.split(r"[/\\]", label)[-1]
     name = "".join(letter for letter in name if letter.isprintable()).strip()
     if len(name) > _LONGEST_LABEL:

@@ -1,4 +1,4 @@
-"""The files of a scene that a visitor takes along."""
+"""Files of a scene for download."""
 
 import json
 import math
@@ -19,19 +19,19 @@ from hearsight.progress import Progress
 
 
 def write_video(scene: Scene, division: Division, source: Path, out: Path, progress: Progress) -> str:
-    """The visitor's file with the scene's two ears: its picture copied, its sound as loud as the parts are now."""
+    """Write the visitor's file with the scene's binaural sound: picture copied, levels as in the scene."""
     return _write_video(scene, division, source, out, progress)[0].name
 
 
 def write_report(scene: Scene, division: Division, source: Path, out: Path, progress: Progress) -> str:
-    """What `binauralize --report` would write; `--tracks` takes it."""
+    """Write the report of `binauralize --report`; `--tracks` accepts it."""
     _, report = _write_video(scene, division, source, out, progress)
     write_json(out / "report.json", replace(report, input="", output="").as_json())
     return "report.json"
 
 
 def write_stems(scene: Scene, division: Division, source: Path, out: Path, progress: Progress) -> str:
-    """The folder that `hearsight separate` writes, with the scene's places and gains, as one archive."""
+    """Write the folder of `hearsight separate`, with the scene's positions and gains, as one archive."""
     with (
         written_whole(out / "stems.zip") as temporary,
         zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive,
@@ -51,7 +51,7 @@ def write_stems(scene: Scene, division: Division, source: Path, out: Path, progr
 
 
 def write_ambisonics(scene: Scene, division: Division, source: Path, out: Path, progress: Progress) -> str:
-    """First-order ambisonics (AmbiX) as a WAV of 4 channels."""
+    """Write first-order ambisonics (AmbiX) as a WAV file of 4 channels."""
     write_ambix(division.placed(scene), out / "ambisonics.wav", gains=division.gains(scene), progress=progress)
     return "ambisonics.wav"
 

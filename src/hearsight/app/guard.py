@@ -1,4 +1,4 @@
-"""What stands before every request: who may ask, from where, how much, and what browsers may do with the answer."""
+"""Checks before every request: password, origin, rate and size; and headers that restrict browsers."""
 
 import hashlib
 import hmac
@@ -19,21 +19,21 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-QUEUE = "/queue"  # where Gradio is mounted
-# Of Gradio's many routes the page needs these; its uploads, files, proxies and recordings are closed.
+QUEUE = "/queue"  # mount path of Gradio
+# The page needs these of Gradio's many routes; its uploads, files, proxies and recordings are closed.
 _QUEUE_ROUTES = {
     ("POST", f"{QUEUE}/gradio_api/queue/join"),
     ("GET", f"{QUEUE}/gradio_api/queue/data"),
 }
-_LARGEST_BODY = 1 << 18  # of anything but an upload
+_LARGEST_BODY = 1 << 18  # of any request but an upload
 _COOKIE = "hearsight-page"
-_TRIES, _TRIES_S = 10, 60.0  # passwords that may be tried from one address, and in which time
+_TRIES, _TRIES_S = 10, 60.0  # number of password attempts per address, and the time that they count for
 _HEADERS = {
-    # Nothing comes from another host, whatever the page or a library in it would like.
+    # Nothing is loaded from another host, whatever the page or a library in it requests.
     "content-security-policy": "default-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; "
     "object-src 'none'; base-uri 'none'; form-action 'self'",
     "x-content-type-options": "nosniff",
-    # With no-referrer browsers name no origin for what a form sends, and the password would be refused.
+    # With no-referrer, browsers send no origin with a form, and the password would be refused.
     "referrer-policy": "same-origin",
     "cache-control": "no-store",
 }
@@ -42,20 +42,20 @@ _HEADERS = {
 class Guard:
     """ASGI middleware.
 
-    A page that only this machine can reach answers only to its own names, so that a page of another site cannot have
-    its name led here (DNS rebinding); and what changes anything is taken only from pages of the same origin.
+    A page that only this machine can reach answers only to its own host names, so that another site cannot redirect its
+    name here (DNS rebinding); and requests that change anything are accepted only from pages of the same origin.
 
     Args:
-        app: what it stands before.
+        app: application behind it.
         settings: password, host and proxy.
-        open_paths: of what needs no password.
+        open_paths: paths without a password.
     """
 
     def __init__(self, app: Application, settings: Settings, open_paths: frozenset[str] = frozenset()) -> None:
         self._app, self._settings, self._open_paths = app, settings, open_paths
         self._key = secrets.token_bytes(32)
         self._headers = dict(_HEADERS)
-        if not settings.behind_proxy:  # a Space shows the page in a frame
+        if not settings.behind_proxy:  # a Hugging Face Space shows the page in a frame
             self._headers["content-security-policy"] += "; frame-ancestors 'self'"
         self._tries: dict[str, list[float]] = {}
 
@@ -114,7 +114,7 @@ class Guard:
         return hmac.new(self._key, self._settings.password.encode(), hashlib.sha256).hexdigest()
 
     async def _ask(self, scope: Scope, send: Send) -> None:
-        """For the password; a link may hold it (`/?password=...`)."""
+        """Ask for the password; a link may contain it (`/?password=...`)."""
         given = parse_qs(scope["query_string"].decode("latin-1")).get("password")
         if scope["path"] == "/" and given is not None:
             await self._check(scope, given[0], send)
@@ -159,7 +159,7 @@ _LOGIN = """<!doctype html><html lang="en"><meta charset="utf-8"><title>hearsigh
 async def answer(
     send: Send, status: int, text: str, content_type: str | None = None, extra: dict[str, str] | None = None
 ) -> None:
-    """Send a short answer; without a content type, as JSON with the words under "error"."""
+    """Send a short answer; without a content type, as JSON with the text under "error"."""
     body = (json.dumps({"error": text}) if content_type is None else text).encode()
     headers = {
         "content-type": content_type or "application/json",
@@ -172,14 +172,14 @@ async def answer(
 
 
 def address_of(scope: Scope, headers: dict[str, str], behind_proxy: bool) -> str:
-    """Who asks; behind a proxy, whom the proxy names last: what comes before that, anyone can have written."""
+    """Address of the client; behind a proxy, the last one that the proxy names: earlier ones can be forged."""
     if behind_proxy and headers.get("x-forwarded-for"):
         return headers["x-forwarded-for"].split(",")[-1].strip()
     return str(scope["client"][0]) if scope.get("client") else "unknown"
 
 
 def _is_same_origin(headers: dict[str, str]) -> bool:
-    """Browsers name the origin of what a page sends; other programs need not."""
+    """Whether a request comes from the page itself; browsers name the origin of a page, other programs need not."""
     if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
         return False
     origin = headers.get("origin")
@@ -197,7 +197,7 @@ def _too_long(headers: dict[str, str], most: int) -> bool:
 
 
 def _limited(receive: Receive, send: Send, most: int) -> Receive:
-    """`receive` that breaks off a body of more bytes than allowed, as if the client had gone."""
+    """Wrap `receive` so that a body beyond the limit ends as if the client had disconnected."""
     received = 0
 
     async def bounded() -> Message:

@@ -1,4 +1,4 @@
-"""What browsers play of a clip: a small muted picture, and sounds without loss."""
+"""Preview of a clip for browsers: a small muted picture, and lossless sounds."""
 
 import os
 from fractions import Fraction
@@ -14,7 +14,7 @@ from hearsight.files import written_whole
 from hearsight.media import Selection, read_frames
 from hearsight.progress import Progress, no_progress
 
-STORED_GAIN = 0.5  # what a file of sound holds of it, so that ears louder than full scale are not cut off
+STORED_GAIN = 0.5  # gain of the sound in a file, so that ears above full scale are not clipped
 _LINES = 480
 _RATE_HZ = 25.0
 _ENCODERS = ("libx264", "libopenh264", "h264_videotoolbox")
@@ -29,17 +29,17 @@ def write_preview(
     selection: Selection,
     progress: Progress = no_progress,
 ) -> None:
-    """The picture of a video as a small H.264 file that begins with the sound's first sample.
+    """Write the picture of a video as a small H.264 file that begins with the sound's first sample.
 
-    A key frame every half second, so that a player can go to any place at once.
+    It has a key frame every half second, so that players can seek quickly.
 
     Args:
-        source: any video; it is never given to a browser, which may not play it.
+        source: any video; browsers never get it, since they may not be able to play it.
         target: an .mp4 file.
         displayed: (height, width) of the picture.
         rate_hz: frame rate of the video.
-        duration_s: of the sound.
-        selection: which picture.
+        duration_s: duration of the sound.
+        selection: picture to read.
         progress: called with seconds.
 
     Raises:
@@ -71,7 +71,7 @@ def write_preview(
 
 
 def write_flac(target: str | os.PathLike[str], sound: Float[Tensor, "channels samples"], sample_rate_hz: int) -> None:
-    """A sound at `STORED_GAIN`: every browser decodes FLAC, and all files of a clip to the same length."""
+    """Write a sound at `STORED_GAIN`: every browser decodes FLAC, and all files of a clip to the same length."""
     samples = (sound * STORED_GAIN).clamp(-1, 1).numpy().T
     with written_whole(target) as temporary:
         soundfile.write(temporary, samples, sample_rate_hz, format="FLAC", subtype="PCM_16")

@@ -1,7 +1,7 @@
-"""A clip in the hands of a visitor: its sound divided into parts, and the parts rendered wherever they are put.
+"""A clip as arranged by a visitor: its sound divided into parts, each rendered at its position.
 
-`hearsight.separate` makes a division, a folder of mono parts, the sources' and last the rest. Both ears of a part
-depend only on it and on where it is, so that they are kept by both, and a change renders anew only what it concerns.
+`hearsight.separate` makes a division, a folder of mono parts: those of the sources, then the rest. The ears of a part
+depend only on the part and its position, so they are cached by both, and a change renders only the affected parts.
 """
 
 import hashlib
@@ -27,18 +27,18 @@ from hearsight.vision.tracks import Source, Track, TrackPoint
 
 MOST_SOURCES = 16
 _MOST_POINTS = 20_000
-_CONTROL_S = 0.1  # between control points of a rendered path
-_POINT_S = 0.5  # between points of a track
+_CONTROL_S = 0.1  # time between control points of a rendered path
+_POINT_S = 0.5  # time between points of a track
 
 
 @dataclass(frozen=True)
 class PlacedSource:
-    """A source as the visitor wants it.
+    """A source as arranged by the visitor.
 
     Attributes:
-        part: number of its part in the division; None for one that is to be divided off.
-        track: where it is.
-        gain: as a factor; 0 if it is mute.
+        part: number of its part in the division; None for a source not yet in the division.
+        track: its positions.
+        gain: factor; 0 if it is muted.
     """
 
     part: int | None
@@ -46,21 +46,21 @@ class PlacedSource:
     gain: float
 
     def as_json(self) -> dict[str, Any]:
-        """As `--tracks` takes it."""
+        """Entry for a file of `--tracks`."""
         rows = zip(self.track.times_s.tolist(), self.track.x.tolist(), self.track.y.tolist(), strict=True)
         return {"label": self.track.label, "track": [{"time_s": t, "x": x, "y": y} for t, x, y in rows]}
 
 
 @dataclass(frozen=True)
 class Scene:
-    """What the visitor wants to hear.
+    """The visitor's arrangement.
 
     Attributes:
         split: name of the division.
-        sources: whose parts are somewhere.
+        sources: sources with positions.
         away: numbers of parts whose sources were removed: they stay in the middle.
         fov_deg: horizontal angle of the picture.
-        strength: 0 to 1, by which all are drawn together.
+        strength: 0 to 1; below 1, all sources are drawn together.
     """
 
     split: str
@@ -71,15 +71,15 @@ class Scene:
 
     @property
     def field_of_view(self) -> float:
-        """In radians, with the strength in it."""
+        """Horizontal angle in radians, scaled by the strength."""
         return math.radians(self.fov_deg) * self.strength
 
     @classmethod
     def of(cls, job: dict[str, Any]) -> "Scene":
-        """What a job asks for.
+        """Read the arrangement from a job.
 
         Raises:
-            DataError: it is none; whatever it holds comes from a stranger.
+            DataError: it is invalid; the content comes from an untrusted visitor.
         """
         try:
             sources = [_source(each) for each in list(job["sources"])]
@@ -119,14 +119,14 @@ def _source(value: dict[str, Any]) -> PlacedSource:
 class Division:
     """A division of a clip's sound.
 
-    All parts are rendered by the filters of the default model, wherever their sources came from: both ears of a part
-    have its mono sound for their mean, from which the page makes what is heard while a part is moved.
+    All parts are rendered by the filters of the default model, whatever the origin of their sources: the ears of a part
+    average to its mono sound, which the page needs to simulate a part while it is moved.
 
     Args:
-        folder: that `hearsight.separate` wrote.
+        folder: folder written by `hearsight.separate`.
 
     Raises:
-        DataError: it is not there.
+        DataError: it does not exist.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -135,11 +135,11 @@ class Division:
 
     @property
     def rest(self) -> int:
-        """Number of the part that is no source's; it is the last."""
+        """Number of the part without a source; it is the last."""
         return len(self.stems.stems) - 1
 
     def parts(self, scene: Scene) -> list["Part"]:
-        """Each part of the sound as a scene has it, in the order of the stems.
+        """Each part of the sound as arranged in a scene, in the order of the stems.
 
         Raises:
             DataError: the scene is of another division.
@@ -151,7 +151,7 @@ class Division:
         return sorted(parts)
 
     def placed(self, scene: Scene) -> Stems:
-        """The stems with their sources where a scene has them; what was removed is ahead."""
+        """The stems with their sources at the positions in a scene; removed sources are ahead."""
         placed = []
         for stem, part in zip(self.stems.stems, self.parts(scene), strict=True):
             if stem.source is not None:
@@ -162,7 +162,7 @@ class Division:
         return replace(self.stems, stems=placed)
 
     def gains(self, scene: Scene) -> list[float]:
-        """The factor of each stem."""
+        """Gain factor of each stem."""
         return [part.gain for part in self.parts(scene)]
 
     @torch.inference_mode()
@@ -178,7 +178,7 @@ class Division:
         return ears
 
     def _points(self, track: Track, field_of_view: float, found: Source) -> list[TrackPoint]:
-        """A track as in the report, as large as the source was found."""
+        """Track as in the report, with the size that was found for the source."""
         held = replace(track, x=np.clip(track.x, 0, 1), y=np.clip(track.y, 0, 1))
         times_s = np.linspace(0, self.stems.duration_s, self._steps(_POINT_S))
         points, seen = held.points(times_s, field_of_view), found.as_seen()
@@ -192,7 +192,7 @@ class Division:
 
 
 class Part(NamedTuple):
-    """A part of the sound: where its source is (None: in the middle), and its gain as a factor."""
+    """A part of the sound: number, track of its source (None: in the middle), and gain factor."""
 
     number: int
     track: Track | None
@@ -200,7 +200,7 @@ class Part(NamedTuple):
 
 
 def write_ears(scene: Scene, division: Division, out: Path) -> list[dict[str, Any]]:
-    """Write both ears of each part as files for the page, but for those that are there already.
+    """Write the ears of each part as files for the page, except for existing ones.
 
     Returns:
         part and file name of each.
@@ -217,10 +217,10 @@ def write_ears(scene: Scene, division: Division, out: Path) -> list[dict[str, An
 
 
 def page_decoder(sample_rate_hz: int) -> Float[Tensor, "4 2 taps"]:
-    """Filters from first-order ambisonics (ACN, SN3D) to both ears, for the page to turn the head with.
+    """Filters from first-order ambisonics (ACN, SN3D) to both ears, with which the page turns the head.
 
-    First order loses treble, since its virtual loudspeakers do not add up in phase at the ears: what it loses of
-    sources around the listener on average is given back, and so is their level.
+    First order loses treble, since its virtual loudspeakers do not add up in phase at the ears. The average loss over
+    sources around the listener is equalised, and so is the level.
     """
     decoder = binaural_decoder(load_hrirs(diffuse_field_equalized=True).at_rate(sample_rate_hz)).double()
     around = torch.arange(0, 2 * math.pi, math.pi / 18, dtype=torch.float64)

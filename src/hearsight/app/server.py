@@ -1,4 +1,4 @@
-"""The page's server: uploads and files of this package, the queue of jobs of Gradio."""
+"""Server of the page: uploads, files of this package, and Gradio's queue of jobs."""
 
 import asyncio
 import contextlib
@@ -25,14 +25,14 @@ from hearsight.errors import HearsightError
 _PAGE = resources.files("hearsight.app") / "page"
 _TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 _STATIC = frozenset({"app.js", "sound.js", "server.js", "stage.js", "style.css", "icon.svg"})
-_LONGEST_PAUSE_S = 30.0  # of an upload
+_LONGEST_PAUSE_S = 30.0  # in an upload
 _SWEEP_S = 30.0
-_MOST_WAITING = 1000  # in the queue, most of them no real job: a clip has one
+_MOST_WAITING = 1000  # in the queue, most of them without a valid job: a clip has one
 _LEFT_FREE = 1 << 30  # bytes of the disk
 
 
 def make_app(settings: Settings, with_queue: bool = True) -> FastAPI:
-    """The page as an ASGI application.
+    """Make the page as an ASGI application.
 
     Args:
         settings: limits.
@@ -182,8 +182,8 @@ async def _receive(request: Request, clip: Clip, most: int, clip_s: float) -> No
 
 
 def _with_queue(app: FastAPI, clips: Clips, workers: Workers, settings: Settings) -> FastAPI:
-    """The application with Gradio's queue mounted in it."""
-    # Gradio would count its starts on its makers' server, and ask there for its newest version.
+    """Mount Gradio's queue in the application."""
+    # Otherwise Gradio would report its starts to its makers' server, and ask there for its newest version.
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ.setdefault("GRADIO_TEMP_DIR", str(clips.folder / "gradio"))
     import gradio

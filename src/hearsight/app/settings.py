@@ -1,4 +1,4 @@
-"""What the visitors of the page may do."""
+"""Limits for visitors of the page."""
 
 from dataclasses import dataclass
 
@@ -7,19 +7,19 @@ from hearsight.errors import HearsightError
 
 @dataclass(frozen=True)
 class Settings:
-    """Limits and place of the page.
+    """Address and limits of the page.
 
     Attributes:
-        host, port: where it listens.
-        password: that visitors must give; None for none.
-        largest_mb: of an upload, in millions of bytes.
-        longest_s: of a clip, in seconds.
-        clips_per_hour: that one address may upload; None for any number.
-        most_clips: that are kept at a time, of all visitors.
-        kept_s: after which a clip that nobody uses is deleted.
-        workers: files that are computed at a time.
-        longest_job_s: after which a job is given up, so that those who wait have their turn.
-        behind_proxy: whether a proxy in front says in `X-Forwarded-For` who asks.
+        host, port: address of the server.
+        password: password for visitors; None for none.
+        largest_mb: size limit of an upload, in millions of bytes.
+        longest_s: longest duration of a clip, in seconds.
+        clips_per_hour: number of clips that one address may upload; None for any number.
+        most_clips: number of clips stored at a time, of all visitors.
+        kept_s: time after which an unused clip is deleted.
+        workers: number of jobs computed at a time.
+        longest_job_s: time after which a job is aborted, so that waiting ones get their turn.
+        behind_proxy: whether a proxy names the client's address in `X-Forwarded-For`.
 
     Raises:
         HearsightError: a value that is out of range.

@@ -1,7 +1,7 @@
-"""What a worker process of the page does: `python -m hearsight.app.work`.
+"""Program of a worker process of the page: `python -m hearsight.app.work`.
 
-Jobs come as lines of JSON on standard input. What is said of them (see `worker.Workers.run`) goes to what was standard
-output when the process began; whatever libraries print goes to standard error.
+Jobs are lines of JSON on standard input. Messages about them (see `worker.Workers.run`) go to the original standard
+output of the process; output of libraries goes to standard error.
 """
 
 import contextlib
@@ -26,23 +26,23 @@ if TYPE_CHECKING:
     from hearsight.app.scene import Division, Scene
 
 _PAUSE_S = 0.2  # between two lines of progress
-_MOST_DISK = 8 << 30  # bytes that a job's file may have
+_MOST_DISK = 8 << 30  # bytes, limit for a file of a job
 _MOST_MEMORY = 12 << 30  # bytes of a worker
-_MOST_PIXELS = 36_000_000  # of a picture: 8K, and somewhat more
+_MOST_PIXELS = 36_000_000  # of a picture: somewhat more than 8K
 
 
 class JobProgress:
-    """Progress of a job in stages, one number with the time left.
+    """Progress of a job in stages, as one number with the remaining time.
 
     Args:
-        say: takes the messages.
+        say: function that takes the messages.
     """
 
     def __init__(self, say: Callable[[dict[str, Any]], None]) -> None:
         self._say, self._began_s, self._said_s = say, time.monotonic(), 0.0
 
     def stage(self, doing: str, begins: float, ends: float) -> Progress:
-        """What reports a stage that goes from one share of the job to another."""
+        """Return a progress callback for a stage from one share of the job to another."""
 
         def report(done: float, total: float | None) -> None:
             now = time.monotonic()
@@ -59,7 +59,7 @@ class JobProgress:
 
 
 def open_clip(job: dict[str, Any], job_progress: JobProgress) -> dict[str, Any]:
-    """Find the sources of a new clip and prepare all that the page plays."""
+    """Find the sources of a new clip and prepare all files that the page plays."""
     import torch
 
     from hearsight.acoustics import picture_field_of_view
@@ -134,7 +134,7 @@ def _sum_of_ears(out: Path, parts: list[dict[str, Any]]) -> "Tensor":
 
 
 def render(job: dict[str, Any], job_progress: JobProgress) -> dict[str, Any]:
-    """Render the parts of a scene that have changed."""
+    """Render the changed parts of a scene."""
     from hearsight.app.scene import Scene, write_ears
 
     job_progress.stage("Rendering", 0.0, 1.0)
@@ -142,7 +142,7 @@ def render(job: dict[str, Any], job_progress: JobProgress) -> dict[str, Any]:
 
 
 def divide(job: dict[str, Any], job_progress: JobProgress) -> dict[str, Any]:
-    """Divide the sound among the sources of a scene, where they are now."""
+    """Divide the sound among the sources of a scene at their present positions."""
     from hearsight.app.scene import Scene
 
     scene = Scene.of(job)
@@ -152,7 +152,7 @@ def divide(job: dict[str, Any], job_progress: JobProgress) -> dict[str, Any]:
 
 
 def export(job: dict[str, Any], job_progress: JobProgress) -> dict[str, Any]:
-    """Write a file to be downloaded."""
+    """Write a file for download."""
     from hearsight.app import exports
     from hearsight.app.scene import Scene
 
@@ -186,7 +186,7 @@ def _divided(
     job_progress: JobProgress,
     begins: float,
 ) -> dict[str, Any]:
-    """A new division of the sound, by what is found or by a scene, and its ears."""
+    """Make a division of the sound, by found sources or those of a scene, and its ears."""
     from hearsight.app.scene import Scene, write_ears
     from hearsight.files import write_json
     from hearsight.inference import separate
@@ -234,7 +234,7 @@ def _write_sample(path: Path) -> None:
 
 
 def main() -> None:
-    """Take jobs until standard input ends."""
+    """Run jobs until standard input ends."""
     said = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1, encoding="utf-8")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     with contextlib.suppress(ImportError, OSError, ValueError):
@@ -257,7 +257,7 @@ def main() -> None:
 
 
 def _warm() -> None:
-    """Load what takes seconds, before there is a job."""
+    """Import slow modules before the first job."""
     import hearsight.app.scene
     import hearsight.inference  # noqa: F401
 

@@ -1,4 +1,4 @@
-"""Processes in which visitors' files are opened, so that what a bad file does to them is done to nothing else."""
+"""Processes that open visitors' files, so that a malicious file can harm only its own process."""
 
 import asyncio
 import json
@@ -13,11 +13,11 @@ _HEARTBEAT_S = 1.0
 
 
 class Workers:
-    """Some processes of `hearsight.app.work`, kept warm, begun anew when one ends or is ended.
+    """Pool of processes of `hearsight.app.work`, kept warm, and restarted when one ends or is killed.
 
     Args:
-        count: how many.
-        longest_job_s: after which a job's process is ended.
+        count: number of processes.
+        longest_job_s: time after which a job's process is killed.
     """
 
     def __init__(self, count: int, longest_job_s: float) -> None:
@@ -27,15 +27,15 @@ class Workers:
             self._idle.put_nowait(None)
 
     async def warm(self) -> None:
-        """Begin a process before the first visitor needs it."""
+        """Start a process before the first visitor needs it."""
         process = await self._idle.get()
         self._idle.put_nowait(process or await self._begun())
 
     async def run(self, job: dict[str, Any]) -> AsyncGenerator[dict[str, Any]]:
-        """What a process says of a job: any number of {"progress": 0 to 1, "doing": words}, then {"done": result} or
-        {"failed": one line}. What it said last comes again every second in which it says nothing.
+        """Messages of a process about a job: any number of {"progress": 0 to 1, "doing": text}, then {"done": result}
+        or {"failed": one line}. The last message is repeated every second without a new one.
 
-        To leave the iteration ends the process at once, and the job with it.
+        Leaving the iteration kills the process at once, and with it the job.
         """
         process = await self._idle.get()
         kept: asyncio.subprocess.Process | None = None
@@ -75,7 +75,7 @@ class Workers:
             self._idle.put_nowait(kept)
 
     async def close(self) -> None:
-        """End all processes that are idle."""
+        """Kill all idle processes."""
         while not self._idle.empty():
             process = self._idle.get_nowait()
             if process is not None and process.returncode is None:
@@ -83,7 +83,7 @@ class Workers:
                 await process.wait()
 
     async def _begun(self) -> asyncio.subprocess.Process:
-        # Before torch is loaded there: its threads would wait by spinning, on cores on which others compute.
+        # Set before torch is loaded there: its threads would otherwise wait by spinning, on cores that others use.
         environment = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE", "PYTHONUNBUFFERED": "1"}
         return await asyncio.create_subprocess_exec(
             sys.executable,

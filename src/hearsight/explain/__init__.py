@@ -1,4 +1,4 @@
-"""Why a model hears what it hears: maps and outlines over the picture, and a score for them."""
+"""Explanation of a model's output: maps and outlines over the picture, and scores for them."""
 
 from hearsight.explain.activation import activation_map
 from hearsight.explain.association import association_map

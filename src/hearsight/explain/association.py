@@ -1,8 +1,8 @@
-"""Association: which places of the picture the sound goes with (Sep-Stereo, section 4.5 and figure 6).
+"""Association: places of the picture associated with the sound (Sep-Stereo, section 4.5 and figure 6).
 
-The associative convolution gives, for each place p of the visual map, the audio features a_p(f, t) that go with what is
-seen there (equation 2). The heat of p is their mean size, mean |a_p(f, t)| over all bins, scaled to go from 0 to 1 in
-each picture. The paper says only that intense responses are filtered back to the image; the mean is hearsight's choice.
+The associative convolution gives, for each place p of the visual map, the audio features a_p(f, t) associated with it
+(equation 2). The heat of p is their mean size, mean |a_p(f, t)| over all bins, scaled to 0 to 1 in each picture. The
+paper says only that intense responses are filtered back to the image; the mean is hearsight's choice.
 """
 
 import torch
@@ -17,11 +17,11 @@ from hearsight.models.interface import StereoNetwork
 def association_map(
     network: StereoNetwork, mono: Float[Tensor, "batch samples"], frames: Float[Tensor, "batch 3 height width"]
 ) -> Float[Tensor, "batch h w"] | None:
-    """The heat of each place; None for a network without associative convolution.
+    """Heat of each place; None for a network without associative convolution.
 
     Args:
         mono: windows of sound at the network's rate, at any level.
-        frames: ImageNet-normalised.
+        frames: ImageNet-normalised frames.
     """
     heard = network.stft.forward(mono * network.level_gain(mono)[:, None])
     associated = network.association(heard, network.encode_frames(frames))

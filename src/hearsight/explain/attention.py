@@ -1,9 +1,9 @@
-"""Attention: which places of the picture the sound attends to (Beyond Mono to Binaural, section 3.4 and figure 3).
+"""Attention: places of the picture that the sound attends to (Beyond Mono to Binaural, section 3.4 and figure 3).
 
 A network with attention between picture and sound has, for each place p and each position (f, t) of the sound's
-features, a similarity or weight A_p(f, t). The heat of p is its mean over (f, t), scaled to go from 0 to 1 in each
-picture: of Beyond-Mono one map for each modality and stage of the decoder (cosine similarities, equations 3 and 4), of
-CCStereo one of the cross-attention's weights and one of the similarities that de-normalise the decoder.
+features, a similarity or weight A_p(f, t). The heat of p is its mean over (f, t), scaled to 0 to 1 in each picture.
+Beyond-Mono has one map for each modality and stage of the decoder (cosine similarities, equations 3 and 4), CCStereo
+one of the cross-attention's weights and one of the similarities that de-normalise the decoder.
 """
 
 import torch
@@ -18,11 +18,11 @@ from hearsight.models.interface import StereoNetwork
 def attention_maps(
     network: StereoNetwork, mono: Float[Tensor, "batch samples"], frames: Float[Tensor, "batch 3 height width"]
 ) -> dict[str, Float[Tensor, "batch h w"]]:
-    """The heat of each place by the attention's name; empty for a network without attention.
+    """Heat of each place by the attention's name; empty for a network without attention.
 
     Args:
         mono: windows of sound at the network's rate, at any level.
-        frames: ImageNet-normalised.
+        frames: ImageNet-normalised frames.
     """
     heard = network.stft.forward(mono * network.level_gain(mono)[:, None])
     attention = network.attention(heard, network.encode_frames(frames))

@@ -1,4 +1,4 @@
-"""Maps and outlines drawn over pictures, in colours that a bar beside them explains."""
+"""Drawing of maps and outlines over pictures, with a colour bar."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -10,33 +10,33 @@ from jaxtyping import Float, UInt8
 Picture = UInt8[np.ndarray, "height width 3"]
 _Larger = UInt8[np.ndarray, "_height _width 3"]  # than the pictures that it is made of
 
-SHARE = 0.4  # of the map's colours in the picture (PseudoBinaural, appendix C)
-RANGE_DB = 40.0  # below the loudest moment of any object, at which an outline is black
-_BAR, _TEXT = 18, 92  # pixels of the colour bar, and of what is written beside it
+SHARE = 0.4  # opacity of the map's colours over the picture (PseudoBinaural, appendix C)
+RANGE_DB = 40.0  # level below the loudest moment of any object at which an outline is black
+_BAR, _TEXT = 18, 92  # width in pixels of the colour bar, and of its labels
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
-# Okabe and Ito's colours, distinct to everyone.
+# Okabe and Ito's colours, distinct even with colour-blindness.
 _COLOURS = ((230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (204, 121, 167), (213, 94, 0))
 _GAP = 4
-_LEGIBLE = 0.7  # brightness of a name at least
-_MARKER = 0.02  # of the picture's shorter side: half the size of the cross at a source of which only the place is known
+_LEGIBLE = 0.7  # least brightness of a name
+_MARKER = 0.02  # of the picture's shorter side: half the size of the cross at a source of unknown size
 
 
 def overlay(picture: Picture, heat: Float[np.ndarray, "_rows _columns"], share: float = SHARE) -> Picture:
-    """A map, stretched bilinearly to the RGB picture, over it in colours from blue (0) to red (1)."""
+    """Draw a map, stretched bilinearly, over the RGB picture in colours from blue (0) to red (1)."""
     height, width = picture.shape[:2]
     wide = cv2.resize(np.asarray(heat, np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
     return np.asarray(cv2.addWeighted(picture, 1 - share, _coloured(wide), share, 0), np.uint8)
 
 
 def outlined(picture: Picture, objects: Sequence[tuple[str, Float[np.ndarray, "4"], float]]) -> Picture:
-    """Outlines of objects: each an ellipse as bright as its part of the sound is loud, with its name.
+    """Draw outlines of objects: ellipses whose brightness shows the level of their part of the sound, with names.
 
     Args:
         objects: name, (x, y, width, height) in parts of the picture (a circle where the height is NaN, a cross where
-            the width is), and brightness from 0 to 1; each place in the list has its colour.
+            the width is), and brightness from 0 to 1; the colour depends on the place in the list.
     """
     drawn = picture.copy()
-    written: list[tuple[int, int, int]] = []  # left, baseline and width of names, which do not cover each other
+    written: list[tuple[int, int, int]] = []  # left, baseline and width of names, which must not overlap
     height, width = picture.shape[:2]
     thick = max(1, round(min(height, width) / 150))
     size = max(0.4, min(height, width) / 800)
@@ -71,17 +71,17 @@ def outlined(picture: Picture, objects: Sequence[tuple[str, Float[np.ndarray, "4
 
 
 def labelled(picture: Picture, text: str) -> Picture:
-    """The picture with a text in its upper left corner."""
+    """Draw a text in the upper left corner of the picture."""
     drawn = picture.copy()
     _write(drawn, text, 4, 14, 0.4, (255, 255, 255))
     return drawn
 
 
 def panels(pictures: Mapping[str, Picture], longest: int) -> _Larger:
-    """One picture as it is; several side by side in rows, with their names: "image, stage 1" in the row "image".
+    """Return a single picture unchanged, several side by side in rows with names: "image, stage 1" in row "image".
 
     Args:
-        longest: side in pixels that the whole may have at most.
+        longest: longest side of the result in pixels.
     """
     if len(pictures) == 1:
         return next(iter(pictures.values()))
@@ -105,7 +105,7 @@ def panels(pictures: Mapping[str, Picture], longest: int) -> _Larger:
 
 
 def with_bar(picture: Picture, top: str, bottom: str, title: str, heat: bool = True) -> _Larger:
-    """A still: the picture, beside it the bar of colours (or of brightness) with its two ends, below it a title."""
+    """Still: the picture, beside it the bar of colours (or of brightness) with labels of its ends, below it a title."""
     height = picture.shape[0]
     ramp = np.linspace(1, 0, height, dtype=np.float32)[:, None].repeat(_BAR, axis=1)
     bar = _coloured(ramp) if heat else np.round(255 * ramp).astype(np.uint8)[..., None].repeat(3, axis=2)
@@ -119,7 +119,7 @@ def with_bar(picture: Picture, top: str, bottom: str, title: str, heat: bool = T
 
 
 def brightness(energy: Float[np.ndarray, "*any"], loudest: float) -> Float[np.ndarray, "*any"]:
-    """From energies to brightness: 1 for the loudest, 0 from 40 dB below it on."""
+    """Brightness of energies: 1 for the loudest, 0 from 40 dB below it on."""
     level_db = 10 * np.log10(np.maximum(energy, 1e-20) / max(loudest, 1e-20))
     return np.clip(1 + level_db / RANGE_DB, 0, 1)
 
@@ -140,7 +140,7 @@ def _within(left: int, wide: int, width: int) -> int:
 def _write(picture: Picture, text: str, x: int, y: int, size: float, colour: Sequence[int]) -> None:
     (wide, _), _ = cv2.getTextSize(text, _FONT, size, 1)
     x = _within(x, wide, picture.shape[1])
-    # The dark rim is the same text moved about: a thicker one would be wider too.
+    # The dark rim is the same text shifted: a thicker one would be wider too.
     for right, down in ((-1, 0), (1, 0), (0, -1), (0, 1), (1, 1)):
         cv2.putText(picture, text, (x + right, y + down), _FONT, size, (0, 0, 0), 1, cv2.LINE_AA)
     cv2.putText(picture, text, (x, y), _FONT, size, tuple(colour), 1, cv2.LINE_AA)

@@ -1,4 +1,4 @@
-"""From a video to an overlay of why a model hears what it hears."""
+"""Explanation of a model's output as an overlay over the video."""
 
 import math
 import os
@@ -41,15 +41,15 @@ _BLOCK_SAMPLES = 1 << 13
 
 @dataclass(frozen=True)
 class Explanation:
-    """What `explain` found and wrote.
+    """Results and files of `explain`.
 
     Attributes:
         model, method: names.
-        meaning: what the heat, or an outline's brightness, is.
-        times_s: of the maps, in the clip. `[maps]`
-        maps: by name, over the whole picture: heat as the method defines it; none with "objects".
-        files: what was written.
-        notes: plain sentences about what was assumed or weak.
+        meaning: meaning of the heat, or of an outline's brightness.
+        times_s: times of the maps, in the clip. `[maps]`
+        maps: maps by name, over the whole picture: heat as the method defines it; none with "objects".
+        files: written files.
+        notes: plain sentences about assumptions and weaknesses.
     """
 
     model: str
@@ -77,23 +77,22 @@ def explain(
     device: str = "cpu",
     progress: Progress = no_progress,
 ) -> Explanation:
-    """Draw over a video why a model hears what it hears, with the binaural sound that it makes of it.
+    """Draw an explanation of a model's output over a video, with the binaural sound that the model makes of it.
 
     Args:
         input: a video that FFmpeg reads.
         output: a video (`media.DRAWN_SUFFIXES`), or a folder (a name without suffix), which gets `overlay.mp4`, stills
             with a bar of colours, `maps.npz` and `explanation.json`.
-        model: as of `binauralize`.
-        method: see the modules of this package; None: "objects" of a model that places sources, "occlusion" of a
+        model: as in `binauralize`.
+        method: see the modules of this package; None: "objects" for a model that places sources, "occlusion" for a
             network.
         truth: a file with the recorded ears of the clip, for "occlusion".
-        rate_hz: maps per second; between them heat is interpolated.
-        patch, step: of "occlusion", in pixels of the network's frame (`Occlusion`).
-        stills: how many, evenly over the clip.
-        start_s, duration_s: the part that is drawn, in seconds; it begins at the key frame at or before the start.
-        device: of a network.
-        progress: called with seconds of the clip, three times over.
-
+        rate_hz: maps per second; heat between them is interpolated.
+        patch, step: sizes for "occlusion", in pixels of the network's frame (`Occlusion`).
+        stills: number of stills, evenly over the clip.
+        start_s, duration_s: part to draw, in seconds; it begins at the key frame at or before the start.
+        device: device of a network.
+        progress: called with seconds of the clip, in three passes.
     Raises:
         ModelError: the model has nothing that the method could draw.
         MediaError: the input cannot be read, or has no picture.
@@ -156,13 +155,13 @@ def explain(
 def map_maker(
     model: NeuralModel, method: str, patch: int | None = None, step: int | None = None
 ) -> Callable[[Moment], Maps]:
-    """What gives the maps of a network's moments by their names; see `explain`.
+    """Return a function from a network's moment to its maps by name; see `explain`.
 
     Args:
         model: in float32, without crops.
 
     Raises:
-        ModelError: the network has no such maps; raised when the first moment comes.
+        ModelError: the network has no such maps; raised at the first moment.
     """
     network, device = model.network, model.device
     if method == "occlusion":
@@ -189,7 +188,7 @@ def map_maker(
 
 
 def meaning(method: str, with_truth: bool) -> str:
-    """What the heat of a method is, in words."""
+    """Meaning of a method's heat, in words."""
     return {
         "occlusion": "rise of the loss against the recorded ears when the place is covered"
         if with_truth
@@ -211,7 +210,7 @@ def _methods_of(network: StereoNetwork, moment: Moment) -> list[str]:
 
 
 def _target(output: Path, inputs: list[str | os.PathLike[str]]) -> Path:
-    """The video that is written: the output itself, or one in that folder."""
+    """Path of the video: the output itself, or a file in that folder."""
     is_folder = output.is_dir() or not output.suffix
     video = output / "overlay.mp4" if is_folder else output
     if video.suffix.lower() not in DRAWN_SUFFIXES:
@@ -248,7 +247,7 @@ def _check_method(
 
 
 class _Phases:
-    """Progress of a job that goes through a clip three times."""
+    """Progress of a job with three passes through a clip."""
 
     def __init__(self, progress: Progress, duration_s: float | None) -> None:
         self._progress, self._duration_s = progress, duration_s
@@ -265,7 +264,7 @@ Draw = Callable[[Picture, float], Picture]
 
 
 def _heat_drawing(found: Explanation) -> tuple[Draw, tuple[str, str]]:
-    """What draws the maps at a time, and what the ends of the bar are."""
+    """Return a function that draws the maps at a time, and the labels of the bar's ends."""
     scale = 1.0
     if found.method == "occlusion":  # the others are scaled in each picture
         scale = max(1e-30, max(float(heat.max()) for heat in found.maps.values()))
@@ -289,7 +288,7 @@ def _heat_drawing(found: Explanation) -> tuple[Draw, tuple[str, str]]:
 
 
 def _object_drawing(watching: Watching, sound: Path, rate: int, notes: list[str]) -> tuple[Draw, tuple[str, str]]:
-    """What draws the objects at a time, and what the ends of the bar are."""
+    """Return a function that draws the objects at a time, and the labels of the bar's ends."""
     seen = shortened(watching.objects(), _MOST_OBJECTS)
     if not seen:
         notes.append("nothing was found that sounds, so nothing is outlined")
@@ -308,7 +307,7 @@ def _object_drawing(watching: Watching, sound: Path, rate: int, notes: list[str]
 
 
 def _energies(sound: Path, rate: int) -> tuple[int, Float[np.ndarray, "steps"]]:
-    """How many tenths of a second a sound has, and the energy of its mono mix in each."""
+    """Number of tenths of a second in a sound, and the energy of its mono mix in each."""
     size = max(1, round(STEP_S * rate))
     energy, held = [], torch.zeros(0)
     for block in read_audio(sound):
@@ -321,7 +320,7 @@ def _energies(sound: Path, rate: int) -> tuple[int, Float[np.ndarray, "steps"]]:
 
 
 def _smoothed(bright: Float[np.ndarray, "steps"]) -> Float[np.ndarray, "steps"]:
-    """Without flicker: what was bright fades within half a second."""
+    """Remove flicker: brightness fades within half a second."""
     out = bright.copy()
     for index in range(1, len(out)):
         out[index] = max(out[index], out[index - 1] - 0.2)
@@ -336,7 +335,7 @@ def _drawn(
     scale = min(max(longest, _SHORTEST_SIDE), _LONGEST_SIDE) / longest
     size = max(2, round(height * scale)), max(2, round(width * scale))
     rate = min(_FASTEST_HZ, prepared.clip.frame_rate_hz or _FASTEST_HZ)
-    # The last picture stays as long as there is sound, by which the video ends.
+    # The last picture is repeated for the rest of the sound, which ends the video.
     for frame in read_frames(source, rate, size, 0.0, math.inf, selection=prepared.selection):
         drawn = draw(frame.rgb, frame.time_s)
         stills.see(frame.time_s, drawn)
@@ -345,7 +344,7 @@ def _drawn(
 
 
 class _Stills:
-    """Some of the drawn pictures, evenly over the clip, with their bar."""
+    """Stills with their bar, evenly over the clip."""
 
     def __init__(self, count: int, duration_s: float, bar: tuple[str, str], found: Explanation) -> None:
         self._wanted = [(index + 0.5) * duration_s / count for index in range(count)]

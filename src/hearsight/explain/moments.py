@@ -1,4 +1,4 @@
-"""Moments of a clip as a network sees and hears them: a window of sound, and the picture in its middle."""
+"""Moments of a clip as input of a network: a window of sound, and the picture at its centre."""
 
 import math
 import os
@@ -23,13 +23,13 @@ _SAME_S = 0.1
 
 @dataclass(frozen=True)
 class Moment:
-    """What a network knows at one time of a clip.
+    """Input of a network at one time of a clip.
 
     Attributes:
-        time_s: middle of the window.
-        mono: its sound, at the network's rate and the file's level.
-        frame: the picture then, ImageNet-normalised.
-        ears: what was recorded there, at the level of `mono`, which is their mix; None where that is not known.
+        time_s: centre of the window.
+        mono: sound of the window, at the network's rate and the file's level.
+        frame: the picture at this time, ImageNet-normalised.
+        ears: recorded ears, at the level of `mono`, which is their mix; None where they are unknown.
     """
 
     time_s: float
@@ -45,12 +45,12 @@ def moments_of_file(
     rate_hz: float = 1.0,
     truth: str | os.PathLike[str] | None = None,
 ) -> Iterator[Moment]:
-    """So many moments a second of a video, in memory that does not depend on its length.
+    """Moments of a video at a given rate, in memory that does not depend on its length.
 
     Args:
-        prepared: what `inference.prepare` found of the source.
+        prepared: result of `inference.prepare` for the source.
         rate_hz: moments per second.
-        truth: a file with the recorded ears of the clip; their mix is heard in place of the video's sound then.
+        truth: a file with the recorded ears of the clip; their mix then replaces the video's sound.
 
     Raises:
         MediaError: a file cannot be read.
@@ -88,8 +88,8 @@ def moments_of_clip(
     """Moments of a recorded clip.
 
     Args:
-        ears: at the network's rate.
-        frames: time and normalised picture in the middle of each window, which begin every `1 / rate_hz` seconds.
+        ears: recorded ears at the network's rate.
+        frames: time and normalised picture at the centre of each window, one every `1 / rate_hz` seconds.
     """
     hop = round(network.sample_rate_hz / rate_hz)
     yield from _joined(_cut([ears], network.segment_samples, hop), iter(frames))
@@ -109,7 +109,7 @@ def _resampled(blocks: Iterable[Tensor], from_hz: int, to_hz: int, channels: int
 
 
 def _cut(blocks: Iterable[Float[Tensor, "channels _samples"]], length: int, hop: int) -> Iterator[Tensor]:
-    """Whole windows of a sound, one every `hop` samples; of a sound shorter than a window one, padded with silence."""
+    """Whole windows of a sound, one every `hop` samples; a sound shorter than a window is padded with silence."""
     held: Tensor | None = None
     skipped = cut = 0
     for block in blocks:

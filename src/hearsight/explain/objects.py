@@ -1,8 +1,8 @@
-"""Objects: what a model that places sources sees, and how loud each one's part of the sound is.
+"""Objects: objects seen by a model that places sources, and the level of each one's part of the sound.
 
-Such a model has no map: it has objects with places and parts of the sound. With E_o(t) the energy of object o's part in
+Such a model has no map, but objects with places and parts of the sound. With E_o(t) the energy of object o's part in
 the tenth of a second at t, its outline has the brightness 1 + 10 log10(E_o(t) / max E) / 40 dB, from 0 to 1; the
-maximum is over all objects and the whole clip. Where a model knows only each object's share of the clip, E_o(t) is that
+maximum is over all objects and the whole clip. If a model gives only each object's share of the clip, E_o(t) is that
 share of the mix's energy at t. As a map, each object's energy is spread evenly over its ellipse.
 """
 
@@ -18,11 +18,11 @@ from hearsight.vision.tracks import SeenObject
 
 STEP_S = 0.1
 _CELLS = (28, 56)
-_SPREAD = 0.1  # of the picture's width, over which the energy of an object of unknown width is spread
+_SPREAD = 0.1  # of the picture's width: diameter over which the energy of an object of unknown width is spread
 
 
 class Watching:
-    """A model whose latest session is watched, so that its objects can be asked for when the clip is done."""
+    """Wrapper of a model that records its latest session, so that its objects are available after the clip."""
 
     def __init__(self, model: BinauralModel) -> None:
         self._model = model
@@ -31,14 +31,14 @@ class Watching:
         self._session: BinauralSession | None = None
 
     def session(self, clip: ClipInfo) -> BinauralSession:
-        """Begin a clip."""
+        """Start a session for a clip."""
         self._session = self._model.session(clip)
         if isinstance(self._session, WatchedSession):
             self._session.watch()
         return self._session
 
     def objects(self) -> list[SeenObject]:
-        """What was seen and heard of the clip, the loudest first; sources where the session shows no objects."""
+        """Objects seen and heard in the clip, the loudest first; the sources if the session records no objects."""
         if isinstance(self._session, WatchedSession):
             return self._session.objects()
         sources = self._session.sources() if self._session is not None else []
@@ -51,7 +51,7 @@ def at_steps(
     """Name, place and energy of each object at every tenth of a second.
 
     Args:
-        mix_energy: of the whole sound, for objects of which only the share is known.
+        mix_energy: energy of the whole sound, for objects of which only the share is known.
     """
     times = (np.arange(steps) + 0.5) * STEP_S
     found = []
@@ -78,9 +78,10 @@ def objects_map(
     """The objects around a time as a map of 28 x 56 cells: energy per cell, which adds up to the objects' energy.
 
     Args:
-        objects: what `at_steps` gives.
-        time_s, window_s: over which energies are added up, and places averaged with them as weights.
-        picture_shape: width over height, by which an object of unknown height is a circle; one of unknown width is a
+        objects: result of `at_steps`.
+        time_s, window_s: centre and length of the time over which energies are summed, and places averaged with the
+            energies as weights.
+        picture_shape: width over height, with which an object of unknown height is a circle; one of unknown width is a
             tenth of the picture wide.
     """
     y, x = np.meshgrid(*((np.arange(side) + 0.5) / side for side in _CELLS), indexing="ij")
@@ -102,7 +103,7 @@ def objects_map(
 
 
 def shortened(objects: Sequence[SeenObject], most: int) -> list[SeenObject]:
-    """The loudest objects, two of one name counted: "violin", "violin 2"."""
+    """The loudest objects, with numbers for equal names: "violin", "violin 2"."""
     found: list[SeenObject] = []
     for one in objects[:most]:
         same = sum(other.label.rstrip(" 0123456789") == one.label for other in found)

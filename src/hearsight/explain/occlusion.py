@@ -1,12 +1,12 @@
-"""Occlusion: what changes when a part of the picture is covered (2.5D Visual Sound, section 4.4 and figure 6).
+"""Occlusion: effect of covering a part of the picture (2.5D Visual Sound, section 4.4 and figure 6).
 
 A patch of the network's frame, 32 x 32 of 224 x 448 pixels in the paper, is filled with the frame's mean colour. With
 S the predicted spectrogram of l - r, S_p that with patch p covered and S* the recorded one, the heat of p is
 
     L(S_p, S*) - L(S, S*)    where the ears were recorded (the paper), and    L(S_p, S)    where they were not,
 
-L(A, B) = mean |A - B|^2 over all bins, the loss of that paper (section 3.3), whatever system it is. Where patches
-overlap, a place has the mean heat of those that cover it. The first may be negative: covering helped.
+L(A, B) = mean |A - B|^2 over all bins, the loss of that paper (section 3.3), whatever the system. Where patches
+overlap, a place has the mean heat of those that cover it. The first may be negative: then covering reduces the loss.
 """
 
 import numpy as np
@@ -19,17 +19,17 @@ from hearsight.explain.moments import Moment
 from hearsight.inference import NeuralModel
 from hearsight.signal import difference
 
-PATCH, OF_HEIGHT = 32, 224  # of the paper, in pixels
+PATCH, OF_HEIGHT = 32, 224  # patch and frame height of the paper, in pixels
 _AT_ONCE = 8
 
 
 class Occlusion:
-    """Occlusion maps of one network.
+    """Occlusion maps of a network.
 
     Args:
-        model: in float32, so that what is small is not rounded away.
+        model: model in float32, so that small changes are not lost by rounding.
         patch: side of the patch in pixels of the network's frame; None for the paper's 32 of 224, in proportion.
-        step: distance of patches; None: they lie side by side.
+        step: distance of patches; None: side by side.
 
     Raises:
         HearsightError: a patch larger than the frame, or a step that leaves gaps.
@@ -47,7 +47,7 @@ class Occlusion:
         self._places = [(top, left) for top in _starts(height, self) for left in _starts(width, self)]
 
     def __call__(self, moment: Moment) -> Float[np.ndarray, "rows columns"]:
-        """The heat of each cell of `step` x `step` pixels."""
+        """Heat of each cell of `step` x `step` pixels."""
         model, device = self._model, self._model.device
         mono, frame = moment.mono[None].to(device), moment.frame.to(device)
         with torch.no_grad():
@@ -61,7 +61,7 @@ class Occlusion:
                 covered = self._covered(frame, self._places[first : first + _AT_ONCE])
                 visual = runner.encode(_channels_last(covered))
                 seen, _ = runner.spectrogram(mono.expand(len(covered), -1), visual)
-                # |seen - target|^2 - |whole - target|^2, without the rounding of a difference of like numbers.
+                # |seen - target|^2 - |whole - target|^2, without the rounding of a difference of similar numbers.
                 change = ((seen - whole) * (seen + whole - 2 * target).conj()).real
                 heat.append(change.mean((1, 2), dtype=torch.float64))
         return self._over_cells(torch.cat(heat).float().cpu().numpy())
@@ -74,7 +74,7 @@ class Occlusion:
         return frames
 
     def _over_cells(self, heat: Float[np.ndarray, "places"]) -> Float[np.ndarray, "rows columns"]:
-        """The mean heat of the patches that cover the middle of each cell."""
+        """Mean heat of the patches that cover the centre of each cell."""
         height, width = self._model.network.frame_size
         rows, columns = (np.arange(0, side, self.step) + self.step / 2 for side in (height, width))
         total = np.zeros((len(rows), len(columns)), np.float32)
@@ -90,7 +90,7 @@ class Occlusion:
 
 
 def _starts(side: int, occlusion: Occlusion) -> list[int]:
-    """Where patches begin; the last one ends at the edge."""
+    """Start positions of patches; the last one ends at the edge."""
     starts = list(range(0, side - occlusion.patch + 1, occlusion.step))
     return starts if starts[-1] == side - occlusion.patch else [*starts, side - occlusion.patch]
 

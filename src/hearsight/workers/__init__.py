@@ -1,4 +1,4 @@
-"""One job done to many items side by side: what finishes first comes first, what fails stops all."""
+"""Workers that apply one job to many items in parallel: in processes, or on a Ray cluster."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
@@ -12,7 +12,7 @@ Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 Workers = int | RayCluster
-"""Processes on this machine, or the machines of a Ray cluster."""
+"""Number of processes on this machine, or a Ray cluster."""
 
 
 def done_by_workers(
@@ -23,23 +23,23 @@ def done_by_workers(
     threads: int = 1,
     lost: Callable[[Task], Result] | None = None,
 ) -> Iterator[tuple[Task, Result]]:
-    """Call `job` with each task and yield task and result as they come.
+    """Call `job` with each task and yield task and result as they are finished.
 
-    With one worker or one task that is this process, in the tasks' order; otherwise each worker is a fresh process of
-    one thread, in which all calls are to the same copy of `job`, so that it can keep what it loads. An error in a call,
-    or leaving the iteration (as an interrupt does), stops the other workers at once; they delete what they have half
-    written, and so they do when this process is killed.
+    With one worker or one task the calls run in this process, in the tasks' order; otherwise each worker is a fresh
+    process of one thread, in which all calls use the same copy of `job`, so that it can cache what it loads. An error
+    in a call, or leaving the iteration (as an interrupt does), stops the other workers at once; they delete
+    half-written files, also when this process is killed.
 
     Args:
-        job: can be pickled, and so can its results and errors.
-        workers: processes (with more than one, a script that calls this needs the `if __name__ == "__main__"` guard),
-            or a Ray cluster.
-        threads: of each process; on a cluster always one.
-        lost: the result of a task whose worker on a cluster dies again and again; None: that is an error.
+        job: picklable, with picklable results and errors.
+        workers: number of processes (with more than one, a script that calls this needs the `if __name__ ==
+            "__main__"` guard), or a Ray cluster.
+        threads: number of threads of each process; on a cluster always one.
+        lost: makes the result of a task whose worker on a cluster dies repeatedly; None: that is an error.
 
     Raises:
-        HearsightError: a worker was killed, crashed, or could not begin; no cluster can be reached.
-        What `job` raises.
+        HearsightError: a worker was killed, crashed, or could not start; no cluster can be reached.
+        Errors of `job`.
     """
     if isinstance(workers, RayCluster):
         return done_by_ray(job, tasks, workers, lost)
@@ -49,15 +49,15 @@ def done_by_workers(
 def mapped_by_workers(
     job: Callable[[Task], Result], tasks: Iterable[Task], workers: Workers, *, threads: int = 1
 ) -> Iterator[Result]:
-    """The results of `job` in the tasks' order, from workers like those of `done_by_workers`.
+    """Results of `job` in the tasks' order, from workers like those of `done_by_workers`.
 
-    Tasks are taken from the iterable as workers come to need them, two ahead of each: memory does not depend on how
-    many there are.
+    Tasks are taken from the iterable as workers need them, two in advance for each: memory does not depend on their
+    number.
 
     Raises:
-        HearsightError: a process was killed, crashed, or could not begin; a worker on a cluster died again and again;
-            no cluster can be reached.
-        What `job` and `tasks` raise.
+        HearsightError: a process was killed, crashed, or could not start; a worker on a cluster died repeatedly; no
+            cluster can be reached.
+        Errors of `job` and `tasks`.
     """
     if isinstance(workers, RayCluster):
         return mapped_by_ray(job, tasks, workers)
@@ -65,5 +65,5 @@ def mapped_by_workers(
 
 
 def workers_at_a_time(workers: Workers) -> int:
-    """How many tasks are done at a time."""
+    """Number of tasks done at a time."""
     return workers.size() if isinstance(workers, RayCluster) else workers

@@ -1,4 +1,4 @@
-"""One job done to many items by the machines of a Ray cluster."""
+"""Parallel jobs on the machines of a Ray cluster."""
 
 import logging
 import os
@@ -20,8 +20,8 @@ from hearsight.workers.processes import AHEAD, GRACE_S
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
-_TRIES = 4  # of a task whose worker or machine dies
-_SHARE_S = 5.0  # of work; to begin a share, and to hand it back, costs some hundredths
+_TRIES = 4  # for a task whose worker or machine dies
+_SHARE_S = 5.0  # work per share; starting and returning a share costs some hundredths of a second
 _LARGEST_SHARE = 256
 _ANSWER_S = 10.0
 _DIED = f"its worker died {_TRIES} times, perhaps for want of memory; what is done is kept"
@@ -29,27 +29,27 @@ _DIED = f"its worker died {_TRIES} times, perhaps for want of memory; what is do
 
 @dataclass(frozen=True)
 class RayCluster:
-    """Where Ray finds the machines.
+    """Address of a Ray cluster, and the GPUs per task.
 
-    All of them need this version of hearsight, and the same paths must lead to the same files on each (a shared file
+    All machines need this version of hearsight, and the same paths must lead to the same files on each (a shared file
     system), as for any job that reads and writes files.
 
     Attributes:
-        address: "auto": the cluster that RAY_ADDRESS or `ray start` names, else one on this machine, as long as the job
-            takes; "local": always such a one; otherwise HOST:PORT.
-        gpus: that each task has for itself; may be a fraction.
+        address: "auto": the cluster that RAY_ADDRESS or `ray start` names, else one on this machine for the duration of
+            the job; "local": always one on this machine; otherwise HOST:PORT.
+        gpus: number of GPUs reserved for each task; may be a fraction.
     """
 
     address: str = "auto"
     gpus: float = 0.0
 
     def size(self) -> int:
-        """How many tasks it can do at a time."""
+        """Number of tasks done at a time."""
         with _connected(self.address) as ray:
             return self.size_by(ray)
 
     def size_by(self, ray: Any) -> int:
-        """The same, by a Ray that is connected."""
+        """Number of tasks done at a time, according to a connected Ray."""
         resources = ray.cluster_resources()
         return max(1, int(resources.get("GPU", 0) / self.gpus if self.gpus else resources.get("CPU", 1)))
 
@@ -60,10 +60,10 @@ def done_by_ray(
     cluster: RayCluster,
     lost: Callable[[Task], Result] | None = None,
 ) -> Iterator[tuple[Task, Result]]:
-    """As `done_by_workers`. Each worker has a core to itself, and takes shares of some seconds of the tasks.
+    """Implement `done_by_workers`. Each worker has a core to itself, and takes shares of tasks for some seconds.
 
-    Of a share whose worker dies, what was done stays so, and what was not begun is shared out again. The task that it
-    was at is tried again, and lost when that has happened four times.
+    If the worker of a share dies, finished results are kept, and tasks not yet started are distributed again. The task
+    in progress is tried again, and lost after four deaths.
     """
     if not tasks:
         return
@@ -100,14 +100,14 @@ def done_by_ray(
                 waiting.extendleft(reversed(share))
                 ahead = AHEAD * cluster.size_by(ray)  # machines come and go
         finally:
-            for worker in shares:  # what was half written is deleted
+            for worker in shares:  # half-written files are deleted
                 ray.cancel(worker)
             if shares:
                 ray.wait(list(shares), num_returns=len(shares), timeout=GRACE_S, fetch_local=False)
 
 
 def mapped_by_ray(job: Callable[[Task], Result], tasks: Iterable[Task], cluster: RayCluster) -> Iterator[Result]:
-    """As `mapped_by_workers`. What a dying worker was at is done again elsewhere, up to four times."""
+    """Implement `mapped_by_workers`. The task of a dying worker is repeated elsewhere, up to four times."""
     with _connected(cluster.address) as ray:
         pickle = ray.cloudpickle
         do = _remote(ray, cluster, _do, max_retries=_TRIES - 1)
@@ -134,11 +134,11 @@ def mapped_by_ray(job: Callable[[Task], Result], tasks: Iterable[Task], cluster:
 
 
 class _DeadWorkerError(Exception):
-    """With its process, its machine, or what it had made."""
+    """The process or machine of a worker died, or its results were lost."""
 
 
 def _taken(ray: Any, reference: Any) -> Any:
-    """What a task gave; the error with which it failed is raised."""
+    """Return the result of a task, or raise its error."""
     try:
         failed, result = ray.cloudpickle.loads(ray.get(reference))
     except ray.exceptions.RayTaskError:
@@ -155,12 +155,12 @@ def _remote(ray: Any, cluster: RayCluster, function: Callable[..., Any], **optio
 
 
 def _sent(ray: Any, job: Callable[[Any], Any]) -> list[Any]:
-    """A job, put where the workers fetch it once each; in a list, since Ray would send each task what it refers to."""
+    """Put a job where each worker fetches it once; in a list, since Ray would send the contents of a bare reference."""
     return [ray.put((os.getcwd(), ray.cloudpickle.dumps(job)))]
 
 
 def _do_share(tasks: list[bytes], sent: list[Any]) -> Iterator[bytes]:
-    """The results of the first tasks, one by one, until that has taken some seconds."""
+    """Results of the first tasks, one by one, until some seconds have passed."""
     end = time.monotonic() + _SHARE_S
     for task in tasks:
         yield _do(task, sent)
@@ -175,7 +175,7 @@ def _do(task: bytes, sent: list[Any]) -> bytes:
     cv2.setNumThreads(0)
     try:
         result = False, _job(sent[0])(pickle.loads(task))
-    except Exception as error:  # handed to the one who asked, as from any worker; Ray would try again
+    except Exception as error:  # returned to the caller, as from any worker; Ray would repeat the task
         result = True, error
     pickled: bytes = pickle.dumps(result)
     return pickled
@@ -183,13 +183,13 @@ def _do(task: bytes, sent: list[Any]) -> bytes:
 
 @lru_cache(1)
 def _job(reference: Any) -> Callable[[Any], Any]:
-    """The job, once in each process, so that it can keep what it loads."""
+    """Load the job once per process, so that it can cache what it loads."""
     import ray
     from ray import cloudpickle as pickle
 
     folder, pickled = ray.get(reference)
     try:
-        os.chdir(folder)  # relative paths are the asker's
+        os.chdir(folder)  # relative paths are those of the caller
     except OSError as error:
         raise HearsightError(
             f"{folder}: is not on the machine {os.uname().nodename}; share the folder", "missing"
@@ -200,10 +200,10 @@ def _job(reference: Any) -> Callable[[Any], Any]:
 
 @contextmanager
 def _connected(address: str) -> Iterator[Any]:
-    """Context that yields Ray, connected; what was connected before stays so.
+    """Context that connects to Ray and yields it; an existing connection is kept.
 
     Raises:
-        HearsightError: no cluster answers there, or it is to be reached by Ray's client.
+        HearsightError: no cluster answers at the address, or it is one of Ray's client.
     """
     import ray
 
@@ -219,7 +219,7 @@ def _connected(address: str) -> Iterator[Any]:
         )
     host, _, port = address.rpartition(":")
     try:
-        if port.isdigit():  # Ray itself would ask for minutes
+        if port.isdigit():  # Ray itself would try for minutes
             socket.create_connection((host, int(port)), _ANSWER_S).close()
         ray.init(where, logging_level=logging.ERROR, log_to_driver=False, include_dashboard=False)
     except (OSError, ValueError, RuntimeError) as error:

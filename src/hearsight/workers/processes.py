@@ -1,4 +1,4 @@
-"""One job done to many items in processes side by side on this machine."""
+"""Parallel jobs in processes on this machine."""
 
 import multiprocessing
 import os
@@ -25,14 +25,14 @@ from hearsight.errors import HearsightError
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
-AHEAD = 2  # tasks, or shares of them, for each worker, so that none waits for this process
-GRACE_S = 10.0  # for a stopped worker to delete what it has half written
+AHEAD = 2  # tasks, or shares of them, in advance for each worker, so that none waits for this process
+GRACE_S = 10.0  # for a stopped worker to delete half-written files
 
 
 def done_by_processes(
     job: Callable[[Task], Result], tasks: Sequence[Task], workers: int, threads: int = 1
 ) -> Iterator[tuple[Task, Result]]:
-    """As `done_by_workers`, in fresh processes; one worker or one task needs none but this process."""
+    """Implement `done_by_workers` with fresh processes; one worker or one task uses this process."""
     if workers == 1 or len(tasks) < 2:
         for task in tasks:
             yield task, job(task)
@@ -46,7 +46,7 @@ def done_by_processes(
 def mapped_by_processes(
     job: Callable[[Task], Result], tasks: Iterable[Task], workers: int, threads: int = 1
 ) -> Iterator[Result]:
-    """As `mapped_by_workers`, in fresh processes; one worker needs none but this process."""
+    """Implement `mapped_by_workers` with fresh processes; one worker uses this process."""
     if workers == 1:
         yield from map(job, tasks)
         return
@@ -62,13 +62,13 @@ def mapped_by_processes(
 
 @contextmanager
 def _pool(job: Callable[[Task], Result], workers: int, threads: int) -> Iterator[Callable[[Task], Future[Result]]]:
-    """Context that yields what has a task done by one of the workers; they are stopped when it fails or is left."""
+    """Context with a function that submits a task to the workers; they are stopped on an error or an early exit."""
     with tempfile.TemporaryDirectory() as folder:
-        # Once for each worker and through a file: a large job in a pipe would let the workers begin only in turns.
+        # Pickled once for each worker, through a file: a large job in a pipe would make the workers start in turns.
         path = Path(folder) / "job"
         path.write_bytes(pickle.dumps(job))
         others = set(multiprocessing.active_children())
-        # Fresh, not forked: neither the threads of the libraries nor CUDA outlive a fork.
+        # Spawned, not forked: neither the threads of the libraries nor CUDA survive a fork.
         pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _begin, (threads,))
         processes: set[BaseProcess] = set()
         submitted = 0
@@ -77,7 +77,7 @@ def _pool(job: Callable[[Task], Result], workers: int, threads: int) -> Iterator
             nonlocal submitted
             future: Future[Result] = pool.submit(_do, path, task)
             submitted += 1
-            if submitted <= workers:  # each of these may have begun a process
+            if submitted <= workers:  # each of these may have started a process
                 processes.update(set(multiprocessing.active_children()) - others)
             return future
 
@@ -87,7 +87,7 @@ def _pool(job: Callable[[Task], Result], workers: int, threads: int) -> Iterator
             _stop(pool, processes)
             raise HearsightError(_cause(processes), "worker-lost") from error
         except BaseException:
-            # A pool may begin a process later than at the first tasks.
+            # A pool may start a process later than at the first tasks.
             _stop(pool, processes | set(multiprocessing.active_children()) - others)
             raise
         pool.shutdown()
@@ -106,7 +106,7 @@ def _stop(pool: ProcessPoolExecutor, processes: set[BaseProcess]) -> None:
 
 
 def _cause(processes: set[BaseProcess]) -> str:
-    """Why the pool broke: how that worker ended that was not asked to stop."""
+    """Cause of a broken pool: the exit status of the worker that was not asked to stop."""
     statuses = {one.exitcode for one in processes} - {None, 0, -signal.SIGTERM}
     status = next(iter(statuses - {-signal.SIGKILL}), None)
     again = "what is done is kept: run again with fewer workers"
@@ -135,7 +135,7 @@ def _end_with_parent() -> None:
 
 
 class _Stopped(BaseException):
-    """Raised where a worker is when it is asked to stop, so that it cleans up on its way out."""
+    """Raised inside a worker that is asked to stop, so that it cleans up."""
 
 
 def _do(path: Path, task: Any) -> Any:

@@ -93,6 +93,7 @@ def explain(
         start_s, duration_s: part to draw, in seconds; it begins at the key frame at or before the start.
         device: device of a network.
         progress: called with seconds of the clip, in three passes.
+
     Raises:
         ModelError: the model has nothing that the method could draw.
         MediaError: the input cannot be read, or has no picture.

@@ -173,7 +173,7 @@ def loudness_weights(layout: str, channels: int) -> list[float]:
     """Weight of each channel's power in the loudness of the input (ITU-R BS.1770-4, table 3).
 
     1 for front channels, 1.41 for surround, 0 for low-frequency effects; a single channel counts twice, since both ears
-    hear it. Ambisonics: W alone, as the mono mix has it. A layout without known positions: all channels 1.
+    hear it. Ambisonics: only W, as in the mono mix. A layout without known positions: 1 for all channels.
     """
     import av
 

@@ -410,7 +410,7 @@ class BinauralWriter:
         self._correction: int | None = None
         self._position = 0 if self._alone or self._container in _WITHOUT_TIMES else round(start_s * rate)
         self._began = self._position
-        if self._container in _WITHOUT_TIMES and not self._alone:  # silence stands before it
+        if self._container in _WITHOUT_TIMES and not self._alone:  # preceded by silence
             self._encode(torch.zeros(self._channels, round(start_s * rate)))
 
     def _encode(self, ears: Float[Tensor, "channels samples"]) -> None:

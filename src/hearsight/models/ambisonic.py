@@ -12,7 +12,6 @@ Video", NeurIPS 2018, as 2.5D Visual Sound (section 4.3, "Ambisonics") and Pseud
   ones, to which 360-degree datasets are decoded as well.
 - Prediction: l - r of the decoded ears. They need not add up to the mix (the paper's baseline does not promise it); the
   ears that hearsight makes of the difference do. For a symmetric head, l - r depends on Y alone.
-  ears that hearsight makes of the difference do. A head that is the same on both sides hears l - r in Y alone.
 - Sizes: 34.3 million parameters.
 
 Approximate: the HRIRs act on spectrograms, one complex factor per bin, rather than on waveforms. With the defaults the

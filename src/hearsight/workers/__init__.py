@@ -32,8 +32,8 @@ def done_by_workers(
 
     Args:
         job: picklable, with picklable results and errors.
-        workers: number of processes (with more than one, a script that calls this needs the `if __name__ ==
-            "__main__"` guard), or a Ray cluster.
+        workers: number of processes, or a Ray cluster. With more than one process, a script that calls this needs the
+            `if __name__ == "__main__"` guard.
         threads: number of threads of each process; on a cluster always one.
         lost: makes the result of a task whose worker on a cluster dies repeatedly; None: that is an error.
 

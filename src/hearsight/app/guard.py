@@ -84,7 +84,7 @@ class Guard:
             await answer(send_safely, 403, "asked from a page of another site")
         elif path == "/login" and method == "POST" and self._settings.password is not None:
             await self._login(scope, _limited(receive, send_safely, _LARGEST_BODY), send_safely)
-        elif not self._is_let_in(scope, headers) and path not in self._open_paths:
+        elif not self._is_let_in(headers) and path not in self._open_paths:
             await self._ask(scope, send_safely)
         elif path.startswith(QUEUE) and (method, path) not in _QUEUE_ROUTES:
             await answer(send_safely, 404, "not here")
@@ -99,7 +99,7 @@ class Guard:
             return True
         return _host(headers.get("host", "")) in LOCAL
 
-    def _is_let_in(self, scope: Scope, headers: dict[str, str]) -> bool:
+    def _is_let_in(self, headers: dict[str, str]) -> bool:
         password = self._settings.password
         if password is None:
             return True

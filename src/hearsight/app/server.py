@@ -145,7 +145,7 @@ def _static(name: str) -> Response:
     return Response((_PAGE / name).read_bytes(), media_type=_TYPES[suffix], headers=headers)
 
 
-async def _receive(request: Request, clip: Clip, most: int, clip_s: float) -> None:
+async def _receive(request: Request, clip: Clip, most: int, kept_s: float) -> None:
     """Write an upload to the clip's source.
 
     Raises:
@@ -157,7 +157,7 @@ async def _receive(request: Request, clip: Clip, most: int, clip_s: float) -> No
         raise too_large
     if shutil.disk_usage(clip.folder).free < _LEFT_FREE + int(length or 0):
         raise RefusedError(507, "the server's disk is full; come back later")
-    received, end = 0, time.monotonic() + clip_s
+    received, end = 0, time.monotonic() + kept_s
     chunks = request.stream().__aiter__()
     with open(clip.source, "wb") as file:
         while True:

@@ -22,14 +22,14 @@ class SoundCodec:
         bit_rate: bits per second; None for lossless codecs.
         sample_format: sample format of its input; None for its own first choice.
         rates_hz: sample rates that it can encode; None for any.
-        is_tried: whether PyAV can decode its packets without a container, so that its true peak can be measured.
+        decodes_alone: whether PyAV can decode its packets without a container, so that its true peak can be measured.
     """
 
     encoder: str
     bit_rate: int | None = None
     sample_format: str | None = None
     rates_hz: tuple[int, ...] | None = None
-    is_tried: bool = True
+    decodes_alone: bool = True
 
     def rate_for(self, sample_rate_hz: int) -> int:
         """The given rate if the codec supports it, else the next higher supported one, else the highest."""
@@ -46,7 +46,7 @@ SOUND_CODECS: dict[str, SoundCodec] = {
     "ac3": SoundCodec("ac3", 448_000, "fltp", _AC3_RATES),
     "alac": SoundCodec("alac", None, "s32p"),
     "mp2": SoundCodec("mp2", 384_000, "s16", _MP2_RATES),
-    "wma": SoundCodec("wmav2", 192_000, "fltp", _WMA_RATES, is_tried=False),
+    "wma": SoundCodec("wmav2", 192_000, "fltp", _WMA_RATES, decodes_alone=False),
     "wavpack": SoundCodec("wavpack", None, "s32p"),
     "pcm16": SoundCodec("pcm_s16le", None, "s16"),
     "pcm24": SoundCodec("pcm_s24le", None, "s32"),

@@ -44,7 +44,7 @@ class PeakGuard:
 
     def __init__(self, codec: SoundCodec, sample_rate_hz: int, ceiling_db: float) -> None:
         self._codec, self._rate = codec, sample_rate_hz
-        margin_db = _MARGIN_DB if codec.is_tried else _UNTRIED_DB
+        margin_db = _MARGIN_DB if codec.decodes_alone else _UNTRIED_DB
         self._limit = 10 ** ((ceiling_db - (margin_db if codec.bit_rate else 0.0)) / 20)
         self._tried_from = 10 ** ((ceiling_db - _OVERSHOOT_DB) / 20)
         self._context = round(_CONTEXT_S * sample_rate_hz)
@@ -108,7 +108,7 @@ class EncodedPeak:
     """
 
     def __init__(self, codec: SoundCodec, encoder: AudioCodecContext) -> None:
-        self._decoder = _decoder(encoder) if codec.is_tried else None
+        self._decoder = _decoder(encoder) if codec.decodes_alone else None
         self._reader = SampleReader()
         self._meter = TruePeakMeter()
         self._unmeasured: list[np.ndarray] = []  # decoded frames, measured together: the meter's calls are expensive
@@ -160,7 +160,7 @@ def frames_of(ears: np.ndarray, sample_rate_hz: int, first: int = 0, layout: str
 
 def _round_trip(codec: SoundCodec, sample_rate_hz: int, ears: np.ndarray) -> np.ndarray:
     """Encode and decode a sound; the result has its length and position."""
-    if not codec.bit_rate or not codec.is_tried:
+    if not codec.bit_rate or not codec.decodes_alone:
         return ears
     encoder = av.CodecContext.create(codec.encoder, "w")
     assert isinstance(encoder, AudioCodecContext)

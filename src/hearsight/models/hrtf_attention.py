@@ -134,10 +134,10 @@ class HRTFAttention(StereoNetwork):
         self.place = nn.Conv2d(width + _POSITION, width, kernel_size=1)
         self.row = nn.Conv2d(width, 1, kernel_size=1)  # u of equation 1
         self.token = nn.Sequential(nn.Linear(width, 48), nn.ReLU(), nn.Linear(48, keys + 1 + _SHARES))
-        self.what, self.which = nn.Linear(width, channels[-1]), nn.Linear(width, keys)
-        self.ask = nn.Conv2d(channels[-1], keys, kernel_size=1)
+        self.value, self.key = nn.Linear(width, channels[-1]), nn.Linear(width, keys)
+        self.query = nn.Conv2d(channels[-1], keys, kernel_size=1)
 
-        self.hear = nn.Sequential(
+        self.stem = nn.Sequential(
             nn.Conv2d(_HEARD, channels[0], kernel_size=3, padding=1, bias=False), nn.BatchNorm2d(channels[0]), nn.ReLU()
         )
         self.down = nn.ModuleList(downsample(a, b) for a, b in pairwise(channels))
@@ -217,14 +217,14 @@ class HRTFAttention(StereoNetwork):
         level = 0.3 * torch.log(magnitude + 1e-3) + 0.5  # about -1.6 to 1.5 at the level of the network's input
         change = 2 * torch.diff(level, dim=-1, prepend=level[..., :1])
         height = torch.linspace(-1, 1, mix.shape[-2], device=mix.device)[:, None].expand_as(level)
-        x = self.hear(torch.stack([level, change, 0.3 * magnitude.clamp_max(10), height], dim=1))
+        x = self.stem(torch.stack([level, change, 0.3 * magnitude.clamp_max(10), height], dim=1))
         stages = [x]
         for stage in self.down:
             x = stage(x)
             stages.append(x)
-        asked = self.ask(x).flatten(2).transpose(1, 2) @ self.which(tokens).transpose(1, 2)
-        found = (asked / math.sqrt(self.keys)).softmax(-1) @ self.what(tokens)
-        x = x + found.transpose(1, 2).unflatten(2, x.shape[-2:])
+        scores = self.query(x).flatten(2).transpose(1, 2) @ self.key(tokens).transpose(1, 2)
+        attended = (scores / math.sqrt(self.keys)).softmax(-1) @ self.value(tokens)
+        x = x + attended.transpose(1, 2).unflatten(2, x.shape[-2:])
         for stage, before in zip(self.up, stages[-2::-1], strict=True):
             x = torch.cat([stage(x), before], dim=1)
         return self.head(x)
@@ -236,8 +236,8 @@ class HRTFAttention(StereoNetwork):
         terms = {"difference": spectrogram_error(result.difference, truth)}
         if self.direction_weight:
             extras = result.extras
-            heard = direction_loss(self.stft.forward(item.mono), truth, extras["attention"], extras["ratio"])
-            terms["direction"] = self.direction_weight * heard
+            loss = direction_loss(self.stft.forward(item.mono), truth, extras["attention"], extras["ratio"])
+            terms["direction"] = self.direction_weight * loss
         return terms
 
     def attention(

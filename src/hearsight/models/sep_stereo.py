@@ -193,7 +193,7 @@ class UNetOut(SepStereo):
         output: Literal["heads", "backbone", "unsupervised"] = "backbone",
         **settings: Any,
     ) -> None:
-        super().__init__(segment, output="backbone", **settings)
+        super().__init__(segment, output="backbone", **settings)  # whatever a saved Sep-Stereo predicted with
 
 
 class UnsupervisedSepStereo(SepStereo):
@@ -208,4 +208,4 @@ class UnsupervisedSepStereo(SepStereo):
         output: Literal["heads", "backbone", "unsupervised"] = "unsupervised",
         **settings: Any,
     ) -> None:
-        super().__init__(segment, output="unsupervised", **settings)
+        super().__init__(segment, output="unsupervised", **settings)  # whatever a saved Sep-Stereo predicted with

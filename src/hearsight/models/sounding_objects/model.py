@@ -113,7 +113,7 @@ class SoundingObjects:
         else:
             self.tracker = tracker
         self.hrirs = hrirs if hrirs is not None else load_hrirs()
-        self.located = Positions(None, self.hrirs, field_of_view)  # for searches; its sources are rendered like others
+        self.positions = Positions(None, self.hrirs, field_of_view)  # searches; this model renders
         self.field_of_view = field_of_view
         self.spec = WindowSpec(
             sample_rate_hz=None,
@@ -207,7 +207,7 @@ class SoundingObjectsSession:
         self._field_of_view = field_of_view
         self._tracker = model.tracker()
         self._masks = BandMasks(sample_rate_hz)
-        self._stft, self._spread = self._masks.stft, self._masks.bands
+        self._stft, self._bands = self._masks.stft, self._masks.bands
         self._filters = DifferenceFilters(model.hrirs, sample_rate_hz, self._stft.n_fft)
         self._widening = widening(torch.linspace(0, sample_rate_hz / 2, self._stft.bins))
         self._leaning = 0
@@ -380,7 +380,7 @@ class SoundingObjectsSession:
         if self._moving is None:
             renderer = DifferenceRenderer(self._filters, self._stft)
             self._moving = MotionSearch(
-                self._model.located, self._rate, windows[0].start_s, renderer, self._field_of_view
+                self._model.positions, self._rate, windows[0].start_s, renderer, self._field_of_view
             )
             self._searches.append(self._moving)
         for window in windows:
@@ -421,14 +421,14 @@ class SoundingObjectsSession:
         spectrogram = self._stft.forward(mono)
         nearest = self._masks.nearest(spectrogram.shape[-1], parts.shape[-1])
         wide = parts[-1] if narrated is None else parts[-1] * (1 - narrated)  # a narrator's voice is not widened
-        combined = self._spread.to_bins(wide[:, nearest]) * (sight.leaning * self._widening)[:, None]
-        straight = None if direct is None else self._spread.to_bins(pointing(direct[:, nearest]))
+        combined = self._bands.to_bins(wide[:, nearest]) * (sight.leaning * self._widening)[:, None]
+        straight = None if direct is None else self._bands.to_bins(pointing(direct[:, nearest]))
         for part, track in zip(parts, sight.tracks, strict=False):
             if float(part.max()) < _LEAST_PART:
                 continue
             azimuth, elevation = self._directions(track)
             filters = self._filters(azimuth[nearest], elevation[nearest], straight)
-            combined += self._spread.to_bins(part[:, nearest]) * filters
+            combined += self._bands.to_bins(part[:, nearest]) * filters
         half = self._stft.inverse(spectrogram * combined, mono.shape[-1])
         return torch.stack([mono + half, mono - half])
 

@@ -74,7 +74,7 @@ class TrueObjects:
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(
                 f"{scene}: is no scene of a simulated concert, which says who stands where; true positions are not "
-                "known to concert",
+                "known to sounding-objects",
                 "unreadable",
             ) from error
         self._known = performers + idle

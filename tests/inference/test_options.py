@@ -161,6 +161,17 @@ def test_tracks_keep_their_times_in_a_part_and_stretches_stay_untouched(tmp_path
     assert [point.time_s for point in report.sources[0].track] == pytest.approx([0, 2.9, 3.1, 6])
 
 
+@pytest.mark.parametrize("stereo", ["mix", "keep"])
+def test_an_untouched_stretch_of_a_stereo_input_keeps_both_channels(tmp_path: Path, stereo: str) -> None:
+    left, right = noise(4), noise(4, seed=1, level=0.02)
+    ears, _ = done(write(tmp_path / "in.wav", left, right), sources=[(0.5, 0.5)], untouched_s=((1, 2),), stereo=stereo)
+    kept = slice(RATE + 1600, 2 * RATE - 1600)
+    for ear, channel in zip(ears, (left, right), strict=True):
+        assert np.corrcoef(ear[kept], channel[kept])[0, 1] > 0.999
+    placed = slice(3 * RATE, 4 * RATE)
+    assert (abs(level_difference_db(ears[:, placed])) < 1) == (stereo == "mix")
+
+
 def test_a_list_of_reports_serves_as_tracks_of_each_input(tmp_path: Path) -> None:
     files = [write(tmp_path / f"{side}.wav", noise()) for side in ("left", "right")]
     reports = [

@@ -151,7 +151,7 @@ class Request:
         treatment = Treatment(
             strength=1.0 if asked.places_sources or options.strength == 0 else options.strength,
             untouched_s=[(begin - start_s, end - start_s) for begin, end in untouched],
-            keeps_sides=options.stereo == "keep" or options.strength == 0,
+            keeps_sides="always" if options.stereo == "keep" or options.strength == 0 else "untouched",
             true_peak_db=options.true_peak_db,
             gain_db=prepared.gain_db,
         )

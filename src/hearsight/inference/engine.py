@@ -71,7 +71,7 @@ def run_on_file(
     clip, layout = prepared.clip, prepared.audio.layout
     treatment = treatment or Treatment(
         options.strength,
-        keeps_sides=options.stereo == "keep",
+        keeps_sides="always" if options.stereo == "keep" else "untouched",
         true_peak_db=options.true_peak_db,
         gain_db=prepared.gain_db,
     )

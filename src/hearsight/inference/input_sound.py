@@ -67,7 +67,7 @@ class InputSound(SampleQueue):
                 block = block.clamp(-_LARGEST, _LARGEST)
             self.level.hear(block)
             self.push(mix_to_mono(block, self._layout))
-            if self._treatment.keeps_sides and channels == 2:
+            if channels == 2 and self._keeps_sides():
                 self._sides.push((block[0] - block[1]) / 2)
             yield block
         self.level.hear(torch.zeros(channels, 0), last=True)
@@ -80,24 +80,31 @@ class InputSound(SampleQueue):
     def levelled(self, ears: Tensor, mono: Tensor, last: bool = False) -> Tensor:
         """Return the ears that are finished, given the model's next ears and the mono sound that they come from."""
         samples = ears.shape[-1]
-        strength = self._strength(samples)
-        if strength is not None:
+        placed = self._placed(samples)
+        strength = self._treatment.strength * placed
+        if not isinstance(strength, float) or strength != 1:
             ears = mono + strength * (ears - mono)
         if self._sides.samples:
             side = self._sides.take(samples)
+            if self._treatment.keeps_sides == "untouched":
+                side = side * (1 - placed)
             ears = ears + torch.stack([side, -side])
             mono = torch.where(side.abs() > mono.abs(), side, mono)  # silence must be silent in both
         self._done += samples
         return self.level.process(ears, mono, last)
 
-    def _strength(self, samples: int) -> Tensor | float | None:
-        """Strength at each of the next samples; None if it is 1 throughout."""
+    def _keeps_sides(self) -> bool:
+        keeps = self._treatment.keeps_sides
+        return keeps == "always" or (keeps == "untouched" and len(self._treatment.untouched_s) > 0)
+
+    def _placed(self, samples: int) -> Tensor | float:
+        """Weight of the ears at each of the next samples: 0 in untouched stretches, 1 elsewhere, with fades between."""
         untouched = self._treatment.untouched_s
         if not untouched:
-            return None if self._treatment.strength == 1 else self._treatment.strength
+            return 1.0
         time_s = (self._done + torch.arange(samples)) / self._rate
         away_s = torch.stack([torch.maximum(begin - time_s, time_s - end) for begin, end in untouched]).amin(0)
-        return self._treatment.strength * (away_s / _FADE_S).clamp(0, 1)
+        return (away_s / _FADE_S).clamp(0, 1)
 
     def notes(self) -> list[str]:
         found = []

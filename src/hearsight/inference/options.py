@@ -35,7 +35,7 @@ class Options:
             apply only to "binaural".
         ambisonic_order: order of "ambix", 1 to 3.
         centre_speech: keep speech in the middle, whoever speaks; for the model sounding-objects.
-        untouched_s: stretches, (from, to) in seconds of the file, that keep the input's own sound.
+        untouched_s: stretches, (from, to) in seconds of the file, that keep the mono mix, or both channels of stereo.
 
     Raises:
         HearsightError: a value that is out of range.
@@ -84,13 +84,13 @@ class Treatment:
     Attributes:
         strength: factor of the ears' difference from the mono mix.
         untouched_s: stretches of the clip, (from, to) in seconds, in which the strength is 0.
-        keeps_sides: whether the difference of two channels is added to the ears.
+        keeps_sides: where the difference of two channels is added to the ears: always, in untouched stretches, never.
         true_peak_db: as in `Options`.
         gain_db: gain over the input's loudness.
     """
 
     strength: float = 1.0
     untouched_s: Sequence[tuple[float, float]] = ()
-    keeps_sides: bool = False
+    keeps_sides: Literal["always", "untouched", "never"] = "never"
     true_peak_db: float = TRUE_PEAK_DB
     gain_db: float = 0.0

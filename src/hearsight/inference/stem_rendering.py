@@ -95,7 +95,7 @@ def rendered(
 ) -> Report:
     """Run `render_stems` with the gain factor of each stem."""
     treatment = treatment or Treatment(options.strength, true_peak_db=options.true_peak_db, gain_db=prepared.gain_db)
-    treatment = replace(treatment, gain_db=treatment.gain_db + stems.louder_db, keeps_sides=False)
+    treatment = replace(treatment, gain_db=treatment.gain_db + stems.louder_db, keeps_sides="never")
     model = StemsModel(stems, gains, hrtf)
     report = run_on_file(
         model, stems.input, output, options, progress, prepared=prepared, treatment=treatment, mono=model.mono()

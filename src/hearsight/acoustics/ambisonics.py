@@ -1,4 +1,4 @@
-"""Ambisonic sound fields: encoding sources, turning the field, decoding to two ears (equations 4 to 8)."""
+"""Ambisonic sound fields: encoding of sources, rotation of the field, decoding to two ears (equations 4 to 8)."""
 
 import torch
 from jaxtyping import Float
@@ -17,23 +17,23 @@ from hearsight.acoustics.hrir import HRIRSet
 from hearsight.acoustics.layouts import Decoding, SpeakerLayout, speaker_layout
 from hearsight.acoustics.rendering import along_path
 
-PATH_STEP = 240  # samples between two gains of a moving source; linear in between
+PATH_STEP = 240  # samples between two gains of a moving source, which are interpolated linearly
 
 
 @numpy_friendly
 def encode(
     mono: Float[Tensor, "*batch samples"], azimuth: Tensor | float, elevation: Tensor | float = 0.0, order: int = 1
 ) -> Float[Tensor, "*batch channels samples"]:
-    """The field of a plane wave from a direction, ACN and SN3D (PseudoBinaural, equations 4 and 5).
+    """Encode a plane wave from a direction, in ACN and SN3D (PseudoBinaural, equations 4 and 5).
 
     Args:
         mono: one source per batch entry.
-        azimuth, elevation: radians; fewer axes than `mono`: fixed directions; as many: a trajectory of control
-            points evenly spaced in time from the first to the last sample, followed on great circles.
-        order: of the ambisonics; the first four channels are W, Y, Z, X.
+        azimuth, elevation: radians. With fewer axes than `mono`: fixed directions. With as many axes: a trajectory of
+            control points evenly spaced in time from the first to the last sample, followed on great circles.
+        order: order of the ambisonics; the first four channels are W, Y, Z, X.
 
     Raises:
-        ValueError: shapes that do not fit together.
+        ValueError: the shapes do not fit together.
     """
     azimuth, elevation, moving = directions_for(mono, azimuth, elevation)
     if not moving:
@@ -56,7 +56,7 @@ def encode(
 def rotate_ambisonics(
     signals: Float[Tensor, "*batch channels samples"], rotation: Float[Tensor, "*#batch 3 3"]
 ) -> Float[Tensor, "*batch channels samples"]:
-    """The field (ACN, SN3D or N3D) turned by a rotation of space (`rotation_matrix`), any order."""
+    """Rotate a field (ACN, SN3D or N3D) of any order by a rotation of space (`rotation_matrix`)."""
     order = ambisonic_order(signals.shape[-2])
     return harmonic_rotation(rotation.to(signals.device), order).to(signals.dtype) @ signals
 
@@ -67,9 +67,10 @@ def binaural_decoder(
     layout: str | SpeakerLayout = "lebedev-26",
     decoding: Decoding = "pseudo-inverse",
 ) -> Float[Tensor, "2 channels taps"]:
-    """Filters from ambisonic channels (ACN, SN3D) to the ears: virtual speakers and their HRIRs in one.
+    """Filters from ambisonic channels (ACN, SN3D) to the ears, which combine virtual speakers and their HRIRs.
 
-    Equations 7 and 8 joined, since both are linear: as many convolutions as ambisonic channels, however many speakers.
+    Equations 7 and 8 are joined, because both are linear: the number of convolutions is that of the ambisonic channels,
+    for any number of speakers.
     """
     layout = speaker_layout(layout) if isinstance(layout, str) else layout
     speakers = hrirs.interpolated(layout.azimuth, layout.elevation)
@@ -87,14 +88,14 @@ def decode_binaural(
     layout: str | SpeakerLayout = "lebedev-26",
     decoding: Decoding = "pseudo-inverse",
 ) -> Float[Tensor, "*batch 2 samples"]:
-    """Recorded ambisonics of any order to two ears, aligned in time and cut at the input's length.
+    """Decode recorded ambisonics of any order to two ears, aligned in time and cut to the input's length.
 
-    This is what datasets of 360-degree video need: AmbiX (`sn3d`) or FuMa (`fuma`) in, first order as a rule.
+    Datasets of 360-degree video need this: their input is AmbiX (`sn3d`) or FuMa (`fuma`), usually of first order.
 
     Args:
         signals: the recording.
-        hrirs: the head.
-        sample_rate_hz: of the recording; the HRIRs are resampled to it. None: they have that rate already.
+        hrirs: HRIRs of the head.
+        sample_rate_hz: sample rate of the recording; the HRIRs are resampled to it. None: they have that rate already.
         convention: channel order and levels of the recording.
         layout, decoding: see `speaker_layout` and `SpeakerLayout.decoder`.
 
@@ -106,7 +107,7 @@ def decode_binaural(
     filters = binaural_decoder(hrirs, order, layout, decoding)
     field = convert_ambisonics(signals, convention, "sn3d")
     ears: Tensor = torch.zeros(()).to(signals)
-    for channel in range(field.shape[-2]):  # one by one: the memory of one channel, not of all
+    for channel in range(field.shape[-2]):  # one by one, to use the memory of one channel only
         ears = ears + convolve(field[..., channel : channel + 1, :], filters[:, channel])[..., : field.shape[-1]]
     return ears
 

@@ -1,4 +1,4 @@
-"""The NumPy-friendly face: public functions of this room take NumPy arrays too, and then return them."""
+"""NumPy support: public functions of this package also take NumPy arrays, and then return arrays."""
 
 import functools
 from collections.abc import Callable
@@ -13,10 +13,9 @@ R = TypeVar("R")
 
 
 def numpy_friendly(function: Callable[P, R]) -> Callable[P, R]:
-    """Let a function of tensors take NumPy arrays: if any argument is one, every tensor returned becomes an array.
+    """Decorate a function of tensors to take NumPy arrays: if any argument is one, returned tensors become arrays.
 
-    The arithmetic is done in the arrays' own precision. Plain numbers are left to the function, which takes them
-    wherever it takes a tensor of directions.
+    The computation uses the arrays' own precision. Plain numbers are passed on unchanged.
     """
 
     @functools.wraps(function)
@@ -33,7 +32,7 @@ def numpy_friendly(function: Callable[P, R]) -> Callable[P, R]:
 def directions_like(
     azimuth: Tensor | float, elevation: Tensor | float, device: torch.device | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Both angles as float64 tensors of one shape (float64, so that geometry never limits the precision)."""
+    """Both angles as float64 tensors of the same shape (float64, so that geometry never limits the precision)."""
     angles = [torch.as_tensor(angle, dtype=torch.float64, device=device) for angle in (azimuth, elevation)]
     first, second = torch.broadcast_tensors(*angles)
     return first, second
@@ -43,7 +42,7 @@ def directions_for(mono: Tensor, azimuth: Tensor | float, elevation: Tensor | fl
     """Both angles of sources `[*batch, samples]`, and whether they are trajectories (`[*batch, points]`).
 
     Raises:
-        ValueError: shapes that do not fit together.
+        ValueError: the shapes do not fit together.
     """
     azimuth, elevation = directions_like(azimuth, elevation, mono.device)
     moving = azimuth.ndim == mono.ndim

@@ -1,4 +1,4 @@
-"""Convolution by FFT, batched, in memory bounded by the block."""
+"""Batched convolution by FFT, in memory bounded by the block."""
 
 import scipy.fft
 import torch
@@ -13,7 +13,7 @@ def convolve(
 ) -> Float[Tensor, "*batch full"]:
     """Full convolution over the last axis, `samples + taps - 1` long; leading axes broadcast.
 
-    Long signals go block by block (overlap-add), so that an hour needs no FFT of an hour.
+    Long signals are processed in blocks (overlap-add), so that an hour of sound needs no FFT of an hour.
     """
     samples, taps = signal.shape[-1], response.shape[-1]
     full = samples + taps - 1
@@ -34,5 +34,5 @@ def convolve(
 
 
 def fast_length(samples: int) -> int:
-    """The smallest FFT length at least `samples` that is fast (small prime factors)."""
+    """Smallest FFT length of at least `samples` that is fast (small prime factors)."""
     return int(scipy.fft.next_fast_len(samples, real=True))

@@ -1,15 +1,15 @@
-"""Levels and colour of HRIR sets over the whole sphere."""
+"""Levels and equalisation of HRIR sets over the whole sphere."""
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-LOWEST_HZ, HIGHEST_HZ = 100.0, 16_000.0  # where the level of a set is measured
-LARGEST_BOOST_DB = 15.0  # of the equaliser above 1 kHz: what the measurement did not pick up cannot be brought back
-LARGEST_BASS_BOOST_DB = 30.0  # below 1 kHz, where a small loudspeaker falls off steadily
-BASS_FROM_HZ, BASS_TO_HZ = 250.0, 450.0  # where the level and the delay of the bass are read
-CROSSOVER_HZ = (120.0, 300.0)  # wholly extended below, wholly measured above
+LOWEST_HZ, HIGHEST_HZ = 100.0, 16_000.0  # band in which the level of a set is measured
+LARGEST_BOOST_DB = 15.0  # largest boost above 1 kHz: the equaliser cannot restore what was not measured
+LARGEST_BASS_BOOST_DB = 30.0  # below 1 kHz, where the level of a small loudspeaker falls steadily
+BASS_FROM_HZ, BASS_TO_HZ = 250.0, 450.0  # band from which the level and the delay of the bass are taken
+CROSSOVER_HZ = (120.0, 300.0)  # fully extended below, fully measured above
 
 
 def diffuse_field_equalizer(
@@ -17,9 +17,9 @@ def diffuse_field_equalizer(
 ) -> Float[Tensor, "filter_taps"]:
     """Minimum-phase filter that makes the power average over the sphere flat.
 
-    The average is that of both ears together (so level differences between the ears stay), weighted by the area that
-    each direction stands for and smoothed over thirds of an octave; the filter never boosts by more than 15 dB over
-    its mean level, 30 dB below 1 kHz.
+    The average is over both ears together (so level differences between the ears stay), weighted by the area of each
+    direction and smoothed over thirds of an octave. The filter boosts by at most 15 dB over its mean level, 30 dB below
+    1 kHz.
     """
     length = 1 << int(np.ceil(np.log2(8 * responses.shape[-1])))
     power = _diffuse_power(responses, areas, length)
@@ -39,15 +39,15 @@ def diffuse_field_equalizer(
 def bass_extended(
     responses: Float[Tensor, "direction 2 taps"], onsets_samples: Float[Tensor, "direction 2"], sample_rate_hz: float
 ) -> Float[Tensor, "direction 2 taps"]:
-    """Responses whose bass is what they have around 350 Hz, carried on down to 0 Hz at the same level and delay.
+    """Extend the bass of responses: their level and delay around 350 Hz are continued down to 0 Hz.
 
-    Loudspeakers of HRIR measurements give little below 100 Hz and the responses are too short to resolve it, so what
-    they hold there is mostly the loudspeaker. A head does next to nothing to such waves, so each response is continued
-    with the level and the phase delay that it has from 250 to 450 Hz (after Xie, "Head-related transfer function
-    and virtual auditory display", section on low frequencies), crossing over from 300 to 120 Hz. An approximation:
-    the interaural differences below 120 Hz are extrapolated, not measured.
+    Loudspeakers of HRIR measurements have little output below 100 Hz, and the responses are too short to resolve it, so
+    that this part of them is mostly the loudspeaker. A head has almost no effect on such waves. Each response is
+    therefore continued with its level and phase delay from 250 to 450 Hz (after Xie, "Head-related transfer function
+    and virtual auditory display", section on low frequencies), with a crossover from 300 to 120 Hz. This is an
+    approximation: the interaural differences below 120 Hz are extrapolated, not measured.
     """
-    # Part by part: the long spectra of a whole set take hundreds of megabytes.
+    # In parts: the long spectra of a whole set take hundreds of megabytes.
     parts = zip(responses.split(64), onsets_samples.split(64), strict=True)
     return torch.cat([_part_extended(part, onsets, sample_rate_hz) for part, onsets in parts])
 
@@ -55,7 +55,7 @@ def bass_extended(
 def pink_level(
     responses: Float[Tensor, "direction 2 taps"], areas: Float[Tensor, "direction"], sample_rate_hz: float
 ) -> float:
-    """Root mean square gain per ear for pink noise (100 Hz to 16 kHz) that comes from everywhere."""
+    """Root mean square gain per ear for pink noise (100 Hz to 16 kHz) from all directions."""
     length = 1 << int(np.ceil(np.log2(8 * responses.shape[-1])))
     frequency = np.fft.rfftfreq(length, 1 / sample_rate_hz)
     band = (frequency >= LOWEST_HZ) & (frequency <= min(HIGHEST_HZ, sample_rate_hz / 2))

@@ -13,7 +13,7 @@ from hearsight.acoustics.directions import to_cartesian
 
 Convention = Literal["sn3d", "n3d", "fuma"]
 
-# FuMa's channels W X Y Z, R S T U V, K L M N O P Q as ACN numbers, and its level of each relative to SN3D.
+# ACN numbers of FuMa's channels W X Y Z, R S T U V, K L M N O P Q, and the level of each relative to SN3D.
 _FUMA_ACN = (0, 3, 1, 2, 6, 7, 5, 8, 4, 12, 13, 11, 14, 10, 15, 9)
 _FUMA_GAINS = (
     *(math.sqrt(1 / 2), 1.0, 1.0, 1.0),
@@ -34,7 +34,7 @@ def spherical_harmonics(
 
     Args:
         azimuth, elevation: `[*batch]`, elevation being pi/2 minus the paper's zenith angle.
-        order: highest order l, 0 or more (to 3 for `fuma`).
+        order: highest order l, 0 or more (at most 3 for `fuma`).
         convention: `sn3d` and `n3d` order the channels by ACN, l^2 + l + m; N3D is SN3D times sqrt(2 l + 1);
             `fuma` is Furse and Malham's order and levels.
     """
@@ -62,12 +62,12 @@ def spherical_harmonics(
 def convert_ambisonics(
     signals: Float[Tensor, "*batch channels samples"], source: Convention, target: Convention
 ) -> Float[Tensor, "*batch channels samples"]:
-    """Ambisonic signals from one convention to another (`sn3d` is AmbiX: ACN order, SN3D levels).
+    """Convert ambisonic signals from one convention to another (`sn3d` is AmbiX: ACN order, SN3D levels).
 
     FuMa has orders up to 3; its W is 3 dB below the others' and its channels are W X Y Z R S T U V K L M N O P Q.
 
     Raises:
-        ValueError: the number of channels is not a square, or FuMa is asked for above order 3.
+        ValueError: the number of channels is not a square, or FuMa is requested above order 3.
     """
     order = ambisonic_order(signals.shape[-2])
     if source == target:
@@ -80,7 +80,7 @@ def convert_ambisonics(
 
 
 def ambisonic_order(channels: int) -> int:
-    """The order that a number of channels means. Raises ValueError if it is not a square."""
+    """Ambisonic order for a number of channels. Raises ValueError if the number is not a square."""
     order = math.isqrt(channels) - 1
     if (order + 1) ** 2 != channels or channels < 1:
         raise ValueError(f"{channels} channels are not ambisonics: 1, 4, 9, 16, ... are")
@@ -93,8 +93,8 @@ def rotation_matrix(
 ) -> Float[Tensor, "*batch 3 3"]:
     """Rotation of the sound field, radians, applied to (x ahead, y left, z up): first roll, then pitch, then yaw.
 
-    Positive yaw moves what is ahead to the left, positive pitch moves it up, positive roll moves what is on the left
-    up. When the listener's head turns by R, the field is rotated by the transposed of R.
+    Positive yaw moves a source ahead to the left, positive pitch moves it up, positive roll moves a source on the left
+    up. When the listener's head turns by R, the field is rotated by the transpose of R.
     """
     angles = _angles(yaw, pitch, roll)
     one, zero = torch.ones_like(angles[0]), torch.zeros_like(angles[0])
@@ -111,10 +111,10 @@ def rotation_matrix(
 
 @numpy_friendly
 def harmonic_rotation(rotation: Float[Tensor, "*batch 3 3"], order: int) -> Float[Tensor, "*batch channels channels"]:
-    """What a rotation of space does to ACN/SN3D coefficients: `Y(R v) = M Y(v)` for every direction v.
+    """Matrix of a rotation of space for ACN/SN3D coefficients: `Y(R v) = M Y(v)` for every direction v.
 
-    Orders do not mix, so M is one block per order. Each block is solved for from the harmonics at sample directions
-    and at the rotated ones, which is exact to rounding because rotated harmonics are sums of harmonics of that order.
+    Orders do not mix, so M has one block per order. Each block is solved from the harmonics at sample directions and at
+    the rotated ones. This is exact to rounding, because rotated harmonics are sums of harmonics of the same order.
     """
     _check_order(order)
     precise = rotation.double()
@@ -130,7 +130,7 @@ def harmonic_rotation(rotation: Float[Tensor, "*batch 3 3"], order: int) -> Floa
 
 
 def _angles(*angles: Tensor | float) -> list[Tensor]:
-    """Angles as floating-point tensors of one shape and precision."""
+    """Convert angles to floating-point tensors of the same shape and precision."""
     given = [torch.as_tensor(angle) for angle in angles]
     given = [angle if angle.is_floating_point() else angle.to(torch.get_default_dtype()) for angle in given]
     # As in arithmetic, a plain number does not change the precision of a tensor.
@@ -144,7 +144,7 @@ def _harmonics_of(points: Float[Tensor, "*batch 3"], order: int) -> Float[Tensor
 
 
 def _spiral(count: int) -> Float[Tensor, "count 3"]:
-    """Directions spread evenly (Fibonacci spiral)."""
+    """Evenly spread directions (Fibonacci spiral)."""
     index = torch.arange(count, dtype=torch.float64) + 0.5
     z = 1 - 2 * index / count
     azimuth = index * (math.pi * (1 + math.sqrt(5)))
@@ -153,7 +153,7 @@ def _spiral(count: int) -> Float[Tensor, "count 3"]:
 
 
 def _gains_and_order(convention: Convention, order: int) -> tuple[list[float], list[int]]:
-    """For each channel of a convention its level relative to SN3D and its ACN number."""
+    """Level relative to SN3D, and ACN number, of each channel of a convention."""
     degrees = [degree for degree in range(order + 1) for _ in range(2 * degree + 1)]
     if convention == "sn3d":
         return [1.0] * len(degrees), list(range(len(degrees)))

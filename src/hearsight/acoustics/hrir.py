@@ -1,4 +1,4 @@
-"""Sets of head-related impulse responses (HRIRs): loading, sample rates, directions between the measured ones."""
+"""Sets of head-related impulse responses (HRIRs): loading, resampling, interpolation between measured directions."""
 
 import functools
 import math
@@ -20,32 +20,32 @@ from hearsight.errors import DataError
 from hearsight.signal import resample
 
 KEMAR = Path(__file__).parent / "data" / "MIT_KEMAR_normal_pinna.sofa"
-LEAD_S = 0.25e-3  # kept before the earliest onset, for the rise of band-limited responses
-LARGEST_CORRECTION = 4.0  # of the magnitude of an interpolated response: 12 dB
-_LEAST_SUM = 0.02  # of the power of the ears' sum over its mean over frequencies, where a direction all but cancels it
+LEAD_S = 0.25e-3  # time before the earliest onset, for the rise of band-limited responses
+LARGEST_CORRECTION = 4.0  # largest factor for the magnitude of an interpolated response: 12 dB
+_LEAST_SUM = 0.02  # power of the ears' sum over its mean over frequencies, for directions in which it nearly cancels
 
 
 def load_hrirs(
     path: str | os.PathLike[str] | None = None, *, diffuse_field_equalized: bool = False, normalized: bool = True
 ) -> "HRIRSet":
-    """Load an HRIR set from a SOFA file (SimpleFreeFieldHRIR); without a path the KEMAR set of the package.
+    """Load an HRIR set from a SOFA file (SimpleFreeFieldHRIR), or the package's KEMAR set.
 
     The package's set is read once and shared; a set does not change.
 
-    Time zero: measured responses begin with the sound's way from the loudspeaker. The same number of samples is
-    dropped from (or put before) all of them, so that the earliest onset over all directions and both ears is at
-    0.25 ms; nothing is shifted by a fraction of a sample, and all differences between ears and directions stay. With
-    KEMAR a source ahead then reaches both ears 0.5 ms after time zero. What all responses have at their end 80 dB below
-    their energy is cut: files that are padded to thousands of samples would make rendering as much slower.
+    Time zero: measured responses begin with the delay from the loudspeaker. The same number of samples is removed from
+    (or added before) all of them, so that the earliest onset over all directions and both ears is at 0.25 ms. There are
+    no shifts by fractions of a sample, and all differences between ears and directions stay. With KEMAR a source ahead
+    then reaches both ears 0.5 ms after time zero. The end that is 80 dB below the energy in all responses is cut off:
+    files that are padded to thousands of samples would slow down rendering.
 
     Args:
-        path: the SOFA file; None is KEMAR, normal pinna (Gardner and Martin, 1995), 44.1 kHz, 710 directions from
-            -40 to 90 degrees of elevation.
-        diffuse_field_equalized: divide by the power average over all directions, which takes out what the
-            loudspeaker, the microphone and the ear canal do to every direction alike, and continue the bass that the
-            loudspeaker did not give (`HRIRSet.diffuse_field_equalized`). What one wants for listening: as measured,
-            KEMAR is 20 dB louder at 2 kHz than at 100 Hz.
-        normalized: scale the set so that pink noise from everywhere keeps its level (one gain for the whole set).
+        path: the SOFA file; None is KEMAR, normal pinna (Gardner and Martin, 1995), 44.1 kHz, 710 directions from -40
+            to 90 degrees of elevation.
+        diffuse_field_equalized: divide by the power average over all directions, which removes the common effect of the
+            loudspeaker, the microphone and the ear canal, and extend the bass that the loudspeaker lacks
+            (`HRIRSet.diffuse_field_equalized`). Recommended for listening: as measured, KEMAR is 20 dB louder at 2 kHz
+            than at 100 Hz.
+        normalized: scale the set so that pink noise from all directions keeps its level (one gain for the whole set).
 
     Raises:
         DataError: the file is missing, is not SOFA, is of another convention, or its content contradicts itself.
@@ -80,7 +80,7 @@ def _loaded(path: Path, diffuse_field_equalized: bool, normalized: bool) -> "HRI
 
 
 def _without_silent_end(responses: np.ndarray) -> np.ndarray:
-    """Responses `[direction, ear, taps]` without the end that holds no more than -80 dB of the energy of any."""
+    """Cut off the end of responses `[direction, ear, taps]` that holds at most -80 dB of the energy in each of them."""
     left = np.cumsum(responses[..., ::-1] ** 2, axis=-1)[..., ::-1]  # energy from each sample on
     audible = (left > 1e-8 * left[..., :1]).any((0, 1))
     return responses[..., : max(1, int(audible.sum()))]
@@ -94,8 +94,8 @@ class HRIRSet:
     Args:
         responses: `[direction, 2, taps]`, left ear first.
         azimuth, elevation: `[direction]` in radians (azimuth positive to the left).
-        sample_rate_hz: of the responses.
-        name: for messages and reports.
+        sample_rate_hz: sample rate of the responses.
+        name: name for messages and reports.
 
     Raises:
         ValueError: the shapes do not fit together.
@@ -116,8 +116,8 @@ class HRIRSet:
         self.sample_rate_hz = float(sample_rate_hz)
         self.name = name
         self._points = to_cartesian(self.azimuth, self.elevation)
-        self._relatives: dict[object, HRIRSet] = {}  # the same set at other rates, precisions and places
-        self._native = self  # what resampling starts from, so that rates never pile up
+        self._relatives: dict[object, HRIRSet] = {}  # the same set at other rates, precisions and on other devices
+        self._native = self  # resampling always starts from this set, so that errors do not accumulate
         self._triangulation: SphericalTriangulation | None = None
         self._aligned: tuple[Tensor, Tensor] | None = None
         # An odd length has no Nyquist bin, so that a shift by a fraction of a sample can be undone exactly.
@@ -132,12 +132,14 @@ class HRIRSet:
         return self.responses.shape[-1]
 
     def at_rate(self, sample_rate_hz: float) -> "HRIRSet":
-        """The set at another sample rate, from the measured one: same spectra, so delays in seconds stay.
+        """The set at another sample rate, resampled from the measured one; spectra, and so delays in seconds, stay the
+        same.
 
         PseudoBinaural's released code convolves HRIRs of 44.1 kHz with signals of 16 kHz, which stretches every
-        interaural delay 2.76 times; this is what to call instead (`render` does when given the
-        sample rate). `pseudo.PairSettings(resample_hrirs=False)` does as they do.
-        The result is kept, so asking again costs nothing.
+        interaural delay 2.76 times. Call this method instead (`render` does so when given the sample rate).
+        `pseudo.PairSettings(resample_hrirs=False)` reproduces the released code.
+
+        The result is cached.
         """
         if not sample_rate_hz > 0:
             raise ValueError(f"a sample rate must be positive, got {sample_rate_hz}")
@@ -149,7 +151,7 @@ class HRIRSet:
             if sample_rate_hz < self.sample_rate_hz:
                 responses = _fitted_at_lower_rate(self.responses, self.sample_rate_hz, sample_rate_hz)
             else:
-                # A response is a sampled density: at a higher rate each sample stands for less time.
+                # A response is a sampled density: at a higher rate each sample represents less time.
                 gain = self.sample_rate_hz / sample_rate_hz
                 responses = resample(self.responses, self.sample_rate_hz, sample_rate_hz) * gain
             other = self.replaced(responses, sample_rate_hz)
@@ -158,7 +160,7 @@ class HRIRSet:
         return self._relatives[sample_rate_hz]
 
     def to(self, dtype: torch.dtype | None = None, device: torch.device | str | None = None) -> "HRIRSet":
-        """The set in another precision or on another device (kept, so asking again costs nothing)."""
+        """The set in another precision or on another device. The result is cached."""
         device = self.responses.device if device is None else torch.device(device)
         dtype = dtype or self.responses.dtype
         if not dtype.is_floating_point:
@@ -180,9 +182,10 @@ class HRIRSet:
         return other
 
     def diffuse_field_equalized(self) -> "HRIRSet":
-        """The set divided by its own power average over the sphere, the bass continued below the loudspeaker's.
+        """The set divided by its own power average over the sphere, with its bass extended below the loudspeaker's
+        range.
 
-        The filter is of minimum phase, so onsets stay; see `diffuse_field_equalizer` and `bass_extended`.
+        The filter has minimum phase, so onsets stay; see `diffuse_field_equalizer` and `bass_extended`.
         """
         responses = self.responses.double()
         filters = diffuse_field_equalizer(responses, self.areas(), self.sample_rate_hz)
@@ -195,12 +198,12 @@ class HRIRSet:
         return other
 
     def areas(self) -> Float[Tensor, "direction"]:
-        """The part of the sphere that each measured direction stands for; they sum to one."""
+        """Share of the sphere of each measured direction; they sum to one."""
         return self._triangles().areas()
 
     @numpy_friendly
     def nearest(self, azimuth: Tensor | float, elevation: Tensor | float = 0.0) -> Float[Tensor, "*batch 2 taps"]:
-        """The measured responses nearest to each direction (radians)."""
+        """Measured responses nearest to each direction (radians)."""
         azimuth, elevation = directions_like(azimuth, elevation, self.responses.device)
         return self.responses[(to_cartesian(azimuth, elevation) @ self._points.T).argmax(-1)]
 
@@ -208,14 +211,14 @@ class HRIRSet:
     def interpolated(self, azimuth: Tensor | float, elevation: Tensor | float = 0.0) -> Float[Tensor, "*batch 2 taps"]:
         """Responses for any direction (radians), differentiable in the direction; exact at measured ones.
 
-        Time-aligned interpolation: each ear's onset delay is taken out of the measured responses, responses and
-        delays are interpolated separately over the triangle around the direction, and the delay is put back, so
-        there is one wavefront between two measured directions, not two that cancel each other. What still cancels,
-        in the shadow of the head, is brought back to the interpolated magnitude (by 12 dB at most), so that a sweep
-        has no dips.
+        Time-aligned interpolation: each ear's onset delay is removed from the measured responses, responses and delays
+        are interpolated separately over the triangle around the direction, and the delay is restored. Between two
+        measured directions there is thus one wavefront, not two that cancel each other. Any remaining cancellation, in
+        the shadow of the head, is corrected to the interpolated magnitude (by 12 dB at most), so that a sweep has no
+        dips.
 
         Raises:
-            DataError: the set has too few directions to interpolate between (use `nearest`).
+            DataError: the set has too few directions for interpolation (use `nearest`).
         """
         azimuth, elevation = directions_like(azimuth, elevation, self.responses.device)
         corners, weights = self._triangles().weights(to_cartesian(azimuth, elevation))
@@ -226,7 +229,7 @@ class HRIRSet:
         corners, weights = corners.reshape(-1, corners.shape[-1]), weights.reshape(-1, weights.shape[-1])
         mean = torch.nn.functional.embedding_bag(corners, table, mode="sum", per_sample_weights=weights.to(dtype))
         real, imaginary, magnitude = mean.reshape(len(corners), 3, 2, length // 2 + 1).unbind(1)
-        # The gradient of a magnitude is not finite at zero, so the square is kept away from it.
+        # The gradient of a magnitude is not finite at zero, so the square has a lower limit.
         present = (real.square() + imaginary.square()).clamp_min(1e-18).sqrt()
         correction = (magnitude / present).clamp_max(LARGEST_CORRECTION)
         spectrum = torch.complex(real * correction, imaginary * correction)
@@ -238,12 +241,12 @@ class HRIRSet:
     def difference_over_sum(
         self, azimuth: Tensor | float, elevation: Tensor | float, n_fft: int
     ) -> Complex[Tensor, "*batch frequency"]:
-        """(H_l - H_r) / (H_l + H_r) for any direction (radians): the difference l - r that goes with a mix l + r.
+        """(H_l - H_r) / (H_l + H_r) for any direction (radians): the ratio of the difference l - r to the mix l + r.
 
-        Where a direction all but cancels the sum it is regularised as a Wiener filter is.
+        Where the sum nearly cancels, the ratio is regularised like a Wiener filter.
 
         Raises:
-            DataError: as for `interpolated`.
+            DataError: as in `interpolated`.
         """
         left, right = torch.fft.rfft(self.interpolated(azimuth, elevation), n=n_fft).unbind(-2)
         both = left + right
@@ -251,7 +254,7 @@ class HRIRSet:
         return (left - right) * both.conj() / (power + _LEAST_SUM * power.mean(-1, keepdim=True))
 
     def onset_delays_s(self) -> Float[Tensor, "direction 2"]:
-        """Smooth onset delay of each measured direction and ear in seconds after time zero."""
+        """Smooth onset delay of each measured direction and ear, in seconds after time zero."""
         return self._aligned_table()[1][: len(self.azimuth)] / self.sample_rate_hz
 
     def _triangles(self) -> SphericalTriangulation:
@@ -263,8 +266,10 @@ class HRIRSet:
         return self._triangulation
 
     def _aligned_table(self) -> tuple[Float[Tensor, "vertex numbers"], Float[Tensor, "vertex 2"]]:
-        """For each vertex: real and imaginary parts and magnitudes of its spectra without onset delays, in one row
-        (so that one weighted sum of rows interpolates all), and the delays in samples."""
+        """Table of spectra without onset delays for each vertex, and the delays in samples.
+
+        A row holds real and imaginary parts and magnitudes, so that one weighted sum of rows interpolates all of them.
+        """
         if self._aligned is None:
             native = self._native
             onsets = _smooth_over_sphere(native._points, _onsets(native.responses))
@@ -289,17 +294,17 @@ def _fast_odd_length(samples: int) -> int:
 def _fitted_at_lower_rate(
     responses: Float[Tensor, "direction 2 taps"], from_hz: float, to_hz: float
 ) -> Float[Tensor, "direction 2 fewer"]:
-    """Responses at a lower rate that have the same spectrum, phase included, below 0.84 of the new Nyquist frequency.
+    """Responses at a lower rate with the same spectrum, including phase, below 0.84 of the new Nyquist frequency.
 
-    A resampling filter would ring before the onset, and causal responses cannot hold that ringing: cutting it off
-    costs 15 dB of accuracy at 16 kHz. Instead the taps are found by least squares on the spectrum, the highest sixth
-    of the band counting for little, so that it takes the error.
+    A resampling filter would ring before the onset, and causal responses cannot contain that ringing: cutting it off
+    costs 15 dB of accuracy at 16 kHz. Instead the taps are fitted by least squares to the spectrum, with a low weight
+    for the highest sixth of the band, which takes the error.
     """
     taps = math.ceil(responses.shape[-1] * to_hz / from_hz)
     length = 1 << math.ceil(math.log2(8 * responses.shape[-1]))
     spectra = torch.fft.rfft(responses.detach().double(), length)
     turns = torch.arange(length // 2 + 1, dtype=torch.float64, device=responses.device) * (from_hz / length / to_hz)
-    inside = turns <= 0.5  # turns per tap: 0.5 at the new Nyquist frequency
+    inside = turns <= 0.5  # in turns per tap: 0.5 at the new Nyquist frequency
     turns, spectra = turns[inside], spectra[..., inside]
     weights = torch.where(turns <= 0.42, 1.0, 0.01).to(turns)
     angle = 2 * torch.pi * turns.unsqueeze(-1) * torch.arange(taps).to(turns)
@@ -320,7 +325,7 @@ def _delaying(delay: Float[Tensor, "*batch ear"], length: int, dtype: torch.dtyp
 
 
 def _onsets(responses: Float[Tensor, "direction 2 taps"], upsampling: int = 8) -> Float[Tensor, "direction 2"]:
-    """Where each response first reaches a tenth of its own peak, in samples, to a fraction of one."""
+    """First time at which each response reaches a tenth of its own peak, in samples and fractions of a sample."""
     taps = responses.shape[-1]
     onsets = []
     for chunk in responses.detach().double().split(128):
@@ -337,10 +342,10 @@ def _onsets(responses: Float[Tensor, "direction 2 taps"], upsampling: int = 8) -
 def _smooth_over_sphere(
     points: Float[Tensor, "direction 3"], values: Float[Tensor, "direction 2"]
 ) -> Float[Tensor, "direction 2"]:
-    """Values replaced by a smooth function of the direction: regularised least squares on low polynomials.
+    """Fit a smooth function of the direction to values: regularised least squares on low-degree polynomials.
 
-    Onsets picked one by one jump where two wavefronts are equally strong (behind the head); responses aligned by a
-    smooth function vary smoothly with direction, which is what interpolation needs.
+    Individually detected onsets jump where two wavefronts are equally strong (behind the head). Responses aligned by a
+    smooth function vary smoothly with direction, as interpolation requires.
     """
     degree = 6
     x, y, z = points.unbind(-1)
@@ -359,7 +364,7 @@ def _smooth_over_sphere(
 
 
 def _with_delays(responses: np.ndarray, delays_samples: np.ndarray) -> np.ndarray:
-    """SOFA's separate delays put into the responses (the smallest is common to all and left out)."""
+    """Apply SOFA's separate delays to the responses (without the smallest, which is common to all)."""
     delays = delays_samples - delays_samples.min()
     if not delays.any():
         return responses
@@ -370,7 +375,7 @@ def _with_delays(responses: np.ndarray, delays_samples: np.ndarray) -> np.ndarra
 
 
 def _from_time_zero(responses: np.ndarray, sample_rate_hz: float) -> np.ndarray:
-    """All responses moved by one whole number of samples, so that the earliest onset is at `LEAD_S`."""
+    """Shift all responses by the same number of samples, so that the earliest onset is at `LEAD_S`."""
     earliest = float(_onsets(torch.from_numpy(responses)).min())
     drop = int(np.floor(earliest - LEAD_S * sample_rate_hz))
     if drop >= 0:

@@ -1,4 +1,4 @@
-"""Virtual speakers: where they stand, and what each of them plays (PseudoBinaural, equations 6 and 7)."""
+"""Virtual speakers: their positions and their signals (PseudoBinaural, equations 6 and 7)."""
 
 import math
 from dataclasses import dataclass
@@ -20,12 +20,12 @@ LAYOUTS = ("frontal-8", "surround-8", "octahedron", "cube", "icosahedron", *(f"l
 
 @dataclass(frozen=True)
 class SpeakerLayout:
-    """Directions of speakers in radians, and the part of the sphere that each stands for.
+    """Directions of speakers in radians, and the share of the sphere of each.
 
     Attributes:
-        name: as in `speaker_layout`, or the user's own.
+        name: name as in `speaker_layout`, or the user's own.
         azimuth, elevation: `[speaker]`, float64.
-        weights: `[speaker]`, summing to one: quadrature weights on the sphere where the layout is a quadrature.
+        weights: `[speaker]`, summing to one: quadrature weights on the sphere if the layout is a quadrature.
     """
 
     name: str
@@ -34,16 +34,16 @@ class SpeakerLayout:
     weights: Float[Tensor, "speaker"]
 
     def harmonics(self, order: int) -> Float[Tensor, "channels speaker"]:
-        """The matrix D of equation 6: one column of harmonics (ACN, SN3D) per speaker."""
+        """Matrix D of equation 6: one column of harmonics (ACN, SN3D) per speaker."""
         return spherical_harmonics(self.azimuth, self.elevation, order).transpose(-1, -2)
 
     def decoder(self, order: int = 1, decoding: Decoding = "pseudo-inverse") -> Float[Tensor, "speaker channels"]:
         """Matrix from ambisonic channels (ACN, SN3D) to speaker signals, float64.
 
         Args:
-            order: of the ambisonics.
-            decoding: `pseudo-inverse`, equation 7: speakers that together excite the given harmonics, with the least
-                power; harmonics that the layout cannot excite (height, for speakers on the horizon) are left out.
+            order: order of the ambisonics.
+            decoding: `pseudo-inverse`, equation 7: the speaker signals of least power that together excite the given
+                harmonics; harmonics that the layout cannot excite (height, for speakers on the horizon) are left out.
                 `projection`, the released code's: D^T, here divided by the number of speakers so that levels do not
                 depend on it. `sampling`: the field's value at each speaker times its weight, which equals the
                 pseudo-inverse on t-designs and on quadratures of degree 2 x order or more.
@@ -60,16 +60,16 @@ class SpeakerLayout:
 
 
 def speaker_layout(name: str) -> SpeakerLayout:
-    """A layout by name.
+    """Layout with the given name.
 
-    `frontal-8`: eight speakers on the horizon, evenly from 90 degrees left to 90 degrees right (the paper's
-    supplement: uniformly around the frontal part of the head). `surround-8`: eight around the listener, at azimuths
-    (2 k / 8 - 1) pi (the released code). Full sphere: `octahedron` (6, a 3-design), `cube` (8, a 3-design),
-    `icosahedron` (12, a 5-design), and `lebedev-26`, `-38`, `-50`, `-86`, exact to degree 7, 9, 11, 15, that is for
-    ambisonics to order 3, 4, 5, 7.
+    `frontal-8`: eight speakers on the horizon, evenly from 90 degrees left to 90 degrees right (the paper's supplement:
+    uniformly around the frontal part of the head). `surround-8`: eight around the listener, at azimuths (2 k / 8 - 1)
+    pi (the released code). Full sphere: `octahedron` (6, a 3-design), `cube` (8, a 3-design), `icosahedron` (12, a
+    5-design), and `lebedev-26`, `-38`, `-50`, `-86`, exact to degree 7, 9, 11, 15, that is for ambisonics to order 3,
+    4, 5, 7.
 
     Raises:
-        ValueError: an unknown name.
+        ValueError: the name is unknown.
     """
     quarter = math.pi / 2
     if name == "frontal-8":
@@ -97,7 +97,7 @@ def speaker_layout(name: str) -> SpeakerLayout:
 
 
 def custom_layout(azimuth: Tensor | float, elevation: Tensor | float, name: str = "custom") -> SpeakerLayout:
-    """Speakers at any directions (radians), all with the same weight."""
+    """Layout of speakers in any directions (radians), all with the same weight."""
     azimuth, elevation = directions_like(azimuth, elevation)
     azimuth, elevation = azimuth.reshape(-1), elevation.reshape(-1)
     return SpeakerLayout(name, azimuth, elevation, torch.full_like(azimuth, 1 / len(azimuth)))

@@ -1,4 +1,4 @@
-"""Mono sources to two ears by HRIRs: standing still, moving, whole or block by block."""
+"""Rendering of mono sources to two ears by HRIRs: fixed or moving, as a whole or block by block."""
 
 import torch
 from jaxtyping import Float
@@ -9,7 +9,7 @@ from hearsight.acoustics.convolution import convolve, fast_length
 from hearsight.acoustics.directions import from_cartesian, to_cartesian
 from hearsight.acoustics.hrir import HRIRSet
 
-BLOCK_S = 5e-3  # a moving source gets a new response this often: at 90 degrees per second every 0.45 degrees
+BLOCK_S = 5e-3  # interval of new responses for a moving source: at 90 degrees per second every 0.45 degrees
 BLOCKS_AT_ONCE = 256  # bounds the memory of moving rendering
 
 
@@ -25,21 +25,21 @@ def render(
 ) -> Float[Tensor, "*batch 2 samples"]:
     """Binaural sound of one source per batch entry (PseudoBinaural section 3.1, `direct`: HRIRs alone).
 
-    The output is aligned in time with the input as `load_hrirs` sets time zero (the way from the loudspeaker is
-    taken out; what is left is the way around the head, with KEMAR 0.25 to 1 ms) and is cut at the input's length.
-    Several sources: sum over their axis (the rendering is linear), or see `spatialize`.
+    The output is aligned in time with the input, with the time zero of `load_hrirs` (the delay from the loudspeaker is
+    removed; the remaining delay is the way around the head, with KEMAR 0.25 to 1 ms), and cut to the input's length.
+    For several sources, sum over their axis (the rendering is linear), or see `spatialize`.
 
     Args:
         mono: the sources; differentiable.
-        azimuth, elevation: radians. With fewer axes than `mono`: one direction per batch entry (or for all).
-            With as many axes as `mono`: a trajectory, the last axis being control points evenly spaced in time, the
-            first at the first sample, the last at the last; between them the source moves on the great circle.
-        hrirs: the head, at any sample rate; precision and device follow `mono`.
-        sample_rate_hz: of `mono`; the HRIRs are resampled to it. None: they have that rate already.
-        block_samples: how often a moving source gets a new response, with a crossfade in between; 5 ms by default.
+        azimuth, elevation: radians. With fewer axes than `mono`: one direction per batch entry (or for all). With as
+            many axes as `mono`: a trajectory, the last axis being control points evenly spaced in time, the first at
+            the first sample, the last at the last; between them the source moves on the great circle.
+        hrirs: HRIRs of the head, at any sample rate; precision and device follow `mono`.
+        sample_rate_hz: sample rate of `mono`; the HRIRs are resampled to it. None: they have that rate already.
+        block_samples: interval of new responses for a moving source, with crossfades in between; 5 ms by default.
 
     Raises:
-        ValueError: shapes that do not fit together.
+        ValueError: the shapes do not fit together.
     """
     if sample_rate_hz is not None:
         hrirs = hrirs.at_rate(sample_rate_hz)
@@ -64,16 +64,16 @@ def render(
 
 
 class MovingRenderer:
-    """One moving source (or a batch of them) rendered block by block, without clicks and without latency.
+    """Renders one moving source (or a batch of them) block by block, without clicks and without latency.
 
-    Every block is convolved with the response of the direction where it begins, fading out, and with that of the
-    direction where it ends, fading in. The joined output of all calls and of `flush` is the whole rendering; a source
-    that does not move is rendered exactly as by `render`.
+    Every block is convolved with the response of its first direction, fading out, and with that of its last direction,
+    fading in. The joined output of all calls and of `flush` is the whole rendering; a source that does not move is
+    rendered exactly as by `render`.
 
     Args:
-        hrirs: the head, at the sample rate of the sound.
-        block_samples: the longest step of one crossfade; longer input is divided, the source moving evenly
-            on a great circle. 5 ms by default.
+        hrirs: HRIRs of the head, at the sample rate of the sound.
+        block_samples: longest step of one crossfade; longer input is divided, and the source moves evenly on a great
+            circle. 5 ms by default.
     """
 
     def __init__(self, hrirs: HRIRSet, block_samples: int | None = None) -> None:
@@ -81,21 +81,21 @@ class MovingRenderer:
         self._block = block_samples or max(1, round(BLOCK_S * hrirs.sample_rate_hz))
         if self._block < 1:
             raise ValueError(f"a block must have at least one sample, got {block_samples}")
-        self._tail: Tensor | None = None  # [*batch, 2, taps - 1]: what earlier blocks still have to say
-        self._last: tuple[Tensor, Tensor] | None = None  # where the source is now
-        self._standing: tuple[tuple[object, ...], Tensor, Tensor, Tensor] | None = None  # a still source's spectra
+        self._tail: Tensor | None = None  # [*batch, 2, taps - 1]: the end of earlier blocks' responses
+        self._last: tuple[Tensor, Tensor] | None = None  # present direction of the source
+        self._standing: tuple[tuple[object, ...], Tensor, Tensor, Tensor] | None = None  # spectra of a still source
 
     @numpy_friendly
     def process(
         self, block: Float[Tensor, "*batch samples"], azimuth: Tensor | float, elevation: Tensor | float = 0.0
     ) -> Float[Tensor, "*batch 2 samples"]:
-        """The two ears during `block`, in which the source moves from where it was to `azimuth`, `elevation`.
+        """Sound at the two ears during `block`, in which the source moves from its last direction to the given one.
 
-        In the first call the source is there from the beginning.
+        In the first call the source has this direction from the beginning.
 
         Args:
             block: the next samples, any number of them; the batch axes must stay the same from call to call.
-            azimuth, elevation: where the source is at the end of the block, radians, `[*batch]`.
+            azimuth, elevation: direction of the source at the end of the block, radians, `[*batch]`.
         """
         azimuth, elevation = directions_like(azimuth, elevation, block.device)
         azimuth, elevation = azimuth.expand(block.shape[:-1]), elevation.expand(block.shape[:-1])
@@ -112,7 +112,7 @@ class MovingRenderer:
         return self.advance(block, *path)
 
     def flush(self) -> Float[Tensor, "*batch 2 tail"]:
-        """The ringing after the last block (`taps - 1` samples); the renderer is then as new."""
+        """Return the end of the response after the last block (`taps - 1` samples), and reset the renderer."""
         tail = self._tail if self._tail is not None else self._hrirs.responses.new_zeros(2, self._hrirs.taps - 1)
         self._tail = self._last = self._standing = None
         return tail
@@ -123,7 +123,7 @@ class MovingRenderer:
         azimuth: Float[Tensor, "*batch boundary"],
         elevation: Float[Tensor, "*batch boundary"],
     ) -> Float[Tensor, "*batch 2 samples"]:
-        """Render blocks of `block_samples` (the last may be shorter) with a direction at each boundary of a block."""
+        """Render blocks of `block_samples` (the last may be shorter), with a direction at each boundary of a block."""
         hrirs, block = self._hrirs.to(signal.dtype, signal.device), self._block
         batch, samples = signal.shape[:-1], signal.shape[-1]
         count = -(-samples // block)
@@ -152,7 +152,7 @@ class MovingRenderer:
         return fades.to(like.dtype)
 
     def _responses(self, hrirs: HRIRSet, azimuth: Tensor, elevation: Tensor, length: int) -> Tensor:
-        """Spectra `[*batch, boundary, 2, frequency]`; where nothing moves only one is computed."""
+        """Spectra `[*batch, boundary, 2, frequency]`; if the source does not move, only one is computed."""
         still = bool((azimuth == azimuth[..., :1]).all() and (elevation == elevation[..., :1]).all())
         if still and not (azimuth.requires_grad or elevation.requires_grad):
             here, format_of = (
@@ -186,7 +186,7 @@ def along_path(
     fraction = (place - before).unsqueeze(-1)
     corners = to_cartesian(azimuth, elevation)
     start, end = corners[..., before, :], corners[..., before + 1, :]
-    # Spherical linear interpolation; for a tiny angle sin(k a) / sin(a) is k.
+    # Spherical linear interpolation; for a small angle a, sin(k a) / sin(a) is k.
     angle = torch.atan2(torch.linalg.cross(start, end).norm(dim=-1, keepdim=True), (start * end).sum(-1, keepdim=True))
     small = angle < 1e-6
     safe = torch.where(small, torch.ones_like(angle), angle)
@@ -196,7 +196,7 @@ def along_path(
 
 
 def _overlap_add(blocks: Float[Tensor, "*batch block ear length"], hop: int) -> Float[Tensor, "*batch ear samples"]:
-    """Blocks added up, each `hop` samples after the one before."""
+    """Overlap-add of blocks, each `hop` samples after the previous one."""
     *batch, count, ears, length = blocks.shape
     slices = -(-length // hop)
     blocks = torch.nn.functional.pad(blocks, (0, slices * hop - length)).reshape(*batch, count, ears, slices, hop)

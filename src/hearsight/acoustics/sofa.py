@@ -1,4 +1,4 @@
-"""Reads head-related impulse responses from SOFA files (AES69)."""
+"""Reader of head-related impulse responses from SOFA files (AES69)."""
 
 import os
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from hearsight.errors import DataError
 
 @dataclass(frozen=True)
 class MeasuredResponses:
-    """What a SimpleFreeFieldHRIR file holds: left ear first, angles in radians, one entry per direction."""
+    """Content of a SimpleFreeFieldHRIR file: left ear first, angles in radians, one entry per direction."""
 
     responses: Float[np.ndarray, "direction 2 taps"]
     delays_samples: Float[np.ndarray, "direction 2"]
@@ -25,7 +25,7 @@ class MeasuredResponses:
 def read_sofa_hrirs(path: str | os.PathLike[str]) -> MeasuredResponses:
     """Read a SOFA file of the SimpleFreeFieldHRIR convention.
 
-    A direction measured at several distances is taken at the farthest.
+    If a direction was measured at several distances, the farthest measurement is used.
 
     Raises:
         DataError: the file is missing, is not SOFA, is of another convention, or its content contradicts itself.

@@ -1,4 +1,4 @@
-"""One face for the three renderings that PseudoBinaural compares (section 3.1)."""
+"""Common interface of the three renderings that PseudoBinaural compares (section 3.1)."""
 
 from typing import Literal
 
@@ -31,20 +31,20 @@ def spatialize(
     layout: str | SpeakerLayout = "frontal-8",
     decoding: Decoding = "pseudo-inverse",
 ) -> Float[Tensor, "*batch 2 samples"]:
-    """Binaural sound of several sources, each standing still or moving, by one of the paper's three renderings.
+    """Binaural sound of several fixed or moving sources, by one of the paper's three renderings.
 
     Args:
         sources: one mono signal per source; differentiable.
-        azimuth, elevation: radians; `[*batch, sources]` (or what broadcasts to it) for sources that stand still,
-            `[*batch, sources, points]` for control points evenly spaced from the first to the last sample.
-        hrirs: the head, at any sample rate.
-        sample_rate_hz: of the sources; the HRIRs are resampled to it. None: they have that rate already.
-        rendering: `direct`, each source through the HRIRs of its direction; `ambisonic`, W + Y and W - Y (no head at
-            all: level differences only); `virtual-speakers`, the paper's choice: ambisonics of `order` decoded to
-            virtual speakers (`layout`, `decoding`), each through its own HRIRs. The released code is `layout=
-            "surround-8", decoding="projection"` (up to its level, and to its mixed sample rates: HRIRs of 44.1 kHz on
-            signals of 16 kHz, which stretches delays 2.76 times; leave out `sample_rate_hz` for that).
-        order: of the ambisonics, for `virtual-speakers`.
+        azimuth, elevation: radians; `[*batch, sources]` (or a shape that broadcasts to it) for fixed sources, `[*batch,
+            sources, points]` for control points evenly spaced from the first to the last sample.
+        hrirs: HRIRs of the head, at any sample rate.
+        sample_rate_hz: sample rate of the sources; the HRIRs are resampled to it. None: they have that rate already.
+        rendering: `direct`, each source through the HRIRs of its direction; `ambisonic`, W + Y and W - Y (without a
+            head: level differences only); `virtual-speakers`, the paper's choice: ambisonics of `order` decoded to
+            virtual speakers (`layout`, `decoding`), each through its own HRIRs. The released code is
+            `layout="surround-8", decoding="projection"` (except for its level, and for its mixed sample rates: HRIRs of
+            44.1 kHz on signals of 16 kHz, which stretches delays 2.76 times; leave out `sample_rate_hz` for that).
+        order: order of the ambisonics, for `virtual-speakers`.
 
     Raises:
         ValueError: an unknown rendering, layout or decoding, or shapes that do not fit together.
@@ -62,7 +62,7 @@ def spatialize(
         raise ValueError(f"unknown rendering {rendering!r}; known: {', '.join(RENDERINGS)}")
     azimuth, elevation = directions_like(azimuth, elevation, sources.device)
     if azimuth.ndim < sources.ndim and sources.shape[-2] <= (order + 1) ** 2:
-        # Standing still, equations 4 to 8 are one filter per source and ear.
+        # For fixed sources, equations 4 to 8 are one filter per source and ear.
         gains = spherical_harmonics(azimuth, elevation, order).to(sources.dtype)
         filters = torch.einsum("...c,ect->...et", gains, binaural_decoder(hrirs, order, layout, decoding))
         return convolve(sources.unsqueeze(-2), filters)[..., : sources.shape[-1]].sum(-3)

@@ -1,4 +1,4 @@
-"""Continuous interpolation between directions scattered over the sphere."""
+"""Continuous interpolation between scattered directions on the sphere."""
 
 import numpy as np
 import torch
@@ -6,24 +6,24 @@ from jaxtyping import Float, Int
 from scipy.spatial import ConvexHull, QhullError, cKDTree
 from torch import Tensor
 
-GAP = np.deg2rad(32.0)  # an empty circle of a larger radius than this is a hole in the measurement grid
+GAP = np.deg2rad(32.0)  # an empty circle with a larger radius is a hole in the measurement grid
 
 
 class SphericalTriangulation:
     """Triangles between measured directions, and the weights of their corners for any direction.
 
-    The weights are barycentric on the triangle that the direction's ray passes through, so they are continuous, sum
-    to one, are one at a measured direction, and are differentiable. Where the grid has a hole (no measurement below
-    -40 degrees in KEMAR's case), a corner is added in the middle of the hole that stands for the mean of the hole's
-    rim. If the grid is symmetric to the median plane, so are the weights, although the triangles need not be: a
-    direction's weights are averaged with the mirrored weights of the mirrored direction.
+    The weights are barycentric on the triangle that the direction's ray passes through, so they are continuous, sum to
+    one, are one at a measured direction, and are differentiable. If the grid has a hole (for KEMAR no measurement below
+    -40 degrees), a corner is added in the middle of the hole; its value is the mean of the hole's rim. If the grid is
+    symmetric to the median plane, so are the weights, although the triangles need not be: a direction's weights are
+    averaged with the mirrored weights of the mirrored direction.
 
     Attributes:
         vertices: `[vertex, 3]` unit vectors; the measured directions in their order, then the added corners.
         fillers: `[added, direction]`, each added corner as a weighted mean of measured directions.
 
     Raises:
-        ValueError: fewer than four directions, or they do not span a volume even with the holes filled.
+        ValueError: there are fewer than four directions, or they do not span a volume even with the holes filled.
     """
 
     def __init__(self, directions: Float[np.ndarray, "direction 3"]) -> None:
@@ -56,7 +56,7 @@ class SphericalTriangulation:
         return corners, weights
 
     def areas(self) -> Float[Tensor, "direction"]:
-        """The part of the sphere that each measured direction stands for; they sum to one."""
+        """Share of the sphere of each measured direction; they sum to one."""
         a, b, c = self.vertices[self._triangles].unbind(1)
         # Van Oosterom and Strackee's formula for the solid angle of a triangle.
         volume = (a * torch.linalg.cross(b, c)).sum(-1).abs()
@@ -78,9 +78,9 @@ class SphericalTriangulation:
         return self._triangles[triangle].reshape(shape), weights.reshape(shape)
 
     def _triangle_of(self, directions: Float[Tensor, "direction 3"]) -> Int[Tensor, "direction"]:
-        """Searches the triangles around the nearest vertex, and only where none holds the direction among all.
+        """Index of the triangle of each direction: from those around the nearest vertex, else from all triangles.
 
-        Single precision will do: on an edge either triangle gives the same weights.
+        Single precision is enough: on an edge either triangle gives the same weights.
         """
         vertices, inverses = self._coarse
         directions = directions.float()
@@ -120,7 +120,7 @@ def _holes(directions: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
         return [(axes[-1], everywhere), (-axes[-1], everywhere)]
     holes: list[tuple[np.ndarray, np.ndarray]] = []
     equations = _hull(directions).equations
-    cosines = -equations[:, 3]  # of the radius of the empty circle around the triangle
+    cosines = -equations[:, 3]  # cosine of the radius of the empty circle around the triangle
     for equation, cosine in zip(equations[cosines < np.cos(GAP)], cosines[cosines < np.cos(GAP)], strict=True):
         centre = equation[:3]
         if not any(centre @ known > 1 - 1e-6 for known, _ in holes):
@@ -129,9 +129,9 @@ def _holes(directions: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
 
 
 def _triangles_around(triangles: np.ndarray, vertices: int) -> Int[Tensor, "vertex most"]:
-    """The triangles that share each vertex, twelve at most, filled up by repeating the first.
+    """Triangles that share each vertex, at most twelve, filled up by repeating the first.
 
-    Only poles and the middles of holes have more; the few directions near them are left to the search among all.
+    Only poles and the middles of holes have more; the search over all triangles covers the few directions near them.
     """
     order = np.argsort(triangles.reshape(-1), kind="stable")
     counts = np.bincount(triangles.reshape(-1), minlength=vertices)
@@ -143,6 +143,6 @@ def _triangles_around(triangles: np.ndarray, vertices: int) -> Int[Tensor, "vert
 
 
 def _mirror_indices(vertices: np.ndarray) -> Tensor | None:
-    """For each vertex the one on the other side of the median plane; None unless every vertex has one."""
+    """Index of each vertex's mirror image at the median plane; None if a vertex has none."""
     distance, index = cKDTree(vertices).query(vertices * np.array([1.0, -1.0, 1.0]))
     return torch.from_numpy(index.astype(np.int64)) if distance.max() < 1e-3 else None

@@ -1,7 +1,4 @@
-"""What every package does with waveforms and spectrograms.
-
-STFT, complex masks, the mix and the difference, levels, resampling, overlap-add.
-"""
+"""Waveforms and spectrograms: STFT, complex masks, mix and difference, levels, resampling, overlap-add."""
 
 from hearsight.signal.levels import TARGET_RMS, LevelRule, amplitude_to_db, level_gain, normalize_rms, rms
 from hearsight.signal.masks import apply_mask, bounded_mask, zeros_above

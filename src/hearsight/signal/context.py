@@ -1,4 +1,4 @@
-"""A function of each sample's surroundings, applied to a stream."""
+"""Application of a function of each sample's surroundings to a stream."""
 
 from collections.abc import Callable
 
@@ -8,15 +8,16 @@ from torch import Tensor
 
 
 class ContextStream:
-    """Applies a function that needs `context` samples before and after each sample to a signal that comes in blocks.
+    """Applies a function that needs `context` samples before and after each sample to a signal in blocks.
 
-    The joined output equals the function of the whole signal with `context` zeros on both sides, however the blocks are
-    cut, as long as the function reaches no further. It comes `context` samples late, as many samples as went in.
+    The joined output equals the function of the whole signal with `context` zeros on both sides, for any blocks, if the
+    function depends on no more than the context. It is delayed by `context` samples and has as many samples as the
+    input.
 
     Args:
-        function: takes `[channels, context + n + context]` and gives `[any channels, n]`.
-        context: samples needed on each side.
-        channels, out_channels: of the input and of the output.
+        function: takes `[channels, context + n + context]` and returns `[any channels, n]`.
+        context: number of samples needed on each side.
+        channels, out_channels: channels of the input and of the output.
     """
 
     def __init__(self, function: Callable[[Tensor], Tensor], context: int, channels: int, out_channels: int) -> None:
@@ -28,10 +29,10 @@ class ContextStream:
         self._waiting_samples = 0
 
     def process(self, block: Float[Tensor, "channels samples"], last: bool = False) -> Float[Tensor, "out ready"]:
-        """The samples that are ready; with `last`, all that are left."""
+        """Return the samples that are ready; with `last`, all remaining ones."""
         self._waiting.append(block)
         self._waiting_samples += block.shape[-1]
-        # The context is computed again with each call of the function, so short blocks wait for company.
+        # The context is computed again with each call of the function, so short blocks are collected first.
         if not last and self._waiting_samples < 4 * self._context:
             return self._nothing
         if last:

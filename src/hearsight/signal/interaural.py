@@ -1,14 +1,14 @@
-"""What the two ears differ in: level and time of arrival, over time.
+"""Interaural differences over time: level and time of arrival.
 
-Both are positive when the left ear is favoured (louder, earlier), so that their sign is that of the azimuth.
+Both are positive when the left ear leads (louder, earlier), so that their sign is that of the azimuth.
 """
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-SILENCE_DB = -80.0  # below this root mean square in both ears together a window has no direction to measure
-LONGEST_DELAY_S = 1e-3  # that is searched, either way
+SILENCE_DB = -80.0  # root mean square of both ears together below which a window has no direction
+LONGEST_DELAY_S = 1e-3  # largest delay of the search in either direction
 
 
 def interaural_level_difference_db(
@@ -16,9 +16,9 @@ def interaural_level_difference_db(
 ) -> Float[Tensor, "windows"]:
     """Level of the left ear over that of the right in decibels, window by window.
 
-    Broadband: the ratio of the two root mean squares, each kept above -120 dB of full scale, so that one silent ear
-    gives a large finite number. Windows in which both ears are silent (`SILENCE_DB`) give NaN. Window `i` covers
-    `i * hop_s` to `i * hop_s + window_s`; a signal shorter than one window is one window.
+    Broadband: the ratio of the two root mean squares, each limited to at least -120 dB of full scale, so that one
+    silent ear gives a large finite number. Windows with two silent ears (`SILENCE_DB`) give NaN. Window `i` covers `i *
+    hop_s` to `i * hop_s + window_s`; a signal shorter than one window is one window.
     """
     power = _windows(ears, sample_rate_hz, window_s, hop_s).double().square().mean(-1)
     level_db = 10 * torch.log10((power[0].clamp_min(1e-12)) / (power[1].clamp_min(1e-12)))
@@ -32,12 +32,12 @@ def interaural_time_difference_s(
     hop_s: float = 0.25,
     highest_hz: float = 3000.0,
 ) -> Float[Tensor, "windows"]:
-    """How much earlier the sound arrives at the left ear than at the right, in seconds, window by window.
+    """Lead of the left ear over the right in seconds, window by window.
 
-    The lag of the highest interaural cross-correlation below `highest_hz` (the maximum-IACC estimate on low-passed
-    signals, which Katz and Noisternig, "A comparative study of interaural time delay estimation methods", JASA 2014,
-    find close to perception), searched within 1 ms and interpolated to about 2 microseconds. A steady tone
-    whose period is below twice the delay is ambiguous, as it is to a listener. NaN where both ears are silent.
+    It is the lag of the highest interaural cross-correlation below `highest_hz` (the maximum-IACC estimate on
+    low-passed signals, which Katz and Noisternig, "A comparative study of interaural time delay estimation methods",
+    JASA 2014, find close to perception), searched within 1 ms and interpolated to about 2 microseconds. A steady tone
+    with a period below twice the delay is ambiguous, as it is to a listener. NaN where both ears are silent.
 
     Raises:
         ValueError: the windows are shorter than 4 ms.
@@ -48,7 +48,7 @@ def interaural_time_difference_s(
         raise ValueError(f"{samples} samples are too few to find a delay of {LONGEST_DELAY_S} s")
     n_fft = 1 << (2 * samples - 1).bit_length()
     spectra = torch.fft.rfft(windows, n_fft)
-    # Conjugating the left ear makes the lag of the peak the right ear's delay.
+    # With the left ear conjugated, the lag of the peak is the right ear's delay.
     cross = spectra[0].conj() * spectra[1]
     frequencies = torch.fft.rfftfreq(n_fft, 1 / sample_rate_hz, dtype=torch.float64)
     cross[..., frequencies > highest_hz] = 0
@@ -65,7 +65,7 @@ def interaural_time_difference_s(
 
 
 def _windows(ears: Tensor, sample_rate_hz: float, window_s: float, hop_s: float) -> Tensor:
-    """`[2, windows, samples]`; the rest after the last whole window is left out."""
+    """Windows of a signal, `[2, windows, samples]`, without the rest after the last whole window."""
     if ears.ndim != 2 or ears.shape[0] != 2:
         raise ValueError(f"expected [2, samples], got {tuple(ears.shape)}")
     window, hop = max(1, round(window_s * sample_rate_hz)), max(1, round(hop_s * sample_rate_hz))

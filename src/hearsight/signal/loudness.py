@@ -1,4 +1,4 @@
-"""Loudness by ITU-R BS.1770: the K weighting, block by block of a stream, and the gated loudness of a whole."""
+"""Loudness by ITU-R BS.1770: K weighting, block by block of a stream, and gated loudness of a whole signal."""
 
 import math
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ class KWeightedPower:
     """K-weighted power of a stream in consecutive blocks, summed over its channels (ITU-R BS.1770-4, annex 1).
 
     Args:
-        sample_rate_hz: of the stream.
+        sample_rate_hz: sample rate of the stream.
         weights: one weight per channel (the standard's are 1, and 1.41 for surround channels, 0 for the LFE).
         block_s: length of a block in seconds.
     """
@@ -27,11 +27,11 @@ class KWeightedPower:
 
     @property
     def block_samples(self) -> int:
-        """Samples in a block."""
+        """Number of samples in a block."""
         return self._block
 
     def process(self, samples: Float[Tensor, "channels samples"], last: bool = False) -> list[float]:
-        """Mean power of each block that is complete; with `last`, the incomplete one too."""
+        """Mean power of each complete block; with `last`, also of the incomplete one."""
         rest = self._rest
         if samples.shape[-1]:
             weighted, self._state = sosfilt(self._sos, samples.double().numpy(), axis=-1, zi=self._state)
@@ -46,10 +46,10 @@ class KWeightedPower:
 
 
 class LoudnessMeter:
-    """Gated loudness of a sound that comes in blocks (ITU-R BS.1770-4): 400 ms blocks, 75 % overlap, both gates.
+    """Gated loudness of a signal in blocks (ITU-R BS.1770-4): 400 ms blocks, 75 % overlap, both gates.
 
     Args:
-        sample_rate_hz, weights: as of `KWeightedPower`.
+        sample_rate_hz, weights: as in `KWeightedPower`.
     """
 
     def __init__(self, sample_rate_hz: float, weights: Sequence[float]) -> None:
@@ -57,19 +57,19 @@ class LoudnessMeter:
         self._powers: list[float] = []
 
     def process(self, block: Float[Tensor, "channels samples"]) -> None:
-        """Take the next block into account."""
+        """Add the next block to the measurement."""
         self._powers += self._power.process(block)
 
     @property
     def lufs(self) -> float:
-        """The loudness so far in LUFS; -inf for silence and for less than 400 ms."""
+        """Loudness so far in LUFS; -inf for silence and for less than 400 ms."""
         if len(self._powers) < 4:
             return -math.inf
         blocks = np.convolve(self._powers, np.full(4, 0.25), mode="valid")
         blocks = blocks[blocks > 10 ** ((-70 + 0.691) / 10)]  # absolute gate at -70 LUFS
         if not len(blocks):
             return -math.inf
-        blocks = blocks[blocks > 0.1 * blocks.mean()]  # relative gate, 10 LU below what is left
+        blocks = blocks[blocks > 0.1 * blocks.mean()]  # relative gate, 10 LU below the remaining blocks
         return -0.691 + 10 * math.log10(blocks.mean())
 
 
@@ -81,10 +81,10 @@ def integrated_loudness(samples: Float[Tensor, "channels samples"], sample_rate_
 
 
 def k_weighting(sample_rate_hz: float) -> np.ndarray:
-    """The two biquads of the K weighting at any rate, as second-order sections.
+    """The two biquads of the K weighting at any sample rate, as second-order sections.
 
-    The standard gives coefficients for 48 kHz only; these are the analogue prototypes behind them (a high shelf of
-    4 dB at 1,682 Hz and a high-pass at 38 Hz), bilinearly transformed, which at 48 kHz are the standard's numbers.
+    The standard gives coefficients for 48 kHz only. These are the underlying analogue prototypes (a high shelf of 4 dB
+    at 1,682 Hz and a high-pass at 38 Hz), bilinearly transformed; at 48 kHz they equal the standard's numbers.
     """
     shelf_hz, shelf_db, shelf_q = 1681.974450955533, 3.999843853973347, 0.7071752369554196
     high_hz, high_q = 38.13547087602444, 0.5003270373238773

@@ -6,7 +6,7 @@ from torch import Tensor
 
 
 def bounded_mask(logits: Float[Tensor, "*batch 2 frequency time"]) -> Complex[Tensor, "*batch frequency time"]:
-    """Complex mask whose real and imaginary parts lie in (-1, 1): `2 sigmoid(x) - 1` of the two channels."""
+    """Complex mask with real and imaginary parts in (-1, 1): `2 sigmoid(x) - 1` of the two channels."""
     if logits.dtype in (torch.bfloat16, torch.float16):  # under autocast; complex numbers need float32
         logits = logits.float()
     bounded = 2 * torch.sigmoid(logits) - 1
@@ -16,9 +16,9 @@ def bounded_mask(logits: Float[Tensor, "*batch 2 frequency time"]) -> Complex[Te
 def apply_mask(
     mask: Complex[Tensor, "*batch masked_frequency time"], spectrogram: Complex[Tensor, "*batch frequency time"]
 ) -> Complex[Tensor, "*batch frequency time"]:
-    """Product of mask and spectrogram; rows above the mask's last are zero.
+    """Product of mask and spectrogram; rows above the mask's last row are zero.
 
-    The papers' U-Net takes 257 rows and gives 256: the highest bin gets no prediction and is zero in the difference.
+    The papers' U-Net takes 257 rows and returns 256: the highest bin has no prediction and is zero in the difference.
     """
     rows = mask.shape[-2]
     if rows > spectrogram.shape[-2] or mask.shape[-1] != spectrogram.shape[-1]:
@@ -31,9 +31,9 @@ def apply_mask(
 def zeros_above(
     spectrogram: Complex[Tensor, "*batch frequency time"], rows: int
 ) -> Complex[Tensor, "*batch more_frequency time"]:
-    """A spectrogram with `rows` rows of zeros above its highest bin."""
+    """Add `rows` rows of zeros above a spectrogram's highest bin."""
     if not rows:
         return spectrogram
-    above = (0, 0, 0, rows)  # part by part, because ONNX pads real numbers only
+    above = (0, 0, 0, rows)  # real and imaginary part separately, because ONNX pads only real numbers
     pad = torch.nn.functional.pad
     return torch.complex(pad(spectrogram.real, above), pad(spectrogram.imag, above))

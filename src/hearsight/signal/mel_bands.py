@@ -1,4 +1,4 @@
-"""Spectrograms in the 128 mel bands of the sound classifier, and masks of bands back to every bin."""
+"""Spectrograms in the 128 mel bands of the sound classifier, and conversion of masks of bands to bins."""
 
 import numpy as np
 import torch
@@ -7,11 +7,11 @@ from torch import Tensor, nn
 
 from hearsight.signal.stft import STFT
 
-# Of the spectrograms that the sound classifier of the default model takes, and its training mixtures hold:
+# Settings of the spectrograms of the default model's sound classifier and of its training mixtures:
 SAMPLE_RATE_HZ = 16_000
-N_FFT = 1024  # of its spectrograms
-HOP_SAMPLES = 256  # between columns: 16 ms
-COLUMNS = 256  # of a window of training
+N_FFT = 1024  # FFT size of its spectrograms
+HOP_SAMPLES = 256  # distance of columns: 16 ms
+COLUMNS = 256  # columns of a training window
 WINDOW_S = COLUMNS * HOP_SAMPLES / SAMPLE_RATE_HZ  # 4.1
 BANDS = 128
 LOWEST_HZ, HIGHEST_HZ = 30.0, 8_000.0
@@ -20,11 +20,11 @@ LOWEST_HZ, HIGHEST_HZ = 30.0, 8_000.0
 class MelBands(nn.Module):
     """Overlapping triangles on the mel scale (O'Shaughnessy) from 30 Hz to 8 kHz.
 
-    Neighbouring triangles add up to one at every frequency between their centres, and the first and the last hold
-    their value beyond theirs; so masks of bands that add up to one are, spread over the bins, masks that add up to one.
+    Neighbouring triangles sum to one at every frequency between their centres, and the first and the last stay constant
+    beyond theirs. Masks of bands that sum to one therefore give masks of bins that sum to one.
 
     Args:
-        sample_rate_hz, n_fft: of the spectrograms.
+        sample_rate_hz, n_fft: sample rate and FFT size of the spectrograms.
     """
 
     def __init__(self, sample_rate_hz: int, n_fft: int = 1024) -> None:
@@ -38,7 +38,7 @@ class MelBands(nn.Module):
         self.register_buffer("weights", weights, persistent=False)  # [bands, bins]
         self.weights: Tensor
         reach = weights * (frequency <= HIGHEST_HZ).float()
-        # A band narrower than a bin takes what the bins beside its centre hold.
+        # A band narrower than a bin uses the bins beside its centre.
         self.register_buffer("averages", _averages(reach, position.float()), persistent=False)
         self.averages: Tensor
 
@@ -47,16 +47,16 @@ class MelBands(nn.Module):
         return self.averages @ (spectrogram.real.square() + spectrogram.imag.square())
 
     def to_bins(self, mask: Float[Tensor, "*batch bands columns"]) -> Float[Tensor, "*batch bins columns"]:
-        """A mask of bands as one of bins; the highest band's holds up to the Nyquist frequency."""
+        """Convert a mask of bands to bins; the highest band's value is used up to the Nyquist frequency."""
         return self.weights.T @ mask
 
 
 class BandMasks:
-    """Masks of the classifier's bands and columns on a sound at a rate of its own.
+    """Masks of the classifier's bands and columns, for a sound with another sample rate.
 
     Attributes:
-        stft: the transform at that rate, with columns as far apart as the classifier's.
-        bands: of its spectrograms.
+        stft: transform at that rate, with the same distance of columns as the classifier's.
+        bands: mel bands of its spectrograms.
     """
 
     def __init__(self, sample_rate_hz: int) -> None:
@@ -66,21 +66,21 @@ class BandMasks:
         self._rate = sample_rate_hz
 
     def nearest(self, columns: int, of_masks: int) -> np.ndarray:
-        """The column of the masks that is nearest to each column of a spectrogram."""
+        """Index of the nearest mask column for each column of a spectrogram."""
         times = np.arange(columns) * self.stft.hop_samples / self._rate
         return np.clip(np.rint(times * SAMPLE_RATE_HZ / HOP_SAMPLES).astype(int), 0, of_masks - 1)
 
     def parts(
         self, mono: Float[Tensor, "samples"], masks: Float[Tensor, "parts bands columns"]
     ) -> Float[Tensor, "parts samples"]:
-        """What each mask leaves of a sound that is longer than a column."""
+        """Apply each mask to a sound that is longer than a column."""
         spectrogram = self.stft.forward(mono)
         nearest = self.nearest(spectrogram.shape[-1], masks.shape[-1])
         return self.stft.inverse(spectrogram * self.bands.to_bins(masks[..., nearest]), mono.shape[-1])
 
 
 def _averages(weights: Tensor, position: Tensor) -> Tensor:
-    """Rows that add up to one; a band without any bin inside takes the bins around its centre, or the highest bin."""
+    """Normalise rows to sum one; a band without bins gets those around its centre, or the highest bin."""
     rows = weights.clone()
     for band in torch.nonzero(weights.sum(1) < 0.5).flatten().tolist():
         upper = int(torch.searchsorted(position.contiguous(), torch.tensor(float(band))).clamp(1, len(position) - 1))

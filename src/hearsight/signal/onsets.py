@@ -1,4 +1,4 @@
-"""Where sounds begin: onset strength of a stream."""
+"""Onset strength of a stream."""
 
 from itertools import pairwise
 
@@ -10,19 +10,19 @@ from torch import Tensor
 _FRAME_S, _HOP_S = 0.032, 0.010
 _BANDS = 40
 _LOWEST_HZ, _HIGHEST_HZ = 60.0, 12_000.0
-_FLOOR_DB = -60.0  # of a band under full scale; what is quieter begins unheard
+_FLOOR_DB = -60.0  # of a band relative to full scale; quieter onsets are ignored
 
 
 class OnsetStrength:
-    """Onset strength of a mono sound that comes in blocks, one value per tick, in bounded memory.
+    """Onset strength of a mono sound in blocks, one value per tick, in bounded memory.
 
-    Spectral flux: how much the level in each of 40 bands, evenly spaced in log frequency, has risen within 20 ms,
-    summed over the bands and averaged over the tick (Bello et al., "A tutorial on onset detection in music signals",
-    IEEE Transactions on Speech and Audio Processing, 2005, section III-B, on levels in decibels).
+    Spectral flux: the rise of the level within 20 ms in each of 40 bands, evenly spaced in log frequency, summed over
+    the bands and averaged over the tick (Bello et al., "A tutorial on onset detection in music signals", IEEE
+    Transactions on Speech and Audio Processing, 2005, section III-B, on levels in decibels).
 
     Args:
-        sample_rate_hz: of the sound.
-        tick_rate_hz: of the values; tick k covers k / tick_rate_hz to (k + 1) / tick_rate_hz.
+        sample_rate_hz: sample rate of the sound.
+        tick_rate_hz: rate of the values; tick k covers k / tick_rate_hz to (k + 1) / tick_rate_hz.
     """
 
     def __init__(self, sample_rate_hz: int, tick_rate_hz: float) -> None:

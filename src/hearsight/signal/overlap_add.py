@@ -1,4 +1,4 @@
-"""Windows over a signal, and predictions that overlap put together again."""
+"""Windows of a signal, and overlap-add of their outputs."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 def window_starts(samples: int, window: int, hop: int) -> list[int]:
-    """Start of every window over `samples` samples: each hop, the last window ending at the last sample.
+    """Start of every window over `samples` samples: one per hop; the last window ends at the last sample.
 
     A signal shorter than one window gets a single window at 0 (the caller pads). This is the papers' sliding window
     (2.5D Visual Sound, section 4.3).
@@ -26,13 +26,13 @@ def window_starts(samples: int, window: int, hop: int) -> list[int]:
 class OverlapAdd:
     """Weighted average of overlapping windows of a stream, in memory bounded by the window.
 
-    Each window is multiplied by `weight`, added up, and divided by the sum of the weights, so any positive weight
-    reproduces windows that agree. Windows come in the order of their starts; samples that no later window can touch
-    are handed out at once.
+    Each window is multiplied by `weight` and added, and the sum is divided by the sum of the weights, so any positive
+    weight reproduces windows that agree. Windows must be in the order of their starts. Samples are returned as soon as
+    no later window can change them.
 
     Args:
-        weight: one positive weight per sample of a window. The papers average with equal weights; a tapered one
-            hides the seams between windows that disagree.
+        weight: one positive weight per sample of a window. The papers average with equal weights; a tapered one hides
+            the seams between windows that disagree.
         channels: leading dimension of the windows.
     """
 
@@ -42,15 +42,15 @@ class OverlapAdd:
         self._weight = weight
         self._sum = torch.zeros(channels, 0)
         self._weights = torch.zeros(0)
-        self.start = 0  # of the first sample not yet handed out
+        self.start = 0  # first sample not yet returned
 
     def add(
         self, window: Float[Tensor, "channels window"], start: int, confidence: float = 1.0
     ) -> Float[Tensor, "channels finished"]:
-        """Add the window that begins at sample `start`; returns the samples before `start`, now finished.
+        """Add the window that begins at sample `start`; return the samples before `start`, which are finished.
 
         Args:
-            confidence: how much this window counts beside others that overlap it; positive.
+            confidence: positive weight of this window relative to overlapping ones.
         """
         if not confidence > 0:
             raise ValueError(f"a window's confidence must be positive, got {confidence}")
@@ -66,7 +66,7 @@ class OverlapAdd:
         return finished
 
     def finish(self) -> Float[Tensor, "channels finished"]:
-        """The samples that are left."""
+        """Return the remaining samples."""
         return self._take(self.start + self._weights.shape[-1])
 
     def _take(self, end: int) -> Tensor:
@@ -82,7 +82,7 @@ class OverlapAdd:
 
 
 class KeyedOverlapAdd:
-    """`OverlapAdd` of windows that hold any number of signals by name; one that a window lacks is 0 in it.
+    """`OverlapAdd` for windows with any number of named signals; a signal missing from a window is 0 there.
 
     Args:
         weight: one positive weight per sample of a window.
@@ -92,13 +92,12 @@ class KeyedOverlapAdd:
         self._weight = weight
         self._sums: dict[str, Tensor] = {}
         self._weights = torch.zeros(0)
-        self.start = 0  # of the first sample not yet handed out
+        self.start = 0  # first sample not yet returned
 
     def add(
         self, window: Mapping[str, Float[Tensor, "window"]], start: int, confidence: float = 1.0
     ) -> dict[str, Float[Tensor, "finished"]]:
-        """Add the window that begins at sample `start`; returns the samples before `start` of the signals that have
-        some, now finished."""
+        """Add the window that begins at sample `start`; return the finished samples before `start` of each signal."""
         finished = self._take(start - self.start)
         weight = confidence * self._weight
         grow = len(weight) - len(self._weights)
@@ -110,7 +109,7 @@ class KeyedOverlapAdd:
         return finished
 
     def finish(self) -> dict[str, Float[Tensor, "finished"]]:
-        """The samples that are left."""
+        """Return the remaining samples."""
         return self._take(len(self._weights))
 
     def _take(self, count: int) -> dict[str, Tensor]:
@@ -130,15 +129,15 @@ def over_windows(
     batch: int = 1,
     confidences: Callable[[int], Sequence[float]] | None = None,
 ) -> Float[Tensor, "*out samples"]:
-    """A function of windows on a signal of any length; what overlaps is averaged (2.5D Visual Sound, section 4.3).
+    """Apply a function of windows to a signal of any length; overlaps are averaged (2.5D Visual Sound, section 4.3).
 
     A signal shorter than a window is padded with silence.
 
     Args:
-        window, hop: in samples (`window_starts`).
-        compute: gives `[windows, *out, window]` of the starts and of `[windows, *channels, window]`.
-        batch: windows that `compute` gets at once.
-        confidences: of so many windows that `compute` gave last, what each counts; None for equal weights.
+        window, hop: length and distance of windows in samples (`window_starts`).
+        compute: takes the starts and `[windows, *channels, window]`, and returns `[windows, *out, window]`.
+        batch: number of windows per call of `compute`.
+        confidences: returns the weights of the last windows of `compute`, given their number; None for equal weights.
     """
     padded = torch.nn.functional.pad(signal, (0, max(0, window - signal.shape[-1])))
     starts = window_starts(padded.shape[-1], window, hop)
@@ -152,6 +151,6 @@ def over_windows(
         joined = joined or OverlapAdd(torch.ones(window), channels=flat.shape[1])
         sure = confidences(len(some)) if confidences is not None else [1.0] * len(some)
         finished += [joined.add(one, start, each) for one, start, each in zip(flat, some, sure, strict=True)]
-    assert joined is not None  # there is one window at least
+    assert joined is not None  # there is at least one window
     whole = torch.cat([*finished, joined.finish()], dim=-1)[:, : signal.shape[-1]]
     return whole.reshape(*out, -1).to(signal.device)

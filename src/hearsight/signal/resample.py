@@ -1,4 +1,4 @@
-"""Sample-rate conversion by soxr, of whole signals and of streams."""
+"""Sample-rate conversion by soxr, for whole signals and for streams."""
 
 import numpy as np
 import soxr
@@ -10,7 +10,7 @@ from torch import Tensor
 def resample(
     waveform: Float[Tensor, "*batch samples"], from_hz: float, to_hz: float
 ) -> Float[Tensor, "*batch resampled"]:
-    """The same sound at another sample rate (soxr, very high quality, linear phase: events keep their time)."""
+    """Resample a signal (soxr, very high quality, linear phase: events keep their time)."""
     if from_hz == to_hz:
         return waveform
     flat = waveform.reshape(-1, waveform.shape[-1]).detach().cpu().numpy()
@@ -19,9 +19,9 @@ def resample(
 
 
 class StreamResampler:
-    """Resamples a signal that comes in blocks; the joined output equals `resample` of the joined input.
+    """Resamples a signal in blocks; the joined output equals `resample` of the joined input.
 
-    Usage: `process(block)` for each block, `process(last_block, last=True)` (an empty block will do) to flush.
+    Usage: `process(block)` for each block, `process(last_block, last=True)` (also with an empty block) to flush.
     """
 
     def __init__(self, from_hz: float, to_hz: float, channels: int) -> None:

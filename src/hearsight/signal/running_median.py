@@ -1,4 +1,4 @@
-"""Medians of a few neighbours of every value, computed on whole arrays at once."""
+"""Running medians with small windows, computed on whole arrays at once."""
 
 from functools import lru_cache
 
@@ -7,11 +7,11 @@ from jaxtyping import Float
 
 
 def running_median(values: Float[np.ndarray, "*shape"], size: int, axis: int) -> Float[np.ndarray, "*shape"]:
-    """The median of `size` neighbours along an axis; beyond the ends the values are mirrored, the outermost twice.
+    """Median of `size` neighbours along an axis; beyond the ends the values are mirrored, with the outermost repeated.
 
-    The same numbers as `scipy.ndimage.median_filter`, in a fraction of its time for small odd sizes: the neighbours are
-    put in order by a sorting network whose comparisons each take the whole array (Batcher, "Sorting networks and their
-    applications", AFIPS 1968), of which only those are made that the median depends on.
+    The result equals that of `scipy.ndimage.median_filter`, in a fraction of its time for small odd sizes. The
+    neighbours are sorted by a sorting network whose comparisons each process the whole array (Batcher, "Sorting
+    networks and their applications", AFIPS 1968), restricted to those that the median depends on.
 
     Raises:
         ValueError: `size` is even or not positive.
@@ -34,7 +34,7 @@ def running_median(values: Float[np.ndarray, "*shape"], size: int, axis: int) ->
 
 @lru_cache(maxsize=8)
 def _comparisons(size: int) -> list[tuple[int, int, bool, bool]]:
-    """Two lanes of each comparison of Batcher's odd-even merge sort, and which of both results the median needs."""
+    """The two lanes of each comparison in Batcher's odd-even merge sort, and which of its results the median needs."""
     pairs: list[tuple[int, int]] = []
     merged = 1
     while merged < size:

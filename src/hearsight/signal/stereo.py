@@ -1,4 +1,4 @@
-"""Two ears as a mix and a difference (2.5D Visual Sound, equation 1)."""
+"""Conversion between two ears and mix and difference (2.5D Visual Sound, equation 1)."""
 
 import torch
 from jaxtyping import Float
@@ -18,5 +18,5 @@ def difference(ears: Float[Tensor, "*batch 2 samples"]) -> Float[Tensor, "*batch
 def left_right(
     mix: Float[Tensor, "*batch samples"], difference: Float[Tensor, "*batch samples"]
 ) -> Float[Tensor, "*batch 2 samples"]:
-    """The two ears again: `(mix + difference) / 2` and `(mix - difference) / 2`."""
+    """The two ears of a mix and a difference: `(mix + difference) / 2` and `(mix - difference) / 2`."""
     return torch.stack([(mix + difference) / 2, (mix - difference) / 2], dim=-2)

@@ -1,4 +1,4 @@
-"""The short-time Fourier transform that all four papers share."""
+"""Short-time Fourier transform that all four papers share."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -18,8 +18,8 @@ class STFT:
     Attributes:
         n_fft: FFT length in samples.
         window_samples: length of the Hann window in samples, at most `n_fft`, padded to it with zeros on both sides.
-        hop_samples: distance of two columns in samples.
-        padding: what stands before the first sample and after the last: "reflect" (the signal mirrored, as in the four
+        hop_samples: distance of columns in samples.
+        padding: extension before the first and after the last sample: "reflect" (the signal mirrored, as in the four
             papers' released code: librosa's former default) or "zeros" (CCStereo: librosa's present default).
     """
 
@@ -40,11 +40,11 @@ class STFT:
         return self.n_fft // 2 + 1
 
     def columns(self, samples: int) -> int:
-        """Number of time columns that a signal of `samples` samples gives."""
+        """Number of time columns for a signal of `samples` samples."""
         return samples // self.hop_samples + 1
 
     def forward(self, waveform: Float[Tensor, "*batch samples"]) -> Complex[Tensor, "*batch frequency time"]:
-        """Spectrogram of a waveform, padded at both ends by half an FFT length."""
+        """Spectrogram of a waveform that is padded at both ends by half an FFT length."""
         batch = waveform.shape[:-1]
         spectrogram = torch.stft(
             waveform.reshape(-1, waveform.shape[-1]),
@@ -61,7 +61,7 @@ class STFT:
     def inverse(
         self, spectrogram: Complex[Tensor, "*batch frequency time"], samples: int
     ) -> Float[Tensor, "*batch samples"]:
-        """Waveform of `samples` samples whose spectrogram is the least-squares nearest to `spectrogram`."""
+        """Waveform of `samples` samples with the spectrogram nearest to `spectrogram` in least squares."""
         batch = spectrogram.shape[:-2]
         flat = spectrogram.reshape(-1, *spectrogram.shape[-2:])
         window = self._window(flat.real)

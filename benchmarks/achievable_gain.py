@@ -1,12 +1,13 @@
-"""How much of the difference between the ears of a simulated set can be predicted, by those who know the truth.
+"""Measure the most that can be predicted of the difference between the ears in a simulated set, given the truth.
 
     python benchmarks/achievable_gain.py reproduced/data/simulated/rooms
 
-Per frequency, the difference l - r is predicted linearly from the mix times functions of the players' true azimuths,
-and from the true parts (each player's share of the mix) times functions of each one's azimuth; and, without fitting,
-from the true parts and the KEMAR set's directions (`evaluation.upper_bound`). Fitted on the training clips of the first
-split, measured on its validation and test clips; peaks normalised as by the papers' scripts. Beside it stands what the
-papers print for FAIR-Play.
+For each frequency the difference l - r is predicted linearly in two ways: from the mix times functions of the players'
+true azimuths, and from the true parts (each player's share of the mix) times functions of that player's azimuth. A
+third prediction needs no fitting: the true parts in the directions of the KEMAR set (`evaluation.upper_bound`). The
+linear predictions are fitted on the training clips of the first split. All are measured on its validation and test
+clips, with peaks normalised as in the papers' scripts. The papers' printed results on FAIR-Play are given for
+comparison.
 """
 
 import argparse
@@ -22,7 +23,7 @@ from hearsight.evaluation.upper_bound import oracle_ears
 from hearsight.signal import mix
 
 WAVES = (0, 1, 2, 3)
-"""Of the azimuth: sines and cosines, with which a direction's ratio of difference to sum is fitted."""
+"""Multiples of the azimuth whose sines and cosines are fitted to the ratio of difference to sum."""
 
 
 def spectra(sound: torch.Tensor) -> np.ndarray:
@@ -35,7 +36,8 @@ def functions(azimuth: float) -> np.ndarray:
 
 
 def clip_of(folder: Path, name: str) -> dict[str, np.ndarray]:
-    """Difference and mix `[frequency, time]`, parts `[player, frequency, time]`, functions `[player, wave]`."""
+    """Compute a clip's difference and mix `[frequency, time]`, parts `[player, frequency, time]`, and functions
+    `[player, wave]`."""
     scene = json.loads((folder / "scenes" / f"{name}.json").read_text(encoding="utf-8"))
     ears, _ = read_ears(folder / "binaural_audios" / f"{name}.wav")
     peak = ears.abs().max().clamp_min(1e-6)
@@ -59,7 +61,7 @@ def of_parts(clip: dict[str, np.ndarray]) -> np.ndarray:
 
 
 def left(train: list[dict[str, np.ndarray]], test: list[dict[str, np.ndarray]], features) -> np.ndarray:  # type: ignore[no-untyped-def]
-    """The squared error that a linear prediction leaves on each test clip, mean over bins."""
+    """Measure the squared error that a linear prediction leaves on each test clip, averaged over bins."""
     square = sum(np.einsum("kft,lft->fkl", (x := features(clip)).conj(), x) for clip in train)
     cross = sum(np.einsum("kft,ft->fk", features(clip).conj(), clip["difference"]) for clip in train)
     ridge = 1e-3 * np.trace(square, axis1=1, axis2=2).real / square.shape[1] + 1e-9
@@ -70,7 +72,7 @@ def left(train: list[dict[str, np.ndarray]], test: list[dict[str, np.ndarray]], 
 
 
 def oracle_left(folder: Path, names: list[str]) -> np.ndarray:
-    """The squared error of the oracle's difference on each clip, mean over bins."""
+    """Measure the squared error of the oracle's difference on each clip, averaged over bins."""
     errors = []
     for name in names:
         ears, rate = read_ears(folder / "binaural_audios" / f"{name}.wav")

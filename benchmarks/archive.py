@@ -1,12 +1,13 @@
-"""An archive of short clips: one process per core beside two machines of a Ray cluster, one of which is killed.
+"""Process an archive of short clips on a Ray cluster of two machines, one of which is killed, and on local processes.
 
     python benchmarks/archive.py [--clips 2000] [--model mono-mono] [--seconds 1] [--json FILE]
 
-The archive is one clip (noise and a moving picture, 160x96, 25 frames a second) by many names. The two machines of
-one core each are played by processes of Ray on this one. Three runs, each to a folder of its own: `--jobs 2`; `--ray`
-undisturbed; `--ray` with one machine killed after a quarter of the clips and another one joining. Target: undisturbed,
-at least 0.9 of the clips a second of `--jobs 2`; killed, all clips done, each once in the manifest. Starting Ray is not
-in the times; starting the workers is.
+The archive consists of one clip (noise and a moving picture, 160x96, 25 frames a second) under many names. Ray
+processes on this computer act as the two machines, which have one core each. There are three runs, each with its own
+output folder: `--jobs 2`; `--ray` undisturbed; and `--ray` with one machine killed after a quarter of the clips while
+another one joins. Targets: undisturbed, `--ray` does at least 0.9 times as many clips per second as `--jobs 2`; with a
+machine killed, all clips are done, each once in the manifest. The times include the start of the workers, but not that
+of Ray.
 """
 
 import argparse
@@ -44,7 +45,7 @@ def main() -> None:
             os.link(folder / "0.mp4", folder / f"{number}.mp4")
 
         rows["--jobs 2"] = timed(folder, Path(temporary) / "jobs", arguments.model, 2)
-        os.environ.setdefault("RAY_worker_niceness", "0")  # as the processes of --jobs; Ray's own choice is 15
+        os.environ.setdefault("RAY_worker_niceness", "0")  # as for the processes of --jobs; Ray's default is 15
         machine = {"num_cpus": 1, "object_store_memory": 200 << 20}
         cluster = Cluster(initialize_head=True, head_node_args=machine)
         second = cluster.add_node(**machine)
@@ -88,7 +89,10 @@ def write_clip(path: Path, seconds: float) -> None:
 def timed(
     folder: Path, out: Path, model: str, workers: Workers, then: dict[int, Callable[[], None]] | None = None
 ) -> dict[str, float]:
-    """Do all clips, and what is to be done when so many are; how many a second, and what is there in the end."""
+    """Process all clips and measure the clips per second, the outputs, and the lines of the manifest.
+
+    `then` maps a number of finished clips to a function that is called when that number is reached.
+    """
     requests = plan([folder], out, Asked(model))
     begun = time.perf_counter()
     with Batch(requests, None, "replace", True, out / "manifest.jsonl") as batch:

@@ -1,20 +1,22 @@
-"""How fast `binauralize` is on 1080p, where the time goes, and what memory a minute and an hour take.
+"""Measure speed and memory of `binauralize` on 1080p video.
 
-Speed is given in times real time: the default model `sounding-objects`, with a picture that shows an instrument (a
-harp, which it sees and follows) and with one that shows none (it searches for motion besides); the model `positions`,
- sources searched in the picture, two and one given. "Decoding alone" is PyAV decoding the picture without
-instruments and its sound in the same run, the least that a search can take. Memory is the peak of a process of its own;
-the long file repeats the packets of an eight-second clip. Its search decodes every frame of the picture, which takes
-long at 1080p, so unless it is asked for (--parts big) the memory of the search is compared at 640 x 360 (small), and at
-1080p that of one given source (given), for which no picture is decoded. Each line is printed, and the JSON written,
-when it is measured. The default model's memory and speed at 1080p are parts of their own (--parts concert, with the
-instrument; concert-none, without), which decode and search every second of the long file.
+Speed is given as a multiple of real time. The default model `sounding-objects` gets a picture that shows an instrument
+(a harp, which the model detects and follows) and one that shows none (the model searches for motion as well). The model
+`positions` is measured with sources searched in the picture, with two given, and with one given. "Decoding alone" means
+that PyAV decodes the picture without instruments and its sound in the same run: a search cannot take less time. Memory
+is the peak of a separate process. The long file repeats the packets of an eight-second clip. A search in it decodes
+every frame of the picture, which takes long at 1080p. By default the memory of the search is therefore compared at 640
+x 360 (small), and at 1080p the memory with one given source (given), for which no picture is decoded; --parts big
+measures the search at 1080p. Each line is printed, and the JSON written, as soon as it is measured. The default model's
+memory and speed at 1080p are separate parts (--parts sounding-objects, with the instrument; sounding-objects-none,
+without), which decode and search every second of the long file.
 
-The pictures are coded in H.264 with up to three B pictures in a row, as web sites and editors do; `--b-frames 0` codes
-them as many cameras do. B pictures that are not needed are not decoded.
+The pictures are coded in H.264 with up to three B pictures in a row, as web sites and editors do; with `--b-frames 0`
+they are coded as many cameras do. B pictures that are not needed are not decoded.
 
     python benchmarks/bench_binauralize.py [--seconds 64] [--short 64] [--long 3600] [--b-frames 3] [--folder DIR]
-                                           [--parts speed small given big concert concert-none] [--json FILE]
+                                           [--parts speed small given big sounding-objects sounding-objects-none]
+                                           [--json FILE]
 """
 
 import argparse
@@ -56,7 +58,7 @@ PICTURES = {"sounding-objects": "an instrument in the picture", "sounding-object
 
 
 class Results:
-    """Printed and written as they come, so that a run that is interrupted still says something."""
+    """Measured values, printed and written one by one, so that an interrupted run still leaves results."""
 
     def __init__(self, json_file: Path | None) -> None:
         self._rows: dict[str, dict[str, float]] = {}
@@ -145,7 +147,7 @@ def compare_memory(
 
 
 def binauralized(path: Path, folder: Path, options: list[str]) -> dict[str, Any]:
-    """The report of `hearsight binauralize` in a process of its own."""
+    """Run `hearsight binauralize` in a separate process and read its report."""
     report, output = folder / "report.json", folder / "out.mp4"
     code = "from hearsight.cli.main import main; main()"
     arguments = ["binauralize", path, "-o", output, "--report", report, "--quiet", *options]
@@ -156,7 +158,7 @@ def binauralized(path: Path, folder: Path, options: list[str]) -> dict[str, Any]
 
 
 def decoding_alone(path: Path) -> float:
-    """Times real time."""
+    """Measure the speed of decoding with PyAV as a multiple of real time."""
     begun, last = time.perf_counter(), 0.0
     with av.open(str(path)) as container:
         for stream in (*container.streams.video, *container.streams.audio):
@@ -167,9 +169,10 @@ def decoding_alone(path: Path) -> float:
 
 
 def make_clip(path: Path, size: tuple[int, int], b_frames: int, shows_instrument: bool = False) -> None:
-    """A textured picture that pans, with two balls that bounce in it, and notes in a camera's noise.
+    """Write a clip: a textured picture that pans, with two bouncing balls, and notes in a camera's noise.
 
-    Or, unsharp, with a harp instead of the balls, which the camera pans over as over all else.
+    With `shows_instrument` the texture is blurred and has a harp in place of the balls, over which the camera pans as
+    well.
     """
     height, width = size
     generator = np.random.default_rng(0)
@@ -189,7 +192,7 @@ def make_clip(path: Path, size: tuple[int, int], b_frames: int, shows_instrument
         sound = sum(
             np.sin(440 * (1 + k % 5) * time_s) * np.exp(-9 * (time_s - t)) * (time_s >= t) for k, t in enumerate(hits)
         )
-        # Without noise, as no camera records, FFmpeg's AAC encoder takes twice as long.
+        # Without noise, which every camera records, FFmpeg's AAC encoder takes twice as long.
         sound = 0.2 * np.asarray(sound) + 1e-3 * generator.standard_normal(len(time_s))
         sound = np.repeat(sound.astype(np.float32)[None], 2, 0)
         for number in range(CLIP_S * FRAME_RATE):
@@ -211,7 +214,7 @@ def make_clip(path: Path, size: tuple[int, int], b_frames: int, shows_instrument
 
 
 def cut_out_harp(height: int) -> NDArray[np.uint8]:
-    """A harp as the simulated concerts draw it; RGBA."""
+    """Cut out a harp as drawn in the simulated concerts; RGBA."""
     canvas = Canvas(Camera(480, 480, "pinhole", math.radians(50)), 2)
     turned = np.array([[0, -1, 0], [1, 0, 0], [0, 0, 1.0]])
     place = np.array([3.2, 0.0, -0.9]) - turned @ np.array([0.6, 0, 0])
@@ -226,9 +229,10 @@ def cut_out_harp(height: int) -> NDArray[np.uint8]:
 
 
 def repeat_packets(source: Path, target: Path, times: int) -> None:
-    """The clip over and over, without encoding it again."""
+    """Repeat a clip several times without encoding it again."""
     with av.open(str(source)) as probe:
-        # The encoder's priming makes the sound some packets longer than the picture; these would overlap the next turn.
+        # The encoder's priming makes the sound some packets longer than the picture; these would overlap the next
+        # repetition.
         end = CLIP_S - Fraction(1024, RATE) - Fraction(1, 10**6)
         packets = [packet for packet in probe.demux() if packet.dts is not None and packet.dts * packet.time_base < end]
         kept = [(packet.stream.index, packet.pts, packet.dts, packet.is_keyframe, bytes(packet)) for packet in packets]

@@ -1,12 +1,12 @@
-"""What it costs to see instruments in a clip: a detection, a measurement of motion, and a second of a clip.
+"""Measure the time to find instruments in a clip: per detection, per measurement of motion, and per second of a clip.
 
     python benchmarks/bench_instrument_tracker.py
     python benchmarks/bench_instrument_tracker.py --clock cpu --json tracker.json
 
-Pictures are of 448 x 800 pixels and change from frame to frame; one thread. Columns: milliseconds of a detection, of
-the same network's features in PyTorch (plain convolutions, in the same run), of one measurement of motion, of the
-search for peaks and tracks after a detection, and of a second of a clip with everything (two detections, four
-measurements).
+The pictures have 448 x 800 pixels and change from frame to frame; one thread is used. The columns give milliseconds of
+a detection, of the same network's features in PyTorch (plain convolutions, in the same run), of one measurement of
+motion, of the search for peaks and tracks after a detection, and of a second of a clip with everything (two detections,
+four measurements).
 """
 
 import argparse
@@ -51,7 +51,7 @@ def main() -> None:
 
 
 def measured(repeats: int, clock: Callable[[], float]) -> dict[str, float]:
-    """Milliseconds of each part, on smooth noise that drifts."""
+    """Measure the milliseconds of each part on smooth noise that moves slowly."""
     rng = np.random.default_rng(0)
     wide = cv2.resize(rng.integers(0, 256, (60, 120, 3), dtype=np.uint8), (1000, 500), interpolation=cv2.INTER_CUBIC)
     frames = [
@@ -78,7 +78,7 @@ def measured(repeats: int, clock: Callable[[], float]) -> dict[str, float]:
 
 
 def timed(work: Callable[[int], object], repeats: int, clock: Callable[[], float]) -> list[float]:
-    """Milliseconds of each call."""
+    """Measure the milliseconds of each call."""
     took = []
     for index in range(repeats):
         begun = clock()

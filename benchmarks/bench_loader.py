@@ -1,16 +1,16 @@
-"""How many training items a second: from prepared clips, and as the released code makes them.
+"""Measure training items per second from prepared clips and from clips decoded as in the released code.
 
     python benchmarks/bench_loader.py [--clips 16] [--json FILE]
 
-Makes ten-second clips, prepares them, and loads the same item (0.63 s, 16 kHz, a 224 x 448 frame) in two ways,
-in this process alone and with two workers:
+Makes ten-second clips, prepares them, and loads the same item (0.63 s, 16 kHz, a 224 x 448 frame) in two ways, in this
+process alone and with two workers:
 
 - prepared: `datasets.segments.StereoSegments` on prepared clips;
-- decoding: for each item, read the whole wav with librosa, as the released code of 2.5D Visual Sound does, and decode
-  the video up to the frame that is wanted.
+- decoding: for each item, read the whole wav with librosa, as in the released code of 2.5D Visual Sound, and decode the
+  video up to the required frame.
 
-It also prints what the storage format was chosen by: reading a slice of sound from safetensors and from FLAC, and
-decoding a picture from JPEG and from WebP.
+It also prints the comparison that decided the storage format: reading a slice of sound from safetensors and from FLAC,
+and decoding a picture from JPEG and from WebP.
 """
 
 import argparse
@@ -40,7 +40,7 @@ SECONDS, RATE, SAMPLES = 10, 16_000, 10_080
 
 
 class DecodingSegments(Dataset[Item]):
-    """Items made from a dataset's own files, everything decoded for each."""
+    """Training items made from a dataset's original files, which are decoded anew for each item."""
 
     def __init__(self, root: Path, names: list[str]) -> None:
         self.root, self.names = root, names
@@ -75,12 +75,12 @@ def make_clips(root: Path, count: int) -> None:
 
 def items_per_second(dataset: Dataset[Item], items: int, workers: int) -> float:
     numbers = range(items)
-    context = "spawn" if workers else None  # as in training: a fork would inherit OpenCV's threads and hang
+    context = "spawn" if workers else None  # as in training: a forked process would inherit OpenCV's threads and hang
     loader = DataLoader(
         dataset, 16, sampler=numbers, num_workers=workers, collate_fn=collate, multiprocessing_context=context
     )
     iterator = iter(loader)
-    next(iterator)  # starting the workers is not counted
+    next(iterator)  # the start of the workers is not counted
     begun = time.perf_counter()
     count = sum(batch.mono.shape[0] for batch in iterator)
     return count / (time.perf_counter() - begun)

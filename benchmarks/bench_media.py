@@ -1,9 +1,10 @@
-"""How fast 1080p is read and copied, beside plain PyAV in the same run, and how much memory a minute and an hour take.
+"""Compare reading and copying of 1080p video with plain PyAV in the same run, and measure memory at two lengths.
 
-Speed is given in times real time. "PyAV alone" decodes, or copies packets, and does nothing else; the ratio of the two
-is what hearsight's timing, scaling, encoding and checks cost. Memory is the peak of a process of its own that copies
-the file with new sound, or reads its sound or its pictures (1 per second); the long files repeat the packets of an
-eight-second clip. Reading pictures decodes every frame, so the hour's are read only with --all.
+Speed is given as a multiple of real time. "PyAV alone" decodes, or copies packets, and does nothing else; the ratio of
+the two is the cost of hearsight's timing, scaling, encoding and checks. Memory is the peak of a separate process that
+copies the file with new sound, or reads its sound or its pictures (1 per second). The lengths are a minute and an hour;
+these files repeat the packets of an eight-second clip. Reading pictures decodes every frame, so those of the long file
+are read only with --all.
 
     python benchmarks/bench_media.py [--seconds 32] [--long 3600] [--all] [--folder DIR] [--json FILE]
 """
@@ -152,7 +153,7 @@ def peak_mib(task: str, path: Path) -> float:
 
 
 def make_clip(path: Path) -> None:
-    """Eight seconds of a textured picture that pans, with noise as sound: H.264 and AAC."""
+    """Write eight seconds of a textured picture that pans, with noise as sound: H.264 and AAC."""
     rng = np.random.default_rng(0)
     texture = rng.integers(0, 255, (HEIGHT // 6, WIDTH // 4), np.uint8).repeat(6, axis=0).repeat(6, axis=1)
     with av.open(str(path), "w") as output:
@@ -164,7 +165,7 @@ def make_clip(path: Path) -> None:
             shift = 3 * number
             luma = np.full((HEIGHT * 3 // 2, WIDTH), 128, np.uint8)
             luma[:HEIGHT] = texture[:, shift : shift + WIDTH]
-            luma[rng.integers(0, HEIGHT, 6), :] = 0  # a little that cannot be predicted
+            luma[rng.integers(0, HEIGHT, 6), :] = 0  # a small part that cannot be predicted
             frame = av.VideoFrame.from_ndarray(luma, format="yuv420p")
             frame.pts, frame.time_base = number, Fraction(1, FRAME_RATE)
             output.mux(video.encode(frame))
@@ -176,7 +177,7 @@ def make_clip(path: Path) -> None:
 
 
 def repeat_packets(clip: Path, target: Path, times: int) -> None:
-    """The clip's packets again and again, each time eight seconds later."""
+    """Repeat the clip's packets, each time eight seconds later."""
     with av.open(str(clip)) as source, av.open(str(target), "w") as output:
         copies = [output.add_stream_from_template(stream, opaque=True) for stream in source.streams]
         packets = [packet for packet in source.demux() if packet.dts is not None]

@@ -1,18 +1,18 @@
-"""How many times faster than real time the metrics are, beside the released scripts' way of computing them.
+"""Measure the speed of the metrics as a multiple of real time, beside the released scripts' way of computing them.
 
     python benchmarks/bench_metrics.py [--clips 24] [--seconds 10] [--json FILE]
 
 All of them measure the same random clips (two channels at 16 kHz), one way after the other:
 
-- hearsight: everything that `hearsight benchmark` reports of a clip (`evaluation.measures.ClipMeasures`: the papers'
+- hearsight: everything that `hearsight benchmark` reports for a clip (`evaluation.measures.ClipMeasures`: the papers'
   distances, the multi-resolution distance, interaural errors, error energies, lateral angles), one clip per thread;
-- hearsight, papers' distances: STFT, ENV, Mag, Mag as released, D phase, SNR and WAV alone, as `hearsight evaluate`;
+- hearsight, papers' distances: STFT, ENV, Mag, Mag as released, D phase, SNR and WAV alone, as in `hearsight evaluate`;
 - hearsight, SDR, SIR and SAR: BSS Eval 3 of two sources in double precision, which only separation tables need;
-- released: STFT, ENV, Mag, D phase and SNR as the released evaluation does it, clip by clip in one thread: each channel
-  by `librosa.stft` and `scipy.signal.hilbert`, NumPy for the rest (written anew, from the formulas).
+- released: STFT, ENV, Mag, D phase and SNR as in the released evaluation, clip by clip in one thread: `librosa.stft`
+  and `scipy.signal.hilbert` for each channel, NumPy for the rest (written anew, from the formulas).
 
-A core that other work takes part of shows in the times, not in those per second of CPU. The papers' distances agree
-with the released way's; the program fails if they do not.
+Other programs on the same cores lengthen the times, but hardly change the values per second of CPU. The papers'
+distances agree with those of the released way; the program fails if they do not.
 """
 
 import argparse
@@ -92,7 +92,7 @@ def main() -> None:
 
 
 def made_clips(count: int, seconds: float) -> list[Pair]:
-    """Coloured noise and a disturbed copy of it."""
+    """Make coloured noise and a disturbed copy of it."""
     generator = torch.Generator().manual_seed(0)
     clips = []
     for _ in range(count):
@@ -103,12 +103,12 @@ def made_clips(count: int, seconds: float) -> list[Pair]:
 
 
 def separated(pair: Pair) -> dict[str, float]:
-    """Separation ratios of two sources; the two channels stand for them."""
+    """Compute the separation ratios of two sources, for which the two channels are taken."""
     return {"sdr": float(separation_ratios(*pair).sdr.mean())}
 
 
 def released_way(pair: Pair) -> dict[str, float]:
-    """The published distances with librosa, SciPy and NumPy, channel by channel."""
+    """Compute the published distances with librosa, SciPy and NumPy, channel by channel."""
     predicted, true = (signal.numpy() for signal in pair)
     predicted, true = (signal / max(1e-20, np.abs(signal).max()) for signal in (predicted, true))
     stft, magnitude, envelope = 0.0, 0.0, 0.0

@@ -1,26 +1,26 @@
-"""Published stereo networks at full size: the published loop, hearsight, and what the processor could do at most.
+"""Compare the published loop of full-size stereo networks with hearsight and with the processor's limit.
 
     python benchmarks/bench_models.py                 # one thread; --threads 2 for two
     python benchmarks/bench_models.py --models mono2binaural apnet --json models.json
     python benchmarks/bench_models.py --models beyond-mono --pictures changing still --windows 128 --repeats 1
 
 Two ways are compared in one run, on the same sound and pictures: the published loop (one window at a time, hop 0.05 s,
-each picture encoded anew, float32) and `hearsight.inference.NeuralModel`, with pictures that change ten times a second
-("moving"), every two seconds ("changing", as where scenes are cut together) and never ("still"). A clip of n windows
-counts as n hops of sound, so that short clips give the cost of long ones; the loop has a still shorter clip ("loop n"
-windows). Columns:
+each picture encoded anew, float32) and `hearsight.inference.NeuralModel`. The pictures change ten times a second
+("moving"), every two seconds ("changing", as in a film with cuts) or never ("still"). A clip of n windows counts as n
+hops of sound, so that short clips give the cost of long ones; the loop gets a still shorter clip ("loop n" windows).
+The columns are:
 
 - pictures per second of sound that hearsight encodes, and the processor time of each in milliseconds;
 - GFLOP per second of sound (multiplications and additions of convolutions and matrix products, counted by
   torch.utils.flop_counter): of the loop, and of hearsight, which encodes a picture once;
-- seconds per second of sound, of the loop, of hearsight and the limit: the same GFLOP as products of dense
-  matrices of 1024 x 1024, in the precision that hearsight took, measured in the same run. Processor time of all
-  threads, then wall time, which on a machine that others use too says little;
-- ratio of loop and hearsight, by processor time and by wall time;
-- what the outputs differ by: `ears dB`, how much the level of an ear can differ at most (`level_error_db`; the target
-  is 0.1), and `diff dB`, the error's energy below that of the predicted l - r.
+- seconds per second of sound: of the loop, of hearsight, and the limit, which is the time for the same GFLOP as
+  products of dense matrices of 1024 x 1024, in the precision that hearsight took, measured in the same run. First the
+  processor time of all threads, then wall time, which means little on a computer that others use too;
+- the ratio of loop and hearsight, by processor time and by wall time;
+- the difference of the outputs: `ears dB`, the largest possible difference of an ear's level (`level_error_db`; the
+  target is 0.1), and `diff dB`, the ratio of the energy of the predicted l - r to that of its error.
 
-Weights are random and batch-norm statistics are those of the input, so that masks are far from zero.
+Weights are random, and batch-norm statistics are those of the input, so that masks differ clearly from zero.
 """
 
 import argparse
@@ -45,7 +45,7 @@ from hearsight.models.registry import CARDS, card
 from published_loop import LOOP_HOP_S, published_loop
 
 SYSTEMS = ("mono2binaural", "apnet", "pseudobinaural", "beyond-mono", "ccstereo")
-LOOP_WINDOWS = 8  # of the loop, if they take no longer than LOOP_BUDGET_S
+LOOP_WINDOWS = 8  # at most this many for the loop, fewer if they would take longer than LOOP_BUDGET_S
 LOOP_BUDGET_S = 15.0
 PICTURES_PER_S = 10
 CHANGE_S = 2
@@ -54,7 +54,7 @@ MATRIX = 1024
 
 
 class Seconds(NamedTuple):
-    """Of processor time of all threads, and of wall time."""
+    """Processor time of all threads, and wall time, in seconds."""
 
     cpu: float
     wall: float
@@ -99,20 +99,20 @@ def median(runs: list[Seconds]) -> Seconds:
 
 
 def seconds_per_gflop(dtype: torch.dtype) -> Seconds:
-    """Of products of dense matrices: the best of ten."""
+    """Measure the time of a GFLOP in products of dense matrices, the best of ten."""
     a, b = (torch.randn(MATRIX, MATRIX).to(dtype) for _ in range(2))
     runs = [timed(lambda: a @ b) for _ in range(12)][2:]
     return Seconds(min(run.cpu for run in runs), min(run.wall for run in runs)).times(1e9 / (2 * MATRIX**3))
 
 
 def stereo_networks() -> list[str]:
-    """Names of all networks that give ears and have something to compute."""
+    """List the networks that predict both ears and have something to compute."""
     names = [known.name for known in CARDS if known.task == "binaural" and known.name != "mono-mono"]
     return [name for name in names if _is_network(card(name).load_class())]
 
 
 def measured(name: str, arguments: argparse.Namespace) -> list[dict[str, Any]]:
-    """The fast model with pictures that move, with one that stays, and at further hops; each beside the loop."""
+    """Measure the fast model with each sequence of pictures and at further hops, each beside the loop."""
     cls = card(name).load_class()
     torch.manual_seed(0)
     network = cls().eval()
@@ -174,7 +174,7 @@ def measured(name: str, arguments: argparse.Namespace) -> list[dict[str, Any]]:
 
 
 class Encoding:
-    """Counts the pictures that a runner encodes from now on, and the processor time of that."""
+    """Counter of the pictures that a runner encodes from now on, and of the processor time for them."""
 
     def __init__(self, runner: Runner) -> None:
         self.pictures, self.seconds = 0, 0.0
@@ -190,19 +190,19 @@ class Encoding:
 
 
 def loop_windows(network: StereoNetwork) -> int:
-    """How many windows of the loop there is time for, at least two."""
+    """Choose the number of windows that the loop has time for, at least two."""
     for _ in range(2):  # the first is slower
         one = timed(lambda: looped(network, 1, pictures(1, network)))
     return max(2, min(LOOP_WINDOWS, int(LOOP_BUDGET_S / one.cpu)))
 
 
 def clip_s(windows: int, network: StereoNetwork) -> float:
-    """Length of a clip of so many windows at the loop's hop."""
+    """Compute the length of a clip with this number of windows at the loop's hop, in seconds."""
     return network.segment_samples / network.sample_rate_hz + (windows - 1) * LOOP_HOP_S
 
 
 def looped(network: StereoNetwork, windows: int, frames: np.ndarray) -> Tensor:
-    """The published loop over a clip of so many windows."""
+    """Run the published loop over a clip with this number of windows."""
     return published_loop(
         network,
         sound(windows, network),
@@ -211,7 +211,7 @@ def looped(network: StereoNetwork, windows: int, frames: np.ndarray) -> Tensor:
 
 
 def precision_of(model: NeuralModel) -> str:
-    """What a model that has run decided to compute in."""
+    """Name the precision that a model chose when it ran."""
     assert model._fast is not None
     if model._fast.dtype is None:
         return "float32"
@@ -219,8 +219,11 @@ def precision_of(model: NeuralModel) -> str:
 
 
 def arithmetic(cls: Any, batch: int) -> tuple[float, float, float]:
-    """GFLOP of a picture, of a window with its own picture, and of one of a batch with the same picture; without
-    computing."""
+    """Count the GFLOP of a picture, of a window with its own picture, and of a window in a batch that shares one
+    picture.
+
+    Nothing is computed for it.
+    """
     with torch.device("cpu"):
         network = _without_memory(cls)
     frames = torch.empty(1, 3, *network.frame_size, device="meta")
@@ -255,7 +258,7 @@ def enliven(network: StereoNetwork) -> None:
 
 
 def sound(windows: int, network: StereoNetwork) -> Tensor:
-    """Bursts of low and high noise, as lively as music; as long as so many windows need."""
+    """Make bursts of low and high noise that vary like music, long enough for this number of windows."""
     rate_hz = network.sample_rate_hz
     samples = round(clip_s(windows, network) * rate_hz)
     generator = torch.Generator().manual_seed(0)
@@ -266,14 +269,14 @@ def sound(windows: int, network: StereoNetwork) -> Tensor:
 
 
 def pictures(count: int, network: StereoNetwork) -> np.ndarray:
-    """Smooth random pictures, each different. `[count, height, width, 3]`"""
+    """Make smooth random pictures, each different. `[count, height, width, 3]`"""
     coarse = np.random.default_rng(0).integers(0, 256, (count, 7, 14, 3)).astype(np.float32)
     fine = torch.nn.functional.interpolate(torch.from_numpy(coarse).permute(0, 3, 1, 2), network.frame_size)
     return fine.permute(0, 2, 3, 1).to(torch.uint8).numpy()
 
 
 def below_db(error: Tensor, signal: Tensor) -> float:
-    """Energy of the error below that of the signal, in decibels (larger is better; 200 for no error)."""
+    """Compare the energy of a signal with that of the error, in decibels (larger is better; 200 for no error)."""
     share = float(error.double().square().sum() / signal.double().square().sum().clamp_min(1e-30))
     return 200.0 if share < 1e-20 else -10 * math.log10(share)
 
@@ -306,7 +309,7 @@ def _without_memory(cls: Any) -> StereoNetwork:
     try:
         with torch.device("meta"):
             return cls().eval()
-    except (RuntimeError, NotImplementedError, TypeError):  # it reads numbers while it is made (HRIRs)
+    except (RuntimeError, NotImplementedError, TypeError):  # the constructor reads numbers from tensors (HRIRs)
         return cls().to("meta").eval()
 
 

@@ -1,10 +1,11 @@
-"""How long the page's jobs take: a clip opened, one source moved, all sources moved, the sound divided again.
+"""Measure the time of the page's jobs: opening a clip, moving one source or all sources, dividing the sound again.
 
     python benchmarks/bench_page.py [CLIP ...] [--json FILE]
 
-without a clip takes the sample of `hearsight demo` in 20 s and in 60 s, with a second source added by hand. Each job is
-run in this process as a worker of the page runs it, the libraries loaded; a job that only renders is the best of three.
-Prints seconds of the clock and of the processor, and the clock's over the clip's length.
+Without a clip, the sample of `hearsight demo` is used in lengths of 20 s and 60 s. A second source is added by hand.
+Each job runs in this process as in a worker of the page, with the libraries loaded; for a job that only renders, the
+best of three runs counts. Prints seconds of the clock and of the processor, and the ratio of the clock's to the clip's
+length.
 """
 
 import argparse
@@ -41,7 +42,7 @@ def main() -> None:
 
 
 def measured(clip: Path, folder: Path) -> list[Result]:
-    """The jobs of a visitor with a clip."""
+    """Time the jobs that a visitor with one clip starts."""
     (folder / "out").mkdir(parents=True)
     common = {"folder": str(folder), "source": str(clip), "label": clip.name, "longest_s": 1e9}
     rows: list[Result] = []
@@ -60,7 +61,7 @@ def measured(clip: Path, folder: Path) -> list[Result]:
     scene = {"split": opened["split"], "fov_deg": opened["fov_deg"], "strength": 1.0, "away": []}
     divided = timed("divide again", work.divide, {**scene, "sources": [*sources, added]})
     scene["split"], sources = divided["split"], [{**each, "gain_db": 0, "muted": False} for each in divided["sources"]]
-    for step in range(1, 4):  # each time to a place where nothing was rendered yet
+    for step in range(1, 4):  # each time to a place for which nothing has been rendered yet
         timed(
             "render one that moved", work.render, {**scene, "sources": [shifted(sources[0], 0.03 * step), *sources[1:]]}
         )
@@ -81,7 +82,7 @@ def measured(clip: Path, folder: Path) -> list[Result]:
 
 
 def shifted(source: Result, by: float) -> Result:
-    """A source a part of the picture's width further to the right, with all of its path."""
+    """Move a source and its whole path to the right by a part of the picture's width."""
     return {**source, "track": [[time_s, x + by, y] for time_s, x, y in source["track"]]}
 
 

@@ -51,7 +51,7 @@ def milliseconds(run: Callable[[], object]) -> float:
 
 
 class InTorch:
-    """The ONNX file's nodes, one by one, on channels-last tensors."""
+    """Interpreter that computes the ONNX file's nodes one by one in PyTorch, on channels-last tensors."""
 
     def __init__(self) -> None:
         self._graph = onnx.load(WEIGHTS).graph

@@ -1,12 +1,12 @@
-"""Pseudo pairs per second and core, from prepared data, beside a straightforward NumPy and SciPy version.
+"""Measure pseudo pairs per second and core from prepared data, beside a straightforward NumPy and SciPy version.
 
     python benchmarks/bench_pseudo.py [--seconds 8] [--json FILE]
 
-Both make the same pairs (0.63 s at 16 kHz, K = 1, 2, 3 by 0.4, 0.5, 0.1, eight virtual speakers, 224 x 448
-picture) from the same material: 24 clips of 10 s, 640 x 360, boxes of about a quarter of the picture. The plain version
-works as the published loaders do: it reads the whole wav of each source, decodes one JPEG from disk, pastes on a canvas
-of 640 x 360 and convolves every speaker's signal with the two HRIRs of its direction. One thread; the versions take
-turns, and the median over the turns is shown.
+Both make the same pairs (0.63 s at 16 kHz; K = 1, 2, 3 with probabilities 0.4, 0.5, 0.1; eight virtual speakers; 224 x
+448 picture) from the same material: 24 clips of 10 s, 640 x 360, with boxes of about a quarter of the picture. The
+plain version works like the published loaders: it reads the whole wav of each source, decodes one JPEG from disk,
+pastes on a canvas of 640 x 360 and convolves every speaker's signal with the two HRIRs of its direction. One thread is
+used; the versions take turns, and the median over the turns is shown.
 """
 
 import argparse
@@ -55,7 +55,7 @@ def main() -> None:
 
 
 def versions(folder: Path) -> dict[str, Callable[[int], object]]:
-    """What is compared: a function that makes pair n, by name."""
+    """Collect the compared versions: for each name a function that makes pair n."""
     listed = write_material(folder)
     clips = prepare_mono_clips(read_clip_list(listed), folder / "prepared")
     hrirs = load_hrirs().at_rate(RATE)
@@ -78,7 +78,7 @@ def versions(folder: Path) -> dict[str, Callable[[int], object]]:
 
 
 def timed(makers: dict[str, Callable[[int], object]], seconds: float, turns: int = 5) -> dict[str, float]:
-    """Pairs per second: the median over turns in which all versions are timed one after the other."""
+    """Measure pairs per second: the median over turns in which all versions are timed one after the other."""
     rates: dict[str, list[float]] = {name: [] for name in makers}
     numbers = dict.fromkeys(makers, 0)
     for name, make in makers.items():
@@ -95,7 +95,7 @@ def timed(makers: dict[str, Callable[[int], object]], seconds: float, turns: int
 
 
 class PlainPairs:
-    """The same pairs made the plain way: files read for each pair, one convolution for each speaker and ear."""
+    """Maker of the same pairs in the plain way: files read for each pair, one convolution for each speaker and ear."""
 
     def __init__(self, listed: Path, photographs: list[Path] | None) -> None:
         self.folder = listed.parent
@@ -155,7 +155,8 @@ class PlainPairs:
 
 
 def write_material(folder: Path, count: int = 24) -> Path:
-    """Clips as wav and JPEGs (10 a second), their list, and four photographs: smooth noise, like pictures in detail."""
+    """Write clips as wav and JPEGs (10 a second), their list, and four photographs: smooth noise, as detailed as
+    pictures."""
     random = np.random.default_rng(0)
 
     def picture(height: int, width: int) -> np.ndarray:

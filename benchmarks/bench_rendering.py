@@ -1,8 +1,9 @@
-"""How fast sources are rendered, beside a straightforward SciPy version in the same run.
+"""Measure the speed of rendering sources, beside a straightforward SciPy version in the same run.
 
-Moving: one source sweeping from left to right at 48 kHz, times real time (target 100 on two cores); whole, and block by
-block as a player would. Virtual speakers: 0.63 s of three sources at 16 kHz through eight virtual speakers, per second
-on one core, alone and in batches of 32 (what a pair of PseudoBinaural needs; the target for whole pairs is 50).
+Moving: one source sweeps from left to right at 48 kHz, measured as a multiple of real time (target 100 on two cores),
+both the whole signal and block by block as in a player. Virtual speakers: 0.63 s of three sources at 16 kHz through
+eight virtual speakers, measured per second on one core, alone and in batches of 32. A pair of PseudoBinaural needs this
+much rendering; the target for whole pairs is 50.
 
     python benchmarks/bench_rendering.py [--seconds 20] [--repeats 5] [--threads 1] [--json FILE]
 """
@@ -116,7 +117,7 @@ def time_virtual_speakers(hrirs: HRIRSet, repeats: int) -> dict[str, float]:
 
 
 class MovingByScipy:
-    """What one writes first: the nearest response for each block, two convolutions, a crossfade."""
+    """Straightforward renderer: the nearest response for each block, two convolutions, a crossfade."""
 
     def __init__(self, hrirs: HRIRSet) -> None:
         self._responses = hrirs.responses.numpy()
@@ -159,7 +160,7 @@ def virtual_speakers_by_scipy(
 
 
 def fastest(function: Callable[[], object], repeats: int) -> float:
-    """Seconds of the fastest run, after one to warm up."""
+    """Measure the seconds of the fastest run, after one to warm up."""
     function()
     times = []
     for _ in range(repeats):

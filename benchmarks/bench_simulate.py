@@ -1,10 +1,10 @@
-"""How many simulated concerts a minute, and where the time goes.
+"""Measure simulated concerts per minute, and the time of each part.
 
     python benchmarks/bench_simulate.py [--clips 40] [--workers 2] [--json FILE]
 
-Makes a set of ten-second clips of 480x240 at 16 kHz in a temporary folder with so many workers, start-up of the
-processes included, and checks it; then makes a few clips in this process and times their parts. Target: 20 clips a
-minute on two cores.
+Makes a set of ten-second clips of 480x240 at 16 kHz in a temporary folder with this number of workers, including the
+start of their processes, and checks it; then makes a few clips in this process and times their parts. Target: 20 clips
+a minute on two cores.
 """
 
 import argparse
@@ -73,7 +73,8 @@ def main() -> None:
 
 
 def timed_parts(folder: Path, settings: Settings, clips: int) -> dict[str, float]:
-    """Mean CPU seconds a clip of sound, drawing with a still and with a moving camera, encoding, and all of it."""
+    """Measure the mean CPU seconds per clip of sound, drawing with a still and a moving camera, encoding, and the
+    whole."""
     synthesizer, hrirs = Synthesizer(), load_hrirs()
     hrirs.at_rate(settings.sample_rate_hz).interpolated(0.1, 0.1)
     spent: dict[str, list[float]] = {

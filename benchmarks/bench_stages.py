@@ -1,22 +1,23 @@
-"""Where the time of the default model goes, beside what decoding, copying and encoding take by themselves.
+"""Measure the time of each stage of the default model, beside that of decoding, copying and encoding alone.
 
     python benchmarks/bench_stages.py [CLIP...] [--heights 480 720 1080] [--scenes moving still doubtful nothing]
                                               [--repeat 2] [--json FILE]
 
-Each CLIP (people and instruments in it; a drawn ball if there is none) is coded anew in H.264 at each height, played
-forth and back and forth again:
+Each CLIP (with people and instruments in it; a drawn ball if none is given) is coded anew in H.264 at each height and
+played forwards, backwards and forwards again:
 
-- moving: as it is;
+- moving: unchanged;
 - still: its first picture throughout;
-- doubtful: shrunk to two fifths on a ground of grey, so that people are small and instruments unsure;
-- nothing: a blurred picture in which nobody can be made out, and which moves.
+- doubtful: shrunk to two fifths on a grey background, so that people are small and instruments uncertain;
+- nothing: a blurred picture that moves, and in which nobody can be recognised.
 
 Printed are seconds of processor time per second of the clip, all threads together, so that the numbers hold on a
-machine that others use: decoding every picture and the sound; copying the packets; encoding the sound as AAC; then
-`hearsight.binauralize` as a whole, its wall time, and what its parts take. Parts that another part calls count in it
-too ("seeing" holds the detectors). "times a minute" counts how often a detector was asked, pictures that had stayed
-included. "of decoding's speed" is decoding alone over the whole, "times real time" what two free cores could reach at
-most: two over the whole. In the end a table has a row for each clip, height and scene.
+computer that others use: decoding every picture and the sound; copying the packets; encoding the sound as AAC; then the
+whole of `hearsight.binauralize`, its wall time, and the time of its parts. Parts that another part calls are counted in
+it too ("seeing" contains the detectors). "times a minute" counts the calls of a detector, including those for unchanged
+pictures. "of decoding's speed" is the time of decoding alone divided by that of the whole; "times real time on two
+cores, at most" is two divided by the time of the whole, the most that two free cores could reach. At the end a table
+has a row for each clip, height and scene.
 """
 
 import argparse
@@ -108,7 +109,7 @@ def main() -> None:
 
 
 def table(numbers: dict[str, dict[str, float]]) -> str:
-    """Markdown with a row for each clip, height and scene."""
+    """Format a Markdown table with a row for each clip, height and scene."""
     rows = ["", "| | " + " | ".join(COLUMNS) + " |", "| --- |" + " ---: |" * len(COLUMNS)]
     for which, costs in numbers.items():
         rows.append(f"| {which} | " + " | ".join(f"{costs[column]:.3f}" for column in COLUMNS) + " |")
@@ -195,7 +196,7 @@ def encoded(sound: torch.Tensor, target: Path) -> None:
 
 
 def coded(clip: Path, target: Path, height: int, repeat: int, scene: "Scene | None" = None) -> float:
-    """Write the clip at another height, played forth and back, as web sites code; give back its duration."""
+    """Write the clip at another height, played forwards and backwards, coded as web sites do; return its duration."""
     with av.open(str(clip)) as source:
         picture = source.streams.video[0]
         width = round(picture.width * height / picture.height / 2) * 2

@@ -1,18 +1,19 @@
-"""SDR, SIR and SAR of the stems that `hearsight separate` makes, on clips whose parts are known.
+"""Measure SDR, SIR and SAR of the stems of `hearsight separate` on clips whose parts are known.
 
     python benchmarks/bench_stems.py [--concerts FOLDER] [--duets FOLDER] [--clips N] [--model NAME] [--json FILE]
 
-- `--concerts`: a folder of `hearsight simulate`; without it 4 clips of 8 s with two or three performers are made. The
-  truth is the mean of both ears of each performer, in its room.
+- `--concerts`: a folder of `hearsight simulate`; without it, 4 clips of 8 s with two or three performers are made. The
+  truth is the mean of both ears of each performer, in the simulated room.
 - `--duets`: clips and `labels.json` as for `real_duets.py`: two filmed solos side by side, equally strong.
 
-Each clip is separated with what is true of the picture (concerts: who stands where, `TrueObjects`; duets: both places
-given) and automatically. A found source is taken for the performer nearest to it across the picture, each for one; a
-performer who is not found gets the rest. Of concerts it is said how many were found (within a tenth of the picture's
-width) and of how many the instrument is right. Beside them: the mix itself for every source, the ideal ratio mask (|s|
-over the sum of all |s|, of the true sounds), and each `--model`, a separation network by name or folder, shown the true
-places; without any, those that come with the package (small-mix-and-separate, ...). BSS Eval 3 without a search for the
-best order; mean over all sources that sound.
+Each clip is separated with true knowledge of the picture (concerts: each performer's place and instrument,
+`TrueObjects`; duets: both places given) and automatically. The found sources are assigned to the performers by distance
+across the picture, one each; a performer without a source gets the rest. For concerts it also prints the number of
+performers that were found (within a tenth of the picture's width) and the number with the right instrument. Beside them
+stand the mix itself for every source, the ideal ratio mask (|s| over the sum of all |s|, of the true sounds), and each
+`--model`, a separation network by name or folder that is given the true places; without `--model`, the networks that
+come with the package (small-mix-and-separate, ...). BSS Eval 3 is used without a search for the best order; the means
+are over all sources that sound.
 """
 
 import argparse
@@ -38,7 +39,7 @@ from hearsight.models.zoo import zoo_models
 from hearsight.signal import STFT
 from real_duets import read_solos, write_duet
 
-_NEAR = 0.1  # of the picture's width
+_NEAR = 0.1  # part of the picture's width
 Values = dict[str, list[tuple[float, float, float]]]
 
 
@@ -120,7 +121,7 @@ def of_duets(folder: Path, scratch: Path, networks: list[str]) -> Values:
 
 
 def of_references(values: Values, clip: Path, references: np.ndarray, places: list[float], networks: list[str]) -> None:
-    """What the mix, the ideal ratio mask and networks reach."""
+    """Measure the mix, the ideal ratio mask and the networks."""
     audio = probe(clip).audio
     assert audio is not None
     mix = mix_to_mono(read_sound(clip)[0], audio.layout)
@@ -139,13 +140,14 @@ def of_references(values: Values, clip: Path, references: np.ndarray, places: li
 
 
 def estimates(stems: "hearsight.Stems", places: list[float]) -> np.ndarray:
-    """For each performer the stem of the source that is nearest; the rest for one who was not found."""
+    """Choose for each performer the stem of the assigned source, or the rest if there is none."""
     taken, _ = assigned(stems, places)
     return np.stack([stems.sound(stems.names[taken.get(n, -1)]) for n in range(len(places))])
 
 
 def assigned(stems: "hearsight.Stems", places: list[float]) -> tuple[dict[int, int], np.ndarray]:
-    """The source of each performer who has one, and how far across the picture each source is from each performer."""
+    """Assign the sources to performers, and measure the distance across the picture of each performer from each
+    source."""
     found = [float(np.mean([point.x for point in source.track])) for source in stems.sources]
     distance = np.abs(np.array(places)[:, None] - np.array(found)[None])
     return dict(zip(*linear_sum_assignment(distance), strict=True)), distance
@@ -163,14 +165,14 @@ def add(values: Values, name: str, estimated: np.ndarray, references: np.ndarray
 
 
 def table(title: str, values: Values) -> dict[str, Any]:
-    """Print the means and give them back."""
+    """Print the means and return them."""
     print(f"\n{title}\n{'':>22} {'SDR':>7} {'over mix':>9} {'SIR':>7} {'SAR':>7}   sources")
     measured = {}
     for name, each in values.items():
         there = np.isfinite([value[0] for value in each])
         found = np.array(each)[there]
         sdr, sir, sar = found.mean(0)
-        over = sdr - np.array(values["the mix"])[there, 0].mean()  # of the same sources
+        over = sdr - np.array(values["the mix"])[there, 0].mean()  # for the same sources
         error = found[:, 0].std(ddof=1) / math.sqrt(len(found))
         print(f"{name:>22} {sdr:7.2f} {over:9.2f} {sir:7.2f} {sar:7.2f}   {len(found)} (SDR ± {error:.2f})")
         measured[name] = {"sdr": sdr, "over_mix": over, "sir": sir, "sar": sar, "sources": len(found)}

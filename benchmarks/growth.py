@@ -1,14 +1,14 @@
-"""How memory and time grow with the length of a video, the number of sources, and the number of clips.
+"""Measure the growth of memory and time with the length of a video, the number of sources, and the number of clips.
 
     python benchmarks/growth.py [--minutes 1 6 60] [--model NAME] [--sources 1 2 4 6] [--clips 10 100 1000]
                                 [--listed 1000 10000 100000] [--json FILE] [--plot FILE.png]
 
 Length: 320 x 180 at 25 frames a second; the long files repeat the packets of an eight-second clip
-(`bench_binauralize.make_clip`). Sources: the default model with so many given ones, on a minute of it. Clips: a list of
-links to one second of noise, `--jobs 2`, the model mono-mono. Listed: the same where a manifest says that all are done
-but one. Each run is a command of its own. Seconds are those of processors, the command's with its workers', so that it
-does not matter what else runs; memory is the highest resident one of its largest process. What is linear has the same
-seconds per minute, or clip, everywhere.
+(`bench_binauralize.make_clip`). Sources: the default model with this number of given sources, on a minute of video.
+Clips: a list of links to one second of noise, `--jobs 2`, the model mono-mono. Listed: the same with a manifest in
+which all clips but one are done. Each run is a separate command. Seconds are processor time of the command and its
+workers, so that other programs do not matter; memory is the highest resident memory of the largest process. Linear
+growth means equal seconds per minute, or per clip, everywhere.
 """
 
 import argparse
@@ -64,7 +64,7 @@ def main() -> None:
 
 
 def binauralize(*arguments: str | Path) -> tuple[float, float]:
-    """Processor seconds and MiB of the command."""
+    """Run the command and measure its processor seconds and MiB."""
     process = subprocess.Popen([sys.executable, "-m", "hearsight", "binauralize", *map(str, arguments), "--quiet"])
     _, status, used = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
@@ -74,7 +74,7 @@ def binauralize(*arguments: str | Path) -> tuple[float, float]:
 
 
 def many_clips(folder: Path, count: int, done: int) -> tuple[float, float]:
-    """Processor seconds and MiB of a job of so many clips, of which so many are done already."""
+    """Measure processor seconds and MiB of a job with a number of clips, some of which are already done."""
     out = folder / "out"
     out.mkdir(parents=True)
     names = [f"{number}.wav" for number in range(count)]
@@ -98,7 +98,7 @@ def many_clips(folder: Path, count: int, done: int) -> tuple[float, float]:
 
 
 def link(file: Path, names: list[Path]) -> None:
-    """A file by further names; file systems allow it only some ten thousand."""
+    """Give a file further names; file systems allow only some ten thousand links to one file."""
     for number, name in enumerate(names, 1):
         if number % 50_000 == 0:
             shutil.copyfile(file, name)

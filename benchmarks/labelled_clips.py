@@ -1,18 +1,19 @@
-"""What the ears say of real clips whose players' places are known.
+"""Measure the binaural sound of real clips in which the players' places are known.
 
     python benchmarks/labelled_clips.py FOLDER [--model NAME|FOLDER] [--mirrored] [--real-duets]
 
 FOLDER holds clips and `labels.json`: `times_s`, and for each clip in `clips` the x (0: left edge, 1: right) of each
-player at those times. Each clip is binauralized with default settings; then
+player at those times. Each clip is binauralized with default settings. Then these values are printed:
 
-- of one player: in windows of 0.5 s with sound, the lateral angle that `DirectionLookup` hears, against the true one:
-  share of windows on the right side (those whose true angle is less than 5 degrees do not count), median error;
-- of several: the level difference, left over right, of the harmonic and of the percussive part (librosa's median
-  filters), each also above 2 kHz alone, how much of the percussive part's energy lies there, and the difference above
-  and below 500 Hz.
+- for one player: in windows of 0.5 s with sound, the lateral angle found by `DirectionLookup` compared with the true
+  one: the share of windows on the correct side (windows with a true angle of less than 5 degrees do not count), and the
+  median error;
+- for several players: the level difference, left over right, of the harmonic and of the percussive part (librosa's
+  median filters), each also above 2 kHz alone, the share of the percussive part's energy above 2 kHz, and the level
+  difference above and below 500 Hz.
 
-`--mirrored` does the same with left and right of the picture exchanged (coded without loss): what is heard should
-change sides. `--real-duets` adds what `real_duets.py` measures: the solos put side by side by twos.
+`--mirrored` does the same with left and right of the picture exchanged (coded without loss): the sound should change
+sides. `--real-duets` adds the measurements of `real_duets.py`, for which the solos are put side by side in pairs.
 """
 
 import argparse
@@ -32,7 +33,7 @@ from hearsight.media import read_audio
 from hearsight.metrics import DirectionLookup
 from real_duets import read_solos, real_duets
 
-QUIET = 0.05  # of the loudest window's root mean square: no sound
+QUIET = 0.05  # part of the loudest window's root mean square, below which a window counts as silent
 
 
 def main() -> None:
@@ -64,7 +65,7 @@ def main() -> None:
 
 
 def measured(clip: Path, players: dict, times_s: list[float], model: str | None, folder: Path) -> dict:
-    """Binauralize a clip, print what is heard, and give it back."""
+    """Binauralize a clip, print the measured values, and return them."""
     given = folder / f"{clip.stem}.ears.mp4"
     report = hearsight.binauralize(clip, given, **({} if model is None else {"model": model}))
     for source in report.sources:
@@ -118,13 +119,13 @@ def of_parts(ears: np.ndarray, rate: int) -> dict:
 
 
 def difference_db(ears: np.ndarray) -> float:
-    """Level of the left ear over that of the right. `[2, ...]`"""
+    """Compute the level of the left ear over that of the right. `[2, ...]`"""
     left, right = (float((np.abs(ear) ** 2).sum()) for ear in ears)
     return 10 * math.log10(left / right)
 
 
 def mirrored(clip: Path, folder: Path) -> Path:
-    """The clip with left and right of the picture exchanged, coded without loss."""
+    """Write the clip with left and right of the picture exchanged, coded without loss."""
     target = folder / f"{clip.stem}.mirrored.mkv"
     with av.open(str(clip)) as source, av.open(str(target), "w") as written:
         picture, sound = source.streams.video[0], source.streams.audio[0]
@@ -148,7 +149,7 @@ def mirrored(clip: Path, folder: Path) -> Path:
 
 
 def flipped(planes: np.ndarray, height: int, width: int) -> np.ndarray:
-    """A picture in yuv420p as PyAV gives it, mirrored."""
+    """Mirror a picture in PyAV's yuv420p layout."""
     turned = planes.copy()
     turned[:height] = planes[:height, ::-1]
     colours = planes[height:].reshape(2, height // 2, width // 2)

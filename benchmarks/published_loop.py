@@ -1,4 +1,4 @@
-"""The sliding-window loop as the authors' code computes it, plainly: what `NeuralModel` is compared with."""
+"""Plain version of the sliding-window loop in the authors' code, with which `NeuralModel` is compared."""
 
 from collections.abc import Callable
 
@@ -22,16 +22,17 @@ def published_loop(
     frame_at: Callable[[float], UInt8[np.ndarray, "height width 3"]],
     hop_s: float = LOOP_HOP_S,
 ) -> Float[Tensor, "2 samples"]:
-    """Both ears, one window at a time, each with its picture encoded anew, in float32.
+    """Predict both ears one window at a time, encoding the picture anew for each window, in float32.
 
     Windows that overlap are averaged with equal weights (2.5D Visual Sound, section 4.2). The level is set by the mono
     alone, as in PseudoBinaural.
 
     Args:
-        network: in evaluation mode.
-        mono: at the network's rate.
-        frame_at: the picture nearest to a time in seconds, which is stretched to the network's size.
-        hop_s: distance of windows.
+        network: network in evaluation mode.
+        mono: mono sound at the network's rate.
+        frame_at: function that gives the picture nearest to a time in seconds; the picture is stretched to the
+            network's size.
+        hop_s: distance between the beginnings of neighbouring windows.
     """
     rate, length = network.sample_rate_hz, network.segment_samples
 

@@ -1,21 +1,21 @@
-"""How much of the sound of two filmed solos, put side by side, is heard on its own player's side.
+"""Measure the share of the sound in duets of two filmed solos that is heard on the side of its own player.
 
     python benchmarks/real_duets.py FOLDER [--model NAME|FOLDER] [--given] [--true-classes] [--keep FOLDER]
         [--json FILE]
 
-FOLDER holds clips and `labels.json` as for `labelled_clips.py`, which does the same by `--real-duets`. Every two clips
-of one player each make a duet: of each picture the half around the player, side by side; of the sounds, made equally
-strong, the sum. The truth is each solo rendered with KEMAR's responses at its player's place. Sound is counted in third
-octaves from 400 Hz and steps of 0.1 s, weighted by the square root of its power, where the truth is 2 dB or more to a
-side:
+FOLDER holds clips and `labels.json` as for `labelled_clips.py`, which runs the same measurement with `--real-duets`.
+Every two clips with one player each make a duet: the halves of the pictures around the players are put side by side,
+and the sounds, made equally strong, are added. The truth is each solo rendered with KEMAR's responses at its player's
+place. Sound is counted in third octaves from 400 Hz and steps of 0.1 s, weighted by the square root of its power, in
+those cells in which the truth is 2 dB or more to a side:
 
-- share: of it what is heard 1 dB or more on the true side;
-- wrong: of it what is heard 1 dB or more on the other side.
+- share: the part of it that is heard 1 dB or more on the true side;
+- wrong: the part of it that is heard 1 dB or more on the other side.
 
-Each duet is made twice, with the halves of the picture exchanged and the same sound: what is heard is to change sides.
+Each duet is made twice, with the halves of the picture exchanged and the same sound: the sounds should change sides.
 
-`--given` gives the model both players' places; without, it finds them itself. `--true-classes`: the true shares of the
-classes in each bin in place of the classifier's answer, which is the most that a better classifier can reach.
+`--given` gives the model both players' places; without it, the model finds them itself. `--true-classes` replaces the
+classifier's answer with the true shares of the classes in each bin, which gives the limit for a better classifier.
 """
 
 import argparse
@@ -51,13 +51,13 @@ SIZE = (240, 480)  # rows and columns of a duet's picture
 
 @dataclass
 class Solo:
-    """A filmed player: frames of the half picture around, the sound, and where in the half the player is.
+    """Filmed player: the half of each picture around the player, the sound, and the player's place in that half.
 
     Attributes:
-        instrument: a class of `SOUND_CLASSES`, as `labels.json` names the player.
-        frames: `[time, rows, columns / 2, 3]`.
-        sound: `[samples]`.
-        x: of each frame, 0 to 1 across the half.
+        instrument: class of `SOUND_CLASSES`, as in `labels.json`.
+        frames: pictures `[time, rows, columns / 2, 3]`.
+        sound: sound `[samples]`.
+        x: player's place across the half in each frame, 0 to 1.
     """
 
     name: str
@@ -90,7 +90,7 @@ def real_duets(
     model: str | None = None,
     with_true_classes: bool = False,
 ) -> dict[str, Any]:
-    """Make a duet of every two solos, both ways, print what is heard of it, and give the numbers back."""
+    """Make a duet of every two solos in both orders, print the measured values, and return them."""
     numbers: dict[str, Any] = {}
     for one, other in itertools.combinations(solos, 2):
         for left, right in ((one, other), (other, one)):
@@ -129,7 +129,7 @@ def measured_duet(
 
 @contextmanager
 def known_classes(instruments: list[str], sounds: list[torch.Tensor], rate: int) -> Iterator[None]:
-    """While it lasts, the default model is given the classes of each bin: those of two sounds that are added."""
+    """Give the default model the true classes of each bin of a sum of two sounds, inside the `with` block."""
     classify = Attributor.classify
 
     def known(self: Attributor, windows: list[Window]) -> list[ClassifiedWindow]:
@@ -147,7 +147,7 @@ def known_classes(instruments: list[str], sounds: list[torch.Tensor], rate: int)
 
 
 def scores(ears: np.ndarray, truth: np.ndarray, rate: int) -> dict[str, float]:
-    """Shares of the sound that is to a side in truth. Both `[2, samples]`."""
+    """Measure the shares of the sound that truly comes from a side. Both `[2, samples]`."""
     samples = min(ears.shape[-1], truth.shape[-1])
     heard, true = third_octave_powers(ears[:, :samples], rate), third_octave_powers(truth[:, :samples], rate)
     weight = np.sqrt(true.sum(0))
@@ -162,7 +162,7 @@ def scores(ears: np.ndarray, truth: np.ndarray, rate: int) -> dict[str, float]:
 
 
 def third_octave_powers(signals: np.ndarray, rate: int) -> np.ndarray:
-    """`[channels, bands, steps]`, of bands a third of an octave wide from 400 Hz up."""
+    """Compute the power `[channels, bands, steps]` in bands a third of an octave wide from 400 Hz up."""
     step = round(STEP_S * rate)
     frequency, _, spectrum = scipy.signal.stft(signals, rate, nperseg=step, noverlap=step // 2, padded=False)
     power = np.abs(spectrum) ** 2
@@ -179,13 +179,13 @@ def level_difference_db(power: np.ndarray) -> np.ndarray:
 
 
 def rendered(sound: torch.Tensor, x: np.ndarray, rate: int) -> torch.Tensor:
-    """Both ears of a sound whose source moves along x, 0 to 1 across the picture."""
+    """Render both ears of a sound whose source moves along x, 0 to 1 across the picture."""
     azimuth, elevation = picture_to_direction(torch.from_numpy(x), torch.full((len(x),), 0.5, dtype=torch.float64))
     return render(sound, azimuth.float(), elevation.float(), load_hrirs(), rate)
 
 
 def write_duet(left: Solo, right: Solo, target: Path) -> tuple[list[torch.Tensor], int, list[np.ndarray]]:
-    """Write the duet, without loss; its two sounds, their rate, and where the players are in the whole picture."""
+    """Write the duet without loss; return its two sounds, their rate, and the players' places in the whole picture."""
     rate, frame_rate = left.sample_rate_hz, left.frame_rate_hz
     duration = min(len(solo.frames) / solo.frame_rate_hz for solo in (left, right))
     count, samples = int(duration * frame_rate), int(duration * rate)
@@ -218,7 +218,7 @@ def write_duet(left: Solo, right: Solo, target: Path) -> tuple[list[torch.Tensor
 
 
 def read_solos(folder: Path) -> list[Solo]:
-    """The clips of `labels.json` that have one player."""
+    """Read the clips of `labels.json` that have one player."""
     labels = json.loads((folder / "labels.json").read_text())
     return [
         read_solo(folder / name, labels["times_s"], *next(iter(players.items())))
@@ -228,7 +228,7 @@ def read_solos(folder: Path) -> list[Solo]:
 
 
 def read_solo(clip: Path, times_s: list[float], instrument: str, places: list[float]) -> Solo:
-    """A clip cut to the half of the picture around its player, who is at `places` across it at `times_s`."""
+    """Read a clip cut to the half of the picture around its player, who is at `places` across it at `times_s`."""
     frames, seconds = [], []
     with av.open(str(clip)) as source:
         for frame in source.decode(video=0):

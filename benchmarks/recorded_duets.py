@@ -1,26 +1,27 @@
-"""Whose sound is whose in mixtures of two real recordings of instruments, given what each player is seen to hold.
+"""Measure the assignment of sound to players in mixtures of two recorded instruments, given both instruments.
 
     python benchmarks/recorded_duets.py FOLDER [--model FOLDER] [--held-out] [--duets 40] [--seed 0] [--unknown]
         [--true-classes] [--json FILE]
 
-FOLDER holds the folders of recordings that `INSTRUMENTS` names, as the data set FSDKaggle2018 has them (Fonseca et al.,
-DCASE 2018): people playing in their own rooms, before their own microphones. For a duet two classes of
-`sounding-objects` are drawn, and for each recordings of one instrument (of drums: of a kit), which follow one another
-for 4.1 s; both are equally strong. No picture is needed: each player is given the evidence that an instrument of the
-class has on average (`hearsight.vision.appearance`), so that only hearing and attribution are measured, on more duets
-than there are films.
+FOLDER holds the folders of recordings that `INSTRUMENTS` names, as in the data set FSDKaggle2018 (Fonseca et al., DCASE
+2018): people playing in their own rooms, before their own microphones. For each duet two classes of `sounding-objects`
+are drawn, and for each class recordings of one instrument (for drums, of a drum kit), which follow one another for 4.1
+s; both are equally strong. No picture is needed: each player gets the average visual evidence of an instrument of its
+class (`hearsight.vision.appearance`). Only classification of the sound and attribution are therefore measured, on more
+duets than there are films.
 
-Sound is counted in cells of 4 bands and 0.1 s from 300 Hz up, weighted by the square root of its power, where one of
-both is 3 dB stronger or more:
+Sound is counted in cells of 4 bands and 0.1 s from 300 Hz up, weighted by the square root of its power, in those cells
+in which one of the two is stronger by 3 dB or more:
 
-- share: of it what is given to the right player by 1.5 dB or more;
-- wrong: of it what is given to the other by as much.
+- share: the part of it that is given to the right player by 1.5 dB or more;
+- wrong: the part of it that is given to the other player by 1.5 dB or more.
 
-Beside them: the cross entropy of the classifier's classes with the true ones, in nats a bin, weighed as in training.
+Printed beside them is the cross entropy of the classifier's classes with the true ones, in nats per bin, weighted as in
+training.
 
-`--held-out`: only recordings that `hearsight banks --recordings FOLDER` keeps for validation. `--unknown`: of the
-second player nothing is seen at the hands. `--true-classes`: the true shares of the classes in each bin in place of the
-classifier's answer, which is the most that a better classifier can reach.
+`--held-out` uses only recordings that `hearsight banks --recordings FOLDER` keeps for validation. `--unknown` hides the
+instrument of the second player. `--true-classes` replaces the classifier's answer with the true shares of the classes
+in each bin, which gives the limit for a better classifier.
 """
 
 import argparse
@@ -52,7 +53,7 @@ INSTRUMENTS = {
 }  # fmt: skip
 """Folders of recordings of each class."""
 
-EVIDENCE = 0.8  # of the instrument at a player's hands
+EVIDENCE = 0.8  # of the instrument in a player's hands
 TRUE_DB, GIVEN_DB = 3.0, 1.5
 FIRST_BAND, CELL_BANDS, CELL_COLUMNS = 16, 4, 6  # of the 128 bands; 0.1 s
 SAMPLES = COLUMNS * HOP_SAMPLES
@@ -96,7 +97,7 @@ def mean(rows: list[dict], key: str) -> float:
 
 
 def player(folder: Path, folders: tuple[str, ...], parts: tuple[str, ...], rng: np.random.Generator) -> Tensor:
-    """One player's sound: recordings of each of the folders, one after another, with pauses. `[samples]`"""
+    """Assemble one player's sound: recordings of each of the folders, one after another, with pauses. `[samples]`"""
     sound = torch.zeros(SAMPLES)
     for name in folders:
         recordings = sorted(path for part in parts for path in recordings_of(folder / name, part))
@@ -110,7 +111,7 @@ def player(folder: Path, folders: tuple[str, ...], parts: tuple[str, ...], rng: 
 
 
 def recording(path: Path) -> Tensor:
-    """Mono, without the silence around, with a root mean square of 1. `[samples]`"""
+    """Read a recording as mono sound with a root mean square of 1, without the silence around it. `[samples]`"""
     sound, rate = read_sound(path)
     sound = resample(sound.mean(0), rate, SAMPLE_RATE_HZ)
     loud = (sound.abs() > 0.02 * sound.abs().max()).nonzero()
@@ -122,7 +123,7 @@ def recording(path: Path) -> Tensor:
 def measured(
     classifier: SoundClassifier, pair: list[str], sounds: Tensor, is_unknown: bool, with_true_classes: bool
 ) -> dict[str, float]:
-    """Share that is given to the right player, and to the wrong one; cross entropy of the classes."""
+    """Measure the shares given to the right and to the wrong player, and the cross entropy of the classes."""
     attributor = Attributor(classifier, SAMPLE_RATE_HZ, WINDOW_S / 2)
     stft = STFT(N_FFT, N_FFT, HOP_SAMPLES)
     powers = classifier.bands.powers(stft.forward(sounds))[..., :COLUMNS]
@@ -145,7 +146,7 @@ def measured(
 
 
 def true_classes(pair: list[str], powers: Tensor) -> Tensor:
-    """Log of each class's share of the magnitude of each bin."""
+    """Compute the logarithm of each class's share of the magnitude of each bin."""
     classes = torch.full((len(SOUND_CLASSES), *powers.shape[1:]), 1e-3)
     for name, magnitude in zip(pair, powers.sqrt() / powers.sqrt().sum(0).clamp_min(1e-9), strict=True):
         classes[SOUND_CLASSES.index(name)] += magnitude
@@ -162,7 +163,10 @@ def seen(name: str, number: int, is_known: bool) -> ObjectTrack:
 
 
 def scores(given: Tensor, true: Tensor) -> tuple[float, float]:
-    """Both: power of each player in each bin. `[2, bands, columns]`"""
+    """Measure the shares given to the right and to the wrong player.
+
+    Both arguments hold the power of each player in each bin, `[2, bands, columns]`.
+    """
     given, true = cells(given), cells(true)
     weight = true.sum(0).sqrt()
     true_db, given_db = difference_db(true), difference_db(given)

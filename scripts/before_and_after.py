@@ -1,8 +1,8 @@
-"""The clip and the figure of the home page: the sound of `hearsight demo`'s scene before and after.
+"""Make the clip and the figure of the home page: the sound of `hearsight demo`'s scene before and after.
 
     python scripts/before_and_after.py docs/images
 
-writes `before.mp4` and `after.mp4` (20 s each), and `before-and-after.png`, which the README shows too.
+Writes `before.mp4` and `after.mp4` (20 s each), and `before-and-after.png`, which the README shows too.
 """
 
 import sys
@@ -37,7 +37,7 @@ def make(folder: Path) -> None:
 
 
 def draw(shown: Demonstration, target: Path) -> None:
-    """Draw where the ball is, and from where its notes are heard before and after."""
+    """Draw the true direction of the ball, and the directions of its notes as heard before and after."""
     figure, (picture, angles) = pyplot.subplots(1, 2, figsize=(11, 3.2), width_ratios=(1.25, 1), layout="constrained")
     scene = sample_scene(DURATION_S)
     times = np.linspace(0, DURATION_S / 2, 6)

@@ -5,13 +5,13 @@
     python scripts/convert_pose_network.py package/models --fixtures tests/vision/data/pose_network.npz   # + TensorFlow
 
 The package holds MoveNet MultiPose Lightning as a graph of TensorFlow.js, `movenet-multipose.json`, and its 16-bit
-weights. What is converted is the network, up to its six heads; how people are read off the heads' maps is code
-(`hearsight.vision.pose`). The weights stay 16-bit in the file and are computed with as 32-bit numbers, as in the
-original.
+weights. Only the network up to its six heads is converted; code in `hearsight.vision.pose` finds the people in the
+heads' maps. The file keeps the weights in 16 bits; as in the original, they are computed with as 32-bit numbers.
 
-With `--fixtures` the original graph, decoding included, is run by TensorFlow (not a dependency of the project: install
-`tensorflow-cpu` into an environment of its own) on the pictures of `tests/support/pose_pictures.py`, and what it gives
-is written. TensorFlow has no fused depthwise convolution outside TensorFlow.js: fused ones are split.
+With `--fixtures`, TensorFlow runs the original graph, decoding included, on the pictures of
+`tests/support/pose_pictures.py`, and its outputs are written. TensorFlow is not a dependency of the project: install
+`tensorflow-cpu` into a separate environment. Outside TensorFlow.js it has no fused depthwise convolution, so fused
+convolutions are split.
 """
 
 import argparse
@@ -26,7 +26,7 @@ import numpy as np
 NAME = "movenet-multipose"
 TARGET = Path(__file__).parents[1] / "src" / "hearsight" / "vision" / "data" / "movenet_multipose.onnx"
 PICTURES = Path(__file__).parents[1] / "tests" / "support" / "pose_pictures.py"
-HEADS = {  # outputs of the ONNX file, the nodes that give them, and their channels
+HEADS = {  # outputs of the ONNX file, the nodes that compute them, and their channels
     "centre": ("StatefulPartitionedCall/Sigmoid", 1),
     "box_size": ("StatefulPartitionedCall/box_scale_0/conv2d_5/BiasAdd", 2),
     "box_offset": ("StatefulPartitionedCall/box_offset_0/conv2d_6/BiasAdd", 2),
@@ -55,7 +55,7 @@ def main() -> None:
 
 
 def published(folder: Path) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
-    """The graph's nodes in an order in which they can be computed, and its constants, floats in 16 bits."""
+    """Read the graph's nodes in an order in which they can be computed, and its constants, floats in 16 bits."""
     model = json.loads((folder / f"{NAME}.json").read_text())
     stored, at = (folder / f"{NAME}.bin").read_bytes(), 0
     weights = {}
@@ -71,8 +71,10 @@ def published(folder: Path) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]
 
 
 def write_onnx(nodes: list[dict[str, Any]], weights: dict[str, np.ndarray], target: Path) -> None:
-    """The network from RGB pictures, `[1, height, width, 3]` 8-bit, to the heads' maps, `[1, channels, rows, columns]`
-    each."""
+    """Write the network from RGB pictures, `[1, height, width, 3]` in 8 bits, to the heads' maps.
+
+    Each map is `[1, channels, rows, columns]`.
+    """
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 
@@ -85,7 +87,7 @@ def write_onnx(nodes: list[dict[str, Any]], weights: dict[str, np.ndarray], targ
         return output
 
     def constant(name: str, value: np.ndarray) -> str:
-        """16-bit in the file, 32-bit to the computation."""
+        """Store a constant in 16 bits that is computed with in 32 bits, and return its name."""
         if name not in stored:
             stored[name] = numpy_helper.from_array(np.ascontiguousarray(value), f"{name}/16")
             add("Cast", [f"{name}/16"], name, to=TensorProto.FLOAT)
@@ -149,7 +151,8 @@ def write_onnx(nodes: list[dict[str, Any]], weights: dict[str, np.ndarray], targ
 
 
 def ancestors(nodes: list[dict[str, Any]], outputs: list[str]) -> set[str]:
-    """Names of the nodes that the outputs need, but for those that give `ResizeBilinear` the double size."""
+    """Collect names of the nodes that the outputs need, except those that compute the double size for
+    `ResizeBilinear`."""
     by_name = {node["name"]: node for node in nodes}
     found, waiting = set(), list(outputs)
     while waiting:
@@ -172,7 +175,7 @@ def text(coded: str) -> str:
 
 
 def original_outputs(nodes: list[dict[str, Any]], weights: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Outputs `[6, 56]` of the original graph for each picture, by the picture's name."""
+    """Compute the outputs `[6, 56]` of the original graph for each picture, by the picture's name."""
     import tensorflow as tf
     from google.protobuf import json_format
 
@@ -200,7 +203,8 @@ def original_outputs(nodes: list[dict[str, Any]], weights: dict[str, np.ndarray]
 
 
 def split(graph: Any, fused: Any, op: str) -> None:
-    """A fused convolution as convolution, bias and what follows, the last under the old name."""
+    """Split a fused convolution into convolution, bias and the operation that follows, which keeps the original
+    name."""
     name, (data, kernel, bias) = fused.name, list(fused.input)
     last = [one.decode() for one in fused.attr["fused_ops"].list.s][1:] or ["Identity"]
     convolution = graph.node.add(name=f"{name}/conv", op=op, input=[data, kernel])

@@ -1,4 +1,4 @@
-"""A contact sheet of explanation maps: rows are simulated clips, columns models, white boxes what sounds.
+"""Draw a contact sheet of explanation maps: a row per simulated clip, a column per model, white boxes around sources.
 
     python scripts/explain_sheet.py players-test docs/images/explain.jpg --clips 4 \\
         runs/small/mono2binaural-0/model:occlusion runs/small/apnet-0/model:association
@@ -25,7 +25,7 @@ SIZE = (160, 320)  # rows and columns of a panel
 
 
 def panel(folder: Path, name: str, source: str, method: str) -> np.ndarray:
-    """The map of a clip's first window over its picture."""
+    """Draw the map of a clip's first window over its picture."""
     network = load_network(source)
     model = NeuralModel(network, precision="float32", crops="whole")
     sound, rate = read_sound(folder / "binaural_audios" / f"{name}.wav")

@@ -1,6 +1,7 @@
-"""Pages of the documentation that are made from the source: commands, Python, recipes, model cards.
+"""Generate the documentation pages that are made from the source: commands, Python, recipes, model cards.
 
-A hook of MkDocs (`mkdocs.yml`); each function below gives one page as Markdown, and can be called without MkDocs.
+This is a hook of MkDocs (`mkdocs.yml`). Each function below makes one page as Markdown, and can be called without
+MkDocs.
 """
 
 import ast
@@ -47,7 +48,7 @@ PACKAGES = (
 
 
 def commands() -> str:
-    """The help of every command, by Typer's own writer of documentation."""
+    """Make the page with the help of every command, with Typer's own generator of documentation."""
     from hearsight.cli.main import app
 
     command = get_command(app)
@@ -56,12 +57,12 @@ def commands() -> str:
 
 
 def package_page(name: str) -> str:
-    """The public names of one package, by mkdocstrings."""
+    """Make the page with the public names of one package, by mkdocstrings."""
     return f"# `hearsight.{name}`\n\n::: hearsight.{name}\n"
 
 
 def python_index() -> str:
-    """The list of packages, with the first sentence of each docstring, and the names at the root."""
+    """Make the list of packages, with the first sentence of each docstring, and the names at the root."""
     rows = [f"| [`hearsight.{name}`]({name}.md) | {_first_sentence(name)} |" for name in PACKAGES]
     return "\n".join(
         [
@@ -80,7 +81,7 @@ def python_index() -> str:
 
 
 def recipe_list() -> str:
-    """Every recipe and the row of the table that it trains."""
+    """Make the list of recipes, each with the row of the table that it trains."""
     from hearsight.recipes import packaged_rows
     from hearsight.recipes.keys import recipe_keys
 
@@ -102,7 +103,7 @@ def recipe_list() -> str:
 
 
 def model_index() -> str:
-    """The list of models."""
+    """Make the list of models."""
     from hearsight.models.registry import CARDS, zoo_cards
 
     cards = (*CARDS, *zoo_cards())
@@ -122,8 +123,11 @@ def model_index() -> str:
 
 
 def model_cards() -> dict[str, str]:
-    """A page for each model: its entry in the registry and the docstring of its file, which is its card; of a trained
-    network that comes with the package the card that lies beside it."""
+    """Make a page for each model.
+
+    The page of a model in the registry has its entry there and its card: the docstring of its file, or a README in the
+    data folder beside it. The page of a trained network that comes with the package is the card beside the network.
+    """
     from hearsight.models.registry import CARDS
     from hearsight.models.zoo import zoo_models
 
@@ -146,16 +150,16 @@ def model_cards() -> dict[str, str]:
 
 
 PLACE = re.compile(r"<code>([\w./-]+\.(?:py|yaml))(?::{1,2}([\w.-]+))?</code>")
-"""How the page of equations names a file, and a function, a class or a row in it."""
+"""Pattern of a file, and possibly a function, class or row in it, as named on the page of equations."""
 
 
 def source_of(place: str) -> Path:
-    """The file that the page of equations means: below the package, or a test."""
+    """Find the file that the page of equations means: below the package, or a test."""
     return PROJECT / place if place.startswith("tests/") else PROJECT / "src" / "hearsight" / place
 
 
 def line_of(path: Path, name: str) -> int:
-    """Where a function, a class, a method (Class.method), or a row of a recipe begins; 1 where the file has none."""
+    """Find the line of a function, a class, a method (Class.method), or a row of a recipe; 1 if the file has none."""
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".yaml":
         rows = (number for number, line in enumerate(text.splitlines(), 1) if line.strip().startswith(f"{name}:"))
@@ -171,7 +175,7 @@ def line_of(path: Path, name: str) -> int:
 
 
 def source_page(place: str) -> str:
-    """A file of the source with numbers of lines."""
+    """Make a page with a source file and its line numbers."""
     path = source_of(place)
     language = path.suffix.removeprefix(".").replace("py", "python")
     code = path.read_text(encoding="utf-8")
@@ -181,7 +185,7 @@ def source_page(place: str) -> str:
 
 
 def linked_to_source(html: str) -> str:
-    """A page's HTML with a link at each place that it names, to the line in the page of that file."""
+    """Link each place that a page's HTML names to the line in the page of that file."""
 
     def link(found: re.Match[str]) -> str:
         place, name = found[1], found[2]
@@ -201,13 +205,15 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the pages that are made here; in a full build (with mkdocstrings) the source of equations and the home page's
-    clips too."""
+    """Add the pages that are generated here; in a full build (with mkdocstrings) also the source files and the clips.
+
+    The source files are those that the page of equations names, the clips those of the home page.
+    """
     for path, text in generated().items():
         if files.get_file_from_path(path) is None:
             files.append(File.generated(config, path, content=text))
     if "mkdocstrings" in config.plugins:
-        sys.path.append(str(PROJECT / "scripts"))  # MkDocs takes it out again once the hooks are loaded
+        sys.path.append(str(PROJECT / "scripts"))  # MkDocs takes it out again when it has loaded the hooks
         import before_and_after
 
         equations = (DOCS / "reference" / "equations.md").read_text(encoding="utf-8")
@@ -232,7 +238,7 @@ def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -
 
 @cache
 def generated() -> dict[str, str]:
-    """All pages that are made from the source, by their path in the site."""
+    """Generate all pages made from the source, by their path in the site."""
     pages = {
         "reference/commands.md": commands(),
         "reference/python/index.md": python_index(),
@@ -245,7 +251,7 @@ def generated() -> dict[str, str]:
 
 
 def _filled(entry: Any) -> Any:
-    """An entry of the navigation; a folder becomes its pages, those written by hand and those made here."""
+    """Fill an entry of the navigation: a folder becomes its pages, those written by hand and those generated here."""
     if not isinstance(entry, dict):
         return entry
     ((title, value),) = entry.items()

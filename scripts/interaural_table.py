@@ -1,10 +1,10 @@
-"""Interaural time and level differences by rendering and azimuth, as the table in docs/how-to/pseudo-pairs.md.
+"""Print interaural time and level differences by rendering and azimuth, as in the table in docs/how-to/pseudo-pairs.md.
 
-python scripts/interaural_table.py
+    python scripts/interaural_table.py
 
-White noise from each azimuth (elevation 0) at 16 kHz through each rendering of PseudoBinaural with KEMAR's ears; ITD:
-the lag of the highest interaural cross-correlation below 3 kHz; ILD: the broadband level of the left over the right
-ear.
+White noise comes from each azimuth (elevation 0) at 16 kHz through each rendering of PseudoBinaural with KEMAR's ears.
+ITD is the lag of the highest interaural cross-correlation below 3 kHz; ILD is the broadband level of the left over the
+right ear.
 """
 
 import math
@@ -27,7 +27,8 @@ RENDERINGS = {
 
 
 def table() -> str:
-    """Rows of azimuths, a column of ITD in microseconds and ILD in decibels for each rendering; Markdown."""
+    """Make a Markdown table: rows of azimuths, for each rendering a column of ITD in microseconds and ILD in
+    decibels."""
     hrirs = load_hrirs().at_rate(RATE_HZ)
     noise = torch.randn(1, RATE_HZ, generator=torch.Generator().manual_seed(0)) * 0.1
     lines = ["| azimuth | " + " | ".join(RENDERINGS) + " |", "| --- " * (len(RENDERINGS) + 1) + "|"]

@@ -1,8 +1,8 @@
-"""Make the networks that come with the package of what `hearsight reproduce` trained.
+"""Make the networks that come with the package from the trained networks of `hearsight reproduce`.
 
     python scripts/make_zoo.py REPRODUCED [-o src/hearsight/models/zoo/data] [--seed 0]
 
-The same as `hearsight reproduce ... --zoo FOLDER`, without measuring again. Prints each network's size.
+Does the same as `hearsight reproduce ... --zoo FOLDER`, without measuring again. Prints each network's size.
 """
 
 import argparse

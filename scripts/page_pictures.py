@@ -1,8 +1,8 @@
-"""Pictures of `hearsight app` and of a listening study in every state, and those that the documentation shows.
+"""Take pictures of `hearsight app` and of a listening study in every state, and make those for the documentation.
 
     python scripts/page_pictures.py docs/images [--states FOLDER]
 
-drives both in headless Chromium (Debian's `chromium` and `chromium-driver`, `pip install selenium`) with a simulated
+Drives both in headless Chromium (Debian's `chromium` and `chromium-driver`, `pip install selenium`) with a simulated
 duet, and writes the pictures of the how-to pages. With `--states` it also keeps every state as PNG.
 """
 
@@ -34,7 +34,7 @@ JOB_S = 600.0
 
 
 class Camera:
-    """Takes pictures of a browser's window."""
+    """Camera that takes pictures of a browser's window."""
 
     def __init__(self, chrome: Any, folder: Path) -> None:
         self.chrome, self.folder = chrome, folder
@@ -46,12 +46,12 @@ class Camera:
         self.chrome.find_element("css selector", selector).click()
 
     def take(self, name: str) -> None:
-        """The window as it is, once it has been drawn."""
+        """Take a picture of the window, after the browser has drawn it."""
         time.sleep(0.4)
         self.chrome.save_screenshot(str(self.folder / f"{name}.png"))
 
     def whole(self, name: str) -> None:
-        """The whole page, however long."""
+        """Take a picture of the whole page, of any length."""
         time.sleep(0.4)
         size = self.js("return [innerWidth, document.documentElement.scrollHeight]")
         self.window(*size)
@@ -73,7 +73,7 @@ class Camera:
 
 @contextmanager
 def camera(folder: Path) -> Iterator[Camera]:
-    """A browser with a camera."""
+    """Open a browser with a camera."""
     with browser(DESKTOP) as chrome:
         one = Camera(chrome, folder)
         one.window(*DESKTOP)
@@ -81,7 +81,7 @@ def camera(folder: Path) -> Iterator[Camera]:
 
 
 def page_states(duet: Path, folder: Path) -> None:
-    """Every state of the page."""
+    """Take pictures of every state of the page."""
     with served("--clips-per-hour", "0") as address, camera(folder) as one:
         one.chrome.get(address)
         until(lambda: one.js("return document.getElementById('limits').textContent"))
@@ -115,7 +115,7 @@ def page_states(duet: Path, folder: Path) -> None:
 
 
 def sample(one: Camera, address: str, folder: Path) -> None:
-    """The sample from its button to its result, while another visitor waits; then it is stopped."""
+    """Follow the sample from its button to its result, while another visitor waits and then stops."""
     one.click("#sample")
     progress = "return [document.getElementById('progress').value, document.getElementById('doing').textContent]"
     until(lambda: one.js(progress)[0] > 0.1, JOB_S)
@@ -140,7 +140,7 @@ def sample(one: Camera, address: str, folder: Path) -> None:
 
 
 def result(one: Camera) -> None:
-    """What is done with a clip of two players."""
+    """Use every control of the page on a clip of two players."""
     one.js("hearsight.sound.position = 3")
     one.js("document.querySelector('#notes').parentElement.open = true")
     one.whole("result")
@@ -234,7 +234,8 @@ def upload(one: Camera, path: Path) -> None:
 
 
 def study_material(concerts: Path, folder: Path) -> Path:
-    """Simulated concerts as predicted by two systems that there are not: the middle, and half of the difference."""
+    """Write simulated concerts in three artificial versions: without the difference of the ears, with half and most of
+    it."""
     for clip in sorted((concerts / "binaural_audios").glob("*.wav")):
         ears, rate = read_sound(clip)
         for name, width in (("Mono", 0.0), ("Half", 0.5), ("Ours", 0.9)):
@@ -256,7 +257,7 @@ PARTS = [
 
 
 def study_states(concerts: Path, work: Path, folder: Path) -> None:
-    """Every page of a study, and what the analysis of simulated listeners draws."""
+    """Take pictures of every page of a study, and copy the figure from an analysis of simulated listeners."""
     systems = study_material(concerts, work / "systems")
     made = make_study(Study(PARTS, title="Where does it come from?"), find_material(systems, concerts), work / "study")
     server = StudyServer(made.folder, port=0)
@@ -298,7 +299,7 @@ def study_states(concerts: Path, work: Path, folder: Path) -> None:
 
 
 def go(one: Camera, stage: str, place: int = 0) -> None:
-    """As a listener who comes back to this page."""
+    """Open a page of the study as a listener who returns to it."""
     one.js("state.stage = arguments[0]; state.place = arguments[1]; save()", stage, place)
     one.chrome.refresh()
     if stage != "end":
@@ -309,7 +310,7 @@ def go(one: Camera, stage: str, place: int = 0) -> None:
 
 
 def answer(one: Camera, name: str) -> None:
-    """Hear what there is to be heard, then answer."""
+    """Play all sounds of the page, then answer."""
     for button in one.chrome.find_elements("css selector", "button.sound"):
         button.click()
         until(lambda button=button: "✓" in button.text)
@@ -329,7 +330,8 @@ def answer(one: Camera, name: str) -> None:
 
 
 def analysed(work: Path, folder: Path) -> None:
-    """Answers of listeners who hear by the interaural cues, to PseudoBinaural's question for directions."""
+    """Analyse answers of simulated listeners, who use the interaural cues, to PseudoBinaural's question for
+    directions."""
     material = write_material(
         work / "noise", {"Mono-Mono": 0.0, "Mono2Binaural": 0.4, "PseudoBinaural": 0.527}, clips=12
     )
@@ -342,7 +344,7 @@ def analysed(work: Path, folder: Path) -> None:
     (folder / "study-result.png").write_bytes(plot.read_bytes())
 
 
-# ---- what the documentation shows
+# ---- the pictures of the documentation
 
 
 def shown(states: Path, docs: Path) -> None:
@@ -359,7 +361,7 @@ def shown(states: Path, docs: Path) -> None:
 
 
 def write(path: Path, picture: np.ndarray) -> None:
-    """A JPEG at most 1,120 pixels wide."""
+    """Write a JPEG at most 1,120 pixels wide."""
     scale = min(1.0, 1120 / picture.shape[1])
     size = round(picture.shape[1] * scale), round(picture.shape[0] * scale)
     cv2.imwrite(str(path), cv2.resize(picture, size, interpolation=cv2.INTER_AREA), [cv2.IMWRITE_JPEG_QUALITY, 85])
@@ -388,7 +390,7 @@ def main() -> None:
             page_states(asked.clip or work / "concerts" / "videos" / "000001.mp4", states)
         if asked.only != "page":
             study_states(work / "concerts", work, states)
-        if asked.clip is None:  # with --only, the rest is in the folder of the states
+        if asked.clip is None:  # with --only, the other pictures are in the folder of the states
             shown(states, asked.docs)
 
 

@@ -1,6 +1,7 @@
-"""The figure of `docs/how-to/pseudo-pairs.md`, which says how the solos are simulated: one pseudo pair of each sort.
+"""Draw the figure of `docs/how-to/pseudo-pairs.md`, where the solos' simulation is described: a pseudo pair of each
+sort.
 
-python scripts/pseudo_figure.py solos docs/images/pseudo.jpg
+    python scripts/pseudo_figure.py solos docs/images/pseudo.jpg
 """
 
 import json
@@ -52,7 +53,7 @@ def main(solos: Path, target: Path) -> None:
 
 
 def prepared_solos(solos: Path, folder: Path) -> PreparedMonoClips:
-    """Simulated solos as mono clips: both ears mixed to one, and the box that the simulation knows."""
+    """Prepare simulated solos as mono clips: both ears mixed to one, and the box that the simulation knows."""
     entries = []
     for path in sorted((solos / "scenes").glob("*.json")):
         scene = json.loads(path.read_text())

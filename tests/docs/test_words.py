@@ -1,5 +1,6 @@
 """The field's words: what the project's earlier private language stays gone, in code and in prose."""
 
+import ast
 import re
 import subprocess
 from pathlib import Path
@@ -19,6 +20,9 @@ FORMS_OF_LIBRARIES = re.compile(
     r'kind="stable"|"kind": "Audio"|\]\.kind is |\.tell\(\)|--kind\b|look\.\{name'
     r"|(?:np|torch)\.eye\(|doors\b(?=, tele)|outdoors"
 )
+
+# A docstring names what it describes; it does not begin with half a sentence.
+BEGINNINGS = re.compile(r"\s*(?:what|whose|who|whom|which|how|where|of|by|as|that|all that)\b", re.IGNORECASE)
 
 
 def lines() -> list[tuple[str, str]]:
@@ -44,4 +48,16 @@ def test_private_words_are_gone(where: str) -> None:
     else:
         banned = re.compile(rf"\b(?:class|def|self\.)\s?_?(?:\w*_)?(?:{NOT_IN_NAMES})(?:_\w*)?\b", re.IGNORECASE)
         found = [f"{place}: {line.strip()}" for place, line in lines() if "src/" in place and banned.search(line)]
+    assert not found, "\n".join(found)
+
+
+def test_docstrings_begin_with_a_noun_phrase_or_a_verb() -> None:
+    found = []
+    for path in sorted((ROOT / "src").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            body = getattr(node, "body", None)
+            for statement in body if isinstance(body, list) else []:
+                match statement:
+                    case ast.Expr(ast.Constant(str(text))) if BEGINNINGS.match(text):
+                        found.append(f"{path.relative_to(ROOT)}:{statement.lineno}: {text.splitlines()[0]}")
     assert not found, "\n".join(found)

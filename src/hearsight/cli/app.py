@@ -11,33 +11,43 @@ from hearsight.cli.errors import Quiet, one_line_errors
 
 @one_line_errors
 def app(
-    port: Annotated[int, typer.Option(min=0, max=65535, metavar="P", help="Where it listens; 0: any.")] = 7860,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, metavar="P", help="Port to listen on; 0: any that is free.")
+    ] = 7860,
     host: Annotated[
-        str, typer.Option(metavar="ADDRESS", help="0.0.0.0 lets other machines in; give a password then.")
+        str,
+        typer.Option(
+            metavar="ADDRESS", help="Address to listen on; 0.0.0.0 lets other machines in, then give a password."
+        ),
     ] = "127.0.0.1",
     password: Annotated[
         str | None,
         typer.Option(
             envvar="HEARSIGHT_APP_PASSWORD",
             show_envvar=True,
-            help="That visitors must give. Other users of this machine can read it here, not in the variable.",
+            help="Password that visitors must give. Other users of this machine can read it here, not in the variable.",
         ),
     ] = None,
     max_mb: Annotated[float, typer.Option(min=1, metavar="MB", help="Largest upload.")] = 500.0,
     max_minutes: Annotated[float, typer.Option(min=0.05, metavar="MIN", help="Longest clip.")] = 5.0,
     clips_per_hour: Annotated[
-        int, typer.Option(min=0, metavar="N", help="Uploads from one address; 0: any number.")
+        int,
+        typer.Option(min=0, metavar="N", help="Largest number of uploads from one address in an hour; 0: any number."),
     ] = 60,
-    max_clips: Annotated[int, typer.Option(min=1, metavar="N", help="Clips that are kept at a time.")] = 60,
+    max_clips: Annotated[int, typer.Option(min=1, metavar="N", help="Number of clips kept at a time.")] = 60,
     keep_minutes: Annotated[
-        float, typer.Option(min=1, metavar="MIN", help="After so long without use a clip is deleted.")
+        float, typer.Option(min=1, metavar="MIN", help="Time without use after which a clip is deleted.")
     ] = 60.0,
-    jobs: Annotated[int, typer.Option(min=1, metavar="N", help="Clips that are computed at a time.")] = 1,
+    jobs: Annotated[int, typer.Option(min=1, metavar="N", help="Number of clips computed at a time.")] = 1,
     max_job_minutes: Annotated[
-        float, typer.Option(min=0.1, metavar="MIN", help="After so long a job is given up, for those who wait.")
+        float,
+        typer.Option(min=0.1, metavar="MIN", help="Time after which a job is given up in favour of those who wait."),
     ] = 10.0,
     behind_proxy: Annotated[
-        bool, typer.Option("--behind-proxy", help="Count visitors by X-Forwarded-For, as the proxy in front sets it.")
+        bool,
+        typer.Option(
+            "--behind-proxy", help="Count visitors by the header X-Forwarded-For, which a proxy in front must set."
+        ),
     ] = False,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Open no browser.")] = False,
     quiet: Quiet = False,

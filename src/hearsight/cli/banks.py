@@ -10,16 +10,18 @@ from hearsight.cli.errors import Quiet, one_line_errors, progress_bar
 
 @one_line_errors
 def banks(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Gets sound/ and rooms/; made if it is missing.")],
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="Folder that gets sound/ and rooms/; made if it is missing.")
+    ],
     notes: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="Recorded notes, INSTRUMENT/*.mp3, that join in.")
+        Path | None, typer.Option(metavar="FOLDER", help="Folder of recorded notes to add, INSTRUMENT/*.mp3.")
     ] = None,
     recordings: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="Recordings of people who play, INSTRUMENT/*.ogg, too.")
+        Path | None, typer.Option(metavar="FOLDER", help="Folder of recordings of players to add, INSTRUMENT/*.ogg.")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of all random choices.")] = 0,
-    phrases: Annotated[int, typer.Option(min=1, help="Of 10 s per class, for training.")] = 160,
-    rooms: Annotated[int, typer.Option(min=1, help="With 5 sources each.")] = 160,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of all random choices.")] = 0,
+    phrases: Annotated[int, typer.Option(min=1, help="Phrases of 10 s per class, for training.")] = 160,
+    rooms: Annotated[int, typer.Option(min=1, help="Rooms, with 5 sources each.")] = 160,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; one per core if not given.")] = None,
     quiet: Quiet = False,
 ) -> None:

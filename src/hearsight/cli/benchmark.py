@@ -25,21 +25,26 @@ def benchmark(
     ] = None,
     protocol: Annotated[
         str | None,
-        typer.Option(help="How it is measured; the paper's or the file's, unless given.", show_default=False),
+        typer.Option(help="Protocol of the measures; the paper's or the file's if left out.", show_default=False),
     ] = None,
     padding: Annotated[
         str | None,
-        typer.Option(help="Of the spectrograms: reflect, or zeros as the released scripts with librosa 0.9 on."),
+        typer.Option(
+            help=(
+                "Padding of the spectrograms: reflect, or zeros as in the released scripts with librosa 0.9 and later."
+            )
+        ),
     ] = None,
     faults: Annotated[
         list[str] | None,
-        typer.Option("--fault", help="Of the authors' test scripts, to be reproduced: inverse-510, ... (repeatable)."),
+        typer.Option("--fault", help="Fault of the authors' test scripts to reproduce: inverse-510, ... (repeatable)."),
     ] = None,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda (all there are), cuda:1, mps.")] = None,
+    device: Annotated[str | None, typer.Option(help="Device: cpu, cuda (all there are), cuda:1, mps.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; one per core or GPU by default.")] = None,
     ray: Ray = None,
     partial: Annotated[
-        bool, typer.Option("--partial", help="Leave out, for all systems, the clips that cannot be done, and say so.")
+        bool,
+        typer.Option("--partial", help="Leave out, for all systems, clips that cannot be measured, and report them."),
     ] = False,
     serves_as: Annotated[
         list[str] | None,

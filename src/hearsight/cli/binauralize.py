@@ -91,11 +91,16 @@ def binauralize(
             "stems: a folder, as by `hearsight separate`."
         ),
     ] = Format.binaural,
-    order: Annotated[int, typer.Option(min=1, max=3, help="Of ambisonics.")] = 1,
+    order: Annotated[int, typer.Option(min=1, max=3, help="Order of ambisonics.")] = 1,
     hrtf: options.Hrtf = None,
     fov: options.FieldOfView = None,
     strength: Annotated[
-        float, typer.Option(min=0, max=1, help="0: the input's own sound, 1: the model's; between: nearer the middle.")
+        float,
+        typer.Option(
+            min=0,
+            max=1,
+            help="0: the input's own sound, 1: the model's; values between move sources nearer to the middle.",
+        ),
     ] = 1.0,
     centre_speech: Annotated[
         bool, typer.Option("--centre-speech", help="Leave speech in the middle, whoever speaks, as films do.")
@@ -103,12 +108,16 @@ def binauralize(
     untouched: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="FROM,TO", callback=_stretches, help="Leave the sound as it is between two seconds. Repeatable."
+            metavar="FROM,TO",
+            callback=_stretches,
+            help="Leave the sound unchanged between two times in seconds. Repeatable.",
         ),
     ] = None,
     stereo: Annotated[
         Stereo,
-        typer.Option(help="Of a stereo input, mix both channels, or keep what differs beside the ears."),
+        typer.Option(
+            help="For a stereo input: mix both channels, or keep the difference of the channels beside the ears."
+        ),
     ] = Stereo.mix,
     start: options.Start = 0.0,
     duration: options.Duration = None,
@@ -141,9 +150,7 @@ def binauralize(
             help="Names of outputs, with the fields {name}, {suffix}, {model} and {number}.",
         ),
     ] = "{name}.binaural{suffix}",
-    no_overwrite: Annotated[
-        bool, typer.Option("--no-overwrite", help="Leave outputs alone that are there already.")
-    ] = False,
+    no_overwrite: Annotated[bool, typer.Option("--no-overwrite", help="Leave existing outputs alone.")] = False,
     update: Annotated[
         bool,
         typer.Option(
@@ -170,7 +177,7 @@ def binauralize(
         Path | None,
         typer.Option(
             metavar="FILE.json",
-            help="Where to write what was done; a list of reports for several inputs. FILE.parquet: a table.",
+            help="File for a report of the run; for several inputs a list of reports. FILE.parquet: a table.",
         ),
     ] = None,
     quiet: Quiet = False,

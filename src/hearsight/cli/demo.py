@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @one_line_errors
 def demo(
-    folder: Annotated[Path, typer.Argument(help="Where to write the videos; made if it is not there.")] = Path(
+    folder: Annotated[Path, typer.Argument(help="Folder for the videos; made if it is missing.")] = Path(
         "hearsight-demo"
     ),
     quiet: Quiet = False,

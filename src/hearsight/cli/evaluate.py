@@ -27,8 +27,8 @@ def evaluate(
     padding: Annotated[
         str | None,
         typer.Option(
-            help="Of the spectrograms: reflect, or zeros as the released scripts with librosa 0.9 on; "
-            "the protocol's own if left out."
+            help="Padding of the spectrograms: reflect, or zeros as in the released scripts with librosa "
+            "0.9 and later; the protocol's own if left out."
         ),
     ] = None,
     listed: Annotated[
@@ -37,7 +37,7 @@ def evaluate(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything, clip by clip, as JSON.")] = False,
     partial: Annotated[
-        bool, typer.Option(help="Measure what can be measured although some clips cannot; still exits with 1.")
+        bool, typer.Option(help="Measure the other clips although some cannot be measured; still exits with 1.")
     ] = False,
     quiet: Quiet = False,
 ) -> None:

@@ -35,7 +35,9 @@ def explain(
     model: options.Model = None,
     method: Annotated[
         How | None,
-        typer.Option(help="What is drawn; objects for models that place sources, occlusion for networks."),
+        typer.Option(
+            help="Method of explanation. Default: objects for models that place sources, occlusion for networks."
+        ),
     ] = None,
     truth: Annotated[
         Path | None,
@@ -50,7 +52,7 @@ def explain(
     step: Annotated[
         int | None, typer.Option(min=1, help="Distance of patches; side by side if left out, finer if smaller.")
     ] = None,
-    stills: Annotated[int, typer.Option(min=0, help="How many pictures of the video a folder gets.")] = 6,
+    stills: Annotated[int, typer.Option(min=0, help="Number of pictures of the video written to a folder.")] = 6,
     start: options.Start = 0.0,
     duration: options.Duration = None,
     device: options.Device = "cpu",

@@ -85,7 +85,7 @@ Positions = Annotated[
         "--source",
         metavar="X,Y",
         callback=_positions,
-        help="Where a source is: 0,0 is top left, 1,1 bottom right. Repeatable.",
+        help="Place of a source: 0,0 is top left, 1,1 bottom right. Repeatable.",
     ),
 ]
 Tracks = Annotated[
@@ -105,15 +105,15 @@ FieldOfView = Annotated[
         "phones do), else by the shape: 120 from 16:9 on, 38 of a phone held upright.",
     ),
 ]
-Hrtf = Annotated[Path | None, typer.Option(metavar="FILE.sofa", help="Another head than KEMAR's.")]
+Hrtf = Annotated[Path | None, typer.Option(metavar="FILE.sofa", help="SOFA file of another head than KEMAR's.")]
 Start = Annotated[float, typer.Option(min=0, metavar="S", help="Begin at this second, at the key frame before it.")]
-Duration = Annotated[float | None, typer.Option(min=0.001, metavar="S", help="Do so many seconds.")]
+Duration = Annotated[float | None, typer.Option(min=0.001, metavar="S", help="Length to process in seconds.")]
 AudioTrack = Annotated[
     str | None,
-    typer.Option(metavar="N|LANGUAGE", help="The sound track; chosen by what is in them if left out."),
+    typer.Option(metavar="N|LANGUAGE", help="Sound track by number or language; chosen by content if left out."),
 ]
-VideoTrack = Annotated[int | None, typer.Option(min=1, metavar="N", help="The picture track.")]
-Salvage = Annotated[bool, typer.Option("--salvage", help="Do what is there of a file that is cut off.")]
+VideoTrack = Annotated[int | None, typer.Option(min=1, metavar="N", help="Number of the picture track.")]
+Salvage = Annotated[bool, typer.Option("--salvage", help="Process the existing part of a file that is cut off.")]
 Device = Annotated[
     str,
     typer.Option(

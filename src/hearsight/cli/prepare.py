@@ -19,7 +19,7 @@ def prepare(
             show_default=False,
         ),
     ],
-    root: Annotated[Path, typer.Argument(help="Where it lies; it is only read.", show_default=False)],
+    root: Annotated[Path, typer.Argument(help="Folder of the data set; it is only read.", show_default=False)],
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder of the prepared clips.", show_default=False)],
     lists: Annotated[
         list[str] | None,
@@ -37,14 +37,14 @@ def prepare(
     keep: Annotated[
         Literal["all", "binaural", "mono"] | None,
         typer.Option(
-            help="Which recordings, by their sound. Default: all, binaural of MUSIC-Stereo.", show_default=False
+            help="Choose recordings by their sound. Default: all; for MUSIC-Stereo, binaural ones.", show_default=False
         ),
     ] = None,
     rate: Annotated[int, typer.Option("--rate", help="Sample rate in hertz.", min=8000)] = 16_000,
     fps: Annotated[float, typer.Option("--fps", help="Pictures per second.", min=0.1)] = 10.0,
     view: Annotated[
         Literal["full", "normal"] | None,
-        typer.Option(help="Of 360-degree pictures: all of it (default), or 90 degrees ahead.", show_default=False),
+        typer.Option(help="Part of 360-degree pictures: all of it (default), or 90 degrees ahead.", show_default=False),
     ] = None,
     ambisonics: Annotated[
         Literal["ambix", "fuma"] | None,
@@ -57,7 +57,7 @@ def prepare(
     cameras: Annotated[
         int | None,
         typer.Option(
-            help="See each 360-degree recording by so many cameras around, each a clip with its own ears.",
+            help="Make views of this many cameras from each 360-degree recording, each a clip with its own ears.",
             min=1,
             show_default=False,
         ),
@@ -65,13 +65,18 @@ def prepare(
     turn: Annotated[
         float | None,
         typer.Option(
-            metavar="DEGREES", help="Turn these cameras so far a second, every second one back.", show_default=False
+            metavar="DEGREES",
+            help="Turn these cameras by this angle per second, every second one in the other direction.",
+            show_default=False,
         ),
     ] = None,
     workers: Annotated[int | None, typer.Option(help="Processes. Default: one per core.", min=1)] = None,
     ray: Ray = None,
     seed: Annotated[
-        int | None, typer.Option(help="Of what is drawn where no split is published. Default: 0.", show_default=False)
+        int | None,
+        typer.Option(
+            help="Seed of the random split of data sets without a published one. Default: 0.", show_default=False
+        ),
     ] = None,
     quiet: Quiet = False,
 ) -> None:

@@ -32,28 +32,29 @@ def pseudo(
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="FOLDER", help="The data set; completed if it is there.")
     ],
-    pairs: Annotated[int, typer.Option(min=1, help="How many pairs there are to be in all.")],
+    pairs: Annotated[int, typer.Option(min=1, help="Number of pairs to have in all.")],
     boxes: Annotated[
         str | None,
         typer.Option(
             metavar="FILE|whole-frame|detector:NAME",
-            help="Where the sources are: a file or folder of boxes (COCO, YOLO, CSV, JSON), the whole picture "
-            "(close-ups), or a detector of transformers by Hub name or folder. Boxes in LIST come first.",
+            help="Places of the sources: a file or folder of boxes (COCO, YOLO, CSV, JSON), the whole "
+            "picture (close-ups), or a detector of transformers by Hub name or folder. Boxes in LIST "
+            "come first.",
         ),
     ] = None,
-    prompt: Annotated[
-        str, typer.Option(help="What an open-vocabulary detector is asked for.")
-    ] = "a person playing a {label}",
-    classes: Annotated[str, typer.Option(help="What a closed-set detector searches for, by commas.")] = "person",
+    prompt: Annotated[str, typer.Option(help="Query for an open-vocabulary detector.")] = "a person playing a {label}",
+    classes: Annotated[
+        str, typer.Option(help="Classes that a closed-set detector searches for, separated by commas.")
+    ] = "person",
     threshold: Annotated[float, typer.Option(min=0, max=1, help="Score from which a detected box counts.")] = 0.1,
     seconds: Annotated[float, typer.Option(min=0.1, help="Length of a pair.")] = 10.0,
-    seed: Annotated[int, typer.Option(min=0, help="Of all random choices.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of all random choices.")] = 0,
     task: Annotated[
         Literal["binaural", "separation"],
         typer.Option("--task", "--kind", help="Separation: two sources at the edges, one in each channel."),
     ] = "binaural",
     mixing: Annotated[
-        str, typer.Option(callback=_NUMBERS, help="Probabilities of 1, 2, 3, ... sources, by commas.")
+        str, typer.Option(callback=_NUMBERS, help="Probabilities of 1, 2, 3, ... sources, separated by commas.")
     ] = "0.4,0.5,0.1",
     fov: Annotated[float, typer.Option(metavar="DEGREES", help="Horizontal field of view of the picture.")] = 120.0,
     elevation: Annotated[
@@ -63,11 +64,11 @@ def pseudo(
     canvas: Annotated[
         str,
         typer.Option(
-            metavar="WxH", callback=_SIZE, help="Of the pictures in pixels; the released code composes on 640x360."
+            metavar="WxH", callback=_SIZE, help="Size of the pictures in pixels; the released code composes on 640x360."
         ),
     ] = "480x240",
     resize: Annotated[
-        str, typer.Option(metavar="MIN,MAX", callback=_RANGE, help="Of the random factor of a patch's size.")
+        str, typer.Option(metavar="MIN,MAX", callback=_RANGE, help="Range of the random factor of a patch's size.")
     ] = "0.8,1",
     patches: Annotated[
         Literal["level", "natural"],
@@ -77,20 +78,22 @@ def pseudo(
         Literal["tied", "equal"],
         typer.Option(help="The random factor scales the sound too, or all sources are equally loud (released)."),
     ] = "tied",
-    background: Annotated[str, typer.Option(metavar="black|FOLDER", help="Or a folder of photographs.")] = "black",
+    background: Annotated[
+        str, typer.Option(metavar="black|FOLDER", help="Background: black, or a folder of photographs.")
+    ] = "black",
     blending: Annotated[
-        Literal["auto", "poisson", "paste"], typer.Option(help="Auto: Poisson on photographs.")
+        Literal["auto", "poisson", "paste"], typer.Option(help="Blending of patches; auto: Poisson on photographs.")
     ] = "auto",
     rendering: Annotated[
         Literal["virtual-speakers", "direct", "ambisonic"],
-        typer.Option(help="The paper's, HRIRs alone, or W + Y and W - Y."),
+        typer.Option(help="Rendering: the paper's, HRIRs alone, or W + Y and W - Y."),
     ] = "virtual-speakers",
     speakers: Annotated[
         str, typer.Option(help="Layout of the virtual speakers; surround-8 for more than 180 degrees.")
     ] = "frontal-8",
     decoding: Annotated[
         Literal["pseudo-inverse", "projection"],
-        typer.Option(help="To the virtual speakers: equation 7, or the released code's."),
+        typer.Option(help="Decoding to the virtual speakers: equation 7, or the released code's."),
     ] = "pseudo-inverse",
     reverberation: Annotated[
         str | None,
@@ -100,7 +103,9 @@ def pseudo(
             help="Hear the pairs in simulated rooms of such reverberation times in seconds; the paper's have none.",
         ),
     ] = None,
-    hrtf: Annotated[Path | None, typer.Option(metavar="FILE.sofa", help="Measured ears; KEMAR if not given.")] = None,
+    hrtf: Annotated[
+        Path | None, typer.Option(metavar="FILE.sofa", help="SOFA file of measured ears; KEMAR if not given.")
+    ] = None,
     equalize: Annotated[
         bool, typer.Option("--equalize", help="Diffuse-field equalise the ears: less colour, same directions.")
     ] = False,
@@ -112,10 +117,10 @@ def pseudo(
             "2.76 times as long.",
         ),
     ] = False,
-    sample_rate: Annotated[int, typer.Option(min=8000, help="Of the sound, in hertz.")] = 16000,
-    frame_rate: Annotated[float, typer.Option(min=1, help="Of the videos, per second.")] = 10.0,
+    sample_rate: Annotated[int, typer.Option(min=8000, help="Sample rate of the sound in hertz.")] = 16000,
+    frame_rate: Annotated[float, typer.Option(min=1, help="Pictures per second of the videos.")] = 10.0,
     shares: Annotated[
-        str, typer.Option(callback=_NUMBERS, help="Of training, validation and test; no clip is in two.")
+        str, typer.Option(callback=_NUMBERS, help="Shares of training, validation and test; no clip is in two.")
     ] = "0.8,0.1,0.1",
     split: Annotated[
         Path | None,
@@ -127,11 +132,11 @@ def pseudo(
     ] = None,
     prepared: Annotated[
         Path | None,
-        typer.Option(metavar="FOLDER", help="Where decoded clips are kept; FOLDER/prepared if not given."),
+        typer.Option(metavar="FOLDER", help="Folder for decoded clips; FOLDER/prepared if not given."),
     ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes; the bytes do not depend on it.")] = 1,
     ray: Ray = None,
-    device: Annotated[str, typer.Option(help="Of the detector: cpu, cuda, ...")] = "cpu",
+    device: Annotated[str, typer.Option(help="Device of the detector: cpu, cuda, ...")] = "cpu",
     quiet: Quiet = False,
 ) -> None:
     """Make binaural training data from mono videos: pseudo visual-stereo pairs (PseudoBinaural, CVPR 2021).

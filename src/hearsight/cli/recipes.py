@@ -10,7 +10,11 @@ from hearsight.cli.errors import Quiet, one_line_errors
 @one_line_errors
 def recipes(
     paper: Annotated[
-        str | None, typer.Option(metavar="PAPER", help="Of one paper: the part of the names before the slash.")
+        str | None,
+        typer.Option(
+            metavar="PAPER",
+            help="List only the recipes of one paper, given by the part of their names before the slash.",
+        ),
     ] = None,
     keys: Annotated[
         bool, typer.Option("--keys", help="List the keys of a recipe instead, with their values and defaults.")

@@ -42,10 +42,11 @@ def reproduce(
         int | None, typer.Option(min=1, help="Trainings of each row and split. Default: 3 if small, else 1.")
     ] = None,
     splits: Annotated[
-        int | None, typer.Option(min=1, help="Of the published ones, the first. Default: all; one if simulated.")
+        int | None,
+        typer.Option(min=1, help="Number of published splits to use, from the first. Default: all; one if simulated."),
     ] = None,
     clips: Annotated[
-        int | None, typer.Option(min=10, help="Of a simulated set. Default: 480 if small, else 2000.")
+        int | None, typer.Option(min=10, help="Number of clips of a simulated set. Default: 480 if small, else 2000.")
     ] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of all that is made.")] = Path("reproduced"),
     zoo: Annotated[
@@ -55,7 +56,7 @@ def reproduce(
             help="Afterwards, put a network of each system of all tables in --out here, small, with a card.",
         ),
     ] = None,
-    device: Annotated[Literal["auto", "cpu", "cuda", "mps"], typer.Option(help="What computes.")] = "auto",
+    device: Annotated[Literal["auto", "cpu", "cuda", "mps"], typer.Option(help="Type of device.")] = "auto",
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be trained and about how long, and make nothing.")
     ] = False,

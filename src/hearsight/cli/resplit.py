@@ -17,7 +17,7 @@ def resplit(
         Path | None,
         typer.Option("-o", "--out", help="Folder of the lists. Default: FOLDER/scene_splits.", show_default=False),
     ] = None,
-    splits: Annotated[int, typer.Option(help="How many splits.", min=1)] = 5,
+    splits: Annotated[int, typer.Option(help="Number of splits.", min=1)] = 5,
     test: Annotated[float, typer.Option(help="Share of the clips for testing.", min=0.01, max=0.5)] = 0.1,
     validation: Annotated[float, typer.Option(help="Share of the clips for validation.", min=0.01, max=0.5)] = 0.1,
     scene_distance: Annotated[
@@ -26,7 +26,7 @@ def resplit(
     link_distance: Annotated[
         float, typer.Option(help="A clip follows another if first and last picture differ by less.", min=0)
     ] = 5.0,
-    seed: Annotated[int, typer.Option(help="Of the choice of scenes.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the choice of scenes.")] = 0,
     quiet: Quiet = False,
 ) -> None:
     """Cluster clips by scene, rebuild the recordings they were cut from, and write scene-disjoint splits.

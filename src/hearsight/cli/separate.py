@@ -16,7 +16,8 @@ def separate(
         list[str], typer.Argument(metavar="VIDEO [VIDEO]", help="A video; or two, whose sounds a network is to unmix.")
     ],
     output: Annotated[
-        Path, typer.Option("-o", "--output", metavar="FOLDER", help="Where to: a new folder, or one with stems.")
+        Path,
+        typer.Option("-o", "--output", metavar="FOLDER", help="Folder of the output: a new one, or one with stems."),
     ],
     model: Annotated[
         str | None,

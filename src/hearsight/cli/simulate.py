@@ -16,15 +16,15 @@ _RANGE = of_form(r"\d+(\.\d+)?(-\d+(\.\d+)?)?", "give a range such as 0.2-0.8")
 @one_line_errors
 def simulate(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="The data set; completed if it is there.")],
-    clips: Annotated[int, typer.Option(min=1, help="How many clips there are to be in all.")],
-    seed: Annotated[int, typer.Option(min=0, help="Of all random choices.")] = 0,
+    clips: Annotated[int, typer.Option(min=1, help="Number of clips to have in all.")],
+    seed: Annotated[int, typer.Option(min=0, help="Seed of all random choices.")] = 0,
     seconds: Annotated[float, typer.Option(min=1, help="Length of a clip.")] = 10.0,
     performers: Annotated[
         str,
         typer.Option(
             metavar="N|N-M",
             callback=of_form(r"[1-3](-[1-3])?", "give a number from 1 to 3, or a range such as 1-3"),
-            help="How many in a clip, within 1 to 3.",
+            help="Number of performers in a clip, within 1 to 3.",
         ),
     ] = "1-3",
     size: Annotated[
@@ -32,7 +32,7 @@ def simulate(
         typer.Option(
             metavar="WxH",
             callback=of_form(r"\d+x\d+", "give WIDTHxHEIGHT in pixels, such as 480x240"),
-            help="Of the picture in pixels, both even.",
+            help="Size of the picture in pixels, both even.",
         ),
     ] = "480x240",
     fps: Annotated[int, typer.Option(min=1, max=60, help="Pictures per second.")] = 10,

@@ -43,11 +43,11 @@ def make(
     ] = None,
     items: Annotated[int | None, typer.Option(min=1, help="Clips in each part.")] = None,
     per_listener: Annotated[int | None, typer.Option(min=1, help="Pages of each part that a listener gets.")] = None,
-    seed: Annotated[int | None, typer.Option(min=0, max=2**32 - 1, help="Of all random choices.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, max=2**32 - 1, help="Seed of all random choices.")] = None,
     rate: Annotated[
         int | None, typer.Option(min=8000, help="Sample rate of all sounds; the lowest by default.")
     ] = None,
-    contact: Annotated[str, typer.Option(help="Where listeners without a server send their answers.")] = "",
+    contact: Annotated[str, typer.Option(help="Address to which listeners without a server send their answers.")] = "",
     webmushra: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Also write it as a configuration of webMUSHRA.")
     ] = None,
@@ -94,8 +94,8 @@ def make(
 @study.command()
 @one_line_errors
 def serve(
-    folder: Annotated[Path, typer.Argument(metavar="STUDY", help="What `study make` wrote.")],
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any that is free.")] = 8000,
+    folder: Annotated[Path, typer.Argument(metavar="STUDY", help="Folder that `study make` wrote.")],
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0: any that is free.")] = 8000,
     host: Annotated[str, typer.Option(help="0.0.0.0 for listeners on other machines.")] = "127.0.0.1",
     most_mb: Annotated[int, typer.Option(min=1, help="Largest size of the file of answers.")] = 200,
     quiet: Quiet = False,
@@ -123,7 +123,7 @@ def serve(
 @study.command()
 @one_line_errors
 def analyse(
-    folder: Annotated[Path, typer.Argument(metavar="STUDY", help="What `study make` wrote.")],
+    folder: Annotated[Path, typer.Argument(metavar="STUDY", help="Folder that `study make` wrote.")],
     answers: Annotated[
         list[Path] | None,
         typer.Argument(

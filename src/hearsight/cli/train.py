@@ -36,16 +36,16 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the run in the folder, if there is one.")
     ] = False,
-    device: Annotated[Literal["auto", "cpu", "cuda", "mps"], typer.Option("--device", help="What computes.")] = "auto",
+    device: Annotated[Literal["auto", "cpu", "cuda", "mps"], typer.Option("--device", help="Type of device.")] = "auto",
     devices: Annotated[
         str,
         typer.Option(
             "--devices",
             callback=of_form(r"auto|0*[1-9]\d*", "give a number from 1 on, or auto"),
-            help="How many of them; auto: all there are.",
+            help="Number of devices; auto: all there are.",
         ),
     ] = "auto",
-    nodes: Annotated[int, typer.Option("--nodes", help="How many machines take part (DDP).", min=1)] = 1,
+    nodes: Annotated[int, typer.Option("--nodes", help="Number of machines that take part (DDP).", min=1)] = 1,
     wandb: Annotated[
         str | None, typer.Option(metavar="PROJECT", help="Log to Weights & Biases as well.", show_default=False)
     ] = None,

@@ -29,7 +29,8 @@ _CLASS_MEMORY, _CLASS_FLOOR = 0.5, 0.02
 _SHARE_FLOOR = 0.05
 _SHARPNESS = 2.0  # exponent of the parts: the classifier is underconfident
 _DECISIVE_SHARPNESS = 5.0  # the same with `decisive` = 1
-_SHARE_BALANCE = -0.3  # exponent of the share of the last seconds, with `decisive`
+_SHARE_MEMORY = 0.25  # exponent of an object's share of the last seconds: who was heard counts more
+_SHARE_BALANCE = -0.3  # the same with `decisive`: all are known to play, so who was not heard counts more
 _NOISE_OF_DRUMS = 0.5  # part of "other" that counts as drums, with `decisive`: real drums partly pass for noise
 _BANDS_SMOOTHED, _COLUMNS_SMOOTHED = 3, 9  # size of the averages over parts, with `decisive`
 _OTHER = len(SOUND_CLASSES) - 1
@@ -58,17 +59,12 @@ class Attributor:
         classifier: classifier of the sound.
         sample_rate_hz: sample rate of the sound.
         step_s: hop of the windows in seconds.
-        share_memory: exponent of an object's share of the last seconds, by which its part is multiplied. A positive one
-            favours objects that were heard; a negative one, where all are known to play, those that were not.
     """
 
-    def __init__(
-        self, classifier: SoundClassifier, sample_rate_hz: int, step_s: float, share_memory: float = 0.25
-    ) -> None:
+    def __init__(self, classifier: SoundClassifier, sample_rate_hz: int, step_s: float) -> None:
         self._classifier = classifier
         self._rate = sample_rate_hz
         self._step_s = step_s
-        self._share_memory = share_memory
         self._stft = STFT(N_FFT, N_FFT, HOP_SAMPLES)
         self._classes = torch.full((len(SOUND_CLASSES),), 1 / len(SOUND_CLASSES))
         self._shares: dict[int, float] = {}
@@ -119,7 +115,7 @@ class Attributor:
         expected = expected - expected.logsumexp(0, keepdim=True)
         share = np.array([self._shares.get(number, 0.0) for number in (*numbers, _REST)])
         share = near @ share + _SHARE_FLOOR
-        weight = (share / share.max()) ** (_SHARE_BALANCE if decisive is not None else self._share_memory) * weights
+        weight = (share / share.max()) ** (_SHARE_BALANCE if decisive is not None else _SHARE_MEMORY) * weights
         kernels = kernels * torch.from_numpy(weight.astype(np.float32))[:, None]
         likely = expected.exp()
         if decisive is not None:

@@ -34,7 +34,6 @@ _EVIDENCE_S = 12.0  # time over which evidence is averaged: the instrument at a 
 _VISIBLE = 0.1  # evidence at which an instrument counts as seen
 _STRENGTH = 0.6  # assumed sum of its evidence, whatever the detector's: the user has said that it is there
 _ALIKE = 0.7  # common part of two kernels above which the classifier cannot distinguish their objects
-_BALANCE = -0.5  # exponent of a source's share so far: every placed source is expected to sound
 
 
 class GivenPositions:
@@ -176,7 +175,7 @@ class ClassifierSplitter:
         self._tracks = tracks
         self._centre_speech = model.centre_speech
         self._places = PositionEvidence(tracks, model.detector)
-        self._attributor = Attributor(model.classifier, sample_rate_hz, model.spec.hop_s, _BALANCE)
+        self._attributor = Attributor(model.classifier, sample_rate_hz, model.spec.hop_s)
         self._masks = BandMasks(sample_rate_hz)
         self._parts: dict[float, Float[Tensor, "parts bands columns"]] = {}
 

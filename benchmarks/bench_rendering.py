@@ -38,7 +38,7 @@ PAIR_RATE, PAIR_SAMPLES = 16_000, 10_080
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=20.0, help="length of the moving source")
-    parser.add_argument("--repeats", type=int, default=5, help="the fastest of so many runs counts")
+    parser.add_argument("--repeats", type=int, default=5, help="number of runs, of which the fastest counts")
     parser.add_argument("--threads", type=int, default=1, help="for the moving source; pairs are timed on one")
     parser.add_argument("--json", type=Path, help="write the results here too")
     args = parser.parse_args()

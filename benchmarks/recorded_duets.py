@@ -53,9 +53,9 @@ INSTRUMENTS = {
 }  # fmt: skip
 """Folders of recordings of each class."""
 
-EVIDENCE = 0.8  # of the instrument in a player's hands
+EVIDENCE = 0.8  # evidence of the instrument in a player's hands
 TRUE_DB, GIVEN_DB = 3.0, 1.5
-FIRST_BAND, CELL_BANDS, CELL_COLUMNS = 16, 4, 6  # of the 128 bands; 0.1 s
+FIRST_BAND, CELL_BANDS, CELL_COLUMNS = 16, 4, 6  # among 128 bands; 6 columns are 0.1 s
 SAMPLES = COLUMNS * HOP_SAMPLES
 LEVEL = 0.05
 

@@ -158,7 +158,7 @@ def _appended(manifest: Path | None) -> Iterator[Callable[[dict[str, Any]], None
     try:
         torn = manifest.is_file() and not manifest.read_bytes().endswith(b"\n") and manifest.stat().st_size > 0
         with open(manifest, "a", encoding="utf-8") as file:
-            if torn:  # by a run that was killed
+            if torn:  # a killed run left half a line
                 file.write("\n")
 
             def append(entry: dict[str, Any]) -> None:

@@ -110,7 +110,7 @@ def binauralize(
         typer.Option(
             metavar="FROM,TO",
             callback=_stretches,
-            help="Leave the sound unchanged between two times in seconds. Repeatable.",
+            help="Leave the sound between two times in seconds without placement. Repeatable.",
         ),
     ] = None,
     stereo: Annotated[
@@ -155,13 +155,15 @@ def binauralize(
         bool,
         typer.Option(
             "--update",
-            help="Do only what is missing, older than its input, or (by an earlier --report) asked for differently.",
+            help="Process an input only if its output is missing, older, or (by an earlier --report) made otherwise.",
         ),
     ] = False,
     jobs: Annotated[
         int,
         typer.Option(
-            min=1, metavar="N", help="Do so many inputs, or stretches of a single one by a network, at a time."
+            min=1,
+            metavar="N",
+            help="Number of inputs processed at a time, or of stretches of a single one by a network.",
         ),
     ] = 1,
     ray: Ray = None,
@@ -169,8 +171,8 @@ def binauralize(
         Path | None,
         typer.Option(
             metavar="FILE.jsonl",
-            help="Note each input there as soon as it is done; a later run does only what is missing or was asked for "
-            "differently. OUTPUT/manifest.jsonl with --ray and several inputs.",
+            help="Record of each input as soon as it is done; a later run processes only inputs whose output is "
+            "missing or was made with other options. OUTPUT/manifest.jsonl with --ray and several inputs.",
         ),
     ] = None,
     report: Annotated[

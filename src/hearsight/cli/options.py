@@ -101,8 +101,8 @@ FieldOfView = Annotated[
     typer.Option(
         metavar="DEGREES",
         callback=_field_of_view,
-        help="Horizontal angle that the picture covers; if not given, by the lens where the file names it (as "
-        "phones do), else by the shape: 120 from 16:9 on, 38 of a phone held upright.",
+        help="Horizontal angle that the picture covers; if not given, from the lens that the file names (as phones "
+        "do), else from the picture's shape: 120 from 16:9 on, 38 for a phone held upright.",
     ),
 ]
 Hrtf = Annotated[Path | None, typer.Option(metavar="FILE.sofa", help="SOFA file of another head than KEMAR's.")]

@@ -20,8 +20,8 @@ Ray = Annotated[
         "--ray",
         metavar="[ADDRESS]",
         callback=of_form(_ADDRESS, "use auto, local or HOST:PORT"),
-        help="Share the work in a Ray cluster: HOST:PORT, local (one on this machine, as long as the job takes), or "
-        "auto, which is meant without an address: what RAY_ADDRESS or `ray start` names, else local.",
+        help="Share the work in a Ray cluster: HOST:PORT, local (a cluster on this machine that ends with the job), or "
+        "auto, the default address: the cluster that RAY_ADDRESS or `ray start` names, else local.",
     ),
 ]
 

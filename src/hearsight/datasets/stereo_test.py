@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from jaxtyping import Int16
 
-BINAURAL_THRESHOLD = 0.02  # of the amplitude: 34 dB below the sound
+BINAURAL_THRESHOLD = 0.02  # share of the amplitude: 34 dB below the sound
 _FRAME = 512
 _BLOCK_FRAMES = 4096  # frames at once, so that an hour fits in memory
 

@@ -43,7 +43,7 @@ class Recordings:
 
     def __init__(self, folder: str | Path, sample_rate_hz: int) -> None:
         self.folder, self.rate = Path(folder), sample_rate_hz
-        self._files: dict[tuple[str, str], dict[str, list[Path]]] = {}  # by part and class, then instrument
+        self._files: dict[tuple[str, str], dict[str, list[Path]]] = {}  # key: part and class; then instrument
         for instrument, sound_class in INSTRUMENTS.items():
             for part in ("train", "validation"):
                 if files := recordings_of(self.folder / instrument, part):

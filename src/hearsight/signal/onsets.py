@@ -10,7 +10,7 @@ from torch import Tensor
 _FRAME_S, _HOP_S = 0.032, 0.010
 _BANDS = 40
 _LOWEST_HZ, _HIGHEST_HZ = 60.0, 12_000.0
-_FLOOR_DB = -60.0  # of a band relative to full scale; quieter onsets are ignored
+_FLOOR_DB = -60.0  # level of a band relative to full scale; quieter onsets are ignored
 
 
 class OnsetStrength:

@@ -96,10 +96,10 @@ def main() -> None:
         pictures = {"sounding-objects": shows, "sounding-objects-none": clips[BIG]}
         for part in args.parts:
             if part == "speed":
-                time_concert(pictures, folder, args.seconds, results)
+                time_default_model(pictures, folder, args.seconds, results)
                 time_big(clips[BIG], folder, args.seconds, results)
             elif part in PICTURES:
-                name = f"concert, 1080p, {PICTURES[part]}"
+                name = f"sounding-objects, 1080p, {PICTURES[part]}"
                 # The speed at both lengths is printed beside the memory.
                 compare_memory(name, pictures[part], folder, CONCERT, (args.short, args.long), results)
             else:
@@ -107,7 +107,7 @@ def main() -> None:
                 compare_memory(name, clips[size], folder, WAYS[way], (args.short, args.long), results)
 
 
-def time_concert(pictures: dict[str, Path], folder: Path, seconds: int, results: Results) -> None:
+def time_default_model(pictures: dict[str, Path], folder: Path, seconds: int, results: Results) -> None:
     timed = folder / "timed.mp4"
     for part, clip in pictures.items():
         repeat_packets(clip, timed, seconds // CLIP_S)
@@ -115,7 +115,7 @@ def time_concert(pictures: dict[str, Path], folder: Path, seconds: int, results:
         timed.unlink()
         if bool(report["sources"]) != (part == "sounding-objects"):
             raise SystemExit(f"the picture with {PICTURES[part]} is not taken for one: {report['sources']}")
-        results.add("speed_on_1080p", f"concert, {PICTURES[part]}, x real time", report["realtime_factor"])
+        results.add("speed_on_1080p", f"sounding-objects, {PICTURES[part]}, x real time", report["realtime_factor"])
 
 
 def time_big(clip: Path, folder: Path, seconds: int, results: Results) -> None:

@@ -10,7 +10,7 @@ from hearsight.cli import options
 from hearsight.cli.errors import Quiet, one_line_errors, progress_bar
 
 
-class How(StrEnum):
+class Method(StrEnum):
     """The methods of `hearsight.explain`."""
 
     occlusion = "occlusion"
@@ -34,7 +34,7 @@ def explain(
     ],
     model: options.Model = None,
     method: Annotated[
-        How | None,
+        Method | None,
         typer.Option(
             help="Method of explanation. Default: objects for models that place sources, occlusion for networks."
         ),

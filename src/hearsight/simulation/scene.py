@@ -50,7 +50,7 @@ class Room:
 
 
 @dataclass(frozen=True)
-class Attributor:
+class Listener:
     """The listener, whose head carries the camera. The head only turns; its middle does not move.
 
     Attributes:
@@ -121,7 +121,7 @@ class Scene:
 
     number: int
     room: Room
-    listener: Attributor
+    listener: Listener
     performers: tuple[Performer, ...]
     objects: tuple[SceneObject, ...] = field(default=())
 
@@ -200,7 +200,7 @@ def _head_axes(yaw: float, pitch: float, roll: float) -> NDArray[np.float64]:
     return rotation_about_z(yaw) @ tilt @ lean
 
 
-def _random_listener(rng: np.random.Generator, room: Room, settings: Settings) -> Attributor:
+def _random_listener(rng: np.random.Generator, room: Room, settings: Settings) -> Listener:
     """Listener near a wall, facing into the room."""
     size = np.array(room.size)
     wall = rng.integers(4)
@@ -229,7 +229,7 @@ def _random_listener(rng: np.random.Generator, room: Room, settings: Settings) -
         pan = tuple(float(v) for v in side * np.deg2rad(rng.uniform([-16, 8], [-8, 16])))
     if settings.still_camera:
         motion, waves, pan = "still", (), (0.0, 0.0)
-    return Attributor(
+    return Listener(
         (float(place[0]), float(place[1]), float(height)), float(yaw), motion, waves, pan, settings.seconds
     )  # fmt: skip
 
@@ -247,7 +247,7 @@ def _footprint(instrument: str, dress: Dress) -> tuple[float, float]:
 
 
 def _random_performers(
-    rng: np.random.Generator, room: Room, listener: Attributor, settings: Settings
+    rng: np.random.Generator, room: Room, listener: Listener, settings: Settings
 ) -> tuple[Performer, ...] | None:
     """Performers ahead of the listener, separated in angle and on the floor; None if they do not fit."""
     count = int(rng.integers(settings.performers[0], settings.performers[1] + 1))
@@ -310,7 +310,7 @@ def _random_rests(rng: np.random.Generator, settings: Settings, count: int) -> t
 
 
 def _random_objects(
-    rng: np.random.Generator, room: Room, listener: Attributor, performers: tuple[Performer, ...]
+    rng: np.random.Generator, room: Room, listener: Listener, performers: tuple[Performer, ...]
 ) -> tuple[SceneObject, ...]:
     """Idle instruments and objects on free floor, where they hide no performer."""
     head = np.array(listener.position[:2])

@@ -35,7 +35,7 @@ class Walls:
             style = np.random.default_rng([room.drawing_seed, sum(map(ord, name))])
             paint = _paint(name, shape, style, tint)
             if index < 4 and not ("curtain" in name or "panel" in name or "rockwool" in name):
-                paint = _hang(paint, rng)
+                paint = _with_windows_and_boards(paint, rng)
             faces.append(paint * _lighting(index, shape, room)[..., None])
         _shade_floor(faces[4], shadows)
         width = max(face.shape[1] for face in faces) + 2 * _MARGIN
@@ -164,7 +164,7 @@ def _tiles(
     return image
 
 
-def _hang(paint: Texture, rng: np.random.Generator) -> Texture:
+def _with_windows_and_boards(paint: Texture, rng: np.random.Generator) -> Texture:
     """Add windows, doors, pictures and boards to a wall."""
     height, width = paint.shape[:2]
     metre = TEXELS_PER_METRE

@@ -8,7 +8,6 @@ INSTALL := $(PIP) install --no-compile -c constraints.txt
 WORKERS ?= 2
 # Check the shapes in annotations at every call of the core tier.
 SHAPES := --jaxtyping-packages=hearsight,shape_checks.checked
-SHAPED := acoustics evaluation explain inference metrics mixtures nn simulation vision
 # The files that hold the core tier, so that the others need not be read.
 CORE = $$($(BIN)/python tests/support/core_tier.py)
 
@@ -34,9 +33,9 @@ test-core: $(VENV)/.installed-dev system-libraries
 test-heavy: $(VENV)/.installed-heavy system-libraries browser
 	$(BIN)/python -m pytest -m heavy -n $(WORKERS) --dist loadgroup -o timeout=900 --durations=20
 
-# Shapes checked at every call of all normal tests of these packages; the others' annotations are still to be gone through.
+# All normal tests with shapes checked at every call.
 test-shapes: $(VENV)/.installed-dev system-libraries
-	$(BIN)/python -m pytest $(SHAPES) --all-shapes -n $(WORKERS) --dist loadgroup $(SHAPED:%=tests/%)
+	$(BIN)/python -m pytest $(SHAPES) --all-shapes -n $(WORKERS) --dist loadgroup
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -72,6 +72,8 @@ CORE: dict[str, tuple[str, ...]] = {
     "datasets/test_prepare.py": ("test_the_command_says_what_it_left_out",),
     "datasets/test_resplit.py": ("test_the_command_reads_videos_and_writes_lists",),
     "pseudo/test_pseudo_folder.py": ("test_the_command_writes_pairs_and_names_what_it_leaves_out",),
+    # The shapes of this tier are checked.
+    "test_shapes.py": ("test_a_wrong_shape_is_refused",),
     # A resumed training ends as an undisturbed one.
     "training/test_run.py": (
         "test_a_run_leaves_a_model_a_log_and_a_card",

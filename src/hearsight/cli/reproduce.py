@@ -1,6 +1,6 @@
 """`hearsight reproduce`: reproduces a table of a paper from the beginning."""
 
-from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -11,8 +11,6 @@ from hearsight.cli.train import shown
 
 if TYPE_CHECKING:
     from hearsight.evaluation.reproduction import DataSources, TablePlan
-    from hearsight.progress import Progress
-    from hearsight.training.reporting import Reporter
 
 
 @one_line_errors
@@ -93,13 +91,7 @@ def reproduce(
             _print_plan(plans, sources)
         return
 
-    def bars(label: str, unit: str) -> "AbstractContextManager[Progress]":
-        return progress_bar(label, unit, quiet)
-
-    def reporters(label: str) -> "AbstractContextManager[Reporter]":
-        return shown(label, quiet)
-
-    for done in run(plans, sources, bars, reporters, device):
+    for done in run(plans, sources, partial(progress_bar, quiet=quiet), partial(shown, quiet=quiet), device):
         if not quiet:
             print(f"{done.text}\ntable: {done.table}\nreport: {done.report}\n")
     for network in write_zoo(out, zoo) if zoo is not None else []:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -219,14 +220,6 @@ def _surround(root: Path, lists: Lists, ambisonic_format: AmbisonicFormat) -> Li
     return Listing(clips, Cutting(seconds=10.0), missing=missing)
 
 
-def _yt_360(root: Path, lists: Lists, ambisonic_format: AmbisonicFormat) -> Listing:
-    return _pieces(root, lists, ambisonic_format, "-")
-
-
-def _sphere360(root: Path, lists: Lists, ambisonic_format: AmbisonicFormat) -> Listing:
-    return _pieces(root, lists, ambisonic_format, "_")
-
-
 def _pieces(root: Path, lists: Lists, ambisonic_format: AmbisonicFormat, separator: str) -> Listing:
     listed = [without_suffix(name) for path in lists.choices for name in read_names(path)]
     clips, missing = piece_clips(root, listed or None, ambisonic_format, separator)
@@ -282,8 +275,12 @@ DATASETS: dict[str, Dataset] = {
     "yt-music": Dataset("YT-MUSIC: 360-degree video with first-order ambisonics", _surround, _IDS),
     "yt-clean": Dataset("YT-CLEAN: the same", _surround, _IDS),
     "rec-street": Dataset("REC-STREET: the same", _surround, _IDS),
-    "yt-360": Dataset("YT-360: video/ID-START.* and audio/ID-START.*, first-order ambisonics", _yt_360, _IDS),
-    "sphere360": Dataset("Sphere360: ID_START.* with first-order ambisonics in it or beside it", _sphere360, _IDS),
+    "yt-360": Dataset(
+        "YT-360: video/ID-START.* and audio/ID-START.*, first-order ambisonics", partial(_pieces, separator="-"), _IDS
+    ),
+    "sphere360": Dataset(
+        "Sphere360: ID_START.* with first-order ambisonics in it or beside it", partial(_pieces, separator="_"), _IDS
+    ),
     "youtube-asmr": Dataset("YouTube-ASMR: stereo videos, listed by id", _asmr, f"{_IDS}, with START,END or without"),
     "simulated": Dataset("what `hearsight simulate` writes, with depth", _simulated),
     "folder": Dataset("any folder of videos; the sound separates binaural from mono", _folder),

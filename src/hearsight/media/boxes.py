@@ -92,7 +92,7 @@ def add_boxes(path: Path, boxes: Mapping[int, bytes]) -> None:
         return
     index = _index(path)
     counts = iter(range(1 << 16))
-    at, length = _place_of_index(path)
+    at, length = next((at, length) for name, at, _, length in _top_boxes(path) if name == b"moov")
     grows = sum(map(len, boxes.values()))
     moves = grows if any(place > at for place in _data_places(path)) else 0
     content = b"".join(
@@ -166,11 +166,6 @@ def _index(path: str | os.PathLike[str]) -> bytes:
                 file.seek(position + header)
                 return file.read(min(length - header, _LARGEST_INDEX)) if length >= header else b""
     return b""
-
-
-def _place_of_index(path: Path) -> tuple[int, int]:
-    """Start and length of the top-level box moov."""
-    return next((position, length) for name, position, _, length in _top_boxes(path) if name == b"moov")
 
 
 def _data_places(path: Path) -> list[int]:

@@ -131,15 +131,12 @@ def _checked(element: bytes, content: int) -> bytes:
 def _element(name: int, content: bytes) -> bytes:
     size = len(content)
     length = next(n for n in range(1, 9) if size < (1 << (7 * n)) - 1)
-    return _name_bytes(name) + (size | 1 << (7 * length)).to_bytes(length, "big") + content
+    called = name.to_bytes((name.bit_length() + 7) // 8, "big")
+    return called + (size | 1 << (7 * length)).to_bytes(length, "big") + content
 
 
 def _number(name: int, value: int) -> bytes:
     return _element(name, value.to_bytes(max(1, (value.bit_length() + 7) // 8), "big"))
-
-
-def _name_bytes(name: int) -> bytes:
-    return name.to_bytes((name.bit_length() + 7) // 8, "big")
 
 
 def _header(path: str | os.PathLike[str], most: int = _LONGEST_HEADER) -> bytes:

@@ -31,6 +31,7 @@ SECONDS = 10.0
 PARTS = ("train", "validation")
 
 _TRIES = 12
+_ABOVE_20_HZ = butter(2, 20, "highpass", fs=RATE_HZ, output="sos")
 _RECORDINGS = "recordings/"  # prefix of the class for phrases of recordings
 
 
@@ -297,7 +298,8 @@ class _Makers:
         for attempt in range(_TRIES):
             rng = np.random.default_rng([task.seed, attempt])
             wave, origin = self._raw(rng, task)
-            wave = _without_drift(wave)
+            # Some fonts' samples have an offset that jumps with each note.
+            wave = sosfilt(_ABOVE_20_HZ, wave).astype(np.float32)
             if sounding_share(wave) >= 0.45:
                 return _kept(rng, wave), origin
         raise DataError(
@@ -360,14 +362,6 @@ def sounding_share(wave: NDArray[np.float32]) -> float:
     power = (wave[: len(wave) // size * size].reshape(-1, size).astype(np.float64) ** 2).mean(axis=1)
     loud = float(np.quantile(power, 0.9))
     return float((power > loud * 10**-4.5).mean()) if loud > 1e-9 else 0.0
-
-
-def _without_drift(wave: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Remove frequencies below 20 Hz: some fonts' samples have an offset that jumps with each note."""
-    return sosfilt(_DRIFT, wave).astype(np.float32)
-
-
-_DRIFT = butter(2, 20, "highpass", fs=RATE_HZ, output="sos")
 
 
 def _kept(rng: np.random.Generator, wave: NDArray[np.float32]) -> NDArray[np.int16]:

@@ -64,8 +64,9 @@ def import_weights(system: str, files: Sequence[str | Path]) -> Imported:
     wanted = IMPORTABLE[system]
     for part in parts:
         if part.layout not in wanted.layouts:
+            owners = ", ".join(name for name, other in IMPORTABLE.items() if part.layout in other.layouts)
             raise ModelError(
-                f"{part.file}: holds {_ARTICLED[part.layout]}, which belongs to {_owners(part.layout)}; "
+                f"{part.file}: holds {_ARTICLED[part.layout]}, which belongs to {owners}; "
                 f"{system} is made of {wanted.described()}",
                 "mismatch",
             )
@@ -123,10 +124,6 @@ IMPORTABLE: Mapping[str, _Wanted] = {
     "pseudobinaural": _Wanted(("plain", "dilated", "audio", "apnet", "associative-conv"), {**_TWO, "fusion": (0, 1)}),
     "ccstereo": _Wanted(("ccstereo",), {"whole": (1, 1)}),
 }
-
-
-def _owners(layout: str) -> str:
-    return ", ".join(system for system, wanted in IMPORTABLE.items() if layout in wanted.layouts)
 
 
 @dataclass(frozen=True)

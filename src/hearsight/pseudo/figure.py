@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from hearsight.acoustics.directions import direction_to_picture
 from hearsight.files import written_whole
@@ -132,7 +130,7 @@ def _position(azimuth: float, elevation: float, settings: PairSettings) -> tuple
 def _draw_spectrograms(left: Any, right: Any, pair: PseudoPair) -> None:
     parts, names = (pair.ears, ("left ear", "right ear")) if pair.ears is not None else (pair.stems, None)
     assert parts is not None  # a pair has ears or stems
-    spectra = [_spectrum_db(part) for part in parts]
+    spectra = [amplitude_to_db(STFT().forward(part).abs(), floor_db=-160.0) for part in parts]
     peak = max(float(spectrum.max()) for spectrum in spectra)
     levels = [float(amplitude_to_db(part.square().mean().sqrt())) for part in parts]
     seconds, nyquist_khz = pair.recipe.samples / pair.recipe.sample_rate_hz, pair.recipe.sample_rate_hz / 2000
@@ -153,7 +151,3 @@ def _draw_spectrograms(left: Any, right: Any, pair: PseudoPair) -> None:
         axes.set_xlabel("s", fontsize=7, labelpad=1)
     left.set_ylabel("kHz", fontsize=7, labelpad=1)
     right.set_yticklabels([])
-
-
-def _spectrum_db(part: Float[Tensor, "samples"]) -> Float[Tensor, "frequency time"]:
-    return amplitude_to_db(STFT().forward(part).abs(), floor_db=-160.0)

@@ -269,7 +269,8 @@ def locate(reference: str | Path, beside: Path | None = None) -> tuple[Path, str
         packaged = HOME / f"{plain}.yaml"
         if plain and packaged.is_file():
             return packaged, row
-        if beside is None and row is None and (now := _former_references().get(plain)) is not None:
+        # Names in the previous version work for one more release.
+        if beside is None and row is None and (now := read_yaml(HOME / "former.yaml").get(plain)) is not None:
             warnings.warn(f"{name}: is {now} now", FutureWarning, stacklevel=4)
             return locate(now)
     raise DataError(
@@ -307,11 +308,6 @@ def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 def used_parts(data: Mapping[str, Any], used: Mapping[str, Any]) -> dict[str, Any]:
     """Keys of `data` that belong to a part in `used`, or to all parts."""
     return {key: value for key, value in data.items() if key not in SOURCES or used.get(key) is not None}
-
-
-def _former_references() -> dict[str, str]:
-    """Names of recipes in the previous version; they work for one more release."""
-    return read_yaml(HOME / "former.yaml")
 
 
 def _with_base(content: Mapping[str, Any], folder: Path, seen: tuple[str, ...]) -> dict[str, Any]:

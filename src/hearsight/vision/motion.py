@@ -34,9 +34,9 @@ class Motion:
     is_cut: bool
 
 
-def still() -> Motion:
+def still(is_cut: bool = False) -> Motion:
     """No motion."""
-    return _nothing(is_cut=False)
+    return Motion(np.zeros(GRID, np.float32), np.zeros((*GRID, 2), np.float32), np.eye(3), is_cut)
 
 
 class MotionMeter:
@@ -70,7 +70,7 @@ class MotionMeter:
         if inliers < _CUT_INLIERS:
             warped = cv2.remap(grey, landed, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)  # type: ignore[call-overload]
             if cv2.absdiff(warped, before).mean() > _CUT_GREY_LEVELS:
-                return _nothing(is_cut=True)
+                return still(is_cut=True)
         right, down = cv2.split(cv2.subtract(landed, cv2.perspectiveTransform(start, camera)))
         pixels = cv2.magnitude(right, down)
         # Objects that leave the picture have no measurable flow.
@@ -96,10 +96,6 @@ def _positions(height: int, width: int) -> Float[np.ndarray, "height width 2"]:
     """Column and row of each pixel."""
     rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
     return np.stack([columns, rows], axis=-1)
-
-
-def _nothing(is_cut: bool) -> Motion:
-    return Motion(np.zeros(GRID, np.float32), np.zeros((*GRID, 2), np.float32), np.eye(3), is_cut)
 
 
 def _camera(flow: Float[np.ndarray, "height width 2"]) -> tuple[Float[np.ndarray, "3 3"], float]:

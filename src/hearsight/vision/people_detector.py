@@ -56,7 +56,7 @@ class PeopleDetector:
         rgb = np.ascontiguousarray(frame.rgb[:, ::-1] if self._is_mirrored else frame.rgb)
         people = self._seen(rgb)
         sure = people.chosen(people.score > LEAST_SCORE)
-        if in_tiles and (len(sure) == 0 or float(_heights(sure).max()) < _SMALL):
+        if in_tiles and (len(sure) == 0 or float((sure.box[:, 3] - sure.box[:, 1]).max()) < _SMALL):
             people = _distinct([people, *self._of_tiles(rgb)])
         self._latest, self._searched_in_tiles = people.mirrored() if self._is_mirrored else people, in_tiles
         return self._latest
@@ -90,10 +90,6 @@ def _network_size(size: tuple[int, int]) -> tuple[int, int]:
     scale = (PEOPLE_AREA / (size[0] * size[1])) ** 0.5
     height, width = (max(3, round(side * scale / STRIDE)) * STRIDE for side in size)
     return height, width
-
-
-def _heights(people: People) -> Float[np.ndarray, "people"]:
-    return np.asarray(people.box[:, 3] - people.box[:, 1])
 
 
 def _distinct(found: list[People]) -> People:

@@ -95,7 +95,7 @@ class SourceFinder:
         block = max(1, round(_BLOCK_S * self._rate))
         if len(self._motions) < 2 * block:
             return []
-        speeds = self._speeds()
+        speeds = np.stack([speed for speed, _ in self._pooled])
         if not speeds.any():
             return []
         cameras = self._cameras(block)
@@ -133,10 +133,6 @@ class SourceFinder:
         row, column = (np.asarray(y) * GRID[0] - 0.5)[:, None, None], (np.asarray(x) * GRID[1] - 0.5)[:, None, None]
         weight = np.exp(-0.5 * ((rows - row) ** 2 + (columns - column) ** 2) / _SIZE**2)
         return (changes * weight).sum((1, 2)) / (weight.sum((1, 2)) + 1e-9)
-
-    def _speeds(self) -> Float[np.ndarray, "ticks rows columns"]:
-        """Square root of the speeds, slightly pooled over the cells."""
-        return np.stack([speed for speed, _ in self._pooled])
 
     def _changes(self) -> Float[np.ndarray, "ticks rows columns"]:
         """Square root of the larger change of velocity (pooled over the size of a hand) into or out of each tick."""

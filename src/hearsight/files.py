@@ -151,6 +151,32 @@ def _hidden_folder(target: Path) -> tuple[Path, int | None]:
 
 
 @contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Context that locks a folder against other processes, where the system has locks.
+
+    Raises:
+        HearsightError: another process has locked it.
+    """
+    try:
+        import fcntl
+
+        descriptor = os.open(folder, os.O_RDONLY)
+    except (ImportError, OSError):  # Windows
+        yield
+        return
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise HearsightError(f"{folder}: another process is working in it; wait for its end", "occupied") from None
+        except OSError:  # network file systems without locks
+            pass
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
 def folder_written_whole(target: str | os.PathLike[str]) -> Iterator[Path]:
     """Like `written_whole`, for a folder: yields a temporary folder that becomes `target`.
 

@@ -20,6 +20,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from hearsight.datasets.segments import StereoSegments
 from hearsight.errors import DataError, DependencyError, HearsightError, ModelError
+from hearsight.files import locked
 from hearsight.models.saving import load_network
 from hearsight.recipes.recipe import read_recipe, recipe_as_mapping
 from hearsight.training.data import EpochNumbers, TaskItems
@@ -91,6 +92,10 @@ def test_a_run_leaves_a_model_a_log_and_a_card(tmp_path, prepared):
     other = read_recipe(tmp_path / "recipe.yaml", {"seed": "9"})
     with pytest.raises(DataError, match=r"seed .*0 .*9", check=coded("mismatch")):
         train(other, tmp_path / "run", resume=True, accelerator="cpu")
+    before = (tmp_path / "run" / "epochs.csv").read_bytes()
+    with locked(tmp_path / "run"), pytest.raises(HearsightError, match="run", check=coded("occupied")):
+        train(recipe, tmp_path / "run", resume=True, accelerator="cpu")
+    assert (tmp_path / "run" / "epochs.csv").read_bytes() == before
 
 
 def table(folder):

@@ -25,7 +25,7 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from hearsight.datasets.prepared import dataset_in
 from hearsight.errors import DataError, DependencyError, HearsightError, ModelError
-from hearsight.files import make_folder, write_json, written_whole
+from hearsight.files import locked, make_folder, write_json, written_whole
 from hearsight.models.registry import card, find_card
 from hearsight.models.saving import SavedNetwork, load_network
 from hearsight.recipes import differences_from_row
@@ -79,7 +79,7 @@ def train(
         DataError: the data do not fit, or `folder` holds a run and `resume` is not set, or a run of another recipe.
         ModelError: the model cannot be made or initialised.
         DependencyError: `wandb` is not installed.
-        HearsightError: the machine has no such device.
+        HearsightError: the machine has no such device, or another process trains in `folder`.
     """
     folder, reporter = Path(folder), reporter or Reporter()
     check_device(accelerator, devices)
@@ -302,17 +302,18 @@ def _claimed(folder: Path, recipe: Recipe, resume: bool) -> Iterator[None]:
         if changed := _differences(recipe_as_mapping(recipe), recipe_as_mapping(read_recipe(file))):
             raise DataError(f"{folder}: holds a run of another recipe: {'; '.join(changed)}", "mismatch")
     make_folder(folder)
-    with written_whole(file) as temporary:
-        temporary.write_text(yaml.safe_dump(recipe_as_mapping(recipe), sort_keys=False), encoding="utf-8")
-    try:
-        yield
-    except BaseException:
-        if not resumed and not (folder / "checkpoints" / "last.ckpt").is_file():
-            for path in set(folder.iterdir()) - (there or set()):
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
-            if there is None:
-                folder.rmdir()
-        raise
+    with locked(folder):
+        with written_whole(file) as temporary:
+            temporary.write_text(yaml.safe_dump(recipe_as_mapping(recipe), sort_keys=False), encoding="utf-8")
+        try:
+            yield
+        except BaseException:
+            if not resumed and not (folder / "checkpoints" / "last.ckpt").is_file():
+                for path in set(folder.iterdir()) - (there or set()):
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
+                if there is None:
+                    folder.rmdir()
+            raise
 
 
 def _differences(now: Any, before: Any, key: str = "") -> list[str]:

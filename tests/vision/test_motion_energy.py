@@ -63,13 +63,26 @@ def test_what_is_nobodys_motion_has_no_energy(change: str) -> None:
         assert np.quantile(energy.level, 0.95) < 0.2
 
 
-def test_another_scene_is_a_cut_and_has_no_energy() -> None:
+@pytest.mark.parametrize("contrast", [1.0, 0.4])
+def test_another_scene_is_a_cut_and_has_no_energy(contrast: float) -> None:
     meter = MotionEnergyMeter()
-    meter.measure(seen_from(60, 50), 0.25)
-    energy = meter.measure(photograph("flower.jpg", (HEIGHT, WIDTH)), 0.25)
+    one, other = (
+        (128 + contrast * (picture - 128.0)).astype(np.uint8)
+        for picture in (seen_from(60, 50), photograph("flower.jpg", (HEIGHT, WIDTH)))
+    )
+    meter.measure(one, 0.25)
+    energy = meter.measure(other, 0.25)
     assert energy.is_cut
     assert energy.level.max() == 0
     np.testing.assert_array_equal(energy.camera, np.eye(3))
+
+
+@pytest.mark.parametrize(("gain", "added"), [(0.3, 0), (0.5, 100), (1.6, 0)])
+def test_other_light_on_the_same_scene_is_no_cut(gain: float, added: float) -> None:
+    meter = MotionEnergyMeter()
+    scene = seen_from(60, 50)
+    meter.measure(scene, 0.25)
+    assert not meter.measure(np.clip(gain * scene.astype(float) + added, 0, 255).astype(np.uint8), 0.25).is_cut
 
 
 def test_upright_and_large_pictures_are_measured_in_the_same_grid() -> None:

@@ -5,15 +5,16 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Real, UInt8
 
 GRID = (18, 32)  # rows and columns of the cells in which motion is averaged
 _SAMPLED_EVERY = 12  # distance in pixels of the points that the camera's motion is fitted to
 _INLIER_PIXELS = 0.7
 _BORDER_PIXELS = 4
 _STILL_PIXELS = 0.15  # per frame: the noise of the optical flow
-_CUT_INLIERS = 0.3
-_CUT_GREY_LEVELS = 30.0
+# A cut: fewer points agree on the camera's motion, and the pictures, moved by the flow, correlate less and differ more.
+_CUT_INLIERS, _CUT_CORRELATION, _CUT_GREY_LEVELS = 0.5, 0.8, 10.0
+_CORRELATED_ROWS = 4  # one in this number of rows is correlated
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ class MotionMeter:
         landed = cv2.add(start, flow)
         if inliers < _CUT_INLIERS:
             warped = cv2.remap(grey, landed, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)  # type: ignore[call-overload]
-            if cv2.absdiff(warped, before).mean() > _CUT_GREY_LEVELS:
+            if correlation(warped, before) < _CUT_CORRELATION and cv2.absdiff(warped, before).mean() > _CUT_GREY_LEVELS:
                 return still(is_cut=True)
         right, down = cv2.split(cv2.subtract(landed, cv2.perspectiveTransform(start, camera)))
         pixels = cv2.magnitude(right, down)
@@ -89,6 +90,12 @@ class MotionMeter:
         unit = np.diag([1 / width, 1 / height, 1]) @ camera @ np.diag([width, height, 1])
         scale = 1 / (width * interval_s)
         return Motion(cells * scale, vectors * scale, unit, False)
+
+
+def correlation(one: Real[np.ndarray, "height width"], other: Real[np.ndarray, "height width"]) -> float:
+    """Correlation of some rows of two pictures, which other light hardly changes; 0 if one of them is even."""
+    first, second = (np.ascontiguousarray(picture[::_CORRELATED_ROWS], np.float32) for picture in (one, other))
+    return float(cv2.matchTemplate(first, second, cv2.TM_CCOEFF_NORMED)[0, 0])
 
 
 @functools.lru_cache(maxsize=4)

@@ -7,9 +7,11 @@ import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
 
+from hearsight.vision.motion import correlation
+
 _BLUR_PIXELS = 0.8
 _MEDIAN_ROWS = 4  # one in this number of rows is used for the usual change
-_CUT_GREY_LEVELS = 25.0  # mean change above which a picture is a new scene
+_CUT_CORRELATION, _CUT_GREY_LEVELS = 0.75, 10.0  # a new scene: correlation below, and mean change above
 _FEWEST_PIXELS = 4  # smallest side of a mouth's region
 _UPPER = (-1.75, -0.7)  # edges of eyes and nose, from the mouth's centre, in heights of its region
 _LEAST_UPPER_PIXELS = 8  # side of that region below which the head's own motion is not measured
@@ -40,13 +42,15 @@ class MouthMotion:
 
     A head's motion is that of eyes and nose, by phase correlation. The previous picture is moved accordingly, and the
     remaining change at eyes and nose (the head turns, the light flickers) is subtracted from the change at the mouth.
-    Between detections the mouth moves with the head.
+    Between detections the mouth moves with the head. Faces that were detected before a cut are not measured after it.
     """
 
     def __init__(self) -> None:
         self._before: Float[np.ndarray, "rows columns"] | None = None
         self._levels: deque[tuple[float, dict[int, float]]] = deque()
         self._followed: dict[int, tuple[Face, Float[np.ndarray, "2"]]] = {}  # as detected; shift in pixels since then
+        self._faces: list[Face] = []  # of the previous picture
+        self._past: list[Face] = []  # of the scene before the latest cut
 
     def update(self, time_s: float, grey: UInt8[np.ndarray, "rows columns"], faces: list[Face]) -> None:
         """Process the clip's next picture, small and grey, with its faces; times must increase from call to call."""
@@ -55,14 +59,16 @@ class MouthMotion:
             return
         now = np.asarray(cv2.GaussianBlur(grey.astype(np.float32), (0, 0), _BLUR_PIXELS), np.float32)
         before, self._before = self._before, now
+        earlier, self._faces = self._faces, faces
         if before is None or before.shape != now.shape:
             return
         change = cv2.absdiff(now, before)
-        if float(change.mean()) > _CUT_GREY_LEVELS:
-            self._followed = {}
+        if float(change.mean()) > _CUT_GREY_LEVELS and correlation(now, before) < _CUT_CORRELATION:
+            self._followed, self._past = {}, earlier
             return
         usual = float(np.median(change[::_MEDIAN_ROWS]))
-        self._levels.append((time_s, {face.number: self._level(before, now, face, usual) for face in faces}))
+        levels = {face.number: self._level(before, now, face, usual) for face in faces if face not in self._past}
+        self._levels.append((time_s, levels))
         while self._levels[0][0] < time_s - _KEPT_S:
             self._levels.popleft()
 

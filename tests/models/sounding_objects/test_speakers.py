@@ -1,5 +1,6 @@
 """Who of the visible people speaks, from portraits made to talk and a voice that is given."""
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -98,6 +99,24 @@ def test_mouth_motion_is_that_of_the_mouth_and_is_unknown_without_a_face() -> No
     assert moving is not None and moving.min() > 30
     assert still is not None and still.max() < 1
     assert unknown is None
+
+
+def test_a_face_detected_before_a_cut_is_not_measured_after_it() -> None:
+    rng = np.random.default_rng(0)
+    before, after = (cv2.GaussianBlur(rng.integers(0, 256, (90, 160)).astype(np.uint8), (0, 0), 1) for _ in range(2))
+    mouths, early, late = MouthMotion(), Face(1, 0.25, 0.5, 0.1, 0.1), Face(2, 0.75, 0.5, 0.1, 0.1)
+    for tick in range(60):
+        grey = (before if tick < 30 else after).copy()
+        for face in (early, late):
+            column = round(face.x * 160)
+            grey[41:50, column - 6 : column + 7] = 100 + 80 * (tick % 2)
+        mouths.update(tick / 15, grey, [early if tick < 33 else late])  # detected three ticks after the cut
+    times = np.arange(0.2, 3.8, 0.1)
+    first, second = (mouths.at(number, times) for number in (1, 2))
+    assert first is not None and second is not None
+    np.testing.assert_array_equal(np.isfinite(first), times < 29 / 15)
+    np.testing.assert_array_equal(np.isfinite(second), times > 33 / 15)
+    assert np.nanmin(first) > 30 and np.nanmin(second) > 30
 
 
 def test_the_voice_changes_sides_when_another_begins_to_talk_within_a_window() -> None:

@@ -430,6 +430,49 @@ def test_both_heads_of_a_pyramid_are_one_convolution() -> None:
         torch.testing.assert_close(fast(mix, frames).difference, wanted, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("cls", [c for c in NETWORKS if c.shares_pictures], ids=lambda cls: cls.system)
+def test_an_accelerated_network_gives_the_same_with_one_picture_for_all_or_for_each(cls: type[StereoNetwork]) -> None:
+    network = lively(cls)
+    mix = network.stft.forward(0.1 * torch.randn(3, network.segment_samples))
+    with torch.no_grad():
+        visual = network.encode_frames(torch.randn(1, 3, *network.frame_size))
+        assert isinstance(visual, Tensor)
+        each = visual.expand(3, *visual.shape[1:])
+        with observed(network) as notes:
+            wanted = network.predict(mix, each)
+        fast = accelerated(network, notes, torch.float32)
+        for seen in (visual, each):
+            got = fast.predict(mix, seen)
+            torch.testing.assert_close(got.difference, wanted.difference, rtol=1e-4, atol=1e-5)
+            for side in wanted.extras.keys() & {"left", "right"}:
+                torch.testing.assert_close(got.extras[side], wanted.extras[side], rtol=1e-4, atol=1e-5)
+
+
+def test_an_accelerated_network_does_not_compute_what_no_ear_needs() -> None:
+    network = lively(SepStereo)
+    mix, frames = torch.randn(2, 129, 64, dtype=torch.complex64), torch.randn(1, 3, *network.frame_size)
+    with torch.no_grad(), observed(network) as notes:
+        network(mix, frames)
+    fast = accelerated(network, notes, torch.float32)
+    called: list[nn.Module] = []
+    for unused in (fast.unet.head, network.unet.head):
+        unused.register_forward_hook(lambda module, given, out: called.append(module))
+    with torch.no_grad():
+        fast(mix, frames)
+        assert not called
+        network(mix, frames)
+        assert called == [network.unet.head]
+
+
+@pytest.mark.parametrize(("native", "batch"), [(False, 8), (True, 16)])
+def test_the_usual_batch_keeps_maps_small_on_a_cpu(monkeypatch: pytest.MonkeyPatch, native: bool, batch: int) -> None:
+    monkeypatch.setattr("hearsight.inference.network_model.computes_bfloat16", lambda device: native)
+    assert NeuralModel(lively(SepStereo)).spec.batch == batch
+    assert NeuralModel(lively(BeyondMono)).spec.batch == 8
+    assert NeuralModel(lively(AudioOnly)).spec.batch == 32
+    assert NeuralModel(lively(SepStereo), batch=5).spec.batch == 5
+
+
 @pytest.mark.parametrize("stretches_of", [128, 8])
 def test_a_still_picture_is_encoded_once_in_a_long_clip(monkeypatch: pytest.MonkeyPatch, stretches_of: int) -> None:
     monkeypatch.setattr("hearsight.inference.network_model._WINDOWS_OF_STRETCH", stretches_of)

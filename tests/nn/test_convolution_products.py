@@ -49,6 +49,32 @@ def test_several_convolutions_of_one_input_are_one() -> None:
         torch.testing.assert_close(SubpixelConvolution(*parts)(x), wanted, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("constants", [1, 3])
+def test_channels_that_are_the_same_everywhere_are_given_once(constants: int) -> None:
+    torch.manual_seed(0)
+    convolution = nn.ConvTranspose2d(7, 4, 4, 2, 1)
+    form = TransposedConvolutionAsProduct(convolution)
+    form.split(5)
+    constant, x = torch.randn(constants, 5), torch.randn(3, 2, 4, 3)
+    with torch.no_grad():
+        wanted = convolution(torch.cat([constant[:, :, None, None].expand(3, -1, 4, 3), x], dim=1))
+        torch.testing.assert_close(form(x, constant), wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_maps_that_are_products_need_not_be_computed() -> None:
+    torch.manual_seed(0)
+    convolution = nn.ConvTranspose2d(9, 2, 4, 2, 1)
+    kernels, x, further = torch.randn(4, 6), torch.randn(2, 4, 5, 3), torch.randn(2, 3, 5, 3)
+    with torch.no_grad():
+        maps = torch.einsum("cm,bchw->bmhw", kernels, x)
+        wanted = convolution(torch.cat([maps, further], dim=1))
+        form = SubpixelConvolution(convolution)
+        torch.testing.assert_close(form.of_products(kernels, x, further), wanted, rtol=1e-4, atol=1e-5)
+        alone = nn.ConvTranspose2d(6, 2, 4, 2, 1)
+        got = SubpixelConvolution(alone).of_products(kernels, x)
+        torch.testing.assert_close(got, alone(maps), rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize(
     "change", [{"stride": 1}, {"padding": 0}, {"kernel_size": 3}, {"dilation": 2}, {"groups": 2}, {"output_padding": 1}]
 )

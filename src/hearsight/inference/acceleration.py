@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
+from hearsight.models.interface import StereoNetwork
 from hearsight.nn.convolution_products import (
     ConvolutionAsProduct,
     SubpixelConvolution,
@@ -26,6 +27,7 @@ from hearsight.nn.convolution_products import (
 from hearsight.nn.cross_modal_attention import MapsConvolution
 from hearsight.nn.fused_convolution import Convolution, FusedConvolution, PackedLinear, has_matrix_tiles
 from hearsight.nn.pyramid import MaskPair
+from hearsight.nn.unet import ConditionalUNet
 from hearsight.nn.vision_transformer import VisionTransformer
 
 _Activation = nn.ReLU | nn.LeakyReLU
@@ -142,6 +144,11 @@ def accelerated(network: nn.Module, notes: Observed, dtype: torch.dtype) -> nn.M
         form = _form_of(modules.get(name), shape)
         if form is not None:
             fast.set_submodule(name, form(modules[name]))
+    for module in fast.modules():
+        if isinstance(module, ConditionalUNet):
+            module.split_condition()
+    if isinstance(fast, StereoNetwork):
+        fast.leave_out_extras()
     return fast
 
 

@@ -58,7 +58,8 @@ class NeuralModel:
         network: the network; it is put in evaluation mode and moved to `device`.
         device: "cpu", "cuda", "cuda:1", "mps".
         hop_s: hop of the windows in seconds; None for 0.05. 0.1 is that of PseudoBinaural, and nearly twice as fast.
-        batch: number of windows computed at once; None for 32, or the network's own `inference_batch` if it has one.
+        batch: number of windows computed at once; None for 32, or the network's own `inference_batch` if it has one. On
+            the CPU also at most its `cpu_batch`, or twice that where maps are in bfloat16.
         precision: "auto"; "float32" or "bfloat16" are used whatever the result.
         name: name of the model in reports; None for the network's system.
         crops: "whole", each picture stretched to the network's size; "sliding", cropped at one of five places by its
@@ -86,10 +87,9 @@ class NeuralModel:
     ) -> None:
         window_s = network.segment_samples / network.sample_rate_hz
         hop_s = LOOP_HOP_S if hop_s is None else hop_s
-        batch = getattr(network, "inference_batch", 32) if batch is None else batch
         if not 0 < hop_s <= window_s or round(hop_s * network.sample_rate_hz) < 1:
             raise ModelError(f"the hop must be within 0 and the window's {window_s:g} s, got {hop_s:g} s")
-        if batch < 1:
+        if batch is not None and batch < 1:
             raise ModelError(f"the batch must be at least one window, got {batch}")
         if precision not in ("auto", "float32", "bfloat16"):
             raise ModelError(f"unknown precision {precision!r}; known: auto, float32, bfloat16", "unknown")
@@ -115,7 +115,7 @@ class NeuralModel:
             frames="centre" if network.needs_frames else "none",
             frame_rate_hz=FRAME_RATE_HZ,
             frame_size=_picture_size(network, self.crops) if network.needs_frames else None,
-            batch=batch,
+            batch=batch or _usual_batch(network, self.device),
         )
         self._fast: Runner | None = None
         self.remarks: list[str] = []
@@ -505,6 +505,14 @@ def level_error_db(ears: Float[Tensor, "*batch 2 samples"], reference: Float[Ten
     size = torch.linalg.vector_norm(reference.double(), dim=axes)
     ratio = torch.where(error == 0, 0.0, error / size)
     return float(20 * torch.log10(1 + ratio).max())
+
+
+def _usual_batch(network: StereoNetwork, device: torch.device) -> int:
+    """Number of windows that are computed at once unless the caller names one."""
+    usual = getattr(network, "inference_batch", 32)
+    if device.type != "cpu":
+        return usual
+    return min(usual, getattr(network, "cpu_batch", usual) * (2 if computes_bfloat16(device) else 1))
 
 
 def _own_crops(network: StereoNetwork) -> Crops:

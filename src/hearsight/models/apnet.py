@@ -93,6 +93,7 @@ class APNet(GuidedUNet, StereoNetwork):
         self.heads_weight = heads_weight
         self.loss = checked(loss)
         self.released_losses = released_losses
+        self._without_extras = False
 
     def make_fusion(self, fusion: Fusion) -> AssociativePyramid | OutermostAssociation | None:
         """Return a new associative network for this backbone; None for "none".
@@ -122,8 +123,16 @@ class APNet(GuidedUNet, StereoNetwork):
     ) -> StereoResult:
         """Predict the spectrogram of l - r from the spectrogram of l + r and the feature map."""
         assert isinstance(visual, Tensor)
+        if self._without_extras and self.fusion is not None and self.output == "heads":
+            stages, _ = self.unet.stages(torch.stack([mix.real, mix.imag], dim=1), self.condition(visual))
+            left, right = masked_pair(self.fusion(stages, visual), mix)
+            return StereoResult(left - right, {"left": left, "right": right})
         logits, stages = self.decode(mix, visual)
         return self.heads(mix, visual, logits, stages)
+
+    def leave_out_extras(self) -> None:
+        """From now on, predict only `left` and `right` besides the difference, where that is made of them."""
+        self._without_extras = True
 
     def decode(
         self, mix: Complex[Tensor, "batch frequency time"], visual: Float[Tensor, "_batch channels h w"]
@@ -143,7 +152,8 @@ class APNet(GuidedUNet, StereoNetwork):
         if self.fusion is not None:
             associated = self.fusion(stages, visual)
             extras["left"], extras["right"] = masked_pair(associated, mix)
-            extras["associated"] = associated.maps[-1]
+            if not self._without_extras:
+                extras["associated"] = associated.maps[-1]
         if self.output == "backbone":
             return StereoResult(extras["backbone"], extras)
         return StereoResult(extras["left"] - extras["right"], extras)

@@ -38,6 +38,9 @@ class GuidedUNet(AudioVisualNetwork):
 
     shares_pictures: ClassVar[bool] = True
     exchanges_backbone: ClassVar[bool] = True
+    cpu_batch: ClassVar[int] = 8
+    """Windows at once in float32 on a CPU. In larger batches a map takes more than 32 MB, the most that glibc keeps for
+    the next use: the system then clears its pages anew each time."""
     small_sizes: ClassVar[Mapping[str, Any]] = {"channels": (8, 16, 32, 32, 32), "visual_widths": (8, 16, 24, 32)}
 
     def __init__(

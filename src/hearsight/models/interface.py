@@ -406,6 +406,9 @@ class StereoNetwork(AudioVisualNetwork):
     def losses(self, result: StereoResult, item: Item) -> dict[str, Tensor]:
         """Named, weighted loss terms of a batch; training minimises their sum."""
 
+    def leave_out_extras(self) -> None:
+        """From now on, compute no extras that inference does not use: it uses only `left` and `right`."""
+
     def feature_map(
         self, frames: Float[Tensor, "batch 3 height width"], encoded: Tensor | tuple[Tensor, ...] | None = None
     ) -> Float[Tensor, "batch channels h w"] | None:

@@ -30,7 +30,11 @@ class AssociativeConv(nn.Module):
 
         The visual features are those of one picture for all sounds, or of one for each.
         """
-        return channels_product(self.transfer(visual.flatten(2)), audio)  # equation 2
+        return channels_product(self.kernels(visual), audio)  # equation 2
+
+    def kernels(self, visual: Float[Tensor, "batch channels h w"]) -> Float[Tensor, "batch audio_channels positions"]:
+        """Kernel of each position."""
+        return self.transfer(visual.flatten(2))
 
 
 def channels_product(

@@ -20,6 +20,7 @@ class TransposedConvolutionAsProduct(nn.Module):
     """Transposed convolution as one matrix product and eight additions, for few positions with many channels.
 
     Every input position gives a 4 x 4 patch; patches of neighbours overlap by two rows and columns and are added.
+    Channels with the same number at every position can be given once (`split`).
     """
 
     def __init__(self, convolution: nn.ConvTranspose2d) -> None:
@@ -27,15 +28,26 @@ class TransposedConvolutionAsProduct(nn.Module):
         self.outputs = convolution.out_channels
         self.product = _linear(convolution.weight.permute(2, 3, 1, 0).flatten(0, 2), None)
         self.bias = None if convolution.bias is None else frozen(convolution.bias, convolution.bias.dtype)
+        self.of_constant: nn.Module | None = None
+
+    def split(self, channels: int) -> None:
+        """Expect the first `channels` input channels as `constant` from now on."""
+        weight = self.product.weight
+        self.of_constant, self.product = _linear(weight[:, :channels], None), _linear(weight[:, channels:], None)
 
     @staticmethod
     def fits(module: nn.Module) -> bool:
         """Whether a module is such a convolution on the CPU."""
         return isinstance(module, nn.ConvTranspose2d) and module.output_padding == (0, 0) and _is_usual(module)
 
-    def forward(self, x: Float[Tensor, "batch in h w"]) -> Float[Tensor, "batch out 2*h 2*w"]:
+    def forward(
+        self, x: Float[Tensor, "batch in h w"], constant: Float[Tensor, "_batch constant_in"] | None = None
+    ) -> Float[Tensor, "batch out 2*h 2*w"]:
+        """The convolution of [constant, x], with one constant for all, or one for each."""
         batch, channels, height, width = x.shape
         patches = self.product(x.permute(0, 2, 3, 1).reshape(-1, channels))
+        if constant is not None and self.of_constant is not None:
+            patches = patches.view(batch, height * width, -1) + self.of_constant(constant)[:, None]
         patches = patches.view(batch, height, width, 4, 4, self.outputs)
         # Row i of the input covers rows 2i - 1 to 2i + 2 of the output, and so do columns.
         rows = patches.new_empty(batch, height, 2, width, 4, self.outputs)
@@ -84,6 +96,7 @@ class SubpixelConvolution(nn.Module):
         self.convolution = nn.Conv2d(kernel.shape[1], kernel.shape[0], 3, padding=1, device="meta")
         self.convolution.weight = frozen(kernel, kernel.dtype)
         self.convolution.bias = frozen(torch.cat(biases).repeat_interleave(4), kernel.dtype)
+        self.kernel, self.bias = self.convolution.weight, self.convolution.bias  # `convolution` may be packed later
 
     @staticmethod
     def fits(module: nn.Module) -> bool:
@@ -94,6 +107,23 @@ class SubpixelConvolution(nn.Module):
 
     def forward(self, x: Float[Tensor, "batch in h w"]) -> Float[Tensor, "batch out 2*h 2*w"]:
         return F.pixel_shuffle(self.convolution(x), 2)
+
+    def of_products(
+        self,
+        kernels: Float[Tensor, "channels maps"],
+        x: Float[Tensor, "batch channels h w"],
+        further: Float[Tensor, "batch further h w"] | None = None,
+    ) -> Float[Tensor, "batch out 2*h 2*w"]:
+        """The convolution of [maps, further], with the maps `kernels`^T x.
+
+        The maps are not computed, as in `cross_modal_attention.MapsConvolution`, nor are the inputs joined.
+        """
+        of_maps, own = self.kernel.split([kernels.shape[1], self.kernel.shape[1] - kernels.shape[1]], dim=1)
+        kernel = torch.einsum("cm,omhw->ochw", kernels, of_maps.to(kernels.dtype))
+        out = F.conv2d(x, kernel.to(x.dtype), self.bias.to(x.dtype), padding=1)
+        if further is not None:
+            out = out + F.conv2d(further, own.to(further.dtype), padding=1)
+        return F.pixel_shuffle(out, 2)
 
 
 def subpixel_kernel(weight: Float[Tensor, "in out 4 4"]) -> Float[Tensor, "4*out in 3 3"]:

@@ -22,7 +22,8 @@ class Associated(NamedTuple):
     Attributes:
         left, right: logits of the masks of the first and the second channel. `[batch, 2, frequency, time]`
         maps: outputs of the associative convolutions, coarse to fine, one channel per position of the visual map; the
-            last has half the rows and columns of the masks. `[batch, h * w, frequency_i, time_i]`
+            last has half the rows and columns of the masks. `[batch, h * w, frequency_i, time_i]`. After
+            `MaskPair.join`, the last is missing where one picture was given for several sounds.
     """
 
     left: Float[Tensor, "batch 2 frequency time"]
@@ -54,6 +55,22 @@ class MaskPair(nn.Module):
         left, right = self.both(maps).chunk(2, dim=1)
         return left, right
 
+    def computes_maps(self, visual: Tensor, audio: Tensor) -> bool:
+        """Whether the finest maps are computed: not for one picture with several sounds, after `join`."""
+        return self.both is None or not visual.shape[0] == 1 < audio.shape[0]
+
+    def pair_of_one_picture(
+        self,
+        association: AssociativeConv,
+        audio: Float[Tensor, "batch audio_channels h w"],
+        visual: Float[Tensor, "1 channels _h _w"],
+        further: Float[Tensor, "batch further h w"] | None = None,
+    ) -> tuple[Float[Tensor, "batch 2 2*h 2*w"], Float[Tensor, "batch 2 2*h 2*w"]]:
+        """`pair` of [the associated maps, further maps]; the associated maps are not computed."""
+        assert self.both is not None
+        left, right = self.both.of_products(association.kernels(visual)[0], audio, further).chunk(2, dim=1)
+        return left, right
+
 
 class AssociativePyramid(MaskPair):
     """APNet: associative convolutions at every inner decoder stage, combined from coarse to fine.
@@ -78,11 +95,17 @@ class AssociativePyramid(MaskPair):
 
     def forward(self, stages: Sequence[Tensor], visual: Float[Tensor, "_batch channels h w"]) -> Associated:
         """Logits for two channels from the decoder's inner stages, coarse to fine."""
-        maps = [associate(stage, visual) for associate, stage in zip(self.associations, stages, strict=True)]
+        count = len(stages) - (bool(self.upsamplings) and not self.computes_maps(visual, stages[-1]))
+        pairs = list(zip(self.associations, stages, strict=True))
+        maps = [associate(stage, visual) for associate, stage in pairs[:count]]
         x = maps[0]
-        for upsampling, finer in zip(self.upsamplings, maps[1:], strict=True):
+        for upsampling, finer in zip(self.upsamplings, maps[1:], strict=False):
             x = torch.cat([finer, upsampling(x)], dim=1)  # equation 3
-        return Associated(*self.pair(x), tuple(maps))
+        if count == len(stages):
+            return Associated(*self.pair(x), tuple(maps))
+        association, upsampling = self.associations[-1], self.upsamplings[-1]
+        assert isinstance(association, AssociativeConv)
+        return Associated(*self.pair_of_one_picture(association, stages[-1], visual, upsampling(x)), tuple(maps))
 
 
 class OutermostAssociation(MaskPair):
@@ -102,6 +125,8 @@ class OutermostAssociation(MaskPair):
 
     def forward(self, stages: Sequence[Tensor], visual: Float[Tensor, "_batch channels h w"]) -> Associated:
         """Logits for two channels from the decoder's inner stages, coarse to fine."""
+        if not self.computes_maps(visual, stages[-1]):
+            return Associated(*self.pair_of_one_picture(self.association, stages[-1], visual), ())
         associated = self.association(stages[-1], visual)
         return Associated(*self.pair(associated), (associated,))
 

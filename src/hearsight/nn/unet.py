@@ -8,6 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from hearsight.nn.convolution_products import TransposedConvolutionAsProduct
+
 Norm = Literal["batch", "instance"]
 Conditioning = Literal["tile", "film"]
 
@@ -71,6 +73,7 @@ class ConditionalUNet(nn.Module):
         self.up = nn.ModuleList(ups)
         self.head = nn.ConvTranspose2d(incoming, out_channels, kernel_size=4, stride=2, padding=1)
         self.condition_channels = condition_channels
+        self._splits_condition = False
         draw_weights(self)
         self.film = nn.Linear(condition_channels, 2 * channels[-1]) if modulates else None
         if self.film is not None:
@@ -87,6 +90,19 @@ class ConditionalUNet(nn.Module):
         Raises:
             ValueError: an axis cannot be halved n times, or the condition is missing or has another length.
         """
+        stages, skip = self.stages(spectrogram, condition)
+        return Decoded(self.head(torch.cat([stages[-1], skip], dim=1)), stages)
+
+    def stages(
+        self,
+        spectrogram: Float[Tensor, "batch in frequency time"],
+        condition: Float[Tensor, "_batch condition"] | None = None,
+    ) -> tuple[tuple[Tensor, ...], Tensor]:
+        """The decoder's stages as in `Decoded`, and the first encoder stage.
+
+        Raises:
+            ValueError: as `forward`.
+        """
         self.check_size(*spectrogram.shape[-2:])
         given = 0 if condition is None else condition.shape[1]
         if given != self.condition_channels:
@@ -96,14 +112,28 @@ class ConditionalUNet(nn.Module):
         if condition is not None and self.film is not None:
             gamma, beta = self.film(condition)[:, :, None, None].chunk(2, dim=1)
             x = x * (1 + gamma) + beta
-        elif condition is not None:
+        elif condition is not None and not self._splits_condition:
             tiled = condition[:, :, None, None].expand(x.shape[0], -1, x.shape[-2], x.shape[-1])
             x = torch.cat([tiled, x], dim=1)
         stages = []
         for i, stage in enumerate(self.up):
-            x = stage(x if i == 0 else torch.cat([x, encoded[-1 - i]], dim=1))
+            if i == 0 and self._splits_condition:
+                assert isinstance(stage, nn.Sequential)
+                x = stage[1:](stage[0](x, condition))
+            else:
+                x = stage(x if i == 0 else torch.cat([x, encoded[-1 - i]], dim=1))
             stages.append(x)
-        return Decoded(self.head(torch.cat([x, encoded[0]], dim=1)), tuple(stages))
+        return tuple(stages), encoded[0]
+
+    def split_condition(self) -> None:
+        """Compute the tiled condition's share of the first decoder stage once for all positions, for inference.
+
+        Nothing changes unless that stage's convolution is a `TransposedConvolutionAsProduct`.
+        """
+        first = self.up[0][0]  # type: ignore[index]
+        if self.film is None and self.condition_channels and isinstance(first, TransposedConvolutionAsProduct):
+            first.split(self.condition_channels)
+            self._splits_condition = True
 
     def check_size(self, rows: int, columns: int) -> None:
         """Raise if the axes of a spectrogram cannot be halved n times.

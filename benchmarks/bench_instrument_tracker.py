@@ -21,7 +21,7 @@ import numpy as np
 import torch
 
 from hearsight.nn.efficientnet_lite import EfficientNetLite0, lite_picture
-from hearsight.vision.frames import Frame
+from hearsight.vision.frames import Frame, small_grey
 from hearsight.vision.instrument_detector import InstrumentDetector
 from hearsight.vision.instrument_tracker import FRAME_RATE_HZ, InstrumentTracker
 from hearsight.vision.motion_energy import MotionEnergyMeter
@@ -65,13 +65,13 @@ def measured(repeats: int, clock: Callable[[], float]) -> dict[str, float]:
     tracker = InstrumentTracker(detector)
     tracker.update(frames[0])
     second = timed(lambda index: tracker.update(frames[index + 1]), 2 * repeats, clock)
-    meter.measure(frames[0].rgb, 0.25)
+    meter.measure(small_grey(frames[0].rgb))
     with torch.inference_mode():
         plain = timed(lambda index: network.features(pictures[index]), repeats, clock)
     return {
         "detection_ms": statistics.median(timed(lambda index: detector.see(frames[index].rgb), repeats, clock)),
         "in_pytorch_ms": statistics.median(plain),
-        "motion_ms": statistics.median(timed(lambda index: meter.measure(frames[index].rgb, 0.25), repeats, clock)),
+        "motion_ms": statistics.median(timed(lambda i: meter.measure(small_grey(frames[i].rgb)), repeats, clock)),
         "tracks_ms": statistics.median(timed(lambda index: tracks.update(0.5 * index, seen), repeats, clock)),
         "second_ms": FRAME_RATE_HZ * statistics.mean(second),
     }

@@ -59,7 +59,7 @@ class InstrumentTracker:
         before, self._frame = self._frame, frame
         is_cut = False
         if before is None:
-            self._meter.measure(frame.rgb, 1.0)
+            self._meter.measure(frame.small_grey)
             self._measured, self._begun_s = frame, frame.time_s
             self._detect(frame)
             self._moved(frame, no_motion_energy())
@@ -68,7 +68,7 @@ class InstrumentTracker:
             if frame.number == self._measured.number:
                 energy = no_motion_energy()
             else:
-                energy = self._meter.measure(frame.rgb, frame.time_s - self._measured.time_s)
+                energy = self._meter.measure(frame.small_grey)
             self._measured = frame
             is_cut = energy.is_cut
             self._turned = energy.camera @ self._turned

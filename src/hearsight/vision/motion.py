@@ -2,6 +2,7 @@
 
 import functools
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -40,18 +41,58 @@ def still(is_cut: bool = False) -> Motion:
     return Motion(np.zeros(GRID, np.float32), np.zeros((*GRID, 2), np.float32), np.eye(3), is_cut)
 
 
-class MotionMeter:
-    """Measures motion from picture to picture of a stream.
+class _Flow(NamedTuple):
+    """Optical flow from the previous picture, and the camera's motion as a homography of pixels."""
+
+    vectors: Float[np.ndarray, "height width 2"]
+    camera: Float[np.ndarray, "3 3"]
+    is_cut: bool
+
+
+class CameraMeter:
+    """Measures the camera's motion from picture to picture of a stream.
 
     The optical flow is dense (DIS: Kroeger et al., "Fast optical flow using dense inverse search", ECCV 2016). The
     camera's motion is the homography that most of a grid of flow vectors agree on (RANSAC; exact for a turning camera).
-    Any difference from it beyond the flow's noise is motion of an object. A residue common to most of the picture is
-    treated as camera motion that is no homography (parallax, rolling shutter) and removed too.
     """
 
     def __init__(self) -> None:
         self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
         self._before: UInt8[np.ndarray, "height width"] | None = None
+
+    def measure(self, grey: UInt8[np.ndarray, "height width"]) -> tuple[Float[np.ndarray, "3 3"], bool]:
+        """`camera` and `is_cut` of `Motion` since the previous picture; the identity and False for the first one."""
+        flow = self.flow(grey)
+        if flow is None or flow.is_cut:
+            return np.eye(3), flow is not None
+        return _of_positions(flow.camera, grey.shape), False
+
+    def flow(self, grey: UInt8[np.ndarray, "height width"]) -> _Flow | None:
+        """Flow since the previous picture; None for the first one."""
+        before, self._before = self._before, grey
+        if before is None:
+            return None
+        vectors = self._flow.calc(before, grey, np.zeros((*grey.shape, 2), np.float32))
+        camera, inliers = _camera(vectors)
+        is_cut = False
+        if inliers < _CUT_INLIERS:
+            landed = cv2.add(_positions(*grey.shape), vectors)
+            warped = cv2.remap(grey, landed, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)  # type: ignore[call-overload]
+            is_other = correlation(warped, before) < _CUT_CORRELATION
+            is_cut = is_other and float(cv2.absdiff(warped, before).mean()) > _CUT_GREY_LEVELS
+        return _Flow(vectors, camera, is_cut)
+
+
+class MotionMeter:
+    """Measures motion from picture to picture of a stream.
+
+    Any difference of the optical flow from the camera's motion (`CameraMeter`) beyond the flow's noise is motion of an
+    object. A residue common to most of the picture is treated as camera motion that is no homography (parallax, rolling
+    shutter) and removed too.
+    """
+
+    def __init__(self) -> None:
+        self._camera = CameraMeter()
 
     def measure(self, picture: UInt8[np.ndarray, "height width channels"], interval_s: float) -> Motion:
         """Motion since the previous picture, `interval_s` seconds earlier; zero for the first picture.
@@ -59,20 +100,13 @@ class MotionMeter:
         Pictures are RGB, or grey with a single channel.
         """
         grey = picture[..., 0] if picture.shape[-1] == 1 else cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
-        grey = np.ascontiguousarray(grey, np.uint8)
-        before, self._before = self._before, grey
-        if before is None:
-            return still()
-        flow = self._flow.calc(before, grey, np.zeros((*grey.shape, 2), np.float32))
-        camera, inliers = _camera(flow)
+        flow = self._camera.flow(np.ascontiguousarray(grey, np.uint8))
+        if flow is None or flow.is_cut:
+            return still(is_cut=flow is not None)
         height, width = grey.shape
         start = _positions(height, width)
-        landed = cv2.add(start, flow)
-        if inliers < _CUT_INLIERS:
-            warped = cv2.remap(grey, landed, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)  # type: ignore[call-overload]
-            if correlation(warped, before) < _CUT_CORRELATION and cv2.absdiff(warped, before).mean() > _CUT_GREY_LEVELS:
-                return still(is_cut=True)
-        right, down = cv2.split(cv2.subtract(landed, cv2.perspectiveTransform(start, camera)))
+        landed = cv2.add(start, flow.vectors)
+        right, down = cv2.split(cv2.subtract(landed, cv2.perspectiveTransform(start, flow.camera)))
         pixels = cv2.magnitude(right, down)
         # Objects that leave the picture have no measurable flow.
         last = [float(np.nextafter(np.float32(side - _BORDER_PIXELS), np.float32(0))) for side in (width, height)]
@@ -87,9 +121,14 @@ class MotionMeter:
         common = np.median(cells)
         vectors *= (np.maximum(cells - common, 0) / np.maximum(cells, 1e-6))[..., None]
         cells = np.maximum(cells - common, 0)
-        unit = np.diag([1 / width, 1 / height, 1]) @ camera @ np.diag([width, height, 1])
         scale = 1 / (width * interval_s)
-        return Motion(cells * scale, vectors * scale, unit, False)
+        return Motion(cells * scale, vectors * scale, _of_positions(flow.camera, grey.shape), False)
+
+
+def _of_positions(camera: Float[np.ndarray, "3 3"], size: tuple[int, ...]) -> Float[np.ndarray, "3 3"]:
+    """Homography of positions (0 to 1) for one of pixels, in a picture of this height and width."""
+    height, width = size
+    return np.asarray(np.diag([1 / width, 1 / height, 1]) @ camera @ np.diag([width, height, 1]))
 
 
 def correlation(one: Real[np.ndarray, "height width"], other: Real[np.ndarray, "height width"]) -> float:

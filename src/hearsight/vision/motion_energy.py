@@ -7,10 +7,8 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from numpy.typing import NDArray
 
-from hearsight.vision.frames import SmallCopies
-from hearsight.vision.motion import GRID, MotionMeter
+from hearsight.vision.motion import GRID, CameraMeter
 
-SMALL_AREA = 180 * 320  # pixels of the compared copies
 _BLUR_PIXELS = 1.0
 _MISALIGNED_PIXELS = 0.8  # possible error of the camera's motion
 _NOISES, _LEAST_GREY_LEVELS = 3.0, 1.0
@@ -50,41 +48,33 @@ def largest_shift(camera: Float[np.ndarray, "3 3"]) -> float:
         return float(np.abs(moved[:, :2] / moved[:, 2:] - corners[:, :2]).max())
 
 
-def small_grey(rgb: UInt8[np.ndarray, "height width 3"]) -> UInt8[np.ndarray, "rows columns"]:
-    """Grey copy of about 180 x 320 pixels for measuring motion."""
-    grey = cv2.cvtColor(np.ascontiguousarray(rgb), cv2.COLOR_RGB2GRAY)
-    height, width = SmallCopies(SMALL_AREA).size_of(grey.shape[:2])
-    return np.asarray(cv2.resize(grey, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
-
-
 class MotionEnergyMeter:
     """Compares each picture with the previous one, after compensating the camera's motion.
 
     Hands on a distant instrument move by fractions of a pixel, which is noise for optical flow, but they change grey
-    levels. The measure is the difference to the previous picture, moved by the camera's homography (`MotionMeter`) and
+    levels. The measure is the difference to the previous picture, moved by the camera's homography (`CameraMeter`) and
     scaled to this picture's mean and contrast. It is reduced by the effect of a misalignment by 0.8 pixels on the
     picture's own gradients, and by three times the median difference, which is noise in all but the busiest pictures.
     """
 
     def __init__(self) -> None:
-        self._meter = MotionMeter()
+        self._meter = CameraMeter()
         self._before: Float[np.ndarray, "height width"] | None = None
 
-    def measure(self, rgb: UInt8[np.ndarray, "height width 3"], interval_s: float) -> MotionEnergy:
-        """Energy since the previous picture, `interval_s` seconds earlier; none for the first picture."""
-        small = small_grey(rgb)
+    def measure(self, small: UInt8[np.ndarray, "rows columns"]) -> MotionEnergy:
+        """Energy since the previous picture, given small and grey (`frames.small_grey`); none for the first picture."""
         if self._before is not None and self._before.shape != small.shape:  # pictures of another size
-            self._meter, self._before = MotionMeter(), None
-        motion = self._meter.measure(small[..., None], interval_s)
+            self._meter, self._before = CameraMeter(), None
+        camera, is_cut = self._meter.measure(small)
         grey = cv2.GaussianBlur(small.astype(np.float32), (0, 0), _BLUR_PIXELS)
         before, self._before = self._before, np.asarray(grey, np.float32)
-        if before is None or motion.is_cut:
-            return MotionEnergy(np.zeros(GRID, np.float32), np.eye(3), motion.is_cut, not motion.is_cut)
+        if before is None or is_cut:
+            return MotionEnergy(np.zeros(GRID, np.float32), np.eye(3), is_cut, not is_cut)
         if float(cv2.absdiff(before, grey).mean()) < _FROZEN_GREY_LEVELS:
             return no_motion_energy()
         height, width = grey.shape
         to_pixels = np.diag([width, height, 1.0])
-        homography = to_pixels @ motion.camera @ np.linalg.inv(to_pixels)
+        homography = to_pixels @ camera @ np.linalg.inv(to_pixels)
         moved = cv2.warpPerspective(before, homography, (width, height), borderValue=np.nan)
         common = ~np.isnan(moved)
         change = np.abs(grey - _relit(moved, grey, common))
@@ -99,7 +89,7 @@ class MotionEnergyMeter:
         inside[_BORDER_PIXELS:-_BORDER_PIXELS, _BORDER_PIXELS:-_BORDER_PIXELS] = True
         moving[~(inside & common)] = 0
         level = cv2.resize(moving, GRID[::-1], interpolation=cv2.INTER_AREA)
-        return MotionEnergy(np.asarray(level, np.float32), motion.camera)
+        return MotionEnergy(np.asarray(level, np.float32), camera)
 
 
 def _relit(

@@ -10,9 +10,8 @@ from hearsight.mixtures.sound_classes import SOUND_CLASSES
 from hearsight.models.sounding_objects.attribution import ClassifiedWindow
 from hearsight.models.sounding_objects.speakers import Speakers, Voices
 from hearsight.signal.mel_bands import COLUMNS, HOP_SAMPLES, SAMPLE_RATE_HZ
-from hearsight.vision.frames import Frame
+from hearsight.vision.frames import Frame, small_grey
 from hearsight.vision.instrument_detector import EvidenceMap, InstrumentDetector
-from hearsight.vision.motion_energy import small_grey
 from hearsight.vision.mouth_motion import Face, MouthMotion
 from hearsight.vision.object_tracks import ObjectTrack
 from hearsight.vision.player_tracker import PlayerTracker

@@ -35,10 +35,9 @@ from hearsight.models.sounding_objects.true_objects import TrueObjects
 from hearsight.models.sounding_objects.wiener_panning import DifferenceFilters, DifferenceRenderer, pointing
 from hearsight.signal.mel_bands import BANDS, HOP_SAMPLES, SAMPLE_RATE_HZ, WINDOW_S, BandMasks
 from hearsight.simulation.scene_file import scene_options
-from hearsight.vision.frames import Frame, PictureArea, SmallCopies, SmallFrame
+from hearsight.vision.frames import SMALL_AREA, Frame, PictureArea, SmallCopies, SmallFrame
 from hearsight.vision.instrument_detector import FRAME_AREA, InstrumentDetector
 from hearsight.vision.instrument_tracker import FRAME_RATE_HZ
-from hearsight.vision.motion_energy import SMALL_AREA, small_grey
 from hearsight.vision.mouth_motion import MouthMotion
 from hearsight.vision.object_tracks import ObjectTrack
 from hearsight.vision.people_detector import PeopleDetector
@@ -227,14 +226,16 @@ class SoundingObjectsSession:
         """Take the clip's next frame, or one that was seen already."""
         if frame.time_s > self._seen_until_s:
             self._seen_until_s = frame.time_s
-            if frame.rgb is not None:
+            grey = frame.small_grey if isinstance(frame, Frame) else frame.grey
+            if isinstance(frame, Frame):
+                self._tracker.update(frame)
+            elif frame.rgb is not None:
                 self._tracker.update(Frame(frame.time_s, frame.number, frame.rgb))
-            self._grey_frames.keep(frame)
+            self._grey_frames.keep(frame.time_s, frame.number, grey)
             if isinstance(self._tracker, PlayerTracker):
-                grey = small_grey(frame.rgb) if isinstance(frame, Frame) else frame.grey
                 self._mouths.update(frame.time_s, grey, self._tracker.faces())
             if not self._leaning:
-                self._leaning = leaning(frame.rgb if isinstance(frame, Frame) else frame.grey)
+                self._leaning = leaning(frame.rgb if isinstance(frame, Frame) else grey)
 
     def seen(self, windows: list[Window]) -> list[Sight]:
         """Visual analysis of the clip's next windows."""

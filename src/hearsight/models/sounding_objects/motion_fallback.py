@@ -3,15 +3,15 @@
 from collections import deque
 from dataclasses import replace
 
-from jaxtyping import Float
+import numpy as np
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from hearsight.models.interface import Window
 from hearsight.models.positions import Positions
 from hearsight.models.positions.model import PositionsSession
 from hearsight.models.sounding_objects.wiener_panning import DifferenceRenderer
-from hearsight.vision.frames import Frame, SmallFrame
-from hearsight.vision.motion_energy import small_grey
+from hearsight.vision.frames import Frame
 from hearsight.vision.tracks import Source
 
 _EARLY_S = 1e-3  # time by which a frame of a window may precede its start
@@ -23,13 +23,10 @@ class GreyFrameBuffer:
     def __init__(self) -> None:
         self._held: deque[Frame] = deque()
 
-    def keep(self, frame: Frame | SmallFrame) -> None:
-        """Add the clip's next frame; a repeated picture shares the copy of the one before."""
-        if self._held and self._held[-1].number == frame.number:
-            grey = self._held[-1].rgb
-        else:
-            grey = (small_grey(frame.rgb) if isinstance(frame, Frame) else frame.grey)[..., None]
-        self._held.append(Frame(frame.time_s, frame.number, grey))
+    def keep(self, time_s: float, number: int, grey: UInt8[np.ndarray, "rows columns"]) -> None:
+        """Add the copy of the clip's next frame; a repeated picture shares the copy of the one before."""
+        is_repeated = bool(self._held) and self._held[-1].number == number
+        self._held.append(Frame(time_s, number, self._held[-1].rgb if is_repeated else grey[..., None]))
 
     def of(self, window: Window) -> list[Frame]:
         """The frames of a window, or the last one before it if it has none."""

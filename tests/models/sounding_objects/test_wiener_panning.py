@@ -168,6 +168,26 @@ def test_columns_get_their_own_directions(hrirs: HRIRSet) -> None:
         assert torch.equal(together[:, column], own[:, 0])
 
 
+def test_directions_are_spread_over_their_columns_without_indexing_each_number(
+    hrirs: HRIRSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filters = DifferenceFilters(hrirs, 16_000, 1024)
+    azimuth = np.radians([-30.0, -30.0, 10.0, 10.0, 10.0, -30.0, 60.0])
+    direct = torch.rand(513, len(azimuth), generator=torch.Generator().manual_seed(0))
+    each = [filters(azimuth[[at]], np.zeros(1), direct[:, [at]]) for at in range(len(azimuth))]
+    joined = []
+
+    def counted(parts: list[torch.Tensor], dim: int) -> torch.Tensor:
+        joined.append([part.shape[-1] for part in parts])
+        return concatenated(parts, dim)
+
+    concatenated = torch.cat
+    monkeypatch.setattr(torch, "cat", counted)
+    together = filters(azimuth, np.zeros(len(azimuth)), direct)
+    assert torch.equal(together, concatenated(each, -1))
+    assert [2, 3, 1, 1] in joined
+
+
 def test_what_is_remembered_does_not_grow_without_bound(hrirs: HRIRSet) -> None:
     filters = DifferenceFilters(hrirs, 8_000, 128)
     azimuth = np.radians(np.arange(1.0, 91.0))

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import torch
-from jaxtyping import Complex, Float
+from jaxtyping import Complex, Float, Int, Shaped
 from torch import Tensor
 
 from hearsight.acoustics import HRIRSet
@@ -71,11 +71,10 @@ class DifferenceFilters:
         directions = np.stack([np.rint(np.degrees(azimuth)), 5 * np.rint(np.degrees(elevation) / 5)], 1).astype(int)
         unique, inverse = np.unique(directions, axis=0, return_inverse=True)
         heads = torch.stack([self._head(int(a), int(e)) for a, e in unique], 2)
-        columns = torch.from_numpy(inverse.reshape(-1))
         if direct is None:
             usual = self._usual[:, None].expand(-1, len(unique))
-            return _limited_filter(heads, usual)[:, columns]
-        return _limited_filter(heads[..., columns] if len(unique) > 1 else heads, direct)
+            return _spread(_limited_filter(heads, usual), inverse.reshape(-1))
+        return _limited_filter(_spread(heads, inverse.reshape(-1)), direct)
 
     def _head(self, azimuth_deg: int, elevation_deg: int) -> Float[Tensor, "terms bins"]:
         """Terms of the filter for a direction; see `_limited_filter`."""
@@ -108,6 +107,19 @@ def pointing(direct: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
     The true share has the least squared error, but listeners perceive directions, from the first sound to arrive.
     """
     return DIRECT_ODDS * direct / (1 + (DIRECT_ODDS - 1) * direct)
+
+
+def _spread(
+    values: Shaped[Tensor, "*any directions"], which: Int[np.ndarray, "columns"]
+) -> Shaped[Tensor, "*any columns"]:
+    """Values of each column's direction, copied run by run: columns side by side mostly have the same direction, and
+    PyTorch's indexing of the last axis copies number by number."""
+    begins = np.flatnonzero(np.diff(which, prepend=-1))
+    lengths = np.diff(begins, append=len(which))
+    runs = zip(which[begins].tolist(), lengths.tolist(), strict=True)
+    return torch.cat(
+        [values[..., number : number + 1].expand(*values.shape[:-1], length) for number, length in runs], -1
+    )
 
 
 def _limited_filter(

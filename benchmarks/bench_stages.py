@@ -1,10 +1,11 @@
 """Measure the time of each stage of the default model, beside that of decoding, copying and encoding alone.
 
     python benchmarks/bench_stages.py [CLIP...] [--heights 480 720 1080] [--scenes moving still doubtful nothing]
-                                              [--repeat 2] [--json FILE]
+                                              [--repeat 1 6] [--json FILE]
 
 Each CLIP (with people and instruments in it; a drawn ball if none is given) is coded anew in H.264 at each height and
-played forwards, backwards and forwards again:
+played as often as `--repeat` says, forwards, backwards and forwards again (fixed costs of a clip, and the frequent
+detections of its first 12 s, are spread over a longer one):
 
 - moving: unchanged;
 - still: its first picture throughout;
@@ -14,10 +15,11 @@ played forwards, backwards and forwards again:
 Printed are seconds of processor time per second of the clip, all threads together, so that the numbers hold on a
 computer that others use: decoding every picture and the sound; copying the packets; encoding the sound as AAC; then the
 whole of `hearsight.binauralize`, its wall time, and the time of its parts. Parts that another part calls are counted in
-it too ("seeing" contains the detectors). "times a minute" counts the calls of a detector, including those for unchanged
+it too ("seeing" contains the detectors); "the rest" is the whole without decoding, and without the parts that no other
+part contains. "times a minute" counts the calls of a detector, including those for unchanged
 pictures. "of decoding's speed" is the time of decoding alone divided by that of the whole; "times real time on two
 cores, at most" is two divided by the time of the whole, the most that two free cores could reach. At the end a table
-has a row for each clip, height and scene.
+has a row for each clip, height, scene and length.
 """
 
 import argparse
@@ -37,6 +39,8 @@ import numpy as np
 import torch
 
 import hearsight
+from hearsight.inference import binauralizing
+from hearsight.inference.input_sound import InputSound
 from hearsight.media import BinauralWriter, read_audio
 from hearsight.media.picture import read_small_frames
 from hearsight.models.sounding_objects import SoundingObjects
@@ -48,7 +52,7 @@ from hearsight.vision.motion_energy import MotionEnergyMeter
 from hearsight.vision.mouth_motion import MouthMotion
 from hearsight.vision.people_detector import PeopleDetector
 
-PARTS = {
+PARTS: dict[str, tuple[Any, str]] = {
     "seeing": (SoundingObjectsSession, "see"),
     "  instruments": (InstrumentDetector, "evidence_map"),
     "  people": (PeopleDetector, "detect"),
@@ -58,6 +62,10 @@ PARTS = {
     "  classifier": (Attributor, "classify"),
     "  rendering": (SoundingObjectsSession, "_ears"),
     "encoding and writing": (BinauralWriter, "write"),
+    "closing the file": (BinauralWriter, "__exit__"),
+    "preparing": (binauralizing, "prepare"),
+    "tracks at the windows' times": (SoundingObjectsSession, "seen"),
+    "level": (InputSound, "levelled"),
 }
 COLUMNS = (
     "decoding alone",
@@ -66,8 +74,15 @@ COLUMNS = (
     "binauralize",
     "  instruments",
     "  people",
+    "  motion",
+    "  mouths",
     "hearing and rendering",
     "encoding and writing",
+    "closing the file",
+    "preparing",
+    "tracks at the windows' times",
+    "level",
+    "the rest",
     "of decoding's speed",
     "times real time on two cores, at most",
 )
@@ -78,7 +93,7 @@ def main() -> None:
     parser.add_argument("clips", type=Path, nargs="*")
     parser.add_argument("--heights", type=int, nargs="+", default=[480, 720, 1080])
     parser.add_argument("--scenes", nargs="+", choices=list(SCENES), default=list(SCENES))
-    parser.add_argument("--repeat", type=int, default=2, help="times that the clip is played (default: %(default)s)")
+    parser.add_argument("--repeat", type=int, nargs="+", default=[2], help="times that the clip is played (default: 2)")
     parser.add_argument("--json", type=Path, help="write the numbers here")
     chosen = parser.parse_args()
     torch.set_num_threads(1)
@@ -93,14 +108,16 @@ def main() -> None:
         if not chosen.clips:
             chosen.clips = [folder / "drawn.mp4"]
             write_sample_scene(sample_scene(10.0), chosen.clips[0])
-        for source, height, scene in itertools.product(chosen.clips, chosen.heights, chosen.scenes):
+        for source, height, scene, repeat in itertools.product(
+            chosen.clips, chosen.heights, chosen.scenes, chosen.repeat
+        ):
             clip = folder / f"{height}.mp4"
-            duration_s = coded(source, clip, height, chosen.repeat, SCENES[scene])
+            duration_s = coded(source, clip, height, repeat, SCENES[scene])
             for entry in spent.values():
                 entry[:] = [0, 0.0]
-            which = f"{source.stem}, {height}p, {scene}"
+            which = f"{source.stem}, {height}p, {scene}, {duration_s:.0f} s"
             numbers[which] = costs = measured(clip, folder, model, spent, duration_s)
-            print(f"{which}, {duration_s:.0f} s")
+            print(which)
             for what, value in costs.items():
                 print(f"  {what:<40}{value:8.3f}", flush=True)
     print(table(numbers))
@@ -109,7 +126,7 @@ def main() -> None:
 
 
 def table(numbers: dict[str, dict[str, float]]) -> str:
-    """Format a Markdown table with a row for each clip, height and scene."""
+    """Format a Markdown table with a row for each clip, height, scene and length."""
     rows = ["", "| | " + " | ".join(COLUMNS) + " |", "| --- |" + " ---: |" * len(COLUMNS)]
     for which, costs in numbers.items():
         rows.append(f"| {which} | " + " | ".join(f"{costs[column]:.3f}" for column in COLUMNS) + " |")
@@ -137,9 +154,12 @@ def measured(
     costs["binauralize, wall time"] = (time.perf_counter() - begun_s) / duration_s
     costs["of decoding's speed"] = costs["decoding alone"] / costs["binauralize"]
     costs["times real time on two cores, at most"] = 2 / costs["binauralize"]
+    parts = {part: seconds / duration_s for part, (_, seconds) in spent.items()}
+    counted = sum(seconds for part, seconds in parts.items() if not part.startswith(" "))
+    costs["the rest"] = costs["binauralize"] - costs["decoding what the model is shown"] - counted
     return (
         costs
-        | {part: seconds / duration_s for part, (_, seconds) in spent.items()}
+        | parts
         | {
             f"{part.strip()}, times a minute": 60 * spent[part][0] / duration_s
             for part in ("  instruments", "  people")

@@ -168,7 +168,9 @@ def decoding_alone(path: Path) -> float:
     return last / (time.perf_counter() - begun)
 
 
-def make_clip(path: Path, size: tuple[int, int], b_frames: int, shows_instrument: bool = False) -> None:
+def make_clip(
+    path: Path, size: tuple[int, int], b_frames: int, shows_instrument: bool = False, sample_rate_hz: int = RATE
+) -> None:
     """Write a clip: a textured picture that pans, with two bouncing balls, and notes in a camera's noise.
 
     With `shows_instrument` the texture is blurred and has a harp in place of the balls, over which the camera pans as
@@ -186,8 +188,8 @@ def make_clip(path: Path, size: tuple[int, int], b_frames: int, shows_instrument
         picture = container.add_stream("libx264", rate=FRAME_RATE)
         picture.height, picture.width, picture.pix_fmt = height, width, "yuv420p"
         picture.options = {"preset": "veryfast", "g": "60", "bf": str(b_frames)}
-        voice = container.add_stream("aac", rate=RATE, layout="stereo")
-        time_s = np.arange(CLIP_S * RATE) / RATE
+        voice = container.add_stream("aac", rate=sample_rate_hz, layout="stereo")
+        time_s = np.arange(CLIP_S * sample_rate_hz) / sample_rate_hz
         hits = np.arange(0.2, CLIP_S, 0.37)
         sound = sum(
             np.sin(440 * (1 + k % 5) * time_s) * np.exp(-9 * (time_s - t)) * (time_s >= t) for k, t in enumerate(hits)
@@ -207,7 +209,7 @@ def make_clip(path: Path, size: tuple[int, int], b_frames: int, shows_instrument
             container.mux(picture.encode(frame))
         for start in range(0, sound.shape[1], 1024):
             block = av.AudioFrame.from_ndarray(np.ascontiguousarray(sound[:, start : start + 1024]), "fltp", "stereo")
-            block.sample_rate, block.pts, block.time_base = RATE, start, Fraction(1, RATE)
+            block.sample_rate, block.pts, block.time_base = sample_rate_hz, start, Fraction(1, sample_rate_hz)
             container.mux(voice.encode(block))
         container.mux(picture.encode(None))
         container.mux(voice.encode(None))
@@ -233,7 +235,7 @@ def repeat_packets(source: Path, target: Path, times: int) -> None:
     with av.open(str(source)) as probe:
         # The encoder's priming makes the sound some packets longer than the picture; these would overlap the next
         # repetition.
-        end = CLIP_S - Fraction(1024, RATE) - Fraction(1, 10**6)
+        end = CLIP_S - Fraction(1024, probe.streams.audio[0].rate) - Fraction(1, 10**6)
         packets = [packet for packet in probe.demux() if packet.dts is not None and packet.dts * packet.time_base < end]
         kept = [(packet.stream.index, packet.pts, packet.dts, packet.is_keyframe, bytes(packet)) for packet in packets]
         with av.open(str(target), "w") as container:

@@ -1,9 +1,11 @@
 """Measure the growth of memory and time with the length of a video, the number of sources, and the number of clips.
 
-    python benchmarks/growth.py [--minutes 1 6 60] [--model NAME] [--sources 1 2 4 6] [--clips 10 100 1000]
-                                [--listed 1000 10000 100000] [--json FILE] [--plot FILE.png]
+    python benchmarks/growth.py [--minutes 1 6 60] [--model NAME] [--sample-rate HZ] [--audio-codec NAME]
+                                [--sources 1 2 4 6] [--clips 10 100 1000] [--listed 1000 10000 100000] [--json FILE]
+                                [--plot FILE.png]
 
-Length: 320 x 180 at 25 frames a second; the long files repeat the packets of an eight-second clip
+Length: 320 x 180 at 25 frames a second with stereo sound at 48 kHz, or at `--sample-rate` (a multiple of 128, so that
+eight seconds are whole AAC frames); the long files repeat the packets of an eight-second clip
 (`bench_binauralize.make_clip`). Sources: the default model with this number of given sources, on a minute of video.
 Clips: a list of links to one second of noise, `--jobs 2`, the model mono-mono. Listed: the same with a manifest in
 which all clips but one are done. Each run is a separate command. Seconds are processor time of the command and its
@@ -24,7 +26,7 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from bench_binauralize import CLIP_S, make_clip, repeat_packets
+from bench_binauralize import CLIP_S, RATE, make_clip, repeat_packets
 
 SIZE = (180, 320)
 
@@ -33,6 +35,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, nargs="*", default=[1, 6, 60])
     parser.add_argument("--model")
+    parser.add_argument("--sample-rate", type=int, default=RATE, metavar="HZ")
+    parser.add_argument("--audio-codec", metavar="NAME", help="of the outputs of long videos (default: AAC)")
     parser.add_argument("--sources", type=int, nargs="*", default=[1, 2, 4, 6])
     parser.add_argument("--clips", type=int, nargs="*", default=[10, 100, 1000])
     parser.add_argument("--listed", type=int, nargs="*", default=[1000, 10_000, 100_000])
@@ -42,12 +46,13 @@ def main() -> None:
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        make_clip(folder / "clip.mp4", SIZE, 3)
+        make_clip(folder / "clip.mp4", SIZE, 3, sample_rate_hz=arguments.sample_rate)
         long, out = folder / "long.mp4", folder / "out.mp4"
         model = ["--model", arguments.model] if arguments.model else []
+        codec = ["--audio-codec", arguments.audio_codec] if arguments.audio_codec else []
         for minutes in arguments.minutes:
             repeat_packets(folder / "clip.mp4", long, max(1, round(60 * minutes / CLIP_S)))
-            show(rows, "minutes", minutes, *binauralize(long, "-o", out, *model))
+            show(rows, "minutes", minutes, *binauralize(long, "-o", out, *model, *codec))
         repeat_packets(folder / "clip.mp4", long, round(60 / CLIP_S))
         for count in arguments.sources:
             places = [f"{(number + 0.5) / count:.3f},0.5" for number in range(count)]

@@ -138,7 +138,8 @@ def known_classes(instruments: list[str], sounds: list[torch.Tensor], rate: int)
             first, samples = round(window.start_s * rate), window.mono.shape[-1]
             cut = [sound[max(0, first) : max(0, first + samples)] for sound in sounds]
             cut = [torch.nn.functional.pad(s, (-min(0, first), 0)) for s in cut]
-            powers = [self._power(torch.nn.functional.pad(s, (0, samples - len(s)))) for s in cut]
+            whole = [torch.nn.functional.pad(s, (0, samples - len(s))) for s in cut]
+            powers = [self._power(self._resampled(s)) for s in whole]
             made.append(entry._replace(classes=true_classes(instruments, torch.stack(powers))))
         return made
 

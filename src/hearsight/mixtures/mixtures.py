@@ -16,6 +16,7 @@ from hearsight.mixtures.degradations import draw_recording
 from hearsight.mixtures.rooms import RoomBank, direct_sound
 from hearsight.mixtures.sound_bank import SoundBank
 from hearsight.mixtures.sound_classes import SOUND_CLASSES
+from hearsight.signal.band_cues import BandCues
 from hearsight.signal.mel_bands import COLUMNS, HOP_SAMPLES, N_FFT, SAMPLE_RATE_HZ, MelBands
 from hearsight.vision.appearance import APPEARANCE, DETECTION_RATE, IMAGENET_INSTRUMENTS, draw_evidence
 
@@ -58,6 +59,7 @@ class Mixture:
 
     Attributes:
         power: power of the recording in each band. `[bands, columns]`
+        cues: cues of the recording (`BandCues`). `[3, bands, columns]`, 16-bit.
         evidence: evidence of each visible object for the classes `IMAGENET_INSTRUMENTS`; rows of zeros if there are
             fewer objects. `[objects, seen]`
         parts: true share of each object in each bin, by magnitude, and last that of everything invisible; they sum to
@@ -67,6 +69,7 @@ class Mixture:
     """
 
     power: Float[Tensor, "*batch bands columns"]
+    cues: Float[Tensor, "*batch cues bands columns"]
     evidence: Float[Tensor, "*batch objects seen"]
     parts: Float[Tensor, "*batch parts bands columns"]
     classes: Float[Tensor, "*batch classes bands columns"]
@@ -114,6 +117,7 @@ class Mixtures(Dataset[Mixture]):
                 f"{sounds.folder}: holds no recordings; make it with `hearsight banks --recordings FOLDER`", "missing"
             )
         self._bands = MelBands(SAMPLE_RATE_HZ, N_FFT)
+        self._cues = BandCues()
         self._window = torch.hann_window(N_FFT)
 
     def __len__(self) -> int:
@@ -150,7 +154,8 @@ class Mixtures(Dataset[Mixture]):
         for number, sound_class in enumerate([*classes, OTHER]):
             parts[seen.get(number, MOST_OBJECTS)] += share[number]
             by_class[sound_class] += share[number]
-        return Mixture(self._powers(mix[None])[0], evidence, parts.half(), by_class.half(), direct.half())
+        cues = self._cues(mix, settings.columns)
+        return Mixture(self._powers(mix[None])[0], cues.half(), evidence, parts.half(), by_class.half(), direct.half())
 
     def _direct_share(
         self, mix: Float[Tensor, "samples"], straight: Float[Tensor, "samples"]

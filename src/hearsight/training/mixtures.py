@@ -134,7 +134,7 @@ class MixtureModule(lightning.LightningModule):
 
 def part_errors(network: SoundClassifier, pairs: Mixture) -> dict[str, Float[Tensor, ""]]:
     """Half the sum of the parts' absolute errors, from 0 to 1: of the network and of two baselines without sound."""
-    classes = network(pairs.power).classes.float()
+    classes = network(pairs.power, pairs.cues).classes.float()
     flat = torch.full_like(classes, 1 / classes.shape[1]).log()
     rest = torch.zeros_like(pairs.parts, dtype=torch.float32)
     rest[:, -1] = 1

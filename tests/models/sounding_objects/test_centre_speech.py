@@ -27,8 +27,8 @@ def half_is_voice(monkeypatch: pytest.MonkeyPatch) -> None:
     """A classifier that takes the upper half of the bands for a voice, surely, and the lower for a cello."""
     forward = SoundClassifier.forward
 
-    def classified(self: SoundClassifier, power: torch.Tensor):
-        heard = forward(self, power)
+    def classified(self: SoundClassifier, power: torch.Tensor, cues: torch.Tensor):
+        heard = forward(self, power, cues)
         classes = torch.full_like(heard.classes, -40.0)
         half = classes.shape[-2] // 2
         classes[:, SOUND_CLASSES.index("cello"), :half] = 0.0

@@ -10,6 +10,7 @@ from hearsight.mixtures.sound_classes import SOUND_CLASSES
 from hearsight.models.saving import load_network
 from hearsight.models.sounding_objects.classifier import WEIGHTS, SoundClassifier
 from hearsight.signal import STFT
+from hearsight.signal.band_cues import CUES
 from hearsight.signal.mel_bands import BANDS, HOP_SAMPLES, N_FFT, SAMPLE_RATE_HZ
 from hearsight.simulation.music import Note
 from hearsight.simulation.synthesizer import Synthesizer
@@ -25,6 +26,11 @@ def classifier() -> SoundClassifier:
 def powers(columns: int, seed: int = 0, batch: int = 2) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
     return 1e-3 * torch.rand(batch, BANDS, columns, generator=generator).pow(4)
+
+
+def cues(columns: int, batch: int = 2) -> Tensor:
+    generator = torch.Generator().manual_seed(1)
+    return torch.randn(batch, CUES, BANDS, columns, generator=generator)
 
 
 def classified(columns: int = 16) -> Tensor:
@@ -44,7 +50,7 @@ def evidence(*objects: dict[str, float]) -> Tensor:
 @pytest.mark.parametrize("columns", [1, 15, 16, 17, 100, 256, 333])
 @torch.inference_mode()
 def test_classes_are_a_distribution_for_any_number_of_columns(classifier: SoundClassifier, columns: int) -> None:
-    classes, direct = classifier(powers(columns))
+    classes, direct = classifier(powers(columns), cues(columns))
     assert classes.shape == (2, len(SOUND_CLASSES), BANDS, columns)
     torch.testing.assert_close(classes.exp().sum(1), torch.ones(2, BANDS, columns))
     assert direct.shape == (2, BANDS, columns)
@@ -54,20 +60,22 @@ def test_classes_are_a_distribution_for_any_number_of_columns(classifier: SoundC
 @torch.inference_mode()
 def test_the_level_does_not_matter(classifier: SoundClassifier) -> None:
     power = powers(64)
-    for here, there in zip(classifier(power), classifier(1e4 * power), strict=True):
+    for here, there in zip(classifier(power, cues(64)), classifier(1e4 * power, cues(64)), strict=True):
         torch.testing.assert_close(here, there, atol=1e-4, rtol=1e-4)
 
 
 @torch.inference_mode()
 def test_what_one_window_holds_does_not_touch_another(classifier: SoundClassifier) -> None:
     power = powers(64)
-    for together, alone in zip(classifier(power), classifier(power[:1]), strict=True):
+    for together, alone in zip(classifier(power, cues(64)), classifier(power[:1], cues(64)[:1]), strict=True):
         torch.testing.assert_close(together[:1], alone, atol=1e-4, rtol=1e-4)
 
 
 @torch.inference_mode()
 def test_silence_gives_finite_numbers(classifier: SoundClassifier) -> None:
-    assert all(torch.isfinite(entry).all() for entry in classifier(torch.zeros(1, BANDS, 32)))
+    silence = torch.zeros(32 * HOP_SAMPLES)
+    made = classifier(torch.zeros(1, BANDS, 32), classifier.cues(silence, 32)[None])
+    assert all(torch.isfinite(entry).all() for entry in made)
 
 
 @torch.inference_mode()
@@ -126,6 +134,7 @@ def test_the_association_learns_which_object_sounds() -> None:
     @dataclass
     class Pair:
         power: Tensor
+        cues: Tensor
         evidence: Tensor
         classes: Tensor
         parts: Tensor
@@ -143,7 +152,9 @@ def test_the_association_learns_which_object_sounds() -> None:
     parts[2:, 1] = 1
     direct = torch.zeros(4, BANDS, 32)
     direct[2:] = 1
-    pair = Pair(power, evidence({"cello": 0.5}, {"drum": 0.5}).expand(4, -1, -1), classes, parts, direct)
+    pair = Pair(
+        power, cues(32, batch=4), evidence({"cello": 0.5}, {"drum": 0.5}).expand(4, -1, -1), classes, parts, direct
+    )
     optimizer = torch.optim.Adam(network.parameters(), 5e-3)
     losses = []
     for _ in range(30):
@@ -178,8 +189,9 @@ def test_the_shipped_classifier_hears_the_room(sound_class: str, pitches: tuple[
         size = 2 * len(dry)
         wet = torch.fft.irfft(torch.fft.rfft(dry, size) * torch.fft.rfft(response, size), size)[: len(dry)]
         power = classifier.bands.powers(STFT(N_FFT, N_FFT, HOP_SAMPLES).forward(wet))[None]
+        heard = classifier.cues(wet, power.shape[-1])[None]
         weight = power.pow(0.25)
-        shares.append(float((classifier(power).direct * weight).sum() / weight.sum()))
+        shares.append(float((classifier(power, heard).direct * weight).sum() / weight.sum()))
     assert shares[0] > 0.9
     assert shares[0] > shares[1] + least
 
@@ -189,6 +201,7 @@ def test_a_folder_gives_the_same_classifier_back(classifier: SoundClassifier, tm
     classifier.save_pretrained(tmp_path / "classifier")
     again = load_network(tmp_path / "classifier").eval()
     assert isinstance(again, SoundClassifier)
-    assert all(torch.equal(one, other) for one, other in zip(again(powers(48)), classifier(powers(48)), strict=True))
+    given = powers(48), cues(48)
+    assert all(torch.equal(one, other) for one, other in zip(again(*given), classifier(*given), strict=True))
     objects = evidence({"cello": 0.4}, {"organ": 0.2})
     assert torch.equal(again.associate(classified(), objects), classifier.associate(classified(), objects))

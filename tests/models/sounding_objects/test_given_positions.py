@@ -35,7 +35,7 @@ class HearsByPitch(SoundClassifier):
     def __init__(self) -> None:
         super().__init__((4, 4, 4, 4, 4), layers=1)
 
-    def forward(self, power: Tensor) -> Classified:
+    def forward(self, power: Tensor, cues: Tensor) -> Classified:
         classified = torch.full((len(power), len(SOUND_CLASSES), *power.shape[1:]), 1e-4)
         classified[:, SOUND_CLASSES.index("cello"), :44] = 1.0
         classified[:, SOUND_CLASSES.index("flute"), 44:] = 1.0

@@ -33,7 +33,7 @@ class HearsByPitch(SoundClassifier):
         super().__init__((4, 4, 4, 4, 4), layers=1)
         self.probability = probability
 
-    def forward(self, power: Tensor) -> Classified:
+    def forward(self, power: Tensor, cues: Tensor) -> Classified:
         rest = (1 - self.probability) / (len(SOUND_CLASSES) - 1)
         classes = torch.full((len(power), len(SOUND_CLASSES), *power.shape[1:]), rest)
         classes[:, SOUND_CLASSES.index("cello"), :44] = self.probability

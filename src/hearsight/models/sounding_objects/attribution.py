@@ -25,12 +25,13 @@ _BANDS_AROUND, _COLUMNS_AROUND = 15, 17  # lengths of the medians around a bin f
 _MOST_TONAL, _MOST_PERCUSSIVE = -3.0, 1.0
 
 _MEMORY_S = 12.0
-_CLASS_MEMORY, _CLASS_FLOOR = 0.5, 0.02
+_CLASS_MEMORY, _CLASS_FLOOR = 0.5, 0.02  # exponent of a class's share of the last seconds, and the least share
+_CLASS_BALANCE = -0.5  # the same with `decisive`: all are known to play, so classes that were heard less count more
 _SHARE_FLOOR = 0.05
 _SHARPNESS = 2.0  # exponent of the parts: the classifier is underconfident
 _DECISIVE_SHARPNESS = 5.0  # the same with `decisive` = 1
 _SHARE_MEMORY = 0.25  # exponent of an object's share of the last seconds: who was heard counts more
-_SHARE_BALANCE = -0.3  # the same with `decisive`: all are known to play, so who was not heard counts more
+_SHARE_BALANCE = -0.15  # the same with `decisive`: who was heard less counts more
 _NOISE_OF_DRUMS = 0.5  # part of "other" that counts as drums, with `decisive`: real drums partly pass for noise
 _BANDS_SMOOTHED, _COLUMNS_SMOOTHED = 3, 9  # size of the averages over parts, with `decisive`
 _OTHER = len(SOUND_CLASSES) - 1
@@ -76,8 +77,10 @@ class Attributor:
 
     def classify(self, windows: list[Window]) -> list[ClassifiedWindow]:
         """Classify the sound of each window."""
-        powers = torch.stack([self._power(window.mono) for window in windows])
-        classes, direct = self._classifier(powers)
+        sounds = [self._resampled(window.mono) for window in windows]
+        powers = torch.stack([self._power(sound) for sound in sounds])
+        cues = torch.stack([self._classifier.cues(sound, powers.shape[-1]) for sound in sounds])
+        classes, direct = self._classifier(powers, cues)
         classes[:, _DRUMS] += _PERCUSSION * percussiveness(powers)
         classes = classes.log_softmax(1)
         silent = powers.mean((-2, -1)) <= SILENCE
@@ -105,13 +108,14 @@ class Attributor:
             weights: weights of the objects, then of the rest.
             x: horizontal positions of the objects in the picture, from 0 to 1; None if each has a place of its own.
             decisive: for players who are known to be there, whatever they play: from 0, split each bin in proportion to
-                the likelihoods, to 1, give almost all of it to one part. Then neighbouring bins count too, and parts
-                heard less over the last seconds count more. None for objects that may be silent.
+                the likelihoods, to 1, give almost all of it to one part. Then neighbouring bins count too, and classes
+                and parts heard less over the last seconds count more. None for objects that may be silent.
         """
         near = np.eye(len(numbers) + 1)
         if x is not None:
             near[:-1, :-1] = np.exp(-(((x[:, None] - x[None]) / _PLACE) ** 2))
-        expected = classified.classes + _CLASS_MEMORY * (self._classes + _CLASS_FLOOR).log()[:, None, None]
+        exponent = _CLASS_BALANCE if decisive is not None else _CLASS_MEMORY
+        expected = classified.classes + exponent * (self._classes + _CLASS_FLOOR).log()[:, None, None]
         expected = expected - expected.logsumexp(0, keepdim=True)
         share = np.array([self._shares.get(number, 0.0) for number in (*numbers, _REST)])
         share = near @ share + _SHARE_FLOOR
@@ -147,9 +151,11 @@ class Attributor:
             self._shares[number] = before + step * (latest.get(number, 0.0) - before)
         self._shares = {number: share for number, share in self._shares.items() if share > 1e-4 or number in latest}
 
+    def _resampled(self, mono: Float[Tensor, "samples"]) -> Float[Tensor, "samples"]:
+        return resample(mono, self._rate, SAMPLE_RATE_HZ) if self._rate != SAMPLE_RATE_HZ else mono
+
     def _power(self, mono: Float[Tensor, "samples"]) -> Float[Tensor, "bands columns"]:
-        there = resample(mono, self._rate, SAMPLE_RATE_HZ) if self._rate != SAMPLE_RATE_HZ else mono
-        return self._classifier.bands.powers(self._stft.forward(there))[..., :COLUMNS]
+        return self._classifier.bands.powers(self._stft.forward(mono))[..., :COLUMNS]
 
 
 def voice_share(classified: ClassifiedWindow) -> Float[Tensor, "bands columns"]:

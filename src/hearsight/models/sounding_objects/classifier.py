@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from hearsight.mixtures.sound_classes import SOUND_CLASSES
 from hearsight.models.saving import SavedNetwork
+from hearsight.signal.band_cues import CUES, BandCues
 from hearsight.signal.mel_bands import BANDS, SAMPLE_RATE_HZ, MelBands
 from hearsight.vision.appearance import APPEARANCE, IMAGENET_INSTRUMENTS
 
@@ -40,8 +41,9 @@ class SoundClassifier(SavedNetwork):
     """A U-Net over 128 bands and 32 ms, with attention over the whole window at its deepest level.
 
     Its inputs are log powers relative to the window's mean, log powers relative to each band's own mean (which an
-    equaliser between instrument and file cannot change), and the position of the band. For each bin it returns a
-    distribution over the classes of instruments and the share of direct sound, the same for two columns of 16 ms.
+    equaliser between instrument and file cannot change), the position of the band, and tonality, steadiness and onsets
+    on finer grids (`BandCues`). For each bin it returns a distribution over the classes of instruments and the share of
+    direct sound, the same for two columns of 16 ms.
 
     `associate` joins this output with the picture, like the associative convolution of Sep-Stereo (section 3.2): the
     evidence for each visible object gives a kernel over the classifier's channels, here the probabilities of the
@@ -59,9 +61,9 @@ class SoundClassifier(SavedNetwork):
 
     def __init__(self, channels: tuple[int, ...] = (24, 48, 96, 128, 192), layers: int = 2) -> None:
         super().__init__()
-        self.bands = MelBands(SAMPLE_RATE_HZ)
+        self.bands, self.cues = MelBands(SAMPLE_RATE_HZ), BandCues()
         finest, *deeper = channels
-        self.stem = _convolution(3, finest, size=5, stride=(1, _STEM_COLUMNS))
+        self.stem = _convolution(3 + CUES, finest, size=5, stride=(1, _STEM_COLUMNS))
         strides = [(2, 2)] * (len(deeper) - 1) + [(2, 1)]  # the deepest keeps its columns of a quarter of a second
         self.columns_joined = _STEM_COLUMNS * math.prod(stride[1] for stride in strides)
         self.down = nn.ModuleList()
@@ -90,18 +92,21 @@ class SoundClassifier(SavedNetwork):
         """The classifier with the weights in the package."""
         return cls.from_pretrained(WEIGHTS)
 
-    def forward(self, power: Float[Tensor, "batch bands columns"]) -> Classified:
-        """Classify each bin of a window of band powers (`MelBands.powers`) of any length."""
+    def forward(
+        self, power: Float[Tensor, "batch bands columns"], cues: Float[Tensor, "batch cues bands columns"]
+    ) -> Classified:
+        """Classify each bin of a window of band powers (`MelBands.powers`) and cues (`BandCues`) of any length."""
         classes, direct = (
-            steps.repeat_interleave(_STEM_COLUMNS, -1)[..., : power.shape[-1]] for steps in self._classified(power)
+            steps.repeat_interleave(_STEM_COLUMNS, -1)[..., : power.shape[-1]]
+            for steps in self._classified(power, cues)
         )
         return Classified(classes, direct.sigmoid())
 
     def _classified(
-        self, power: Tensor
+        self, power: Tensor, cues: Tensor
     ) -> tuple[Float[Tensor, "batch classes bands steps"], Float[Tensor, "batch bands steps"]]:
         """Log probabilities of the classes, and the logit of the direct share, one step per `_STEM_COLUMNS` columns."""
-        padded = F.pad(_features(power), (0, -power.shape[-1] % self.columns_joined))
+        padded = F.pad(torch.cat([_features(power), cues.float()], 1), (0, -power.shape[-1] % self.columns_joined))
         levels = [self.stem(padded.contiguous(memory_format=torch.channels_last))]
         for down in self.down:
             levels.append(down(levels[-1]))
@@ -126,7 +131,7 @@ class SoundClassifier(SavedNetwork):
         Bins are weighted by the fourth root of their power relative to the window's mean, so that quiet ones matter a
         little.
         """
-        classified, direct = self._classified(pair.power)
+        classified, direct = self._classified(pair.power, pair.cues)
         steps = classified.shape[-1]
         relative = pair.power / pair.power.mean((-2, -1), keepdim=True).clamp_min(1e-12)
         weight = _by_step(relative.clamp(0, 16).pow(0.25), steps)

@@ -151,7 +151,7 @@ class Attributor:
             self._shares[number] = before + step * (latest.get(number, 0.0) - before)
         self._shares = {number: share for number, share in self._shares.items() if share > 1e-4 or number in latest}
 
-    def _resampled(self, mono: Float[Tensor, "samples"]) -> Float[Tensor, "samples"]:
+    def _resampled(self, mono: Float[Tensor, "samples"]) -> Float[Tensor, "resampled"]:
         return resample(mono, self._rate, SAMPLE_RATE_HZ) if self._rate != SAMPLE_RATE_HZ else mono
 
     def _power(self, mono: Float[Tensor, "samples"]) -> Float[Tensor, "bands columns"]:

@@ -32,6 +32,13 @@ def ears(seconds):
     return np.stack([0.7 * mono, 0.3 * mono])
 
 
+def low(signal):
+    """The part below 4 kHz: above, the noise of AAC reaches the small difference of the ears, by machine."""
+    spectrum = torch.fft.rfft(signal)
+    spectrum[round(4_000 * signal.shape[-1] / RATE) :] = 0
+    return torch.fft.irfft(spectrum, signal.shape[-1])
+
+
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory):
     """A portrait video that gets bright in its middle, of 1.5 s, with its recorded ears."""
@@ -70,11 +77,11 @@ def test_the_video_is_upright_in_step_and_binaural(clip, network, tmp_path):
     assert bright_s == pytest.approx(0.8, abs=0.01)
     heard, rate = read_sound(path)
     expected = NeuralModel(network)(torch.from_numpy(ears(1.5).sum(0)), np.stack([f.rgb for f in read_frames(clip[0])]))
-    gap, expected_gap = heard[0] - heard[1], expected[0] - expected[1]
+    gap, expected_gap = low(heard[0] - heard[1]), low(expected[0] - expected[1])
     samples = min(gap.shape[-1], expected_gap.shape[-1])
     assert rate == RATE and heard.shape == pytest.approx((2, 1.5 * RATE), abs=0.05 * RATE)
-    # AAC and the loudness rule change it a little; another channel order, or mono, would not correlate.
-    assert float(torch.corrcoef(torch.stack([gap[:samples], expected_gap[:samples]]))[0, 1]) > 0.7
+    # The loudness rule changes it a little; another channel order, mono, or another delay would not correlate.
+    assert float(torch.corrcoef(torch.stack([gap[:samples], expected_gap[:samples]]))[0, 1]) > 0.85
 
 
 def test_with_recorded_ears_it_is_the_loss_that_is_drawn(clip, network, tmp_path):

@@ -192,7 +192,7 @@ def test_the_shipped_classifier_hears_the_room(sound_class: str, pitches: tuple[
         heard = classifier.cues(wet, power.shape[-1])[None]
         weight = power.pow(0.25)
         shares.append(float((classifier(power, heard).direct * weight).sum() / weight.sum()))
-    assert shares[0] > 0.85
+    assert shares[0] > 0.9
     assert shares[0] > shares[1] + least
 
 

@@ -88,7 +88,7 @@ class RoomBank:
             )
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DataError(
-                f"{folder}: holds no whole room bank; make one with `python -m hearsight.mixtures` (make_room_bank)",
+                f"{folder}: holds no whole room bank; make one with `hearsight banks`",
                 "missing",
             ) from error
         rooms: dict[int, list[int]] = {}

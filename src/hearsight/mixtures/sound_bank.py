@@ -60,7 +60,7 @@ class SoundBank:
             }
         except (OSError, ValueError, KeyError) as error:
             raise DataError(
-                f"{folder}: holds no whole sound bank; make one with `python -m hearsight.mixtures` (make_sound_bank)",
+                f"{folder}: holds no whole sound bank; make one with `hearsight banks`",
                 "missing",
             ) from error
 

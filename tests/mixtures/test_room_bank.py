@@ -124,10 +124,10 @@ def test_draws_are_of_one_room_and_one_microphone(bank: RoomBank) -> None:
 
 
 def test_a_folder_without_a_bank_is_reported(tmp_path: Path, folder: Path) -> None:
-    with pytest.raises(DataError, match="whole room bank; make one with `hearsight banks`", check=coded("missing")):
+    with pytest.raises(DataError, match="`hearsight banks`", check=coded("missing")):
         RoomBank(tmp_path)
     (tmp_path / "rooms.json").write_text(json.dumps({"sample_rate_hz": RATE_HZ}))
-    with pytest.raises(DataError, match="whole room bank; make one with `hearsight banks`", check=coded("missing")):
+    with pytest.raises(DataError, match="`hearsight banks`", check=coded("missing")):
         RoomBank(tmp_path)
     with pytest.raises(DataError, match="'testing'", check=coded("missing")):
         RoomBank(folder, part="testing")

@@ -124,14 +124,14 @@ def test_draws_are_stretches_of_phrases_that_sound(bank: SoundBank) -> None:
 
 
 def test_what_is_no_bank_is_reported(tmp_path: Path, folder: Path) -> None:
-    with pytest.raises(DataError, match="whole sound bank; make one with `hearsight banks`", check=coded("missing")):
+    with pytest.raises(DataError, match="`hearsight banks`", check=coded("missing")):
         SoundBank(tmp_path)
     with pytest.raises(DataError, match="'testing'"):
         SoundBank(folder, "testing")
     broken = tmp_path / "broken"
     broken.mkdir()
     (broken / "bank.json").write_text(json.dumps({"sample_rate_hz": RATE_HZ}))
-    with pytest.raises(DataError, match="whole sound bank; make one with `hearsight banks`", check=coded("missing")):
+    with pytest.raises(DataError, match="`hearsight banks`", check=coded("missing")):
         SoundBank(broken)
 
 

@@ -163,8 +163,8 @@ def test_what_does_not_fit_is_said_in_one_line(tmp_path, banks):
         assert "\n" not in str(raised.value)
         assert not (tmp_path / "none").exists()
 
-    refused(DataError, "missing", "make_sound_bank", data__mixtures__sounds=str(tmp_path))
-    refused(DataError, "missing", "make_room_bank", data__mixtures__rooms=str(tmp_path / "nowhere"))
+    refused(DataError, "missing", "`hearsight banks`", data__mixtures__sounds=str(tmp_path))
+    refused(DataError, "missing", "nowhere.*`hearsight banks`", data__mixtures__rooms=str(tmp_path / "nowhere"))
     refused(DataError, "missing", "'sounds'", data__mixtures__sounds="null")
     refused(DataError, "mismatch", "idel", data__mixtures__settings="{idel: false}")
     refused(DataError, "too-little", "pairs_per_epoch", data__mixtures__pairs_per_epoch="3")

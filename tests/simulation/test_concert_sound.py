@@ -21,6 +21,8 @@ from hearsight.simulation.sound import make_sound, room_response
 
 RATE = 16_000
 
+with_the_folders = pytest.mark.xdist_group("concert folder")  # where `solo_set` is made already
+
 
 @pytest.fixture(scope="module")
 def hrirs():
@@ -244,6 +246,7 @@ def test_the_sound_follows_the_turning_head(hrirs):
 
 
 @pytest.mark.heavy
+@with_the_folders
 def test_direct_sound_of_solo_clips_comes_from_where_the_truth_says(solo_set):
     """Ears and dry stems on disk give the response; its first 3 ms give the interaural time difference."""
     lags, azimuths = [], []
@@ -294,6 +297,7 @@ def test_direct_sound_is_the_hrir_at_its_direction_over_the_distance(hrirs):
         assert (ears[ear] ** 2).sum() == pytest.approx((expected**2).sum(), rel=0.03)
 
 
+@with_the_folders
 def test_the_response_on_disk_is_that_of_the_only_player(solo_set):
     """The dry sound through it is the sound at the ears, but for another draw of the diffuse tail; and it begins when
     sound has come the distance."""
@@ -316,6 +320,7 @@ def test_the_response_on_disk_is_that_of_the_only_player(solo_set):
     assert len(alike) > 4 and np.median(alike) > 0.7
 
 
+@with_the_folders
 def test_a_prepared_clip_carries_the_response_to_its_items(solo_set, tmp_path):
     from hearsight.datasets.decoding import read_response
     from hearsight.datasets.prepared import PreparedSet, PreparedSettings, write_index, write_prepared_clip

@@ -133,7 +133,7 @@ def released_way(pair: Pair) -> dict[str, float]:
 
 
 def spectrum(signal: np.ndarray) -> np.ndarray:
-    return librosa.stft(signal, n_fft=512, hop_length=160, win_length=400, center=True, pad_mode="constant")
+    return librosa.stft(signal, n_fft=512, hop_length=160, win_length=400, center=True, pad_mode="reflect")
 
 
 if __name__ == "__main__":

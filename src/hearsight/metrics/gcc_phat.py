@@ -1,6 +1,7 @@
 """Delay between the ears by generalised cross-correlation (GCC-PHAT), and its error: GCC MSE."""
 
 import math
+from functools import lru_cache
 
 import torch
 from jaxtyping import Float
@@ -33,14 +34,21 @@ def gcc_phat_delays_s(ears: Ears, sample_rate_hz: int) -> Float[Tensor, "*batch 
     heard = magnitude > 1e-9 * magnitude.amax(-1, keepdim=True).clamp_min(torch.finfo(ears.dtype).tiny)
     phase = torch.where(heard, cross / magnitude.clamp_min(torch.finfo(ears.dtype).tiny), 0.0)
 
+    delays, cosine, sine = (table.to(ears) for table in _turns(window, sample_rate_hz))
+    correlation = (phase.real @ cosine + phase.imag @ sine).abs()
+    largest = correlation.amax(-1, keepdim=True)  # a sum of thousands of numbers: equal up to rounding
+    return delays[(correlation >= largest * (1 - 1e-5)).int().argmax(-1)]
+
+
+@lru_cache(maxsize=4)
+def _turns(window: int, sample_rate_hz: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Delays to search in seconds, nearest to 0 first, and the cosines and sines by which they turn each bin, all for
+    windows of this many samples. `[delays]`, `[window + 1, delays]` twice"""
     steps = round(LONGEST_DELAY_S / DELAY_STEP_S)
     ordered = sorted(range(-steps, steps + 1), key=abs)  # argmax takes the first of equals
     delays = torch.tensor(ordered, dtype=torch.float64) * DELAY_STEP_S
     turn = 2 * math.pi * torch.fft.rfftfreq(2 * window, 1 / sample_rate_hz, dtype=torch.float64)[:, None] * delays
-    cosine, sine = turn.cos().to(ears), turn.sin().to(ears)
-    correlation = (phase.real @ cosine + phase.imag @ sine).abs()
-    largest = correlation.amax(-1, keepdim=True)  # a sum of thousands of numbers: equal up to rounding
-    return delays.to(ears)[(correlation >= largest * (1 - 1e-5)).int().argmax(-1)]
+    return delays, turn.cos(), turn.sin()
 
 
 def gcc_mse(prediction: Ears, reference: Ears, sample_rate_hz: int) -> Float[Tensor, "*batch"]:
